@@ -1,0 +1,25 @@
+"""TCP: a byte stream without message borders, so we draw our own: one JSON object a line."""
+
+from __future__ import annotations
+
+from chat.ports import Technique, Traits
+
+TECHNIQUE = Technique(
+    name="tcp",
+    title="TCP sockets",
+    family="sockets",
+    summary="one connection, JSON lines, the server pushes; try it with nc",
+    traits=Traits(
+        push=True,
+        ordered=True,
+        lossless=True,
+        resend=True,
+        stores="server",
+        contract="docs/protocol.md",
+        encoding="text",
+        encrypted=False,
+    ),
+    port=7010,
+    client="backends.tcp.client:TcpClient",
+    server="backends.tcp.server:TcpServer",
+)

@@ -1,0 +1,378 @@
+"""The words of the domain: drafts, entries, events, members, limits and errors.
+
+Values are frozen ``msgspec`` structs: they cost a tenth of a dataclass to make, which is what a
+server does twice for every message, and ``chat.codec`` reads and writes them without glue.
+
+Units everywhere: ``at`` is integer milliseconds since the Unix epoch, UTC; ``seq`` counts from 1 in
+its room; durations are seconds. An empty string or 0 in an optional field means "absent".
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from msgspec import Meta, Struct
+
+Number = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+"""A seq, a draft number or a time: exact in every JSON library and in SQLite."""
+
+# --- what a person wants to happen: drafts -----------------------------------------------------
+
+
+class Say(Struct, frozen=True, tag_field="kind", tag="say"):
+    """A new message."""
+
+    text: str
+    n: Number = 0
+    """The draft's number, counted from 1 by its seat. 0: the server takes the next one."""
+
+
+class Edit(Struct, frozen=True, tag_field="kind", tag="edit"):
+    """Another text for an own message."""
+
+    id: Number
+    """The message: the seq of its ``sent`` event."""
+    text: str
+    n: Number = 0
+
+
+class Delete(Struct, frozen=True, tag_field="kind", tag="delete"):
+    """Take an own message back."""
+
+    id: Number
+    n: Number = 0
+
+
+Draft = Say | Edit | Delete
+
+
+class Ack(Struct, frozen=True):
+    """The draft is committed to the log and was accepted by the room."""
+
+    n: Number
+    seq: Number
+    """The seq of the event that the draft became."""
+
+
+# --- what the log holds: entries ---------------------------------------------------------------
+
+
+class _Body(Struct, frozen=True, tag_field="kind", tag=str.lower, omit_defaults=True):
+    pass
+
+
+class Opened(_Body, frozen=True):
+    """The first entry of every room; ``epoch`` is the identity of this log of this room."""
+
+    epoch: str
+
+
+class Joined(_Body, frozen=True):
+    """Somebody took a seat."""
+
+    seat: str
+    """The seat's public name: a hash of its seat key (`chat.text.seat_name`)."""
+    author: str
+    """The nick, NFC."""
+    key: str
+    """The nick's casefold, computed once when it came in: Unicode tables differ between nodes."""
+    technique: str
+    node: str
+    """The server that owns the seat's connection."""
+
+
+class Resumed(_Body, frozen=True):
+    """A seat moved to another node or technique."""
+
+    seat: str
+    author: str
+    technique: str
+    node: str
+
+
+class Left(_Body, frozen=True):
+    """A seat ended; refused unless seat and node both match."""
+
+    seat: str
+    author: str
+    technique: str
+    node: str
+
+
+class Sent(_Body, frozen=True):
+    seat: str
+    author: str
+    technique: str
+    n: Number
+    text: str
+
+
+class Edited(_Body, frozen=True):
+    seat: str
+    author: str
+    technique: str
+    n: Number
+    id: Number
+    text: str
+
+
+class Deleted(_Body, frozen=True):
+    seat: str
+    author: str
+    technique: str
+    n: Number
+    id: Number
+
+
+class SeatState(Struct, frozen=True):
+    """One member, as a checkpoint carries it."""
+
+    seat: str
+    author: str
+    key: str
+    technique: str
+    node: str
+    n: Number
+    """The seat's highest draft number so far."""
+
+
+class Checkpoint(_Body, frozen=True):
+    """The state so far, for a reader that finds the log's beginning cut off. Not an event."""
+
+    epoch: str
+    head: Number
+    members: tuple[SeatState, ...]
+
+
+Body = Opened | Joined | Resumed | Left | Sent | Edited | Deleted | Checkpoint
+
+
+class Entry(Struct, frozen=True):
+    """A committed line of the log. Only `chat.room.Room.apply` decides what it means."""
+
+    seq: Number
+    at: Number
+    body: Body
+
+
+# --- what everybody in the room sees: events ---------------------------------------------------
+
+Kind = Literal["opened", "joined", "resumed", "left", "sent", "edited", "deleted"]
+
+
+class Event(Struct, frozen=True, omit_defaults=True):
+    """An accepted entry. Flat, so that every technique can carry it in its own way."""
+
+    kind: Kind
+    seq: Number
+    prev: Number
+    """The seq of the event before this one; 0 for the first. Seqs have holes, prev has none."""
+    at: Number
+    author: str = ""
+    """The nick; the right to edit and delete belongs to the seat."""
+    seat: str = ""
+    technique: str = ""
+    n: Number = 0
+    """The author's draft number (sent, edited, deleted)."""
+    id: Number = 0
+    """The message this is about: its own seq for sent, the target's for edited and deleted."""
+    text: str = ""
+    """The text (sent, edited), or the epoch (opened)."""
+
+
+# --- coming in ---------------------------------------------------------------------------------
+
+
+class Cursor(Struct, frozen=True):
+    """A place in a room's log. An empty epoch means the current one; seq 0 the beginning."""
+
+    seq: Number
+    epoch: str = ""
+
+
+class Hello(Struct, frozen=True):
+    """Asks for a seat.
+
+    Without a cursor the newest `Limits.replay` events are replayed, with one everything after it.
+    """
+
+    room: str
+    nick: str
+    cursor: Cursor | None = None
+    access: str = ""
+    """The access token: the key of the house."""
+    seat_key: str = ""
+    """The key of a seat taken before: gets that seat back as long as it has not ended."""
+
+
+class Member(Struct, frozen=True):
+    seat: str
+    nick: str
+    technique: str
+
+
+class Limits(Struct, frozen=True):
+    """What the server allows; told to every client in Welcome."""
+
+    text_bytes: int = 4000
+    """UTF-8 bytes of one message."""
+    nick_chars: int = 24
+    nick_bytes: int = 96
+    frame_bytes: int = 65536
+    """The largest frame (line, body, datagram, ...) that a client may send."""
+    burst: int = 50
+    """Drafts a seat may send at once; 0: no limit."""
+    rate: float = 10.0
+    """Drafts a second after the burst."""
+    replay: int = 200
+    """Events replayed to a client without a cursor."""
+    page: int = 200
+    """Events in one reply to a history request, at most."""
+    grace: float = 15.0
+    """Seconds that a seat outlives its connection."""
+    rooms: int = 1000
+    seats: int = 2000
+
+
+class Welcome(Struct, frozen=True):
+    """The seat is taken."""
+
+    room: str
+    nick: str
+    seat: str
+    seat_key: str
+    epoch: str
+    first: Number
+    """The seq of the oldest event that can still be read; 0: none."""
+    head: Number
+    """The seq of the newest event; the replay reaches at least this far."""
+    n: Number
+    """The highest draft number that this seat has used: count on from there."""
+    members: tuple[Member, ...]
+    limits: Limits
+
+
+# --- what can go wrong -------------------------------------------------------------------------
+
+
+class ChatError(Exception):
+    """Base of everything a user may be told. ``code`` names the kind on every wire."""
+
+    code: ClassVar[str] = "error"
+    final: ClassVar[bool] = True
+    """True: the same request again would fail again."""
+
+    def __init__(self, text: str, *, n: int = 0, retry_after: float | None = None) -> None:
+        super().__init__(text)
+        self.n = n
+        """The draft this is about; 0: none."""
+        self.retry_after = retry_after
+        """Seconds after which another try makes sense, where that is known."""
+
+
+class BadRequest(ChatError):
+    """The peer does not speak the protocol: not JSON, an unknown kind, a field of another type."""
+
+    code = "bad_request"
+
+
+class BadText(ChatError):
+    """A text is empty, too long or holds a character that is not allowed."""
+
+    code = "bad_text"
+
+
+class BadName(ChatError):
+    """A nick or a room name is not one."""
+
+    code = "bad_name"
+
+
+class NickTaken(ChatError):
+    """Somebody has this nick; ``retry_after`` is set when its owner is away and may lose it."""
+
+    code = "nick_taken"
+    final = False
+
+
+class AccessDenied(ChatError):
+    """The access token is missing or wrong."""
+
+    code = "access_denied"
+
+
+class NotYours(ChatError):
+    """Only the seat that sent a message may edit or delete it."""
+
+    code = "not_yours"
+
+
+class NoSuchMessage(ChatError):
+    """The message does not exist, was deleted, or is too old to be changed."""
+
+    code = "no_such_message"
+
+
+class DraftConflict(ChatError):
+    """The draft number was used before, with another content."""
+
+    code = "draft_conflict"
+
+
+class StaleCursor(ChatError):
+    """The cursor belongs to another epoch: this log is not the one it was taken from."""
+
+    code = "stale_cursor"
+
+
+class SeatGone(ChatError):
+    """The seat has ended, or another connection has taken it over."""
+
+    code = "seat_gone"
+
+
+class Full(ChatError):
+    """No more rooms, seats or connections."""
+
+    code = "full"
+    final = False
+
+
+class TooFast(ChatError):
+    """Over the rate; ``retry_after`` says when the next draft is welcome."""
+
+    code = "too_fast"
+    final = False
+
+
+class NotStored(ChatError):
+    """The log could not commit (disk full, file gone): nothing happened, nothing was shown."""
+
+    code = "not_stored"
+    final = False
+
+
+class Closing(ChatError):
+    """The server is going down; come back later and resume."""
+
+    code = "closing"
+    final = False
+
+
+class SlowReader(ChatError):
+    """This client fell too far behind and is disconnected; it may resume from its cursor."""
+
+    code = "slow_reader"
+    final = False
+
+
+class ConnectionLost(ChatError):
+    """The connection ended, or there was none: the text says why."""
+
+    code = "connection_lost"
+    final = False
+
+
+_KINDS: list[type[ChatError]] = [ChatError, *ChatError.__subclasses__()]
+ERRORS: dict[str, type[ChatError]] = {kind.code: kind for kind in _KINDS}
+"""Every error by its code, for the techniques that carry them as such."""

@@ -1,0 +1,323 @@
+"""The interfaces: what a technique is, and what its client, its server and the log must do.
+
+A backend is a folder in `backends/` whose ``__init__`` holds one `Technique` and imports no
+third-party library; those come when `Technique.load_client` or `load_server` is called.
+"""
+
+from __future__ import annotations
+
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, Literal, Protocol, cast
+
+from chat.model import Ack, Body, ChatError, Draft, Entry, Event, Hello, Limits, Member, Welcome
+
+# --- the label of a technique ------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What the technique promises. The contract suite measures each of them."""
+
+    push: bool
+    """The server speaks first; else the client polls."""
+    ordered: bool
+    """Events arrive in the room's order."""
+    lossless: bool
+    """Nothing is lost while the connection stands."""
+    resend: bool
+    """The session sends unacknowledged drafts again after a reconnect."""
+    stores: Literal["server", "broker"]
+    """Who keeps the room's log."""
+    contract: str
+    """Where the messages are defined: an IDL file, or the page of the protocol."""
+    encoding: Literal["text", "binary"]
+    encrypted: bool
+    """The bytes on the wire are encrypted by default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Something that must be there for the technique to run."""
+
+    what: str
+    """A module (``kind="module"``) or a program on the path (``kind="program"``)."""
+    install: str
+    """What the user can do about it, as a command."""
+    kind: Literal["module", "program"] = "module"
+
+    def met(self) -> bool:
+        if self.kind == "program":
+            return shutil.which(self.what) is not None
+        return find_spec(self.what) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Technique:
+    """The label of a backend: all that the rest of the program knows about it."""
+
+    name: str
+    title: str
+    family: Literal["sockets", "rpc", "broker", "rest", "soap"]
+    summary: str
+    """One line for the picker: what is special about it."""
+    traits: Traits
+    port: int
+    client: str
+    """Import string of the `ChatClient`, e.g. ``backends.tcp.client:TcpClient``."""
+    server: str | None
+    """Import string of the `ChatServer`; None where a broker is the server."""
+    aliases: tuple[str, ...] = ()
+    needs: tuple[Need, ...] = ()
+
+    def missing(self) -> list[Need]:
+        """Return what is not installed here."""
+        return [need for need in self.needs if not need.met()]
+
+    def load_client(self) -> type[ChatClient]:
+        return cast("type[ChatClient]", load(self.client))
+
+    def load_server(self) -> type[ChatServer]:
+        if self.server is None:
+            raise ChatError(f"{self.name} has no server of ours: a broker is the server")
+        return cast("type[ChatServer]", load(self.server))
+
+
+def load(path: str) -> Any:
+    """Import what an import string ``module:attribute`` names."""
+    module, _, attribute = path.partition(":")
+    return getattr(import_module(module), attribute)
+
+
+# --- addresses ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def parse_address(text: str, default_port: int) -> Address:
+    """Read ``HOST``, ``HOST:PORT``, ``[V6]:PORT`` or a bare IPv6 address.
+
+    Raises ValueError, with a text for the user.
+    """
+    host, port = text.strip(), ""
+    if host.startswith("["):
+        host, bracket, rest = host[1:].partition("]")
+        if not bracket or (rest and not rest.startswith(":")):
+            raise ValueError(f"{text!r} is no address: write [IPV6]:PORT")
+        port = rest[1:]
+    elif host.count(":") == 1:
+        host, _, port = host.partition(":")
+    if not host or (port and not (port.isascii() and port.isdigit() and int(port) < 65536)):
+        raise ValueError(f"{text!r} is no address: write HOST or HOST:PORT, e.g. 127.0.0.1:7010")
+    return Address(host, int(port or default_port))
+
+
+def connection_refused(address: Address, error: OSError) -> str:
+    """Say for a person why no connection came about, and what to do."""
+    if isinstance(error, ConnectionRefusedError):
+        return f"nothing listens on {address}: start a server there with chat serve"
+    if isinstance(error, TimeoutError):
+        return f"no answer from {address}: a firewall, or the network keeps its clients apart"
+    return f"cannot reach {address}: {error.strerror or error}"
+
+
+# --- the client half ---------------------------------------------------------------------------
+
+
+class ChatClient(ABC):
+    """One connection of one person. It retries nothing: that is the session's work.
+
+    Every method raises a `ChatError`; `ConnectionLost` when the connection is gone or never was.
+    All run on one event loop.
+    """
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+
+    @abstractmethod
+    async def connect(self, hello: Hello) -> Welcome:
+        """Connect and take the seat."""
+
+    @abstractmethod
+    async def send(self, draft: Draft) -> Ack:
+        """Hand the draft over, in call order, and wait until the room has decided.
+
+        Several may be under way at once. Raises the refusal.
+        """
+
+    @abstractmethod
+    def events(self) -> AsyncIterator[list[Event]]:
+        """Yield the room's events in batches as they come, the replay first, own ones included.
+
+        Raises `ConnectionLost` or what the server gave as the reason when the connection ends;
+        returns after `close`.
+        """
+
+    @abstractmethod
+    async def history(self, *, after: int | None = None, before: int | None = None, limit: int) -> list[Event]:
+        """Return at most ``limit`` events, ascending: the first after a seq, or the last before one."""
+
+    @abstractmethod
+    async def members(self) -> list[Member]: ...
+
+    @abstractmethod
+    async def ping(self) -> float:
+        """Return the round-trip time in seconds."""
+
+    @abstractmethod
+    async def close(self, *, leave: bool = True) -> None:
+        """End the connection and, with ``leave``, the seat. Safe to call twice, never raises."""
+
+    def activity(self) -> str:
+        """Return what the status bar shows besides the rtt, e.g. ``polls 40, empty 37``."""
+        return ""
+
+
+# --- the server half ---------------------------------------------------------------------------
+
+Reply = Callable[[Draft, "Ack | ChatError"], None]
+"""Called on the loop, once for each draft, when the room has decided about it."""
+
+
+class Sink(ABC):
+    """Where the hub writes the events for one connection of a push technique."""
+
+    gap: float = 0.005
+    """Seconds between two writes under load. Idle rooms are written at once."""
+
+    @staticmethod
+    @abstractmethod
+    def encode(events: Sequence[Event]) -> bytes:
+        """Return the wire form, the same for every connection of the technique."""
+
+    @abstractmethod
+    def write(self, blob: bytes) -> None:
+        """Hand bytes to the connection; never waits."""
+
+    @abstractmethod
+    def buffered(self) -> int:
+        """Return how many bytes the peer has not taken yet."""
+
+    @abstractmethod
+    def close(self, reason: ChatError) -> None:
+        """Tell the peer why, and end the connection."""
+
+
+class Seat(Protocol):
+    """One person's place in a room, as a server half sees it."""
+
+    @property
+    def welcome(self) -> Welcome: ...
+
+    def send(self, draft: Draft, reply: Reply) -> None:
+        """Check and enqueue the draft; the order of calls is the order of the log."""
+
+    def attach(self, sink: Sink) -> None:
+        """Push to this sink: the replay first, then everything live, without a gap."""
+
+    def drained(self, sink: Sink) -> None:
+        """The sink's peer has taken its bytes."""
+
+    def detach(self, sink: Sink | None = None) -> None:
+        """The connection is gone; the seat outlives it by the grace time."""
+
+    async def read(self, after: int, limit: int, wait: float) -> list[Event]:
+        """For techniques that poll: events after a seq; waits for the first up to ``wait`` s."""
+
+    async def history(self, *, after: int | None, before: int | None, limit: int) -> list[Event]: ...
+
+    def members(self) -> list[Member]: ...
+
+    def leave(self) -> None:
+        """End the seat now."""
+
+
+class HubPort(Protocol):
+    """All that a server half may ask of the hub."""
+
+    @property
+    def limits(self) -> Limits: ...
+
+    async def take_seat(self, hello: Hello, technique: str) -> Seat: ...
+
+
+class ChatServer(ABC):
+    """Turns a technique's calls into hub calls, and the hub's events into its bytes."""
+
+    def __init__(self, hub: HubPort, address: Address) -> None:
+        self.hub = hub
+        self.address = address
+
+    @abstractmethod
+    async def start(self) -> Address:
+        """Listen and return the address that clients need (port 0: any free one). Raises OSError."""
+
+    @abstractmethod
+    async def stop(self) -> None:
+        """Stop listening, tell the clients, close every connection, await every task."""
+
+
+# --- the log -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """One entry that the log hands back, in its room's order."""
+
+    room: str
+    entry: Entry
+    note: Any
+    """What `Log.append` was given with it; None for an entry of another node."""
+
+
+class Log(ABC):
+    """The rooms' memory. An append that was handed back through ``committed`` is durable."""
+
+    @abstractmethod
+    async def start(
+        self,
+        committed: Callable[[list[Committed]], None],
+        failed: Callable[[list[Any], ChatError], None],
+    ) -> None:
+        """Open. Both callbacks run on the loop; ``failed`` gets the notes of what is not stored.
+
+        Raises `ChatError` when the log can't be used: damaged, foreign, locked, not writable.
+        """
+
+    @abstractmethod
+    def append(self, room: str, body: Body, note: Any) -> None:
+        """Enqueue an entry; it gets its seq and its ``at`` now."""
+
+    @abstractmethod
+    async def rooms(self) -> list[str]: ...
+
+    @abstractmethod
+    async def tail(self, room: str, count: int) -> list[Entry]:
+        """Return the newest ``count`` entries, refused ones included, ascending."""
+
+    @abstractmethod
+    def refuse(self, room: str, seq: int) -> None:
+        """Remember that the room refused this entry, so that `read` leaves it out."""
+
+    @abstractmethod
+    async def read(self, room: str, *, after: int | None = None, before: int | None = None, limit: int) -> tuple[int, list[Entry]]:
+        """Return accepted entries, ascending, and the seq of the accepted one before them (or 0).
+
+        The first ``limit`` after a seq, or the last ``limit`` before one. Checkpoints and refused
+        entries are left out.
+        """
+
+    @abstractmethod
+    async def stop(self) -> None:
+        """Commit what is enqueued, and close."""
