@@ -165,7 +165,9 @@ class ChatClient(ABC):
         """
 
     @abstractmethod
-    async def history(self, *, after: int | None = None, before: int | None = None, limit: int) -> list[Event]:
+    async def history(
+        self, *, after: int | None = None, before: int | None = None, limit: int
+    ) -> list[Event]:
         """Return at most ``limit`` events, ascending: the first after a seq, or the last before one."""
 
     @abstractmethod
@@ -311,7 +313,9 @@ class Log(ABC):
         """Remember that the room refused this entry, so that `read` leaves it out."""
 
     @abstractmethod
-    async def read(self, room: str, *, after: int | None = None, before: int | None = None, limit: int) -> tuple[int, list[Entry]]:
+    async def read(
+        self, room: str, *, after: int | None = None, before: int | None = None, limit: int
+    ) -> tuple[int, list[Entry]]:
         """Return accepted entries, ascending, and the seq of the accepted one before them (or 0).
 
         The first ``limit`` after a seq, or the last ``limit`` before one. Checkpoints and refused

@@ -1,0 +1,513 @@
+"""The client's side of a conversation: reconnect, resume, outbox, pacing, de-duplication.
+
+A session outlives its connections. It knows no technique (it is given ``dial``) and no widget (it
+yields updates). Nothing that was said is lost or said twice, however often the connection breaks:
+drafts stay in the outbox until the room has answered, and are sent again only after the replay has
+shown what the room already has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Literal, Protocol, Self
+
+from chat.model import (
+    ChatError,
+    ConnectionLost,
+    Cursor,
+    Delete,
+    Draft,
+    Edit,
+    Event,
+    Hello,
+    Limits,
+    Member,
+    NickTaken,
+    Say,
+    StaleCursor,
+    Welcome,
+)
+from chat.ports import ChatClient
+
+Dial = Callable[[], Awaitable[ChatClient]]
+"""Finds the server, starting it where that is wanted, and returns a client that is not yet connected."""
+
+FIRST_RETRY = 0.2
+LAST_RETRY = 5.0
+PING_EVERY = 5.0
+PING_TIMEOUT = 10.0
+BACKLOG = 2000  # updates that may wait for the consumer; then the session stops reading
+MARGIN = 0.9  # pace below the server's rate: the network may push two drafts closer together
+
+
+# --- what the consumer sees --------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Where the connection is."""
+
+    name: Literal["connecting", "up", "retrying", "down"]
+    address: str = ""
+    reason: str = ""
+    """Why it is retrying or down, for the user."""
+    retry_in: float = 0.0
+    """Seconds until the next try, at the moment of the update."""
+
+
+@dataclass(frozen=True, slots=True)
+class StateChanged:
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """A seat was taken, or taken again. `Session.nick` and `members` are up to date."""
+
+    welcome: Welcome
+
+
+@dataclass(frozen=True, slots=True)
+class StartedOver:
+    """The room has another log now: what was shown so far is not in it."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """An event, each once, in the room's order."""
+
+    event: Event
+    draft: int = 0
+    """For an event that this session asked for: what `Session.say` (edit, delete) returned."""
+    took: float | None = None
+    """For the same: seconds from that call until the event came back."""
+
+
+Phase = Literal["waiting", "sending", "sent", "failed", "unconfirmed"]
+
+
+@dataclass(frozen=True, slots=True)
+class DraftMoved:
+    """An own draft changed its state."""
+
+    draft: int
+    """What `Session.say` (edit, delete) returned."""
+    phase: Phase
+    """waiting: in the outbox, not on the wire; sent: acknowledged; failed: refused, it will not be
+    sent again; unconfirmed: on the wire when the connection broke, and the technique resends nothing."""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A round trip, and what the technique says of itself (`ChatClient.activity`)."""
+
+    rtt: float
+    activity: str
+
+
+Update = StateChanged | Entered | StartedOver | Arrived | DraftMoved | Measured
+
+
+# --- what the session needs --------------------------------------------------------------------
+
+
+class SeatKeys(Protocol):
+    """Keeps seat keys beyond the process, so that a restarted client gets its seat back."""
+
+    def claim(self, nick: str) -> str:
+        """Return the kept key for this nick, or "" when there is none or another process has it."""
+
+    def keep(self, nick: str, key: str) -> None: ...
+
+    def forget(self) -> None: ...
+
+
+@dataclass(slots=True)
+class _Queued:
+    token: int
+    draft: Draft  # its number is 0 until it goes on the wire: only the welcome tells where to count on
+    since: float
+    on_wire: bool = False
+
+
+class Session:
+    """One person in one room.
+
+    ``async with Session(...) as session`` starts it and leaves the room at the end; somebody must
+    consume `updates` all the while.
+    """
+
+    def __init__(
+        self,
+        dial: Dial,
+        hello: Hello,
+        *,
+        resend: bool = True,
+        keys: SeatKeys | None = None,
+        other_nicks: bool = False,
+        give_up: float | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        """Prepare; nothing happens before `start`.
+
+        ``resend``: the technique's trait. ``other_nicks``: a taken nick becomes nick-2, nick-3 ...;
+        otherwise it is an error, or waited for while its owner is away. ``give_up``: seconds without a
+        connection after which the session goes down; None: never.
+        """
+        self.nick = hello.nick
+        self.room = hello.room
+        self.seat = ""
+        self.limits = Limits()
+        self.members: dict[str, Member] = {}
+        """By seat, in the order of joining."""
+        self.cursor = hello.cursor
+        self.state = State("connecting")
+        self._hello = hello
+        self._dial = dial
+        self._resend = resend
+        self._keys = keys
+        self._other_nicks = other_nicks
+        self._give_up = give_up
+        self._clock = clock
+        self._jitter = jitter
+        self._client: ChatClient | None = None
+        self._seats: set[str] = set()  # own ones; several when a seat ended while we were away
+        self._n = 0
+        self._tokens_given = 0
+        self._outbox: dict[int, _Queued] = {}  # by token, in the order of the user's calls
+        self._by_number: dict[int, int] = {}  # draft number to token, for what is on the wire
+        self._wake = asyncio.Event()  # something to send
+        self._caught_up = asyncio.Event()  # the replay has reached the head of the welcome
+        self._head = 0
+        self._updates: asyncio.Queue[Update] = asyncio.Queue(BACKLOG)
+        self._allowance = float(self.limits.burst)  # drafts that may be sent at once
+        self._refilled = clock()
+        self._closing = False
+        self._ended = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self.outcome: ChatError | None = None
+        """Why the session went down by itself."""
+        self._hurry = asyncio.Event()
+        self._last_up = clock()
+
+    # --- what the user does --------------------------------------------------------------------
+
+    def say(self, text: str) -> int:
+        """Put a message into the outbox; return a token that the updates about it carry.
+
+        Check the text with `chat.text.clean_text` first, to tell the user at once.
+        """
+        return self._queue(Say(text))
+
+    def edit(self, id: int, text: str) -> int:
+        return self._queue(Edit(id, text))
+
+    def delete(self, id: int) -> int:
+        return self._queue(Delete(id))
+
+    def retry_now(self) -> None:
+        """Do not wait for the next try."""
+        self._hurry.set()
+
+    @property
+    def pending(self) -> int:
+        """Drafts that the room has not answered yet."""
+        return len(self._outbox)
+
+    def unanswered(self) -> list[int]:
+        """Return the tokens of the drafts in the outbox, oldest first."""
+        return list(self._outbox)
+
+    async def history(self, *, before: int, limit: int) -> list[Event]:
+        """Return older events. Raises `ConnectionLost` when not connected."""
+        return await self._connected().history(before=before, limit=limit)
+
+    def start(self) -> None:
+        """Begin to connect."""
+        self._task = asyncio.create_task(self._run())
+
+    async def close(self, *, leave: bool = True) -> None:
+        """End the connection and `updates`, with ``leave`` the seat too. Gives up what is unanswered."""
+        self._closing = True
+        if self._client is not None:
+            await self._client.close(leave=leave)
+            if leave and self._keys:
+                self._keys.forget()
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+        self._ended.set()
+
+    async def __aenter__(self) -> Self:
+        self.start()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.close()
+
+    async def updates(self) -> AsyncIterator[list[Update]]:
+        """Yield what happens, in batches; ends after the session has ended and all was yielded."""
+        ended = asyncio.ensure_future(self._ended.wait())
+        try:
+            while True:
+                get = asyncio.ensure_future(self._updates.get())
+                await asyncio.wait({get, ended}, return_when=asyncio.FIRST_COMPLETED)
+                if not get.done():
+                    get.cancel()
+                    with suppress(asyncio.CancelledError):
+                        await get
+                    if self._updates.empty():
+                        return
+                    continue
+                batch = [get.result()]
+                while not self._updates.empty() and len(batch) < 500:
+                    batch.append(self._updates.get_nowait())
+                yield batch
+        finally:
+            ended.cancel()
+
+    # --- the life of a session -----------------------------------------------------------------
+
+    async def _run(self) -> None:
+        try:
+            self.outcome = await self._live()
+            await self._enter(State("down", self.state.address, str(self.outcome)))
+        finally:
+            self._ended.set()
+
+    async def _live(self) -> ChatError:
+        """Connect, and connect again; return what makes another try useless."""
+        failures, name = 0, 1
+        self._last_up = self._clock()
+        while True:
+            await self._enter(State("connecting", self.state.address))
+            error: ChatError | None = None
+            client: ChatClient | None = None
+            try:
+                client = await self._dial()
+                welcome = await client.connect(self._greeting())
+                failures = 0
+                await self._talk(client, welcome)
+            except NickTaken as taken:
+                if self._other_nicks:
+                    name += 1
+                    self.nick = f"{self._hello.nick}-{name}"
+                    continue
+                error = taken
+            except StaleCursor as stale:
+                self.cursor = None
+                await self._updates.put(StartedOver(str(stale)))
+                continue
+            except ChatError as lost:
+                error = lost
+            finally:
+                self._client = None
+                if client is not None:
+                    await client.close(leave=False)
+            if error is None:
+                error = ConnectionLost("the server closed the connection")
+            final = error.final or (isinstance(error, NickTaken) and error.retry_after is None)
+            if not final and self._give_up is not None:
+                final = self._clock() - self._last_up >= self._give_up
+            if final:
+                return error
+            await self._wait(error, failures)
+            failures += 1
+
+    def _greeting(self) -> Hello:
+        key = self._hello.seat_key
+        if not key and self._keys:
+            key = self._keys.claim(self.nick)
+        cursor = self.cursor
+        return Hello(self.room, self.nick, cursor, self._hello.access, key)
+
+    async def _wait(self, error: ChatError, failures: int) -> None:
+        """Back off exponentially with jitter: a room of clients must not come back in one instant."""
+        delay = min(LAST_RETRY, FIRST_RETRY * 2.0**failures) * (0.5 + self._jitter())
+        if error.retry_after is not None:
+            delay = error.retry_after + 0.1
+        if self._give_up is not None:
+            delay = min(delay, max(0.0, self._give_up - (self._clock() - self._last_up)))
+        await self._enter(State("retrying", self.state.address, str(error), delay))
+        self._hurry.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(delay):
+                await self._hurry.wait()
+
+    async def _enter(self, state: State) -> None:
+        self.state = state
+        await self._updates.put(StateChanged(state))
+
+    # --- one connection ------------------------------------------------------------------------
+
+    async def _talk(self, client: ChatClient, welcome: Welcome) -> None:
+        """Serve one connection until it ends; raises why."""
+        self._client = client
+        await self._welcomed(client, welcome)
+        tasks = {asyncio.create_task(work(client)) for work in (self._read, self._send_all, self._measure)}
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            self._last_up = self._clock()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _welcomed(self, client: ChatClient, welcome: Welcome) -> None:
+        self.nick, self.seat, self.limits = welcome.nick, welcome.seat, welcome.limits
+        self.members = {member.seat: member for member in welcome.members}
+        self._seats.add(welcome.seat)
+        self._hello = Hello(self.room, self._hello.nick, None, self._hello.access, welcome.seat_key)
+        if self._keys:
+            self._keys.keep(welcome.nick, welcome.seat_key)
+        self._n = max(self._n, welcome.n)
+        self._head = welcome.head
+        self._allowance = min(self._allowance, float(self.limits.burst))
+        if self.cursor is None:
+            self.cursor = Cursor(0, welcome.epoch)
+        else:
+            self.cursor = Cursor(self.cursor.seq, welcome.epoch)
+        self._caught_up.clear()
+        if self.cursor.seq >= self._head or not self._resend:
+            self._caught_up.set()
+        await self._updates.put(Entered(welcome))
+        await self._enter(State("up", str(client.address)))
+
+    async def _read(self, client: ChatClient) -> None:
+        async for events in client.events():
+            for event in events:
+                assert self.cursor is not None
+                if event.seq <= self.cursor.seq:
+                    continue
+                self.cursor = Cursor(event.seq, self.cursor.epoch)
+                self._follow_members(event)
+                arrived = Arrived(event)
+                if event.n and event.seat in self._seats and (queued := self._answered(event.n)):
+                    arrived = Arrived(event, queued.token, self._clock() - queued.since)
+                await self._updates.put(arrived)
+            if self.cursor is not None and self.cursor.seq >= self._head:
+                self._caught_up.set()
+
+    def _follow_members(self, event: Event) -> None:
+        if event.kind in ("joined", "resumed"):
+            self.members[event.seat] = Member(event.seat, event.author, event.technique)
+        elif event.kind == "left":
+            self.members.pop(event.seat, None)
+
+    async def _measure(self, client: ChatClient) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(PING_TIMEOUT):
+                    rtt = await client.ping()
+            except TimeoutError:
+                raise ConnectionLost(f"{client.address} has not answered for {PING_TIMEOUT:.0f} s") from None
+            await self._updates.put(Measured(rtt, client.activity()))
+            await asyncio.sleep(PING_EVERY)
+
+    # --- the outbox ----------------------------------------------------------------------------
+
+    def _queue(self, draft: Draft) -> int:
+        self._tokens_given += 1
+        token = self._tokens_given
+        self._outbox[token] = _Queued(token, draft, self._clock())
+        self._wake.set()
+        return token
+
+    def _answered(self, n: int) -> _Queued | None:
+        """Take a draft out of the outbox; None when an event or an ack has already done so."""
+        token = self._by_number.pop(n, 0)
+        return self._outbox.pop(token, None)
+
+    async def _send_all(self, client: ChatClient) -> None:
+        """Send the outbox in order, what was on the wire before included, at the server's pace."""
+        await self._caught_up.wait()
+        for queued in list(self._outbox.values()):
+            if queued.on_wire and not self._resend:
+                self._answered(queued.draft.n)
+                await self._moved(queued, "unconfirmed", "the connection broke before the answer")
+            queued.on_wire = False
+        tasks: set[asyncio.Task[None]] = set()
+        try:
+            while True:
+                self._wake.clear()
+                for queued in list(self._outbox.values()):
+                    if queued.on_wire or queued.token not in self._outbox:
+                        continue
+                    await self._pace(queued)
+                    if not queued.draft.n:
+                        self._n += 1
+                        queued.draft = _with_number(queued.draft, self._n)
+                    self._by_number[queued.draft.n] = queued.token
+                    queued.on_wire = True
+                    await self._moved(queued, "sending")
+                    task = asyncio.create_task(self._send(client, queued))
+                    tasks.add(task)
+                    task.add_done_callback(tasks.discard)
+                await self._wake.wait()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _send(self, client: ChatClient, queued: _Queued) -> None:
+        try:
+            ack = await client.send(queued.draft)
+        except ConnectionLost:
+            return  # it stays in the outbox; reading ends this connection
+        except ChatError as error:
+            if error.final:
+                self._answered(queued.draft.n)
+                await self._moved(queued, "failed", str(error))
+                return
+            await self._moved(queued, "waiting", str(error))
+            await asyncio.sleep(error.retry_after or 1.0)
+            queued.on_wire = False
+            self._wake.set()
+        else:
+            if self._answered(ack.n):
+                await self._moved(queued, "sent")
+
+    async def _moved(self, queued: _Queued, phase: Phase, reason: str = "") -> None:
+        await self._updates.put(DraftMoved(queued.token, phase, reason))
+
+    async def _pace(self, queued: _Queued) -> None:
+        """A token bucket like the server's, a little slower."""
+        if not self.limits.burst:
+            return
+        rate, burst = self.limits.rate * MARGIN, self.limits.burst * MARGIN
+        while True:
+            now = self._clock()
+            self._allowance = min(burst, self._allowance + (now - self._refilled) * rate)
+            self._refilled = now
+            if self._allowance >= 1.0:
+                self._allowance -= 1.0
+                return
+            await self._moved(queued, "waiting", f"waiting ({self.limits.rate:g}/s)")
+            await asyncio.sleep((1.0 - self._allowance) / rate)
+
+    def _connected(self) -> ChatClient:
+        if self._client is None:
+            raise ConnectionLost("not connected")
+        return self._client
+
+
+def _with_number(draft: Draft, n: int) -> Draft:
+    match draft:
+        case Say():
+            return Say(draft.text, n)
+        case Edit():
+            return Edit(draft.id, draft.text, n)
+        case Delete():
+            return Delete(draft.id, n)
