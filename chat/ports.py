@@ -14,6 +14,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Literal, Protocol, cast
 
+from msgspec import Struct
+
 from chat.model import Ack, Body, ChatError, Draft, Entry, Event, Hello, Limits, Member, Welcome
 
 # --- the label of a technique ------------------------------------------------------------------
@@ -188,8 +190,14 @@ class ChatClient(ABC):
 
 # --- the server half ---------------------------------------------------------------------------
 
-Reply = Callable[[Draft, "Ack | ChatError"], None]
-"""Called on the loop, once for each draft, when the room has decided about it."""
+Reply = Callable[[Draft, "Event | Ack | ChatError"], None]
+"""Called on the loop, once for each draft, when the room has decided about it: the event it became, an
+`Ack` if it had been accepted before, or the refusal."""
+
+LOW_WATER = 16 * 1024
+"""Bytes in a sink's buffer below which the hub goes on writing to a peer that was behind."""
+HIGH_WATER = 64 * 1024
+"""Bytes in a sink's buffer above which the hub writes nothing more until the peer has drained it."""
 
 
 class Sink(ABC):
@@ -229,7 +237,7 @@ class Seat(Protocol):
         """Push to this sink: the replay first, then everything live, without a gap."""
 
     def drained(self, sink: Sink) -> None:
-        """The sink's peer has taken its bytes."""
+        """The sink's buffer was above `LOW_WATER` and is not any more."""
 
     def detach(self, sink: Sink | None = None) -> None:
         """The connection is gone; the seat outlives it by the grace time."""
@@ -273,8 +281,7 @@ class ChatServer(ABC):
 # --- the log -----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
+class Committed(Struct, frozen=True):
     """One entry that the log hands back, in its room's order."""
 
     room: str
@@ -284,7 +291,11 @@ class Committed:
 
 
 class Log(ABC):
-    """The rooms' memory. An append that was handed back through ``committed`` is durable."""
+    """The rooms' memory. An append that was handed back through ``committed`` is durable.
+
+    Reads answer with what was handed back: what is committed but not yet decided by the room
+    stays out of them.
+    """
 
     @abstractmethod
     async def start(
@@ -299,7 +310,7 @@ class Log(ABC):
 
     @abstractmethod
     def append(self, room: str, body: Body, note: Any) -> None:
-        """Enqueue an entry; it gets its seq and its ``at`` now."""
+        """Enqueue an entry; it gets its seq and its ``at`` now. Raises `Closing` when not open."""
 
     @abstractmethod
     async def rooms(self) -> list[str]: ...
@@ -310,7 +321,10 @@ class Log(ABC):
 
     @abstractmethod
     def refuse(self, room: str, seq: int) -> None:
-        """Remember that the room refused this entry, so that `read` leaves it out."""
+        """Remember that the room refused this entry, so that `read` leaves it out.
+
+        May be said again: a server that was killed may not have written it down.
+        """
 
     @abstractmethod
     async def read(
@@ -318,8 +332,8 @@ class Log(ABC):
     ) -> tuple[int, list[Entry]]:
         """Return accepted entries, ascending, and the seq of the accepted one before them (or 0).
 
-        The first ``limit`` after a seq, or the last ``limit`` before one. Checkpoints and refused
-        entries are left out.
+        The first ``limit`` after a seq (and below ``before``, if both are given), or the last
+        ``limit`` before one; with neither, the newest. Checkpoints and refused entries are left out.
         """
 
     @abstractmethod

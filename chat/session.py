@@ -184,7 +184,7 @@ class Session:
         self._n = 0
         self._tokens_given = 0
         self._outbox: dict[int, _Queued] = {}  # by token, in the order of the user's calls
-        self._by_number: dict[int, int] = {}  # draft number to token, for what is on the wire
+        self._by_number: dict[int, _Queued] = {}  # what was on the wire, until its own event is here
         self._wake = asyncio.Event()  # something to send
         self._caught_up = asyncio.Event()  # the replay has reached the head of the welcome
         self._head = 0
@@ -394,7 +394,8 @@ class Session:
                 self.cursor = Cursor(event.seq, self.cursor.epoch)
                 self._follow_members(event)
                 arrived = Arrived(event)
-                if event.n and event.seat in self._seats and (queued := self._answered(event.n)):
+                if event.n and event.seat in self._seats and (queued := self._by_number.pop(event.n, None)):
+                    self._outbox.pop(queued.token, None)
                     arrived = Arrived(event, queued.token, self._clock() - queued.since)
                 await self._updates.put(arrived)
             if self.cursor is not None and self.cursor.seq >= self._head:
@@ -425,17 +426,12 @@ class Session:
         self._wake.set()
         return token
 
-    def _answered(self, n: int) -> _Queued | None:
-        """Take a draft out of the outbox; None when an event or an ack has already done so."""
-        token = self._by_number.pop(n, 0)
-        return self._outbox.pop(token, None)
-
     async def _send_all(self, client: ChatClient) -> None:
         """Send the outbox in order, what was on the wire before included, at the server's pace."""
         await self._caught_up.wait()
         for queued in list(self._outbox.values()):
             if queued.on_wire and not self._resend:
-                self._answered(queued.draft.n)
+                del self._outbox[queued.token]
                 await self._moved(queued, "unconfirmed", "the connection broke before the answer")
             queued.on_wire = False
         tasks: set[asyncio.Task[None]] = set()
@@ -449,7 +445,7 @@ class Session:
                     if not queued.draft.n:
                         self._n += 1
                         queued.draft = _with_number(queued.draft, self._n)
-                    self._by_number[queued.draft.n] = queued.token
+                    self._by_number[queued.draft.n] = queued
                     queued.on_wire = True
                     await self._moved(queued, "sending")
                     task = asyncio.create_task(self._send(client, queued))
@@ -463,12 +459,13 @@ class Session:
 
     async def _send(self, client: ChatClient, queued: _Queued) -> None:
         try:
-            ack = await client.send(queued.draft)
+            await client.send(queued.draft)
         except ConnectionLost:
             return  # it stays in the outbox; reading ends this connection
         except ChatError as error:
             if error.final:
-                self._answered(queued.draft.n)
+                self._outbox.pop(queued.token, None)
+                self._by_number.pop(queued.draft.n, None)
                 await self._moved(queued, "failed", str(error))
                 return
             await self._moved(queued, "waiting", str(error))
@@ -476,7 +473,7 @@ class Session:
             queued.on_wire = False
             self._wake.set()
         else:
-            if self._answered(ack.n):
+            if self._outbox.pop(queued.token, None):
                 await self._moved(queued, "sent")
 
     async def _moved(self, queued: _Queued, phase: Phase, reason: str = "") -> None:

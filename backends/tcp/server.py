@@ -1,0 +1,238 @@
+"""The TCP server: one `asyncio.Protocol` a connection, no task and no thread for it.
+
+The hub writes the same bytes to every connection; what a client asks is answered line by line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import cast
+
+from backends.tcp.codec import LineReader
+from chat.codec import (
+    AckMessage,
+    ErrorMessage,
+    HelloMessage,
+    HistoryMessage,
+    LeaveMessage,
+    MemberListMessage,
+    MembersMessage,
+    PageMessage,
+    PingMessage,
+    PongMessage,
+    Request,
+    WelcomeMessage,
+    decode_request,
+    encode,
+    encode_lines,
+)
+from chat.model import Ack, BadRequest, ChatError, Closing, Delete, Draft, Edit, Event, Full, Say
+from chat.ports import LOW_WATER, Address, ChatServer, Seat, Sink
+
+HELLO_TIMEOUT = 60.0
+"""Seconds until the first line must be there: long, because people type it."""
+MAX_SILENT = 256
+"""Connections that have not said hello; the oldest is cut for one more."""
+LINGER = 2.0  # seconds for the last words to reach a peer that may have stopped reading
+
+
+class TcpServer(ChatServer):
+    async def start(self) -> Address:
+        self.connections: set[Connection] = set()
+        self.silent: dict[Connection, None] = {}  # in order of arrival
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            lambda: Connection(self), self.address.host, self.address.port, backlog=1024
+        )
+        host, port = self._server.sockets[0].getsockname()[:2]
+        return Address(host, port)
+
+    async def stop(self) -> None:
+        self._server.close()
+        for connection in list(self.connections):
+            connection.close(Closing("the server is going down; come back and resume"))
+        if self.connections:
+            await asyncio.wait([connection.lost for connection in self.connections], timeout=LINGER + 1)
+        await self._server.wait_closed()
+
+
+class Connection(asyncio.Protocol, Sink):
+    """One peer: reads its lines, answers them, and is the sink of its seat."""
+
+    def __init__(self, server: TcpServer) -> None:
+        self._server = server
+        self._hub = server.hub
+        self._reader = LineReader()
+        self._seat: Seat | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._waiting: list[bytes] = []  # lines that came while a request was being served
+        self._closing = False
+        self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    # --- the connection ------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=LOW_WATER, low=LOW_WATER)
+        loop = asyncio.get_running_loop()
+        self._deadline = loop.call_later(HELLO_TIMEOUT, self._too_late)
+        server = self._server
+        server.connections.add(self)
+        server.silent[self] = None
+        if len(server.silent) > MAX_SILENT:
+            oldest = next(iter(server.silent))
+            oldest.close(Full(f"more than {MAX_SILENT} connections said nothing, and yours was the oldest"))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._deadline.cancel()
+        self._server.connections.discard(self)
+        self._server.silent.pop(self, None)
+        if self._task is not None:
+            self._task.cancel()
+        if self._seat is not None:
+            self._seat.detach(self)
+        if not self.lost.done():
+            self.lost.set_result(None)
+
+    def pause_writing(self) -> None:
+        """Who does not read is not listened to, so that replies can't pile up."""
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self._task is None and not self._closing:
+            self._transport.resume_reading()
+        if self._seat is not None:
+            self._seat.drained(self)
+
+    def _too_late(self) -> None:
+        self.close(BadRequest(f"no hello came within {HELLO_TIMEOUT:.0f} s"))
+
+    # --- what the hub writes -------------------------------------------------------------------
+
+    encode = staticmethod(encode_lines)
+
+    def write(self, blob: bytes) -> None:
+        self._transport.write(blob)
+
+    def buffered(self) -> int:
+        return self._transport.get_write_buffer_size()
+
+    def close(self, reason: ChatError) -> None:
+        if self._closing:
+            return
+        self._closing = True
+        self._deadline.cancel()
+        self._server.silent.pop(self, None)
+        self._tell(reason)
+        self._transport.close()
+        asyncio.get_running_loop().call_later(LINGER, self._transport.abort)
+
+    # --- what the peer says --------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            lines = self._reader.feed(data)
+        except BadRequest as error:
+            self.close(error)
+            return
+        if self._task is not None:
+            self._waiting += lines
+        else:
+            self._serve(lines)
+
+    def _serve(self, lines: list[bytes]) -> None:
+        seat, answer = self._seat, self._answer
+        for place, line in enumerate(lines):
+            if self._closing:
+                return
+            try:
+                request = decode_request(line)
+            except BadRequest as error:
+                if line.isspace() or not line:
+                    continue
+                self._refuse(error)
+                continue
+            if seat is not None and isinstance(request, Say | Edit | Delete):
+                seat.send(request, answer)
+                continue
+            self._handle(request)
+            if self._task is not None:
+                self._waiting = lines[place + 1 :]
+                return
+
+    def _handle(self, request: Request) -> None:
+        if self._seat is None:
+            if isinstance(request, HelloMessage):
+                self._later(self._enter(request))
+            else:
+                self._refuse(BadRequest('the first line must be a hello: {"kind":"hello","nick":"ann"}'))
+            return
+        match request:
+            case HelloMessage():
+                self._refuse(BadRequest("hello was said already; this connection has its seat"))
+            case HistoryMessage():
+                self._later(self._history(self._seat, request))
+            case MembersMessage():
+                self._send(MemberListMessage(request.ref, self._seat.members()))
+            case PingMessage():
+                self._send(PongMessage(request.ref))
+            case LeaveMessage():
+                self._seat.leave()
+                self._closing = True
+                self._transport.close()
+
+    def _refuse(self, error: BadRequest) -> None:
+        """Answer what was not understood; before the hello that is the end (it may be a browser)."""
+        if self._seat is None:
+            self.close(error)
+        else:
+            self._tell(error)
+
+    def _later(self, work: Coroutine[None, None, None]) -> None:
+        """Serve a request that takes a while; the lines behind it wait, in order."""
+        self._transport.pause_reading()
+        self._task = asyncio.create_task(self._finish(work))
+
+    async def _finish(self, work: Coroutine[None, None, None]) -> None:
+        await work
+        self._task = None
+        lines, self._waiting = self._waiting, []
+        self._serve(lines)
+        if self._task is None and not self._closing and self.buffered() <= LOW_WATER:
+            self._transport.resume_reading()
+
+    async def _enter(self, message: HelloMessage) -> None:
+        try:
+            seat = await self._hub.take_seat(message.hello(), "tcp")
+        except ChatError as error:
+            self.close(error)
+            return
+        self._deadline.cancel()
+        self._server.silent.pop(self, None)
+        if self._closing:
+            return
+        self._seat = seat
+        self._send(WelcomeMessage.of(seat.welcome))
+        seat.attach(self)
+
+    async def _history(self, seat: Seat, message: HistoryMessage) -> None:
+        try:
+            events = await seat.history(after=message.after, before=message.before, limit=message.limit)
+        except ChatError as error:
+            self._send(ErrorMessage.of(error, message.ref))
+        else:
+            self._send(PageMessage(message.ref, events))
+
+    def _answer(self, draft: Draft, outcome: Event | Ack | ChatError) -> None:
+        """Say what no event says; an accepted draft's answer is its event."""
+        if isinstance(outcome, Ack):
+            self._send(AckMessage.of(outcome))
+        elif isinstance(outcome, ChatError):
+            self._tell(outcome)
+
+    def _tell(self, error: ChatError) -> None:
+        self._send(ErrorMessage.of(error))
+
+    def _send(self, message: object) -> None:
+        self._transport.write(encode(message) + b"\n")

@@ -1,0 +1,502 @@
+"""The hub: the rooms of this node, who sits in them, and the fan-out of what happens.
+
+A draft goes from a seat into the log; what the log hands back is decided by `Room.apply` and fanned
+out: encoded once for each technique, written in one piece to every connection that keeps up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import secrets
+import uuid
+from typing import Any
+
+from chat.fanout import Channel, Mailbox, Ring
+from chat.model import (
+    AccessDenied,
+    BadText,
+    Body,
+    ChatError,
+    Closing,
+    Cursor,
+    Deleted,
+    Draft,
+    Edit,
+    Edited,
+    Event,
+    Full,
+    Hello,
+    Joined,
+    Left,
+    Limits,
+    Member,
+    NickTaken,
+    Opened,
+    Resumed,
+    Say,
+    SeatGone,
+    Sent,
+    StaleCursor,
+    TooFast,
+    Welcome,
+)
+from chat.ports import Committed, Log, Reply, Sink
+from chat.room import CHECKPOINT_EVERY, WINDOW, Outcome, Room, event_of
+from chat.text import clean_nick, clean_room, clean_text, nick_key, seat_name
+
+POLL_GRACE = 60.0
+"""Seconds that a seat outlives the last call of a polling client."""
+TAIL = 2 * WINDOW + CHECKPOINT_EVERY  # entries that give a room its whole state, wherever they begin
+
+
+class Hub:
+    """All rooms of this node. Everything runs on one event loop; nothing here blocks it."""
+
+    def __init__(
+        self, log: Log, *, limits: Limits | None = None, access: str = "", node: str = "solo"
+    ) -> None:
+        """Prepare; ``access`` is the access token that every hello must bring, "" for none.
+
+        ``node`` names the server in the log. The one server of an embedded log keeps the same name
+        for ever, so that a restart moves nobody.
+        """
+        self.limits = limits or Limits()
+        self.node = node
+        self.log = log
+        self.closing = False
+        self._access = access
+        self._rooms: dict[str, LiveRoom] = {}
+        self._loading: dict[str, asyncio.Task[LiveRoom]] = {}
+        self._known: set[str] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def start(self) -> None:
+        """Open the log, and give the members it knows their grace time. Raises `ChatError`."""
+        await self.log.start(self._committed, self._failed)
+        self._known = set(await self.log.rooms())
+        self.keep(asyncio.create_task(self._wake_rooms()))
+
+    async def stop(self) -> None:
+        """Take no more drafts, commit what is enqueued, and close the log."""
+        self.closing = True
+        for room in self._rooms.values():
+            room.quiet()
+        for task in [*self._tasks, *self._loading.values()]:
+            task.cancel()
+        await asyncio.gather(*self._tasks, *self._loading.values(), return_exceptions=True)
+        await self.log.stop()
+
+    @property
+    def seats(self) -> int:
+        """How many seats this node holds, those in their grace time included."""
+        return sum(len(room.seats) for room in self._rooms.values())
+
+    async def take_seat(self, hello: Hello, technique: str) -> HubSeat:
+        """Give a seat, or give one back. Raises a `ChatError` that says why not."""
+        if self._access and not hmac.compare_digest(
+            self._access.encode(), hello.access.encode(errors="replace")
+        ):
+            raise AccessDenied(
+                "this server asks for an access token: start with --token-file, or set CHAT_TOKEN"
+            )
+        name, nick = clean_room(hello.room), clean_nick(hello.nick)
+        room = await self._room(name)
+        return await room.take_seat(hello, nick, technique)
+
+    def keep(self, task: asyncio.Task[Any]) -> None:
+        """Hold a background task until it ends; `stop` cancels it."""
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # --- rooms ---------------------------------------------------------------------------------
+
+    async def _room(self, name: str) -> LiveRoom:
+        if (room := self._rooms.get(name)) is not None:
+            return room
+        if self.closing:
+            raise Closing("the server is going down")
+        if name not in self._known and len(self._known) >= self.limits.rooms:
+            raise Full(f"this server has {self.limits.rooms} rooms and takes no more: use one of them")
+        task = self._loading.get(name)
+        if task is None:
+            self._known.add(name)
+            task = self._loading[name] = asyncio.create_task(self._load(name))
+            task.add_done_callback(lambda _: self._loading.pop(name, None))
+        return await asyncio.shield(task)
+
+    async def _load(self, name: str) -> LiveRoom:
+        entries = await self.log.tail(name, TAIL)
+        room = LiveRoom(self, name)
+        sure = 0 if entries and entries[0].seq == 1 else TAIL - WINDOW
+        for place, entry in enumerate(entries):
+            outcome = room.state.apply(entry)
+            if isinstance(outcome, Event):
+                room.ring.append(outcome)
+            elif outcome is not None and place >= sure:
+                self.log.refuse(name, entry.seq)
+        self._rooms[name] = room
+        for member in room.state.members.values():
+            if member.node == self.node:
+                room.seats[member.seat] = HubSeat(room, member.seat, member.author, member.technique)
+        if not room.state.epoch:
+            outcome = await room.decide(Opened(str(uuid.uuid4())))
+            if isinstance(outcome, ChatError) and not room.state.epoch:
+                del self._rooms[name]
+                raise outcome
+        return room
+
+    async def _wake_rooms(self) -> None:
+        """Load every room, so that members who never come back get their grace time and leave."""
+        for name in sorted(self._known):
+            await self._room(name)
+
+    def _committed(self, batch: list[Committed]) -> None:
+        rooms = self._rooms
+        touched = set()
+        for item in batch:
+            room = rooms[item.room]
+            room.apply(item)
+            touched.add(room)
+        for room in touched:
+            room.flush()
+
+    def _failed(self, notes: list[Any], error: ChatError) -> None:
+        for note in notes:
+            if note is not None:
+                reply, draft = note
+                reply(draft, type(error)(str(error), n=getattr(draft, "n", 0)))
+
+
+class LiveRoom:
+    """A room with its connections: the state, the newest events, the seats of this node."""
+
+    def __init__(self, hub: Hub, name: str) -> None:
+        self.hub = hub
+        self.name = name
+        self.state = Room()
+        self.ring = Ring()
+        self.seats: dict[str, HubSeat] = {}
+        self._channels: dict[type[Sink], Channel] = {}
+        self._waiting: set[asyncio.Future[None]] = set()  # long polls
+
+    # --- from the log to the people ------------------------------------------------------------
+
+    def apply(self, item: Committed) -> None:
+        outcome = self.state.apply(item.entry)
+        if type(outcome) is Event:
+            self.ring.append(outcome)
+            for channel in self._channels.values():
+                channel.pending.append(outcome)
+            if outcome.kind == "left" and (seat := self.seats.pop(outcome.seat, None)):
+                seat.end()
+        elif outcome is not None:
+            self.hub.log.refuse(self.name, item.entry.seq)
+        if item.note is not None:
+            reply, draft = item.note
+            reply(draft, outcome)
+        if self.state.checkpoint_due():
+            self.state.checkpointed = self.state.applied
+            self.hub.log.append(self.name, self.state.checkpoint(), None)
+
+    def flush(self) -> None:
+        for channel in self._channels.values():
+            channel.flush()
+        if self._waiting:
+            for waiting in self._waiting:
+                if not waiting.done():
+                    waiting.set_result(None)
+            self._waiting.clear()
+
+    def quiet(self) -> None:
+        for channel in self._channels.values():
+            channel.flush(now=True)
+        for seat in self.seats.values():
+            seat.quiet()
+
+    async def decide(self, body: Body) -> Outcome:
+        """Append an entry that no draft stands behind, and wait for the room's decision."""
+        decided: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+
+        def reply(_: Draft | None, outcome: Outcome) -> None:
+            if not decided.done():
+                decided.set_result(outcome)
+
+        self.hub.log.append(self.name, body, (reply, None))
+        return await decided
+
+    # --- coming in -----------------------------------------------------------------------------
+
+    async def take_seat(self, hello: Hello, nick: str, technique: str) -> HubSeat:
+        cursor = hello.cursor
+        if cursor and ((cursor.epoch and cursor.epoch != self.state.epoch) or cursor.seq > self.state.head):
+            raise StaleCursor(
+                f"the log of room {self.name} is another one than before: starting over with what it holds"
+            )
+        key = hello.seat_key
+        seat = self.seats.get(seat_name(key)) if key else None
+        if seat is not None and nick_key(seat.nick) == nick_key(nick):
+            seat.key = key
+            if seat.technique != technique:
+                body = Resumed(seat.seat, seat.nick, technique, self.hub.node)
+                if isinstance(outcome := await self.decide(body), ChatError):
+                    raise outcome
+                seat.technique = technique
+        else:
+            seat = await self._join(nick, technique)
+        seat.start = await self._replay_from(cursor)
+        seat.touch()
+        return seat
+
+    async def _join(self, nick: str, technique: str) -> HubSeat:
+        if self.hub.closing:
+            raise Closing("the server is going down")
+        if self.hub.seats >= self.hub.limits.seats:
+            raise Full(f"this server has {self.hub.limits.seats} seats and all are taken")
+        key = secrets.token_urlsafe(16)
+        seat = HubSeat(self, seat_name(key), nick, technique)
+        seat.key = key
+        # In the table before the entry is: what comes back from the log must find its seat.
+        body = Joined(seat.seat, nick, nick_key(nick), technique, self.hub.node)
+        if refusal := self.state.check(body):
+            raise self._refused(refusal, body)
+        self.seats[seat.seat] = seat
+        outcome = await self.decide(body)
+        if not isinstance(outcome, Event):
+            self.seats.pop(seat.seat, None)
+            seat.end()
+            raise self._refused(outcome, body)
+        return seat
+
+    def _refused(self, refusal: object, body: Joined) -> ChatError:
+        if isinstance(refusal, NickTaken):
+            owner = self.seats.get(self.state.seat_of(body.key))
+            if owner is not None and (left := owner.expires_in()) is not None:
+                return NickTaken(
+                    f"{body.author} is away, and keeps the name for {left:.0f} s more", retry_after=left
+                )
+        assert isinstance(refusal, ChatError)
+        return refusal
+
+    async def _replay_from(self, cursor: Cursor | None) -> int:
+        if cursor is not None:
+            return cursor.seq
+        replay = self.hub.limits.replay
+        if self.ring.complete or len(self.ring) >= replay:
+            return self.ring.before_last(replay)
+        prev, _ = await self.hub.log.read(self.name, before=self.state.head + 1, limit=replay)
+        return prev
+
+    def members(self) -> list[Member]:
+        return [
+            Member(member.seat, member.author, member.technique) for member in self.state.members.values()
+        ]
+
+    # --- reading -------------------------------------------------------------------------------
+
+    async def history(self, after: int | None, before: int | None, limit: int) -> list[Event]:
+        """Return accepted events up to the head: what is committed but not decided is nobody's yet."""
+        limit = max(1, min(limit, self.hub.limits.page))
+        if after is not None and self.ring.reaches(after):
+            return self.ring.after(after, limit)
+        if after is None:
+            before = self.state.head + 1 if before is None else min(before, self.state.head + 1)
+        prev, entries = await self.hub.log.read(self.name, after=after, before=before, limit=limit)
+        events = []
+        for entry in entries:
+            if entry.seq > self.state.head:
+                break
+            events.append(event_of(entry, prev))
+            prev = entry.seq
+        return events
+
+    def next_event(self) -> asyncio.Future[None]:
+        """Return a future that is done when something happens."""
+        waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.add(waiting)
+        waiting.add_done_callback(self._waiting.discard)
+        return waiting
+
+    def channel(self, sink: Sink) -> Channel:
+        kind = type(sink)
+        if kind not in self._channels:
+            self._channels[kind] = Channel(kind, self.ring, self.state.head, self._page)
+        return self._channels[kind]
+
+    def _page(self, mailbox: Mailbox) -> None:
+        """Read a page of the log for a mailbox that is further behind than the ring."""
+
+        async def read() -> None:
+            try:
+                events = await self.history(mailbox.cursor, None, self.hub.limits.page)
+            except ChatError as error:
+                mailbox.cut(error)
+            else:
+                mailbox.take(events)
+
+        self.hub.keep(asyncio.create_task(read()))
+
+
+class HubSeat:
+    """A seat of this node. It outlives its connection by the grace time."""
+
+    def __init__(self, room: LiveRoom, seat: str, nick: str, technique: str) -> None:
+        self.room = room
+        self.seat = seat
+        self.nick = nick
+        self.technique = technique
+        self.key = ""
+        self.start = 0
+        """The seq after which the next `attach` begins."""
+        self.ended = False
+        self._loop = asyncio.get_running_loop()
+        self._mailbox: Mailbox | None = None
+        self._n = 0
+        self._allowance = float(room.hub.limits.burst)
+        self._refilled = self._loop.time()
+        self._expires: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._await_return(room.hub.limits.grace)
+
+    @property
+    def welcome(self) -> Welcome:
+        room, state = self.room, self.room.state
+        return Welcome(
+            room=room.name,
+            nick=self.nick,
+            seat=self.seat,
+            seat_key=self.key,
+            epoch=state.epoch,
+            first=min(1, state.head),
+            head=state.head,
+            n=max(self._n, state.members[self.seat].n) if self.seat in state.members else self._n,
+            members=tuple(room.members()),
+            limits=room.hub.limits,
+        )
+
+    # --- speaking ------------------------------------------------------------------------------
+
+    def send(self, draft: Draft, reply: Reply) -> None:
+        room, limits = self.room, self.room.hub.limits
+        n = draft.n
+        if self.ended:
+            return reply(draft, SeatGone("the seat has ended: come in again", n=n))
+        if room.hub.closing:
+            return reply(draft, Closing("the server is going down", n=n))
+        if not n:
+            member = room.state.members.get(self.seat)
+            n = self._n = max(self._n, member.n if member else 0) + 1
+        elif n > self._n:
+            self._n = n
+        body: Body
+        try:
+            if isinstance(draft, Say):
+                body = Sent(
+                    self.seat, self.nick, self.technique, n, clean_text(draft.text, limits.text_bytes)
+                )
+            elif isinstance(draft, Edit):
+                text = clean_text(draft.text, limits.text_bytes)
+                body = Edited(self.seat, self.nick, self.technique, n, draft.id, text)
+            else:
+                body = Deleted(self.seat, self.nick, self.technique, n, draft.id)
+        except BadText as error:
+            error.n = n
+            return reply(draft, error)
+        if (known := room.state.check(body)) is not None:
+            return reply(draft, known)
+        if limits.burst and (wait := self._over_rate(limits)):
+            return reply(
+                draft,
+                TooFast(f"too fast: {limits.rate:g} messages a second are allowed", n=n, retry_after=wait),
+            )
+        room.hub.log.append(room.name, body, (reply, draft))
+        return None
+
+    def _over_rate(self, limits: Limits) -> float:
+        """Take from the token bucket; return the seconds to wait, 0 if the draft may pass."""
+        now = self._loop.time()
+        self._allowance = min(limits.burst, self._allowance + (now - self._refilled) * limits.rate)
+        self._refilled = now
+        if self._allowance < 1.0:
+            return (1.0 - self._allowance) / limits.rate
+        self._allowance -= 1.0
+        return 0.0
+
+    # --- listening -----------------------------------------------------------------------------
+
+    def attach(self, sink: Sink) -> None:
+        if self._mailbox is not None:
+            self._mailbox.cut(SeatGone("another connection has taken this seat over"))
+        self._stay()
+        self._mailbox = Mailbox(sink, self.room.channel(sink), self.start)
+        self._mailbox.pump()
+
+    def drained(self, sink: Sink) -> None:
+        if self._mailbox is not None and self._mailbox.sink is sink:
+            self._mailbox.pump()
+
+    def detach(self, sink: Sink | None = None) -> None:
+        if self._mailbox is not None and sink in (None, self._mailbox.sink):
+            self._mailbox.close()
+            self._mailbox = None
+            self._await_return(self.room.hub.limits.grace)
+
+    async def read(self, after: int, limit: int, wait: float) -> list[Event]:
+        self.touch(POLL_GRACE)
+        if after >= self.room.state.head and wait > 0:
+            waiting = self.room.next_event()
+            await asyncio.wait([waiting], timeout=wait)
+            waiting.cancel()
+            self.touch(POLL_GRACE)
+        return await self.room.history(after, None, limit)
+
+    async def history(self, *, after: int | None, before: int | None, limit: int) -> list[Event]:
+        return await self.room.history(after, before, limit)
+
+    def members(self) -> list[Member]:
+        return self.room.members()
+
+    # --- going ---------------------------------------------------------------------------------
+
+    def leave(self) -> None:
+        if not self.ended and self.seat in self.room.state.members and not self.room.hub.closing:
+            body = Left(self.seat, self.nick, self.technique, self.room.hub.node)
+            self.room.hub.log.append(self.room.name, body, None)
+
+    def end(self) -> None:
+        """The room has ended the seat."""
+        self.ended = True
+        self.quiet()
+        if self._mailbox is not None:
+            self._mailbox.cut(SeatGone("the seat has ended"))
+            self._mailbox = None
+
+    def quiet(self) -> None:
+        """No timer of this seat may fire any more."""
+        self._stay()
+
+    def touch(self, grace: float | None = None) -> None:
+        """Its owner was heard of: begin the grace time anew."""
+        if self._mailbox is None and not self.ended:
+            self._await_return(grace or self.room.hub.limits.grace)
+
+    def expires_in(self) -> float | None:
+        """Return the seconds until the seat ends; None while its owner is connected."""
+        return None if self._expires is None else max(0.0, self._expires - self._loop.time())
+
+    def _await_return(self, grace: float) -> None:
+        self._stay()
+        self._expires = self._loop.time() + grace
+        self._timer = self._loop.call_at(self._expires, self._expire)
+
+    def _stay(self) -> None:
+        self._expires = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _expire(self) -> None:
+        if self._mailbox is None:
+            self.leave()
+            # Should the log refuse to store it, try again.
+            self._await_return(self.room.hub.limits.grace)

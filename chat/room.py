@@ -1,0 +1,278 @@
+"""The rules of a room: a deterministic state machine over the log's entries.
+
+`Room.apply` alone decides, after commit and in log order. It has no clock, no I/O and no randomness,
+and takes nothing from Python's Unicode tables, so that the same entries give the same state on every
+node. Whoever wants to know beforehand asks `Room.check`; its answer is a shortcut, not a promise.
+
+What is remembered is bounded: drafts and messages of the last `WINDOW` seqs, so that a node that
+finds the log's beginning cut off arrives at the same state from a checkpoint and that many entries.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from chat.model import (
+    Ack,
+    Body,
+    ChatError,
+    Checkpoint,
+    Deleted,
+    DraftConflict,
+    Edited,
+    Entry,
+    Event,
+    Full,
+    Joined,
+    Left,
+    Limits,
+    NickTaken,
+    NoSuchMessage,
+    NotYours,
+    Opened,
+    Resumed,
+    SeatGone,
+    SeatState,
+    Sent,
+)
+
+WINDOW = 5000
+"""Seqs that edits and draft numbers reach back."""
+CHECKPOINT_EVERY = 1000
+"""Seqs between two checkpoints."""
+MAX_MEMBERS = Limits().seats
+
+Outcome = Event | Ack | ChatError | None
+"""Accepted; accepted before; refused; nothing to tell (a checkpoint)."""
+
+
+@dataclass(slots=True)
+class _Member:
+    seat: str
+    author: str
+    key: str
+    technique: str
+    node: str
+    n: int = 0
+
+
+@dataclass(slots=True)
+class _Message:
+    seat: str
+    deleted: bool = False
+
+
+class Room:
+    """The state of one room. Feed it every entry, in order."""
+
+    def __init__(self) -> None:
+        self.epoch = ""
+        """Empty until the opening entry, or a checkpoint, has come."""
+        self.head = 0
+        """The seq of the newest event."""
+        self.applied = 0
+        """The seq of the newest entry, refused ones included."""
+        self.checkpointed = 0
+        self.members: dict[str, _Member] = {}
+        """By seat, in the order of joining."""
+        self._by_key: dict[str, str] = {}  # a nick's casefold to its seat
+        self._messages: dict[int, _Message] = {}  # by id; insertion order is seq order
+        self._drafts: dict[tuple[str, int], tuple[int, bytes]] = {}  # to the event's seq and a digest
+        self._draft_order: deque[tuple[int, tuple[str, int]]] = deque()
+
+    # --- deciding ------------------------------------------------------------------------------
+
+    def apply(self, entry: Entry) -> Outcome:
+        """Decide about a committed entry, and change the state if it is accepted."""
+        seq, body = entry.seq, entry.body
+        self.applied = seq
+        self._forget(seq - WINDOW)
+        if isinstance(body, Sent):  # nearly every entry: decided here, without the detour
+            outcome = self._authored(body)
+            if outcome is None:
+                self._messages[seq] = _Message(body.seat)
+                self._remember(body, seq)
+                return self._accept(entry)
+            return outcome
+        if isinstance(body, Checkpoint):
+            self._restore(body, seq)
+            return None
+        if isinstance(body, Opened):
+            if self.epoch:
+                return ChatError("the room is open already")
+            self.epoch = body.epoch
+            return self._accept(entry)
+        if not self.epoch:
+            return ChatError("the beginning of this log was cut off, and no checkpoint has come yet")
+        refusal = self.check(body)
+        if refusal is not None:
+            return refusal
+        match body:
+            case Joined():
+                member = _Member(body.seat, body.author, body.key, body.technique, body.node)
+                self.members[body.seat] = member
+                self._by_key[body.key] = body.seat
+            case Resumed():
+                self.members[body.seat].technique = body.technique
+                self.members[body.seat].node = body.node
+            case Left():
+                del self._by_key[self.members.pop(body.seat).key]
+            case Edited():
+                self._remember(body, seq)
+            case Deleted():
+                self._messages[body.id].deleted = True
+                self._remember(body, seq)
+        return self._accept(entry)
+
+    def check(self, body: Body) -> Ack | ChatError | None:
+        """Say how `apply` would refuse the body as things stand; None: it would accept it."""
+        match body:
+            case Sent() | Edited() | Deleted():
+                return self._authored(body)
+            case Joined():
+                if body.seat in self.members:
+                    return SeatGone("this seat is taken already")
+                if body.key in self._by_key:
+                    return NickTaken(f"{body.author} is taken in this room: choose another name")
+                if len(self.members) >= MAX_MEMBERS:
+                    return Full(f"the room is full: {MAX_MEMBERS} seats")
+            case Resumed():
+                if body.seat not in self.members:
+                    return SeatGone("the seat has ended")
+            case Left():
+                member = self.members.get(body.seat)
+                if member is None or member.node != body.node:
+                    return SeatGone("the seat has ended, or moved on")
+        return None
+
+    def _authored(self, body: Sent | Edited | Deleted) -> Ack | ChatError | None:
+        member = self.members.get(body.seat)
+        if member is None or member.author != body.author:
+            return SeatGone("the seat has ended: come in again", n=body.n)
+        if body.n <= member.n and (known := self._drafts.get((body.seat, body.n))) is not None:
+            if known[1] == _digest(body):
+                return Ack(body.n, known[0])
+            return DraftConflict(f"draft {body.n} was used before, with another content", n=body.n)
+        if not isinstance(body, Sent):
+            message = self._messages.get(body.id)
+            if message is None or message.deleted:
+                return NoSuchMessage(
+                    f"there is no message {body.id} that could be changed: deleted, too old, or never sent",
+                    n=body.n,
+                )
+            if message.seat != body.seat:
+                return NotYours(f"message {body.id} is not yours to change", n=body.n)
+        return None
+
+    def _accept(self, entry: Entry) -> Event:
+        event = event_of(entry, self.head)
+        self.head = entry.seq
+        return event
+
+    def seat_of(self, key: str) -> str:
+        """Return the seat that has the nick with this casefold, or ""."""
+        return self._by_key.get(key, "")
+
+    # --- remembering, and forgetting -----------------------------------------------------------
+
+    def _remember(self, body: Sent | Edited | Deleted, seq: int) -> None:
+        key = (body.seat, body.n)
+        self._drafts[key] = (seq, _digest(body))
+        self._draft_order.append((seq, key))
+        member = self.members[body.seat]
+        if body.n > member.n:
+            member.n = body.n
+
+    def _forget(self, until: int) -> None:
+        order = self._draft_order
+        while order and order[0][0] <= until:
+            _, key = order.popleft()
+            del self._drafts[key]
+        while self._messages and (oldest := next(iter(self._messages))) <= until:
+            del self._messages[oldest]
+
+    def checkpoint(self) -> Checkpoint:
+        """Return the state that an entry can carry."""
+        return Checkpoint(
+            self.epoch,
+            self.head,
+            tuple(
+                SeatState(member.seat, member.author, member.key, member.technique, member.node, member.n)
+                for member in self.members.values()
+            ),
+        )
+
+    def checkpoint_due(self) -> bool:
+        return self.applied - self.checkpointed >= CHECKPOINT_EVERY
+
+    def _restore(self, checkpoint: Checkpoint, seq: int) -> None:
+        """Take over a checkpoint's state, unless this room knows better because it read from the start."""
+        self.checkpointed = seq
+        if self.epoch:
+            return
+        self.epoch, self.head = checkpoint.epoch, checkpoint.head
+        for state in checkpoint.members:
+            self.members[state.seat] = _Member(
+                state.seat, state.author, state.key, state.technique, state.node, state.n
+            )
+            self._by_key[state.key] = state.seat
+
+
+def event_of(entry: Entry, prev: int) -> Event:
+    """Return an accepted entry as clients see it; ``prev`` is the seq of the event before it."""
+    body = entry.body
+    match body:
+        case Sent():
+            return Event(
+                "sent",
+                entry.seq,
+                prev,
+                entry.at,
+                body.author,
+                body.seat,
+                body.technique,
+                body.n,
+                entry.seq,
+                body.text,
+            )
+        case Edited():
+            return Event(
+                "edited",
+                entry.seq,
+                prev,
+                entry.at,
+                body.author,
+                body.seat,
+                body.technique,
+                body.n,
+                body.id,
+                body.text,
+            )
+        case Deleted():
+            return Event(
+                "deleted", entry.seq, prev, entry.at, body.author, body.seat, body.technique, body.n, body.id
+            )
+        case Joined():
+            return Event("joined", entry.seq, prev, entry.at, body.author, body.seat, body.technique)
+        case Resumed():
+            return Event("resumed", entry.seq, prev, entry.at, body.author, body.seat, body.technique)
+        case Left():
+            return Event("left", entry.seq, prev, entry.at, body.author, body.seat, body.technique)
+        case Opened():
+            return Event("opened", entry.seq, prev, entry.at, text=body.epoch)
+        case Checkpoint():
+            raise ValueError("a checkpoint is no event")
+
+
+def _digest(body: Sent | Edited | Deleted) -> bytes:
+    """Return what tells two drafts apart, in 8 bytes: texts are not kept in memory."""
+    match body:
+        case Sent():
+            content = body.text
+        case Edited():
+            content = f"\0edit {body.id} {body.text}"  # no text holds a NUL
+        case Deleted():
+            content = f"\0delete {body.id}"
+    return blake2b(content.encode(), digest_size=8).digest()
