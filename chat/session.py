@@ -186,6 +186,7 @@ class Session:
         self._outbox: dict[int, _Queued] = {}  # by token, in the order of the user's calls
         self._by_number: dict[int, _Queued] = {}  # what was on the wire, until its own event is here
         self._wake = asyncio.Event()  # something to send
+        self._shrunk = asyncio.Event()  # the outbox has lost a draft, or the session has ended
         self._caught_up = asyncio.Event()  # the replay has reached the head of the welcome
         self._head = 0
         self._updates: asyncio.Queue[Update] = asyncio.Queue(BACKLOG)
@@ -227,6 +228,12 @@ class Session:
         """Return the tokens of the drafts in the outbox, oldest first."""
         return list(self._outbox)
 
+    async def settled(self, at_most: int = 0) -> None:
+        """Wait until at most so many drafts are unanswered, or the session has ended."""
+        while len(self._outbox) > at_most and not self._ended.is_set():
+            self._shrunk.clear()
+            await self._shrunk.wait()
+
     async def history(self, *, before: int, limit: int) -> list[Event]:
         """Return older events. Raises `ConnectionLost` when not connected."""
         return await self._connected().history(before=before, limit=limit)
@@ -246,7 +253,11 @@ class Session:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
+        self._end()
+
+    def _end(self) -> None:
         self._ended.set()
+        self._shrunk.set()
 
     async def __aenter__(self) -> Self:
         self.start()
@@ -283,7 +294,7 @@ class Session:
             self.outcome = await self._live()
             await self._enter(State("down", self.state.address, str(self.outcome)))
         finally:
-            self._ended.set()
+            self._end()
 
     async def _live(self) -> ChatError:
         """Connect, and connect again; return what makes another try useless."""
@@ -395,7 +406,7 @@ class Session:
                 self._follow_members(event)
                 arrived = Arrived(event)
                 if event.n and event.seat in self._seats and (queued := self._by_number.pop(event.n, None)):
-                    self._outbox.pop(queued.token, None)
+                    self._take(queued)
                     arrived = Arrived(event, queued.token, self._clock() - queued.since)
                 await self._updates.put(arrived)
             if self.cursor is not None and self.cursor.seq >= self._head:
@@ -426,12 +437,17 @@ class Session:
         self._wake.set()
         return token
 
+    def _take(self, queued: _Queued) -> bool:
+        """Take a draft out of the outbox; False when it was not there any more."""
+        self._shrunk.set()
+        return self._outbox.pop(queued.token, None) is not None
+
     async def _send_all(self, client: ChatClient) -> None:
         """Send the outbox in order, what was on the wire before included, at the server's pace."""
         await self._caught_up.wait()
         for queued in list(self._outbox.values()):
             if queued.on_wire and not self._resend:
-                del self._outbox[queued.token]
+                self._take(queued)
                 await self._moved(queued, "unconfirmed", "the connection broke before the answer")
             queued.on_wire = False
         tasks: set[asyncio.Task[None]] = set()
@@ -464,7 +480,7 @@ class Session:
             return  # it stays in the outbox; reading ends this connection
         except ChatError as error:
             if error.final:
-                self._outbox.pop(queued.token, None)
+                self._take(queued)
                 self._by_number.pop(queued.draft.n, None)
                 await self._moved(queued, "failed", str(error))
                 return
@@ -473,7 +489,7 @@ class Session:
             queued.on_wire = False
             self._wake.set()
         else:
-            if self._outbox.pop(queued.token, None):
+            if self._take(queued):
                 await self._moved(queued, "sent")
 
     async def _moved(self, queued: _Queued, phase: Phase, reason: str = "") -> None:

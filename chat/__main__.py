@@ -1,0 +1,5 @@
+"""``python -m chat`` is ``chat``."""
+
+from chat.cli import main
+
+main()

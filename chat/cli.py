@@ -1,0 +1,527 @@
+"""``chat``: the command line. Everything behind it is imported when its command runs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+import backends
+from chat.model import ChatError
+from chat.ports import Technique
+
+if TYPE_CHECKING:
+    from chat.connect import Place
+    from chat.session import Session
+
+FAILED, WRONG_USAGE = 1, 2
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def main() -> None:
+    """Run ``chat``; errors are one line, the exit code is 0 ok, 1 failed, 2 wrong usage."""
+    from chat.config import ENVIRONMENT, read_config
+
+    try:
+        code = chat.main(
+            prog_name="chat",
+            standalone_mode=False,
+            auto_envvar_prefix=ENVIRONMENT,
+            default_map=read_config(),
+        )
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        code = 0
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "chat"
+        click.echo(f"chat: {error.format_message()} ({command} --help shows how)", err=True)
+        code = WRONG_USAGE
+    except (click.ClickException, ChatError) as error:
+        click.echo(f"chat: {error}", err=True)
+        code = FAILED
+    except (click.Abort, KeyboardInterrupt):
+        code = FAILED
+    except BrokenPipeError:  # the reader of our output has gone: chat tail | head
+        sys.stderr.close()
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+# --- options -----------------------------------------------------------------------------------
+
+
+def _technique(_: click.Context, __: click.Parameter, name: str | None) -> Technique | None:
+    if name is None:
+        return None
+    try:
+        return backends.technique(name)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def _techniques(_: click.Context, __: click.Parameter, names: tuple[str, ...]) -> list[Technique]:
+    try:
+        return [backends.technique(name) for name in names]
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def _complete(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
+    return [name for name in backends.KNOWN if name.startswith(begun)]
+
+
+def server_option(command: F) -> F:
+    return click.option(
+        "--server", metavar="HOST[:PORT]", help="The server; without it, your own one on this machine."
+    )(command)
+
+
+def backend_option(command: F) -> F:
+    return click.option(
+        "--backend",
+        "-b",
+        metavar="NAME",
+        callback=_technique,
+        shell_complete=_complete,
+        help=f"The technique: {', '.join(backends.KNOWN)}.",
+    )(command)
+
+
+def client_options(command: F) -> F:
+    """Add what every client takes."""
+    for option in reversed(
+        [
+            backend_option,
+            server_option,
+            click.option("--room", default="lab", show_default=True, metavar="ROOM", help="The room."),
+            click.option("--as", "nick", metavar="NAME", help="Your name; without it, your login name."),
+            token_option,
+            click.option("--no-spawn", is_flag=True, help="Do not start your own server when none runs."),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+def token_option(command: F) -> F:
+    return click.option(
+        "--token-file",
+        metavar="FILE",
+        help="Where the access token stands; else CHAT_TOKEN holds it.",
+    )(command)
+
+
+def _place(server: str | None, token_file: str | None, no_spawn: bool) -> Place:
+    from chat.config import access_token, state_dir
+    from chat.connect import Place
+
+    return Place(server, state_dir(_warn), not no_spawn, access_token(token_file))
+
+
+def _session(place: Place, technique: Technique, room: str, nick: str | None, **more: Any) -> Session:
+    from chat.config import login_name
+    from chat.connect import open_session
+    from chat.text import clean_nick, clean_room
+
+    return open_session(
+        place,
+        technique,
+        clean_room(room),
+        clean_nick(nick) if nick else login_name(),
+        other_nicks=nick is None,
+        **more,
+    )
+
+
+def _warn(line: str) -> None:
+    click.echo(f"chat: {line}", err=True)
+
+
+# --- chat --------------------------------------------------------------------------------------
+
+
+@click.group(
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="""
+    \b
+    Examples:
+      chat                                    choose a technique, a room and a name
+      chat --backend tcp --as ann             talk over TCP, on your own server
+      chat -b tcp --server 10.0.0.5:7010      talk on another machine's server
+      chat serve                              be the server, with every technique
+      chat demo                               the lesson in twenty seconds
+    """,
+)
+@client_options
+@click.option("--plain", is_flag=True, help="Lines instead of a screen: for pipes and screen readers.")
+@click.option("--theme", metavar="NAME", help="dark, light or high-contrast.")
+@click.version_option(package_name="wirechat", message="chat %(version)s")
+@click.pass_context
+def chat(
+    context: click.Context,
+    backend: Technique | None,
+    server: str | None,
+    room: str,
+    nick: str | None,
+    token_file: str | None,
+    no_spawn: bool,
+    plain: bool,
+    theme: str | None,
+) -> int | None:
+    """One chat over every classical way programs talk to each other."""
+    if context.invoked_subcommand:
+        return None
+    place = _place(server, token_file, no_spawn)
+    if plain:
+        import asyncio
+
+        from chat import lines
+
+        session = _session(place, backend or backends.technique(backends.KNOWN[0]), room, nick)
+        return asyncio.run(lines.plain(session))
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise ChatError("this is no terminal: use chat --plain, chat send or chat tail")
+    from tui.app import ChatApp, Choice
+
+    def opened(choice: Choice) -> Session:
+        return _session(place, backends.technique(choice.technique), choice.room, choice.nick)
+
+    choice = Choice(backend.name, room, nick) if backend else None
+    app = ChatApp(opened, choice, room=room, nick=nick, theme=theme)
+    app.run()
+    return app.return_code
+
+
+@chat.command(
+    epilog="""
+    \b
+    Examples:
+      echo "build is green" | chat send -b tcp --as ci
+      chat send -b tcp --server 10.0.0.5:7010 --as ann "hello" "world"
+    """
+)
+@client_options
+@click.argument("text", nargs=-1)
+def send(
+    backend: Technique | None,
+    server: str | None,
+    room: str,
+    nick: str | None,
+    token_file: str | None,
+    no_spawn: bool,
+    text: tuple[str, ...],
+) -> int:
+    """Send each TEXT, or each line of the standard input, as a message.
+
+    Exit code 0 when the room has acknowledged every one, else 1, and stderr names those it has not.
+    """
+    import asyncio
+
+    from chat import lines
+
+    place = _place(server, token_file, no_spawn)
+    session = _session(place, _or_first(backend), room, nick, give_up=GIVE_UP)
+    return asyncio.run(lines.send(session, text or sys.stdin))
+
+
+@chat.command(
+    epilog="""
+    \b
+    Examples:
+      chat tail -b tcp --after 0 --json       everything since the room was opened
+      chat tail -b tcp --count 1 --timeout 60 wait for the next line
+    """
+)
+@client_options
+@click.option("--after", type=click.IntRange(min=0), metavar="SEQ", help="Begin after this seq; 0: all.")
+@click.option("--count", type=click.IntRange(min=1), metavar="N", help="End after N events.")
+@click.option("--timeout", type=click.FloatRange(min=0), metavar="S", help="End after S seconds.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object an event.")
+def tail(
+    backend: Technique | None,
+    server: str | None,
+    room: str,
+    nick: str | None,
+    token_file: str | None,
+    no_spawn: bool,
+    after: int | None,
+    count: int | None,
+    timeout: float | None,
+    as_json: bool,
+) -> int:
+    """Print the room's events as lines: the newest first, then what happens.
+
+    It reconnects and resumes by itself. Exit code 1 when fewer than --count came within --timeout.
+    """
+    import asyncio
+
+    from chat import lines
+    from chat.model import Cursor
+
+    place = _place(server, token_file, no_spawn)
+    cursor = None if after is None else Cursor(after)
+    session = _session(place, _or_first(backend), room, nick, cursor=cursor)
+    return asyncio.run(lines.tail(session, count=count, seconds=timeout, as_json=as_json))
+
+
+GIVE_UP = 5.0
+"""Seconds without a connection after which ``chat send`` gives up."""
+
+
+def _or_first(backend: Technique | None) -> Technique:
+    return backend or backends.technique(backends.KNOWN[0])
+
+
+# --- servers -----------------------------------------------------------------------------------
+
+
+def _port_of(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> dict[str, int]:
+    ports = {}
+    for pair in pairs:
+        name, _equals, port = pair.partition("=")
+        if not (port.isascii() and port.isdigit() and int(port) < 65536):
+            raise click.BadParameter(f"{pair!r}: write NAME=PORT, e.g. tcp=7010")
+        try:
+            ports[backends.technique(name).name] = int(port)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
+    return ports
+
+
+@chat.command(
+    epilog="""
+    \b
+    Examples:
+      chat serve                              every technique, on this machine only
+      chat serve tcp --port 0 --log memory    one, on a free port, remembering nothing
+      chat serve --host 0.0.0.0               for the class: makes and prints an access token
+    """
+)
+@click.argument(
+    "techniques", nargs=-1, metavar="[TECHNIQUE]...", callback=_techniques, shell_complete=_complete
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), help="The port of the one technique; 0: any free one.")
+@click.option("--port-of", multiple=True, metavar="NAME=PORT", callback=_port_of, help="Repeatable.")
+@click.option("--log", metavar="URL", help="memory or sqlite:PATH; without it, the log in your state folder.")
+@click.option("--fresh", is_flag=True, help="Set the log aside under a dated name and begin a new one.")
+@token_option
+@click.option("--open", "is_open", is_flag=True, help="No access token, though other machines can come in.")
+@click.option("--rate", default="on", type=click.Choice(["on", "off"]), help="Limit what one seat may send.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--background", is_flag=True, hidden=True, help="Ends itself when nobody is there.")
+def serve(
+    techniques: list[Technique],
+    host: str,
+    port: int | None,
+    port_of: dict[str, int],
+    log: str | None,
+    fresh: bool,
+    token_file: str | None,
+    is_open: bool,
+    rate: str,
+    as_json: bool,
+    background: bool,
+) -> None:
+    """Serve the named techniques, or all that can run, until Ctrl+C.
+
+    Without --log it is your server on this machine: clients that are given no --server find it.
+    """
+    from chat import server
+    from chat.config import access_token, state_dir
+    from chat.model import Limits
+    from chat.serve import Offer, Plan, is_loopback, run
+
+    if port is not None:
+        if len(techniques) != 1:
+            raise click.UsageError("--port needs exactly one technique; for several use --port-of NAME=PORT")
+        port_of = {techniques[0].name: port}
+    access = access_token(token_file)
+    if not is_loopback(host) and not access and not is_open:
+        access = _new_token(as_json)
+    folder = state_dir(_warn) if log is None else None
+    url = log or server.default_log(folder or Path())
+    registration = server.Registration(folder, url) if folder else None
+    try:
+        if fresh:
+            _set_aside(url)
+
+        def ready(offers: list[Offer]) -> None:
+            if registration:
+                registration.announce(offers)
+            for offer in offers:
+                click.echo(offer.json() if as_json else offer.line())
+            sys.stdout.flush()
+
+        run(
+            Plan(
+                techniques or backends.techniques(),
+                named=bool(techniques),
+                log=url,
+                host=host,
+                ports=port_of,
+                any_port=background,
+                access="" if is_open else access,
+                limits=Limits() if rate == "on" else Limits(burst=0),
+                idle=server.IDLE if background else None,
+            ),
+            ready,
+        )
+    finally:
+        if registration:
+            registration.end()
+
+
+def _new_token(as_json: bool) -> str:
+    import json
+    import secrets
+
+    token = secrets.token_urlsafe(16)
+    if as_json:
+        click.echo(json.dumps({"access_token": token}))
+    else:
+        click.echo(f"access token: {token}  (clients: set CHAT_TOKEN to it, or use --token-file)")
+    return token
+
+
+def _set_aside(url: str) -> None:
+    scheme, _, path = url.partition(":")
+    if scheme != "sqlite":
+        return
+    from chat.logs.files import set_aside
+
+    if aside := set_aside(Path(path)):
+        click.echo(f"chat: the log so far is now {aside}", err=True)
+
+
+@chat.command()
+def status() -> int:
+    """Show your server on this machine. Exit code 1 when none runs."""
+    from datetime import datetime
+
+    from chat import server
+    from chat.config import state_dir
+
+    record = server.running(state_dir(_warn))
+    if record is None:
+        click.echo("no server of yours runs on this machine")
+        return FAILED
+    since = datetime.fromtimestamp(record.started / 1000).strftime("%Y-%m-%d %H:%M")
+    click.echo(f"process {record.pid}, since {since}, log {record.log}")
+    for listening in record.listening:
+        click.echo(f"{listening.technique}  ready  {listening.host}:{listening.port}")
+    for technique, reason in record.off.items():
+        click.echo(f"{technique}  off  {reason}")
+    return 0
+
+
+@chat.command()
+def stop() -> None:
+    """End your server on this machine; what was said stays in its log."""
+    from chat import server
+    from chat.config import state_dir
+
+    record = server.stop(state_dir(_warn))
+    click.echo(f"process {record.pid} has ended" if record else "no server of yours runs on this machine")
+
+
+# --- knowing -----------------------------------------------------------------------------------
+
+
+@chat.command()
+@click.argument("host", required=False)
+@token_option
+def doctor(host: str | None, token_file: str | None) -> int:
+    """Look which techniques work: here, or on the server at HOST. One line each."""
+    import asyncio
+
+    from chat import guide, server
+    from chat.config import access_token, state_dir
+    from chat.ports import Address, parse_address
+
+    access = access_token(token_file)
+    record = None if host else server.running(state_dir(_warn))
+    found = {item.technique: Address(item.host, item.port) for item in record.listening} if record else {}
+    healthy = True
+    for label in backends.techniques():
+        try:
+            address = parse_address(host, label.port) if host else found.get(label.name)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
+        if address is None:
+            if missing := label.missing():
+                healthy = False
+                line = "; ".join(f"{need.what} is missing: {need.install}" for need in missing)
+            else:
+                line = "can run here; no server of yours runs yet: start one with chat serve"
+            click.echo(f"{label.name:<9} {'no' if missing else 'ok'}  {line}")
+            continue
+        ok, line = asyncio.run(guide.doctor(label, address, access))
+        healthy &= ok
+        click.echo(f"{label.name:<9} {'ok' if ok else 'no'}  {line}")
+    return 0 if healthy else FAILED
+
+
+@chat.command()
+@click.option("--json", "as_json", is_flag=True, help="As JSON, with every trait.")
+def techniques(as_json: bool) -> None:
+    """Show the table of techniques and what each promises."""
+    from chat import guide
+
+    click.echo(guide.as_json() if as_json else guide.table())
+
+
+@chat.command()
+@click.argument("name", required=False, shell_complete=_complete)
+def explain(name: str | None) -> None:
+    """Explain a technique on one screen; without a NAME, all of them."""
+    from chat import guide
+
+    if name is None:
+        click.echo(guide.cheat_sheet())
+        return
+    try:
+        click.echo(guide.explain(backends.technique(name)))
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+# --- showing and measuring ---------------------------------------------------------------------
+
+
+@chat.command()
+@click.option("--theme", metavar="NAME", help="dark, light or high-contrast.")
+def demo(theme: str | None) -> int:
+    """The lesson in twenty seconds: you, and a bot on every technique that can run here.
+
+    Without a terminal the bots talk alone, and the exit code is 0 only if every message arrived once and
+    in order.
+    """
+    from lab import demo as show
+
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        return show.interactive(theme)
+    return show.headless()
+
+
+@chat.group()
+def bench() -> None:
+    """Measure: ratios side by side in one run, not promises."""
+
+
+@bench.command()
+@backend_option
+@click.option("--clients", default=200, show_default=True, type=click.IntRange(2, 1000))
+@click.option("--seconds", default=5.0, show_default=True, type=click.FloatRange(0.5, 60))
+@click.option("--json", "as_json", is_flag=True)
+@click.option("--write", metavar="FILE", help="Also write the report as Markdown.")
+def fanout(backend: Technique | None, clients: int, seconds: float, as_json: bool, write: str | None) -> None:
+    """One room, many readers: our server beside a textbook one and what else is installed."""
+    from lab.bench import fanout as measure
+
+    measure.main(_or_first(backend).name, clients, seconds, as_json, write)

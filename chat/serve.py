@@ -1,0 +1,187 @@
+"""``chat serve``: one hub, and the servers of all techniques that were asked for or can run."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ipaddress
+import json
+import signal
+import socket
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from chat.hub import Hub
+from chat.logs import open_log
+from chat.model import ChatError, Limits
+from chat.ports import Address, ChatServer, Technique
+
+STOP_TIMEOUT = 3.0
+IDLE_CHECK = 1.0  # seconds between two looks at whether anybody is there
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What became of one technique."""
+
+    technique: str
+    address: Address | None = None
+    reason: str = ""
+    """Why it does not run."""
+
+    def line(self) -> str:
+        if self.address is None:
+            return f"{self.technique}  off  {self.reason}"
+        return (
+            f"{self.technique}  ready  {self.address}  "
+            f"join: chat --backend {self.technique} --server {reachable(self.address)}"
+        )
+
+    def json(self) -> str:
+        if self.address is None:
+            return json.dumps({"technique": self.technique, "state": "off", "reason": self.reason})
+        return json.dumps(
+            {
+                "technique": self.technique,
+                "state": "ready",
+                "host": self.address.host,
+                "port": self.address.port,
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to serve."""
+
+    techniques: Sequence[Technique]
+    named: bool
+    """The user named them: one that can't start is an error."""
+    log: str
+    host: str = "127.0.0.1"
+    ports: Mapping[str, int] = field(default_factory=dict)
+    any_port: bool = False
+    """A default port that is taken is replaced by a free one."""
+    access: str = ""
+    limits: Limits = field(default_factory=Limits)
+    idle: float | None = None
+    """Seconds without a seat after which the server ends itself; None: never."""
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine can reach the address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def reachable(address: Address) -> Address:
+    """Return what another machine should dial for an address that means every interface."""
+    try:
+        everywhere = ipaddress.ip_address(address.host).is_unspecified
+    except ValueError:
+        everywhere = False
+    return Address(socket.gethostname(), address.port) if everywhere else address
+
+
+def run(plan: Plan, ready: Callable[[list[Offer]], None]) -> None:
+    """Serve until SIGINT or SIGTERM, or until the plan's idle time is over.
+
+    ``ready`` is called once, when every technique accepts or has said why not. Raises `ChatError` when
+    the log can't be used, a named technique can't start, or none can.
+    """
+    factory = asyncio.new_event_loop
+    if sys.platform != "win32":
+        import uvloop
+
+        factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(_serve(plan, ready))
+
+
+async def _serve(plan: Plan, ready: Callable[[list[Offer]], None]) -> None:
+    hub = Hub(open_log(plan.log), limits=plan.limits, access=plan.access)
+    stop = _signalled()
+    await hub.start()
+    servers: list[ChatServer] = []
+    try:
+        offers = [await _offer(plan, technique, hub, servers) for technique in plan.techniques]
+        if not servers:
+            raise ChatError("; ".join(f"{offer.technique}: {offer.reason}" for offer in offers))
+        ready(offers)
+        waits: list[asyncio.Task[Any]] = [asyncio.create_task(stop.wait())]
+        if plan.idle is not None:
+            waits.append(asyncio.create_task(_until_idle(hub, plan.idle)))
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+    finally:
+        hub.closing = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STOP_TIMEOUT):
+                await asyncio.gather(*(server.stop() for server in servers))
+        await hub.stop()
+
+
+async def _offer(plan: Plan, technique: Technique, hub: Hub, servers: list[ChatServer]) -> Offer:
+    """Start one technique's server."""
+    reason = ""
+    if technique.server is None:
+        reason = "has no server of ours: a broker is the server"
+    elif missing := technique.missing():
+        reason = "missing " + ", ".join(f"{need.what} (install it: {need.install})" for need in missing)
+    if not reason:
+        port = plan.ports.get(technique.name, technique.port)
+        ports = [port, 0] if plan.any_port else [port]
+        for port in ports:
+            server = technique.load_server()(hub, Address(plan.host, port))
+            try:
+                address = await server.start()
+            except OSError as error:
+                reason = cannot_listen(Address(plan.host, port), technique.name, error)
+            else:
+                servers.append(server)
+                return Offer(technique.name, address)
+    if plan.named:
+        raise ChatError(f"{technique.name} cannot start: {reason}")
+    return Offer(technique.name, None, reason)
+
+
+def cannot_listen(address: Address, name: str, error: OSError) -> str:
+    """Say why nothing listens there, and what to do."""
+    match error.errno:
+        case errno.EADDRINUSE:
+            return (
+                f"{address} is in use: take another port with --port-of {name}=PORT (0: any free one), "
+                "or end the program that listens there"
+            )
+        case errno.EACCES:
+            return f"{address} may not be used by you: take a port above 1023 with --port-of {name}=PORT"
+        case errno.EADDRNOTAVAIL:
+            return f"{address.host} is no address of this machine"
+    return f"cannot listen on {address}: {error.strerror or error}"
+
+
+def _signalled() -> asyncio.Event:
+    """Return an event that SIGINT and SIGTERM set."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(number, stop.set)
+        except NotImplementedError:  # Windows
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
+    return stop
+
+
+async def _until_idle(hub: Hub, seconds: float) -> None:
+    """Return when nobody has had a seat for that long."""
+    loop = asyncio.get_running_loop()
+    last = loop.time()
+    while loop.time() - last < seconds:
+        await asyncio.sleep(IDLE_CHECK)
+        if hub.seats:
+            last = loop.time()

@@ -1,0 +1,255 @@
+"""``chat demo``: the lesson in twenty seconds.
+
+A server of its own on free ports, with a log in memory; a bot on every technique that can run here, each
+a real client in the same room. With a terminal you talk to them; without one they talk alone, and what
+they saw is checked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from statistics import median
+
+import backends
+from chat.lines import event_line, out
+from chat.model import ChatError, Event, Hello
+from chat.ports import Address, ChatClient, Technique
+from chat.session import Arrived, Entered, Session
+
+ROOM = "lab"
+START_TIMEOUT = 15.0
+STEP_TIMEOUT = 20.0  # seconds for everybody to see one message; far more than a poll takes
+TEACHER = "teacher"
+SCRIPT = (
+    "Good morning! Everybody here is in one room, each over another technique.",
+    "Who sees this, and how long did it take?",
+    "Umlauts and emoji travel too: Grüße, 漢字 🚀",
+    "a message\nof two lines",
+)
+
+
+# --- the server --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A technique that runs, and where."""
+
+    technique: Technique
+    address: Address
+
+
+@contextmanager
+def served() -> Iterator[tuple[list[Served], dict[str, str]]]:
+    """Run ``chat serve`` on free ports; yield what runs, and why the rest does not."""
+    command = [sys.executable, "-m", "chat", "serve", "--log", "memory", "--json"]
+    for name in backends.KNOWN:
+        command += ["--port-of", f"{name}=0"]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    assert child.stderr is not None
+    watchdog = threading.Timer(START_TIMEOUT, child.kill)
+    watchdog.start()
+    try:
+        runs, off = [], {}
+        for name in backends.KNOWN:
+            line = child.stdout.readline()
+            if not line:
+                raise ChatError(f"the demo's server did not start: {child.stderr.read().strip()}")
+            offer = json.loads(line)
+            if offer["state"] == "ready":
+                address = Address(offer["host"], offer["port"])
+                runs.append(Served(backends.technique(offer["technique"]), address))
+            else:
+                off[name] = offer["reason"]
+        watchdog.cancel()
+        yield runs, off
+    finally:
+        watchdog.cancel()
+        child.terminate()
+        child.communicate()
+
+
+def session(served: Served, nick: str, room: str = ROOM) -> Session:
+    async def dial() -> ChatClient:
+        kind = await asyncio.to_thread(served.technique.load_client)
+        return kind(served.address)
+
+    return Session(dial, Hello(room, nick), resend=served.technique.traits.resend)
+
+
+def manner(technique: Technique) -> str:
+    """Say how news reaches a client of this technique."""
+    return f"{technique.name}, {'push' if technique.traits.push else 'poll'}"
+
+
+# --- without a terminal ------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Witness:
+    """One participant, and what it saw."""
+
+    served: Served
+    session: Session
+    seen: list[Event] = field(default_factory=list)
+    took: list[float] = field(default_factory=list)
+    """Milliseconds from the teacher's Enter until the message was here."""
+    heard: asyncio.Condition = field(default_factory=asyncio.Condition)
+    inside: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def messages(self) -> list[tuple[int, str]]:
+        return [(event.id, event.text) for event in self.seen if event.kind == "sent"]
+
+    async def watch(self, on_event: Callable[[Witness, Event], None]) -> None:
+        async for batch in self.session.updates():
+            for update in batch:
+                if isinstance(update, Entered):
+                    self.inside.set()
+                elif isinstance(update, Arrived):
+                    self.seen.append(update.event)
+                    on_event(self, update.event)
+            async with self.heard:
+                self.heard.notify_all()
+
+    async def until(self, count: int) -> None:
+        """Wait until so many messages are here."""
+        async with self.heard:
+            await self.heard.wait_for(lambda: len(self.messages) >= count)
+
+
+def headless() -> int:
+    """Let the bots talk alone; return 0 if everybody saw every message once and in order."""
+    with served() as (runs, off):
+        return asyncio.run(_story(runs, off))
+
+
+async def _story(runs: list[Served], off: dict[str, str]) -> int:
+    teacher = Witness(runs[0], session(runs[0], TEACHER))
+    bots = [Witness(one, session(one, f"bot-{one.technique.name}")) for one in runs]
+    everybody = [teacher, *bots]
+    said_at = 0.0
+
+    def on_event(witness: Witness, event: Event) -> None:
+        if witness is teacher:
+            out(event_line(event))
+        elif event.kind == "sent" and event.author == TEACHER:
+            took = (time.perf_counter() - said_at) * 1000
+            witness.took.append(took)
+            witness.session.say(f"saw it after {took:.1f} ms ({manner(witness.served.technique)})")
+
+    watching = [asyncio.create_task(one.watch(on_event)) for one in everybody]
+    expected = 0
+    try:
+        async with asyncio.timeout(STEP_TIMEOUT * len(SCRIPT)):
+            for one in everybody:
+                one.session.start()
+                await one.inside.wait()
+            for text in SCRIPT:
+                said_at = time.perf_counter()
+                teacher.session.say(text)
+                expected += 1 + len(bots)
+                for one in everybody:
+                    await one.until(expected)
+    except TimeoutError:
+        out(f"* gave up waiting for message {expected}")
+    finally:
+        for one in everybody:
+            await one.session.close()
+        await asyncio.gather(*watching)
+    return _verdict(teacher, bots, off, expected)
+
+
+def _verdict(teacher: Witness, bots: list[Witness], off: dict[str, str], expected: int) -> int:
+    """Print the closing table; every transcript is held against the first one's order."""
+    order = teacher.messages
+    right = len(order) == expected and order == sorted(set(order))
+    out("")
+    out(f"{'technique':<10} {'delivered':>9} {'median ms':>9}  verdict")
+    for bot in bots:
+        same = bot.messages == order
+        right &= same
+        out(
+            f"{bot.served.technique.name:<10} {len(bot.messages):>4}/{expected:<4} "
+            f"{median(bot.took) if bot.took else float('nan'):>9.1f}  "
+            f"{'each once, in order' if same else 'lost, doubled or out of order'}"
+        )
+    for name, reason in off.items():
+        out(f"{name:<10} {'-':>9} {'-':>9}  not here: {reason}")
+    return 0 if right else 1
+
+
+# --- with a terminal ---------------------------------------------------------------------------
+
+
+class Bots:
+    """One bot a technique, on a loop of their own, so that they do not disturb the screen."""
+
+    def __init__(self, runs: list[Served]) -> None:
+        self._runs = runs
+        self._on = True
+        self._stop: Callable[[], None] = lambda: None
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._live()), daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop()
+        self._thread.join(timeout=5)
+
+    def switch(self, on: bool) -> None:
+        """``/bots on`` and ``/bots off``."""
+        self._on = on
+
+    async def _live(self) -> None:
+        loop, stopped = asyncio.get_running_loop(), asyncio.Event()
+        self._stop = lambda: loop.call_soon_threadsafe(stopped.set)
+        tasks = [asyncio.create_task(self._one(one)) for one in self._runs]
+        await stopped.wait()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _one(self, served: Served) -> None:
+        nick = f"bot-{served.technique.name}"
+        async with session(served, nick) as bot:
+            async for batch in bot.updates():
+                for update in batch:
+                    match update:
+                        case Arrived(event) if event.kind == "sent" and self._on:
+                            if not event.author.startswith("bot-"):
+                                took = max(1.0, time.time() * 1000 - event.at)
+                                bot.say(f"saw it after {took:.0f} ms ({manner(served.technique)})")
+                        case _:
+                            pass
+
+
+def interactive(theme: str | None) -> int:
+    """You and the bots, in the TUI; return the exit code."""
+    from chat.config import login_name
+    from tui.app import ChatApp, Choice
+
+    with served() as (runs, _off):
+        bots = Bots(runs)
+        by_name = {one.technique.name: one for one in runs}
+
+        def opened(choice: Choice) -> Session:
+            return session(by_name[choice.technique], choice.nick or login_name(), choice.room)
+
+        app = ChatApp(opened, Choice(runs[0].technique.name, ROOM, login_name()), theme=theme)
+        bots.start()
+        try:
+            app.run()
+        finally:
+            bots.stop()
+        return app.return_code or 0
