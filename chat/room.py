@@ -188,10 +188,9 @@ class Room:
     def _forget(self, until: int) -> None:
         order = self._draft_order
         while order and order[0][0] <= until:
-            _, key = order.popleft()
+            seq, key = order.popleft()
             del self._drafts[key]
-        while self._messages and (oldest := next(iter(self._messages))) <= until:
-            del self._messages[oldest]
+            self._messages.pop(seq, None)  # edits and deletions are no messages
 
     def checkpoint(self) -> Checkpoint:
         """Return the state that an entry can carry."""
