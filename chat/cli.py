@@ -315,6 +315,7 @@ def _port_of(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> d
 @click.option("--rate", default="on", type=click.Choice(["on", "off"]), help="Limit what one seat may send.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.option("--background", is_flag=True, hidden=True, help="Ends itself when nobody is there.")
+@click.option("--idle", type=float, hidden=True, help="Seconds until then.")
 def serve(
     techniques: list[Technique],
     host: str,
@@ -327,6 +328,7 @@ def serve(
     rate: str,
     as_json: bool,
     background: bool,
+    idle: float | None,
 ) -> None:
     """Serve the named techniques, or all that can run, until Ctrl+C.
 
@@ -368,7 +370,7 @@ def serve(
                 any_port=background,
                 access="" if is_open else access,
                 limits=Limits() if rate == "on" else Limits(burst=0),
-                idle=server.IDLE if background else None,
+                idle=idle or (server.IDLE if background else None),
             ),
             ready,
         )

@@ -33,7 +33,7 @@ def as_json() -> str:
 def rows() -> list[tuple[str, ...]]:
     """Return the table of labels and traits, its heading first: at most 80 columns when padded."""
     table: list[tuple[str, ...]] = [
-        ("technique", "port", "who speaks first", "ordered", "lossless", "stored by", "bytes", "contract")
+        ("technique", "port", "news", "ordered", "lossless", "stored by", "bytes", "contract")
     ]
     for label in backends.techniques():
         traits = label.traits
@@ -41,7 +41,7 @@ def rows() -> list[tuple[str, ...]]:
             (
                 label.name,
                 str(label.port),
-                "server pushes" if traits.push else "client polls",
+                "push" if traits.push else "poll",
                 _yes(traits.ordered),
                 _yes(traits.lossless),
                 traits.stores,

@@ -17,7 +17,7 @@ from chat.text import nick_key
 
 
 class SeatKeyFile:
-    """The key of one client's seat. Does small file operations, which do not block for long."""
+    """The key of one client's seat. Blocks for small file operations."""
 
     def __init__(self, folder: Path, place: str, room: str) -> None:
         """``place`` names the server, e.g. its address: a key is shown only to the one who gave it."""

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
+from ipaddress import ip_address
 from typing import Any, Literal, Protocol, cast
 
 from msgspec import Struct
@@ -120,6 +121,11 @@ def parse_address(text: str, default_port: int) -> Address:
         port = rest[1:]
     elif host.count(":") == 1:
         host, _, port = host.partition(":")
+    if ":" in host:
+        try:
+            ip_address(host)
+        except ValueError:
+            raise ValueError(f"{text!r} is no address: an IPv6 address has colons, {host!r} is none") from None
     if not host or (port and not (port.isascii() and port.isdigit() and int(port) < 65536)):
         raise ValueError(f"{text!r} is no address: write HOST or HOST:PORT, e.g. 127.0.0.1:7010")
     return Address(host, int(port or default_port))

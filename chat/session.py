@@ -120,7 +120,10 @@ Update = StateChanged | Entered | StartedOver | Arrived | DraftMoved | Measured
 
 
 class SeatKeys(Protocol):
-    """Keeps seat keys beyond the process, so that a restarted client gets its seat back."""
+    """Keeps seat keys beyond the process, so that a restarted client gets its seat back.
+
+    Called from a thread: it may block.
+    """
 
     def claim(self, nick: str) -> str:
         """Return the kept key for this nick, or "" when there is none or another process has it."""
@@ -248,7 +251,7 @@ class Session:
         if self._client is not None:
             await self._client.close(leave=leave)
             if leave and self._keys:
-                self._keys.forget()
+                await asyncio.to_thread(self._keys.forget)
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
@@ -306,7 +309,7 @@ class Session:
             client: ChatClient | None = None
             try:
                 client = await self._dial()
-                welcome = await client.connect(self._greeting())
+                welcome = await client.connect(await self._greeting())
                 failures = 0
                 await self._talk(client, welcome)
             except NickTaken as taken:
@@ -335,10 +338,10 @@ class Session:
             await self._wait(error, failures)
             failures += 1
 
-    def _greeting(self) -> Hello:
+    async def _greeting(self) -> Hello:
         key = self._hello.seat_key
         if not key and self._keys:
-            key = self._keys.claim(self.nick)
+            key = await asyncio.to_thread(self._keys.claim, self.nick)
         cursor = self.cursor
         return Hello(self.room, self.nick, cursor, self._hello.access, key)
 
@@ -382,7 +385,7 @@ class Session:
         self._seats.add(welcome.seat)
         self._hello = Hello(self.room, self._hello.nick, None, self._hello.access, welcome.seat_key)
         if self._keys:
-            self._keys.keep(welcome.nick, welcome.seat_key)
+            await asyncio.to_thread(self._keys.keep, welcome.nick, welcome.seat_key)
         self._n = max(self._n, welcome.n)
         self._head = welcome.head
         self._allowance = min(self._allowance, float(self.limits.burst))

@@ -1,0 +1,152 @@
+"""The background server: found without probing, started by whoever needs it, never twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.processes import chat, running, tail
+
+pytestmark = pytest.mark.skipif(
+    sys.platform == "win32", reason="these tests kill with POSIX signals; on Windows nobody has tried them"
+)
+
+
+@pytest.fixture(autouse=True)
+def ends(state_dir: Path) -> Any:
+    """No server outlives its test."""
+    yield
+    chat("stop")
+
+
+def record(folder: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((folder / "server.json").read_text())
+    return content
+
+
+def said(*arguments: str) -> list[str]:
+    events = tail("--as", "reader", "--timeout", "1", *arguments)
+    seqs = [event["seq"] for event in events]
+    assert seqs == sorted(set(seqs))
+    return [event["text"] for event in events if event["kind"] == "sent"]
+
+
+def test_the_first_client_starts_it_and_stop_ends_it(state_dir: Path) -> None:
+    assert chat("status").returncode == 1
+    assert chat("send", "--as", "ann", "hello").returncode == 0
+    shown = chat("status")
+    assert shown.returncode == 0
+    assert f"process {record(state_dir)['pid']}," in shown.stdout
+    assert (state_dir.stat().st_mode & 0o777) == 0o700
+    ended = chat("stop")
+    assert ended.stdout == f"process {shown.stdout.split()[1].rstrip(',')} has ended\n"
+    assert chat("status").returncode == 1
+    assert said() == ["hello"]  # history survives
+
+
+def test_of_many_clients_one_starts_it(state_dir: Path) -> None:
+    names = ["ann", "bob", "cat", "dan", "eve", "flo"]
+    with ThreadPoolExecutor(len(names)) as pool:
+        done = list(pool.map(lambda name: chat("send", "--as", name, f"from {name}"), names))
+    assert [one.returncode for one in done] == [0] * len(names), [one.stderr for one in done]
+    assert sorted(said()) == [f"from {name}" for name in names]
+    assert (state_dir / "server.log").read_text().count("ready") == 1
+
+
+def test_a_killed_server_is_started_again_and_nothing_is_lost(state_dir: Path) -> None:
+    assert chat("send", "--as", "ann", "before").returncode == 0
+    first = record(state_dir)
+    os.kill(first["pid"], signal.SIGKILL)
+    assert chat("send", "--as", "ann", "after").returncode == 0
+    assert record(state_dir)["instance"] != first["instance"]
+    assert said() == ["before", "after"]
+
+
+def test_a_client_that_is_there_when_it_is_killed_goes_on(state_dir: Path) -> None:
+    with running("tail", "--as", "reader", "--json") as reader:
+        assert reader.stdout is not None
+        epoch = json.loads(reader.stdout.readline())["epoch"]
+        os.kill(record(state_dir)["pid"], signal.SIGKILL)
+        assert chat("send", "--as", "ann", "after").returncode == 0
+        events = []
+        while not events or events[-1]["text"] != "after":
+            events.append(json.loads(reader.stdout.readline()))
+    assert {event["epoch"] for event in events} == {epoch}
+    assert [(event["kind"], event["author"]) for event in events] == [
+        ("joined", "reader"),  # once: the seat outlived its server
+        ("joined", "ann"),
+        ("sent", "ann"),
+    ]
+
+
+def test_a_taken_default_port_gets_a_free_one(state_dir: Path) -> None:
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with suppress(OSError):  # somebody else has it: as good
+            taken.bind(("127.0.0.1", 7010))
+            taken.listen()
+        assert chat("send", "--as", "ann", "hello").returncode == 0
+    (listening,) = record(state_dir)["listening"]
+    assert listening["port"] != 7010
+
+
+def test_no_spawn_says_what_to_start(state_dir: Path) -> None:
+    done = chat("send", "--no-spawn", "--as", "ann", "hello")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "line 1 was not sent: no server of yours runs on this machine: start one with chat serve\n"
+    )
+    assert not (state_dir / "server.json").exists()
+
+
+def test_a_server_started_by_hand_is_the_one_that_clients_find(state_dir: Path) -> None:
+    with running("serve", "tcp", "--port", "0") as server:
+        assert server.stdout is not None
+        assert "ready" in server.stdout.readline()
+        assert chat("send", "--no-spawn", "--as", "ann", "hello").returncode == 0
+        second = chat("serve")
+        assert second.returncode == 1
+        assert f"process {server.pid}" in second.stderr
+
+
+def test_it_ends_itself_when_nobody_is_there(state_dir: Path) -> None:
+    with running("serve", "--background", "--idle", "0.2") as server:
+        assert server.wait(20) == 0
+    assert not (state_dir / "server.json").exists()
+
+
+def test_fresh_sets_the_log_aside(state_dir: Path) -> None:
+    assert chat("send", "--as", "ann", "old").returncode == 0
+    chat("stop")
+    with running("serve", "--fresh", "tcp", "--port", "0") as server:
+        assert server.stdout is not None
+        assert "ready" in server.stdout.readline()
+        assert said("--no-spawn") == []
+    assert len(list(state_dir.glob("chat-2*.sqlite3"))) == 1
+
+
+def test_a_damaged_log_is_refused_and_named(state_dir: Path) -> None:
+    state_dir.mkdir(mode=0o700)
+    (state_dir / "chat.sqlite3").write_bytes(b"this is no log, and was somebody's thesis" * 100)
+    done = chat("send", "--as", "ann", "hello")
+    assert done.returncode == 1
+    assert str(state_dir / "chat.sqlite3") in done.stderr
+    assert "--fresh" in done.stderr
+    assert b"thesis" in (state_dir / "chat.sqlite3").read_bytes()
+
+
+def test_a_state_folder_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = chat("send", "--as", "ann", "hello", CHAT_STATE_DIR=str(tmp_path / "file" / "state"))
+    assert done.returncode == 1
+    assert "set CHAT_STATE_DIR" in done.stderr
+    assert done.stderr.count("\n") == 1

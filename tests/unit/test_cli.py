@@ -1,0 +1,246 @@
+"""The command line: what it prints, its exit codes, and that errors are one line."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+import backends
+from tests.processes import PATIENCE, chat, running, serving, tail
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for another process")
+
+
+def one_line(text: str) -> bool:
+    return text.startswith("chat: ") and text.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nope"],
+        ["--backend", "nope", "send", "x"],
+        ["send", "--backend", "tpc", "x"],
+        ["serve", "nope"],
+        ["serve", "--port", "1"],
+        ["serve", "--port-of", "tcp"],
+        ["serve", "--port-of", "nope=1"],
+        ["tail", "--after", "x"],
+        ["explain", "nope"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_is_one_line_and_exit_code_2(arguments: list[str]) -> None:
+    done = chat(*arguments)
+    assert done.returncode == 2
+    assert one_line(done.stderr), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["send", "--as", "a b", "x"], "a nick may not hold U+0020 SPACE"),
+        (["send", "--room", "Lab!", "x"], "no room name"),
+        (["send", "--server", "a:b:c]", "x"], "no address"),
+        (["send", "--server", "127.0.0.1:9", "x"], "line 1 was not sent: nothing listens on 127.0.0.1:9"),
+        (["send", "--token-file", "nowhere", "x"], "cannot read the access token from nowhere"),
+        (["serve", "--log", "nope:x"], "is no log"),
+        ([], "this is no terminal"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_a_failure_says_what_happened_and_exits_with_1(arguments: list[str], says: str) -> None:
+    done = chat(*arguments)
+    assert done.returncode == 1
+    assert says in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_misspelt_backend_gets_a_hint() -> None:
+    assert "did you mean tcp?" in chat("send", "--backend", "tpc", "x").stderr
+
+
+@pytest.mark.parametrize(
+    "command", ["", "serve", "send", "tail", "demo", "doctor", "explain", "techniques", "status", "stop"]
+)
+def test_every_command_has_help(command: str) -> None:
+    done = chat(*command.split(), "--help")
+    assert done.returncode == 0
+    assert done.stdout.startswith("Usage: chat")
+
+
+def test_techniques_json_holds_every_label_and_trait() -> None:
+    labels = json.loads(chat("techniques", "--json").stdout)
+    assert [label["name"] for label in labels] == list(backends.KNOWN)
+    assert {"push", "ordered", "lossless", "resend"} <= labels[0]["traits"].keys()
+
+
+@pytest.mark.parametrize(
+    "arguments", [["techniques"], ["explain"], *(["explain", n] for n in backends.KNOWN)]
+)
+def test_what_is_shown_to_a_class_fits_80_by_24(arguments: list[str]) -> None:
+    lines = chat(*arguments).stdout.splitlines()
+    assert 2 <= len(lines) <= 23  # and the prompt
+    assert max(map(len, lines)) <= 80
+
+
+def test_send_and_tail_over_a_server_of_ones_own() -> None:
+    with serving("--log", "memory") as (_, address):
+        done = chat("send", "--server", address, "--as", "ann", "eins", "zwei\nlines")
+        assert (done.returncode, done.stderr) == (0, "")
+        done = chat("send", "--server", address, "--as", "bob", input="drei\n\x1b[31mrot\nvier\n")
+        assert done.returncode == 1
+        assert done.stderr == "line 2 was not sent: a message may not hold U+001B ESCAPE (character 1)\n"
+        events = tail("--server", address, "--as", "eve", "--count", "10")
+    sent = [event for event in events if event["kind"] == "sent"]
+    assert [(event["author"], event["text"]) for event in sent] == [
+        ("ann", "eins"),
+        ("ann", "zwei\nlines"),
+        ("bob", "drei"),
+        ("bob", "vier"),
+    ]
+    fields = {"seq", "prev", "epoch", "kind", "room", "author", "technique", "id", "text", "at"}
+    assert all(fields <= event.keys() for event in events)
+    assert [event["prev"] for event in events] == [0, *(event["seq"] for event in events[:-1])]
+
+
+def test_tail_exits_with_1_when_too_few_events_came() -> None:
+    with serving("--log", "memory") as (_, address):
+        done = chat("tail", "--server", address, "--as", "eve", "--count", "99", "--timeout", "0.2")
+    assert done.returncode == 1
+
+
+def test_a_pipe_that_closes_ends_tail_without_a_word() -> None:
+    with serving("--log", "memory") as (_, address):
+        with running("tail", "--server", address, "--as", "eve", "--json") as process:
+            assert process.stdout is not None
+            assert process.stdout.readline()
+            process.stdout.close()
+            chat("send", "--server", address, "--as", "ann", "1", "2", "3", "4")
+            process.wait(PATIENCE)
+            assert process.stderr is not None
+            assert "Traceback" not in process.stderr.read()
+            process.stdout = None
+
+
+def test_plain_mode_talks_in_lines() -> None:
+    with serving("--log", "memory") as (_, address):
+        done = chat("--plain", "--server", address, "--as", "ann", input="hello\n/who\n/nope\n//slash\n")
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    assert any(line.endswith("ann (tcp): hello") for line in lines)
+    assert any(line.endswith("ann (tcp): /slash") for line in lines)
+    assert "* ann (tcp)" in lines
+    assert any(line.startswith("! there is no command /nope") for line in lines)
+
+
+# --- serve -------------------------------------------------------------------------------------
+
+
+def test_serve_says_where_it_listens_and_how_to_join() -> None:
+    with running("serve", "tcp", "--port", "0", "--log", "memory") as process:
+        assert process.stdout is not None
+        words = process.stdout.readline().split()
+    assert words[:2] == ["tcp", "ready"]
+    assert words[3:] == ["join:", "chat", "--backend", "tcp", "--server", words[2]]
+
+
+def test_a_taken_port_is_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = chat("serve", "tcp", "--log", "memory", "--port", str(port))
+    assert done.returncode == 1
+    assert f"127.0.0.1:{port} is in use" in done.stderr
+    assert one_line(done.stderr)
+
+
+def test_an_address_that_others_reach_gets_an_access_token() -> None:
+    with running("serve", "tcp", "--port", "0", "--host", "0.0.0.0", "--log", "memory", "--json") as process:
+        assert process.stdout is not None
+        token = json.loads(process.stdout.readline())["access_token"]
+        address = f"127.0.0.1:{json.loads(process.stdout.readline())['port']}"
+        refused = chat("send", "--server", address, "--as", "eve", "let me in")
+        assert refused.returncode == 1
+        assert "asks for an access token" in refused.stderr
+        assert chat("send", "--server", address, "--as", "ann", "hello", CHAT_TOKEN=token).returncode == 0
+
+
+def test_the_rate_is_paced_and_nothing_is_dropped() -> None:
+    texts = [str(number) for number in range(60)]  # more than the burst of 50
+    with serving("--log", "memory") as (_, address):
+        done = chat("send", "--server", address, "--as", "ann", *texts)
+        assert (done.returncode, done.stderr) == (0, "")
+        events = tail("--server", address, "--as", "eve", "--count", "62")
+    assert [event["text"] for event in events if event["kind"] == "sent"] == texts
+
+
+@posix
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_a_signal_ends_the_server_cleanly_and_its_clients_are_told(tmp_path: Path, number: int) -> None:
+    log = f"sqlite:{tmp_path / 'log.sqlite3'}"
+    with serving("--log", log) as (server, address):
+        assert chat("send", "--server", address, "--as", "ann", "remember").returncode == 0
+        with socket.create_connection(tuple(address.split(":"))) as raw:  # type: ignore[arg-type]  # a str port will do
+            raw.sendall(b'{"kind":"hello","nick":"bob"}\n')
+            lines = raw.makefile()
+            assert json.loads(lines.readline())["kind"] == "welcome"
+            os.kill(server.pid, number)
+            assert server.wait(3) == 0
+            last = lines.readlines()[-1]
+            assert json.loads(last)["code"] == "closing"
+    with serving("--log", log) as (_, address):
+        events = tail("--server", address, "--as", "eve", "--count", "3")
+        assert events[-1]["text"] == "remember"
+
+
+def test_a_second_server_on_a_log_names_the_first(tmp_path: Path) -> None:
+    log = f"sqlite:{tmp_path / 'log.sqlite3'}"
+    with serving("--log", log) as (server, _):
+        done = chat("serve", "tcp", "--port", "0", "--log", log)
+    assert done.returncode == 1
+    assert str(server.pid) in done.stderr
+    assert one_line(done.stderr)
+
+
+def test_settings_come_from_the_file_the_environment_and_flags_in_that_order(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text('[send]\nroom = "filed"\n')
+    with serving("--log", "memory") as (_, address):
+        for room, more in [("filed", {}), ("env", {"CHAT_SEND_ROOM": "env"})]:
+            done = chat("send", "--server", address, "--as", "a", "x", CHAT_CONFIG=str(config), **more)
+            assert done.returncode == 0
+            assert tail("--server", address, "--as", "b", "--room", room, "--count", "3")[-1]["text"] == "x"
+        done = chat(
+            "send",
+            "--server",
+            address,
+            "--as",
+            "a",
+            "--room",
+            "flag",
+            "x",
+            CHAT_CONFIG=str(config),
+            CHAT_SEND_ROOM="env",
+        )
+        assert tail("--server", address, "--as", "b", "--room", "flag", "--count", "3")[-1]["text"] == "x"
+
+
+def test_a_broken_settings_file_is_one_line(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text("room =")
+    done = chat("status", CHAT_CONFIG=str(config))
+    assert done.returncode == 1
+    assert "is not TOML" in done.stderr
+    assert one_line(done.stderr)
+
+
+def test_the_demo_without_a_terminal_ends_with_a_table() -> None:
+    done = chat("demo")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "each once, in order" in done.stdout.splitlines()[-1]
