@@ -180,6 +180,8 @@ class Mailbox:
     def pump(self) -> None:
         """Write on while the peer takes it; become live when there is nothing more to catch up with."""
         channel = self._channel
+        if self.cursor > channel.sent:  # it read in the history what the gap still holds back
+            channel.flush(now=True)
         while self in channel.behind and not self._reading and self.sink.buffered() <= LOW_WATER:
             if self.cursor >= channel.sent:
                 channel.behind.discard(self)

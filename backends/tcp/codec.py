@@ -15,7 +15,7 @@ class LineReader:
         self._rest = b""
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Return the lines that are whole now, without their newline, CR or surrounding blanks.
+        """Return the lines that are whole now, without their newline.
 
         Raises `BadRequest` when a line is longer than the limit; the reader is of no use after that.
         """

@@ -106,7 +106,8 @@ def test_a_room_opens_once() -> None:
 
 def test_nothing_is_accepted_before_the_opening() -> None:
     room = Room()
-    for seq, body in enumerate((joined(), sent(1), Left("s1", "ann", "tcp", "n1")), 1):
+    bodies: list[Body] = [joined(), sent(1), Left("s1", "ann", "tcp", "n1")]
+    for seq, body in enumerate(bodies, 1):
         assert isinstance(room.apply(Entry(seq, 0, body)), ChatError)
     assert (room.head, room.members) == (0, {})
 
