@@ -125,7 +125,7 @@ def parse_address(text: str, default_port: int) -> Address:
         try:
             ip_address(host)
         except ValueError:
-            raise ValueError(f"{text!r} is no address: an IPv6 address has colons, {host!r} is none") from None
+            raise ValueError(f"{text!r} is no address: {host!r} is no IPv6 address") from None
     if not host or (port and not (port.isascii() and port.isdigit() and int(port) < 65536)):
         raise ValueError(f"{text!r} is no address: write HOST or HOST:PORT, e.g. 127.0.0.1:7010")
     return Address(host, int(port or default_port))
