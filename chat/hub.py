@@ -10,6 +10,7 @@ import asyncio
 import hmac
 import secrets
 import uuid
+from contextlib import suppress
 from typing import Any
 
 from chat.fanout import Channel, Mailbox, Ring
@@ -149,7 +150,8 @@ class Hub:
     async def _wake_rooms(self) -> None:
         """Load every room, so that members who never come back get their grace time and leave."""
         for name in sorted(self._known):
-            await self._room(name)
+            with suppress(ChatError):  # whoever enters the room is told
+                await self._room(name)
 
     def _committed(self, batch: list[Committed]) -> None:
         rooms = self._rooms

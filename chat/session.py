@@ -294,16 +294,18 @@ class Session:
 
     async def _run(self) -> None:
         try:
-            self.outcome = await self._live()
-            await self._enter(State("down", self.state.address, str(self.outcome)))
+            outcome = await self._live()
+            if outcome is not None:
+                self.outcome = outcome
+                await self._enter(State("down", self.state.address, str(outcome)))
         finally:
             self._end()
 
-    async def _live(self) -> ChatError:
-        """Connect, and connect again; return what makes another try useless."""
+    async def _live(self) -> ChatError | None:
+        """Connect, and connect again; return what makes another try useless, None after `close`."""
         failures, name = 0, 1
         self._last_up = self._clock()
-        while True:
+        while not self._closing:
             await self._enter(State("connecting", self.state.address))
             error: ChatError | None = None
             client: ChatClient | None = None
@@ -328,6 +330,8 @@ class Session:
                 self._client = None
                 if client is not None:
                     await client.close(leave=False)
+            if self._closing:
+                break
             if error is None:
                 error = ConnectionLost("the server closed the connection")
             final = error.final or (isinstance(error, NickTaken) and error.retry_after is None)
@@ -337,6 +341,7 @@ class Session:
                 return error
             await self._wait(error, failures)
             failures += 1
+        return None
 
     async def _greeting(self) -> Hello:
         key = self._hello.seat_key
