@@ -99,20 +99,21 @@ def run(plan: Plan, ready: Callable[[list[Offer]], None]) -> None:
         import uvloop
 
         factory = uvloop.new_event_loop
-        _allow_many_connections()
+    _allow_many_connections()
     with asyncio.Runner(loop_factory=factory) as runner:
         runner.run(_serve(plan, ready))
 
 
 def _allow_many_connections() -> None:
     """Raise the soft limit of open files, often 1,024, so that every seat can have its connection."""
-    import resource
+    if sys.platform != "win32":  # it has no such limit
+        import resource
 
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 2 * Limits().seats
-    if soft < wanted:
-        with suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted if hard < 0 else min(wanted, hard), hard))
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = 2 * Limits().seats
+        if soft < wanted:
+            with suppress(OSError, ValueError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (wanted if hard < 0 else min(wanted, hard), hard))
 
 
 async def _serve(plan: Plan, ready: Callable[[list[Offer]], None]) -> None:
