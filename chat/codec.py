@@ -52,7 +52,7 @@ class Decoder(Generic[T]):
         except msgspec.ValidationError as error:
             raise BadRequest(f"JSON of the wrong shape: {printable(str(error))}") from None
         except msgspec.DecodeError as error:
-            raise BadRequest(f"not JSON: {error}") from None
+            raise BadRequest(f"not JSON: {str(error).removeprefix('JSON is malformed: ')}") from None
         except UnicodeDecodeError as error:
             raise BadRequest(f"not UTF-8: byte 0x{error.object[error.start]:02x}") from None
         except RecursionError:

@@ -166,7 +166,7 @@ class Connection(asyncio.Protocol, Sink):
             if isinstance(request, HelloMessage):
                 self._later(self._enter(request))
             else:
-                self._refuse(BadRequest('the first line must be a hello: {"kind":"hello","nick":"ann"}'))
+                self._refuse(BadRequest(f"{request.__struct_config__.tag} came before the hello"))
             return
         match request:
             case HelloMessage():
@@ -185,7 +185,7 @@ class Connection(asyncio.Protocol, Sink):
     def _refuse(self, error: BadRequest) -> None:
         """Answer what was not understood; before the hello that is the end (it may be a browser)."""
         if self._seat is None:
-            self.close(error)
+            self.close(BadRequest(f'{error}; begin with a line like {{"kind":"hello","nick":"ann"}}'))
         else:
             self._tell(error)
 
