@@ -10,6 +10,7 @@ import asyncio
 import hmac
 import secrets
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -197,7 +198,7 @@ class LiveRoom:
         if item.note is not None:
             reply, draft = item.note
             reply(draft, outcome)
-        if self.state.checkpoint_due():
+        if self.state.checkpoint_due() and not self.hub.closing:
             self.state.checkpointed = self.state.applied
             self.hub.log.append(self.name, self.state.checkpoint(), None)
 
@@ -216,11 +217,16 @@ class LiveRoom:
         for seat in self.seats.values():
             seat.quiet()
 
-    async def decide(self, body: Body) -> Outcome:
-        """Append an entry that no draft stands behind, and wait for the room's decision."""
+    async def decide(self, body: Body, refused: Callable[[], None] | None = None) -> Outcome:
+        """Append an entry that no draft stands behind, and wait for the room's decision.
+
+        ``refused`` is called even if nobody waits any more.
+        """
         decided: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
 
         def reply(_: Draft | None, outcome: Outcome) -> None:
+            if refused is not None and not isinstance(outcome, Event):
+                refused()
             if not decided.done():
                 decided.set_result(outcome)
 
@@ -237,18 +243,26 @@ class LiveRoom:
             )
         key = hello.seat_key
         seat = self.seats.get(seat_name(key)) if key else None
-        if seat is not None and nick_key(seat.nick) == nick_key(nick):
-            seat.key = key
-            if seat.technique != technique:
-                body = Resumed(seat.seat, seat.nick, technique, self.hub.node)
-                if isinstance(outcome := await self.decide(body), ChatError):
-                    raise outcome
-                seat.technique = technique
-        else:
+        if seat is None or nick_key(seat.nick) != nick_key(nick) or not await self._resume(seat, technique):
             seat = await self._join(nick, technique)
+        else:
+            seat.key = key
         seat.start = await self._replay_from(cursor)
         seat.touch()
         return seat
+
+    async def _resume(self, seat: HubSeat, technique: str) -> bool:
+        """Give a seat back to its owner; False when it ends just now."""
+        seat.touch()
+        if seat.technique != technique or seat.leaving:
+            body = Resumed(seat.seat, seat.nick, technique, self.hub.node)
+            outcome = await self.decide(body)
+            if isinstance(outcome, SeatGone):
+                return False
+            if isinstance(outcome, ChatError):
+                raise outcome
+            seat.technique, seat.leaving = technique, False
+        return True
 
     async def _join(self, nick: str, technique: str) -> HubSeat:
         if self.hub.closing:
@@ -263,10 +277,13 @@ class LiveRoom:
         if refusal := self.state.check(body):
             raise self._refused(refusal, body)
         self.seats[seat.seat] = seat
-        outcome = await self.decide(body)
-        if not isinstance(outcome, Event):
-            self.seats.pop(seat.seat, None)
+
+        def refused() -> None:
+            del self.seats[seat.seat]
             seat.end()
+
+        outcome = await self.decide(body, refused)
+        if not isinstance(outcome, Event):
             raise self._refused(outcome, body)
         return seat
 
@@ -299,7 +316,7 @@ class LiveRoom:
     async def history(self, after: int | None, before: int | None, limit: int) -> list[Event]:
         """Return accepted events up to the head: what is committed but not decided is nobody's yet."""
         limit = max(1, min(limit, self.hub.limits.page))
-        if after is not None and self.ring.reaches(after):
+        if after is not None and before is None and self.ring.reaches(after):
             return self.ring.after(after, limit)
         if after is None:
             before = self.state.head + 1 if before is None else min(before, self.state.head + 1)
@@ -350,6 +367,8 @@ class HubSeat:
         self.key = ""
         self.start = 0
         """The seq after which the next `attach` begins."""
+        self.leaving = False
+        """Its end is on the way to the log."""
         self.ended = False
         self._loop = asyncio.get_running_loop()
         self._mailbox: Mailbox | None = None
@@ -462,6 +481,7 @@ class HubSeat:
 
     def leave(self) -> None:
         if not self.ended and self.seat in self.room.state.members and not self.room.hub.closing:
+            self.leaving = True
             body = Left(self.seat, self.nick, self.technique, self.room.hub.node)
             self.room.hub.log.append(self.room.name, body, None)
 
