@@ -1,0 +1,153 @@
+"""The application: owns the session, the themes and the screens."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import tzinfo
+from functools import partial
+from typing import TYPE_CHECKING
+
+from textual.app import App, SystemCommand
+from textual.screen import Screen
+
+from chat.model import ChatError, Cursor
+from chat.ports import Technique
+from chat.session import Session
+from tui import themes
+from tui.commands import COMMANDS
+from tui.screens.chat import ChatScreen
+
+if TYPE_CHECKING:
+    from tui.screens.picker import PickerScreen
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Where the user wants to be."""
+
+    technique: str
+    room: str = "lab"
+    nick: str | None = None
+    """None: any name will do."""
+    cursor: Cursor | None = None
+    """Where to go on after a session has ended, so that nothing is missing in between."""
+
+
+OpenSession = Callable[[Choice], Session]
+"""Returns a session that is not started yet. Raises `ChatError`."""
+
+
+class ChatApp(App[None]):
+    """One person at one terminal.
+
+    Raises `ChatError` at once when the session that ``choice`` asks for can't be opened. Without a
+    choice the picker comes first, with ``room`` and ``nick`` filled in and the ``techniques`` that the
+    registry knows. ``on_first_paint`` is called when the first frame is on the terminal. Times are
+    shown in ``zone``; None: the local one.
+    """
+
+    TITLE = "chat"
+    CSS_PATH = "chat.tcss"
+    ENABLE_COMMAND_PALETTE = True
+
+    def __init__(
+        self,
+        open_session: OpenSession,
+        choice: Choice | None = None,
+        *,
+        room: str = "lab",
+        nick: str | None = None,
+        theme: str | None = None,
+        techniques: Sequence[Technique] | None = None,
+        zone: tzinfo | None = None,
+        on_first_paint: Callable[[], None] | None = None,
+    ) -> None:
+        if theme is not None and theme not in themes.NAMES:
+            raise ChatError(f"there is no theme {theme!r}: choose {', '.join(themes.NAMES)}")
+        super().__init__()
+        self.session: Session | None = None
+        self._open_session = open_session
+        self._choice = choice
+        self._room, self._nick = room, nick
+        self._zone = zone
+        self._on_first_paint = on_first_paint
+        self._techniques = techniques
+        for known in themes.THEMES:
+            self.register_theme(known)
+        self.theme = theme or themes.DEFAULT
+        if choice is not None:
+            self.session = open_session(choice)
+        elif techniques is None:
+            from backends import techniques as registered  # the labels only, and only for the picker
+
+            self._techniques = registered()
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return themes.FALLBACK
+
+    def get_default_screen(self) -> Screen[None]:
+        if self.session is not None:
+            return self._chat(self.session)
+        from tui.screens.picker import PickerScreen  # only where it is shown
+
+        return PickerScreen(self._techniques or (), room=self._room, nick=self._nick)
+
+    def on_ready(self) -> None:
+        if self._on_first_paint is not None:
+            self._on_first_paint()
+
+    # --- sessions ------------------------------------------------------------------------------
+
+    def _chat(self, session: Session) -> ChatScreen:
+        session.start()
+        assert self._choice is not None
+        return ChatScreen(session, self._choice.technique, zone=self._zone)
+
+    async def on_picker_screen_chosen(self, event: PickerScreen.Chosen) -> None:
+        choice = Choice(event.technique, event.room, event.nick)
+        try:
+            self.session = self._open_session(choice)
+        except ChatError as error:
+            event.picker.fail(str(error))
+            return
+        self._choice = choice
+        await self.switch_screen(self._chat(self.session))
+
+    async def on_chat_screen_reopen(self, event: ChatScreen.Reopen) -> None:
+        """Start again where the session that went down has ended."""
+        screen = self.screen_stack[0]
+        if self.session is None or self._choice is None or not isinstance(screen, ChatScreen):
+            return
+        try:
+            session = self._open_session(replace(self._choice, cursor=self.session.cursor))
+        except ChatError as error:
+            screen.hint(str(error), failed=True)
+            return
+        await self._close_session()
+        self.session = session
+        session.start()
+        screen.attach(session)
+
+    async def _close_session(self) -> None:
+        if self.session is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(2):
+                    await self.session.close()
+
+    async def action_quit(self) -> None:
+        """Leave the room, then the program."""
+        await self._close_session()
+        self.exit()
+
+    # --- the palette ---------------------------------------------------------------------------
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        if isinstance(screen, ChatScreen):
+            for command in COMMANDS:
+                run = partial(screen.action_command, command.name)
+                yield SystemCommand(f"/{command.name}", command.summary, run)
+        else:
+            yield SystemCommand("/quit", "leave", self.action_quit)

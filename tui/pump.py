@@ -1,0 +1,21 @@
+"""The one way from a session to the screen: drained in batches, painted at most 30 times a second."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from textual.app import App
+
+from chat.session import Session, Update
+
+FRAME = 1 / 30
+"""Seconds between two paints; what comes meanwhile is one batch."""
+
+
+async def pump(session: Session, app: App[None], apply: Callable[[list[Update]], None]) -> None:
+    """Hand every batch of updates to ``apply``, until the session has ended."""
+    async for batch in session.updates():
+        with app.batch_update():
+            apply(batch)
+        await asyncio.sleep(FRAME)

@@ -1,0 +1,1 @@
+"""Whole screens: the chat, the picker before it, help."""

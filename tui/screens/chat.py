@@ -1,0 +1,309 @@
+"""The chat: messages, members, composer and status line, fed by one session."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import tzinfo
+from typing import ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.screen import Screen
+from textual.widgets import Static, TextArea
+from textual.worker import Worker, WorkerState
+
+from chat.model import ChatError
+from chat.session import Measured, Session, State, StateChanged, Update
+from chat.text import clean_text
+from tui.commands import BY_NAME, COMMANDS, Refused, parse
+from tui.pump import pump
+from tui.rows import one_line
+from tui.timeline import Timeline
+from tui.widgets.completion import Completion
+from tui.widgets.composer import Composer
+from tui.widgets.members import Members
+from tui.widgets.message_view import KEEP, MessageView
+from tui.widgets.status_bar import StatusBar
+
+WIDTHS = [(0, "-narrow"), (100, "-wide")]
+HEIGHTS = [(0, "-short"), (22, "-tall")]
+
+
+class ChatScreen(Screen[None]):
+    """One person in one room. The session is the app's and is started before this is shown."""
+
+    HORIZONTAL_BREAKPOINTS = WIDTHS
+    VERTICAL_BREAKPOINTS = HEIGHTS
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(
+            Binding(command.key, f"command('{command.name}')", command.summary, show=False, priority=True)
+            for command in COMMANDS
+            if command.key
+        ),
+        Binding("pageup", "page(-1)", show=False, priority=True),
+        Binding("pagedown", "page(1)", show=False, priority=True),
+        Binding("escape", "close_all", show=False, priority=True),
+    ]
+
+    class Reopen(Message):
+        """The session is over, and the user wants another try."""
+
+    def __init__(self, session: Session, technique: str, *, zone: tzinfo | None = None) -> None:
+        super().__init__()
+        self.session = session
+        self.view = MessageView(id="messages")
+        self.timeline = Timeline(self.view, nick=session.nick, zone=zone)
+        self.composer = Composer(
+            completion := Completion(), placeholder=f"Message #{session.room}   / commands · Tab completes"
+        )
+        self._completion = completion
+        self._members = Members()
+        self._status = StatusBar(technique, session.room)
+        self._banner = Static("", id="banner", markup=False)
+        self._newer = Static("", id="newer", markup=False)
+        self._hint = Static("", id="hint", markup=False)
+        self._loading = False
+
+    def compose(self) -> ComposeResult:
+        with Horizontal(id="body"):
+            with Vertical(id="centre"):
+                yield self._banner
+                yield self.view
+                yield self._newer
+                yield self._completion
+                yield self._hint
+                yield self.composer
+            yield self._members
+        yield self._status
+
+    def on_mount(self) -> None:
+        self.composer.focus()
+        self.attach(self.session)
+
+    def attach(self, session: Session) -> None:
+        """Show this session, which is another one after a new start."""
+        self.session = session
+        self._show_state(session.state)
+        self.run_worker(
+            pump(session, self.app, self.apply), group="pump", exclusive=True, exit_on_error=False
+        )
+
+    # --- from the session ----------------------------------------------------------------------
+
+    def apply(self, batch: list[Update]) -> None:
+        """Show a batch of updates."""
+        with self.view.changing():
+            for update in batch:
+                match update:
+                    case StateChanged(state):
+                        self._show_state(state)
+                    case Measured(rtt, activity):
+                        self._status.rtt, self._status.activity = rtt, activity
+                    case _:
+                        self.timeline.apply(update)
+        self._status.pending = self.session.pending
+        self._status.nick = self.session.nick
+        if self.timeline.new_members:
+            self.timeline.new_members = False
+            self._members.show(self.session.members.values(), self.session.seat)
+            self.composer.nicks = [member.nick for member in self.session.members.values()]
+
+    def _show_state(self, state: State) -> None:
+        self._status.state = state
+        reason = one_line(state.reason)
+        if state.name == "retrying":
+            self._banner.update(
+                Content(f"▲ {reason}. What you write is kept and sent later. /retry tries now, /quit leaves.")
+            )
+        elif state.name == "down":
+            self._banner.update(Content(f"✖ {reason}. /retry tries again, /quit leaves."))
+            self.timeline.ended(reason)
+        if state.name != "connecting":  # between two tries the reason stays
+            self._banner.set_class(state.name != "up", "-on")
+            self._banner.set_class(state.name == "down", "-down")
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Say so when the pump has ended and nobody knows why: no traceback, and the user may go on."""
+        if event.worker.group != "pump" or event.state not in (WorkerState.SUCCESS, WorkerState.ERROR):
+            return
+        if event.state is WorkerState.ERROR or (self.session.outcome is None and self.app.is_running):
+            why = f": {event.worker.error!r}" if event.worker.error else ""
+            self._show_state(State("down", self.session.state.address, f"this program has failed{why}"))
+
+    # --- from the user -------------------------------------------------------------------------
+
+    def on_composer_submitted(self, event: Composer.Submitted) -> None:
+        self.run_worker(self._submit(event.text), group="submit", exit_on_error=False)
+
+    async def _submit(self, text: str) -> None:
+        try:
+            asked = parse(text)
+            if isinstance(asked, str):
+                self.say(asked)
+            else:
+                command, argument = asked
+                done = command.run(self, argument)
+                if done is not None:
+                    await done
+        except (Refused, ChatError) as error:
+            self.hint(str(error), failed=True)
+            return
+        self.composer.sent(text)
+
+    def say(self, *texts: str) -> None:
+        """Send messages, all of them or none. Raises `BadText` and `Refused`."""
+        if self._status.state.name == "down":
+            raise Refused("not sent, the connection is down: /retry tries again")
+        texts = tuple(clean_text(text, self.session.limits.text_bytes) for text in texts)
+        phase = "sending" if self._status.state.name == "up" else "waiting"
+        with self.view.changing():
+            for text in texts:
+                self.timeline.said(self.session.say(text), text, phase)
+        self._status.pending = self.session.pending
+        self.view.to_end()
+
+    def on_composer_pasted(self, event: Composer.Pasted) -> None:
+        from tui.screens.paste import Answer, PasteScreen  # not needed for the first paint
+
+        def answered(answer: Answer | None) -> None:
+            try:
+                if answer == "one":
+                    self.composer.insert(event.text)
+                    self.composer.submit()
+                elif answer == "lines":
+                    self.say(*(line for line in event.text.split("\n") if line.strip()))
+            except (Refused, ChatError) as error:
+                self.hint(f"nothing was sent: {error}", failed=True)
+
+        self.app.push_screen(PasteScreen(event.text), answered)
+
+    def on_text_area_changed(self, event: TextArea.Changed) -> None:
+        if self.composer.text:
+            self._hint.remove_class("-on")
+
+    def hint(self, text: str, *, failed: bool = False) -> None:
+        """Say something above the composer, until the user types on."""
+        self._hint.update(Content(f"✖ {text}" if failed else text))
+        self._hint.set_class(failed, "-failed")
+        self._hint.add_class("-on")
+
+    # --- keys ----------------------------------------------------------------------------------
+
+    async def action_command(self, name: str) -> None:
+        """Do what a key or the palette asks for."""
+        command = BY_NAME[name]
+        if command.ask:
+            self.composer.load(f"/{name} ")
+        else:
+            await self._submit_command(name)
+
+    async def _submit_command(self, name: str) -> None:
+        try:
+            done = BY_NAME[name].run(self, "")
+            if done is not None:
+                await done
+        except (Refused, ChatError) as error:
+            self.hint(str(error), failed=True)
+
+    def action_page(self, pages: int) -> None:
+        self.view.page(pages)
+
+    def action_close_all(self) -> None:
+        self._hint.remove_class("-on")
+        self.clear_selection()
+        if self._completion.open:
+            self._completion.offer([])
+        elif self.view.found:
+            self.view.find("")
+
+    def on_click(self, event: events.Click) -> None:
+        if event.widget is self._newer:
+            self.view.to_end()
+
+    # --- what commands do ----------------------------------------------------------------------
+
+    def show_help(self) -> None:
+        from tui.screens.help import HelpScreen  # not needed for the first paint
+
+        self.app.push_screen(HelpScreen())
+
+    def find(self, text: str) -> None:
+        number, count = self.view.find(text)
+        if text and not count:
+            raise Refused(f"no message here holds {text!r}; /history fetches older ones")
+        if text:
+            self.hint(f"{number} of {count}: again for the next older one, Esc takes the marks away")
+
+    def copy(self, argument: str) -> None:
+        number = argument.removeprefix("#")
+        if argument and not (number.isascii() and number.isdigit()):
+            raise Refused("write /copy for the newest message, or /copy #ID")
+        for row in reversed(self.view.rows):
+            if row.id and not row.deleted and (not number or row.id == int(number)):
+                self.app.copy_to_clipboard(row.text)
+                self.hint(f"copied the message of {row.nick}, where the terminal allows it")
+                return
+        raise Refused(f"there is no message {argument} here".replace("  ", " "))
+
+    def toggle_times(self) -> None:
+        self.view.restyle(replace(self.view.look, times=not self.view.look.times))
+
+    def toggle_ids(self) -> None:
+        self.view.restyle(replace(self.view.look, ids=not self.view.look.ids))
+
+    def clear(self) -> None:
+        self.view.clear()
+        self.timeline.cleared()
+
+    def retry(self) -> None:
+        if self._status.state.name == "down":
+            self.post_message(self.Reopen())
+        else:
+            self.session.retry_now()
+
+    # --- the list ------------------------------------------------------------------------------
+
+    def on_message_view_behind(self, event: MessageView.Behind) -> None:
+        self._newer.update(Content(f"▼ {event.new} new · Ctrl+End"))
+        self._newer.set_class(bool(event.new), "-on")
+
+    def on_message_view_near_top(self) -> None:
+        if self.timeline.reaches_back:
+            self.load_history(asked=False)
+
+    def load_history(self, *, asked: bool = True) -> None:
+        """Fetch one page of older messages; what is in the way is said only if the user has ``asked``."""
+        if self._loading:
+            return
+        try:
+            if self.timeline.complete:
+                raise Refused("nothing older: this is where the room's log begins")
+            if len(self.view.rows) + self.session.limits.page > KEEP:
+                raise Refused(f"the screen keeps {KEEP} lines: chat tail --after 0 shows all")
+        except Refused:
+            if asked:
+                raise
+            return
+        self._loading = True
+        self.run_worker(self._fetch_history(), group="history", exit_on_error=False)
+
+    async def _fetch_history(self) -> None:
+        try:
+            async with asyncio.timeout(10):
+                older = await self.session.history(
+                    before=self.timeline.oldest, limit=self.session.limits.page
+                )
+        except TimeoutError:
+            self.hint("the server has not sent the older messages: scroll up again, or /history", failed=True)
+        except ChatError as error:
+            self.hint(f"older messages: {error}", failed=True)
+        else:
+            with self.app.batch_update(), self.view.changing():
+                self.timeline.add_older(older)
+        finally:
+            self._loading = False

@@ -1,0 +1,62 @@
+"""Help: the table of commands and keys on one screen."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from tui.commands import COMMANDS, KEYS, key_name
+
+KEY = len("Ctrl+Home")
+
+
+def help_text(width: int) -> Content:
+    """Render the table for so many cells: what is said about a command goes below it where it is narrow."""
+    left = [f"/{command.name} {command.usage}".strip() for command in COMMANDS]
+    wide = max(len(text) for text in left) + 2
+    pieces: list[tuple[str, str]] = [("Commands\n", "bold $accent")]
+    summary = max(len(command.summary) for command in COMMANDS) + 2
+    narrow = wide + summary + KEY > width
+    for text, command in zip(left, COMMANDS, strict=True):
+        name, _, usage = text.partition(" ")
+        pieces += [(name, "bold"), (f" {usage}".ljust(wide - len(name)), "$quiet")]
+        key = key_name(command.key)
+        if narrow:
+            pieces += [(key, "$accent"), (f"\n  {command.summary}\n", "")]
+        else:
+            pieces += [(command.summary.ljust(summary), ""), (f"{key}\n", "$accent")]
+    pieces.append(("\nKeys\n", "bold $accent"))
+    for key, what in KEYS:
+        pieces += [(key.ljust(wide), "bold"), (what, ""), ("\n", "")]
+    pieces.append(("\nA message that begins with a slash is written with two: //like this.", "$quiet"))
+    return Content.assemble(*pieces)
+
+
+class HelpScreen(ModalScreen[None]):
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,enter,q,f1", "dismiss", "Close"),
+        Binding("up", "scroll(-1)", show=False),
+        Binding("down", "scroll(1)", show=False),
+        Binding("pageup", "scroll(-10)", show=False),
+        Binding("pagedown,space", "scroll(10)", show=False),
+    ]
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(id="help", can_focus=False) as box:
+            box.border_title = "Help"
+            box.border_subtitle = "Esc closes"
+            yield Static("", id="help-text", markup=False)
+
+    def on_resize(self) -> None:
+        box = self.query_one("#help")
+        self.query_one("#help-text", Static).update(help_text(box.scrollable_content_region.width or 60))
+
+    def action_scroll(self, lines: int) -> None:
+        box = self.query_one("#help")
+        box.scroll_to(y=box.scroll_offset.y + lines, animate=False)

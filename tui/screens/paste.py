@@ -1,0 +1,46 @@
+"""The question before a long paste goes out."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
+
+from tui.rows import fit, shown
+
+PREVIEW = 3
+
+Answer = Literal["one", "lines", "cancel"]
+
+
+class PasteScreen(ModalScreen[Answer]):
+    """Asks once; ends with what the user chose."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss('cancel')", "Cancel")]
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self._lines = text.split("\n")
+
+    def compose(self) -> ComposeResult:
+        preview = [fit(shown(line), 44).rstrip() for line in self._lines[:PREVIEW]]
+        messages = sum(1 for line in self._lines if line.strip())
+        with Vertical(id="paste") as box:
+            box.border_title = f"{len(self._lines)} lines were pasted"
+            yield Static(Content("\n".join([*preview, "…"])), id="paste-preview")
+            yield OptionList(
+                Option("Send as one message", id="one"),
+                Option(f"Send line by line: {messages} messages", id="lines"),
+                Option("Cancel", id="cancel"),
+                compact=True,
+            )
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        answers: dict[str | None, Answer] = {"one": "one", "lines": "lines"}
+        self.dismiss(answers.get(event.option_id, "cancel"))

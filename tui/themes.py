@@ -1,0 +1,99 @@
+"""The three themes, and the colours of nicks in each: to be told apart by colour-blind eyes too.
+
+The nicks' hues are those of Okabe and Ito, made lighter on dark ground and darker on light ground
+until each has a contrast of 4.5 to 1 (7 to 1 in high contrast), which a test measures.
+"""
+
+from __future__ import annotations
+
+from textual.theme import Theme
+
+DEFAULT = "dark"
+
+
+def _nicks(*colours: str) -> dict[str, str]:
+    return {f"nick-{number}": colour for number, colour in enumerate(colours)}
+
+
+THEMES = (
+    Theme(
+        name="dark",
+        dark=True,
+        primary="#5aa9e6",
+        secondary="#7a8ba3",
+        accent="#f2b134",
+        foreground="#e4e8ee",
+        background="#12161c",
+        surface="#12161c",
+        panel="#1d242e",
+        success="#3fc79a",
+        warning="#f2b134",
+        error="#ff7b66",
+        variables={
+            "quiet": "#93a0b0",
+            "faint": "#3a4656",
+            "mention": "#2f2a17",
+            "border": "#5aa9e6",
+            "block-cursor-background": "#2b3d52",
+            "block-cursor-foreground": "#ffffff",
+            "scrollbar": "#3a4656",
+            "scrollbar-background": "#12161c",
+            **_nicks("#56b4e9", "#e69f00", "#2fc39a", "#f0e442", "#e08cc0", "#ff8652", "#a3b8ff", "#c8c8c8"),
+        },
+    ),
+    Theme(
+        name="light",
+        dark=False,
+        primary="#0060a8",
+        secondary="#5a6472",
+        accent="#8a5a00",
+        foreground="#1c2128",
+        background="#fbfbf9",
+        surface="#fbfbf9",
+        panel="#e9ecef",
+        success="#00704f",
+        warning="#8a5a00",
+        error="#b3261e",
+        variables={
+            "quiet": "#59636f",
+            "faint": "#c3cad2",
+            "mention": "#fdf0c8",
+            "border": "#0060a8",
+            "block-cursor-background": "#cfe3f5",
+            "block-cursor-foreground": "#000000",
+            "scrollbar": "#b4bdc7",
+            "scrollbar-background": "#fbfbf9",
+            **_nicks("#0068a8", "#8a5a00", "#00735c", "#6b6100", "#a2407d", "#b03f00", "#4652b0", "#505050"),
+        },
+    ),
+    Theme(
+        name="high-contrast",
+        dark=True,
+        primary="#7fd0ff",
+        secondary="#ffffff",
+        accent="#ffd84d",
+        foreground="#ffffff",
+        background="#000000",
+        surface="#000000",
+        panel="#000000",
+        success="#4dffb0",
+        warning="#ffd84d",
+        error="#ff9c8c",
+        variables={
+            "quiet": "#d0d0d0",
+            "faint": "#909090",
+            "mention": "#3a3000",
+            "border": "#ffffff",
+            "block-cursor-background": "#ffffff",
+            "block-cursor-foreground": "#000000",
+            "scrollbar": "#ffffff",
+            "scrollbar-background": "#303030",
+            **_nicks("#7fd0ff", "#ffb733", "#4dffc3", "#fff566", "#ffa6d9", "#ffa173", "#c2d1ff", "#ffffff"),
+        },
+    ),
+)
+
+NAMES = tuple(theme.name for theme in THEMES)
+
+FALLBACK = dict(THEMES[0].variables)
+"""Our own variables, for a theme that is not ours."""

@@ -1,0 +1,257 @@
+"""Turns what a session reports into rows: one timeline a room, in the room's order.
+
+It remembers what the rows alone don't tell: which drafts wait, and edits of messages that are not
+here yet because history is paged in backwards.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import tzinfo
+
+from chat.model import Event
+from chat.session import Arrived, DraftMoved, Entered, StartedOver, Update
+from tui.rows import PENDING, Place, Row, clock_and_day, one_line, shown
+from tui.widgets.message_view import MessageView
+
+REMEMBERED = 5000
+"""Changes kept for messages that are not in the list."""
+SHORT = 20
+"""Characters of a reason that still fit behind the text."""
+
+
+class Timeline:
+    """The rows of one room. Feed it updates inside ``view.changing()``."""
+
+    def __init__(self, view: MessageView, *, nick: str, zone: tzinfo | None = None) -> None:
+        self.nick = nick
+        self.oldest = 0
+        """The seq of the oldest event that was shown; 0: none yet."""
+        self.first = 0
+        """The seq of the oldest event that the room still has."""
+        self.new_members = False
+        """Somebody came or went since this was last set to False."""
+        self._view = view
+        self._zone = zone
+        self._log = 0  # counts the logs that this room has had
+        self._epoch = ""
+        self._newest = 0
+        self._notes = 0  # notices since the newest event
+        self._seats: set[str] = set()
+        self._drafts: dict[int, tuple[str, Place]] = {}  # token to what was asked and for which row
+        self._changes: dict[int, Event] = {}  # by message: the newest edit or deletion
+        self._name = re.compile("(?!)")  # finds a mention of this user
+
+    # --- what the session says -----------------------------------------------------------------
+
+    def apply(self, update: Update) -> None:
+        match update:
+            case Entered(welcome):
+                self._entered(welcome.nick, welcome.seat, welcome.epoch)
+                self.first = welcome.first
+                self.new_members = True
+            case StartedOver(reason):
+                self._start_over(reason)
+            case Arrived(event, draft, took):
+                self._arrived(event, draft, took)
+            case DraftMoved(draft, phase, reason):
+                self._moved(draft, phase, one_line(reason))
+            case _:
+                pass
+
+    def _entered(self, nick: str, seat: str, epoch: str) -> None:
+        if self._epoch and epoch != self._epoch:
+            self._start_over("this room has another log now")
+        self._epoch = epoch
+        self._seats.add(seat)
+        self.nick = nick
+        # One or two letters are a word of some language sooner than a name.
+        sign = "@?" if len(nick) > 2 else "@"
+        self._name = re.compile(rf"(?<!\w){sign}{re.escape(nick)}(?!\w)", re.IGNORECASE)
+
+    def _start_over(self, reason: str) -> None:
+        place = self._after_newest()
+        self._view.put(Row(place, "rule", f"starting over: {one_line(reason)}"))
+        self._epoch = ""
+        self._log += 1
+        self._newest = self.oldest = self.first = self._notes = 0
+        self._changes.clear()
+
+    def _arrived(self, event: Event, draft: int, took: float | None) -> None:
+        if draft:
+            asked, place = self._drafts.pop(draft, ("", None))
+            if asked == "say" and place is not None:
+                self._view.drop(place)
+        if event.seq > self._newest:
+            self._newest, self._notes = event.seq, 0
+        if not self.oldest or event.seq < self.oldest:
+            self.oldest = event.seq
+        if event.kind in ("joined", "resumed", "left"):
+            self.new_members = True
+        self._show(event, took)
+
+    def _moved(self, draft: int, phase: str, reason: str) -> None:
+        asked, place = self._drafts.get(draft, ("", None))
+        row = self._view.row(place) if place is not None else None
+        if phase in ("failed", "unconfirmed"):
+            self._drafts.pop(draft, None)
+            self._fail(asked, row, phase, reason)
+        elif row is not None:
+            say = reason or phase
+            if len(say) > SHORT:
+                self._view.put(replace(row, phase=phase, reason=f"◌ {phase}: {say}"))
+            else:
+                self._view.put(replace(row, phase=say, reason=""))
+
+    def _fail(self, asked: str, row: Row | None, phase: str, reason: str) -> None:
+        if asked == "say" and row is not None:
+            self._view.drop(row.place)
+            said = "✖ not sent" if phase == "failed" else "? unconfirmed"
+            self._view.put(
+                replace(
+                    row,
+                    place=self._after_newest(),
+                    mark="failed" if phase == "failed" else "unconfirmed",
+                    phase="",
+                    reason=f"{said}: {reason}" if reason else said,
+                )
+            )
+        elif asked:
+            if row is not None:
+                self._view.put(replace(row, phase=""))
+            said = "not done" if phase == "failed" else "unconfirmed"
+            self.note(f"{asked} {said}: {reason}", failed=True)
+
+    def ended(self, reason: str) -> None:
+        """The session is over: nothing that waits will be sent."""
+        for draft in list(self._drafts):
+            self._moved(draft, "failed", reason)
+
+    # --- what the user did ---------------------------------------------------------------------
+
+    def said(self, draft: int, text: str, phase: str) -> None:
+        """Show an own message at once."""
+        place = Place(PENDING, draft)
+        self._drafts[draft] = ("say", place)
+        row = Row(place, "message", shown(text), nick=self.nick, own=True, mark="pending", phase=phase)
+        self._view.put(self._timed(row, self._now()))
+
+    def changing(self, draft: int, id: int, what: str) -> None:
+        """Show that an own message is being changed; ``what``: edit or delete."""
+        place = Place(self._log, id)
+        self._drafts[draft] = (f"{what} of #{id}", place)
+        row = self._view.row(place)
+        if row is not None:
+            self._view.put(replace(row, phase=f"{what}: sending"))
+
+    def note(self, text: str, *, failed: bool = False) -> None:
+        """Say something to this user only, below the newest event."""
+        row = Row(self._after_newest(), "notice", shown(text), nick="✖" if failed else "·")
+        self._view.put(self._timed(replace(row, mark="failed") if failed else row, self._now()))
+
+    def own_message(self, id: int | None) -> Row | None:
+        """Return an own message that can be changed: the one with this id, or the newest."""
+        for row in reversed(self._view.rows):
+            if row.place.log == self._log and row.own and row.id and not row.deleted and id in (None, row.id):
+                return row
+        return None
+
+    @property
+    def complete(self) -> bool:
+        """Whether the oldest event that the room still has is shown."""
+        return bool(self.first) and self.oldest <= self.first
+
+    @property
+    def reaches_back(self) -> bool:
+        """Whether the list begins in the log of now, so that older rows belong above it."""
+        return bool(self._view.rows) and self._view.rows[0].place.log == self._log
+
+    def cleared(self) -> None:
+        """The list was emptied: history begins at the newest event again."""
+        self.oldest = self._newest + 1
+
+    def add_older(self, events: Iterable[Event]) -> int:
+        """Show events from before what is shown; returns how many there were."""
+        count = 0
+        for event in events:
+            count += 1
+            self._show(event, None)
+            if not self.oldest or event.seq < self.oldest:
+                self.oldest = event.seq
+        return count
+
+    # --- rows ----------------------------------------------------------------------------------
+
+    def _show(self, event: Event, took: float | None) -> None:
+        place = Place(self._log, event.seq)
+        match event.kind:
+            case "sent":
+                row = Row(
+                    place,
+                    "message",
+                    shown(event.text),
+                    nick=one_line(event.author),
+                    technique=one_line(event.technique),
+                    id=event.seq,
+                    own=event.seat in self._seats,
+                    took=took,
+                )
+                row = replace(row, mention=self._mentioned(row.nick, row.text))
+                self._view.put(self._timed(row, event.at))
+                if (change := self._changes.get(event.seq)) is not None:
+                    self._change(change, None)
+            case "edited" | "deleted":
+                self._remember(event)
+                self._change(event, took)
+            case "opened":
+                self._put_notice(place, "○", "the room was opened", event.at)
+            case "joined":
+                self._put_notice(place, "→", self._about(event, "joined"), event.at)
+            case "resumed":
+                self._put_notice(place, "↻", self._about(event, "is back"), event.at)
+            case "left":
+                self._put_notice(place, "←", self._about(event, "left"), event.at)
+
+    def _about(self, event: Event, what: str) -> str:
+        via = f" ({one_line(event.technique)})" if event.technique and event.kind != "left" else ""
+        return f"{one_line(event.author)} {what}{via}"
+
+    def _change(self, event: Event, took: float | None) -> None:
+        row = self._view.row(Place(self._log, event.id))
+        if row is None or row.changed > event.seq:
+            return
+        row = replace(row, changed=event.seq, phase="", took=row.took if took is None else took)
+        if event.kind == "deleted":
+            row = replace(row, text="", deleted=True, edited=False, mention=False)
+        else:
+            text = shown(event.text)
+            row = replace(row, text=text, edited=True, mention=self._mentioned(row.nick, text))
+        self._view.put(row)
+
+    def _mentioned(self, author: str, text: str) -> bool:
+        return author != self.nick and bool(self._name.search(text))
+
+    def _remember(self, event: Event) -> None:
+        known = self._changes.get(event.id)
+        if known is None or known.seq < event.seq:
+            self._changes.pop(event.id, None)
+            self._changes[event.id] = event
+            if len(self._changes) > REMEMBERED:
+                del self._changes[next(iter(self._changes))]
+
+    def _put_notice(self, place: Place, sign: str, text: str, at: int) -> None:
+        self._view.put(self._timed(Row(place, "notice", text, nick=sign), at))
+
+    def _timed(self, row: Row, at: int) -> Row:
+        clock, day = clock_and_day(at // 60_000, self._zone)
+        return replace(row, clock=clock, day=day)
+
+    def _after_newest(self) -> Place:
+        self._notes += 1
+        return Place(self._log, self._newest, self._notes)
+
+    def _now(self) -> int:
+        return round(time.time() * 1000)

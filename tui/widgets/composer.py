@@ -1,0 +1,163 @@
+"""Where one writes: Enter sends, Ctrl+J breaks the line, Up and Down bring back what was sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from textual import events
+from textual.message import Message
+from textual.widgets import TextArea
+
+from tui.widgets.completion import Candidate, Completion, candidates, last_word
+
+PASTE_LINES = 3
+"""A paste with more lines than this asks first what it is meant to be."""
+REMEMBERED = 200
+"""Sent texts that Up brings back."""
+
+
+class Composer(TextArea):
+    """A text area that says what the user wants to send, and keeps it until `sent` is called."""
+
+    @dataclass
+    class Submitted(Message):
+        text: str
+
+    @dataclass
+    class Pasted(Message):
+        """Many lines were pasted; nothing was inserted."""
+
+        text: str
+
+    def __init__(self, completion: Completion, *, placeholder: str) -> None:
+        super().__init__(
+            id="composer",
+            placeholder=placeholder,
+            compact=True,
+            highlight_cursor_line=False,
+        )
+        self.nicks: list[str] = []
+        """Names to complete."""
+        self._completion = completion
+        self._sent: list[str] = []
+        self._back = 0  # how far Up has gone back in what was sent
+        self._draft = ""  # what stood there before Up
+        self._keys: dict[str, Callable[[], None]] = {
+            "enter": self._send,
+            "ctrl+j": self._new_line,
+            "alt+enter": self._new_line,
+            "shift+enter": self._new_line,
+            "tab": self._complete,
+            "up": self._up,
+            "down": self._down,
+        }
+
+    def load(self, text: str) -> None:
+        """Put a text in, the cursor behind it."""
+        self.text = text
+        self.move_cursor(self.document.end)
+
+    def sent(self, text: str) -> None:
+        """The text was taken: remember it and make room for the next one."""
+        if not self._sent or self._sent[-1] != text:
+            self._sent.append(text)
+            del self._sent[:-REMEMBERED]
+        self._back = 0
+        if self.text.strip() == text:
+            self.text = ""
+
+    @property
+    def before_cursor(self) -> str:
+        return self.get_text_range((0, 0), self.cursor_location)
+
+    # --- keys ----------------------------------------------------------------------------------
+
+    def on_key(self, event: events.Key) -> None:
+        """Take the keys that mean something else here than in any text area.
+
+        No priority bindings: those overtake letters that are still in this widget's queue.
+        """
+        if (act := self._keys.get(event.key)) is not None:
+            event.prevent_default()
+            event.stop()
+            act()
+
+    def submit(self) -> None:
+        """Offer what is written."""
+        self._completion.offer([])
+        if text := self.text.strip():
+            self.post_message(self.Submitted(text))
+
+    def _send(self) -> None:
+        chosen = self._completion.chosen
+        if chosen is not None and not self._is_candidate():
+            self._accept(chosen)
+        else:
+            self.submit()
+
+    def _is_candidate(self) -> bool:
+        """Whether the word before the cursor needs no completion."""
+        word = last_word(self.before_cursor)
+        return any(candidate.word == word for candidate in self._completion.offered)
+
+    def _new_line(self) -> None:
+        self.insert("\n")
+
+    def _complete(self) -> None:
+        if self._completion.open:
+            if self._completion.chosen is not None:
+                self._accept(self._completion.chosen)
+            return
+        offered = candidates(self.before_cursor, self.nicks, asked=True)
+        if len(offered) == 1:
+            self._accept(offered[0])
+        else:
+            self._completion.offer(offered)
+
+    def _up(self) -> None:
+        if self._completion.open:
+            self._completion.move(-1)
+        elif self.cursor_location[0] > 0:
+            self.action_cursor_up()
+        elif self._back < len(self._sent):
+            if self._back == 0:
+                self._draft = self.text
+            self._back += 1
+            self._recall(self._sent[-self._back])
+
+    def _down(self) -> None:
+        if self._completion.open:
+            self._completion.move(1)
+        elif self.cursor_location[0] < self.document.line_count - 1:
+            self.action_cursor_down()
+        elif self._back:
+            self._back -= 1
+            self._recall(self._sent[-self._back] if self._back else self._draft)
+
+    def _recall(self, text: str) -> None:
+        with self.prevent(TextArea.Changed):  # what is brought back needs no completion
+            self.load(text)
+
+    def _accept(self, candidate: Candidate) -> None:
+        row, column = self.cursor_location
+        start = column - len(last_word(self.before_cursor))
+        self.replace(candidate.word + " ", (row, start), (row, column))
+        self.move_cursor((row, start + len(candidate.word) + 1))
+        self._completion.offer([])
+
+    def on_text_area_changed(self) -> None:
+        if not self.text:
+            self._back = 0
+        self._completion.offer(candidates(self.before_cursor, self.nicks))
+
+    # --- pasting -------------------------------------------------------------------------------
+
+    def on_paste(self, event: events.Paste) -> None:
+        text = event.text.replace("\r\n", "\n").replace("\r", "\n")
+        event.prevent_default()
+        event.stop()
+        if len(text.strip("\n").split("\n")) > PASTE_LINES:
+            self.post_message(self.Pasted(text.strip("\n")))
+        else:
+            self.insert(text)

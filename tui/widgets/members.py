@@ -1,0 +1,37 @@
+"""Who is in the room, with the badge of the technique that brought each one here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widgets import Static
+
+from chat.model import Member
+from tui.rows import fit, one_line
+from tui.widgets.row_strips import nick_style
+
+WIDTH = 24
+
+
+class Members(VerticalScroll, can_focus=False):
+    """The list at the right. Set it with `show`."""
+
+    def __init__(self) -> None:
+        super().__init__(id="members")
+        self._list = Static("", markup=False)
+
+    def compose(self) -> Iterable[Static]:
+        yield self._list
+
+    def show(self, members: Iterable[Member], own_seat: str) -> None:
+        """List the members by name, the user first."""
+        rows = sorted(members, key=lambda member: (member.seat != own_seat, member.nick.casefold()))
+        pieces: list[tuple[str, str]] = [(f"{len(rows)} here\n", "$quiet")]
+        for member in rows:
+            badge = fit(one_line(member.technique), 8, right=True)
+            name = fit(one_line(member.nick), WIDTH - 13)
+            style = f"{'bold ' if member.seat == own_seat else ''}${nick_style(member.nick)}"
+            pieces += [(f"\n{name} ", style), (badge, "$quiet")]
+        self._list.update(Content.assemble(*pieces))

@@ -1,0 +1,132 @@
+"""Draws rows: from a row and its layout to the strips that Textual paints."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
+
+from tui.rows import Layout, Look, Row, fit, lay_out
+
+URL = re.compile(r"https?://[^\s<>\"'\])}]+[^\s<>\"'\])}.,;:!?]")
+NICKS = 8
+"""How many colours nicks have; the themes name them nick-0 and so on."""
+
+MARKS = {"": " ", "pending": " ", "failed": "✖", "unconfirmed": "?"}
+STYLES = (
+    "time",
+    "notice",
+    "badge",
+    "took",
+    "pending",
+    "failed",
+    "unconfirmed",
+    "edited",
+    "deleted",
+    "mention",
+    "found",
+    "day",
+    "rule",
+    *(f"nick-{number}" for number in range(NICKS)),
+)
+
+
+def nick_style(nick: str) -> str:
+    """Return the name of a nick's style: the same on every screen, in every session."""
+    return f"nick-{zlib.crc32(nick.casefold().encode(errors='replace')) % NICKS}"
+
+
+def draw_day(day: str, look: Look, style: Callable[[str], Style]) -> Strip:
+    return _rule(day, look.width, style("day"))
+
+
+def draw(row: Row, look: Look, style: Callable[[str], Style], found: str = "") -> list[Strip]:
+    """Return a row's strips, each as wide as the list.
+
+    ``style`` gives a style by its name in `STYLES`, or the list's own for "". What the user looks for
+    (``found``) is marked.
+    """
+    if row.kind == "rule":
+        return [_rule(row.text, look.width, style("rule"))]
+    layout = lay_out(row, look)
+    base = style("")
+    if row.mention:
+        base += style("mention")
+    spans = list(_spans(row, layout, style, found))
+    blank_left = Segment(" " * look.left, base)
+    strips = []
+    for number, (start, end) in enumerate(layout.lines):
+        last = number == len(layout.lines) - 1
+        segments = list(_first_columns(row, look, base, style)) if number == 0 else [blank_left]
+        segments += _pieces(layout.text, start, end, base, spans)
+        if last and layout.tail:
+            tail = style("took") if row.took is not None else style("pending")
+            strip = Strip(segments).adjust_cell_length(look.left + look.body - len(layout.tail), base)
+            segments = [*strip, Segment(layout.tail, base + tail)]
+        strip = Strip(segments).adjust_cell_length(look.left + look.body, base)
+        if number == 0 and look.right and row.kind == "message":
+            badge = fit(row.technique, look.badge, right=True)
+            strip = Strip([*strip, Segment(" ", base), Segment(badge, base + style("badge"))])
+        strips.append(strip.adjust_cell_length(look.width, base))
+    return strips
+
+
+def _first_columns(row: Row, look: Look, base: Style, style: Callable[[str], Style]) -> Iterator[Segment]:
+    if row.mention:
+        yield Segment("▌", base + style("mention") + style("rule"))
+    else:
+        yield Segment(MARKS[row.mark], base + style(row.mark))
+    clock = f"#{row.id}" if look.ids and row.id else row.clock
+    yield Segment(fit(clock, look.clock) + " ", base + style("time"))
+    nick = style("notice") if row.kind == "notice" else style(nick_style(row.nick))
+    if row.mark == "pending":
+        nick = style("pending")
+    yield Segment(fit(row.nick, look.nick, right=True), base + nick)
+    yield Segment(" ", base)
+
+
+def _spans(
+    row: Row, layout: Layout, style: Callable[[str], Style], found: str
+) -> Iterator[tuple[int, int, Style]]:
+    text = layout.text
+    if row.kind == "notice":
+        yield 0, len(text), style("failed" if row.mark == "failed" else "notice")
+    elif row.mark:
+        yield 0, len(text), style("pending")
+    for match in URL.finditer(text):
+        yield match.start(), match.end(), Style(underline=True)
+    for start, end, part in layout.parts:
+        name = (row.mark or "notice") if part == "reason" else part
+        yield start, end, style(name)
+    if found:
+        for match in re.finditer(re.escape(found), text, re.IGNORECASE):
+            yield match.start(), match.end(), style("found")
+
+
+def _pieces(
+    text: str, start: int, end: int, base: Style, spans: list[tuple[int, int, Style]]
+) -> Iterator[Segment]:
+    """Cut one line where a span begins or ends."""
+    end = start + len(text[start:end].rstrip(" "))
+    cuts = {start, end}
+    for first, last, _ in spans:
+        cuts.update(cut for cut in (first, last) if start < cut < end)
+    places = sorted(cuts)
+    for here, there in pairwise(places):
+        style = base
+        for first, last, piece in spans:
+            if first <= here and there <= last:
+                style += piece
+        yield Segment(text[here:there], style)
+
+
+def _rule(label: str, width: int, style: Style) -> Strip:
+    label = fit(label, min(width - 6, len(label) * 2)).rstrip() if width > 8 else label
+    strip = Strip([Segment(f" {label} ", style)])
+    left = max(0, (width - strip.cell_length) // 2)
+    return Strip([Segment("─" * left, style), *strip, Segment("─" * width, style)]).crop(0, width)

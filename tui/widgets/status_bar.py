@@ -1,0 +1,70 @@
+"""The line at the bottom: how the connection is, how fast, and where one is."""
+
+from __future__ import annotations
+
+import math
+import time
+
+from textual.content import Content
+from textual.reactive import reactive
+from textual.timer import Timer
+from textual.widget import Widget
+
+from chat.session import State
+from tui.rows import duration, one_line
+
+SIGNS = {
+    "up": ("●", "up", "$success"),
+    "connecting": ("◌", "connecting", "$warning"),
+    "retrying": ("▲", "retrying", "$warning"),
+    "down": ("✖", "down", "$error"),
+}
+
+
+class StatusBar(Widget):
+    """State as a sign, a word and a colour; then what fits, the least important left out first."""
+
+    state: reactive[State] = reactive(State("connecting"))
+    rtt: reactive[float | None] = reactive(None)
+    activity: reactive[str] = reactive("")
+    pending: reactive[int] = reactive(0)
+    nick: reactive[str] = reactive("")
+
+    def __init__(self, technique: str, room: str) -> None:
+        super().__init__(id="status")
+        self._technique = technique
+        self._room = room
+        self._next_try = 0.0
+        self._countdown: Timer | None = None
+
+    def watch_state(self, state: State) -> None:
+        if self._countdown is not None:
+            self._countdown.stop()
+            self._countdown = None
+        if state.name == "retrying":
+            self._next_try = time.monotonic() + state.retry_in
+            self._countdown = self.set_interval(0.5, self.refresh)
+        if state.name != "up":
+            self.rtt = None
+
+    def render(self) -> Content:
+        sign, word, colour = SIGNS[self.state.name]
+        if self.state.name == "retrying":
+            word = f"retrying in {max(0, math.ceil(self._next_try - time.monotonic()))} s"
+        left = [
+            # text, style, how soon it goes when there is no room: the highest first
+            (f" {sign} {word}", f"bold {colour}", 0),
+            (self._technique, "bold", 1),
+            (one_line(self.state.address), "$quiet", 5),
+            (f"rtt {duration(self.rtt)}" if self.rtt is not None else "", "", 3),
+            (one_line(self.activity), "$quiet", 4),
+            (f"{self.pending} waiting" if self.pending else "", "bold $warning", 2),
+        ]
+        right = [(f"#{self._room}", "bold", 6), (f"{self.nick} ", "", 7)]
+        parts = [part for part in left + right if part[0].strip()]
+        while len(parts) > 1 and sum(len(text) + 2 for text, _, _ in parts) > self.size.width + 1:
+            parts.remove(max(parts, key=lambda part: part[2]))
+        shown_left = Content("  ").join(Content.styled(text, style) for text, style, at in parts if at < 6)
+        shown_right = Content("  ").join(Content.styled(text, style) for text, style, at in parts if at >= 6)
+        gap = self.size.width - shown_left.cell_length - shown_right.cell_length
+        return Content("").join([shown_left, Content(" " * max(1, gap)), shown_right])
