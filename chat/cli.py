@@ -504,11 +504,13 @@ def demo(theme: str | None) -> int:
     Without a terminal the bots talk alone, and the exit code is 0 only if every message arrived once and
     in order.
     """
-    from lab import demo as show
-
     if sys.stdin.isatty() and sys.stdout.isatty():
-        return show.interactive(theme)
-    return show.headless()
+        from tui import demo as show
+
+        return show.run(theme)
+    from lab.demo import headless
+
+    return headless()
 
 
 @chat.group()

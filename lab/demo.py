@@ -232,24 +232,3 @@ class Bots:
                                 bot.say(f"saw it after {took:.0f} ms ({manner(served.technique)})")
                         case _:
                             pass
-
-
-def interactive(theme: str | None) -> int:
-    """You and the bots, in the TUI; return the exit code."""
-    from chat.config import login_name
-    from tui.app import ChatApp, Choice
-
-    with served() as (runs, _off):
-        bots = Bots(runs)
-        by_name = {one.technique.name: one for one in runs}
-
-        def opened(choice: Choice) -> Session:
-            return session(by_name[choice.technique], choice.nick or login_name(), choice.room)
-
-        app = ChatApp(opened, Choice(runs[0].technique.name, ROOM, login_name()), theme=theme)
-        bots.start()
-        try:
-            app.run()
-        finally:
-            bots.stop()
-        return app.return_code or 0

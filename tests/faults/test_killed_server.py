@@ -1,0 +1,110 @@
+"""``kill -9`` of the server while people talk: a client starts it again, and nobody loses a line."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from chat import server
+from chat.connect import Place, open_session
+from chat.model import Event
+from chat.ports import Technique
+from chat.session import Arrived, Entered, Session
+
+pytestmark = pytest.mark.skipif(
+    sys.platform == "win32", reason="kills with a POSIX signal; on Windows nobody has tried it"
+)
+
+LINES = 40  # each; below the burst, so that nobody is paced
+KILLS = 3
+
+
+class Person:
+    def __init__(self, folder: Path, technique: Technique, nick: str) -> None:
+        self.session: Session = open_session(Place(None, folder), technique, "lab", nick)
+        self.seen: list[Event] = []
+        self.seats: set[str] = set()
+        self.changed = asyncio.Condition()
+        self._watching = asyncio.create_task(self._watch())
+        self.session.start()
+
+    async def _watch(self) -> None:
+        async for batch in self.session.updates():
+            for update in batch:
+                if isinstance(update, Arrived):
+                    self.seen.append(update.event)
+                elif isinstance(update, Entered):
+                    self.seats.add(update.welcome.seat)
+            async with self.changed:
+                self.changed.notify_all()
+
+    @property
+    def messages(self) -> list[tuple[int, str]]:
+        return [(event.id, event.text) for event in self.seen if event.kind == "sent"]
+
+    async def until(self, count: int) -> None:
+        async with self.changed:
+            await self.changed.wait_for(lambda: len(self.messages) >= count)
+
+    async def close(self) -> None:
+        await self.session.close()
+        await self._watching
+
+
+@pytest.fixture
+async def people(technique: Technique, state_dir: Path) -> AsyncIterator[list[Person]]:
+    if not technique.traits.resend:
+        pytest.skip(f"{technique.name} sends nothing twice: what a killed server did not get is lost")
+    everybody = [Person(state_dir, technique, nick) for nick in ("alice", "bob", "carol")]
+    yield everybody
+    await asyncio.gather(*(one.close() for one in everybody))
+    await asyncio.to_thread(server.stop, state_dir)
+
+
+async def kill(folder: Path) -> None:
+    record = await asyncio.to_thread(server.running, folder)
+    if record is not None:
+        os.kill(record.pid, signal.SIGKILL)
+
+
+async def test_no_line_is_lost_doubled_or_out_of_order(people: list[Person], state_dir: Path) -> None:
+    alice, bob, carol = people
+    async with asyncio.timeout(50):
+        for number in range(LINES):
+            alice.session.say(f"alice {number}")
+            bob.session.say(f"bob {number}")
+            if number % (LINES // KILLS) == 5:
+                await carol.until(number)  # so that each kill finds lines committed, and some under way
+                await kill(state_dir)
+        for one in people:
+            await one.until(2 * LINES)
+    assert alice.messages == bob.messages == carol.messages
+    ids = [id for id, _ in carol.messages]
+    assert ids == sorted(set(ids))
+    for nick in ("alice", "bob"):
+        said = [text for _, text in carol.messages if text.startswith(nick)]
+        assert said == [f"{nick} {number}" for number in range(LINES)]
+
+
+async def test_nobody_loses_name_or_seat(people: list[Person], state_dir: Path) -> None:
+    async with asyncio.timeout(50):
+        for one in people:
+            one.session.say("here")
+        for one in people:
+            await one.until(3)
+        await kill(state_dir)
+        for one in people:
+            one.session.say("back")
+        for one in people:
+            await one.until(6)
+    assert [one.session.nick for one in people] == ["alice", "bob", "carol"]
+    assert [len(one.seats) for one in people] == [1, 1, 1]
+    kinds = [event.kind for event in people[0].seen]
+    assert kinds.count("joined") == 3
+    assert "left" not in kinds
