@@ -1,0 +1,70 @@
+"""A log under test with what it handed back, for the tests of logs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from typing import Any
+
+from chat.model import Body, ChatError, Sent
+from chat.ports import Committed, Log
+
+
+def said(text: str = "hello") -> Sent:
+    return Sent("5ea7", "zoë", "tcp", 1, text)
+
+
+class LogBook:
+    """Starts the log, appends to it, notes what comes back, and stops it.
+
+    ``refuse``: seqs to refuse as soon as they come back, as the hub does.
+    """
+
+    def __init__(self, log: Log, refuse: Collection[int] = ()) -> None:
+        self.log = log
+        self.committed: list[Committed] = []
+        self.failed: list[tuple[list[Any], ChatError]] = []
+        self._refuse = refuse
+        self._open = 0
+        self._settled = asyncio.Event()
+
+    async def __aenter__(self) -> LogBook:
+        await self.log.start(self._on_committed, self._on_failed)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.log.stop()
+
+    def append(self, room: str, body: Body, note: Any = None) -> None:
+        self._open += 1
+        self._settled.clear()
+        self.log.append(room, body, note)
+
+    async def settled(self) -> None:
+        """Wait until every append has come back, committed or failed."""
+        if self._open:
+            await self._settled.wait()
+
+    async def say(self, *texts: str, room: str = "lab") -> list[int]:
+        """Append messages, wait for them, and return the seqs of those that are committed."""
+        start = len(self.committed)
+        for text in texts:
+            self.append(room, said(text), text)
+        await self.settled()
+        return [item.entry.seq for item in self.committed[start:]]
+
+    def _on_committed(self, batch: list[Committed]) -> None:
+        self.committed += batch
+        for item in batch:
+            if item.entry.seq in self._refuse:
+                self.log.refuse(item.room, item.entry.seq)
+        self._back(len(batch))
+
+    def _on_failed(self, notes: list[Any], error: ChatError) -> None:
+        self.failed.append((notes, error))
+        self._back(len(notes))
+
+    def _back(self, count: int) -> None:
+        self._open -= count
+        if not self._open:
+            self._settled.set()
