@@ -193,6 +193,7 @@ class Session:
         self._caught_up = asyncio.Event()  # the replay has reached the head of the welcome
         self._head = 0
         self._updates: asyncio.Queue[Update] = asyncio.Queue(BACKLOG)
+        self._news = asyncio.Event()  # an update, or the end
         self._allowance = float(self.limits.burst)  # drafts that may be sent at once
         self._refilled = clock()
         self._closing = False
@@ -260,6 +261,7 @@ class Session:
 
     def _end(self) -> None:
         self._ended.set()
+        self._news.set()
         self._shrunk.set()
 
     async def __aenter__(self) -> Self:
@@ -271,24 +273,17 @@ class Session:
 
     async def updates(self) -> AsyncIterator[list[Update]]:
         """Yield what happens, in batches; ends after the session has ended and all was yielded."""
-        ended = asyncio.ensure_future(self._ended.wait())
-        try:
-            while True:
-                get = asyncio.ensure_future(self._updates.get())
-                await asyncio.wait({get, ended}, return_when=asyncio.FIRST_COMPLETED)
-                if not get.done():
-                    get.cancel()
-                    with suppress(asyncio.CancelledError):
-                        await get
-                    if self._updates.empty():
-                        return
-                    continue
-                batch = [get.result()]
-                while not self._updates.empty() and len(batch) < 500:
-                    batch.append(self._updates.get_nowait())
+        while True:
+            batch: list[Update] = []
+            while not self._updates.empty() and len(batch) < 500:
+                batch.append(self._updates.get_nowait())
+            if batch:
                 yield batch
-        finally:
-            ended.cancel()
+            elif self._ended.is_set():
+                return
+            else:
+                self._news.clear()
+                await self._news.wait()
 
     # --- the life of a session -----------------------------------------------------------------
 
@@ -321,8 +316,7 @@ class Session:
                     continue
                 error = taken
             except StaleCursor as stale:
-                self.cursor = None
-                await self._updates.put(StartedOver(str(stale)))
+                await self._start_over(str(stale))
                 continue
             except ChatError as lost:
                 error = lost
@@ -342,6 +336,16 @@ class Session:
             await self._wait(error, failures)
             failures += 1
         return None
+
+    async def _start_over(self, reason: str) -> None:
+        """Begin with another log. A change would hit another message there: it fails."""
+        self.cursor = None
+        await self._tell(StartedOver(reason))
+        for queued in list(self._outbox.values()):
+            if not isinstance(queued.draft, Say):
+                self._take(queued)
+                self._by_number.pop(queued.draft.n, None)
+                await self._moved(queued, "failed", "the message is not in this log any more")
 
     async def _greeting(self) -> Hello:
         key = self._hello.seat_key
@@ -363,9 +367,13 @@ class Session:
             async with asyncio.timeout(delay):
                 await self._hurry.wait()
 
+    async def _tell(self, update: Update) -> None:
+        await self._updates.put(update)
+        self._news.set()
+
     async def _enter(self, state: State) -> None:
         self.state = state
-        await self._updates.put(StateChanged(state))
+        await self._tell(StateChanged(state))
 
     # --- one connection ------------------------------------------------------------------------
 
@@ -401,7 +409,7 @@ class Session:
         self._caught_up.clear()
         if self.cursor.seq >= self._head or not self._resend:
             self._caught_up.set()
-        await self._updates.put(Entered(welcome))
+        await self._tell(Entered(welcome))
         await self._enter(State("up", str(client.address)))
 
     async def _read(self, client: ChatClient) -> None:
@@ -416,7 +424,7 @@ class Session:
                 if event.n and event.seat in self._seats and (queued := self._by_number.pop(event.n, None)):
                     self._take(queued)
                     arrived = Arrived(event, queued.token, self._clock() - queued.since)
-                await self._updates.put(arrived)
+                await self._tell(arrived)
             if self.cursor is not None and self.cursor.seq >= self._head:
                 self._caught_up.set()
 
@@ -433,7 +441,7 @@ class Session:
                     rtt = await client.ping()
             except TimeoutError:
                 raise ConnectionLost(f"{client.address} has not answered for {PING_TIMEOUT:.0f} s") from None
-            await self._updates.put(Measured(rtt, client.activity()))
+            await self._tell(Measured(rtt, client.activity()))
             await asyncio.sleep(PING_EVERY)
 
     # --- the outbox ----------------------------------------------------------------------------
@@ -501,7 +509,7 @@ class Session:
                 await self._moved(queued, "sent")
 
     async def _moved(self, queued: _Queued, phase: Phase, reason: str = "") -> None:
-        await self._updates.put(DraftMoved(queued.token, phase, reason))
+        await self._tell(DraftMoved(queued.token, phase, reason))
 
     async def _pace(self, queued: _Queued) -> None:
         """A token bucket like the server's, a little slower."""

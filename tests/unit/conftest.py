@@ -1,4 +1,4 @@
-"""The unit tests' own hub: alone, on a disk that a test can fill."""
+"""The unit tests' own hub, alone on a disk that a test can fill, and a session's own room."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+import chat.session
 from chat.hub import Hub
+from tests.unit.fake_client import FakeRoom
 from tests.unit.stage import Clock, Disk, running
 
 
@@ -24,3 +26,14 @@ def disk() -> Disk:
 async def hub(disk: Disk) -> AsyncIterator[Hub]:
     async with running(disk) as hub:
         yield hub
+
+
+@pytest.fixture
+async def room() -> FakeRoom:
+    return FakeRoom()
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session's next try follows at once."""
+    monkeypatch.setattr(chat.session, "FIRST_RETRY", 0.0)
