@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from textual.app import App, SystemCommand
 from textual.screen import Screen
+from textual.worker import WorkerError
 
 from chat.model import ChatError, Cursor
 from chat.ports import Technique
@@ -46,7 +48,7 @@ class ChatApp(App[None]):
     Raises `ChatError` at once when the session that ``choice`` asks for can't be opened. Without a
     choice the picker comes first, with ``room`` and ``nick`` filled in and the ``techniques`` that the
     registry knows. ``on_first_paint`` is called when the first frame is on the terminal. Times are
-    shown in ``zone``; None: the local one.
+    shown in ``zone``, None: the local one; ``now`` tells the seconds since the epoch.
     """
 
     TITLE = "chat"
@@ -63,6 +65,7 @@ class ChatApp(App[None]):
         theme: str | None = None,
         techniques: Sequence[Technique] | None = None,
         zone: tzinfo | None = None,
+        now: Callable[[], float] = time.time,
         on_first_paint: Callable[[], None] | None = None,
     ) -> None:
         if theme is not None and theme not in themes.NAMES:
@@ -72,7 +75,7 @@ class ChatApp(App[None]):
         self._open_session = open_session
         self._choice = choice
         self._room, self._nick = room, nick
-        self._zone = zone
+        self._zone, self._now = zone, now
         self._on_first_paint = on_first_paint
         self._techniques = techniques
         for known in themes.THEMES:
@@ -104,7 +107,7 @@ class ChatApp(App[None]):
     def _chat(self, session: Session) -> ChatScreen:
         session.start()
         assert self._choice is not None
-        return ChatScreen(session, self._choice.technique, zone=self._zone)
+        return ChatScreen(session, self._choice.technique, zone=self._zone, now=self._now)
 
     async def on_picker_screen_chosen(self, event: PickerScreen.Chosen) -> None:
         choice = Choice(event.technique, event.room, event.nick)
@@ -133,9 +136,15 @@ class ChatApp(App[None]):
 
     async def _close_session(self) -> None:
         if self.session is not None:
-            with suppress(TimeoutError):
+            if isinstance(screen := self.screen_stack[0], ChatScreen):
+                screen.leaving = True
+            # The pump ends with the session: what came last is shown, and nothing is left running.
+            pumps = [worker for worker in self.workers if worker.group == "pump"]
+            with suppress(TimeoutError, WorkerError):
                 async with asyncio.timeout(2):
                     await self.session.close()
+                    for worker in pumps:
+                        await worker.wait()
 
     async def action_quit(self) -> None:
         """Leave the room, then the program."""

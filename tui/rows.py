@@ -47,6 +47,8 @@ class Row:
     """Hours and minutes, e.g. ``12:56``."""
     nick: str = ""
     """The author, or the sign of a notice."""
+    colour: int = 0
+    """The number of the nick's colour."""
     technique: str = ""
     id: int = 0
     own: bool = False
@@ -91,7 +93,7 @@ class Look:
 
     @property
     def right(self) -> int:
-        return self.badge + 2 if self.width >= 50 else 0
+        return self.badge + 3 if self.width >= 50 else 0
 
     @property
     def body(self) -> int:

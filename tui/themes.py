@@ -6,9 +6,14 @@ until each has a contrast of 4.5 to 1 (7 to 1 in high contrast), which a test me
 
 from __future__ import annotations
 
+import zlib
+from collections import Counter
+
 from textual.theme import Theme
 
 DEFAULT = "dark"
+NICKS = 8
+"""How many colours nicks have; every theme names them nick-0 and so on."""
 
 
 def _nicks(*colours: str) -> dict[str, str]:
@@ -97,3 +102,21 @@ NAMES = tuple(theme.name for theme in THEMES)
 
 FALLBACK = dict(THEMES[0].variables)
 """Our own variables, for a theme that is not ours."""
+
+
+class NickColours:
+    """Gives each nick a colour: the same in every session where possible, its own while there are any."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+        self._used = Counter(dict.fromkeys(range(NICKS), 0))
+
+    def number(self, nick: str) -> int:
+        """Return the number of the nick's colour."""
+        nick = nick.casefold()
+        if nick not in self._numbers:
+            wish = zlib.crc32(nick.encode(errors="replace"))
+            number = min(range(NICKS), key=lambda number: (self._used[number], (number - wish) % NICKS))
+            self._used[number] += 1
+            self._numbers[nick] = number
+        return self._numbers[nick]

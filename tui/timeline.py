@@ -7,14 +7,14 @@ here yet because history is paged in backwards.
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import tzinfo
 
 from chat.model import Event
 from chat.session import Arrived, DraftMoved, Entered, StartedOver, Update
 from tui.rows import PENDING, Place, Row, clock_and_day, one_line, shown
+from tui.themes import NickColours
 from tui.widgets.message_view import MessageView
 
 REMEMBERED = 5000
@@ -26,19 +26,24 @@ SHORT = 20
 class Timeline:
     """The rows of one room. Feed it updates inside ``view.changing()``."""
 
-    def __init__(self, view: MessageView, *, nick: str, zone: tzinfo | None = None) -> None:
+    def __init__(
+        self, view: MessageView, *, nick: str, zone: tzinfo | None, now: Callable[[], float]
+    ) -> None:
         self.nick = nick
+        self.newest = 0
+        """The seq of the newest event that was shown."""
         self.oldest = 0
         """The seq of the oldest event that was shown; 0: none yet."""
         self.first = 0
         """The seq of the oldest event that the room still has."""
         self.new_members = False
         """Somebody came or went since this was last set to False."""
+        self.colours = NickColours()
         self._view = view
         self._zone = zone
+        self._now = now
         self._log = 0  # counts the logs that this room has had
         self._epoch = ""
-        self._newest = 0
         self._notes = 0  # notices since the newest event
         self._seats: set[str] = set()
         self._drafts: dict[int, tuple[str, Place]] = {}  # token to what was asked and for which row
@@ -77,7 +82,7 @@ class Timeline:
         self._view.put(Row(place, "rule", f"starting over: {one_line(reason)}"))
         self._epoch = ""
         self._log += 1
-        self._newest = self.oldest = self.first = self._notes = 0
+        self.newest = self.oldest = self.first = self._notes = 0
         self._changes.clear()
 
     def _arrived(self, event: Event, draft: int, took: float | None) -> None:
@@ -85,8 +90,8 @@ class Timeline:
             asked, place = self._drafts.pop(draft, ("", None))
             if asked == "say" and place is not None:
                 self._view.drop(place)
-        if event.seq > self._newest:
-            self._newest, self._notes = event.seq, 0
+        if event.seq > self.newest:
+            self.newest, self._notes = event.seq, 0
         if not self.oldest or event.seq < self.oldest:
             self.oldest = event.seq
         if event.kind in ("joined", "resumed", "left"):
@@ -137,7 +142,7 @@ class Timeline:
         place = Place(PENDING, draft)
         self._drafts[draft] = ("say", place)
         row = Row(place, "message", shown(text), nick=self.nick, own=True, mark="pending", phase=phase)
-        self._view.put(self._timed(row, self._now()))
+        self._view.put(self._timed(row, self._now_ms()))
 
     def changing(self, draft: int, id: int, what: str) -> None:
         """Show that an own message is being changed; ``what``: edit or delete."""
@@ -150,7 +155,7 @@ class Timeline:
     def note(self, text: str, *, failed: bool = False) -> None:
         """Say something to this user only, below the newest event."""
         row = Row(self._after_newest(), "notice", shown(text), nick="✖" if failed else "·")
-        self._view.put(self._timed(replace(row, mark="failed") if failed else row, self._now()))
+        self._view.put(self._timed(replace(row, mark="failed") if failed else row, self._now_ms()))
 
     def own_message(self, id: int | None) -> Row | None:
         """Return an own message that can be changed: the one with this id, or the newest."""
@@ -171,7 +176,7 @@ class Timeline:
 
     def cleared(self) -> None:
         """The list was emptied: history begins at the newest event again."""
-        self.oldest = self._newest + 1
+        self.oldest = self.newest + 1
 
     def add_older(self, events: Iterable[Event]) -> int:
         """Show events from before what is shown; returns how many there were."""
@@ -194,6 +199,7 @@ class Timeline:
                     "message",
                     shown(event.text),
                     nick=one_line(event.author),
+                    colour=self.colours.number(event.author),
                     technique=one_line(event.technique),
                     id=event.seq,
                     own=event.seat in self._seats,
@@ -251,7 +257,7 @@ class Timeline:
 
     def _after_newest(self) -> Place:
         self._notes += 1
-        return Place(self._log, self._newest, self._notes)
+        return Place(self._log, self.newest, self._notes)
 
-    def _now(self) -> int:
-        return round(time.time() * 1000)
+    def _now_ms(self) -> int:
+        return round(self._now() * 1000)

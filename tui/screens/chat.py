@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import tzinfo
 from typing import ClassVar
@@ -53,11 +54,13 @@ class ChatScreen(Screen[None]):
     class Reopen(Message):
         """The session is over, and the user wants another try."""
 
-    def __init__(self, session: Session, technique: str, *, zone: tzinfo | None = None) -> None:
+    def __init__(
+        self, session: Session, technique: str, *, zone: tzinfo | None, now: Callable[[], float]
+    ) -> None:
         super().__init__()
         self.session = session
         self.view = MessageView(id="messages")
-        self.timeline = Timeline(self.view, nick=session.nick, zone=zone)
+        self.timeline = Timeline(self.view, nick=session.nick, zone=zone, now=now)
         self.composer = Composer(
             completion := Completion(), placeholder=f"Message #{session.room}   / commands · Tab completes"
         )
@@ -68,6 +71,8 @@ class ChatScreen(Screen[None]):
         self._newer = Static("", id="newer", markup=False)
         self._hint = Static("", id="hint", markup=False)
         self._loading = False
+        self.leaving = False
+        """The session is being closed because the user wants it."""
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="body"):
@@ -110,7 +115,7 @@ class ChatScreen(Screen[None]):
         self._status.nick = self.session.nick
         if self.timeline.new_members:
             self.timeline.new_members = False
-            self._members.show(self.session.members.values(), self.session.seat)
+            self._members.show(self.session.members.values(), self.session.seat, self.timeline.colours)
             self.composer.nicks = [member.nick for member in self.session.members.values()]
 
     def _show_state(self, state: State) -> None:
@@ -131,7 +136,7 @@ class ChatScreen(Screen[None]):
         """Say so when the pump has ended and nobody knows why: no traceback, and the user may go on."""
         if event.worker.group != "pump" or event.state not in (WorkerState.SUCCESS, WorkerState.ERROR):
             return
-        if event.state is WorkerState.ERROR or (self.session.outcome is None and self.app.is_running):
+        if event.state is WorkerState.ERROR or (self.session.outcome is None and not self.leaving):
             why = f": {event.worker.error!r}" if event.worker.error else ""
             self._show_state(State("down", self.session.state.address, f"this program has failed{why}"))
 

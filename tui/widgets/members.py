@@ -10,9 +10,9 @@ from textual.widgets import Static
 
 from chat.model import Member
 from tui.rows import fit, one_line
-from tui.widgets.row_strips import nick_style
+from tui.themes import NickColours
 
-WIDTH = 24
+WIDTH = 20
 
 
 class Members(VerticalScroll, can_focus=False):
@@ -25,13 +25,13 @@ class Members(VerticalScroll, can_focus=False):
     def compose(self) -> Iterable[Static]:
         yield self._list
 
-    def show(self, members: Iterable[Member], own_seat: str) -> None:
+    def show(self, members: Iterable[Member], own_seat: str, colours: NickColours) -> None:
         """List the members by name, the user first."""
         rows = sorted(members, key=lambda member: (member.seat != own_seat, member.nick.casefold()))
         pieces: list[tuple[str, str]] = [(f"{len(rows)} here\n", "$quiet")]
         for member in rows:
-            badge = fit(one_line(member.technique), 8, right=True)
-            name = fit(one_line(member.nick), WIDTH - 13)
-            style = f"{'bold ' if member.seat == own_seat else ''}${nick_style(member.nick)}"
+            badge = one_line(member.technique)[:8]
+            name = fit(one_line(member.nick), WIDTH - 12)
+            style = f"{'bold ' if member.seat == own_seat else ''}$nick-{colours.number(member.nick)}"
             pieces += [(f"\n{name} ", style), (badge, "$quiet")]
         self._list.update(Content.assemble(*pieces))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
@@ -12,11 +11,9 @@ from rich.style import Style
 from textual.strip import Strip
 
 from tui.rows import Layout, Look, Row, fit, lay_out
+from tui.themes import NICKS
 
 URL = re.compile(r"https?://[^\s<>\"'\])}]+[^\s<>\"'\])}.,;:!?]")
-NICKS = 8
-"""How many colours nicks have; the themes name them nick-0 and so on."""
-
 MARKS = {"": " ", "pending": " ", "failed": "✖", "unconfirmed": "?"}
 STYLES = (
     "time",
@@ -36,13 +33,8 @@ STYLES = (
 )
 
 
-def nick_style(nick: str) -> str:
-    """Return the name of a nick's style: the same on every screen, in every session."""
-    return f"nick-{zlib.crc32(nick.casefold().encode(errors='replace')) % NICKS}"
-
-
 def draw_day(day: str, look: Look, style: Callable[[str], Style]) -> Strip:
-    return _rule(day, look.width, style("day"))
+    return _rule(day, look.width, style("") + style("day"))
 
 
 def draw(row: Row, look: Look, style: Callable[[str], Style], found: str = "") -> list[Strip]:
@@ -52,7 +44,7 @@ def draw(row: Row, look: Look, style: Callable[[str], Style], found: str = "") -
     (``found``) is marked.
     """
     if row.kind == "rule":
-        return [_rule(row.text, look.width, style("rule"))]
+        return [_rule(row.text, look.width, style("") + style("rule"))]
     layout = lay_out(row, look)
     base = style("")
     if row.mention:
@@ -70,8 +62,8 @@ def draw(row: Row, look: Look, style: Callable[[str], Style], found: str = "") -
             segments = [*strip, Segment(layout.tail, base + tail)]
         strip = Strip(segments).adjust_cell_length(look.left + look.body, base)
         if number == 0 and look.right and row.kind == "message":
-            badge = fit(row.technique, look.badge, right=True)
-            strip = Strip([*strip, Segment(" ", base), Segment(badge, base + style("badge"))])
+            badge = fit(row.technique, look.badge)
+            strip = Strip([*strip, Segment("  ", base), Segment(badge, base + style("badge"))])
         strips.append(strip.adjust_cell_length(look.width, base))
     return strips
 
@@ -83,7 +75,7 @@ def _first_columns(row: Row, look: Look, base: Style, style: Callable[[str], Sty
         yield Segment(MARKS[row.mark], base + style(row.mark))
     clock = f"#{row.id}" if look.ids and row.id else row.clock
     yield Segment(fit(clock, look.clock) + " ", base + style("time"))
-    nick = style("notice") if row.kind == "notice" else style(nick_style(row.nick))
+    nick = style("notice") if row.kind == "notice" else style(f"nick-{row.colour}")
     if row.mark == "pending":
         nick = style("pending")
     yield Segment(fit(row.nick, look.nick, right=True), base + nick)

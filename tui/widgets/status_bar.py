@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 
+from rich.cells import cell_len
 from textual.content import Content
 from textual.reactive import reactive
 from textual.timer import Timer
@@ -54,17 +55,19 @@ class StatusBar(Widget):
         left = [
             # text, style, how soon it goes when there is no room: the highest first
             (f" {sign} {word}", f"bold {colour}", 0),
-            (self._technique, "bold", 1),
-            (one_line(self.state.address), "$quiet", 5),
+            (self._technique, "bold", 2),
+            (one_line(self.state.address), "$quiet", 7),
             (f"rtt {duration(self.rtt)}" if self.rtt is not None else "", "", 3),
             (one_line(self.activity), "$quiet", 4),
-            (f"{self.pending} waiting" if self.pending else "", "bold $warning", 2),
+            (f"{self.pending} waiting" if self.pending else "", "bold $warning", 1),
         ]
-        right = [(f"#{self._room}", "bold", 6), (f"{self.nick} ", "", 7)]
-        parts = [part for part in left + right if part[0].strip()]
-        while len(parts) > 1 and sum(len(text) + 2 for text, _, _ in parts) > self.size.width + 1:
+        right = [(f"#{self._room}", "bold", 5), (one_line(self.nick), "", 6)]
+        parts = [part for part in left + right if part[0]]
+        while len(parts) > 1 and sum(cell_len(part[0]) + 2 for part in parts) > self.size.width:
             parts.remove(max(parts, key=lambda part: part[2]))
-        shown_left = Content("  ").join(Content.styled(text, style) for text, style, at in parts if at < 6)
-        shown_right = Content("  ").join(Content.styled(text, style) for text, style, at in parts if at >= 6)
-        gap = self.size.width - shown_left.cell_length - shown_right.cell_length
-        return Content("").join([shown_left, Content(" " * max(1, gap)), shown_right])
+        shown, end = (
+            Content("  ").join(Content.styled(part[0], part[1]) for part in side if part in parts)
+            for side in (left, right)
+        )
+        gap = self.size.width - shown.cell_length - end.cell_length - 1
+        return Content("").join([shown, Content(" " * max(1, gap)), end])

@@ -1,0 +1,73 @@
+"""Makes the pictures of the pages: ``python -m tests.tui.pictures`` writes docs/pictures/*.svg.
+
+The conversation is scripted and the clock stands still, so that the same code gives the same files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import re
+from pathlib import Path
+
+import backends
+from tests.tui.support import Desk, Running, chatting, until, write
+from tui.themes import NAMES
+
+FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
+
+
+def conversation() -> Desk:
+    """A lesson, with everybody on another technique as far as there are several."""
+    desk = Desk("ann")
+    names = [backends.KNOWN[number % len(backends.KNOWN)] for number in range(4)]
+    desk.opens()
+    desk.joins("ann", names[0])
+    desk.joins("bob", names[1])
+    desk.joins("carol", names[2])
+    desk.says("bob", "morning! is the deadline for lab 3 still friday?")
+    typo = desk.says("carol", "yes, 23:95. The RFC you want: https://www.rfc-editor.org/rfc/rfc9293")
+    desk.edits(typo, "yes, 23:59. The RFC you want: https://www.rfc-editor.org/rfc/rfc9293")
+    desk.joins("dave", names[3])
+    desk.says("dave", "my server got kill -9 while I was typing")
+    desk.says("bob", "so? @ann lost hers twice this morning")
+    return desk
+
+
+async def play(pilot: Running, desk: Desk) -> None:
+    await write(pilot, "and not one line is missing: every client found the new one and went on")
+    await until(pilot, lambda: desk.log[-1].author == "ann")
+    desk.says("carol", "日本語 and 🚀 wrap like everything else")
+    await write(pilot, "how long does a message take here?")
+    desk.hold = True
+    await until(pilot, lambda: desk.log[-1].author == "ann")
+    desk.says("dave", "look at the end of your own lines")
+    await write(pilot, "this one is still on its way")
+    await until(pilot, lambda: desk.held)
+
+
+async def picture(name: str, size: tuple[int, int], theme: str) -> None:
+    desk = conversation()
+    async with chatting(desk, size, theme=theme) as pilot:
+        await play(pilot, desk)
+        chat_shown = pilot.app.export_screenshot(title="chat --backend tcp --as ann", simplify=True)
+        desk.release()
+    # Rich names its styles after a checksum of the content; the name is in every line.
+    svg = re.sub(r"terminal-\d+-", "chat-", chat_shown)
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    (FOLDER / f"{name}.svg").write_text(svg + "\n", encoding="utf-8", newline="\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Write the pictures of the pages.")
+    parser.add_argument("--all", action="store_true", help="every theme and size, to look at")
+    wanted = [("chat", (100, 24), "dark")]
+    if parser.parse_args().all:
+        sizes = ((80, 24), (60, 20))
+        wanted += [(f"look-{theme}-{size[0]}x{size[1]}", size, theme) for theme in NAMES for size in sizes]
+    for name, size, theme in wanted:
+        asyncio.run(picture(name, size, theme))
+
+
+if __name__ == "__main__":
+    main()
