@@ -18,7 +18,7 @@ from chat.ports import HIGH_WATER, LOW_WATER, Sink
 
 RING_EVENTS = 1000
 RING_BYTES = 1024 * 1024
-PAGE_BYTES = 64 * 1024
+PAGE_BYTES = 128 * 1024
 EVENT_BYTES = 250  # an event around its text, roughly, in any encoding
 
 _seq = attrgetter("seq")
@@ -112,40 +112,34 @@ class Channel:
         self.behind: set[Mailbox] = set()
         self._gap = kind.gap
         self._loop = asyncio.get_running_loop()
-        self._last = 0.0
-        self._burst = False
-        self._timer: asyncio.TimerHandle | None = None
+        self._rest: asyncio.TimerHandle | None = None
 
     def flush(self, *, now: bool = False) -> None:
-        """Write what is pending: at once, or after the gap when the last write carried a burst.
+        """Write what is pending: at once, or when the rest after a burst is over.
 
-        Under load the gap makes batches, and one write of many events costs what one of one event
-        does. A single event is never held back: somebody may be waiting for it to answer.
+        Under load the rest makes batches, and one write of many events costs hardly more than one of
+        one event. A single event is never held back: somebody may be waiting for it to answer.
         """
-        if self._timer is not None:
+        if self._rest is not None:
             if not now:
                 return
-            self._timer.cancel()
-            self._timer = None
-        if not self.pending:
-            return
-        time = self._loop.time()
-        if self._burst and not now and time < self._last + self._gap:
-            self._timer = self._loop.call_at(self._last + self._gap, self._flush_later)
-            return
-        self._last = time
+            self._rest.cancel()
+            self._rest = None
         events, self.pending = self.pending, []
-        self._burst = len(events) > 1
+        if not events:
+            return
         for page in pages(events):
             self.sent = page[-1].seq
             if self.live:
                 self._write(self.encode(page))
         if self.behind:
             self._cut_lost()
+        if len(events) > 1 and not now:
+            self._rest = self._loop.call_later(self._gap, self._rested)
 
-    def _flush_later(self) -> None:
-        self._timer = None
-        self.flush(now=True)
+    def _rested(self) -> None:
+        self._rest = None
+        self.flush()
 
     def _write(self, blob: bytes) -> None:
         slow = []
