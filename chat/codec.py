@@ -40,6 +40,11 @@ encode = _encoder.encode
 """Return any struct of the model or of this page as JSON, UTF-8, without a newline."""
 
 
+def shorten(text: str, size: int = 160) -> str:
+    """Return the text, with its middle left out if it is longer than ``size`` characters."""
+    return text if len(text) <= size else f"{text[: size // 2]} ... {text[-size // 2 :]}"
+
+
 class Decoder(Generic[T]):
     """Reads one JSON value of a type. ``decode`` raises `BadRequest` with a text for the sender."""
 
@@ -50,9 +55,13 @@ class Decoder(Generic[T]):
         try:
             return self._decode(data)  # type: ignore[no-any-return]
         except msgspec.ValidationError as error:
-            raise BadRequest(f"JSON of the wrong shape: {printable(str(error))}") from None
+            # The error quotes the value, which may be as long as a frame.
+            raise BadRequest(f"JSON of the wrong shape: {shorten(printable(str(error)))}") from None
         except msgspec.DecodeError as error:
-            raise BadRequest(f"not JSON: {str(error).removeprefix('JSON is malformed: ')}") from None
+            why = str(error).removeprefix("JSON is malformed: ")
+            if why.endswith("truncated") and b"\\ud" in data.lower():
+                why += ", or a surrogate (\\ud800 to \\udfff) stands alone"
+            raise BadRequest(f"not JSON: {why}") from None
         except UnicodeDecodeError as error:
             raise BadRequest(f"not UTF-8: byte 0x{error.object[error.start]:02x}") from None
         except RecursionError:
@@ -219,6 +228,9 @@ def encode_lines(events: Sequence[Event]) -> bytes:
 
 
 def event_json(event: Event, room: str, epoch: str) -> str:
-    """Return the event for people and scripts: one line, every field, with its room and epoch."""
+    """Return the event for people and scripts: one line, every field, with its room and epoch.
+
+    What a server's text could do to a terminal is escaped, in the way that JSON has for it.
+    """
     fields = {name: getattr(event, name) for name in Event.__struct_fields__}
-    return json.dumps({"room": room, "epoch": epoch, **fields}, ensure_ascii=False)
+    return printable(json.dumps({"room": room, "epoch": epoch, **fields}, ensure_ascii=False))

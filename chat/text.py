@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from hashlib import blake2b
-from unicodedata import is_normalized, name, normalize
+from unicodedata import category, is_normalized, name, normalize
 
 from chat.model import BadName, BadText, Limits
 
@@ -27,9 +27,11 @@ _TEXT = re.compile(f"[{_CONTROL}{_LINE_BREAKS}{_BIDI}{_SURROGATES}{_NOT_XML}]")
 _INVISIBLE = (
     "\t\n \u00a0\u00ad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200f"
     "\u202f\u205f-\u2065\u206a-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffd"
-    "\U000e0000-\U000e0fff"
+    "\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
 _NAME = re.compile(f"[{_CONTROL}{_LINE_BREAKS}{_BIDI}{_SURROGATES}{_NOT_XML}{_INVISIBLE}]")
+# Marks that are drawn on the character before them: at the beginning, on what is not the name.
+_MARK = re.compile("[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]")
 _ROOM = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 
 _CONTROL_NAMES = {0x00: "NULL", 0x07: "BELL", 0x0D: "CARRIAGE RETURN", 0x1B: "ESCAPE", 0x7F: "DELETE"}
@@ -75,6 +77,8 @@ def clean_nick(nick: str) -> str:
         )
     if nick[0] in "/@#":
         raise BadName(f"a nick may not start with {nick[0]!r}")
+    if _MARK.match(nick):
+        raise BadName(f"a nick may not start with {_describe(nick[0])}")
     return nick
 
 
@@ -106,11 +110,11 @@ def printable(text: str) -> str:
 
 
 def _complain(what: str, text: str, place: int) -> str:
-    char = text[place]
-    try:
-        called = name(char)
-    except ValueError:
-        called = _CONTROL_NAMES.get(ord(char), "")
-        if not called:
-            called = "LONE SURROGATE" if "\ud800" <= char <= "\udfff" else "CONTROL CHARACTER"
-    return f"{what} may not hold U+{ord(char):04X} {called} (character {place + 1})"
+    return f"{what} may not hold {_describe(text[place])} (character {place + 1})"
+
+
+def _describe(char: str) -> str:
+    called = name(char, "") or _CONTROL_NAMES.get(ord(char), "")
+    if not called:
+        called = {"Cc": "CONTROL CHARACTER", "Cs": "LONE SURROGATE"}.get(category(char), "NOT ASSIGNED")
+    return f"U+{ord(char):04X} {called}"

@@ -1,0 +1,55 @@
+# Everything a developer does, from a fresh clone on. `make help` lists it.
+# Needs a POSIX shell, GNU make 3.81 or newer and Python 3.11 to 3.13; without make see CONTRIBUTING.md.
+
+BIN := .venv/bin
+# PYTHON=python3.13 picks the interpreter; empty: that of .venv, else the first that runs.
+PYTHON ?=
+# Pages with generated parts; cog leaves the others as they are.
+PAGES = $(wildcard *.md docs/*.md backends/*/README.md)
+PACKAGES := chat backends protos wsdl lab tui
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format docs constraints wheel clean
+
+help: ## List these targets
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+
+setup: ## Make .venv with everything in it; instant when nothing changed
+	@PYTHON='$(PYTHON)' .ci/setup
+
+demo: setup ## See all techniques talk in one room
+	@$(BIN)/chat demo
+
+test: setup ## Run every test; ARGS='-k tcp -x' goes to pytest
+	$(BIN)/python -m pytest $(ARGS)
+
+check: setup ## Check format, lint, types, the import floors and the generated pages
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32 $(PACKAGES)
+	$(BIN)/lint-imports
+	$(BIN)/python -m cogapp --check --check-fail-msg='run: make docs' $(PAGES)
+
+format: setup ## Format the code and mend what the linter can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: setup ## Write the generated parts of the pages anew
+	$(BIN)/python -m cogapp -r $(PAGES)
+
+constraints: | $(BIN)/python ## Pin what pyproject.toml asks for; ARGS=--upgrade takes the newest of everything
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links $(ARGS) --group dev -o constraints.txt pyproject.toml
+
+# Not setup: the old pins may contradict the new pyproject.toml.
+$(BIN)/python:
+	@$(MAKE) setup
+
+wheel: setup ## Build dist/wirechat-*.whl
+	$(BIN)/python -m hatchling build -t wheel
+
+clean: ## Remove everything that was made
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

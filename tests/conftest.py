@@ -1,0 +1,170 @@
+"""What every test gets: a private state folder, dead proxies, and a watch over the event loop.
+
+The contract suite's fixtures are here too: one run for each line in `backends.KNOWN`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+from blockbuster import blockbuster_ctx
+
+import backends
+from chat.hub import Hub
+from chat.logs.memory import MemoryLog
+from chat.model import Hello, Limits
+from chat.ports import Address, ChatClient, Technique
+from tests.kit import Connect, Seated, Serving
+
+CI = os.environ.get("CI") == "true"
+DEAD_PROXY = "http://127.0.0.1:9"  # the discard port: nothing listens
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+OURS = ("chat", "backends", "lab", "tui")
+
+hypothesis.settings.register_profile("chat", deadline=None, derandomize=CI, print_blob=True)
+hypothesis.settings.load_profile("chat")
+
+# --- for every test ----------------------------------------------------------------------------
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded now stays: the collection after each test need not look at it again."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def state_dir(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Nothing of this user's settings gets in, and nothing of a test gets out."""
+    for name in [name for name in os.environ if name.startswith("CHAT_")]:
+        monkeypatch.delenv(name)
+    for name in PROXIES:
+        monkeypatch.setenv(name, DEAD_PROXY)
+        monkeypatch.setenv(name.lower(), DEAD_PROXY)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    folder = tmp_path / "state"
+    monkeypatch.setenv("CHAT_STATE_DIR", str(folder))
+    return folder
+
+
+class _Complaints(logging.Handler):
+    """Collects what asyncio can only log: errors in callbacks and in tasks nobody awaited."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.texts: list[str] = []
+        self.setFormatter(logging.Formatter())
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.texts.append(self.format(record))
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A task that outlives its test, an error in one and an open socket fail this test, not the next.
+
+    The event loop is closed before this ends, because pytest-asyncio's runner starts after it.
+    """
+    complaints = _Complaints()
+    cancel_all_tasks: Callable[[asyncio.AbstractEventLoop], None] = vars(asyncio.runners)["_cancel_all_tasks"]
+
+    def report_tasks(loop: asyncio.AbstractEventLoop) -> None:
+        complaints.texts += [f"still running: {task!r}" for task in asyncio.all_tasks(loop)]
+        cancel_all_tasks(loop)
+
+    # The runner cancels what is left without a word, and offers no place to look before.
+    monkeypatch.setattr(asyncio.runners, "_cancel_all_tasks", report_tasks)
+    logger = logging.getLogger("asyncio")
+    logger.addHandler(complaints)
+    yield
+    gc.collect()  # what warns when it is collected: sockets, coroutines, failed tasks
+    logger.removeHandler(complaints)
+    if complaints.texts:
+        pytest.fail("\n\n".join(complaints.texts), pytrace=False)
+
+
+@pytest.fixture(autouse=True)
+def nothing_blocks_the_loop() -> Iterator[None]:
+    """A sleep, a file or a lock that our code waits for on the loop is an error there."""
+    with blockbuster_ctx(OURS):
+        yield
+
+
+# --- for the contract suite --------------------------------------------------------------------
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run the contract suite on both loops that the program uses, everything else on asyncio's."""
+    factories: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
+    if "contract" in item.path.relative_to(config.rootpath).parts:
+        try:
+            import uvloop
+        except ImportError:  # there is none for Windows
+            return factories
+        factories["uvloop"] = uvloop.new_event_loop
+    return factories
+
+
+@pytest.fixture(params=backends.KNOWN)
+def technique(request: pytest.FixtureRequest) -> Technique:
+    """Each technique in turn; skipped where something is missing that it needs, but not in CI."""
+    label = backends.technique(request.param)
+    if missing := label.missing():
+        reason = ", ".join(f"{need.what} is missing: {need.install}" for need in missing)
+        if CI:
+            pytest.fail(f"{label.name} can't run: {reason}", pytrace=False)
+        pytest.skip(f"{label.name}: {reason}")
+    return label
+
+
+@pytest.fixture
+def limits() -> Limits:
+    """The hub's limits; ``@pytest.mark.parametrize("limits", [Limits(grace=0.1)])`` sets others."""
+    return Limits()
+
+
+@pytest.fixture
+def access() -> str:
+    """The access token that the hub asks for; to be parametrised like ``limits``."""
+    return ""
+
+
+@pytest.fixture
+async def hub(limits: Limits, access: str) -> AsyncIterator[Hub]:
+    hub = Hub(MemoryLog(), limits=limits, access=access)
+    await hub.start()
+    yield hub
+    await hub.stop()
+
+
+@pytest.fixture
+async def server(technique: Technique, hub: Hub) -> AsyncIterator[Serving]:
+    """The technique's server on a free port of 127.0.0.1; a test may stop it itself."""
+    server = technique.load_server()(hub, Address("127.0.0.1", 0))
+    yield Serving(server, await server.start())
+    await server.stop()
+
+
+@pytest.fixture
+async def connect(technique: Technique, server: Serving) -> AsyncIterator[Connect]:
+    clients: list[ChatClient] = []
+
+    async def connect(nick: str, room: str = "lab", **hello: Any) -> Seated:
+        client = technique.load_client()(server.address)
+        clients.append(client)
+        return Seated(client, await client.connect(Hello(room, nick, **hello)))
+
+    yield connect
+    for client in clients:
+        await client.close()

@@ -1,0 +1,76 @@
+"""What must not be loaded before it is needed. import-linter reads the source; this asks the interpreter.
+
+`chat --help` in a quarter of a second is a promise, and each of these costs a good part of that.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+LATE = (
+    "asyncio",
+    "fastapi",
+    "filelock",
+    "grpc",
+    "httpx",
+    "lxml",
+    "pika",
+    "psutil",
+    "rpyc",
+    "spyne",
+    "sqlite3",
+    "textual",
+    "uvicorn",
+    "uvloop",
+    "zeep",
+)
+HELP = """
+import sys
+sys.argv = ["chat", "--help"]
+from chat.cli import main
+try:
+    main()
+except SystemExit as ended:
+    assert not ended.code, ended.code
+"""
+
+
+def fresh(code: str) -> list[str]:
+    """Run the code in an interpreter of its own, and return the lines that it printed."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["import chat.cli", "import backends; backends.techniques()", HELP],
+    ids=["import chat.cli", "backends.techniques()", "chat --help"],
+)
+def test_nothing_heavy_is_loaded_at_start(code: str) -> None:
+    *_, loaded = fresh(f"{code}\nimport sys\nprint(*(name for name in {LATE} if name in sys.modules))")
+    assert loaded == ""
+
+
+def test_the_folder_of_backends_is_not_on_the_path() -> None:
+    """There, `backends/grpc` would be what `import grpc` finds."""
+    found = fresh(
+        "import backends, sys\n"
+        "from pathlib import Path\n"
+        "for technique in backends.techniques():\n"
+        "    if not technique.missing():\n"
+        "        technique.load_client()\n"
+        "        if technique.server: technique.load_server()\n"
+        "ours = Path(backends.__file__).parent\n"
+        "print(*(place for place in sys.path if Path(place).resolve() == ours))"
+    )
+    assert found == [""]

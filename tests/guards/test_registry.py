@@ -1,0 +1,52 @@
+"""`backends.KNOWN` and the folders in `backends/` are the same list, and every folder has the same files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import backends
+from chat.ports import ChatClient, ChatServer
+
+HOME = Path(backends.__file__).parent
+
+
+def test_every_folder_is_known_and_everything_known_has_a_folder() -> None:
+    folders = {place.parent.name for place in HOME.glob("*/*.py")}
+    assert folders == set(backends.KNOWN)
+
+
+@pytest.mark.parametrize("name", backends.KNOWN)
+def test_a_backend_has_the_files_that_all_have(name: str) -> None:
+    wanted = {"__init__.py", "client.py", "README.md"}
+    if backends.technique(name).server is not None:
+        wanted.add("server.py")
+    assert wanted <= {place.name for place in (HOME / name).iterdir()}
+
+
+@pytest.mark.parametrize("name", backends.KNOWN)
+def test_a_label_is_named_like_its_folder(name: str) -> None:
+    assert backends.technique(name).name == name
+
+
+@pytest.mark.parametrize("name", backends.KNOWN)
+def test_a_label_names_a_client_and_a_server(name: str) -> None:
+    technique = backends.technique(name)
+    if technique.missing():
+        pytest.skip(f"{name} can't be loaded here")
+    assert issubclass(technique.load_client(), ChatClient)
+    assert technique.server is None or issubclass(technique.load_server(), ChatServer)
+
+
+def test_no_name_or_port_is_given_twice() -> None:
+    techniques = backends.techniques()
+    names = [name for technique in techniques for name in (technique.name, *technique.aliases)]
+    ports = [technique.port for technique in techniques]
+    assert len(set(names)) == len(names)
+    assert len(set(ports)) == len(ports)
+
+
+def test_a_wrong_name_is_answered_with_the_closest_one() -> None:
+    with pytest.raises(ValueError, match="did you mean tcp"):
+        backends.technique("tpc")

@@ -1,0 +1,27 @@
+"""What the fixtures in conftest.py hand out: a running server, a client in its seat."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+from chat.model import Welcome
+from chat.ports import Address, ChatClient, ChatServer
+
+
+class Serving(NamedTuple):
+    server: ChatServer
+    address: Address
+    """Where it really listens."""
+
+
+class Seated(NamedTuple):
+    client: ChatClient
+    welcome: Welcome
+
+
+class Connect(Protocol):
+    async def __call__(self, nick: str, room: str = "lab", **hello: Any) -> Seated:
+        """Connect a client of the technique under test; ``hello`` are further fields of `Hello`.
+
+        It is closed, and its seat left, when the test ends.
+        """
