@@ -41,10 +41,11 @@ class Ring:
         return len(self._events) - self._spare
 
     def append(self, event: Event) -> None:
-        self._events.append(event)
+        events = self._events
+        events.append(event)
         self._bytes += weight(event)
-        while len(self) > RING_EVENTS or self._bytes > RING_BYTES:
-            self._bytes -= weight(self._events[self._spare])
+        while len(events) - self._spare > RING_EVENTS or self._bytes > RING_BYTES:
+            self._bytes -= weight(events[self._spare])
             self._spare += 1
         if self._spare > RING_EVENTS:
             del self._events[: self._spare]

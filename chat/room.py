@@ -58,12 +58,6 @@ class _Member:
     n: int = 0
 
 
-@dataclass(slots=True)
-class _Message:
-    seat: str
-    deleted: bool = False
-
-
 class Room:
     """The state of one room. Feed it every entry, in order."""
 
@@ -78,7 +72,7 @@ class Room:
         self.members: dict[str, _Member] = {}
         """By seat, in the order of joining."""
         self._by_key: dict[str, str] = {}  # a nick's casefold to its seat
-        self._messages: dict[int, _Message] = {}  # by id; insertion order is seq order
+        self._messages: dict[int, str] = {}  # by id, to the author's seat; "" when deleted
         self._drafts: dict[tuple[str, int], tuple[int, bytes]] = {}  # to the event's seq and a digest
         self._draft_order: deque[tuple[int, tuple[str, int]]] = deque()
 
@@ -92,7 +86,7 @@ class Room:
         if isinstance(body, Sent):  # nearly every entry: decided here, without the detour
             outcome = self._authored(body)
             if outcome is None:
-                self._messages[seq] = _Message(body.seat)
+                self._messages[seq] = body.seat
                 self._remember(body, seq)
                 return self._accept(entry)
             return outcome
@@ -122,7 +116,7 @@ class Room:
             case Edited():
                 self._remember(body, seq)
             case Deleted():
-                self._messages[body.id].deleted = True
+                self._messages[body.id] = ""
                 self._remember(body, seq)
         return self._accept(entry)
 
@@ -156,13 +150,13 @@ class Room:
                 return Ack(body.n, known[0])
             return DraftConflict(f"draft {body.n} was used before, with another content", n=body.n)
         if not isinstance(body, Sent):
-            message = self._messages.get(body.id)
-            if message is None or message.deleted:
+            author = self._messages.get(body.id)
+            if not author:
                 return NoSuchMessage(
                     f"there is no message {body.id} that could be changed: deleted, too old, or never sent",
                     n=body.n,
                 )
-            if message.seat != body.seat:
+            if author != body.seat:
                 return NotYours(f"message {body.id} is not yours to change", n=body.n)
         return None
 
