@@ -490,8 +490,8 @@ class HubSeat:
         self.ended = True
         self.quiet()
         if self._mailbox is not None:
-            self._mailbox.cut(SeatGone("the seat has ended"))
-            self._mailbox = None
+            mailbox, self._mailbox = self._mailbox, None
+            mailbox.cut(SeatGone("the seat has ended"))
 
     def quiet(self) -> None:
         """No timer of this seat may fire any more."""

@@ -27,20 +27,22 @@ from chat.codec import (
     encode,
     encode_lines,
 )
-from chat.model import Ack, BadRequest, ChatError, Closing, Delete, Draft, Edit, Event, Full, Say
+from chat.model import Ack, BadRequest, ChatError, Closing, Draft, Event, Full
 from chat.ports import LOW_WATER, Address, ChatServer, Seat, Sink
 
 HELLO_TIMEOUT = 60.0
 """Seconds until the first line must be there: long, because people type it."""
-MAX_SILENT = 256
-"""Connections that have not said hello; the oldest is cut for one more."""
-LINGER = 2.0  # seconds for the last words to reach a peer that may have stopped reading
+MAX_SEATLESS = 256
+"""Connections without a seat; the oldest is cut for one more."""
+LINGER = 2.0
+"""Seconds that a peer has to take the last words and to close its side."""
 
 
 class TcpServer(ChatServer):
     async def start(self) -> Address:
         self.connections: set[Connection] = set()
-        self.silent: dict[Connection, None] = {}  # in order of arrival
+        self.seatless: dict[Connection, None] = {}  # no hello yet, or cut and not yet gone; the oldest first
+        self.stopping = False
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
             lambda: Connection(self), self.address.host, self.address.port, backlog=1024
@@ -49,6 +51,7 @@ class TcpServer(ChatServer):
         return Address(host, port)
 
     async def stop(self) -> None:
+        self.stopping = True
         self._server.close()
         for connection in list(self.connections):
             connection.close(Closing("the server is going down; come back and resume"))
@@ -79,15 +82,16 @@ class Connection(asyncio.Protocol, Sink):
         self._deadline = loop.call_later(HELLO_TIMEOUT, self._too_late)
         server = self._server
         server.connections.add(self)
-        server.silent[self] = None
-        if len(server.silent) > MAX_SILENT:
-            oldest = next(iter(server.silent))
-            oldest.close(Full(f"more than {MAX_SILENT} connections said nothing, and yours was the oldest"))
+        server.seatless[self] = None
+        if len(server.seatless) > MAX_SEATLESS:
+            oldest = next(iter(server.seatless))
+            oldest.close(Full(f"more than {MAX_SEATLESS} connections said nothing, and yours was the oldest"))
+            oldest.end()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._deadline.cancel()
         self._server.connections.discard(self)
-        self._server.silent.pop(self, None)
+        self._server.seatless.pop(self, None)
         if self._task is not None:
             self._task.cancel()
         if self._seat is not None:
@@ -118,19 +122,39 @@ class Connection(asyncio.Protocol, Sink):
     def buffered(self) -> int:
         return self._transport.get_write_buffer_size()
 
-    def close(self, reason: ChatError) -> None:
+    def close(self, reason: ChatError | None = None) -> None:
+        """Tell the peer why, and that nothing more comes; the connection ends when it closes too.
+
+        Ending it at once would reset it while the peer still sends, and take the reason away from it.
+        """
         if self._closing:
             return
+        if reason is not None:
+            self._tell(reason)
         self._closing = True
         self._deadline.cancel()
-        self._server.silent.pop(self, None)
-        self._tell(reason)
+        if self._seat is not None:
+            self._seat.detach(self)
+        self._server.seatless[self] = None
+        self._deadline = asyncio.get_running_loop().call_later(LINGER, self._transport.abort)
+        if self._server.stopping:
+            self.end()
+        else:
+            self._transport.resume_reading()
+            try:
+                self._transport.write_eof()
+            except OSError:  # it is reset already
+                self._transport.abort()
+
+    def end(self) -> None:
+        """End the connection as soon as the last words are on their way."""
         self._transport.close()
-        asyncio.get_running_loop().call_later(LINGER, self._transport.abort)
 
     # --- what the peer says --------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
+        if self._closing:
+            return
         try:
             lines = self._reader.feed(data)
         except BadRequest as error:
@@ -153,7 +177,7 @@ class Connection(asyncio.Protocol, Sink):
                     continue
                 self._refuse(error)
                 continue
-            if seat is not None and isinstance(request, Say | Edit | Delete):
+            if seat is not None and isinstance(request, Draft):
                 seat.send(request, answer)
                 continue
             self._handle(request)
@@ -179,8 +203,7 @@ class Connection(asyncio.Protocol, Sink):
                 self._send(PongMessage(request.ref))
             case LeaveMessage():
                 self._seat.leave()
-                self._closing = True
-                self._transport.close()
+                self.close()
 
     def _refuse(self, error: BadRequest) -> None:
         """Answer what was not understood; before the hello that is the end (it may be a browser)."""
@@ -208,10 +231,10 @@ class Connection(asyncio.Protocol, Sink):
         except ChatError as error:
             self.close(error)
             return
-        self._deadline.cancel()
-        self._server.silent.pop(self, None)
         if self._closing:
             return
+        self._deadline.cancel()
+        self._server.seatless.pop(self, None)
         self._seat = seat
         self._send(WelcomeMessage.of(seat.welcome))
         seat.attach(self)
@@ -235,4 +258,5 @@ class Connection(asyncio.Protocol, Sink):
         self._send(ErrorMessage.of(error))
 
     def _send(self, message: object) -> None:
-        self._transport.write(encode(message) + b"\n")
+        if not self._closing:
+            self._transport.write(encode(message) + b"\n")

@@ -1,0 +1,70 @@
+"""A peer that speaks the line protocol by hand: whatever bytes a test wants, and the lines that come."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any, Self
+
+from chat.ports import Address
+
+Line = dict[str, Any]
+
+
+class RawPeer:
+    """One connection. ``async with await RawPeer.open(address) as peer`` closes it at the end."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+        self.lines: list[Line] = []
+        """All that came so far."""
+
+    @classmethod
+    async def open(cls, address: Address) -> Self:
+        return cls(*await asyncio.open_connection(address.host, address.port, limit=1 << 22))
+
+    async def send(self, data: bytes) -> None:
+        self.writer.write(data)
+        await self.writer.drain()
+
+    async def say(self, **fields: Any) -> None:
+        """Send one message; the first field is its kind."""
+        await self.send(json.dumps(fields, ensure_ascii=False).encode() + b"\n")
+
+    async def line(self) -> Line:
+        """Return the next line. Raises EOFError when the server has closed the connection."""
+        data = await self.reader.readline()
+        if not data.endswith(b"\n"):
+            raise EOFError(data)
+        self.lines.append(json.loads(data))
+        return self.lines[-1]
+
+    async def until(self, kind: str, **fields: Any) -> Line:
+        """Return the next line of this kind with these fields; what comes before is only kept."""
+        while True:
+            line = await self.line()
+            if line["kind"] == kind and fields.items() <= line.items():
+                return line
+
+    async def enter(self, nick: str, **fields: Any) -> Line:
+        """Say hello; return the welcome."""
+        await self.say(kind="hello", nick=nick, **fields)
+        return await self.until("welcome")
+
+    async def end(self) -> list[Line]:
+        """Read until the server closes the connection; return all that ever came."""
+        while True:
+            try:
+                await self.line()
+            except EOFError:
+                return self.lines
+
+    async def reset(self) -> None:
+        """End the connection with a RST, as a crashed machine or an impatient program does."""
+        self.writer.transport.abort()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self.writer.transport.abort()
