@@ -77,7 +77,7 @@ def test_a_client_that_is_there_when_it_is_killed_goes_on(state_dir: Path) -> No
         epoch = json.loads(reader.stdout.readline())["epoch"]
         os.kill(record(state_dir)["pid"], signal.SIGKILL)
         assert chat("send", "--as", "ann", "after").returncode == 0
-        events = []
+        events: list[dict[str, Any]] = []
         while not events or events[-1]["text"] != "after":
             events.append(json.loads(reader.stdout.readline()))
     assert {event["epoch"] for event in events} == {epoch}
