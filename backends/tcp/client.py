@@ -22,7 +22,18 @@ from chat.codec import (
     decode_response,
     encode,
 )
-from chat.model import Ack, BadRequest, ChatError, ConnectionLost, Draft, Event, Hello, Member, Welcome
+from chat.model import (
+    Ack,
+    BadRequest,
+    BadText,
+    ChatError,
+    ConnectionLost,
+    Draft,
+    Event,
+    Hello,
+    Member,
+    Welcome,
+)
 from chat.ports import Address, ChatClient, connection_refused
 
 CONNECT_TIMEOUT = 5.0
@@ -114,15 +125,20 @@ class _Wire(asyncio.Protocol):
     # --- asking --------------------------------------------------------------------------------
 
     def send(self, message: object) -> None:
-        self._transport.write(encode(message) + b"\n")
+        try:
+            line = encode(message)
+        except UnicodeEncodeError as error:
+            char = error.object[error.start]
+            raise BadText(f"a text may not hold U+{ord(char):04X} LONE SURROGATE: it has no bytes") from None
+        self._transport.write(line + b"\n")
 
     async def ask(self, message: object, key: tuple[str, int]) -> object:
         """Send, and wait for the answer that carries the draft's or the request's number."""
         if self._lost.done():
             raise self._why()
         answer = self._asked[key] = self._loop.create_future()
-        self.send(message)
         try:
+            self.send(message)
             return await answer
         finally:
             self._asked.pop(key, None)
