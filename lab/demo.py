@@ -197,7 +197,7 @@ class Bots:
     def __init__(self, runs: list[Served]) -> None:
         self._runs = runs
         self._on = True
-        self._stop: Callable[[], None] = lambda: None
+        self._stop: Callable[[], object] = lambda: None
         self._thread = threading.Thread(target=lambda: asyncio.run(self._live()), daemon=True)
 
     def start(self) -> None:
