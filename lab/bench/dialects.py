@@ -1,0 +1,66 @@
+"""What the sink says to each server and hears from it, in bytes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+TEXT_BYTES = 100
+DIGITS = 10  # of the number that every text begins with
+_FILLER = b"." * (TEXT_BYTES - DIGITS)
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """Everything is bytes on the wire; a client's nick is ``b`` and its place, e.g. ``b17``."""
+
+    hello: bytes
+    """Comes in; holds the nick as ``%d``."""
+    ready: bytes
+    """In the answer of a server that has let the client in."""
+    say: bytes
+    """One message; holds the text as ``%b``."""
+    message: re.Pattern[bytes]
+    """One whole message as it arrives; group 1 is the number."""
+    echo: bool = True
+    """Who speaks gets the message, too."""
+    ping: re.Pattern[bytes] | None = None
+    """A line that the server expects an answer to."""
+    pong: bytes = b""
+
+    def text(self, number: int) -> bytes:
+        """Return the request that sends message ``number``, with a text of `TEXT_BYTES`."""
+        return self.say % (b"%010d" % number + _FILLER)
+
+
+DIALECTS = {
+    "chat": Dialect(
+        hello=b'{"kind":"hello","nick":"b%d","room":"bench"}\n',
+        ready=b'{"kind":"welcome"',
+        say=b'{"kind":"say","text":"%b"}\n',
+        message=re.compile(rb'\{"kind":"sent"[^\n]*?"text":"(\d{10})[^\n]*\n'),
+    ),
+    "textbook": Dialect(
+        hello=b'{"nick": "b%d"}\n',
+        ready=b'{"type": "welcome"',
+        say=b'{"text": "%b"}\n',
+        message=re.compile(rb'\{"type": "message"[^\n]*?"text": "(\d{10})[^\n]*\n'),
+    ),
+    "nats": Dialect(
+        hello=b'CONNECT {"verbose":false,"pedantic":false,"name":"b%d"}\r\nSUB bench 1\r\nPING\r\n',
+        ready=b"PONG\r\n",
+        say=b"PUB bench %d\r\n%%b\r\n" % TEXT_BYTES,
+        message=re.compile(rb"MSG bench 1 %d\r\n(\d{%d})[^\n]*\n" % (TEXT_BYTES, DIGITS)),
+        ping=re.compile(rb"^PING\r\n", re.MULTILINE),
+        pong=b"PONG\r\n",
+    ),
+    "irc": Dialect(
+        hello=b"NICK b%d\r\nUSER bench 0 * :bench\r\nJOIN #bench\r\n",
+        ready=b" 366 ",  # RPL_ENDOFNAMES
+        say=b"PRIVMSG #bench :%b\r\n",
+        message=re.compile(rb":[^\n ]* PRIVMSG #bench :(\d{%d})[^\n]*\n" % DIGITS),
+        echo=False,
+        ping=re.compile(rb"^PING [^\n]*\n", re.MULTILINE),
+        pong=b"PONG bench\r\n",
+    ),
+}
