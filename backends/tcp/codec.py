@@ -15,7 +15,7 @@ class LineReader:
         self._rest = b""
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Return the lines that are whole now, without their newline.
+        """Return the lines that are whole now, without their newline; empty ones are left out.
 
         Raises `BadRequest` when a line is longer than the limit; the reader is of no use after that.
         """
@@ -28,4 +28,4 @@ class LineReader:
         ):
             self._rest = b""
             raise BadRequest(f"a line may have {self._limit} bytes, this one has more")
-        return lines
+        return [line for line in lines if line] if b"" in lines else lines

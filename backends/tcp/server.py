@@ -34,6 +34,8 @@ HELLO_TIMEOUT = 60.0
 """Seconds until the first line must be there: long, because people type it."""
 MAX_SEATLESS = 256
 """Connections without a seat; the oldest is cut for one more."""
+TURN = 256
+"""Lines of one peer that are served in one go."""
 LINGER = 2.0
 """Seconds that a peer has to take the last words and to close its side."""
 
@@ -69,7 +71,8 @@ class Connection(asyncio.Protocol, Sink):
         self._reader = LineReader()
         self._seat: Seat | None = None
         self._task: asyncio.Task[None] | None = None
-        self._waiting: list[bytes] = []  # lines that came while a request was being served
+        self._waiting: list[bytes] = []  # lines that have come and are not served yet
+        self._unread = False  # the peer does not take what it has been written
         self._closing = False
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -89,6 +92,7 @@ class Connection(asyncio.Protocol, Sink):
             oldest.end()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._closing = True
         self._deadline.cancel()
         self._server.connections.discard(self)
         self._server.seatless.pop(self, None)
@@ -101,11 +105,12 @@ class Connection(asyncio.Protocol, Sink):
 
     def pause_writing(self) -> None:
         """Who does not read is not listened to, so that replies can't pile up."""
+        self._unread = True
         self._transport.pause_reading()
 
     def resume_writing(self) -> None:
-        if self._task is None and not self._closing:
-            self._transport.resume_reading()
+        self._unread = False
+        self._go_on()
         if self._seat is not None:
             self._seat.drained(self)
 
@@ -160,30 +165,42 @@ class Connection(asyncio.Protocol, Sink):
         except BadRequest as error:
             self.close(error)
             return
-        if self._task is not None:
-            self._waiting += lines
+        if self._waiting or self._task is not None or self._unread:
+            self._waiting += lines  # reading is paused, but this was under way
         else:
             self._serve(lines)
 
     def _serve(self, lines: list[bytes]) -> None:
+        """Serve lines in order, until one takes a while or its answer is not read, or it is others' turn."""
         seat, answer = self._seat, self._answer
-        for place, line in enumerate(lines):
-            if self._closing:
-                return
+        for place, line in enumerate(lines, 1):
             try:
                 request = decode_request(line)
             except BadRequest as error:
-                if line.isspace() or not line:
-                    continue
-                self._refuse(error)
-                continue
-            if seat is not None and isinstance(request, Draft):
-                seat.send(request, answer)
-                continue
-            self._handle(request)
-            if self._task is not None:
-                self._waiting = lines[place + 1 :]
+                if not line.isspace():
+                    self._refuse(error)
+            else:
+                if seat is not None and isinstance(request, Draft):
+                    seat.send(request, answer)
+                else:
+                    self._handle(request)
+            if self._closing:
                 return
+            if self._task is not None or self._unread or place == TURN:
+                self._waiting = lines[place:]
+                self._transport.pause_reading()
+                if place == TURN:
+                    asyncio.get_running_loop().call_soon(self._go_on)
+                return
+
+    def _go_on(self) -> None:
+        """Serve what waits, and read on when nothing does."""
+        if self._closing or self._task is not None or self._unread:
+            return
+        lines, self._waiting = self._waiting, []
+        self._serve(lines)
+        if not (self._closing or self._task or self._unread or self._waiting):
+            self._transport.resume_reading()
 
     def _handle(self, request: Request) -> None:
         if self._seat is None:
@@ -220,10 +237,7 @@ class Connection(asyncio.Protocol, Sink):
     async def _finish(self, work: Coroutine[None, None, None]) -> None:
         await work
         self._task = None
-        lines, self._waiting = self._waiting, []
-        self._serve(lines)
-        if self._task is None and not self._closing and self.buffered() <= LOW_WATER:
-            self._transport.resume_reading()
+        self._go_on()
 
     async def _enter(self, message: HelloMessage) -> None:
         try:

@@ -20,7 +20,7 @@ def test_any_slicing_gives_the_same_lines(lines: list[bytes], data: st.DataObjec
     cuts = data.draw(st.lists(st.integers(0, len(stream))).map(sorted))
     reader = LineReader()
     got = [line for a, b in pairwise([0, *cuts, len(stream)]) for line in reader.feed(stream[a:b])]
-    assert got == lines
+    assert got == [line for line in lines if line]
 
 
 @given(st.binary(max_size=40), st.lists(st.integers(1, 40)))
