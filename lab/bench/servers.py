@@ -142,15 +142,16 @@ def free_port() -> int:
 
 
 def usable_cores() -> list[int]:
-    """Return the cores that this process may use; empty where processes can't be pinned (macOS)."""
-    process = psutil.Process()
-    return list(process.cpu_affinity()) if hasattr(process, "cpu_affinity") else []
+    """Return the cores that this process may use; empty where processes can't be pinned."""
+    if sys.platform == "darwin":
+        return []
+    return list(psutil.Process().cpu_affinity())
 
 
 @contextmanager
 def pinned(cores: list[int]) -> Iterator[None]:
     """Give the processes started inside these cores, with every thread they will ever have."""
-    if not cores:
+    if sys.platform == "darwin" or not cores:
         yield
         return
     process = psutil.Process()
