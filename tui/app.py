@@ -72,6 +72,7 @@ class ChatApp(App[None]):
             raise ChatError(f"there is no theme {theme!r}: choose {', '.join(themes.NAMES)}")
         super().__init__()
         self.session: Session | None = None
+        self._screen: ChatScreen | None = None
         self._open_session = open_session
         self._choice = choice
         self._room, self._nick = room, nick
@@ -107,7 +108,8 @@ class ChatApp(App[None]):
     def _chat(self, session: Session) -> ChatScreen:
         session.start()
         assert self._choice is not None
-        return ChatScreen(session, self._choice.technique, zone=self._zone, now=self._now)
+        self._screen = ChatScreen(session, self._choice.technique, zone=self._zone, now=self._now)
+        return self._screen
 
     async def on_picker_screen_chosen(self, event: PickerScreen.Chosen) -> None:
         choice = Choice(event.technique, event.room, event.nick)
@@ -117,12 +119,12 @@ class ChatApp(App[None]):
             event.picker.fail(str(error))
             return
         self._choice = choice
-        await self.switch_screen(self._chat(self.session))
+        await self.push_screen(self._chat(self.session))
 
     async def on_chat_screen_reopen(self, event: ChatScreen.Reopen) -> None:
         """Start again where the session that went down has ended."""
-        screen = self.screen_stack[0]
-        if self.session is None or self._choice is None or not isinstance(screen, ChatScreen):
+        screen = self._screen
+        if self.session is None or self._choice is None or screen is None:
             return
         try:
             session = self._open_session(replace(self._choice, cursor=self.session.cursor))
@@ -136,8 +138,8 @@ class ChatApp(App[None]):
 
     async def _close_session(self) -> None:
         if self.session is not None:
-            if isinstance(screen := self.screen_stack[0], ChatScreen):
-                screen.leaving = True
+            if self._screen is not None:
+                self._screen.leaving = True
             # The pump ends with the session: what came last is shown, and nothing is left running.
             pumps = [worker for worker in self.workers if worker.group == "pump"]
             with suppress(TimeoutError, WorkerError):

@@ -149,13 +149,13 @@ BY_NAME = {command.name: command for command in COMMANDS}
 
 KEYS = (
     ("Enter", "send"),
-    ("Ctrl+J", "a new line (Alt+Enter and Shift+Enter where the terminal tells them apart)"),
-    ("Tab", "complete a /command, a name or an @name"),
+    ("Ctrl+J", "a new line (often Alt+Enter too)"),
+    ("Tab", "complete /command, name or @name"),
     ("Up, Down", "what you wrote before"),
     ("PgUp, PgDn", "scroll"),
     ("Drag, Ctrl+C", "select with the mouse, and copy"),
-    ("Ctrl+P", "the palette: every command by name"),
-    ("Esc", "close what is open, take marks away"),
+    ("Ctrl+P", "every command by name"),
+    ("Esc", "close what is open, unmark"),
 )
 """Keys of the composer and the list, which need no command."""
 

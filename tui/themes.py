@@ -87,7 +87,7 @@ THEMES = (
         variables={
             "quiet": "#d0d0d0",
             "faint": "#909090",
-            "mention": "#3a3000",
+            "mention": "#2b2400",
             "border": "#ffffff",
             "block-cursor-background": "#ffffff",
             "block-cursor-foreground": "#000000",

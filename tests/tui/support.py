@@ -46,6 +46,7 @@ class Desk:
         """The session's clock; an own message takes 1.2 ms."""
         self.hold = False
         """Keep what the user sends, so that it stays unanswered, until `release`."""
+        self.resend = True
         self.refusal: ChatError | None = None
         """Answers the next draft."""
         self.away: ChatError | None = None
@@ -130,6 +131,7 @@ class Desk:
         session = Session(
             self._dial,
             Hello(choice.room, choice.nick or self.nick, choice.cursor),
+            resend=self.resend,
             clock=lambda: self.clock,
             jitter=lambda: 0.5,
         )
@@ -225,7 +227,7 @@ class DeskClient(ChatClient):
 
 @asynccontextmanager
 async def chatting(
-    desk: Desk, size: tuple[int, int] = (100, 30), *, wait: bool = True, **options: Any
+    desk: Desk, size: tuple[int, int] = (80, 24), *, wait: bool = True, **options: Any
 ) -> AsyncIterator[Running]:
     """Run the app in the desk's room; with ``wait`` begin when everything there is on the screen."""
     choice = Choice("tcp", "lab", desk.nick)
@@ -234,17 +236,17 @@ async def chatting(
         ChatApp, desk.open_session, choice, zone=UTC, now=lambda: desk.time, **options
     )
     async with app.run_test(size=size) as pilot:
-        if wait:
-            await caught_up(pilot, desk)
-        yield pilot
-        await app.action_quit()
+        try:
+            if wait:
+                await caught_up(pilot, desk)
+            yield pilot
+        finally:
+            await app.action_quit()
 
 
 def chat(pilot: Running) -> ChatScreen:
     """The chat screen, whatever lies above it."""
-    screen = pilot.app.screen_stack[0]
-    assert isinstance(screen, ChatScreen)
-    return screen
+    return next(screen for screen in pilot.app.screen_stack if isinstance(screen, ChatScreen))
 
 
 async def until(pilot: Running, true: Callable[[], object]) -> None:

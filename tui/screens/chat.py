@@ -92,7 +92,7 @@ class ChatScreen(Screen[None]):
 
     def attach(self, session: Session) -> None:
         """Show this session, which is another one after a new start."""
-        self.session = session
+        self.session, self.leaving = session, False
         self._show_state(session.state)
         self.run_worker(
             pump(session, self.app, self.apply), group="pump", exclusive=True, exit_on_error=False

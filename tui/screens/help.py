@@ -34,7 +34,7 @@ def help_text(width: int) -> Content:
     pieces.append(("\nKeys\n", "bold $accent"))
     for key, what in KEYS:
         pieces += [(key.ljust(wide), "bold"), (what, ""), ("\n", "")]
-    pieces.append(("\nA message that begins with a slash is written with two: //like this.", "$quiet"))
+    pieces.append(("\nTwo slashes send one: //like this.", "$quiet"))
     return Content.assemble(*pieces)
 
 

@@ -18,6 +18,10 @@ from textual.widgets.option_list import Option
 from chat.model import BadName
 from chat.ports import Technique
 from chat.text import clean_nick, clean_room
+from tui.rows import fit
+
+MIN_WIDTH = 30
+"""Cells below which nothing can be described."""
 
 
 class PickerScreen(Screen[None]):
@@ -46,7 +50,14 @@ class PickerScreen(Screen[None]):
                 Content.assemble(("chat", "bold $accent"), ("  one room, many techniques", "$quiet"))
             )
             yield Static("Technique", classes="label")
-            yield OptionList(*map(self._option, self._techniques), id="picker-techniques", compact=True)
+            yield OptionList(
+                *(
+                    Option("", id=label.name, disabled=bool(self._missing[label.name]))
+                    for label in self._techniques
+                ),
+                id="picker-techniques",
+                compact=True,
+            )
             with Horizontal(classes="field"):
                 yield Static("Room", classes="label")
                 yield Input(self._room, id="picker-room", compact=True)
@@ -54,22 +65,30 @@ class PickerScreen(Screen[None]):
                 yield Static("Name", classes="label")
                 yield Input(self._nick, placeholder="your login name", id="picker-nick", compact=True)
             yield self._failure
-            yield Static("Enter joins · Tab goes on · Up and Down choose · Ctrl+Q leaves", id="picker-keys")
+            yield Static("Enter joins · Tab next · Up/Down choose · Ctrl+Q leaves", id="picker-keys")
 
-    def _option(self, label: Technique) -> Option:
-        missing = self._missing[label.name]
-        wide = max(len(other.name) for other in self._techniques)
-        title = max(len(other.title) for other in self._techniques)
-        pieces: list[tuple[str, str]] = [
-            (f"{label.name:<{wide}}  ", "bold"),
-            (f"{label.title:<{title}}  ", ""),
-            (label.summary, "$quiet"),
-        ]
-        if missing:
-            needs = ", ".join(need.what for need in missing)
-            how = "; ".join(need.install for need in missing)
-            pieces.append((f"\n{'':<{wide}}  ✖ cannot run here: {needs} is missing. {how}", "$warning"))
-        return Option(Content.assemble(*pieces), id=label.name, disabled=bool(missing))
+    def _describe(self, label: Technique, width: int) -> Content:
+        """One line, cut to the width, and a second one where something is missing."""
+        name = max(len(other.name) for other in self._techniques) + 2
+        title = max(len(other.title) for other in self._techniques) + 2
+        left = [(label.name.ljust(name), "bold")]
+        if width > 90:
+            left.append((label.title.ljust(title), ""))
+        room = width - sum(len(text) for text, _ in left)
+        pieces = [*left, (fit(label.summary, room), "$quiet")]
+        if missing := self._missing[label.name]:
+            needs = "; ".join(f"{need.what} is missing, {need.install}" for need in missing)
+            pieces.append((f"\n{'':{name}}{fit(f'✖ {needs}', width - name)}", "$warning"))
+        return Content.assemble(*pieces)
+
+    def on_resize(self) -> None:
+        options = self.query_one(OptionList)
+        width = options.size.width - 1  # the scroll bar may come
+        if width < MIN_WIDTH:
+            return
+        for number, label in enumerate(self._techniques):
+            options.replace_option_prompt_at_index(number, self._describe(label, width))
+        options.refresh(layout=True)
 
     def on_mount(self) -> None:
         able = [number for number, label in enumerate(self._techniques) if not self._missing[label.name]]

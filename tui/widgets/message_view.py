@@ -69,9 +69,13 @@ class MessageView(ScrollView, can_focus=False):
         self.new = 0
         """Rows that came below while the end was out of sight."""
         self._rows: list[Row] = []
-        self._heights: list[int] = []
-        self._ends: list[int] = []  # prefix sums of the heights: the first line after each row
-        self._unsure: list[Place] = []  # rows whose height is for another width
+        # Read by tests, written only here.
+        self.heights: list[int] = []
+        """Lines of each row, the day above it included."""
+        self.ends: list[int] = []
+        """Prefix sums of the heights: the first line after each row."""
+        self.unsure: list[Place] = []
+        """Rows whose height is for another width."""
         self._dirty: int | None = None  # the first row whose prefix sum is wrong
         self._changes = 0  # depth of nested `changing`
         self._hit = Place(0, 0)  # the row that `find` went to
@@ -98,7 +102,7 @@ class MessageView(ScrollView, can_focus=False):
                 self._rows[index] = row
             else:
                 self._rows.insert(index, row)
-                self._heights.insert(index, 0)
+                self.heights.insert(index, 0)
                 if not self.follow and row.kind == "message" and not row.own and self._is_last(index):
                     self.new += 1
             self._measure(index)
@@ -111,7 +115,7 @@ class MessageView(ScrollView, can_focus=False):
         if index is None:
             return
         with self.changing():
-            del self._rows[index], self._heights[index]
+            del self._rows[index], self.heights[index]
             self._forget(place)
             self._spoil(index)
             if index < len(self._rows):
@@ -131,9 +135,9 @@ class MessageView(ScrollView, can_focus=False):
         with self.changing():
             self.look = look
             self._strips.clear()
-            self._unsure = [row.place for row in self._rows]
+            self.unsure = [row.place for row in self._rows]
             self._measure_visible()
-        self._measure_slice()
+        self.wrap_slice()
 
     @contextmanager
     def changing(self) -> Iterator[None]:
@@ -167,7 +171,7 @@ class MessageView(ScrollView, can_focus=False):
 
     def _cut(self, count: int) -> None:
         """Take the oldest rows out."""
-        del self._rows[:count], self._heights[:count]
+        del self._rows[:count], self.heights[:count]
         self._strips.clear()
         self._spoil(0)
         if self._rows:
@@ -181,7 +185,7 @@ class MessageView(ScrollView, can_focus=False):
 
     def _measure(self, index: int) -> None:
         row = self._rows[index]
-        self._heights[index] = len(lay_out(row, self.look).lines) + self._names_day(index)
+        self.heights[index] = len(lay_out(row, self.look).lines) + self._names_day(index)
         self._forget(row.place)
         self._spoil(index)
 
@@ -195,11 +199,11 @@ class MessageView(ScrollView, can_focus=False):
     def _settle(self, top: tuple[Place, int] | None) -> None:
         """Sum the heights up, tell Textual the size, and put the view where it was."""
         start, self._dirty = self._dirty or 0, None
-        del self._ends[start:]
-        base = self._ends[-1] if self._ends else 0
-        self._ends.extend(accumulate(self._heights[start:], initial=base))
-        del self._ends[start]  # accumulate yields the initial value first
-        self.virtual_size = Size(self.look.width, self._ends[-1] if self._ends else 0)
+        del self.ends[start:]
+        base = self.ends[-1] if self.ends else 0
+        self.ends.extend(accumulate(self.heights[start:], initial=base))
+        del self.ends[start]  # accumulate yields the initial value first
+        self.virtual_size = Size(self.look.width, self.ends[-1] if self.ends else 0)
         if self.follow:
             self.scroll_end(animate=False, immediate=True, x_axis=False)
         elif top is not None:
@@ -210,11 +214,11 @@ class MessageView(ScrollView, can_focus=False):
 
     def _start(self, index: int) -> int:
         """Return the first line of a row."""
-        return self._ends[index - 1] if index else 0
+        return self.ends[index - 1] if index else 0
 
     def _at(self, line: int) -> tuple[int, int] | None:
         """Return which row a line belongs to, and which of the row's lines it is."""
-        index = bisect_right(self._ends, line)
+        index = bisect_right(self.ends, line)
         if line < 0 or index >= len(self._rows):
             return None
         return index, line - self._start(index)
@@ -230,27 +234,27 @@ class MessageView(ScrollView, can_focus=False):
             while index > 0 and lines > 0:
                 index -= 1
                 self._measure(index)
-                lines -= self._heights[index]
-                self._unsure.pop()
+                lines -= self.heights[index]
+                self.unsure.pop()
         elif (at := self._at(self.scroll_offset.y)) is not None:
             index = first = at[0]
             while index < len(self._rows) and lines > 0:
                 self._measure(index)
-                lines -= self._heights[index]
+                lines -= self.heights[index]
                 index += 1
-            del self._unsure[first:index]
+            del self.unsure[first:index]
 
-    def _measure_slice(self) -> None:
+    def wrap_slice(self) -> None:
         """Wrap some of the rows that are not on the screen, the newest first; come back for the rest."""
-        if not self._unsure:
+        if not self.unsure:
             return
         with self.changing():
-            for place in self._unsure[-SLICE:]:
+            for place in self.unsure[-SLICE:]:
                 index = self._index(place)
                 if index is not None:
                     self._measure(index)
-            del self._unsure[-SLICE:]
-        self.set_timer(0.001, self._measure_slice)
+            del self.unsure[-SLICE:]
+        self.set_timer(0.001, self.wrap_slice)
 
     def on_resize(self, event: events.Resize) -> None:
         width = self.scrollable_content_region.width
@@ -312,7 +316,7 @@ class MessageView(ScrollView, can_focus=False):
             return 0, 0
         index = self._index(self._hit)
         if index is not None:
-            middle = self._start(index) - (self.size.height - self._heights[index]) // 2
+            middle = self._start(index) - (self.size.height - self.heights[index]) // 2
             self.scroll_to(y=middle, animate=False)
         return number + 1, len(hits)
 
@@ -378,10 +382,10 @@ class MessageView(ScrollView, can_focus=False):
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
         """Return the selected text: wrapped lines joined again, time and nick where a row begins."""
-        if not self._ends:
+        if not self.ends:
             return None
         first = selection.start.y if selection.start else 0
-        last = min(selection.end.y if selection.end else self._ends[-1] - 1, self._ends[-1] - 1)
+        last = min(selection.end.y if selection.end else self.ends[-1] - 1, self.ends[-1] - 1)
         pieces: list[str] = []
         for line in range(first, last + 1):
             at, span = self._at(line), selection.get_span(line)

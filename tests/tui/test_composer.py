@@ -1,0 +1,241 @@
+"""Writing: what Enter sends, what Up brings back, what a paste asks, what is completed."""
+
+from __future__ import annotations
+
+from textual import events
+
+from chat.model import Limits
+from tests.tui.support import Desk, Running, caught_up, chat, chatting, text, until, write
+from tui.screens.paste import PasteScreen
+from tui.widgets.completion import Completion, candidates
+
+
+def said(desk: Desk) -> list[str]:
+    return [event.text for event in desk.log if event.kind == "sent"]
+
+
+async def paste(pilot: Running, what: str) -> None:
+    pilot.app.post_message(events.Paste(what))
+    await pilot.pause()
+
+
+# --- sending -----------------------------------------------------------------------------------
+
+
+async def test_enter_sends_and_empties_the_composer() -> None:
+    desk = Desk()
+    async with chatting(desk) as pilot:
+        await pilot.press(*"hello", "enter")
+        await until(pilot, lambda: said(desk) == ["hello"])
+        assert chat(pilot).composer.text == ""
+
+
+async def test_ctrl_j_breaks_the_line_and_sends_nothing() -> None:
+    desk = Desk()
+    async with chatting(desk) as pilot:
+        await pilot.press(*"one", "ctrl+j", *"two", "enter")
+        await until(pilot, lambda: said(desk))
+        assert said(desk) == ["one\ntwo"]
+
+
+async def test_enter_never_overtakes_the_letters_before_it() -> None:
+    """All keys of one burst, as a fast typist or a terminal without bracketed paste sends them."""
+    desk = Desk()
+    async with chatting(desk) as pilot:
+        for letter in "a burst of letters":
+            pilot.app.post_message(events.Key("space" if letter == " " else letter, letter))
+        pilot.app.post_message(events.Key("enter", "\r"))
+        await until(pilot, lambda: said(desk))
+        assert said(desk) == ["a burst of letters"]
+
+
+async def test_a_message_that_is_too_long_stays_and_says_by_how_much() -> None:
+    desk = Desk(limits=Limits(text_bytes=10))
+    async with chatting(desk) as pilot:
+        await write(pilot, "ääääää")
+        assert "✖ the message has 12 bytes, 10 are allowed" in text(pilot)
+        assert chat(pilot).composer.text == "ääääää"
+        assert said(desk) == []
+
+
+async def test_a_character_that_is_not_allowed_is_named() -> None:
+    desk = Desk()
+    async with chatting(desk) as pilot:
+        await write(pilot, "right\u202eleft")
+        assert "U+202E RIGHT-TO-LEFT OVERRIDE (character 6)" in text(pilot)
+        assert said(desk) == []
+
+
+async def test_a_complaint_goes_away_when_the_text_changes() -> None:
+    desk = Desk(limits=Limits(text_bytes=10))
+    async with chatting(desk) as pilot:
+        await write(pilot, "eleven bytes")
+        await pilot.press("backspace")
+        assert "✖" not in text(pilot)
+
+
+async def test_a_message_with_two_slashes_begins_with_one() -> None:
+    desk = Desk()
+    async with chatting(desk) as pilot:
+        await write(pilot, "//etc/passwd is a file")
+        await until(pilot, lambda: said(desk) == ["/etc/passwd is a file"])
+
+
+# --- what was sent before ----------------------------------------------------------------------
+
+
+async def test_up_goes_back_in_what_was_sent_and_down_returns_to_what_was_begun() -> None:
+    desk = Desk()
+    async with chatting(desk) as pilot:
+        await write(pilot, "one")
+        await write(pilot, "two")
+        await write(pilot, "begun", "up", "up")
+        composer = chat(pilot).composer
+        assert composer.text == "one"
+        await pilot.press("down")
+        assert composer.text == "two"
+        await pilot.press("down")
+        assert composer.text == "begun"
+
+
+async def test_up_moves_between_the_lines_of_a_message_first() -> None:
+    desk = Desk()
+    async with chatting(desk) as pilot:
+        await write(pilot, "sent")
+        await write(pilot, "one\ntwo", "up")
+        composer = chat(pilot).composer
+        assert (composer.text, composer.cursor_location[0]) == ("one\ntwo", 0)
+        await pilot.press("up")
+        assert composer.text == "sent"
+
+
+# --- pasting -----------------------------------------------------------------------------------
+
+
+async def test_a_short_paste_is_inserted() -> None:
+    desk = Desk()
+    async with chatting(desk) as pilot:
+        await paste(pilot, "two\r\nlines")
+        assert chat(pilot).composer.text == "two\nlines"
+
+
+async def test_a_long_paste_asks_and_can_be_one_message() -> None:
+    desk = Desk()
+    async with chatting(desk) as pilot:
+        await paste(pilot, "a\nb\nc\nd\ne")
+        assert isinstance(pilot.app.screen, PasteScreen)
+        assert "5 lines were pasted" in text(pilot)
+        await pilot.press("enter")
+        await until(pilot, lambda: said(desk) == ["a\nb\nc\nd\ne"])
+
+
+async def test_a_long_paste_can_be_a_message_for_each_line() -> None:
+    desk = Desk()
+    async with chatting(desk) as pilot:
+        await paste(pilot, "a\n\nb\nc\nd")
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: said(desk) == ["a", "b", "c", "d"])
+
+
+async def test_a_long_paste_can_be_thrown_away() -> None:
+    desk = Desk()
+    async with chatting(desk) as pilot:
+        await paste(pilot, "a\nb\nc\nd\ne")
+        await pilot.press("escape")
+        await pilot.pause()
+        assert not isinstance(pilot.app.screen, PasteScreen)
+        assert (chat(pilot).composer.text, said(desk)) == ("", [])
+
+
+async def test_one_bad_line_of_a_paste_keeps_all_of_them_back() -> None:
+    desk = Desk()
+    async with chatting(desk) as pilot:
+        await paste(pilot, "a\nb\nc\nd\x07\ne")
+        await pilot.press("down", "enter")
+        await pilot.pause()
+        assert "nothing was sent: " in text(pilot)
+        assert said(desk) == []
+
+
+async def test_the_preview_of_a_paste_is_not_markup() -> None:
+    desk = Desk()
+    async with chatting(desk) as pilot:
+        await paste(pilot, "[b]a[/b]\n[/x]\n[@click=app.quit]c[/]\nd\ne")
+        assert "[@click=app.quit]c[/]" in text(pilot)
+
+
+# --- completion --------------------------------------------------------------------------------
+
+
+def words(before: str, *, asked: bool = False) -> list[str]:
+    return [candidate.word for candidate in candidates(before, ["bob", "Bea", "carol"], asked=asked)]
+
+
+def test_commands_are_completed_at_the_beginning_only() -> None:
+    assert words("/th") == ["/theme"]
+    assert words("say /th") == []
+    assert words("//th") == []
+
+
+def test_the_values_of_a_command_are_completed() -> None:
+    assert words("/theme ") == ["dark", "light", "high-contrast"]
+    assert words("/theme li") == ["light"]
+    assert words("/theme light ") == []
+
+
+def test_names_are_completed_after_an_at_sign_without_asking() -> None:
+    assert words("did @b") == ["@Bea", "@bob"]
+
+
+def test_plain_names_are_completed_when_asked() -> None:
+    assert words("did b") == []
+    assert words("did b", asked=True) == ["Bea", "bob"]
+    assert words("did ", asked=True) == []
+
+
+async def test_tab_completes_the_only_name_that_fits() -> None:
+    desk = Desk()
+    desk.joins("barbara")
+    async with chatting(desk) as pilot:
+        await write(pilot, "ask bar", "tab")
+        assert chat(pilot).composer.text == "ask barbara "
+
+
+async def test_the_list_follows_up_and_down_and_enter_takes_the_chosen() -> None:
+    desk = Desk()
+    desk.joins("bea")
+    desk.joins("bob")
+    async with chatting(desk) as pilot:
+        await pilot.press(*"@b", "down", "enter")
+        assert chat(pilot).composer.text == "@bob "
+        assert said(desk) == []
+
+
+async def test_a_whole_command_is_run_by_enter_although_the_list_is_open() -> None:
+    desk = Desk()
+    desk.joins("bob", "soap")
+    async with chatting(desk) as pilot:
+        await pilot.press(*"/who", "enter")
+        await pilot.pause()
+        assert "2 here" in text(pilot)
+
+
+async def test_escape_closes_the_list_and_keeps_the_text() -> None:
+    desk = Desk()
+    async with chatting(desk) as pilot:
+        await pilot.press(*"/th", "escape")
+        assert not pilot.app.screen.query_one(Completion).open
+        assert chat(pilot).composer.text == "/th"
+
+
+async def test_the_list_covers_the_messages_and_moves_nothing() -> None:
+    desk = Desk()
+    for number in range(30):
+        desk.says("bob", f"message {number}.")
+    async with chatting(desk) as pilot:
+        await caught_up(pilot, desk)
+        top = text(pilot).split("\n")[0]
+        await pilot.press("/")
+        await pilot.pause()
+        assert text(pilot).split("\n")[0] == top
+        assert "/help" in text(pilot)

@@ -1,0 +1,32 @@
+"""The screen over the real thing: a hub, a server and a client of every technique."""
+
+from __future__ import annotations
+
+import asyncio
+
+from chat.model import Hello, Say
+from chat.ports import ChatClient, Technique
+from chat.session import Session
+from tests.kit import Connect, Serving
+from tests.tui.support import line_with, text, until, write
+from tui.app import ChatApp, Choice
+
+
+async def test_two_people_see_each_other(technique: Technique, server: Serving, connect: Connect) -> None:
+    bob = await connect("bob")
+    await bob.client.send(Say("is anybody there?", 1))
+
+    async def dial() -> ChatClient:
+        return technique.load_client()(server.address)
+
+    def open_session(choice: Choice) -> Session:
+        return Session(dial, Hello(choice.room, choice.nick or "", choice.cursor))
+
+    app = await asyncio.to_thread(ChatApp, open_session, Choice(technique.name, "lab", "ann"))
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: "is anybody there?" in text(pilot))
+        await write(pilot, "I am")
+        await until(pilot, lambda: "ms" in line_with(pilot, "I am"))
+        history = await bob.client.history(after=0, limit=10)
+        assert [event.text for event in history if event.kind == "sent"] == ["is anybody there?", "I am"]
+        await app.action_quit()
