@@ -23,6 +23,7 @@ class LogBook:
     def __init__(self, log: Log, refuse: Collection[int] = ()) -> None:
         self.log = log
         self.committed: list[Committed] = []
+        self.batches = 0
         self.failed: list[tuple[list[Any], ChatError]] = []
         self._refuse = refuse
         self._open = 0
@@ -55,6 +56,7 @@ class LogBook:
 
     def _on_committed(self, batch: list[Committed]) -> None:
         self.committed += batch
+        self.batches += 1
         for item in batch:
             if item.entry.seq in self._refuse:
                 self.log.refuse(item.room, item.entry.seq)

@@ -349,7 +349,7 @@ async def test_a_disk_without_room_for_a_new_log_is_named(
 
 
 async def test_a_full_disk_fails_what_is_not_stored_and_later_appends_work_again(path: Path) -> None:
-    big = ["x" * 3000] * 20
+    big = ["x" * 3000] * 100  # several statements in one transaction
     log = SqliteLog(path)
     async with LogBook(log) as book:
         await book.say("before")
@@ -358,7 +358,7 @@ async def test_a_full_disk_fails_what_is_not_stored_and_later_appends_work_again
         assert [note for notes, _ in book.failed for note in notes] == big
         assert all(isinstance(error, NotStored) and "full" in str(error) for _, error in book.failed)
         await limit_pages(log, 1_000_000)
-        assert await book.say("after") == [22]  # the seqs of what failed are burnt
+        assert await book.say("after") == [102]  # the seqs of what failed are burnt
     assert await texts(path) == ["before", "after"]
 
 
@@ -443,6 +443,15 @@ async def test_refusals_survive_a_restart_also_those_of_the_last_batch(path: Pat
         book.append("lab", said("c"))
         book.append("lab", said("d"))
     assert await texts(path) == ["a", "c"]
+
+
+async def test_a_refusal_that_is_written_is_not_kept_in_memory(path: Path) -> None:
+    log = SqliteLog(path)
+    async with LogBook(log) as book:
+        await book.say("a")
+        log.refuse("lab", 1)
+        await book.say("b")
+        assert log._unwritten["lab"] == set()
 
 
 async def test_reads_leave_out_what_is_committed_and_not_handed_back(

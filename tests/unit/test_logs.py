@@ -71,6 +71,12 @@ async def test_batches_come_back_in_the_order_of_the_appends(book: LogBook) -> N
     assert [item.note for item in book.committed] == list(range(3000))
 
 
+async def test_what_is_appended_together_is_committed_together(book: LogBook) -> None:
+    """Each transaction waits for the disk: one for each entry would be slow."""
+    await book.say(*["x"] * 500)
+    assert book.batches < 100
+
+
 async def test_every_kind_of_body_is_read_as_it_was_written(book: LogBook) -> None:
     bodies: list[Body] = [
         Opened("e1"),
