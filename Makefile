@@ -41,7 +41,7 @@ docs: setup ## Write the generated parts of the pages anew
 constraints: | $(BIN)/python ## Pin what pyproject.toml asks for; ARGS=--upgrade takes the newest of everything
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
-		--no-emit-index-url --no-emit-find-links $(ARGS) --group dev -o constraints.txt pyproject.toml
+		$(ARGS) --group dev -o constraints.txt pyproject.toml
 
 # Not setup: the old pins may contradict the new pyproject.toml.
 $(BIN)/python:
