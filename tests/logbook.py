@@ -1,11 +1,17 @@
-"""A log under test with what it handed back, for the tests of logs."""
+"""A log under test with what it handed back, in this process or in one to be killed."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+import subprocess
+import sys
+import textwrap
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+from chat.logs.sqlite import SqliteLog
 from chat.model import Body, ChatError, Sent
 from chat.ports import Committed, Log
 
@@ -70,3 +76,50 @@ class LogBook:
         self._open -= count
         if not self._open:
             self._settled.set()
+
+
+async def fill(path: Path, *texts: str) -> None:
+    """Make a log with these messages in room lab."""
+    async with LogBook(SqliteLog(path)) as book:
+        await book.say(*texts)
+
+
+async def texts(path: Path) -> list[str]:
+    async with LogBook(SqliteLog(path)) as book:
+        _, page = await book.log.read("lab", after=0, limit=10_000)
+    return [getattr(entry.body, "text", "") for entry in page]
+
+
+def run_child(code: str, *args: object, before: Sequence[str] = ()) -> subprocess.Popen[str]:
+    """Run Python code in a process of its own, by way of the command ``before``."""
+    imports = "import asyncio, sys\nfrom chat.logs.sqlite import SqliteLog\n"
+    imports += "from tests.logbook import LogBook\n"
+    return subprocess.Popen(
+        [*before, sys.executable, "-c", imports + textwrap.dedent(code), *map(str, args)],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[1],
+    )
+
+
+@contextmanager
+def child_holding(path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Run a process that has the log open, until the block ends or it is killed."""
+    child = run_child(
+        """
+        async def main():
+            async with LogBook(SqliteLog(sys.argv[1])) as book:
+                await book.say("held")
+                print("ready", flush=True)
+                await asyncio.Event().wait()
+        asyncio.run(main())
+        """,
+        path,
+    )
+    assert child.stdout
+    with child, child.stdout:
+        try:
+            assert child.stdout.readline() == "ready\n"
+            yield child
+        finally:
+            child.kill()

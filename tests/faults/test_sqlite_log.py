@@ -1,91 +1,24 @@
-"""What the durable log does when its file, its disk or its server fails."""
+"""What the durable log does when its disk or its server fails while it runs."""
 
 from __future__ import annotations
 
 import asyncio
-import errno
 import json
 import os
-import re
-import sqlite3
-import stat
-import subprocess
 import sys
-import textwrap
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from chat.logs import files
-from chat.logs.files import VERSION, set_aside
 from chat.logs.sqlite import SqliteLog
-from chat.model import ChatError, NotStored
-from tests.logbook import LogBook, said
-
-POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX only")
+from chat.model import NotStored
+from tests.logbook import LogBook, child_holding, fill, run_child, said, texts
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "chat.sqlite3"
-
-
-async def fill(path: Path, *texts: str) -> None:
-    """Make a log with these messages in room lab."""
-    async with LogBook(SqliteLog(path)) as book:
-        await book.say(*texts)
-
-
-async def texts(path: Path) -> list[str]:
-    async with LogBook(SqliteLog(path)) as book:
-        _, page = await book.log.read("lab", after=0, limit=10_000)
-    return [getattr(entry.body, "text", "") for entry in page]
-
-
-async def refusal(path: Path) -> str:
-    """Return what the log says that can't be opened."""
-    with pytest.raises(ChatError) as error:
-        await SqliteLog(path).start(lambda batch: None, lambda notes, error: None)
-    assert str(path) in str(error.value)
-    return str(error.value)
-
-
-def run_child(code: str, *args: object, before: Sequence[str] = ()) -> subprocess.Popen[str]:
-    """Run Python code in a process of its own, by way of the command ``before``."""
-    imports = "import asyncio, sys\nfrom chat.logs.sqlite import SqliteLog\n"
-    imports += "from tests.logbook import LogBook\n"
-    return subprocess.Popen(
-        [*before, sys.executable, "-c", imports + textwrap.dedent(code), *map(str, args)],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=Path(__file__).parents[2],
-    )
-
-
-@contextmanager
-def child_holding(path: Path) -> Iterator[subprocess.Popen[str]]:
-    """Run a process that has the log open, until the block ends or it is killed."""
-    child = run_child(
-        """
-        async def main():
-            async with LogBook(SqliteLog(sys.argv[1])) as book:
-                await book.say("held")
-                print("ready", flush=True)
-                await asyncio.Event().wait()
-        asyncio.run(main())
-        """,
-        path,
-    )
-    assert child.stdout
-    with child, child.stdout:
-        try:
-            assert child.stdout.readline() == "ready\n"
-            yield child
-        finally:
-            child.kill()
 
 
 # --- killed ------------------------------------------------------------------------------------
@@ -126,223 +59,6 @@ async def test_a_killed_server_leaves_no_lock(path: Path) -> None:
 
     await asyncio.to_thread(hold_and_kill)
     assert await texts(path) == ["held"]
-
-
-# --- locked ------------------------------------------------------------------------------------
-
-
-async def test_a_second_server_is_told_the_pid_of_the_first(path: Path) -> None:
-    def second_server() -> tuple[int, str]:
-        with child_holding(path) as child:
-            return child.pid, asyncio.run(refusal(path))
-
-    pid, words = await asyncio.to_thread(second_server)
-    assert f"process {pid}" in words
-    assert "chat stop" in words
-
-
-async def test_a_second_log_in_the_same_process_is_refused(path: Path) -> None:
-    async with LogBook(SqliteLog(path)) as book:
-        assert f"process {os.getpid()}" in await refusal(path)
-        assert await book.say("still here") == [1]
-
-
-@POSIX
-async def test_a_second_name_of_the_file_has_the_same_lock(tmp_path: Path, path: Path) -> None:
-    (tmp_path / "other").symlink_to(path)
-    async with LogBook(SqliteLog(path)):
-        with pytest.raises(ChatError, match="in use"):
-            await SqliteLog(tmp_path / "other").start(lambda batch: None, lambda notes, error: None)
-
-
-def test_a_log_in_use_is_not_set_aside(path: Path) -> None:
-    with child_holding(path) as child, pytest.raises(ChatError, match=f"process {child.pid}"):
-        set_aside(path)
-    assert path.exists()
-
-
-# --- damaged and foreign files -----------------------------------------------------------------
-
-
-def other_program(path: Path) -> None:
-    with closing(sqlite3.connect(path)) as db:
-        db.executescript("PRAGMA journal_mode = WAL; PRAGMA application_id = 7; CREATE TABLE t(x)")
-
-
-def newer_version(path: Path) -> None:
-    with closing(sqlite3.connect(path)) as db:
-        db.execute(f"PRAGMA user_version = {VERSION + 1}")
-
-
-def without_table(path: Path) -> None:
-    with closing(sqlite3.connect(path)) as db:
-        db.execute("DROP TABLE refused")
-
-
-def broken_page(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[-4096:-3000] = os.urandom(1096)
-    path.write_bytes(data)
-
-
-def text_file(path: Path) -> None:
-    path.write_text("This is no database.\n" * 500)
-
-
-def cut(size: int) -> Callable[[Path], None]:
-    def cut(path: Path) -> None:
-        os.truncate(path, size)
-
-    return cut
-
-
-@pytest.mark.parametrize(
-    ("harm", "words"),
-    [
-        (other_program, "another program"),
-        (text_file, "not even SQLite"),
-        (newer_version, f"format {VERSION + 1}"),
-        (without_table, "table is missing"),
-        (broken_page, "damaged"),
-        (cut(0), "empty"),
-        (cut(60), "cut off"),
-        (cut(4096 * 5), "damaged"),
-        (cut(4096 * 5 + 100), "damaged"),
-    ],
-    ids=lambda value: getattr(value, "__name__", None),
-)
-async def test_a_file_that_is_no_sound_log_is_refused_and_stays_as_it_is(
-    path: Path, harm: Callable[[Path], None], words: str
-) -> None:
-    if harm is not other_program:
-        await fill(path, *["x" * 2000] * 20)
-    harm(path)
-    before = contents(path)
-    reason = await refusal(path)
-    assert words in reason
-    assert "--fresh" in reason
-    assert contents(path) == before
-
-
-async def test_a_damaged_file_with_a_wal_stays_as_it_is(path: Path) -> None:
-    """Closing a database carries its -wal into it, unless it was opened to be read only."""
-
-    def kill_and_harm() -> None:
-        with child_holding(path):
-            pass
-        data = bytearray(path.read_bytes())
-        data[4 * 4096 : 6 * 4096] = os.urandom(2 * 4096)  # pages of old entries, so not in the -wal
-        path.write_bytes(data)
-
-    await fill(path, *["x" * 2000] * 20)
-    await asyncio.to_thread(kill_and_harm)
-    before = contents(path)
-    assert before["chat.sqlite3-wal"]
-    assert "damaged" in await refusal(path)
-    assert contents(path) == before
-
-
-async def test_a_wal_without_its_log_is_not_taken_for_a_new_one(path: Path) -> None:
-    def kill_and_lose() -> None:
-        with child_holding(path):
-            pass
-        path.unlink()
-
-    await asyncio.to_thread(kill_and_lose)
-    before = contents(path)
-    assert "--fresh" in await refusal(path)
-    assert contents(path) == before
-
-
-async def test_an_entry_that_is_no_json_is_named(path: Path) -> None:
-    await fill(path, "a", "b")
-    with closing(sqlite3.connect(path)) as db, db:
-        db.execute("UPDATE entries SET body = '{' WHERE seq = 2")
-    async with LogBook(SqliteLog(path)) as book:
-        with pytest.raises(ChatError, match=r"entry of lab .*damaged"):
-            await book.log.read("lab", after=0, limit=9)
-
-
-def contents(path: Path) -> dict[str, bytes]:
-    """Return the log's files, but for the -shm: an index that SQLite makes again."""
-    return {file.name: file.read_bytes() for file in (path, Path(f"{path}-wal")) if file.exists()}
-
-
-# --- no place for it ---------------------------------------------------------------------------
-
-
-async def test_a_missing_folder_is_made_for_its_owner_only(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "state" / "chat.sqlite3"
-    await fill(path, "a")
-    assert await texts(path) == ["a"]
-    if sys.platform != "win32":
-        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600
-
-
-async def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    assert "--log" in await refusal(tmp_path / "file" / "chat.sqlite3")
-
-
-async def test_a_log_that_is_a_folder_is_refused(tmp_path: Path) -> None:
-    assert "--log" in await refusal(tmp_path)
-
-
-@pytest.fixture
-def unprivileged(tmp_path: Path) -> Iterator[None]:
-    """Root may write what is read-only: become somebody else for a test, who owns its folder."""
-    if sys.platform == "win32" or os.geteuid() != 0:
-        yield
-        return
-    nobody = 65534
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        folder.chmod(0o755)
-    os.chown(tmp_path, nobody, -1)
-    for file in tmp_path.iterdir():
-        os.chown(file, nobody, -1)
-    os.seteuid(nobody)
-    yield
-    os.seteuid(0)
-
-
-@POSIX
-@pytest.mark.usefixtures("unprivileged")
-async def test_a_folder_that_is_read_only_is_refused(tmp_path: Path, path: Path) -> None:
-    os.chmod(tmp_path, 0o500)
-    reason = await refusal(path)
-    os.chmod(tmp_path, 0o700)
-    assert "can't write" in reason
-    assert "--log" in reason
-    assert contents(path) == {}
-
-
-@POSIX
-async def test_a_file_that_is_read_only_is_refused(path: Path, request: pytest.FixtureRequest) -> None:
-    await fill(path, "a")
-    os.chmod(path, 0o400)
-    request.getfixturevalue("unprivileged")
-    reason = await refusal(path)
-    assert "can't write" in reason
-    assert "--log" in reason
-
-
-@pytest.mark.parametrize("full", ["when the file is made", "when it is written"])
-async def test_a_disk_without_room_for_a_new_log_is_named(
-    monkeypatch: pytest.MonkeyPatch, path: Path, full: str
-) -> None:
-    def no_room(*_: Any) -> int:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    if full == "when the file is made":
-        monkeypatch.setattr("chat.logs.files.os.open", no_room)
-    else:
-        monkeypatch.setattr(files, "_SCHEMA", "PRAGMA max_page_count = 1;" + vars(files)["_SCHEMA"])
-    reason = await refusal(path)
-    monkeypatch.undo()
-    assert "no room" in reason
-    assert contents(path) == {}
-    assert await texts(path) == []
 
 
 # --- the disk fills up while it runs -----------------------------------------------------------
@@ -475,45 +191,6 @@ async def test_reads_leave_out_what_is_committed_and_not_handed_back(
         tell(*held[0])
         await book.settled()
         assert len(await log.tail("lab", 9)) == 2
-
-
-# --- set aside ---------------------------------------------------------------------------------
-
-
-async def test_a_log_is_set_aside_whole_under_a_dated_name(path: Path) -> None:
-    def kill_and_set_aside() -> Path | None:
-        with child_holding(path):
-            pass
-        return set_aside(path)
-
-    aside = await asyncio.to_thread(kill_and_set_aside)
-    assert aside
-    assert re.fullmatch(r"chat-\d{4}-\d\d-\d\dT\d{6}\.sqlite3", aside.name)
-    assert aside.parent == path.parent
-    assert await texts(path) == []  # a new one
-    assert await texts(aside) == ["held"]  # which was in the -wal
-
-
-async def test_a_name_that_is_taken_gets_a_number(path: Path) -> None:
-    names = set()
-    for text in ("a", "b", "c"):
-        await fill(path, text)
-        names.add(await asyncio.to_thread(set_aside, path))
-    assert len(names) == 3
-
-
-async def test_a_file_that_was_refused_can_be_set_aside(path: Path) -> None:
-    text_file(path)
-    (before,) = contents(path).values()
-    await refusal(path)
-    aside = await asyncio.to_thread(set_aside, path)
-    assert aside
-    assert list(contents(aside).values()) == [before]
-    assert await texts(path) == []
-
-
-def test_where_there_is_no_log_nothing_is_set_aside(path: Path) -> None:
-    assert set_aside(path) is None
 
 
 # --- nothing leaks -----------------------------------------------------------------------------
