@@ -26,7 +26,6 @@ from lab.bench.servers import HOST, LOG, OURS, PEERS, TEXTBOOK, Candidate, pinne
 from lab.bench.sink import Connected, Failed, Measured, Target, Task
 
 T = TypeVar("T")
-ROUNDS = 10
 WARM_UP_SECONDS = 0.2
 
 
@@ -52,13 +51,14 @@ def run(
     regimes: Sequence[str] | None = None,
     *,
     peers: bool = True,
-    rounds: int = ROUNDS,
+    rounds: int | None = None,
 ) -> Report:
     """Measure each regime for ``seconds`` a server, and return what was found.
 
     ``regimes`` names some of `lab.bench.regimes.REGIMES`; None: all. ``peers``: also other people's
-    servers that are installed. Raises `ChatError` when ours or the textbook's can't be measured, when
-    a receiver did not get every message once and in order, or when our log does not hold them all.
+    servers that are installed. ``rounds``: instead of each regime's own. Raises `ChatError` when ours
+    or the textbook's can't be measured, when a receiver did not get every message once and in order,
+    or when our log does not hold them all.
     """
     if backend != "tcp":
         raise ChatError(f"the load generator does not speak {backend} yet: it can measure tcp")
@@ -110,11 +110,12 @@ def run(
     )
 
 
-def _measure(lanes: list[Lane], regimes: list[Regime], seconds: float, rounds: int) -> list[Series]:
+def _measure(lanes: list[Lane], regimes: list[Regime], seconds: float, wanted: int | None) -> list[Series]:
     for lane in lanes:
         lane.measure(WARM_UP, WARM_UP_SECONDS)
     series = []
     for regime in regimes:
+        rounds = wanted or regime.rounds
         taking_part = lanes if regime.peers else lanes[:2]
         found: dict[str, list[Measured]] = {lane.candidate.name: [] for lane in taking_part}
         for _ in range(rounds):

@@ -63,8 +63,8 @@ Made by `chat bench fanout --clients {report.clients} --seconds {report.seconds:
 One room, {report.clients} clients, texts of {TEXT_BYTES} bytes. The textbook server is
 `lab/bench/textbook.py`: asyncio streams, one write for each receiver and message, no log, no rules.
 Ours is `chat serve tcp --rate off`: every other rule, and the durable SQLite log (WAL,
-synchronous=FULL) before the fan-out. Each regime is measured in {_rounds(report)} short rounds, the
-servers in turn; what is shown is the median of the rounds. "Last" is the receiver that gets a
+synchronous=FULL) before the fan-out. Each regime is measured in short rounds, the servers in
+turn; what is shown is the median of the rounds. "Last" is the receiver that gets a
 message last; its time counts from when the message was due to be sent. Ratios hold better than
 absolute figures.
 
@@ -80,7 +80,11 @@ absolute figures.
         "### Figures\n",
     ]
     for regime in _measured(report):
-        parts += [f"{regime.name}: {regime.title}\n", *_table(FIGURES, _figures(report, regime)), ""]
+        parts += [
+            f"{regime.name}: {regime.title}, {regime.rounds} rounds\n",
+            *_table(FIGURES, _figures(report, regime)),
+            "",
+        ]
     parts += ["coming in\n", *_table(COMING_IN, _coming_in(report)), ""]
     parts += [f"- {note}" for note in _notes(report)]
     return "\n".join(parts) + "\n"
@@ -108,10 +112,6 @@ def _goal_rows(report: Report) -> list[list[str]]:
 def _measured(report: Report) -> list[Regime]:
     names = {series.regime for series in report.series}
     return [regime for regime in REGIMES if regime.name in names]
-
-
-def _rounds(report: Report) -> int:
-    return max(len(series.rounds) for series in report.series)
 
 
 def _figures(report: Report, regime: Regime) -> list[list[str]]:

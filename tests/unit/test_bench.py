@@ -106,21 +106,21 @@ def test_what_all_have_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_open_loop_does_not_wait_for_the_receivers() -> None:
-    pace = Pace(Regime("", "", window=100, rate=10.0), 0.0, 60.0)
+    pace = Pace(Regime("", "", window=100, rounds=1, rate=10.0), 0.0, 60.0)
     assert pace.due(0.0, 0) == [0.0]
     assert pace.due(0.25, 1) == [0.1, 0.2]
     assert pace.due(0.25, 3) == []
 
 
 def test_an_open_loop_ends_when_the_server_is_overrun() -> None:
-    pace = Pace(Regime("", "", window=5, rate=10.0), 0.0, 60.0)
+    pace = Pace(Regime("", "", window=5, rounds=1, rate=10.0), 0.0, 60.0)
     pace.due(0.0, 0)
     assert pace.due(2.0, 1) == []
     assert (pace.overrun, pace.running) == (True, False)
 
 
 def test_a_closed_loop_fills_its_window() -> None:
-    pace = Pace(Regime("", "", window=3), 0.0, 60.0)
+    pace = Pace(Regime("", "", window=3, rounds=1), 0.0, 60.0)
     assert len(pace.due(0.0, 0)) == 3
     assert len(pace.due(0.1, 2)) == 1
     assert pace.due(60.0, 0) == []
