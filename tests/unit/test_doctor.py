@@ -1,0 +1,65 @@
+"""``chat doctor``: one line a technique, what is wrong and what to do, never a traceback."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+import backends
+from chat import guide
+from chat.ports import Address, Need, Technique
+from tests.processes import chat, serving
+
+
+def test_without_a_server_it_tells_what_can_run() -> None:
+    done = chat("doctor")
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    assert len(lines) == len(backends.KNOWN)
+    assert lines[0].startswith("tcp       ok  can run here")
+
+
+def test_a_server_that_answers_is_ok() -> None:
+    with serving("--log", "memory") as (_, address):
+        done = chat("doctor", address)
+    assert done.returncode == 0
+    assert f"ok  {address}, round trip" in done.stdout
+
+
+def test_nothing_listens() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    done = chat("doctor", f"127.0.0.1:{port}")
+    assert done.returncode == 1
+    assert f"no  nothing listens on 127.0.0.1:{port}: start a server there" in done.stdout
+    assert done.stderr == ""
+
+
+def test_a_wrong_access_token_is_not_a_dead_server() -> None:
+    with serving("--log", "memory", CHAT_TOKEN="secret") as (_, address):
+        refused = chat("doctor", address)
+        let_in = chat("doctor", address, CHAT_TOKEN="secret")
+    assert refused.returncode == 1
+    assert "answers, but refuses: this server asks for an access token" in refused.stdout
+    assert let_in.returncode == 0
+
+
+async def test_no_answer_means_a_firewall(monkeypatch: pytest.MonkeyPatch, technique: Technique) -> None:
+    monkeypatch.setattr(guide, "DOCTOR_TIMEOUT", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and says nothing
+        ok, line = await guide.doctor(technique, Address("127.0.0.1", silent.getsockname()[1]), "")
+    assert not ok
+    assert "a firewall" in line
+
+
+async def test_a_missing_library_is_named_with_what_installs_it() -> None:
+    label = Technique(
+        **{
+            **{name: getattr(backends.technique("tcp"), name) for name in Technique.__slots__},
+            "needs": (Need("no_such_module", "pip install no-such-module"),),
+        }
+    )
+    ok, line = await guide.doctor(label, Address("127.0.0.1", 9), "")
+    assert not ok
+    assert line == "no_such_module is missing: pip install no-such-module"
