@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from rich.cells import cell_len
 from textual.content import Content
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from tui.commands import BY_NAME, COMMANDS
+from tui.rows import fit
 
 ROWS = 8
 
@@ -18,6 +20,7 @@ ROWS = 8
 class Candidate:
     word: str
     """What takes the place of the word before the cursor."""
+    usage: str = ""
     note: str = ""
 
 
@@ -35,7 +38,7 @@ def candidates(before: str, nicks: Iterable[str], *, asked: bool = False) -> lis
     if before.startswith("/") and not before.startswith("//"):
         if before == word:
             return [
-                Candidate(f"/{command.name}", f"{command.usage}  {command.summary}".strip())
+                Candidate(f"/{command.name}", command.usage, command.summary)
                 for command in COMMANDS
                 if f"/{command.name}".startswith(word)
             ]
@@ -73,13 +76,14 @@ class Completion(OptionList, can_focus=False):
             return
         self.offered = offered
         self.clear_options()
-        wide = max((len(candidate.word) for candidate in offered), default=0)
+        wide = max((cell_len(f"{candidate.word} {candidate.usage}") for candidate in offered), default=0)
         # Names come from others: a Content is never read as markup.
         self.add_options(
             Option(
                 Content.assemble(
-                    (candidate.word.ljust(wide), "bold"),
-                    (f"  {candidate.note}" if candidate.note else "", "$quiet"),
+                    (f" {candidate.word} ", "bold"),
+                    (fit(candidate.usage, wide - cell_len(candidate.word)), "$quiet"),
+                    (f" {candidate.note} ", ""),
                 )
             )
             for candidate in offered

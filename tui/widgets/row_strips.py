@@ -89,7 +89,7 @@ def _spans(
     if row.kind == "notice":
         yield 0, len(text), style("failed" if row.mark == "failed" else "notice")
     elif row.mark:
-        yield 0, len(text), style("pending")
+        yield 0, len(text), style("pending" if row.mark == "pending" else "notice")
     for match in URL.finditer(text):
         yield match.start(), match.end(), Style(underline=True)
     for start, end, part in layout.parts:
