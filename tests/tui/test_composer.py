@@ -49,6 +49,24 @@ async def test_enter_never_overtakes_the_letters_before_it() -> None:
         assert said(desk) == ["a burst of letters"]
 
 
+async def test_two_messages_of_one_burst_stay_two() -> None:
+    desk = Desk()
+    async with chatting(desk) as pilot:
+        for key in ("a", "enter", "b", "enter"):
+            pilot.app.post_message(events.Key(key, "\r" if key == "enter" else key))
+        await until(pilot, lambda: len(said(desk)) == 2)
+        assert said(desk) == ["a", "b"]
+
+
+async def test_a_refused_message_comes_back_before_what_was_written_since() -> None:
+    desk = Desk()
+    async with chatting(desk) as pilot:
+        for key in ("slash", "x", "enter", "b"):
+            pilot.app.post_message(events.Key(key, {"slash": "/", "enter": "\r"}.get(key, key)))
+        await until(pilot, lambda: "there is no command" in text(pilot))
+        assert chat(pilot).composer.text == "/x\nb"
+
+
 async def test_a_message_that_is_too_long_stays_and_says_by_how_much() -> None:
     desk = Desk(limits=Limits(text_bytes=10))
     async with chatting(desk) as pilot:

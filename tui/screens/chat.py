@@ -156,9 +156,8 @@ class ChatScreen(Screen[None]):
                 if done is not None:
                     await done
         except (Refused, ChatError) as error:
+            self.composer.give_back(text)
             self.hint(str(error), failed=True)
-            return
-        self.composer.sent(text)
 
     def say(self, *texts: str) -> None:
         """Send messages, all of them or none. Raises `BadText` and `Refused`."""

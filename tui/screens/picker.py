@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
+from textual import events
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.message import Message
@@ -24,10 +23,21 @@ MIN_WIDTH = 30
 """Cells below which nothing can be described."""
 
 
+class Techniques(OptionList):
+    """The list of techniques: a click chooses, Enter joins."""
+
+    class Entered(Message):
+        pass
+
+    def on_key(self, event: events.Key) -> None:
+        if event.key == "enter":
+            event.prevent_default()
+            event.stop()
+            self.post_message(self.Entered())
+
+
 class PickerScreen(Screen[None]):
     """Shows every technique's label; posts what was chosen."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "join", "Join", priority=True)]
 
     @dataclass
     class Chosen(Message):
@@ -50,7 +60,7 @@ class PickerScreen(Screen[None]):
                 Content.assemble(("chat", "bold $accent"), ("  one room, many techniques", "$quiet"))
             )
             yield Static("Technique", classes="label")
-            yield OptionList(
+            yield Techniques(
                 *(
                     Option("", id=label.name, disabled=bool(self._missing[label.name]))
                     for label in self._techniques
@@ -100,7 +110,14 @@ class PickerScreen(Screen[None]):
         """Say why nobody can join like this."""
         self._failure.update(Content(f"✖ {text}"))
 
-    def action_join(self) -> None:
+    def on_input_submitted(self) -> None:
+        self.join()
+
+    def on_techniques_entered(self) -> None:
+        self.join()
+
+    def join(self) -> None:
+        """Post what is chosen, if it can be."""
         number = self.query_one(OptionList).highlighted
         if number is None:
             self.fail("no technique is chosen, or none can run here: chat doctor says why")

@@ -18,7 +18,7 @@ REMEMBERED = 200
 
 
 class Composer(TextArea):
-    """A text area that says what the user wants to send, and keeps it until `sent` is called."""
+    """A text area that hands over what is written; what can't be sent comes back by `give_back`."""
 
     @dataclass
     class Submitted(Message):
@@ -58,14 +58,9 @@ class Composer(TextArea):
         self.text = text
         self.move_cursor(self.document.end)
 
-    def sent(self, text: str) -> None:
-        """The text was taken: remember it and make room for the next one."""
-        if not self._sent or self._sent[-1] != text:
-            self._sent.append(text)
-            del self._sent[:-REMEMBERED]
-        self._back = 0
-        if self.text.strip() == text:
-            self.text = ""
+    def give_back(self, text: str) -> None:
+        """Put a text that was refused before what has been written since."""
+        self._put(f"{text}\n{self.text}" if self.text else text)
 
     @property
     def before_cursor(self) -> str:
@@ -84,10 +79,20 @@ class Composer(TextArea):
             act()
 
     def submit(self) -> None:
-        """Offer what is written."""
+        """Hand over what is written.
+
+        It is gone from here at once: the next letters may come before anybody has looked at it.
+        """
         self._completion.offer([])
-        if text := self.text.strip():
-            self.post_message(self.Submitted(text))
+        text = self.text.strip()
+        if not text:
+            return
+        if not self._sent or self._sent[-1] != text:
+            self._sent.append(text)
+            del self._sent[:-REMEMBERED]
+        self._back = 0
+        self.text = ""
+        self.post_message(self.Submitted(text))
 
     def _send(self) -> None:
         chosen = self._completion.chosen
@@ -124,7 +129,7 @@ class Composer(TextArea):
             if self._back == 0:
                 self._draft = self.text
             self._back += 1
-            self._recall(self._sent[-self._back])
+            self._put(self._sent[-self._back])
 
     def _down(self) -> None:
         if self._completion.open:
@@ -133,10 +138,10 @@ class Composer(TextArea):
             self.action_cursor_down()
         elif self._back:
             self._back -= 1
-            self._recall(self._sent[-self._back] if self._back else self._draft)
+            self._put(self._sent[-self._back] if self._back else self._draft)
 
-    def _recall(self, text: str) -> None:
-        with self.prevent(TextArea.Changed):  # what is brought back needs no completion
+    def _put(self, text: str) -> None:
+        with self.prevent(TextArea.Changed):  # not typed: nothing to complete, no complaint is outdated
             self.load(text)
 
     def _accept(self, candidate: Candidate) -> None:
