@@ -12,8 +12,9 @@ from io import TextIOBase
 
 from chat.codec import event_json
 from chat.model import BadText, ChatError, Event
-from chat.session import Arrived, DraftMoved, Entered, Session, StartedOver, StateChanged
+from chat.session import Session
 from chat.text import clean_text
+from chat.updates import Arrived, DraftMoved, Entered, StartedOver, StateChanged
 
 DRAIN = 10.0
 """Seconds that drafts may still take to be acknowledged after the input has ended."""

@@ -14,7 +14,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Literal, Protocol, Self
+from typing import Protocol, Self
 
 from chat.model import (
     ChatError,
@@ -33,6 +33,17 @@ from chat.model import (
     Welcome,
 )
 from chat.ports import ChatClient
+from chat.updates import (
+    Arrived,
+    DraftMoved,
+    Entered,
+    Measured,
+    Phase,
+    StartedOver,
+    State,
+    StateChanged,
+    Update,
+)
 
 Dial = Callable[[], Awaitable[ChatClient]]
 """Finds the server, starting it where that is wanted, and returns a client that is not yet connected."""
@@ -43,77 +54,6 @@ PING_EVERY = 5.0
 PING_TIMEOUT = 10.0
 BACKLOG = 2000  # updates that may wait for the consumer; then the session stops reading
 MARGIN = 0.9  # pace below the server's rate: the network may push two drafts closer together
-
-
-# --- what the consumer sees --------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """Where the connection is."""
-
-    name: Literal["connecting", "up", "retrying", "down"]
-    address: str = ""
-    reason: str = ""
-    """Why it is retrying or down, for the user."""
-    retry_in: float = 0.0
-    """Seconds until the next try, at the moment of the update."""
-
-
-@dataclass(frozen=True, slots=True)
-class StateChanged:
-    state: State
-
-
-@dataclass(frozen=True, slots=True)
-class Entered:
-    """A seat was taken, or taken again. `Session.nick` and `members` are up to date."""
-
-    welcome: Welcome
-
-
-@dataclass(frozen=True, slots=True)
-class StartedOver:
-    """The room has another log now: what was shown so far is not in it."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Arrived:
-    """An event, each once, in the room's order."""
-
-    event: Event
-    draft: int = 0
-    """For an event that this session asked for: what `Session.say` (edit, delete) returned."""
-    took: float | None = None
-    """For the same: seconds from that call until the event came back."""
-
-
-Phase = Literal["waiting", "sending", "sent", "failed", "unconfirmed"]
-
-
-@dataclass(frozen=True, slots=True)
-class DraftMoved:
-    """An own draft changed its state."""
-
-    draft: int
-    """What `Session.say` (edit, delete) returned."""
-    phase: Phase
-    """waiting: in the outbox, not on the wire; sent: acknowledged; failed: refused, it will not be
-    sent again; unconfirmed: on the wire when the connection broke, and the technique resends nothing."""
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """A round trip, and what the technique says of itself (`ChatClient.activity`)."""
-
-    rtt: float
-    activity: str
-
-
-Update = StateChanged | Entered | StartedOver | Arrived | DraftMoved | Measured
 
 
 # --- what the session needs --------------------------------------------------------------------

@@ -22,7 +22,8 @@ import backends
 from chat.lines import event_line, out
 from chat.model import ChatError, Event, Hello
 from chat.ports import Address, ChatClient, Technique
-from chat.session import Arrived, Entered, Session
+from chat.session import Session
+from chat.updates import Arrived, Entered
 
 ROOM = "lab"
 START_TIMEOUT = 15.0

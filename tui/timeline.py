@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import tzinfo
 
 from chat.model import Event
-from chat.session import Arrived, DraftMoved, Entered, StartedOver, Update
+from chat.updates import Arrived, DraftMoved, Entered, StartedOver, Update
 from tui.rows import PENDING, Place, Row, clock_and_day, one_line, shown
 from tui.themes import NickColours
 from tui.widgets.message_view import MessageView
@@ -167,7 +167,7 @@ class Timeline:
     @property
     def complete(self) -> bool:
         """Whether the oldest event that the room still has is shown."""
-        return bool(self.first) and self.oldest <= self.first
+        return self.oldest <= max(self.first, 1)
 
     @property
     def reaches_back(self) -> bool:

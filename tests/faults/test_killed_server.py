@@ -15,7 +15,8 @@ from chat import server
 from chat.connect import Place, open_session
 from chat.model import Event
 from chat.ports import Technique
-from chat.session import Arrived, Entered, Session
+from chat.session import Session
+from chat.updates import Arrived, Entered
 
 pytestmark = pytest.mark.skipif(
     sys.platform == "win32", reason="kills with a POSIX signal; on Windows nobody has tried it"

@@ -14,7 +14,6 @@ LONGEST = 500
 LONGER = {
     "chat/cli.py": "every option and command on one page; what they do is elsewhere",
     "chat/hub.py": "hub, room and seat hold one state and call each other both ways",
-    "chat/session.py": "one task's life: connect, resume, send, pace, read",
 }
 """Files of more lines than that, each with the reason why it is still one room."""
 

@@ -21,7 +21,8 @@ from chat.model import (
     Welcome,
 )
 from chat.ports import Address, ChatClient
-from chat.session import Arrived, DraftMoved, Session, State, StateChanged, Update
+from chat.session import Session
+from chat.updates import Arrived, DraftMoved, State, StateChanged, Update
 
 U = TypeVar("U")
 ADDRESS = Address("127.0.0.1", 1)

@@ -18,7 +18,8 @@ from chat.model import (
     SeatGone,
     TooFast,
 )
-from chat.session import Arrived, Entered, Session
+from chat.session import Session
+from chat.updates import Arrived, Entered
 from tests.unit.fake_client import FakeRoom, Watch, talking
 from tests.unit.stage import Clock, settle
 

@@ -8,7 +8,7 @@ import pytest
 
 import chat.session
 from chat.model import Closing, ConnectionLost, Cursor, StaleCursor
-from chat.session import Arrived, Entered, Measured, StartedOver
+from chat.updates import Arrived, Entered, Measured, StartedOver
 from tests.unit.fake_client import FakeClient, FakeRoom, talking
 from tests.unit.stage import Clock, settle
 

@@ -19,8 +19,9 @@ from textual.widgets import Static, TextArea
 from textual.worker import Worker, WorkerState
 
 from chat.model import ChatError
-from chat.session import Measured, Session, State, StateChanged, Update
+from chat.session import Session
 from chat.text import clean_text
+from chat.updates import Measured, State, StateChanged, Update
 from tui.commands import BY_NAME, COMMANDS, Refused, parse
 from tui.pump import pump
 from tui.rows import one_line
@@ -133,12 +134,15 @@ class ChatScreen(Screen[None]):
             self._banner.set_class(state.name == "down", "-down")
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """Say so when the pump has ended and nobody knows why: no traceback, and the user may go on."""
-        if event.worker.group != "pump" or event.state not in (WorkerState.SUCCESS, WorkerState.ERROR):
-            return
-        if event.state is WorkerState.ERROR or (self.session.outcome is None and not self.leaving):
-            why = f": {event.worker.error!r}" if event.worker.error else ""
-            self._show_state(State("down", self.session.state.address, f"this program has failed{why}"))
+        """Say so when work of ours has failed: no traceback, and the user may go on."""
+        failed = event.state is WorkerState.ERROR
+        why = f"this program has failed: {event.worker.error!r}" if failed else "this program has failed"
+        if event.worker.group == "pump":
+            ended = event.state is WorkerState.SUCCESS and self.session.outcome is None and not self.leaving
+            if failed or ended:
+                self._show_state(State("down", self.session.state.address, why))
+        elif failed:
+            self.hint(one_line(why), failed=True)
 
     # --- from the user -------------------------------------------------------------------------
 
