@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any, Self
+import socket
+from typing import Any, Self, cast
 
 from chat.ports import Address
 
@@ -20,8 +21,21 @@ class RawPeer:
         """All that came so far."""
 
     @classmethod
-    async def open(cls, address: Address) -> Self:
-        return cls(*await asyncio.open_connection(address.host, address.port, limit=1 << 22))
+    async def open(cls, address: Address, *, receive_buffer: int = 0) -> Self:
+        """Connect; ``receive_buffer`` makes the kernel hold no more than about so many bytes for us."""
+        sock = socket.socket(socket.AF_INET6 if ":" in address.host else socket.AF_INET)
+        sock.setblocking(False)
+        if receive_buffer:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        await asyncio.get_running_loop().sock_connect(sock, (address.host, address.port))
+        return cls(*await asyncio.open_connection(sock=sock, limit=1 << 22))
+
+    def stop_reading(self) -> None:
+        """From now on take nothing from the connection."""
+        cast(asyncio.Transport, self.writer.transport).pause_reading()
+
+    def read_on(self) -> None:
+        cast(asyncio.Transport, self.writer.transport).resume_reading()
 
     async def send(self, data: bytes) -> None:
         self.writer.write(data)
