@@ -1,7 +1,8 @@
 """The words of the domain: drafts, entries, events, members, limits and errors.
 
 Values are frozen ``msgspec`` structs: they cost a tenth of a dataclass to make, which is what a
-server does twice for every message, and ``chat.codec`` reads and writes them without glue.
+server does twice for every message, and ``chat.codec`` reads and writes them without glue. Those that
+every message needs are left out of garbage collection (``gc=False``): none can be part of a cycle.
 
 Units everywhere: ``at`` is integer milliseconds since the Unix epoch, UTC; ``seq`` counts from 1 in
 its room; durations are seconds. An empty string or 0 in an optional field means "absent".
@@ -19,7 +20,7 @@ Number = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 # --- what a person wants to happen: drafts -----------------------------------------------------
 
 
-class Say(Struct, frozen=True, tag_field="kind", tag="say"):
+class Say(Struct, frozen=True, gc=False, tag_field="kind", tag="say"):
     """A new message."""
 
     text: str
@@ -99,7 +100,7 @@ class Left(_Body, frozen=True):
     node: str
 
 
-class Sent(_Body, frozen=True):
+class Sent(_Body, frozen=True, gc=False):
     seat: str
     author: str
     technique: str
@@ -147,7 +148,7 @@ class Checkpoint(_Body, frozen=True):
 Body = Opened | Joined | Resumed | Left | Sent | Edited | Deleted | Checkpoint
 
 
-class Entry(Struct, frozen=True):
+class Entry(Struct, frozen=True, gc=False):
     """A committed line of the log. Only `chat.room.Room.apply` decides what it means."""
 
     seq: Number
@@ -160,7 +161,7 @@ class Entry(Struct, frozen=True):
 Kind = Literal["opened", "joined", "resumed", "left", "sent", "edited", "deleted"]
 
 
-class Event(Struct, frozen=True, omit_defaults=True):
+class Event(Struct, frozen=True, gc=False, omit_defaults=True):
     """An accepted entry. Flat, so that every technique can carry it in its own way."""
 
     kind: Kind

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import ipaddress
 import json
 import signal
@@ -125,6 +126,7 @@ async def _serve(plan: Plan, ready: Callable[[list[Offer]], None]) -> None:
         offers = [await _offer(plan, technique, hub, servers) for technique in plan.techniques]
         if not servers:
             raise ChatError("; ".join(f"{offer.technique}: {offer.reason}" for offer in offers))
+        gc.freeze()  # what is loaded by now stays; a collection that looks at it all stops the room for 10 ms
         ready(offers)
         waits: list[asyncio.Task[Any]] = [asyncio.create_task(stop.wait())]
         if plan.idle is not None:
