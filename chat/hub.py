@@ -198,11 +198,11 @@ class LiveRoom:
         if item.note is not None:
             reply, draft = item.note
             reply(draft, outcome)
+
+    def flush(self) -> None:
         if self.state.checkpoint_due() and not self.hub.closing:
             self.state.checkpointed = self.state.applied
             self.hub.log.append(self.name, self.state.checkpoint(), None)
-
-    def flush(self) -> None:
         for channel in self._channels.values():
             channel.flush()
         if self._waiting:
