@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import sqlite3
 import time
 from collections import defaultdict
@@ -227,7 +228,7 @@ class SqliteLog(Log):
 
     def _store(self, batch: list[Committed], refused: list[Refusal]) -> None:
         """Commit all of it or, with an exception, nothing."""
-        if not samestat(self._file, self.path.stat()):  # SQLite would write into the deleted file
+        if not samestat(self._file, os.stat(self.path)):  # SQLite would write into the deleted file
             raise FileNotFoundError(errno.ENOENT, "another file took its place")
         db = self._writing
         statements: list[tuple[str, Sequence[str | int | bytes]]] = []
