@@ -11,6 +11,7 @@ from datetime import tzinfo
 from functools import partial
 from typing import TYPE_CHECKING
 
+from rich.text import Text
 from textual.app import App, SystemCommand
 from textual.screen import Screen
 from textual.worker import WorkerError
@@ -152,6 +153,13 @@ class ChatApp(App[None]):
         """Leave the room, then the program."""
         await self._close_session()
         self.exit()
+
+    def _handle_exception(self, error: Exception) -> None:
+        """End with one sentence where Textual would print a traceback; tests still get the error."""
+        if self.is_headless:
+            super()._handle_exception(error)
+        else:
+            self.exit(return_code=1, message=Text(f"chat has failed, which is our mistake: {error!r}"))
 
     # --- the palette ---------------------------------------------------------------------------
 

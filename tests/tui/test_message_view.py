@@ -51,14 +51,16 @@ rows = st.builds(
     took=st.none() | st.floats(0, 100),
     reason=st.just("") | words,
 )
+starts = st.lists(rows, min_size=5, max_size=30)
 steps = st.lists(
     st.tuples(st.just("put"), rows)
+    | st.tuples(st.just("put"), rows)
     | st.tuples(st.just("drop"), st.integers(1, 60))
     | st.tuples(st.just("width"), st.integers(20, 130))
     | st.tuples(st.just("scroll"), st.integers(0, 200))
     | st.tuples(st.just("slice"), st.none())
     | st.tuples(st.just("clear"), st.none()),
-    max_size=40,
+    max_size=25,
 )
 
 
@@ -83,19 +85,24 @@ async def test_heights_and_their_sums_are_those_of_a_recount() -> None:
         view = pilot.app.query_one(MessageView)
 
         @settings(max_examples=150)
-        @given(steps)
-        def check(script: list[tuple[str, object]]) -> None:
-            view.restyle(Look(79))
+        @given(starts, steps)
+        def check(start: list[Row], script: list[tuple[str, object]]) -> None:
             view.clear()
+            view.restyle(Look(79))
+            with view.changing():
+                for row in start:
+                    view.put(row)
             for step in script:
                 take(view, step)
                 places = [row.place for row in view.rows]
                 assert places == sorted(set(places))
+                assert view.ends == list(accumulate(view.heights))
+                assert view.virtual_size.height == sum(view.heights)
+                if not view.unsure:
+                    assert view.heights == naive_heights(view)
             while view.unsure:
                 view.wrap_slice()
             assert view.heights == naive_heights(view)
-            assert view.ends == list(accumulate(naive_heights(view)))
-            assert view.virtual_size.height == sum(naive_heights(view))
 
         check()
 
@@ -168,6 +175,17 @@ async def test_ctrl_end_goes_to_the_newest_and_takes_the_bar_away() -> None:
         await pilot.pause()
         assert "the newest" in last_row(pilot)
         assert "▼" not in text(pilot)
+
+
+async def test_a_click_on_the_bar_goes_to_the_newest() -> None:
+    desk = long_room()
+    async with chatting(desk) as pilot:
+        await pilot.press("pageup")
+        desk.says("bob", "the newest")
+        await caught_up(pilot, desk)
+        await pilot.click("#newer")
+        await pilot.pause()
+        assert "the newest" in last_row(pilot)
 
 
 async def test_a_smaller_window_still_shows_the_end() -> None:

@@ -13,6 +13,8 @@ from tui.rows import fit, one_line
 from tui.themes import NickColours
 
 WIDTH = 20
+SHOWN = 200
+"""Names in the list; thousands would take longer to draw than a frame."""
 
 
 class Members(VerticalScroll, can_focus=False):
@@ -29,9 +31,11 @@ class Members(VerticalScroll, can_focus=False):
         """List the members by name, the user first."""
         rows = sorted(members, key=lambda member: (member.seat != own_seat, member.nick.casefold()))
         pieces: list[tuple[str, str]] = [(f"{len(rows)} here\n", "$quiet")]
-        for member in rows:
+        for member in rows[:SHOWN]:
             badge = one_line(member.technique)[:8]
             name = fit(one_line(member.nick), WIDTH - 12)
             style = f"{'bold ' if member.seat == own_seat else ''}$nick-{colours.number(member.nick)}"
             pieces += [(f"\n{name} ", style), (badge, "$quiet")]
+        if len(rows) > SHOWN:
+            pieces.append((f"\n{len(rows) - SHOWN} more: /who", "$quiet"))
         self._list.update(Content.assemble(*pieces))
