@@ -54,6 +54,9 @@ async def picture(name: str, size: tuple[int, int], theme: str) -> None:
         desk.release()
     # Rich names its styles after a checksum of the content; the name is in every line.
     svg = re.sub(r"terminal-\d+-", "chat-", chat_shown)
+    # It fetches its font from elsewhere; a picture of ours asks nobody for anything.
+    svg = re.sub(r"\s*@font-face \{.*?\}", "", svg, flags=re.DOTALL)
+    svg = svg.replace("Fira Code, monospace", "Fira Code, Menlo, Consolas, DejaVu Sans Mono, monospace")
     FOLDER.mkdir(parents=True, exist_ok=True)
     (FOLDER / f"{name}.svg").write_text(svg + "\n", encoding="utf-8", newline="\n")
 
