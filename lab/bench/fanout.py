@@ -20,9 +20,10 @@ import msgspec
 
 from chat.model import ChatError
 from lab.bench import page, report
+from lab.bench.machine import machine, pinned, usable_cores
 from lab.bench.regimes import REGIMES, WARM_UP, Regime
 from lab.bench.report import Report, Series, Server
-from lab.bench.servers import HOST, LOG, OURS, PEERS, TEXTBOOK, Candidate, pinned, running, usable_cores
+from lab.bench.servers import HOST, LOG, OURS, PEERS, TEXTBOOK, Candidate, running
 from lab.bench.sink import Connected, Failed, Measured, Target, Task
 
 T = TypeVar("T")
@@ -69,7 +70,7 @@ def run(
     left_out: list[str] = []
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chat-bench-")))
-        machine = report.machine(server_core, sink_core, folder)
+        here = machine(folder, server_core, sink_core)
 
         def enter(candidate: Candidate) -> Lane:
             return stack.enter_context(_lane(candidate, clients, folder, server_core, sink_core))
@@ -93,7 +94,7 @@ def run(
         backend=backend,
         clients=clients,
         seconds=seconds,
-        machine=machine,
+        machine=here,
         servers=[
             Server(
                 lane.candidate.name,

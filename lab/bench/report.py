@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import platform
-import sqlite3
 import statistics
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 import msgspec
-import psutil
 
+from lab.bench.machine import Machine
 from lab.bench.sink import Measured
 
 
@@ -75,20 +69,6 @@ GOALS = (
         False,
     ),
 )
-
-
-class Machine(msgspec.Struct):
-    cpu: str
-    cores: int
-    system: str
-    python: str
-    libraries: str
-    disk: str
-    """The file system that our log was on."""
-    pinned: str
-    """Which process had which core, or why none."""
-    load: str
-    """Of the machine, when it began."""
 
 
 class Server(msgspec.Struct):
@@ -152,47 +132,3 @@ class Report(msgspec.Struct):
     def json(self) -> str:
         fields = msgspec.to_builtins(self) | {"goals": msgspec.to_builtins(self.verdicts())}
         return msgspec.json.encode(fields).decode()
-
-
-def machine(server_core: list[int], sink_core: list[int], folder: Path) -> Machine:
-    """Return what this machine is; ``folder`` is where the log will be."""
-    pinned = "processes can't be pinned on this system, or there is one core only"
-    if server_core:
-        pinned = f"servers on core {server_core[0]}, load and sink on core {sink_core[0]}"
-    libraries = [f"{name} {version(name)}" for name in ("uvloop", "msgspec") if _installed(name)]
-    return Machine(
-        cpu=_cpu(),
-        cores=os.cpu_count() or 1,
-        system=platform.platform(),
-        python=f"{platform.python_implementation()} {platform.python_version()}",
-        libraries=", ".join([*libraries, f"SQLite {sqlite3.sqlite_version}"]),
-        disk=_file_system(folder),
-        pinned=pinned,
-        load=f"{psutil.getloadavg()[0]:.1f}",
-    )
-
-
-def _installed(name: str) -> bool:
-    try:
-        version(name)
-    except PackageNotFoundError:
-        return False
-    return True
-
-
-def _cpu() -> str:
-    with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-def _file_system(folder: Path) -> str:
-    """Return the kind of the file system: on one in memory a durable log costs nothing."""
-    best, kind = "", "unknown"
-    for part in psutil.disk_partitions(all=True):
-        inside = folder.resolve().is_relative_to(part.mountpoint)
-        if inside and len(part.mountpoint) >= len(best):
-            best, kind = part.mountpoint, part.fstype
-    return kind

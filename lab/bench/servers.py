@@ -13,9 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 from chat.model import ChatError
+from lab.bench.machine import pinned
 
 START_TIMEOUT = 20.0
 HOST = "127.0.0.1"
@@ -139,28 +138,6 @@ def free_port() -> int:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def usable_cores() -> list[int]:
-    """Return the cores that this process may use; empty where processes can't be pinned."""
-    if sys.platform == "darwin":
-        return []
-    return list(psutil.Process().cpu_affinity())
-
-
-@contextmanager
-def pinned(cores: list[int]) -> Iterator[None]:
-    """Give the processes started inside these cores, with every thread they will ever have."""
-    if sys.platform == "darwin" or not cores:
-        yield
-        return
-    process = psutil.Process()
-    before = process.cpu_affinity()
-    process.cpu_affinity(cores)
-    try:
-        yield
-    finally:
-        process.cpu_affinity(before)
 
 
 def environment(folder: Path) -> dict[str, str]:

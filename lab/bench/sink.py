@@ -15,13 +15,13 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 
 import msgspec
 import psutil
 
 from lab.bench.checker import Checker, DeliveryError
 from lab.bench.dialects import DIALECTS
+from lab.bench.machine import cpu_seconds
 from lab.bench.regimes import Regime
 
 CONNECT_TIMEOUT = 60.0
@@ -153,7 +153,7 @@ class Sink:
         checker, clock = self._checker, time.perf_counter
         first = self._sent
         taken: list[float] = []
-        cpu, busy = self._server_cpu(), time.process_time()
+        cpu, busy = cpu_seconds(self._server), time.process_time()
         start = now = clock()
         pace = Pace(regime, start, start + seconds)
         while pace.running or checker.settled < self._sent:
@@ -174,7 +174,7 @@ class Sink:
             for _ in range(checker.settle()):
                 taken.append(now - self._since.popleft())
         lasted = now - start
-        cpu, busy = max(self._server_cpu() - cpu, TICK), time.process_time() - busy
+        cpu, busy = max(cpu_seconds(self._server) - cpu, TICK), time.process_time() - busy
         messages = self._sent - first
         taken.sort()
         return Measured(
@@ -214,15 +214,6 @@ class Sink:
                 f"the server has closed the connection of client {number}; its last word: {last!r}"
             )
         return self._view[:size]
-
-    def _server_cpu(self) -> float:
-        """Return the seconds that all the server's threads have run."""
-        try:  # in nanoseconds, where psutil's are ticks of 10 ms
-            threads = Path(f"/proc/{self._server.pid}/task").iterdir()
-            return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e9
-        except OSError:
-            family = [self._server, *self._server.children(recursive=True)]  # a launcher's, on Windows
-            return sum(sum(process.cpu_times()[:2]) for process in family)
 
 
 class Pace:
