@@ -529,3 +529,23 @@ def fanout(backend: Technique | None, clients: int, seconds: float, as_json: boo
     from lab.bench import fanout as measure
 
     measure.main(_or_first(backend).name, clients, seconds, as_json, write)
+
+
+@bench.command()
+@click.option("--json", "as_json", is_flag=True)
+@click.option("--write", metavar="FILE", help="Also write the report as Markdown.")
+def start(as_json: bool, write: str | None) -> None:
+    """How long chat --help takes, and the first frame of the screen."""
+    from lab.bench import start as measure
+
+    measure.main(as_json, write)
+
+
+@bench.command()
+@click.option("--json", "as_json", is_flag=True)
+@click.option("--write", metavar="FILE", help="Also write the report as Markdown.")
+def tui(as_json: bool, write: str | None) -> None:
+    """The screen with 10,000 messages: CPU for one more, and time from key to paint."""
+    from lab.bench import screen as measure
+
+    measure.main(as_json, write)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from chat.model import ChatError
 from lab.bench.dialects import TEXT_BYTES
+from lab.bench.machine import Machine
 from lab.bench.regimes import BEHIND, REGIMES, Regime
 from lab.bench.report import CLIENTS, Report, Verdict, per_cpu, per_second
 from lab.bench.sink import Measured
@@ -55,7 +56,6 @@ def as_text(report: Report) -> str:
 
 def as_page(report: Report) -> str:
     """Return the report as a section of `docs/performance.md`."""
-    machine = report.machine
     parts = [
         f"""## Fan-out
 
@@ -67,12 +67,10 @@ synchronous=FULL) before the fan-out. Each regime is measured in short rounds, t
 turn; what is shown is the median of the rounds. "Last" is the receiver that gets a
 message last; its time counts from when the message was due to be sent. Ratios hold better than
 absolute figures.
-
-- machine: {machine.cpu}, {machine.cores} cores, load {machine.load} at the start, log on {machine.disk}
-- system: {machine.system}
-- software: {machine.python}, {machine.libraries}
-- pinning: {machine.pinned}
 """,
+        *about(report.machine),
+        f"- pinning: {report.machine.pinned}; log on {report.machine.disk}",
+        "",
         "### Goals\n",
         *_table(["regime", "what", "goal", "found", "range of the rounds", ""], _goal_rows(report)),
         "",
@@ -88,6 +86,15 @@ absolute figures.
     parts += ["coming in\n", *_table(COMING_IN, _coming_in(report)), ""]
     parts += [f"- {note}" for note in _notes(report)]
     return "\n".join(parts) + "\n"
+
+
+def about(machine: Machine) -> list[str]:
+    """Return what a page tells about the machine."""
+    return [
+        f"- machine: {machine.cpu}, {machine.cores} cores, load {machine.load} at the start",
+        f"- system: {machine.system}",
+        f"- software: {machine.python}, {machine.libraries}",
+    ]
 
 
 def _reasons(report: Report) -> list[str]:

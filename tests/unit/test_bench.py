@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -12,12 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chat.model import ChatError
-from lab.bench import fanout, page, servers
+from lab.bench import fanout, page, screen, servers, start
 from lab.bench.checker import Checker, DeliveryError
 from lab.bench.dialects import DIALECTS
 from lab.bench.regimes import Regime
 from lab.bench.report import Report
 from lab.bench.sink import Pace
+from lab.bench.terminal import Terminal
 
 TEXTBOOK = DIALECTS["textbook"].message
 NATS = DIALECTS["nats"].message
@@ -170,3 +172,26 @@ def test_a_server_that_does_not_start_is_named_with_what_it_said(tmp_path: Path)
         servers.running(broken, tmp_path / "x", []),
     ):
         pass
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminal for us")
+class TestTerminal:
+    def test_a_program_reads_keys_and_its_answer_is_seen(self) -> None:
+        program = [sys.executable, "-c", "print('len', len(input()))"]
+        with Terminal(program, os.environ) as terminal:
+            terminal.press(b"four\n")
+            assert terminal.shows(b"len 4") > terminal.started
+
+    def test_a_program_that_ends_is_not_waited_for(self) -> None:
+        with (
+            Terminal([sys.executable, "-c", "print('bye')"], os.environ) as terminal,
+            pytest.raises(ChatError, match=r"has ended.*bye"),
+        ):
+            terminal.shows(b"never")
+
+    def test_a_tiny_run_measures_the_start(self) -> None:
+        assert len(start.run(1).first_paint) == 1
+
+    def test_a_tiny_run_measures_the_screen(self) -> None:
+        report = screen.run(messages=100, appends=2, keys=2)
+        assert [len(report.appends), len(report.keys), len(report.busy_keys)] == [2, 2, 2]

@@ -1,0 +1,173 @@
+"""The TUI under load: a real `chat` in a pseudo-terminal, in a room with thousands of messages."""
+
+from __future__ import annotations
+
+import socket
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+
+from chat.model import ChatError
+from lab.bench.machine import Machine, cpu_seconds, machine
+from lab.bench.page import about, write_section
+from lab.bench.servers import HOST, OURS, environment, running
+from lab.bench.start import FIRST_FRAME
+from lab.bench.terminal import PATIENCE, Terminal
+
+MESSAGES = 10_000
+APPENDS = 50
+KEYS = 50
+KEY = "\N{CYRILLIC CAPITAL LETTER ZHE}".encode()
+"""A key whose letter stands nowhere else on the screen."""
+BUSY_RATE = 20.0
+"""Messages a second that arrive while somebody types."""
+
+
+class Report(msgspec.Struct):
+    at: str
+    machine: Machine
+    messages: int
+    fill: float
+    """CPU seconds for all messages, which come as fast as they can."""
+    grown: float
+    """Bytes of resident memory that they cost."""
+    appends: list[float]
+    """CPU milliseconds of each message that comes alone, when the list is full."""
+    paints: list[float]
+    """Milliseconds from sending such a message until it is on the screen."""
+    keys: list[float]
+    """Milliseconds from a key to its letter on the screen."""
+    busy_keys: list[float]
+    """The same while messages arrive."""
+
+
+class Speaker:
+    """Says something in the room, and waits until the room has it."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection((HOST, port), timeout=PATIENCE)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._ask(b'{"kind":"hello","nick":"speaker","room":"lab"}\n', b'"welcome"')
+
+    def say(self, *texts: str) -> None:
+        lines = b"".join(b'{"kind":"say","text":"%b"}\n' % text.encode() for text in texts)
+        self._ask(lines, texts[-1].encode() + b'"')
+
+    def _ask(self, lines: bytes, answer: bytes) -> None:
+        self._socket.sendall(lines)
+        heard = b""
+        while answer not in heard:
+            data = self._socket.recv(256 * 1024)
+            if not data:
+                raise ChatError("the server has closed the connection")
+            heard = heard[-len(answer) :] + data
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+def run(messages: int = MESSAGES, appends: int = APPENDS, keys: int = KEYS) -> Report:
+    """Fill the list and measure. Raises `ChatError` where there is no pseudo-terminal."""
+    with tempfile.TemporaryDirectory(prefix="chat-bench-") as name:
+        folder = Path(name)
+        with running(OURS, folder / "server", []) as server, closing(Speaker(server.port)) as speaker:
+            command = [sys.executable, "-m", "chat", "--backend", "tcp", "--as", "bench"]
+            command += ["--server", f"{HOST}:{server.port}"]
+            with Terminal(command, environment(folder / "state")) as terminal:
+                terminal.shows(FIRST_FRAME)
+                terminal.settle(1.0)
+                process = terminal.process
+                before, memory = cpu_seconds(process), process.memory_info().rss
+                for start in range(0, messages, 100):
+                    speaker.say(*(f"line {start + i} of many, as people write" for i in range(100)))
+                    terminal.settle(0.01)  # at 10,000 a second the server would take us for a slow reader
+                terminal.shows(f"line {messages - 1} of".encode())
+                terminal.settle(1.0)
+                fill, grown = cpu_seconds(process) - before, process.memory_info().rss - memory
+                appended = [_append(terminal, speaker, number) for number in range(appends)]
+                return Report(
+                    at=time.strftime("%Y-%m-%d %H:%M", time.gmtime()),
+                    machine=machine(folder),
+                    messages=messages,
+                    fill=fill,
+                    grown=grown,
+                    appends=[cpu for cpu, _ in appended],
+                    paints=[wall for _, wall in appended],
+                    keys=[_key(terminal) for _ in range(keys)],
+                    busy_keys=_keys_while_busy(terminal, speaker, keys),
+                )
+
+
+def _append(terminal: Terminal, speaker: Speaker, number: int) -> tuple[float, float]:
+    """Return the CPU and the time that one message takes, in milliseconds."""
+    cpu, start = cpu_seconds(terminal.process), time.perf_counter()
+    speaker.say(f"alone-{number:04}")
+    took = terminal.shows(f"alone-{number:04}".encode()) - start
+    terminal.settle(0.1)
+    return 1000 * (cpu_seconds(terminal.process) - cpu), 1000 * took
+
+
+def _key(terminal: Terminal) -> float:
+    start = time.perf_counter()
+    terminal.press(KEY)
+    took = terminal.shows(KEY) - start
+    terminal.press(b"\x7f")  # so that the line does not grow
+    terminal.settle(0.05)
+    return 1000 * took
+
+
+def _keys_while_busy(terminal: Terminal, speaker: Speaker, keys: int) -> list[float]:
+    """Press keys at a pace that meets the messages at another moment each time."""
+    taken = []
+    for number in range(keys):
+        speaker.say(f"meanwhile {number}")
+        terminal.settle(number % 10 / 10 / BUSY_RATE)
+        taken.append(_key(terminal))
+    return taken
+
+
+def _percentile(values: list[float], share: float) -> float:
+    return sorted(values)[min(len(values) - 1, int(len(values) * share))]
+
+
+def main(as_json: bool, write: str | None = None) -> None:
+    """Run, print, and write the page if asked to. Raises `ChatError`."""
+    report = run()
+    median: Callable[[list[float]], float] = statistics.median
+
+    def of(values: list[float]) -> str:
+        return f"{median(values):.1f} ms, p95 {_percentile(values, 0.95):.1f} ms"
+
+    rows = [
+        (
+            f"{report.messages:,} messages at once",
+            f"{1000 * report.fill / report.messages:.2f} ms CPU each",
+            "",
+        ),
+        ("memory for them", f"{report.grown / 2**20:.1f} MiB", ""),
+        ("one more message, CPU", of(report.appends), "under 20 ms"),
+        ("one more message, sent to painted", of(report.paints), ""),
+        ("a key, pressed to painted", of(report.keys), ""),
+        ("a key while messages arrive", of(report.busy_keys), ""),
+    ]
+    if as_json:
+        sys.stdout.write(msgspec.json.encode(report).decode() + "\n")
+    else:
+        for what, found, goal in rows:
+            sys.stdout.write(f"{what:36}{found:30}{goal}\n".rstrip() + "\n")
+    if write:
+        text = [
+            "## The screen\n",
+            f"Made by `chat bench tui` on {report.at} UTC: `chat` in a terminal of 100 by 30.\n",
+            *about(report.machine),
+            "",
+            "| what | found | goal |\n| --- | --- | --- |",
+            *[f"| {what} | {found} | {goal} |" for what, found, goal in rows],
+        ]
+        write_section(Path(write), "screen", "\n".join(text) + "\n")

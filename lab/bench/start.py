@@ -1,0 +1,88 @@
+"""How long the chat takes to start: ``chat --help``, and the first frame of its screen."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import msgspec
+
+from lab.bench.machine import Machine, machine
+from lab.bench.page import about, write_section
+from lab.bench.servers import HOST, OURS, environment, running
+from lab.bench.terminal import Terminal
+
+RUNS = 9
+FIRST_FRAME = b"essage #"
+"""What stands in the empty composer; the cursor is on its first letter."""
+
+
+class Report(msgspec.Struct):
+    """Milliseconds, of each run."""
+
+    at: str
+    machine: Machine
+    python: list[float]
+    """The interpreter alone."""
+    help: list[float]
+    first_paint: list[float]
+
+
+def run(runs: int = RUNS) -> Report:
+    """Start everything several times. Raises `ChatError` where there is no pseudo-terminal."""
+    with tempfile.TemporaryDirectory(prefix="chat-bench-") as name:
+        folder = Path(name)
+        chat = [sys.executable, "-m", "chat"]
+        with running(OURS, folder / "server", []) as server:
+            chatting = [*chat, "--backend", "tcp", "--server", f"{HOST}:{server.port}", "--as", "bench"]
+            return Report(
+                at=time.strftime("%Y-%m-%d %H:%M", time.gmtime()),
+                machine=machine(folder),
+                python=[_run([sys.executable, "-c", "pass"], folder) for _ in range(runs)],
+                help=[_run([*chat, "--help"], folder) for _ in range(runs)],
+                first_paint=[_paint(chatting, folder / f"state{number}") for number in range(runs)],
+            )
+
+
+def _run(command: list[str], folder: Path) -> float:
+    start = time.perf_counter()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment(folder))
+    return 1000 * (time.perf_counter() - start)
+
+
+def _paint(command: list[str], state: Path) -> float:
+    with Terminal(command, environment(state)) as terminal:
+        return 1000 * (terminal.shows(FIRST_FRAME) - terminal.started)
+
+
+def main(as_json: bool, write: str | None = None) -> None:
+    """Run, print, and write the page if asked to. Raises `ChatError`."""
+    report = run()
+    rows = [
+        ("chat --help", report.help, "under 250 ms"),
+        ("first paint of the TUI", report.first_paint, "under 1,000 ms"),
+        ("the interpreter alone", report.python, ""),
+    ]
+    if as_json:
+        sys.stdout.write(msgspec.json.encode(report).decode() + "\n")
+    else:
+        for what, times, goal in rows:
+            sys.stdout.write(f"{what:24}{statistics.median(times):7.0f} ms, best {min(times):.0f}  {goal}\n")
+    if write:
+        table = [
+            f"| {what} | {statistics.median(times):.0f} ms | {min(times):.0f} ms | {goal} |"
+            for what, times, goal in rows
+        ]
+        text = [
+            "## Start\n",
+            f"Made by `chat bench start` on {report.at} UTC: {len(report.help)} runs each.\n",
+            *about(report.machine),
+            "",
+            "| what | median | best | goal, on an idle machine |\n| --- | --- | --- | --- |",
+            *table,
+        ]
+        write_section(Path(write), "start", "\n".join(text) + "\n")

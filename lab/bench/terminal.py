@@ -1,0 +1,91 @@
+"""A program in a terminal that nobody looks at: keys go in, the time until something shows comes out."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+import psutil
+
+from chat.model import ChatError
+
+SIZE = (30, 100)
+"""Lines and columns."""
+PATIENCE = 20.0
+"""Seconds after which the program is taken for hung."""
+KEPT = 64 * 1024
+
+
+class Terminal:
+    """Runs a command in a pseudo-terminal, and ends it. Raises `ChatError` where there is none."""
+
+    def __init__(self, command: list[str], environment: Mapping[str, str]) -> None:
+        self._fd, end = _open()
+        settings = {**environment, "TERM": "xterm-256color", "COLORTERM": "truecolor"}
+        self.started = time.perf_counter()
+        try:
+            self.process = psutil.Popen(
+                command, stdin=end, stdout=end, stderr=end, env=settings, start_new_session=True
+            )
+        finally:
+            os.close(end)
+        self._shown = b""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self._fd)
+
+    def press(self, keys: bytes) -> None:
+        """Type; what was shown until now does not count for `shows` any more."""
+        self._shown = b""
+        os.write(self._fd, keys)
+
+    def shows(self, what: bytes) -> float:
+        """Wait until the program has written this, and return when that was. Raises `ChatError`."""
+        deadline = time.perf_counter() + PATIENCE
+        while what not in self._shown:
+            left = deadline - time.perf_counter()
+            if left < 0:
+                raise ChatError(f"the terminal did not show {what!r} within {PATIENCE:.0f} s")
+            self._read(left)
+        return time.perf_counter()
+
+    def settle(self, seconds: float) -> None:
+        """Read whatever is written in this time."""
+        end = time.perf_counter() + seconds
+        while (left := end - time.perf_counter()) > 0:
+            self._read(left)
+
+    def _read(self, wait: float) -> None:
+        if select.select([self._fd], [], [], wait)[0]:
+            try:
+                data = os.read(self._fd, KEPT)
+            except OSError:  # how Linux says that nobody has the terminal open any more
+                data = b""
+            if not data:
+                raise ChatError(f"the program in the terminal has ended: {self._shown[-300:]!r}")
+            self._shown = (self._shown + data)[-KEPT:]
+
+
+def _open() -> tuple[int, int]:
+    """Return the two ends of a terminal: ours, and the program's."""
+    if sys.platform == "win32":
+        raise ChatError("this needs a pseudo-terminal, and Windows has none for it")
+    import fcntl
+    import struct
+    import termios
+
+    ours, its = os.openpty()
+    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", *SIZE, 0, 0))
+    return ours, its
