@@ -192,6 +192,7 @@ class LiveRoom:
             for channel in self._channels.values():
                 channel.pending.append(outcome)
             if outcome.kind == "left" and (seat := self.seats.pop(outcome.seat, None)):
+                self.flush(now=True)  # who leaves still sees what happened before
                 seat.end()
         elif outcome is not None:
             self.hub.log.refuse(self.name, item.entry.seq)
@@ -199,12 +200,12 @@ class LiveRoom:
             reply, draft = item.note
             reply(draft, outcome)
 
-    def flush(self) -> None:
+    def flush(self, *, now: bool = False) -> None:
         if self.state.checkpoint_due() and not self.hub.closing:
             self.state.checkpointed = self.state.applied
             self.hub.log.append(self.name, self.state.checkpoint(), None)
         for channel in self._channels.values():
-            channel.flush()
+            channel.flush(now=now)
         if self._waiting:
             for waiting in self._waiting:
                 if not waiting.done():
@@ -212,8 +213,7 @@ class LiveRoom:
             self._waiting.clear()
 
     def quiet(self) -> None:
-        for channel in self._channels.values():
-            channel.flush(now=True)
+        self.flush(now=True)
         for seat in self.seats.values():
             seat.quiet()
 
@@ -483,7 +483,13 @@ class HubSeat:
         if not self.ended and self.seat in self.room.state.members and not self.room.hub.closing:
             self.leaving = True
             body = Left(self.seat, self.nick, self.technique, self.room.hub.node)
-            self.room.hub.log.append(self.room.name, body, None)
+            self.room.hub.log.append(self.room.name, body, (self._left, None))
+
+    def _left(self, _: Draft | None, outcome: Outcome) -> None:
+        if isinstance(outcome, ChatError):  # then the grace time ends the seat
+            self.leaving = False
+            if self._mailbox is not None:
+                self._mailbox.cut(outcome)
 
     def end(self) -> None:
         """The room has ended the seat."""

@@ -256,7 +256,7 @@ class Seat(Protocol):
     def members(self) -> list[Member]: ...
 
     def leave(self) -> None:
-        """End the seat now."""
+        """End the seat: its sink is closed when what happened before is written."""
 
 
 class HubPort(Protocol):

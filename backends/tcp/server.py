@@ -73,6 +73,7 @@ class Connection(asyncio.Protocol, Sink):
         self._task: asyncio.Task[None] | None = None
         self._waiting: list[bytes] = []  # lines that have come and are not served yet
         self._unread = False  # the peer does not take what it has been written
+        self._leaving = False  # said so itself, and needs no reason
         self._closing = False
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -127,14 +128,14 @@ class Connection(asyncio.Protocol, Sink):
     def buffered(self) -> int:
         return self._transport.get_write_buffer_size()
 
-    def close(self, reason: ChatError | None = None) -> None:
+    def close(self, reason: ChatError) -> None:
         """Tell the peer why, and that nothing more comes; the connection ends when it closes too.
 
         Ending it at once would reset it while the peer still sends, and take the reason away from it.
         """
         if self._closing:
             return
-        if reason is not None:
+        if not self._leaving:
             self._tell(reason)
         self._closing = True
         self._deadline.cancel()
@@ -219,8 +220,8 @@ class Connection(asyncio.Protocol, Sink):
             case PingMessage():
                 self._send(PongMessage(request.ref))
             case LeaveMessage():
+                self._leaving = True
                 self._seat.leave()
-                self.close()
 
     def _refuse(self, error: BadRequest) -> None:
         """Answer what was not understood; before the hello that is the end (it may be a browser)."""
