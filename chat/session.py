@@ -50,6 +50,7 @@ Dial = Callable[[], Awaitable[ChatClient]]
 
 FIRST_RETRY = 0.2
 LAST_RETRY = 5.0
+FIRST_PING = 0.5  # later than a client's first paint, which would be measured too
 PING_EVERY = 5.0
 PING_TIMEOUT = 10.0
 BACKLOG = 2000  # updates that may wait for the consumer; then the session stops reading
@@ -375,6 +376,7 @@ class Session:
             self.members.pop(event.seat, None)
 
     async def _measure(self, client: ChatClient) -> None:
+        await asyncio.sleep(FIRST_PING)
         while True:
             try:
                 async with asyncio.timeout(PING_TIMEOUT):

@@ -20,7 +20,7 @@ from chat.model import ChatError, Cursor
 from chat.ports import Technique
 from chat.session import Session
 from tui import themes
-from tui.commands import COMMANDS
+from tui.commands import TABLE
 from tui.screens.chat import ChatScreen
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ class ChatApp(App[None]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         if isinstance(screen, ChatScreen):
-            for command in COMMANDS:
+            for command in TABLE.values():
                 run = partial(screen.action_command, command.name)
                 yield SystemCommand(f"/{command.name}", command.summary, run)
         else:

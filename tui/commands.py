@@ -145,7 +145,8 @@ COMMANDS = (
     Command("quit", "", "leave the room", _quit, "ctrl+q"),
 )
 
-BY_NAME = {command.name: command for command in COMMANDS}
+TABLE = {command.name: command for command in COMMANDS}
+"""The commands by name. A program around the chat may add some before the app starts, like the demo."""
 
 KEYS = (
     ("Enter", "send"),
@@ -171,11 +172,11 @@ def parse(text: str) -> tuple[Command, str] | str:
         return text[1:]
     name, _, argument = text[1:].partition(" ")
     name = name.strip()
-    if name not in BY_NAME:
-        close = get_close_matches(name, BY_NAME, n=1)
+    if name not in TABLE:
+        close = get_close_matches(name, TABLE, n=1)
         hint = f"did you mean /{close[0]}?" if close else "/help shows all"
         raise Refused(f"there is no command /{name}: {hint} (//{name} sends it as text)")
-    command, argument = BY_NAME[name], argument.strip()
+    command, argument = TABLE[name], argument.strip()
     if argument and not command.usage:
         raise Refused(f"/{name} stands alone")
     return command, argument

@@ -6,18 +6,43 @@ from chat.config import login_name
 from chat.session import Session
 from lab.demo import ROOM, Bots, served, session
 from tui.app import ChatApp, Choice
+from tui.commands import TABLE, Command, Refused
+from tui.screens.chat import ChatScreen
+
+
+def bots_command(bots: Bots) -> Command:
+    """Return ``/bots``, which makes them talk or be quiet."""
+
+    def run(screen: ChatScreen, argument: str) -> None:
+        if argument not in ("on", "off"):
+            raise Refused("write /bots on or /bots off")
+        bots.switch(argument == "on")
+        screen.timeline.note(f"the bots are {'back' if argument == 'on' else 'quiet'}")
+
+    return Command("bots", "on|off", "let the bots answer, or be quiet", run, ask=True, values=("on", "off"))
 
 
 def run(theme: str | None) -> int:
     """Talk to the bots until you leave; return the exit code."""
-    with served() as (runs, _off):
+    with served() as (runs, off):
         by_name = {one.technique.name: one for one in runs}
 
         def opened(choice: Choice) -> Session:
             return session(by_name[choice.technique], choice.nick or login_name(), choice.room)
 
         bots = Bots(runs)
-        app = ChatApp(opened, Choice(runs[0].technique.name, ROOM, login_name()), theme=theme)
+        TABLE["bots"] = bots_command(bots)
+
+        def greet() -> None:
+            if isinstance(app.screen, ChatScreen):
+                app.screen.timeline.note(
+                    "write something: each bot tells when it saw it; /bots off, /help, /quit"
+                )
+                for name, reason in off.items():
+                    app.screen.timeline.note(f"no bot on {name}: {reason}")
+
+        choice = Choice(runs[0].technique.name, ROOM, login_name())
+        app = ChatApp(opened, choice, theme=theme, on_first_paint=greet)
         bots.start()
         try:
             app.run()

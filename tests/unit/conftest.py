@@ -37,3 +37,4 @@ async def room() -> FakeRoom:
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A session's next try follows at once."""
     monkeypatch.setattr(chat.session, "FIRST_RETRY", 0.0)
+    monkeypatch.setattr(chat.session, "FIRST_PING", 0.0)

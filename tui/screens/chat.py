@@ -22,7 +22,7 @@ from chat.model import ChatError
 from chat.session import Session
 from chat.text import clean_text
 from chat.updates import Measured, State, StateChanged, Update
-from tui.commands import BY_NAME, COMMANDS, Refused, parse
+from tui.commands import COMMANDS, TABLE, Refused, parse
 from tui.pump import pump
 from tui.rows import one_line
 from tui.timeline import Timeline
@@ -204,7 +204,7 @@ class ChatScreen(Screen[None]):
 
     async def action_command(self, name: str) -> None:
         """Do what a key or the palette asks for."""
-        command = BY_NAME[name]
+        command = TABLE[name]
         if command.ask:
             self.composer.load(f"/{name} ")
         else:
@@ -212,7 +212,7 @@ class ChatScreen(Screen[None]):
 
     async def _submit_command(self, name: str) -> None:
         try:
-            done = BY_NAME[name].run(self, "")
+            done = TABLE[name].run(self, "")
             if done is not None:
                 await done
         except (Refused, ChatError) as error:

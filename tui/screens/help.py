@@ -11,19 +11,19 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from tui.commands import COMMANDS, KEYS, key_name
+from tui.commands import KEYS, TABLE, key_name
 
 KEY = len("Ctrl+Home")
 
 
 def help_text(width: int) -> Content:
     """Render the table for so many cells: what is said about a command goes below it where it is narrow."""
-    left = [f"/{command.name} {command.usage}".strip() for command in COMMANDS]
+    left = [f"/{command.name} {command.usage}".strip() for command in TABLE.values()]
     wide = max(len(text) for text in left) + 2
     pieces: list[tuple[str, str]] = [("Commands\n", "bold $accent")]
-    summary = max(len(command.summary) for command in COMMANDS) + 2
+    summary = max(len(command.summary) for command in TABLE.values()) + 2
     narrow = wide + summary + KEY > width
-    for text, command in zip(left, COMMANDS, strict=True):
+    for text, command in zip(left, TABLE.values(), strict=True):
         name, _, usage = text.partition(" ")
         pieces += [(name, "bold"), (f" {usage}".ljust(wide - len(name)), "$quiet")]
         key = key_name(command.key)

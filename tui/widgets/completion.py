@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from tui.commands import BY_NAME, COMMANDS
+from tui.commands import TABLE
 from tui.rows import fit
 
 ROWS = 8
@@ -39,10 +39,10 @@ def candidates(before: str, nicks: Iterable[str], *, asked: bool = False) -> lis
         if before == word:
             return [
                 Candidate(f"/{command.name}", command.usage, command.summary)
-                for command in COMMANDS
+                for command in TABLE.values()
                 if f"/{command.name}".startswith(word)
             ]
-        command = BY_NAME.get(before[1:].partition(" ")[0])
+        command = TABLE.get(before[1:].partition(" ")[0])
         if command is not None and command.values and before.count(" ") == 1:
             return [Candidate(value) for value in command.values if value.startswith(word)]
     sign = "@" if word.startswith("@") else ""
