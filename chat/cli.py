@@ -189,7 +189,8 @@ def chat(
     from tui.app import ChatApp, Choice
 
     def opened(choice: Choice) -> Session:
-        return _session(place, backends.technique(choice.technique), choice.room, choice.nick)
+        technique = backends.technique(choice.technique)
+        return _session(place, technique, choice.room, choice.nick, cursor=choice.cursor)
 
     choice = Choice(backend.name, room, nick) if backend else None
     app = ChatApp(opened, choice, room=room, nick=nick, theme=theme)

@@ -21,6 +21,8 @@ from chat.model import ChatError, Limits
 from chat.ports import Address, ChatServer, Technique
 
 STOP_TIMEOUT = 3.0
+SWITCH = 0.0005
+"""Seconds after which a busy loop lets the log's writer run; Python's 5 ms would delay commits."""
 IDLE_CHECK = 1.0  # seconds between two looks at whether anybody is there
 
 
@@ -101,6 +103,7 @@ def run(plan: Plan, ready: Callable[[list[Offer]], None]) -> None:
 
         factory = uvloop.new_event_loop
     _allow_many_connections()
+    sys.setswitchinterval(SWITCH)
     with asyncio.Runner(loop_factory=factory) as runner:
         runner.run(_serve(plan, ready))
 

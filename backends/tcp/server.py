@@ -36,6 +36,8 @@ MAX_SEATLESS = 256
 """Connections without a seat; the oldest is cut for one more."""
 TURN = 256
 """Lines of one peer that are served in one go."""
+MAX_UNDECIDED = 1000
+"""Drafts of one peer that may wait for the log; then it is not read until half of them are decided."""
 LINGER = 2.0
 """Seconds that a peer has to take the last words and to close its side."""
 
@@ -73,6 +75,8 @@ class Connection(asyncio.Protocol, Sink):
         self._task: asyncio.Task[None] | None = None
         self._waiting: list[bytes] = []  # lines that have come and are not served yet
         self._unread = False  # the peer does not take what it has been written
+        self._undecided = 0  # drafts that the room has not answered
+        self._full = False  # too many of them
         self._leaving = False  # said so itself, and needs no reason
         self._closing = False
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -166,7 +170,7 @@ class Connection(asyncio.Protocol, Sink):
         except BadRequest as error:
             self.close(error)
             return
-        if self._waiting or self._task is not None or self._unread:
+        if self._waiting or self._task is not None or self._unread or self._full:
             self._waiting += lines  # reading is paused, but this was under way
         else:
             self._serve(lines)
@@ -182,12 +186,14 @@ class Connection(asyncio.Protocol, Sink):
                     self._refuse(error)
             else:
                 if seat is not None and isinstance(request, Draft):
+                    self._undecided += 1
                     seat.send(request, answer)
                 else:
                     self._handle(request)
             if self._closing:
                 return
-            if self._task is not None or self._unread or place == TURN:
+            self._full = self._full or self._undecided >= MAX_UNDECIDED
+            if self._task is not None or self._unread or self._full or place == TURN:
                 self._waiting = lines[place:]
                 self._transport.pause_reading()
                 if place == TURN:
@@ -196,11 +202,11 @@ class Connection(asyncio.Protocol, Sink):
 
     def _go_on(self) -> None:
         """Serve what waits, and read on when nothing does."""
-        if self._closing or self._task is not None or self._unread:
+        if self._closing or self._task is not None or self._unread or self._full:
             return
         lines, self._waiting = self._waiting, []
         self._serve(lines)
-        if not (self._closing or self._task or self._unread or self._waiting):
+        if not (self._closing or self._task or self._unread or self._full or self._waiting):
             self._transport.resume_reading()
 
     def _handle(self, request: Request) -> None:
@@ -264,6 +270,10 @@ class Connection(asyncio.Protocol, Sink):
 
     def _answer(self, draft: Draft, outcome: Event | Ack | ChatError) -> None:
         """Say what no event says; an accepted draft's answer is its event."""
+        self._undecided -= 1
+        if self._full and self._undecided <= MAX_UNDECIDED // 2:
+            self._full = False
+            asyncio.get_running_loop().call_soon(self._go_on)
         if isinstance(outcome, Ack):
             self._send(AckMessage.of(outcome))
         elif isinstance(outcome, ChatError):
