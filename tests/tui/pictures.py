@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import re
+import sys
 from pathlib import Path
 
 import backends
@@ -46,7 +47,8 @@ async def play(pilot: Running, desk: Desk) -> None:
     await until(pilot, lambda: desk.held)
 
 
-async def picture(name: str, size: tuple[int, int], theme: str) -> None:
+async def picture(size: tuple[int, int], theme: str) -> str:
+    """Return the SVG."""
     desk = conversation()
     async with chatting(desk, size, theme=theme) as pilot:
         await play(pilot, desk)
@@ -57,19 +59,25 @@ async def picture(name: str, size: tuple[int, int], theme: str) -> None:
     # It fetches its font from elsewhere; a picture of ours asks nobody for anything.
     svg = re.sub(r"\s*@font-face \{.*?\}", "", svg, flags=re.DOTALL)
     svg = svg.replace("Fira Code, monospace", "Fira Code, Menlo, Consolas, DejaVu Sans Mono, monospace")
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    (FOLDER / f"{name}.svg").write_text(svg + "\n", encoding="utf-8", newline="\n")
+    return svg + "\n"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Write the pictures of the pages.")
     parser.add_argument("--all", action="store_true", help="every theme and size, to look at")
+    parser.add_argument("--check", action="store_true", help="fail when a picture would change; write none")
+    options = parser.parse_args()
     wanted = [("chat", (100, 24), "dark")]
-    if parser.parse_args().all:
+    if options.all:
         sizes = ((80, 24), (60, 20))
         wanted += [(f"look-{theme}-{size[0]}x{size[1]}", size, theme) for theme in NAMES for size in sizes]
     for name, size, theme in wanted:
-        asyncio.run(picture(name, size, theme))
+        path, svg = FOLDER / f"{name}.svg", asyncio.run(picture(size, theme))
+        if not options.check:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(svg, encoding="utf-8", newline="\n")
+        elif not path.exists() or path.read_text(encoding="utf-8") != svg:
+            sys.exit(f"{path.name} is not what the code draws now, run: make docs")
 
 
 if __name__ == "__main__":
