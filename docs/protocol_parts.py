@@ -1,0 +1,213 @@
+"""Makes the generated parts of protocol.md out of the code: tables, code points, and a real transcript.
+
+`make docs` writes them, `make check` fails when the page and the code differ. A field, an error or a limit
+without a word about it here or there is an error too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Iterator
+from unittest.mock import patch
+
+import msgspec
+
+from backends.tcp.server import TcpServer
+from chat import text
+from chat.codec import encode
+from chat.hub import Hub
+from chat.logs.memory import MemoryLog
+from chat.model import (
+    ERRORS,
+    ChatError,
+    Deleted,
+    Edited,
+    Entry,
+    Joined,
+    Left,
+    Limits,
+    Opened,
+    Resumed,
+    Sent,
+)
+from chat.ports import Address
+from chat.room import event_of
+
+# --- tables --------------------------------------------------------------------------------------
+
+
+def row(*cells: object) -> str:
+    return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
+
+
+def fields(message: type[msgspec.Struct], **meanings: str) -> str:
+    """Return a table of a message's fields; each must be given its meaning."""
+    info = msgspec.inspect.type_info(message)
+    assert isinstance(info, msgspec.inspect.StructType)
+    assert [field.name for field in info.fields] == list(meanings), [field.name for field in info.fields]
+    lines = [row("field", "type", "default", "meaning"), row("---", "---", "---", "---")]
+    if info.tag is not None:
+        lines.append(row("`kind`", "string", "", f'`"{info.tag}"`'))
+    for field in info.fields:
+        default = "required" if field.required else f"`{json.dumps(field.default)}`"
+        lines.append(row(f"`{field.name}`", type_name(field.type), default, meanings[field.name]))
+    return "\n".join(lines)
+
+
+def type_name(of: msgspec.inspect.Type) -> str:
+    match of:
+        case msgspec.inspect.IntType():
+            return "number"
+        case msgspec.inspect.FloatType():
+            return "seconds"
+        case msgspec.inspect.StrType():
+            return "string"
+        case msgspec.inspect.LiteralType():
+            return "string"
+        case msgspec.inspect.UnionType():
+            return " or ".join(map(type_name, of.types))
+        case msgspec.inspect.NoneType():
+            return "null"
+        case msgspec.inspect.StructType():
+            return "object"
+        case msgspec.inspect.ListType() | msgspec.inspect.VarTupleType():
+            return f"list of {type_name(of.item_type)}s"
+    raise TypeError(of)
+
+
+def limits(**meanings: str) -> str:
+    """Return the table of the limits with their usual values."""
+    usual = msgspec.structs.asdict(Limits())
+    assert list(usual) == list(meanings), list(usual)
+    lines = [row("field", "usual", "meaning"), row("---", "---", "---")]
+    return "\n".join([*lines, *(row(f"`{name}`", usual[name], meanings[name]) for name in usual)])
+
+
+def errors(**what_to_do: str) -> str:
+    """Return the table of the errors."""
+    kinds = {
+        code: kind for code, kind in ERRORS.items() if kind is not ChatError and code != "connection_lost"
+    }
+    assert list(kinds) == list(what_to_do), list(kinds)
+    lines = [row("code", "final", "what happened", "what to do"), row("---", "---", "---", "---")]
+    for code, kind in kinds.items():
+        happened = " ".join((kind.__doc__ or "").split()).replace("``", "`")
+        lines.append(row(f"`{code}`", "yes" if kind.final else "no", happened, what_to_do[code]))
+    return "\n".join(lines)
+
+
+def code_points(*groups: tuple[str, str]) -> str:
+    """Return a table of code point ranges: (what, the inside of a regex character class) each."""
+    lines = [row("code points", "what"), row("---", "---")]
+    return "\n".join([*lines, *(row(", ".join(ranges(chars)), what) for what, chars in groups)])
+
+
+def ranges(chars: str) -> Iterator[str]:
+    for one, last in re.findall(r"(.)(?:-(.))?", chars, re.DOTALL):
+        yield f"U+{ord(one):04X}" + (f" to U+{ord(last):04X}" if last else "")
+
+
+TEXT_GROUPS = (
+    ("C0 controls but tab and newline, DEL, C1 controls", text._CONTROL),
+    ("line and paragraph separator", text._LINE_BREAKS),
+    ("bidirectional embeddings, overrides and isolates", text._BIDI),
+    ("surrogates", text._SURROGATES),
+    ("not allowed in XML", text._NOT_XML),
+)
+NAME_GROUPS = (("what cannot be seen or typed back", text._INVISIBLE),)
+BLANKS = ", ".join(ranges("\t\n \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"))
+
+
+def blanks() -> str:
+    """Return the characters that do not make a message by themselves."""
+    found = {
+        chr(code) for code in range(0x110000) if chr(code).isspace() and not text._TEXT.search(chr(code))
+    }
+    told = {
+        chr(code)
+        for a, b in re.findall(r"U\+(\w+)(?: to U\+(\w+))?", BLANKS)
+        for code in range(int(a, 16), int(b or a, 16) + 1)
+    }
+    assert found == told, found ^ told
+    return BLANKS
+
+
+def events() -> str:
+    """Return which fields each kind of event has, by encoding one of each."""
+    bodies = (
+        Opened("e"),
+        Joined("s", "a", "a", "t", "n"),
+        Resumed("s", "a", "t", "n"),
+        Left("s", "a", "t", "n"),
+        Sent("s", "a", "t", 1, "x"),
+        Edited("s", "a", "t", 1, 1, "x"),
+        Deleted("s", "a", "t", 1, 1),
+    )
+    meanings = {
+        "opened": "the room's first event; `text` is its epoch",
+        "joined": "somebody took a seat",
+        "resumed": "a seat moved to another technique or server; it is the same person",
+        "left": "a seat ended",
+        "sent": "a message; `id` is its own `seq`",
+        "edited": "the message `id` has another text now",
+        "deleted": "the message `id` is taken back",
+    }
+    lines = [row("kind", "has besides `seq`, `prev`, `at`", "meaning"), row("---", "---", "---")]
+    for body in bodies:
+        kind = body.__struct_config__.tag
+        names = list(json.loads(encode(event_of(Entry(2, 1, body), 1))))
+        more = ", ".join(f"`{name}`" for name in names if name not in ("kind", "seq", "prev", "at"))
+        lines.append(row(f"`{kind}`", more, meanings.pop(str(kind))))
+    assert not meanings
+    return "\n".join(lines)
+
+
+# --- a transcript --------------------------------------------------------------------------------
+
+
+def transcript(*steps: tuple[str, str, str]) -> str:
+    """Play the steps (who, line or "", what must come next or "") against a server; return what was said.
+
+    ``who`` is a person; "(hangs up)" as the line ends that person's connection. A new hello opens one.
+    Times, epoch and keys are fixed, so that the page does not change by itself.
+    """
+    ticks = iter(range(1_795_393_822_000, 1_795_393_900_000, 1_250))
+    keys = iter(f"{word}-seat-key-22-chars"[:22] for word in ("anns", "bobs", "cats"))
+    with (
+        patch("chat.hub.secrets.token_urlsafe", lambda _: next(keys)),
+        patch("chat.hub.uuid.uuid4", lambda: "6f1c0a5e-9d55-4b6c-8f0e-2a7d1b3c4d5e"),
+    ):
+        return asyncio.run(_play(steps, MemoryLog(clock=lambda: next(ticks) / 1000)))
+
+
+async def _play(steps: tuple[tuple[str, str, str], ...], log: MemoryLog) -> str:
+    hub = Hub(log)
+    await hub.start()
+    server = TcpServer(hub, Address("127.0.0.1", 0))
+    address = await server.start()
+    told: list[str] = []
+    connections: dict[str, tuple[asyncio.StreamReader, asyncio.StreamWriter]] = {}
+    for who, line, expected in steps:
+        if line == "(hangs up)":
+            _, writer = connections.pop(who)
+            writer.close()
+            await writer.wait_closed()
+            told.append(f"{who}  {line}")
+        elif line:
+            if '"hello"' in line:
+                connections[who] = await asyncio.open_connection(address.host, address.port)
+            connections[who][1].write(line.encode() + b"\n")
+            told.append(f"{who} > {line}")
+        for kind in expected.split():
+            answer = (await connections[who][0].readline()).decode().rstrip("\n")
+            found = json.loads(answer)["kind"] if answer else "(end)"
+            assert found == kind, (who, line, kind, answer)
+            answer = re.sub(r'\d+ s more","retry_after":[\d.]+', '15 s more","retry_after":14.9', answer)
+            told.append(f"{who} < {answer}" if answer else f"{who}    (the server closes the connection)")
+    for _, writer in connections.values():
+        writer.close()
+    await server.stop()
+    await hub.stop()
+    return "\n".join(told)
