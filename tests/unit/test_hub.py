@@ -177,7 +177,7 @@ async def test_what_is_not_decided_yet_is_not_told(hub: Hub, disk: Disk) -> None
     disk.slow = True
     seat.send(Say("soon"), lambda *_: None)
     await settle()
-    assert await told(seat) == [1, 2]
+    assert await told(seat) == await told(seat, after=0, before=99) == [1, 2]
     disk.slow = False
     disk.catch_up()
     assert await told(seat) == [1, 2, 3]
