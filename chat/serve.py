@@ -21,8 +21,9 @@ from chat.model import ChatError, Limits
 from chat.ports import Address, ChatServer, Technique
 
 STOP_TIMEOUT = 3.0
-SWITCH = 0.0005
-"""Seconds after which a busy loop lets the log's writer run; Python's 5 ms would delay commits."""
+SWITCH = 0.002
+"""Seconds after which a busy loop lets the log's writer run. Python's 5 ms would delay commits; 0.5 ms
+splits what arrives together into more of them, and costs a tenth more CPU a message."""
 IDLE_CHECK = 1.0  # seconds between two looks at whether anybody is there
 
 

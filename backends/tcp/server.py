@@ -187,12 +187,13 @@ class Connection(asyncio.Protocol, Sink):
             else:
                 if seat is not None and isinstance(request, Draft):
                     self._undecided += 1
+                    if self._undecided >= MAX_UNDECIDED:
+                        self._full = True
                     seat.send(request, answer)
                 else:
                     self._handle(request)
             if self._closing:
                 return
-            self._full = self._full or self._undecided >= MAX_UNDECIDED
             if self._task is not None or self._unread or self._full or place == TURN:
                 self._waiting = lines[place:]
                 self._transport.pause_reading()
