@@ -18,10 +18,10 @@ import backends.tcp.server
 from backends.tcp.server import MAX_SEATLESS, Connection, TcpServer
 from chat.fanout import PAGE_BYTES
 from chat.hub import Hub
-from chat.logs.memory import MemoryLog
 from chat.model import Limits
 from chat.ports import HIGH_WATER, Address
 from tests.raw import Line, RawPeer
+from tests.unit.stage import Disk
 
 MEMORY = 8 * 1024 * 1024
 """Bytes that a scenario may cost at its peak, both sides together: less than what is thrown at the server."""
@@ -29,8 +29,13 @@ BLOCK = 64 * 1024
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[TcpServer]:
-    hub = Hub(MemoryLog(), limits=Limits(burst=0))
+def disk() -> Disk:
+    return Disk()
+
+
+@pytest.fixture
+async def server(disk: Disk) -> AsyncIterator[TcpServer]:
+    hub = Hub(disk, limits=Limits(burst=0))
     await hub.start()
     server = TcpServer(hub, Address("127.0.0.1", 0))
     server.address = await server.start()
@@ -405,6 +410,23 @@ async def test_a_connection_that_is_reset_leaves_nothing_behind(
             [connection.lost for connection in server.connections], return_when="FIRST_COMPLETED"
         )
     assert server.seatless == {}
+
+
+async def test_an_answer_for_a_connection_that_is_gone_is_dropped(
+    server: TcpServer, disk: Disk, peer: RawPeer, bystander: RawPeer
+) -> None:
+    await peer.enter("eve")
+    eve = connection_of(server, "eve")
+    disk.slow = True
+    for _ in range(2):  # the second will be answered with an ack
+        await peer.say(kind="say", text="twice", n=1)
+    await peer.say(kind="ping", ref=1)
+    await peer.until("pong")
+    await peer.reset()
+    await eve.lost
+    disk.slow = False
+    disk.catch_up()
+    await bystander.until("sent", author="eve")
 
 
 async def test_who_leaves_without_reading_is_gone_all_the_same(
