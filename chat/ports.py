@@ -161,7 +161,8 @@ class ChatClient(ABC):
     async def send(self, draft: Draft) -> Ack:
         """Hand the draft over, in call order, and wait until the room has decided.
 
-        Several may be under way at once. Raises the refusal.
+        Its number counts from 1. Several drafts may be under way at once, each number only once. Raises the
+        refusal.
         """
 
     @abstractmethod

@@ -66,6 +66,8 @@ class TcpClient(ChatClient):
             ) from None
 
     async def send(self, draft: Draft) -> Ack:
+        if not draft.n:
+            raise BadRequest("a draft needs a number, counted from 1: its answer is found by it")
         return cast(Ack, await self._joined().ask(draft, ("draft", draft.n)))
 
     async def events(self) -> AsyncIterator[list[Event]]:

@@ -6,7 +6,9 @@ The hub writes the same bytes to every connection; what a client asks is answere
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import cast
 
 from backends.tcp.codec import LineReader
@@ -64,6 +66,18 @@ class TcpServer(ChatServer):
         await self._server.wait_closed()
 
 
+def _keep_alive(connection: socket.socket) -> None:
+    """Let the kernel find out within a minute or so that a peer has vanished: its name is free then.
+
+    We send no pings of our own, because nobody who types by hand would answer them.
+    """
+    with suppress(OSError):  # it may be reset already
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
+            if (option := getattr(socket, name, None)) is not None:  # not every system has each
+                connection.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
 class Connection(asyncio.Protocol, Sink):
     """One peer: reads its lines, answers them, and is the sink of its seat."""
 
@@ -86,6 +100,7 @@ class Connection(asyncio.Protocol, Sink):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=LOW_WATER, low=LOW_WATER)
+        _keep_alive(self._transport.get_extra_info("socket"))
         loop = asyncio.get_running_loop()
         self._deadline = loop.call_later(HELLO_TIMEOUT, self._too_late)
         server = self._server

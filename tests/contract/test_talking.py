@@ -10,6 +10,7 @@ import pytest
 
 from chat.model import (
     Ack,
+    BadRequest,
     BadText,
     DraftConflict,
     Event,
@@ -132,6 +133,12 @@ async def test_numbers_may_leave_gaps_and_come_late(ann: Person) -> None:
     assert (await ann.say("late", n=1000)).n == 1000
     assert (await ann.say("early", n=2)).n == 2
     assert (await ann.say("far", n=2**53 - 1)).n == 2**53 - 1
+
+
+async def test_a_draft_without_a_number_is_refused(ann: Person) -> None:
+    async with asyncio.timeout(5):
+        with pytest.raises(BadRequest):
+            await ann.client.send(Say("which of them?"))
 
 
 # --- refusals ------------------------------------------------------------------------------------
