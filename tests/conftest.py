@@ -35,8 +35,9 @@ hypothesis.settings.load_profile("chat")
 # --- for every test ----------------------------------------------------------------------------
 
 
-def pytest_collection_finish() -> None:
-    """What is loaded now stays: the collection after each test need not look at it again."""
+@pytest.fixture(scope="module", autouse=True)
+def what_stays_is_not_looked_at_again() -> None:
+    """Whatever other modules loaded and left stays: the collection after each test passes it by."""
     gc.collect()
     gc.freeze()
 
