@@ -2,6 +2,9 @@
 
 The runner starts it as ``python -m lab.bench.sink``, writes one JSON object a line to its stdin (first
 a `Target`, then a `Task` for each measurement) and reads one a line from its stdout.
+
+It never sleeps while it measures: to wake it would cost the servers' sends, on this machine, what over
+a network is another machine's work.
 """
 
 from __future__ import annotations
@@ -28,7 +31,6 @@ CONNECT_TIMEOUT = 60.0
 DRAIN_TIMEOUT = 15.0  # after the last message was sent
 READ_BYTES = 256 * 1024
 TICK = 0.0001  # seconds of CPU, at least: where only ticks of 10 ms are counted there may be none
-SPIN = 0.002  # seconds before a message is due in which the sink does not sleep: sleeping is too coarse
 
 
 class Target(msgspec.Struct):
@@ -61,7 +63,7 @@ class Measured(msgspec.Struct):
     server_cpu: float
     """Seconds, all threads."""
     sink_busy: float
-    """CPU seconds of the sink a second; near 1: it is the sink that limits the rate."""
+    """The share of the time in which the sink found something to read; near 1: it limits the rate."""
     p50: float
     """Milliseconds from when a message was due until the last receiver had it: median, ..."""
     p99: float
@@ -153,7 +155,7 @@ class Sink:
         checker, clock = self._checker, time.perf_counter
         first = self._sent
         taken: list[float] = []
-        cpu, busy = cpu_seconds(self._server), time.process_time()
+        cpu, busy = cpu_seconds(self._server), 0.0
         start = now = clock()
         pace = Pace(regime, start, start + seconds)
         while pace.running or checker.settled < self._sent:
@@ -163,18 +165,21 @@ class Sink:
                     f"{self._sent - checker.settled} messages have not reached everybody "
                     f"{DRAIN_TIMEOUT:.0f} s after the last was sent"
                 )
-            for fd in self._poll(0.001 if self._out else pace.pause(now)):
+            ready = self._poll(0.0)
+            for fd in ready:
                 number = self._numbers[fd]
                 data = self._read(number)
                 if number >= self._silent and checker.feed(number - self._silent, data):
                     self._sockets[number].send(self._dialect.pong)
                 if regime.rate and pace.running:  # on time, also while there is much to read
                     self._offer(pace, clock())
-            now = clock()
+            before, now = now, clock()
+            if ready:
+                busy += now - before
             for _ in range(checker.settle()):
                 taken.append(now - self._since.popleft())
         lasted = now - start
-        cpu, busy = max(cpu_seconds(self._server) - cpu, TICK), time.process_time() - busy
+        cpu = max(cpu_seconds(self._server) - cpu, TICK)
         messages = self._sent - first
         taken.sort()
         return Measured(
@@ -242,12 +247,6 @@ class Pace:
             return []
         self._count += due
         return [self._start + (begun + i) / rate for i in range(due)]
-
-    def pause(self, now: float) -> float:
-        """Return how many seconds to wait for something to read."""
-        if not self._regime.rate or not self.running:
-            return 0.1
-        return max(0.0, min(self._start + self._count / self._regime.rate - now, 0.1) - SPIN)
 
 
 def poller() -> tuple[Callable[[float], list[int]], Callable[[int], None]]:
