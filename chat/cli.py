@@ -45,9 +45,6 @@ def main() -> None:
         code = FAILED
     except (click.Abort, KeyboardInterrupt):
         code = FAILED
-    except BrokenPipeError:  # the reader of our output has gone: chat tail | head
-        sys.stderr.close()
-        code = 0
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -75,6 +75,16 @@ def state_dir(warn: Any = None) -> Path:
     return path
 
 
+def clean_environment() -> dict[str, str]:
+    """Return the environment for a server that is started for the user, and not for this terminal.
+
+    Nothing that was set for a client here may open it to others, move its log or lock the others out; and
+    the folder it is started from may hold a module named like one of ours.
+    """
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(f"{ENVIRONMENT}_")}
+    return {**clean, "CHAT_CONFIG": os.devnull, "PYTHONSAFEPATH": "1"}
+
+
 def _private(path: Path) -> None:
     """Nobody else may read it or have made it."""
     if sys.platform == "win32":

@@ -45,10 +45,14 @@ def open_session(
         except ValueError as error:
             raise ChatError(str(error)) from None
 
+    had_one = False
+
     async def dial() -> ChatClient:
+        nonlocal had_one
         target = address
         if target is None:
-            target = await asyncio.to_thread(_find, place, technique)
+            target = await asyncio.to_thread(_find, place, technique, had_one)
+            had_one = True
         # In a thread as well: some techniques' libraries take half a second to import.
         kind = await asyncio.to_thread(technique.load_client)
         return kind(target)
@@ -63,7 +67,7 @@ def open_session(
     )
 
 
-def _find(place: Place, technique: Technique) -> Address:
+def _find(place: Place, technique: Technique, again: bool) -> Address:
     from chat import server  # only where there is no address: it needs subprocess and locks
 
-    return server.find(place.state, technique.name, place.spawn)
+    return server.find(place.state, technique.name, place.spawn, again)

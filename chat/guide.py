@@ -6,6 +6,7 @@ import asyncio
 import json
 from dataclasses import asdict
 from importlib.resources import files
+from secrets import token_hex
 
 import backends
 from chat.model import ChatError, ConnectionLost, Hello
@@ -98,7 +99,7 @@ async def doctor(label: Technique, address: Address, access: str) -> tuple[bool,
     client = label.load_client()(address)
     try:
         async with asyncio.timeout(DOCTOR_TIMEOUT):
-            await client.connect(Hello("doctor", "doctor", access=access))
+            await client.connect(Hello("doctor", f"doctor-{token_hex(3)}", access=access))
             rtt = await client.ping()
     except TimeoutError:
         return False, f"no answer from {address}: a firewall, or the network keeps its clients apart"

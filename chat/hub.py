@@ -16,7 +16,9 @@ from typing import Any
 
 from chat.fanout import Channel, Mailbox, Ring
 from chat.model import (
+    MAX_NUMBER,
     AccessDenied,
+    BadRequest,
     BadText,
     Body,
     ChatError,
@@ -44,12 +46,13 @@ from chat.model import (
     Welcome,
 )
 from chat.ports import Committed, Log, Reply, Sink
-from chat.room import CHECKPOINT_EVERY, WINDOW, Outcome, Room, event_of
+from chat.room import CHECKPOINT_EVERY, WINDOW, Outcome, Room, event_of, replay_order
 from chat.text import clean_nick, clean_room, clean_text, nick_key, seat_name
 
 POLL_GRACE = 60.0
 """Seconds that a seat outlives the last call of a polling client."""
-TAIL = 2 * WINDOW + CHECKPOINT_EVERY  # entries that give a room its whole state, wherever they begin
+TAIL = 2 * WINDOW + 3 * CHECKPOINT_EVERY  # entries that give a room its whole state, wherever they begin
+TURN = 500  # entries replayed in one go
 
 
 class Hub:
@@ -114,7 +117,7 @@ class Hub:
     # --- rooms ---------------------------------------------------------------------------------
 
     async def _room(self, name: str) -> LiveRoom:
-        if (room := self._rooms.get(name)) is not None:
+        if (room := self._rooms.get(name)) is not None and room.state.epoch:
             return room
         if self.closing:
             raise Closing("the server is going down")
@@ -128,15 +131,16 @@ class Hub:
         return await asyncio.shield(task)
 
     async def _load(self, name: str) -> LiveRoom:
-        entries = await self.log.tail(name, TAIL)
+        entries, sure = replay_order(await self.log.tail(name, TAIL))
         room = LiveRoom(self, name)
-        sure = 0 if entries and entries[0].seq == 1 else TAIL - WINDOW
-        for place, entry in enumerate(entries):
+        for place, entry in enumerate(entries, 1):
             outcome = room.state.apply(entry)
             if isinstance(outcome, Event):
                 room.ring.append(outcome)
-            elif outcome is not None and place >= sure:
+            elif outcome is not None and entry.seq > sure:
                 self.log.refuse(name, entry.seq)
+            if place % TURN == 0:
+                await asyncio.sleep(0)
         self._rooms[name] = room
         for member in room.state.members.values():
             if member.node == self.node:
@@ -406,7 +410,10 @@ class HubSeat:
             return reply(draft, Closing("the server is going down", n=n))
         if not n:
             member = room.state.members.get(self.seat)
-            n = self._n = max(self._n, member.n if member else 0) + 1
+            n = max(self._n, member.n if member else 0) + 1
+            if n > MAX_NUMBER:
+                return reply(draft, BadRequest("this seat has used its last draft number: come in again"))
+            self._n = n
         elif n > self._n:
             self._n = n
         body: Body
@@ -480,7 +487,9 @@ class HubSeat:
     # --- going ---------------------------------------------------------------------------------
 
     def leave(self) -> None:
-        if not self.ended and self.seat in self.room.state.members and not self.room.hub.closing:
+        if self.leaving or self.ended or self.room.hub.closing:
+            return
+        if self.seat in self.room.state.members:
             self.leaving = True
             body = Left(self.seat, self.nick, self.technique, self.room.hub.node)
             self.room.hub.log.append(self.room.name, body, (self._left, None))

@@ -48,9 +48,11 @@ class SeatKeyFile:
         if self._path is None:
             return
         with suppress(OSError):  # without it only a crash within the grace time costs the seat
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            new = self._path.with_suffix(".new")
+            descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(descriptor, "w") as file:
                 file.write(key)
+            os.replace(new, self._path)
 
     def forget(self) -> None:
         """The seat has ended: its key opens nothing any more."""

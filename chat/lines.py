@@ -8,12 +8,12 @@ import threading
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from datetime import datetime
-from io import TextIOBase
+from io import TextIOBase, TextIOWrapper
 
 from chat.codec import event_json
 from chat.model import BadText, ChatError, Event
 from chat.session import Session
-from chat.text import clean_text
+from chat.text import clean_text, printable
 from chat.updates import Arrived, DraftMoved, Entered, StartedOver, StateChanged
 
 DRAIN = 10.0
@@ -49,6 +49,9 @@ async def read_lines(file: Iterable[str]) -> AsyncIterator[str]:
     """
     loop = asyncio.get_running_loop()
     queue: asyncio.Queue[str | None] = asyncio.Queue(AHEAD)
+
+    if isinstance(file, TextIOWrapper):  # a byte that is no UTF-8 spoils its line, not all that follow
+        file.reconfigure(errors="surrogateescape")
 
     def read() -> None:
         with suppress(RuntimeError, OSError, ValueError):  # the loop or the file was closed meanwhile
@@ -152,13 +155,16 @@ async def send(session: Session, texts: Iterable[str]) -> int:
     """
     lines: dict[int, int] = {}  # token to line number
     trouble: dict[int, str] = {}  # line number to reason
+    from_input = isinstance(texts, TextIOBase)  # where a blank line is no message
 
     async def follow() -> None:
         async for batch in session.updates():
             for update in batch:
                 match update:
-                    case DraftMoved(draft, "failed" | "unconfirmed", reason):
-                        trouble[lines[draft]] = reason
+                    case DraftMoved(draft, "failed", reason):
+                        trouble[lines[draft]] = f"was not sent: {reason}"
+                    case DraftMoved(draft, "unconfirmed", reason):
+                        trouble[lines[draft]] = f"is unconfirmed: {reason}"
                     case _:
                         pass
 
@@ -167,17 +173,22 @@ async def send(session: Session, texts: Iterable[str]) -> int:
         number = 0
         async for text in _each(texts):
             number += 1
+            if from_input and not text.strip():
+                continue
             try:
                 lines[session.say(clean_text(text))] = number
             except BadText as error:
-                trouble[number] = str(error)
+                trouble[number] = f"was not sent: {error}"
             await session.settled(AHEAD)
+            if session.outcome is not None:
+                err("the rest was not read")
+                break  # it may never end
         await session.settled()
     await following
-    why = str(session.outcome or "not acknowledged")
+    why = f"was not sent: {session.outcome or 'the session ended'}"
     trouble |= {lines[token]: why for token in session.unanswered()}
     for number, reason in sorted(trouble.items()):
-        err(f"line {number} was not sent: {reason}")
+        err(f"line {number} {reason}")
     return int(bool(trouble))
 
 
@@ -224,6 +235,7 @@ async def tail(session: Session, *, count: int | None, seconds: float | None, as
 
 def out(line: str) -> None:
     """Print a line at once; a terminal that lacks a character gets a placeholder, not an error."""
+    line = printable(line)
     try:
         print(line, flush=True)  # noqa: T201 - this is the output
     except UnicodeEncodeError:

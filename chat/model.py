@@ -14,7 +14,8 @@ from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
-Number = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+MAX_NUMBER = 2**53 - 1
+Number = Annotated[int, Meta(ge=0, le=MAX_NUMBER)]
 """A seq, a draft number or a time: exact in every JSON library and in SQLite."""
 
 # --- what a person wants to happen: drafts -----------------------------------------------------

@@ -114,6 +114,10 @@ def parse_address(text: str, default_port: int) -> Address:
     Raises ValueError, with a text for the user.
     """
     host, port = text.strip(), ""
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        raise ValueError(f"{text!r} is no address: no machine can have that name") from None
     if host.startswith("["):
         host, bracket, rest = host[1:].partition("]")
         if not bracket or (rest and not rest.startswith(":")):
@@ -161,8 +165,10 @@ class ChatClient(ABC):
     async def send(self, draft: Draft) -> Ack:
         """Hand the draft over, in call order, and wait until the room has decided.
 
-        Its number counts from 1. Several drafts may be under way at once, each number only once. Raises the
-        refusal.
+        Its number counts from 1. Several drafts may be under way at once, each number only once.
+
+        Raises the refusal of this draft; for every other reason, also the connection's last word,
+        `ConnectionLost`: then nobody knows, and it is to be sent again.
         """
 
     @abstractmethod
@@ -241,7 +247,10 @@ class Seat(Protocol):
         """Check and enqueue the draft; the order of calls is the order of the log."""
 
     def attach(self, sink: Sink) -> None:
-        """Push to this sink: the replay first, then everything live, without a gap."""
+        """Push to this sink: the replay first, then everything live, without a gap.
+
+        To be called without an await after `HubPort.take_seat`: another connection may take the seat.
+        """
 
     def drained(self, sink: Sink) -> None:
         """The sink's buffer was above `LOW_WATER` and is not any more."""

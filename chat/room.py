@@ -211,6 +211,22 @@ class Room:
             self._by_key[state.key] = state.seat
 
 
+def replay_order(entries: list[Entry]) -> tuple[list[Entry], int]:
+    """Return the entries to apply to a new room, and the seq after which its refusals are to be believed.
+
+    ``entries`` are the newest of a log. Where the beginning is cut off, the state begins with a checkpoint.
+    That stands in the log behind entries which it does not know, because they were on their way when it was
+    made; so it is applied first, and then what came after its head. Raises `ChatError` if there is none.
+    """
+    if not entries or isinstance(entries[0].body, Opened):
+        return entries, 0
+    for entry in entries:
+        body = entry.body
+        if isinstance(body, Checkpoint) and body.head >= entries[0].seq - 1:
+            return [entry, *(later for later in entries if later.seq > body.head)], body.head + WINDOW
+    raise ChatError("the beginning of this room's log was cut off, and no checkpoint is in what is left")
+
+
 def event_of(entry: Entry, prev: int) -> Event:
     """Return an accepted entry as clients see it; ``prev`` is the seq of the event before it."""
     body = entry.body

@@ -20,6 +20,7 @@ import msgspec
 from filelock import FileLock, Timeout
 from msgspec import Struct
 
+from chat.config import clean_environment
 from chat.model import ChatError, ConnectionLost
 from chat.ports import Address
 from chat.serve import Offer
@@ -27,6 +28,7 @@ from chat.serve import Offer
 IDLE = 30.0
 """Seconds after its last user until a background server ends itself."""
 START_TIMEOUT = 15.0
+STOPPED = "server.stopped"  # a file that is there after chat stop, until the next start
 PROBE = 1.0  # seconds, far more than looking takes
 STOP_TIMEOUT = 5.0
 
@@ -75,6 +77,7 @@ class Registration:
         except OSError as error:
             raise ChatError(f"cannot write to the state folder {folder}: {error.strerror}") from None
         self._file.unlink(missing_ok=True)
+        (folder / STOPPED).unlink(missing_ok=True)
 
     def announce(self, offers: Sequence[Offer]) -> None:
         """Tell the clients where to come."""
@@ -105,17 +108,20 @@ def running(folder: Path) -> Record | None:
         return _running(folder)
 
 
-def find(folder: Path, technique: str, spawn: bool) -> Address:
+def find(folder: Path, technique: str, spawn: bool, again: bool = False) -> Address:
     """Return where the background server listens; with ``spawn``, start it when there is none.
 
-    Of several clients that notice at once, one starts it and the others wait for it. Raises
-    `ConnectionLost` when there is none, or a `ChatError` that says why it can't be started.
+    ``again``: this client had it before, and does not start it if it was stopped on purpose. Of several
+    clients that notice at once, one starts it and the others wait for it. Raises `ConnectionLost` when there
+    is none, or a `ChatError` that says why it can't be started.
     """
     with _door(folder):
         record = _running(folder)
         if record is None:
             if not spawn:
                 raise ConnectionLost("no server of yours runs on this machine: start one with chat serve")
+            if again and (folder / STOPPED).exists():
+                raise ConnectionLost("your server was stopped (chat stop): start it again with chat serve")
             record = _start(folder)
     for listening in record.listening:
         if listening.technique == technique:
@@ -125,17 +131,22 @@ def find(folder: Path, technique: str, spawn: bool) -> Address:
 
 
 def stop(folder: Path) -> Record | None:
-    """End the running server and wait until it is gone; None when there was none. Raises `ChatError`."""
-    record = running(folder)
-    if record is None:
-        return None
-    with suppress(ProcessLookupError):
-        os.kill(record.pid, signal.SIGTERM)
-    deadline = time.monotonic() + STOP_TIMEOUT
-    while _held(folder):
-        if time.monotonic() > deadline:
-            raise ChatError(f"process {record.pid} did not end within {STOP_TIMEOUT:.0f} s")
-        time.sleep(0.02)
+    """End the running server and wait until it is gone; None when there was none. Raises `ChatError`.
+
+    Clients that had it do not start it again; a new one does, or ``chat serve``.
+    """
+    with _door(folder):
+        record = _running(folder)
+        if record is None:
+            return None
+        (folder / STOPPED).touch()
+        with suppress(ProcessLookupError):
+            os.kill(record.pid, signal.SIGTERM)
+        deadline = time.monotonic() + STOP_TIMEOUT
+        while _held(folder):
+            if time.monotonic() > deadline:
+                raise ChatError(f"process {record.pid} did not end within {STOP_TIMEOUT:.0f} s")
+            time.sleep(0.02)
     return record
 
 
@@ -168,8 +179,8 @@ def _start(folder: Path) -> Record:
     detached = 0
     if sys.platform == "win32":
         detached = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS
-    # The folder it was started from may be gone, or hold a module named like one of ours.
-    environment = {**os.environ, "CHAT_STATE_DIR": str(folder), "PYTHONSAFEPATH": "1"}
+    environment = {**clean_environment(), "CHAT_STATE_DIR": str(folder)}
+    (folder / "server.json").unlink(missing_ok=True)  # of one that was killed
     with output.open("wb") as log:
         child = subprocess.Popen(
             command,
@@ -183,8 +194,7 @@ def _start(folder: Path) -> Record:
         )
     deadline = time.monotonic() + START_TIMEOUT
     while time.monotonic() < deadline:
-        record = _read(folder)
-        if record is not None and record.pid == child.pid:
+        if record := _read(folder):
             _forget(child)
             return record
         if child.poll() is not None:

@@ -73,6 +73,8 @@ class SeatKeys(Protocol):
 
     def forget(self) -> None: ...
 
+    def release(self) -> None: ...
+
 
 @dataclass(slots=True)
 class _Queued:
@@ -129,10 +131,12 @@ class Session:
         self._tokens_given = 0
         self._outbox: dict[int, _Queued] = {}  # by token, in the order of the user's calls
         self._by_number: dict[int, _Queued] = {}  # what was on the wire, until its own event is here
+        self._held_until = 0.0  # by the clock: nothing is sent before
         self._wake = asyncio.Event()  # something to send
         self._shrunk = asyncio.Event()  # the outbox has lost a draft, or the session has ended
         self._caught_up = asyncio.Event()  # the replay has reached the head of the welcome
         self._head = 0
+        self._epoch = ""
         self._updates: asyncio.Queue[Update] = asyncio.Queue(BACKLOG)
         self._news = asyncio.Event()  # an update, or the end
         self._allowance = float(self.limits.burst)  # drafts that may be sent at once
@@ -198,6 +202,8 @@ class Session:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
+        if self._keys:  # another session of this process may want the seat that has not ended
+            await asyncio.to_thread(self._keys.release)
         self._end()
 
     def _end(self) -> None:
@@ -233,6 +239,9 @@ class Session:
             outcome = await self._live()
             if outcome is not None:
                 self.outcome = outcome
+                for queued in [one for one in self._outbox.values() if one.on_wire]:
+                    self._take(queued)
+                    await self._moved(queued, "unconfirmed", f"nobody knows whether it arrived: {outcome}")
                 await self._enter(State("down", self.state.address, str(outcome)))
         finally:
             self._end()
@@ -343,31 +352,31 @@ class Session:
         self._n = max(self._n, welcome.n)
         self._head = welcome.head
         self._allowance = min(self._allowance, float(self.limits.burst))
-        if self.cursor is None:
-            self.cursor = Cursor(0, welcome.epoch)
-        else:
+        self._epoch = welcome.epoch
+        if self.cursor is not None:
             self.cursor = Cursor(self.cursor.seq, welcome.epoch)
         self._caught_up.clear()
-        if self.cursor.seq >= self._head or not self._resend:
-            self._caught_up.set()
+        self._see_whether_caught_up()
         await self._tell(Entered(welcome))
         await self._enter(State("up", str(client.address)))
 
     async def _read(self, client: ChatClient) -> None:
         async for events in client.events():
             for event in events:
-                assert self.cursor is not None
-                if event.seq <= self.cursor.seq:
+                if self.cursor is not None and event.seq <= self.cursor.seq:
                     continue
-                self.cursor = Cursor(event.seq, self.cursor.epoch)
+                self.cursor = Cursor(event.seq, self._epoch)
                 self._follow_members(event)
                 arrived = Arrived(event)
                 if event.n and event.seat in self._seats and (queued := self._by_number.pop(event.n, None)):
                     self._take(queued)
                     arrived = Arrived(event, queued.token, self._clock() - queued.since)
                 await self._tell(arrived)
-            if self.cursor is not None and self.cursor.seq >= self._head:
-                self._caught_up.set()
+            self._see_whether_caught_up()
+
+    def _see_whether_caught_up(self) -> None:
+        if not self._resend or (self.cursor is not None and self.cursor.seq >= self._head):
+            self._caught_up.set()
 
     def _follow_members(self, event: Event) -> None:
         if event.kind in ("joined", "resumed"):
@@ -401,31 +410,41 @@ class Session:
         return self._outbox.pop(queued.token, None) is not None
 
     async def _send_all(self, client: ChatClient) -> None:
-        """Send the outbox in order, what was on the wire before included, at the server's pace."""
+        """Send the outbox in order, what was on the wire before included, at the server's pace.
+
+        After a refusal that is not final (too fast, disk full) nothing else goes ahead of that draft; only
+        what is on the wire behind it already may.
+        """
         await self._caught_up.wait()
-        for queued in list(self._outbox.values()):
-            if queued.on_wire and not self._resend:
-                self._take(queued)
-                await self._moved(queued, "unconfirmed", "the connection broke before the answer")
-            queued.on_wire = False
+        for left in list(self._outbox.values()):
+            if left.on_wire and not self._resend:
+                self._take(left)
+                await self._moved(left, "unconfirmed", "the connection broke before the answer")
+            left.on_wire = False
         tasks: set[asyncio.Task[None]] = set()
         try:
             while True:
                 self._wake.clear()
-                for queued in list(self._outbox.values()):
-                    if queued.on_wire or queued.token not in self._outbox:
-                        continue
-                    await self._pace(queued)
-                    if not queued.draft.n:
-                        self._n += 1
-                        queued.draft = _with_number(queued.draft, self._n)
-                    self._by_number[queued.draft.n] = queued
-                    queued.on_wire = True
-                    await self._moved(queued, "sending")
-                    task = asyncio.create_task(self._send(client, queued))
-                    tasks.add(task)
-                    task.add_done_callback(tasks.discard)
-                await self._wake.wait()
+                queued = next((one for one in self._outbox.values() if not one.on_wire), None)
+                if queued is None:
+                    await self._wake.wait()
+                    continue
+                if (wait := self._held_until - self._clock()) > 0:
+                    await asyncio.sleep(wait)
+                    continue  # another one may be first now
+                if wait := self._pace():
+                    await self._moved(queued, "waiting", f"waiting ({self.limits.rate:g}/s)")
+                    await asyncio.sleep(wait)
+                    continue
+                if not queued.draft.n:
+                    self._n += 1
+                    queued.draft = _with_number(queued.draft, self._n)
+                self._by_number[queued.draft.n] = queued
+                queued.on_wire = True
+                await self._moved(queued, "sending")
+                task = asyncio.create_task(self._send(client, queued))
+                tasks.add(task)
+                task.add_done_callback(tasks.discard)
         finally:
             for task in tasks:
                 task.cancel()
@@ -442,10 +461,10 @@ class Session:
                 self._by_number.pop(queued.draft.n, None)
                 await self._moved(queued, "failed", str(error))
                 return
-            await self._moved(queued, "waiting", str(error))
-            await asyncio.sleep(error.retry_after or 1.0)
+            self._held_until = self._clock() + (error.retry_after or 1.0)
             queued.on_wire = False
             self._wake.set()
+            await self._moved(queued, "waiting", str(error))
         else:
             if self._take(queued):
                 await self._moved(queued, "sent")
@@ -453,20 +472,18 @@ class Session:
     async def _moved(self, queued: _Queued, phase: Phase, reason: str = "") -> None:
         await self._tell(DraftMoved(queued.token, phase, reason))
 
-    async def _pace(self, queued: _Queued) -> None:
-        """A token bucket like the server's, a little slower."""
+    def _pace(self) -> float:
+        """Take from a token bucket like the server's, a little slower; return the seconds to wait, or 0."""
         if not self.limits.burst:
-            return
+            return 0.0
         rate, burst = self.limits.rate * MARGIN, self.limits.burst * MARGIN
-        while True:
-            now = self._clock()
-            self._allowance = min(burst, self._allowance + (now - self._refilled) * rate)
-            self._refilled = now
-            if self._allowance >= 1.0:
-                self._allowance -= 1.0
-                return
-            await self._moved(queued, "waiting", f"waiting ({self.limits.rate:g}/s)")
-            await asyncio.sleep((1.0 - self._allowance) / rate)
+        now = self._clock()
+        self._allowance = min(burst, self._allowance + (now - self._refilled) * rate)
+        self._refilled = now
+        if self._allowance < 1.0:
+            return (1.0 - self._allowance) / rate
+        self._allowance -= 1.0
+        return 0.0
 
     def _connected(self) -> ChatClient:
         if self._client is None:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from statistics import median
 
 import backends
+from chat.config import clean_environment
 from chat.lines import event_line, out
 from chat.model import ChatError, Event, Hello
 from chat.ports import Address, ChatClient, Technique
@@ -27,7 +28,7 @@ from chat.updates import Arrived, Entered
 
 ROOM = "lab"
 START_TIMEOUT = 15.0
-STEP_TIMEOUT = 20.0  # seconds for everybody to see one message; far more than a poll takes
+STORY_TIMEOUT = 60.0  # seconds for the whole lesson; far more than it takes to poll
 TEACHER = "teacher"
 SCRIPT = (
     "Good morning! Everybody here is in one room, each over another technique.",
@@ -54,7 +55,9 @@ def served() -> Iterator[tuple[list[Served], dict[str, str]]]:
     command = [sys.executable, "-m", "chat", "serve", "--log", "memory", "--json"]
     for name in backends.KNOWN:
         command += ["--port-of", f"{name}=0"]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    child = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean_environment()
+    )
     assert child.stdout is not None
     assert child.stderr is not None
     watchdog = threading.Timer(START_TIMEOUT, child.kill)
@@ -121,6 +124,8 @@ class Witness:
                     on_event(self, update.event)
             async with self.heard:
                 self.heard.notify_all()
+        if self.session.outcome is not None:
+            raise self.session.outcome
 
     async def until(self, count: int) -> None:
         """Wait until so many messages are here."""
@@ -148,36 +153,41 @@ async def _story(runs: list[Served], off: dict[str, str]) -> int:
             witness.took.append(took)
             witness.session.say(f"saw it after {took:.1f} ms ({manner(witness.served.technique)})")
 
-    watching = [asyncio.create_task(one.watch(on_event)) for one in everybody]
-    expected = 0
-    try:
-        async with asyncio.timeout(STEP_TIMEOUT * len(SCRIPT)):
-            for one in everybody:
-                one.session.start()
-                await one.inside.wait()
-            for text in SCRIPT:
-                said_at = time.perf_counter()
-                teacher.session.say(text)
-                expected += 1 + len(bots)
-                for one in everybody:
-                    await one.until(expected)
-    except TimeoutError:
-        out(f"* gave up waiting for message {expected}")
-    finally:
+    async def lesson() -> None:
+        nonlocal said_at
+        expected = 0
         for one in everybody:
-            await one.session.close()
-        await asyncio.gather(*watching)
-    return _verdict(teacher, bots, off, expected)
+            one.session.start()
+            await one.inside.wait()
+        for text in SCRIPT:
+            said_at = time.perf_counter()
+            teacher.session.say(text)
+            expected += 1 + len(bots)
+            for one in everybody:
+                await one.until(expected)
+
+    watching = [asyncio.create_task(one.watch(on_event)) for one in everybody]
+    teaching = asyncio.create_task(lesson())
+    await asyncio.wait({teaching, *watching}, timeout=STORY_TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
+    if not teaching.done():
+        out("* the lesson did not come to its end")
+    teaching.cancel()
+    for one in everybody:
+        await one.session.close()
+    for end in await asyncio.gather(teaching, *watching, return_exceptions=True):
+        if isinstance(end, ChatError):
+            out(f"* {end}")
+    return _verdict(teacher, bots, off)
 
 
-def _verdict(teacher: Witness, bots: list[Witness], off: dict[str, str], expected: int) -> int:
+def _verdict(teacher: Witness, bots: list[Witness], off: dict[str, str]) -> int:
     """Print the closing table; every transcript is held against the first one's order."""
-    order = teacher.messages
+    order, expected = teacher.messages, len(SCRIPT) * (1 + len(bots))
     right = len(order) == expected and order == sorted(set(order))
     out("")
     out(f"{'technique':<10} {'delivered':>9} {'median ms':>9}  verdict")
     for bot in bots:
-        same = bot.messages == order
+        same = bot.messages == order and bool(order)
         right &= same
         out(
             f"{bot.served.technique.name:<10} {len(bot.messages):>4}/{expected:<4} "

@@ -189,9 +189,11 @@ class _Wire(asyncio.Protocol):
             )
         self._lost.set_result(None)
         self._news.set()
-        for answer in [self.welcome, *self._asked.values()]:
-            if not answer.done():
-                answer.set_exception(self._why())
+        if not self.welcome.done():
+            self.welcome.set_exception(self._why())
+        for answer in self._asked.values():
+            if not answer.done():  # the reason is about the connection: what was asked may have happened
+                answer.set_exception(ConnectionLost(str(self._why())))
         # Nobody may be waiting for it any more.
         if self.welcome.done():
             self.welcome.exception()
