@@ -23,7 +23,7 @@ BEHIND = 1000
 """Messages under way in an open loop at which the server counts as overrun, and sending stops."""
 
 REGIMES = (
-    Regime("saturation", "256 messages under way", window=256, rounds=10, peers=True),
+    Regime("saturation", "256 messages under way", window=256, rounds=20, peers=True),
     Regime("open", "5,000 messages/s", window=BEHIND, rounds=4, rate=5000.0),
     Regime("lockstep", "one message under way", window=1, rounds=20),
     Regime("chat", "20 messages/s", window=BEHIND, rounds=5, rate=20.0),
