@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,8 @@ import click
 
 import backends
 from chat.model import ChatError
-from chat.ports import Technique
+from chat.ports import Technique, parse_address
+from chat.text import clean_nick, clean_room
 
 if TYPE_CHECKING:
     from chat.connect import Place
@@ -71,9 +73,26 @@ def _complete(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
     return [name for name in backends.KNOWN if name.startswith(begun)]
 
 
+def _checked(check: Callable[[str], object]) -> Callable[..., str | None]:
+    """Return a callback that makes what ``check`` refuses a wrong usage."""
+
+    def callback(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                check(value)
+            except (ChatError, ValueError) as error:
+                raise click.BadParameter(str(error)) from None
+        return value
+
+    return callback
+
+
 def server_option(command: F) -> F:
     return click.option(
-        "--server", metavar="HOST[:PORT]", help="The server; without it, your own one on this machine."
+        "--server",
+        metavar="HOST[:PORT]",
+        callback=_checked(lambda text: parse_address(text, 0)),
+        help="The server; without it, your own one on this machine.",
     )(command)
 
 
@@ -94,8 +113,21 @@ def client_options(command: F) -> F:
         [
             backend_option,
             server_option,
-            click.option("--room", default="lab", show_default=True, metavar="ROOM", help="The room."),
-            click.option("--as", "nick", metavar="NAME", help="Your name; without it, your login name."),
+            click.option(
+                "--room",
+                default="lab",
+                show_default=True,
+                metavar="ROOM",
+                callback=_checked(clean_room),
+                help="The room.",
+            ),
+            click.option(
+                "--as",
+                "nick",
+                metavar="NAME",
+                callback=_checked(clean_nick),
+                help="Your name; without it, your login name.",
+            ),
             token_option,
             click.option("--no-spawn", is_flag=True, help="Do not start your own server when none runs."),
         ]
@@ -122,13 +154,12 @@ def _place(server: str | None, token_file: str | None, no_spawn: bool) -> Place:
 def _session(place: Place, technique: Technique, room: str, nick: str | None, **more: Any) -> Session:
     from chat.config import login_name
     from chat.connect import open_session
-    from chat.text import clean_nick, clean_room
 
     return open_session(
         place,
         technique,
-        clean_room(room),
-        clean_nick(nick) if nick else login_name(),
+        room,
+        nick or login_name(),
         other_nicks=nick is None,
         **more,
     )
@@ -143,15 +174,15 @@ def _warn(line: str) -> None:
 
 @click.group(
     invoke_without_command=True,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
     epilog="""
     \b
     Examples:
-      chat                                    choose a technique, a room and a name
-      chat --backend tcp --as ann             talk over TCP, on your own server
-      chat -b tcp --server 10.0.0.5:7010      talk on another machine's server
-      chat serve                              be the server, with every technique
-      chat demo                               the lesson in twenty seconds
+      chat                                  choose a technique, a room, a name
+      chat --backend tcp --as ann           talk over TCP, on your own server
+      chat -b tcp --server 10.0.0.5:7010    talk on another machine's server
+      chat serve                            be the server, with every technique
+      chat demo                             the lesson in twenty seconds
     """,
 )
 @client_options
@@ -252,7 +283,7 @@ def tail(
     timeout: float | None,
     as_json: bool,
 ) -> int:
-    """Print the room's events as lines: the newest first, then what happens.
+    """Print the room's events as lines: the last 200, oldest first, then what happens.
 
     It reconnects and resumes by itself. Exit code 1 when fewer than --count came within --timeout.
     """
@@ -295,9 +326,9 @@ def _port_of(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> d
     epilog="""
     \b
     Examples:
-      chat serve                              every technique, on this machine only
-      chat serve tcp --port 0 --log memory    one, on a free port, remembering nothing
-      chat serve --host 0.0.0.0               for the class: makes and prints an access token
+      chat serve                            every technique, this machine only
+      chat serve tcp --port 0 --log memory  a free port, nothing remembered
+      chat serve --host 0.0.0.0             for a class, with an access token
     """
 )
 @click.argument(
@@ -332,8 +363,10 @@ def serve(
 
     Without --log it is your server on this machine: clients that are given no --server find it.
     """
+    from secrets import token_urlsafe
+
     from chat import server
-    from chat.config import access_token, state_dir
+    from chat.config import access_token, kept_token, state_dir
     from chat.model import Limits
     from chat.serve import Offer, Plan, is_loopback, run
 
@@ -342,9 +375,12 @@ def serve(
             raise click.UsageError("--port needs exactly one technique; for several use --port-of NAME=PORT")
         port_of = {techniques[0].name: port}
     access = access_token(token_file)
-    if not is_loopback(host) and not access and not is_open:
-        access = _new_token(as_json)
+    if is_open and access:
+        raise click.UsageError("--open and an access token contradict each other: take one of them")
     folder = state_dir(_warn) if log is None else None
+    made = not (is_loopback(host) or access or is_open)
+    if made:
+        access = kept_token(folder) if folder else token_urlsafe(16)
     url = log or server.default_log(folder or Path())
     registration = server.Registration(folder, url) if folder else None
     try:
@@ -353,7 +389,9 @@ def serve(
 
         def ready(offers: list[Offer]) -> None:
             if registration:
-                registration.announce(offers)
+                registration.announce(offers, access)
+            if made:
+                click.echo(_token_line(access, as_json))
             for offer in offers:
                 click.echo(offer.json() if as_json else offer.line())
             sys.stdout.flush()
@@ -366,7 +404,7 @@ def serve(
                 host=host,
                 ports=port_of,
                 any_port=background,
-                access="" if is_open else access,
+                access=access,
                 limits=Limits() if rate == "on" else Limits(burst=0),
                 idle=idle or (server.IDLE if background else None),
             ),
@@ -377,22 +415,16 @@ def serve(
             registration.end()
 
 
-def _new_token(as_json: bool) -> str:
-    import json
-    import secrets
-
-    token = secrets.token_urlsafe(16)
+def _token_line(token: str, as_json: bool) -> str:
     if as_json:
-        click.echo(json.dumps({"access_token": token}))
-    else:
-        click.echo(f"access token: {token}  (clients: set CHAT_TOKEN to it, or use --token-file)")
-    return token
+        return json.dumps({"access_token": token})
+    return f"access token: {token}\n  (the others set CHAT_TOKEN to it, or put it into a --token-file)"
 
 
 def _set_aside(url: str) -> None:
     scheme, _, path = url.partition(":")
     if scheme != "sqlite":
-        return
+        raise click.UsageError(f"--fresh has nothing to set aside: {url} keeps no file")
     from chat.logs.files import set_aside
 
     if aside := set_aside(Path(path)):
@@ -442,11 +474,15 @@ def doctor(host: str | None, token_file: str | None) -> int:
 
     from chat import guide, server
     from chat.config import access_token, state_dir
-    from chat.ports import Address, parse_address
+    from chat.ports import Address
+    from chat.serve import own_address
 
     access = access_token(token_file)
     record = None if host else server.running(state_dir(_warn))
-    found = {item.technique: Address(item.host, item.port) for item in record.listening} if record else {}
+    found = {}
+    if record:
+        access = record.access
+        found = {one.technique: own_address(Address(one.host, one.port)) for one in record.listening}
     healthy = True
     for label in backends.techniques():
         try:

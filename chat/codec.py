@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -16,6 +17,7 @@ from msgspec import Struct
 
 from chat.model import (
     ERRORS,
+    MAX_NUMBER,
     Ack,
     BadRequest,
     Body,
@@ -167,8 +169,8 @@ class ErrorMessage(Struct, frozen=True, tag_field="kind", tag="error", omit_defa
 
     @classmethod
     def of(cls, error: ChatError, ref: int = 0) -> ErrorMessage:
-        retry_after = None if error.retry_after is None else round(error.retry_after, 3)
-        return cls(error.code, str(error), error.n, ref, retry_after)
+        retry_after = None if error.retry_after is None else max(0.001, round(error.retry_after, 3))
+        return cls(error.code, str(error), error.n, ref or error.ref, retry_after)
 
     def error(self) -> ChatError:
         kind = ERRORS.get(self.code, ChatError)
@@ -202,15 +204,36 @@ class _Kind(Struct):
     kind: str
 
 
+class _Numbers(Struct):
+    n: Any = 0
+    ref: Any = 0
+
+
 EVENT_KINDS = frozenset(("opened", "joined", "resumed", "left", "sent", "edited", "deleted"))
 _request: Decoder[Request] = Decoder(Request)
 _response: Decoder[Response] = Decoder(Response)
 _event: Decoder[Event] = Decoder(Event)
 _kind: Decoder[_Kind] = Decoder(_Kind)
+_numbers: Decoder[_Numbers] = Decoder(_Numbers)
 _body: Decoder[Body] = Decoder(Body)
 
-decode_request = _request.decode
-"""Return what a client sent. Raises `BadRequest`."""
+
+def decode_request(data: bytes) -> Request:
+    """Return what a client sent.
+
+    Raises `BadRequest`, with the draft's or the request's number where that much could be read: whoever
+    waits for the answer must not wait for ever.
+    """
+    try:
+        return _request.decode(data)
+    except BadRequest as error:
+        with suppress(BadRequest):
+            numbers = _numbers.decode(data)
+            error.n = numbers.n if type(numbers.n) is int and 0 <= numbers.n <= MAX_NUMBER else 0
+            error.ref = numbers.ref if type(numbers.ref) is int and 0 <= numbers.ref <= MAX_NUMBER else 0
+        raise
+
+
 decode_body = _body.decode
 """Return a log entry's body. Raises `BadRequest`."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import secrets
 import sys
 import tempfile
 from pathlib import Path
@@ -103,9 +104,27 @@ def access_token(token_file: str | None) -> str:
     try:
         token = Path(token_file).read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise ChatError(f"cannot read the access token from {token_file}: {error}") from None
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise ChatError(f"cannot read the access token from {token_file}: {why}") from None
     if not token:
         raise ChatError(f"the token file {token_file} is empty")
+    return token
+
+
+def kept_token(folder: Path) -> str:
+    """Return the access token that was made for this user's server, and make it the first time.
+
+    It stays the same over restarts, or the others would be locked out by each.
+    """
+    file = folder / "access-token"
+    try:
+        token = file.read_text().strip()
+    except FileNotFoundError:
+        token = ""
+    if not token:
+        token = secrets.token_urlsafe(16)
+        file.touch(mode=0o600)
+        file.write_text(token)
     return token
 
 

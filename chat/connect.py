@@ -38,7 +38,7 @@ def open_session(
     if missing := technique.missing():
         wanted = ", ".join(f"{need.what} (install it: {need.install})" for need in missing)
         raise ChatError(f"{technique.name} cannot run here: missing {wanted}")
-    address = None
+    address: Address | None = None
     if place.server is not None:
         try:
             address = parse_address(place.server, technique.port)
@@ -49,15 +49,16 @@ def open_session(
 
     async def dial() -> ChatClient:
         nonlocal had_one
-        target = address
-        if target is None:
-            target = await asyncio.to_thread(_find, place, technique, had_one)
+        if address is None:
+            target, session.access = await asyncio.to_thread(_find, place, technique, had_one)
             had_one = True
+        else:
+            target = address
         # In a thread as well: some techniques' libraries take half a second to import.
         kind = await asyncio.to_thread(technique.load_client)
         return kind(target)
 
-    return Session(
+    session = Session(
         dial,
         Hello(room, nick, cursor, place.access),
         resend=technique.traits.resend,
@@ -65,9 +66,10 @@ def open_session(
         other_nicks=other_nicks,
         give_up=give_up,
     )
+    return session
 
 
-def _find(place: Place, technique: Technique, again: bool) -> Address:
+def _find(place: Place, technique: Technique, again: bool) -> tuple[Address, str]:
     from chat import server  # only where there is no address: it needs subprocess and locks
 
     return server.find(place.state, technique.name, place.spawn, again)

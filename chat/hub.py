@@ -102,6 +102,8 @@ class Hub:
         if self._access and not hmac.compare_digest(
             self._access.encode(), hello.access.encode(errors="replace")
         ):
+            if hello.access:
+                raise AccessDenied("the access token is wrong: ask who runs the server for the right one")
             raise AccessDenied(
                 "this server asks for an access token: start with --token-file, or set CHAT_TOKEN"
             )
@@ -241,9 +243,12 @@ class LiveRoom:
 
     async def take_seat(self, hello: Hello, nick: str, technique: str) -> HubSeat:
         cursor = hello.cursor
-        if cursor and ((cursor.epoch and cursor.epoch != self.state.epoch) or cursor.seq > self.state.head):
+        if cursor and cursor.epoch and cursor.epoch != self.state.epoch:
+            raise StaleCursor(f"room {self.name} has another log than the cursor's: begin without a cursor")
+        if cursor and cursor.seq > self.state.head:
             raise StaleCursor(
-                f"the log of room {self.name} is another one than before: starting over with what it holds"
+                f"the cursor {cursor.seq} is beyond the newest event {self.state.head} of room {self.name}: "
+                "begin without a cursor"
             )
         key = hello.seat_key
         seat = self.seats.get(seat_name(key)) if key else None

@@ -264,10 +264,12 @@ class ChatError(Exception):
     final: ClassVar[bool] = True
     """True: the same request again would fail again."""
 
-    def __init__(self, text: str, *, n: int = 0, retry_after: float | None = None) -> None:
+    def __init__(self, text: str, *, n: int = 0, ref: int = 0, retry_after: float | None = None) -> None:
         super().__init__(text)
         self.n = n
         """The draft this is about; 0: none."""
+        self.ref = ref
+        """The request this is about, where requests are numbered; 0: none."""
         self.retry_after = retry_after
         """Seconds after which another try makes sense, where that is known."""
 
@@ -322,7 +324,7 @@ class DraftConflict(ChatError):
 
 
 class StaleCursor(ChatError):
-    """The cursor belongs to another epoch: this log is not the one it was taken from."""
+    """The cursor belongs to another epoch, or its seq is beyond the head: begin without one."""
 
     code = "stale_cursor"
 

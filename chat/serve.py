@@ -83,13 +83,23 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def own_address(address: Address) -> Address:
+    """Return what this machine should dial for an address that means every interface."""
+    return {"0.0.0.0": Address("127.0.0.1", address.port), "::": Address("::1", address.port)}.get(
+        address.host, address
+    )
+
+
 def reachable(address: Address) -> Address:
     """Return what another machine should dial for an address that means every interface."""
-    try:
-        everywhere = ipaddress.ip_address(address.host).is_unspecified
-    except ValueError:
-        everywhere = False
-    return Address(socket.gethostname(), address.port) if everywhere else address
+    if own_address(address) is address:
+        return address
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing: asks the kernel which address it would use
+            return Address(probe.getsockname()[0], address.port)
+        except OSError:  # no network
+            return Address(socket.gethostname(), address.port)
 
 
 def run(plan: Plan, ready: Callable[[list[Offer]], None]) -> None:

@@ -23,7 +23,7 @@ from msgspec import Struct
 from chat.config import clean_environment
 from chat.model import ChatError, ConnectionLost
 from chat.ports import Address
-from chat.serve import Offer
+from chat.serve import Offer, is_loopback, own_address
 
 IDLE = 30.0
 """Seconds after its last user until a background server ends itself."""
@@ -51,6 +51,12 @@ class Record(Struct, frozen=True):
     listening: tuple[Listening, ...]
     off: dict[str, str]
     """Techniques that do not run, and why."""
+    access: str = ""
+    """The access token: the user's own clients need not be told it."""
+
+    def public(self) -> list[Listening]:
+        """Return where other machines can reach it."""
+        return [one for one in self.listening if not is_loopback(one.host)]
 
 
 def default_log(folder: Path) -> str:
@@ -79,7 +85,7 @@ class Registration:
         self._file.unlink(missing_ok=True)
         (folder / STOPPED).unlink(missing_ok=True)
 
-    def announce(self, offers: Sequence[Offer]) -> None:
+    def announce(self, offers: Sequence[Offer], access: str = "") -> None:
         """Tell the clients where to come."""
         record = Record(
             pid=os.getpid(),
@@ -92,8 +98,10 @@ class Registration:
                 if offer.address
             ),
             off={offer.technique: offer.reason for offer in offers if not offer.address},
+            access=access,
         )
         new = self._file.with_suffix(".new")
+        new.touch(mode=0o600)
         new.write_bytes(msgspec.json.encode(record))
         os.replace(new, self._file)  # a reader sees all of it or nothing
 
@@ -108,8 +116,10 @@ def running(folder: Path) -> Record | None:
         return _running(folder)
 
 
-def find(folder: Path, technique: str, spawn: bool, again: bool = False) -> Address:
-    """Return where the background server listens; with ``spawn``, start it when there is none.
+def find(folder: Path, technique: str, spawn: bool, again: bool = False) -> tuple[Address, str]:
+    """Return where the background server listens, and its access token; start it when there is none.
+
+    ``spawn``: it may be started. A server for other machines is not: only its user can do that.
 
     ``again``: this client had it before, and does not start it if it was stopped on purpose. Of several
     clients that notice at once, one starts it and the others wait for it. Raises `ConnectionLost` when there
@@ -122,10 +132,15 @@ def find(folder: Path, technique: str, spawn: bool, again: bool = False) -> Addr
                 raise ConnectionLost("no server of yours runs on this machine: start one with chat serve")
             if again and (folder / STOPPED).exists():
                 raise ConnectionLost("your server was stopped (chat stop): start it again with chat serve")
+            if (killed := _read(folder)) and (public := killed.public()):
+                raise ConnectionLost(
+                    f"your server for other machines is gone: start it again with chat serve "
+                    f"--host {public[0].host}, or forget it with chat stop"
+                )
             record = _start(folder)
     for listening in record.listening:
         if listening.technique == technique:
-            return Address(listening.host, listening.port)
+            return own_address(Address(listening.host, listening.port)), record.access
     reason = record.off.get(technique, "it was not asked to")
     raise ChatError(f"your server (process {record.pid}) does not offer {technique}: {reason}")
 
@@ -138,6 +153,7 @@ def stop(folder: Path) -> Record | None:
     with _door(folder):
         record = _running(folder)
         if record is None:
+            (folder / "server.json").unlink(missing_ok=True)  # of one that was killed
             return None
         (folder / STOPPED).touch()
         with suppress(ProcessLookupError):

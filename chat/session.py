@@ -16,6 +16,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol, Self
 
+from msgspec import structs
+
 from chat.model import (
     ChatError,
     ConnectionLost,
@@ -115,6 +117,8 @@ class Session:
         self.limits = Limits()
         self.members: dict[str, Member] = {}
         """By seat, in the order of joining."""
+        self.access = hello.access
+        """The access token for the next connection; ``dial`` may set it."""
         self.cursor = hello.cursor
         self.state = State("connecting")
         self._hello = hello
@@ -302,7 +306,7 @@ class Session:
         if not key and self._keys:
             key = await asyncio.to_thread(self._keys.claim, self.nick)
         cursor = self.cursor
-        return Hello(self.room, self.nick, cursor, self._hello.access, key)
+        return Hello(self.room, self.nick, cursor, self.access, key)
 
     async def _wait(self, error: ChatError, failures: int) -> None:
         """Back off exponentially with jitter: a room of clients must not come back in one instant."""
@@ -346,7 +350,7 @@ class Session:
         self.nick, self.seat, self.limits = welcome.nick, welcome.seat, welcome.limits
         self.members = {member.seat: member for member in welcome.members}
         self._seats.add(welcome.seat)
-        self._hello = Hello(self.room, self._hello.nick, None, self._hello.access, welcome.seat_key)
+        self._hello = Hello(self.room, self._hello.nick, seat_key=welcome.seat_key)
         if self._keys:
             await asyncio.to_thread(self._keys.keep, welcome.nick, welcome.seat_key)
         self._n = max(self._n, welcome.n)
@@ -438,7 +442,7 @@ class Session:
                     continue
                 if not queued.draft.n:
                     self._n += 1
-                    queued.draft = _with_number(queued.draft, self._n)
+                    queued.draft = structs.replace(queued.draft, n=self._n)
                 self._by_number[queued.draft.n] = queued
                 queued.on_wire = True
                 await self._moved(queued, "sending")
@@ -489,13 +493,3 @@ class Session:
         if self._client is None:
             raise ConnectionLost("not connected")
         return self._client
-
-
-def _with_number(draft: Draft, n: int) -> Draft:
-    match draft:
-        case Say():
-            return Say(draft.text, n)
-        case Edit():
-            return Edit(draft.id, draft.text, n)
-        case Delete():
-            return Delete(draft.id, n)

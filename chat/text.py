@@ -72,8 +72,8 @@ def clean_nick(nick: str) -> str:
         raise BadName("a nick needs at least one character")
     if len(nick) > LIMITS.nick_chars or len(nick.encode()) > LIMITS.nick_bytes:
         raise BadName(
-            f"the nick {nick[: LIMITS.nick_chars]!r} is too long: at most {LIMITS.nick_chars} "
-            f"characters and {LIMITS.nick_bytes} bytes"
+            f"the nick has {len(nick)} characters and {len(nick.encode())} bytes: "
+            f"{LIMITS.nick_chars} and {LIMITS.nick_bytes} are allowed"
         )
     if nick[0] in "/@#":
         raise BadName(f"a nick may not start with {nick[0]!r}")

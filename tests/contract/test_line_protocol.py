@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -103,11 +104,22 @@ async def test_a_draft_without_a_number_is_counted_by_the_server(peer: RawPeer) 
     assert [(await peer.until("sent"))["n"] for _ in range(3)] == [1, 10, 11]
 
 
-async def test_a_line_that_is_not_understood_is_answered_without_a_number(peer: RawPeer) -> None:
+@pytest.mark.parametrize(
+    ("message", "numbers"),
+    [
+        ({"kind": "say", "n": 5, "text": 5}, {"n": 5}),
+        ({"kind": "history", "ref": 6, "limit": "all"}, {"ref": 6}),
+        ({"kind": "say", "n": "five", "text": "x"}, {}),
+        ({"kind": "say", "n": 2**53, "text": "x"}, {}),
+    ],
+)
+async def test_a_line_that_is_not_understood_is_answered_by_the_number_it_has(
+    peer: RawPeer, message: dict[str, Any], numbers: dict[str, int]
+) -> None:
     await peer.enter("ann")
-    await peer.say(kind="say", n=5, text=5)
+    await peer.say(**message)
     error = await peer.until("error")
-    assert set(error) == {"kind", "code", "text"}
+    assert {key: error[key] for key in ("n", "ref") if key in error} == numbers
 
 
 async def test_absent_fields_stand_for_nothing(peer: RawPeer) -> None:

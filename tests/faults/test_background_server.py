@@ -88,6 +88,58 @@ def test_a_client_that_is_there_when_it_is_killed_goes_on(state_dir: Path) -> No
     ]
 
 
+def test_a_server_that_was_stopped_is_not_started_again_by_who_had_it(state_dir: Path) -> None:
+    with running("tail", "--as", "reader", "--json") as reader:
+        assert reader.stdout is not None
+        assert reader.stderr is not None
+        assert reader.stdout.readline()
+        assert "has ended" in chat("stop").stdout
+        said_why = ""
+        while "was stopped" not in said_why:
+            said_why = reader.stderr.readline()
+        assert chat("status").returncode == 1
+        assert chat("send", "--as", "ann", "a new client starts it").returncode == 0
+        while json.loads(reader.stdout.readline())["kind"] != "sent":
+            pass
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"CHAT_SERVE_LOG": "memory"},
+        {"CHAT_SERVE_HOST": "0.0.0.0"},
+        {"CHAT_TOKEN": "x"},
+        {"CHAT_SERVE_FRESH": "1"},
+    ],
+    ids=lambda settings: next(iter(settings)),
+)
+def test_it_is_the_same_whatever_the_first_terminal_has_set(
+    state_dir: Path, settings: dict[str, str]
+) -> None:
+    assert chat("send", "--as", "ann", "hello", **settings).returncode == 0
+    assert [one["host"] for one in record(state_dir)["listening"]] == ["127.0.0.1"]
+    assert chat("send", "--as", "bob", "from a terminal without").returncode == 0
+
+
+def test_a_server_for_other_machines_lets_its_user_in_and_comes_back_only_by_hand(state_dir: Path) -> None:
+    with running("serve", "--host", "0.0.0.0", "--port-of", "tcp=0", "--json") as server:
+        assert server.stdout is not None
+        token = json.loads(server.stdout.readline())["access_token"]
+        assert server.stdout.readline()
+        assert chat("send", "--as", "ann", "no token needed: it is mine").returncode == 0
+        second = chat("serve", "--host", "0.0.0.0", "--json")
+        assert second.returncode == 1
+        assert second.stdout == ""  # no other token
+        server.kill()
+        server.wait()
+        refused = chat("send", "--as", "ann", "hello?")
+        assert refused.returncode == 1
+        assert "start it again with chat serve --host 0.0.0.0" in refused.stderr
+    with running("serve", "--host", "0.0.0.0", "--port-of", "tcp=0", "--json") as server:
+        assert server.stdout is not None
+        assert json.loads(server.stdout.readline())["access_token"] == token
+
+
 def test_a_taken_default_port_gets_a_free_one(state_dir: Path) -> None:
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

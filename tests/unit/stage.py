@@ -12,7 +12,7 @@ import pytest
 from chat.hub import Hub, HubSeat
 from chat.logs.memory import MemoryLog
 from chat.model import Ack, Body, ChatError, Draft, Event, Hello, Limits, NotStored, Say
-from chat.ports import Committed, Sink
+from chat.ports import Committed, Log, Sink
 
 GRACE = Limits().grace
 Outcome = Event | Ack | ChatError
@@ -99,7 +99,7 @@ class Peer(Sink):
 
 
 @asynccontextmanager
-async def running(log: MemoryLog, **options: Any) -> AsyncIterator[Hub]:
+async def running(log: Log, **options: Any) -> AsyncIterator[Hub]:
     """A hub on this log, as long as the block lasts."""
     hub = Hub(log, **options)
     await hub.start()

@@ -6,13 +6,15 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 import backends
-from tests.processes import PATIENCE, chat, running, serving, tail
+from tests.processes import CHAT, PATIENCE, chat, running, serving, tail
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for another process")
 
@@ -33,6 +35,13 @@ def one_line(text: str) -> bool:
         ["serve", "--port-of", "nope=1"],
         ["tail", "--after", "x"],
         ["explain", "nope"],
+        ["send", "--as", "a b", "x"],
+        ["send", "--as", "", "x"],
+        ["send", "--room", "Lab!", "x"],
+        ["send", "--server", "a:b:c]", "x"],
+        ["send", "--server", "a..b", "x"],
+        ["serve", "tcp", "--open", "--token-file", __file__],
+        ["serve", "tcp", "--fresh", "--log", "memory"],
     ],
     ids=" ".join,
 )
@@ -45,9 +54,6 @@ def test_wrong_usage_is_one_line_and_exit_code_2(arguments: list[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["send", "--as", "a b", "x"], "a nick may not hold U+0020 SPACE"),
-        (["send", "--room", "Lab!", "x"], "no room name"),
-        (["send", "--server", "a:b:c]", "x"], "no address"),
         (["send", "--server", "127.0.0.1:9", "x"], "line 1 was not sent: nothing listens on 127.0.0.1:9"),
         (["send", "--token-file", "nowhere", "x"], "cannot read the access token from nowhere"),
         (["serve", "--log", "nope:x"], "is no log"),
@@ -69,10 +75,11 @@ def test_a_misspelt_backend_gets_a_hint() -> None:
 @pytest.mark.parametrize(
     "command", ["", "serve", "send", "tail", "demo", "doctor", "explain", "techniques", "status", "stop"]
 )
-def test_every_command_has_help(command: str) -> None:
+def test_every_command_has_help_that_fits_80_columns(command: str) -> None:
     done = chat(*command.split(), "--help")
     assert done.returncode == 0
     assert done.stdout.startswith("Usage: chat")
+    assert max(map(len, done.stdout.splitlines())) <= 80
 
 
 def test_techniques_json_holds_every_label_and_trait() -> None:
@@ -129,6 +136,84 @@ def test_a_pipe_that_closes_ends_tail_without_a_word() -> None:
         process.wait(PATIENCE)
         assert process.stderr.read() == ""
         process.stdout = None
+
+
+def test_a_line_that_is_no_utf8_is_named_and_the_others_are_sent() -> None:
+    with serving("--log", "memory") as (_, address):
+        done = subprocess.run(
+            [*CHAT, "send", "--server", address, "--as", "ann"],
+            input=b"first\nsec\xffond\n\nthird\n",
+            capture_output=True,
+            timeout=PATIENCE,
+            env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"},
+            check=False,
+        )
+        events = tail("--server", address, "--as", "eve", "--count", "4")
+    assert done.returncode == 1
+    assert done.stderr.count(b"\n") == 1
+    assert done.stderr.startswith(b"line 2 was not sent: a message may not hold U+DCFF")
+    assert [event["text"] for event in events if event["kind"] == "sent"] == ["first", "third"]
+
+
+def test_send_ends_when_the_server_does_not_come_though_the_input_goes_on() -> None:
+    with (
+        subprocess.Popen(["yes"], stdout=subprocess.PIPE) as endless,
+        subprocess.Popen(
+            [*CHAT, "send", "--server", "127.0.0.1:9", "--as", "ann"],
+            stdin=endless.stdout,
+            stderr=subprocess.DEVNULL,
+        ) as sending,
+    ):
+        assert sending.wait(PATIENCE) == 1
+        endless.kill()
+
+
+def test_nothing_that_a_server_sends_moves_the_terminal() -> None:
+    evil = "\x1b]52;c;ZXZpbA==\x07\x1b[2J"
+    welcome = {
+        "kind": "welcome",
+        "room": "lab",
+        "nick": f"ann{evil}",
+        "seat": "s",
+        "seat_key": "k",
+        "epoch": "e",
+        "first": 1,
+        "head": 1,
+        "n": 0,
+        "limits": {},
+        "members": [{"seat": "s", "nick": f"ann{evil}", "technique": "tcp"}],
+    }
+    event = {
+        "kind": "sent",
+        "seq": 1,
+        "prev": 0,
+        "at": 0,
+        "author": f"bob{evil}",
+        "text": f"hi{evil}",
+        "id": 1,
+    }
+    with socket.create_server(("127.0.0.1", 0)) as hostile:
+        port = hostile.getsockname()[1]
+
+        def serve() -> None:
+            for _ in range(2):
+                peer, _address = hostile.accept()
+                with peer, peer.makefile("rw") as lines:
+                    lines.readline()
+                    lines.write(json.dumps(welcome) + "\n" + json.dumps(event) + "\n")
+                    lines.flush()
+                    lines.readline()
+
+        with ThreadPoolExecutor(1) as pool:
+            served = pool.submit(serve)
+            server = f"127.0.0.1:{port}"
+            shown = chat("tail", "--server", server, "--as", "ann", "--count", "1")
+            plain = chat("--plain", "--server", server, "--as", "ann", input="/who\n/quit\n")
+            served.result(PATIENCE)
+    assert "bob" in shown.stdout
+    assert "ann" in plain.stdout
+    for done in (shown, plain):
+        assert not any(char in done.stdout + done.stderr for char in "\x1b\x07")
 
 
 def test_plain_mode_talks_in_lines() -> None:
@@ -243,6 +328,6 @@ def test_a_broken_settings_file_is_one_line(tmp_path: Path) -> None:
 
 
 def test_the_demo_without_a_terminal_ends_with_a_table() -> None:
-    done = chat("demo")
+    done = chat("demo", CHAT_TOKEN="of another server", CHAT_SERVE_HOST="0.0.0.0")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "each once, in order" in done.stdout.splitlines()[-1]

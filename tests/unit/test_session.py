@@ -15,6 +15,7 @@ from chat.model import (
     Hello,
     Limits,
     NickTaken,
+    NotStored,
     SeatGone,
     TooFast,
 )
@@ -97,7 +98,7 @@ async def test_a_refused_draft_fails_with_the_reason_and_is_not_sent_again(room:
 
 async def test_a_draft_that_came_too_fast_waits_and_is_sent_again(room: FakeRoom, clock: Clock) -> None:
     room.refuse_drafts = [TooFast("too fast", retry_after=30)]
-    async with talking(room) as (session, watch):
+    async with talking(room, clock=asyncio.get_running_loop().time) as (session, watch):
         token = session.say("x")
         await watch.until(lambda: watch.phases(token)[-1:] == ["waiting"])
         await clock.advance(29)
@@ -105,6 +106,31 @@ async def test_a_draft_that_came_too_fast_waits_and_is_sent_again(room: FakeRoom
         await clock.advance(2)
         await session.settled()
         assert [draft.n for draft in room.received] == [1, 1]
+
+
+async def test_nothing_overtakes_a_draft_that_waits_for_another_try(room: FakeRoom, clock: Clock) -> None:
+    room.refuse_drafts = [NotStored("the disk is full", retry_after=30)]
+    async with talking(room, clock=asyncio.get_running_loop().time) as (session, watch):
+        await watch.state("up")
+        first = session.say("first")
+        await watch.until(lambda: watch.phases(first)[-1:] == ["waiting"])
+        session.say("second")
+        await clock.advance(29)
+        assert room.texts == []
+        await clock.advance(2)
+        await session.settled()
+    assert room.texts == ["first", "second"]
+
+
+async def test_what_is_on_the_wire_at_the_end_is_not_called_refused(room: FakeRoom) -> None:
+    room.mute = True
+    async with talking(room) as (session, watch):
+        await watch.state("up")
+        token = session.say("did it arrive?")
+        await watch.until(lambda: watch.phases(token)[-1:] == ["sending"])
+        room.cut(SeatGone("another connection has taken this seat over"))
+        await watch.state("down")
+        assert watch.phases(token)[-1] == "unconfirmed"
 
 
 async def test_the_session_keeps_below_the_servers_rate(room: FakeRoom, clock: Clock) -> None:

@@ -145,6 +145,18 @@ async def test_nothing_is_sent_again_before_the_replay_has_reached_the_head(room
 
 
 @pytest.mark.usefixtures("at_once")
+async def test_a_break_before_the_first_event_does_not_ask_for_the_whole_log(room: FakeRoom) -> None:
+    room.held_replay = asyncio.Event()
+    async with talking(room) as (_, watch):
+        await watch.state("up")
+        room.connections[0].replay = []  # nothing of it got through
+        room.cut()
+        room.held_replay.set()
+        await watch.until(lambda: len(room.greetings) == 2)
+        assert [hello.cursor for hello in room.greetings] == [None, None]
+
+
+@pytest.mark.usefixtures("at_once")
 async def test_drafts_keep_their_order_across_a_break(room: FakeRoom) -> None:
     async with talking(room) as (session, watch):
         await watch.state("up")
