@@ -379,7 +379,8 @@ class Session:
             self._see_whether_caught_up()
 
     def _see_whether_caught_up(self) -> None:
-        if not self._resend or (self.cursor is not None and self.cursor.seq >= self._head):
+        seen = self.cursor.seq if self.cursor else 0
+        if seen >= self._head or not self._resend:
             self._caught_up.set()
 
     def _follow_members(self, event: Event) -> None:
