@@ -128,12 +128,13 @@ class ChatApp(App[None]):
         if self.session is None or self._choice is None or screen is None:
             return
         try:
-            session = self._open_session(replace(self._choice, cursor=self.session.cursor))
+            choice = replace(self._choice, nick=event.nick or self._choice.nick)
+            session = self._open_session(replace(choice, cursor=self.session.cursor))
         except ChatError as error:
             screen.hint(str(error), failed=True)
             return
         await self._close_session()
-        self.session = session
+        self.session, self._choice = session, choice
         session.start()
         screen.attach(session)
 

@@ -61,7 +61,7 @@ def _target(screen: ChatScreen, argument: str) -> tuple[Row, str]:
 def _edit(screen: ChatScreen, argument: str) -> None:
     row, text = _target(screen, argument)
     if not text:
-        screen.composer.load(f"/edit #{row.id} {row.text}")
+        screen.composer.load_edit(row.id, row.text)
         return
     session = screen.session
     text = clean_text(text, session.limits.text_bytes)
@@ -120,7 +120,7 @@ def _end(screen: ChatScreen, argument: str) -> None:
 
 
 async def _retry(screen: ChatScreen, argument: str) -> None:
-    screen.retry()
+    screen.retry(argument)
 
 
 async def _quit(screen: ChatScreen, argument: str) -> None:
@@ -141,7 +141,7 @@ COMMANDS = (
     Command("ids", "", "show the messages' numbers, not the time", _ids),
     Command("theme", "NAME", "|".join(NAMES), _theme, ask=True, values=NAMES),
     Command("clear", "", "empty the screen; the room keeps everything", _clear, "ctrl+l"),
-    Command("retry", "", "connect now, or again", _retry, "ctrl+r"),
+    Command("retry", "[NAME]", "connect now, or again as NAME", _retry, "ctrl+r"),
     Command("quit", "", "leave the room", _quit, "ctrl+q"),
 )
 
@@ -156,7 +156,7 @@ KEYS = (
     ("PgUp, PgDn", "scroll"),
     ("Drag, Ctrl+C", "select with the mouse, and copy"),
     ("Ctrl+P", "every command by name"),
-    ("Esc", "close what is open, unmark"),
+    ("Esc", "close, cancel an edit, unmark"),
 )
 """Keys of the composer and the list, which need no command."""
 
@@ -178,7 +178,7 @@ def parse(text: str) -> tuple[Command, str] | str:
         raise Refused(f"there is no command /{name}: {hint} (//{name} sends it as text)")
     command, argument = TABLE[name], argument.strip()
     if argument and not command.usage:
-        raise Refused(f"/{name} stands alone")
+        raise Refused(f"/{name} takes nothing after it")
     return command, argument
 
 

@@ -193,8 +193,11 @@ def duration(seconds: float) -> str:
 
 @lru_cache(maxsize=4096)
 def clock_and_day(minute: int, zone: tzinfo | None) -> tuple[str, str]:
-    """Return the time of day and the day, for minutes since the epoch."""
-    when = datetime.fromtimestamp(minute * 60, zone)
+    """Return the time of day and the day, for minutes since the epoch; dashes and no day for no time."""
+    try:
+        when = datetime.fromtimestamp(minute * 60, zone)
+    except (ValueError, OverflowError, OSError):  # a server may send any number
+        return "--:--", ""
     return f"{when:%H:%M}", f"{when:%a} {when.day} {when:%B} {when.year}"
 
 

@@ -29,7 +29,7 @@ class Timeline:
     def __init__(
         self, view: MessageView, *, nick: str, zone: tzinfo | None, now: Callable[[], float]
     ) -> None:
-        self.nick = nick
+        self.nick = one_line(nick)
         self.newest = 0
         """The seq of the newest event that was shown."""
         self.oldest = 0
@@ -72,7 +72,7 @@ class Timeline:
             self._start_over("this room has another log now")
         self._epoch = epoch
         self._seats.add(seat)
-        self.nick = nick
+        self.nick = nick = one_line(nick)
         # One or two letters are a word of some language sooner than a name.
         sign = "@?" if len(nick) > 2 else "@"
         self._name = re.compile(rf"(?<!\w){sign}{re.escape(nick)}(?!\w)", re.IGNORECASE)

@@ -57,7 +57,7 @@ def test_a_mistyped_command_is_told_the_right_one() -> None:
 
 
 def test_a_command_without_an_argument_refuses_one() -> None:
-    with pytest.raises(Refused, match="stands alone"):
+    with pytest.raises(Refused, match="takes nothing after it"):
         parse("/who there")
 
 
@@ -97,6 +97,24 @@ async def test_ctrl_up_is_edit() -> None:
     async with chatting(desk) as pilot:
         await pilot.press("ctrl+up")
         assert chat(pilot).composer.text == "/edit #1 frist"
+
+
+@pytest.mark.parametrize("begun", ["ctrl+up", "/edit"])
+async def test_escape_cancels_an_edit_that_was_put_in(begun: str) -> None:
+    desk = Desk()
+    desk.says("ann", "frist")
+    async with chatting(desk) as pilot:
+        await (write(pilot, begun) if begun.startswith("/") else pilot.press(begun))
+        await pilot.press("x", "escape", *"next")
+        assert chat(pilot).composer.text == "next"
+
+
+async def test_escape_keeps_an_edit_that_was_typed() -> None:
+    desk = Desk()
+    desk.says("ann", "frist")
+    async with chatting(desk) as pilot:
+        await write(pilot, "/edit #1 first", "escape")
+        assert chat(pilot).composer.text == "/edit #1 first"
 
 
 async def test_edit_and_delete_take_the_number_of_a_message() -> None:

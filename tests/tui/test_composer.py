@@ -219,6 +219,14 @@ async def test_tab_completes_the_only_name_that_fits() -> None:
         assert chat(pilot).composer.text == "ask barbara "
 
 
+async def test_a_name_that_is_completed_cannot_move_the_terminal() -> None:
+    desk = Desk()
+    desk.joins("e\x1b[2Jve")
+    async with chatting(desk) as pilot:
+        await write(pilot, "@e", "tab")
+        assert chat(pilot).composer.text == r"@e\u001b[2Jve "
+
+
 async def test_the_list_follows_up_and_down_and_enter_takes_the_chosen() -> None:
     desk = Desk()
     desk.joins("bea")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chat.model import AccessDenied, ConnectionLost
+from chat.model import AccessDenied, ConnectionLost, NickTaken
 from tests.tui.support import Desk, caught_up, chat, chatting, lines, text, until, write
 
 
@@ -99,6 +99,26 @@ async def test_retry_after_the_end_goes_on_where_the_session_was() -> None:
         assert cursor is not None
         assert cursor.seq == 1
         assert [row.text for row in chat(pilot).view.rows] == ["before", "meanwhile"]
+
+
+async def test_retry_with_a_name_is_the_way_on_where_a_name_is_taken() -> None:
+    desk = Desk()
+    desk.away = NickTaken("ann is taken in this room: choose another name")
+    async with chatting(desk, wait=False) as pilot:
+        await until(pilot, lambda: "✖ down" in text(pilot))
+        assert "choose another name. /retry NAME does so, /quit" in text(pilot)
+        desk.away = None
+        await write(pilot, "/retry ann2")
+        await until(pilot, lambda: "● up" in text(pilot))
+        assert [hello.nick for hello in desk.hellos] == ["ann", "ann2"]
+
+
+async def test_a_name_is_not_changed_while_the_session_lives() -> None:
+    desk = Desk()
+    async with chatting(desk) as pilot:
+        await write(pilot, "/retry ann2")
+        assert "the name stays as long as the session" in text(pilot)
+        assert len(desk.hellos) == 1
 
 
 async def test_a_reason_from_the_network_is_not_markup() -> None:

@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from rich.style import Style
 
-from chat.model import Limits, NotYours, StaleCursor, TooFast
-from tests.tui.support import Desk, Running, caught_up, chat, chatting, line_with, lines, text, until, write
+from chat.model import ConnectionLost, Limits, NotYours, StaleCursor, TooFast
+from tests.tui.support import (
+    START,
+    Desk,
+    Running,
+    caught_up,
+    chat,
+    chatting,
+    line_with,
+    lines,
+    text,
+    until,
+    write,
+)
 
 DAY = 24 * 3600
 
@@ -124,6 +136,24 @@ async def test_what_would_move_the_terminal_is_shown_as_text() -> None:
     async with chatting(desk) as pilot:
         assert "\x1b" not in text(pilot)
         assert r"clear\u001b[2J the\u0007 screen\u202e" in text(pilot)
+
+
+async def test_an_own_name_from_the_server_cannot_move_the_terminal() -> None:
+    desk = Desk("a\x1b[2Jn")
+    desk.hold = True
+    async with chatting(desk) as pilot:
+        await write(pilot, "mine")
+        assert "\x1b" not in text(pilot)
+        assert r"a\u001b[2Jn" in text(pilot)
+
+
+async def test_a_time_that_no_calendar_has_is_shown_as_dashes() -> None:
+    desk = Desk()
+    desk.time = float(2**53 // 1000)
+    desk.says("bob", "from far away")
+    desk.time = START
+    async with chatting(desk) as pilot:
+        assert "--:--" in line_with(pilot, "from far away")
 
 
 async def test_colours_of_nicks_differ_while_there_are_any() -> None:
@@ -245,11 +275,13 @@ async def test_what_may_or_may_not_have_been_sent_is_marked() -> None:
 
 async def test_what_waits_when_the_session_ends_is_marked_as_not_sent() -> None:
     desk = Desk()
-    desk.hold = True
     async with chatting(desk) as pilot:
+        desk.away = ConnectionLost("nothing listens", retry_after=600.0)
+        desk.breaks("gone")
+        await until(pilot, lambda: "nothing listens" in text(pilot))
         await write(pilot, "too late")
-        await until(pilot, lambda: desk.held)
-        desk.ends(NotYours("you were thrown out"))
+        desk.away = NotYours("you were thrown out")
+        await write(pilot, "/retry")
         await until(pilot, lambda: "not sent" in text(pilot))
         assert "✖ not sent: you were thrown out" in text(pilot)
 

@@ -6,6 +6,7 @@ import asyncio
 from datetime import UTC
 
 import pytest
+from textual import events
 from textual.widgets import Input, OptionList
 
 from chat.model import BadText, ChatError
@@ -119,6 +120,16 @@ async def test_the_picker_looks_as_it_was_judged(size: tuple[int, int]) -> None:
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
         check_golden(pilot, f"picker-{named(size)}")
+
+
+async def test_what_is_typed_right_behind_tab_goes_to_the_next_field() -> None:
+    app = await picking(Desk(), room="lab", nick="ann")
+    async with app.run_test() as pilot:
+        room, nick = app.query_one("#picker-room", Input), app.query_one("#picker-nick", Input)
+        for key in ("tab", *"den", "tab", *"bob"):
+            app.post_message(events.Key(key, "\t" if key == "tab" else key))
+        await until(pilot, lambda: nick.value.endswith("bob") or room.value.endswith("bob"))
+        assert (room.value, nick.value) == ("den", "bob")
 
 
 async def test_enter_joins_with_what_the_picker_shows() -> None:

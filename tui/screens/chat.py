@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 from typing import ClassVar
 
@@ -18,9 +18,9 @@ from textual.screen import Screen
 from textual.widgets import Static, TextArea
 from textual.worker import Worker, WorkerState
 
-from chat.model import ChatError
+from chat.model import ChatError, NickTaken
 from chat.session import Session
-from chat.text import clean_text
+from chat.text import clean_nick, clean_text
 from chat.updates import Measured, State, StateChanged, Update
 from tui.commands import COMMANDS, TABLE, Refused, parse
 from tui.pump import pump
@@ -52,8 +52,12 @@ class ChatScreen(Screen[None]):
         Binding("escape", "close_all", show=False, priority=True),
     ]
 
+    @dataclass
     class Reopen(Message):
         """The session is over, and the user wants another try."""
+
+        nick: str
+        """Under which name; empty: the same."""
 
     def __init__(
         self, session: Session, technique: str, *, zone: tzinfo | None, now: Callable[[], float]
@@ -117,7 +121,7 @@ class ChatScreen(Screen[None]):
         if self.timeline.new_members:
             self.timeline.new_members = False
             self._members.show(self.session.members.values(), self.session.seat, self.timeline.colours)
-            self.composer.nicks = [member.nick for member in self.session.members.values()]
+            self.composer.nicks = [one_line(member.nick) for member in self.session.members.values()]
 
     def _show_state(self, state: State) -> None:
         self._status.state = state
@@ -127,7 +131,9 @@ class ChatScreen(Screen[None]):
                 Content(f"▲ {reason}. What you write is kept and sent later. /retry tries now, /quit leaves.")
             )
         elif state.name == "down":
-            self._banner.update(Content(f"✖ {reason}. /retry tries again, /quit leaves."))
+            taken = isinstance(self.session.outcome, NickTaken)
+            again = "/retry NAME does so" if taken else "/retry tries again"
+            self._banner.update(Content(f"✖ {reason}. {again}, /quit leaves."))
             self.timeline.ended(reason)
         if state.name != "connecting":  # between two tries the reason stays
             self._banner.set_class(state.name != "up", "-on")
@@ -142,7 +148,7 @@ class ChatScreen(Screen[None]):
             if failed or ended:
                 self._show_state(State("down", self.session.state.address, why))
         elif failed:
-            self.hint(one_line(why), failed=True)
+            self.hint(why, failed=True)
 
     # --- from the user -------------------------------------------------------------------------
 
@@ -196,6 +202,7 @@ class ChatScreen(Screen[None]):
 
     def hint(self, text: str, *, failed: bool = False) -> None:
         """Say something above the composer, until the user types on."""
+        text = one_line(text)
         self._hint.update(Content(f"✖ {text}" if failed else text))
         self._hint.set_class(failed, "-failed")
         self._hint.add_class("-on")
@@ -226,7 +233,7 @@ class ChatScreen(Screen[None]):
         self.clear_selection()
         if self._completion.open:
             self._completion.offer([])
-        elif self.view.found:
+        elif not self.composer.cancel_edit() and self.view.found:
             self.view.find("")
 
     def on_click(self, event: events.Click) -> None:
@@ -268,9 +275,11 @@ class ChatScreen(Screen[None]):
         self.view.clear()
         self.timeline.cleared()
 
-    def retry(self) -> None:
+    def retry(self, nick: str = "") -> None:
         if self._status.state.name == "down":
-            self.post_message(self.Reopen())
+            self.post_message(self.Reopen(clean_nick(nick) if nick else ""))
+        elif nick:
+            raise Refused("the name stays as long as the session: /quit, and start again with --as NAME")
         else:
             self.session.retry_now()
 

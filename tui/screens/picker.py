@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from textual import events
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.message import Message
@@ -17,10 +19,16 @@ from textual.widgets.option_list import Option
 from chat.model import BadName
 from chat.ports import Technique
 from chat.text import clean_nick, clean_room
-from tui.rows import fit
+from tui.rows import wrap
 
 MIN_WIDTH = 30
 """Cells below which nothing can be described."""
+
+
+def hang(text: str, width: int, indent: int) -> str:
+    """Wrap a text that begins after ``indent`` cells; its further lines begin there too."""
+    lines = (text[start:end].rstrip() for start, end in wrap(text, width - indent))
+    return f"\n{'':{indent}}".join(lines)
 
 
 class Techniques(OptionList):
@@ -38,6 +46,12 @@ class Techniques(OptionList):
 
 class PickerScreen(Screen[None]):
     """Shows every technique's label; posts what was chosen."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        # Priority: what is typed right behind Tab goes to the next field already.
+        Binding("tab", "app.focus_next", show=False, priority=True),
+        Binding("shift+tab", "app.focus_previous", show=False, priority=True),
+    ]
 
     @dataclass
     class Chosen(Message):
@@ -78,17 +92,16 @@ class PickerScreen(Screen[None]):
             yield Static("Enter joins · Tab next · Up/Down choose · Ctrl+Q leaves", id="picker-keys")
 
     def _describe(self, label: Technique, width: int) -> Content:
-        """One line, cut to the width, and a second one where something is missing."""
+        """The label, wrapped to the width, and below it what is missing."""
         name = max(len(other.name) for other in self._techniques) + 2
         title = max(len(other.title) for other in self._techniques) + 2
         left = [(label.name.ljust(name), "bold")]
         if width > 90:
             left.append((label.title.ljust(title), ""))
-        room = width - sum(len(text) for text, _ in left)
-        pieces = [*left, (fit(label.summary, room), "$quiet")]
+        pieces = [*left, (hang(label.summary, width, sum(len(text) for text, _ in left)), "$quiet")]
         if missing := self._missing[label.name]:
             needs = "; ".join(f"{need.what} is missing, {need.install}" for need in missing)
-            pieces.append((f"\n{'':{name}}{fit(f'✖ {needs}', width - name)}", "$warning"))
+            pieces.append((f"\n{'':{name}}{hang(f'✖ {needs}', width, name)}", "$warning"))
         return Content.assemble(*pieces)
 
     def on_resize(self) -> None:

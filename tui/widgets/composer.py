@@ -43,6 +43,7 @@ class Composer(TextArea):
         self._sent: list[str] = []
         self._back = 0  # how far Up has gone back in what was sent
         self._draft = ""  # what stood there before Up
+        self._edit = ""  # how the text begins while it is an edit that was put in
         self._keys: dict[str, Callable[[], None]] = {
             "enter": self._send,
             "ctrl+j": self._new_line,
@@ -55,8 +56,21 @@ class Composer(TextArea):
 
     def load(self, text: str) -> None:
         """Put a text in, the cursor behind it."""
+        self._edit = ""
         self.text = text
         self.move_cursor(self.document.end)
+
+    def load_edit(self, id: int, text: str) -> None:
+        """Put a message in to be changed; `cancel_edit` takes it out again."""
+        self.load(f"/edit #{id} {text}")
+        self._edit = f"/edit #{id} "
+
+    def cancel_edit(self) -> bool:
+        """Empty the composer if an edit that was put in stands there; return whether it did."""
+        editing = bool(self._edit) and self.text.startswith(self._edit)
+        if editing:
+            self.load("")
+        return editing
 
     def give_back(self, text: str) -> None:
         """Put a text that was refused before what has been written since."""
@@ -91,7 +105,7 @@ class Composer(TextArea):
             self._sent.append(text)
             del self._sent[:-REMEMBERED]
         self._back = 0
-        self.text = ""
+        self.load("")
         self.post_message(self.Submitted(text))
 
     def _send(self) -> None:
