@@ -9,9 +9,9 @@ So the room never waits for anybody, and nobody costs more memory than a page an
 from __future__ import annotations
 
 import asyncio
-from bisect import bisect_right
+from collections import deque
 from collections.abc import Callable, Iterator
-from operator import attrgetter
+from itertools import takewhile
 
 from chat.model import ChatError, Event, SlowReader
 from chat.ports import HIGH_WATER, LOW_WATER, Sink
@@ -20,8 +20,6 @@ RING_EVENTS = 1000
 RING_BYTES = 1024 * 1024
 PAGE_BYTES = 128 * 1024
 EVENT_BYTES = 250  # an event around its text, roughly, in any encoding
-
-_seq = attrgetter("seq")
 
 
 def weight(event: Event) -> int:
@@ -33,46 +31,38 @@ class Ring:
     """The newest events of a room, bounded in count and bytes."""
 
     def __init__(self) -> None:
-        self._events: list[Event] = []
+        self._events: deque[Event] = deque()
         self._bytes = 0
-        self._spare = 0  # events at the front that are dropped already: the list is cut in larger pieces
 
     def __len__(self) -> int:
-        return len(self._events) - self._spare
+        return len(self._events)
 
     def append(self, event: Event) -> None:
         events = self._events
         events.append(event)
         self._bytes += weight(event)
-        while len(events) - self._spare > RING_EVENTS or self._bytes > RING_BYTES:
-            self._bytes -= weight(events[self._spare])
-            self._spare += 1
-        if self._spare > RING_EVENTS:
-            del self._events[: self._spare]
-            self._spare = 0
+        while len(events) > RING_EVENTS or self._bytes > RING_BYTES:
+            self._bytes -= weight(events.popleft())
 
     @property
     def complete(self) -> bool:
         """Whether everything that ever happened is in it."""
-        return not self or self._events[self._spare].prev == 0
-
-    def __bool__(self) -> bool:
-        return len(self) > 0
+        return not self._events or self._events[0].prev == 0
 
     def reaches(self, seq: int) -> bool:
         """Whether every event after ``seq`` is in the ring."""
-        return not self or seq >= self._events[self._spare].prev
+        return not self._events or seq >= self._events[0].prev
 
     def after(self, seq: int, limit: int) -> list[Event]:
         """Return the first events after a seq; only right if the ring `reaches` it."""
-        start = max(self._spare, bisect_right(self._events, seq, key=_seq))
-        return self._events[start : start + limit]
+        newer = list(takewhile(lambda event: event.seq > seq, reversed(self._events)))
+        return newer[: -limit - 1 : -1]
 
     def before_last(self, count: int) -> int:
         """Return the seq after which the last ``count`` events come."""
-        if not self:
+        if not self._events:
             return 0
-        return self._events[max(self._spare, len(self._events) - count)].prev
+        return self._events[-min(count, len(self._events))].prev
 
 
 def pages(events: list[Event]) -> Iterator[list[Event]]:
