@@ -46,7 +46,7 @@ goldens: setup ## Write the screens that the TUI's tests compare with anew: look
 constraints: | $(BIN)/python ## Pin what pyproject.toml asks for; ARGS=--upgrade takes the newest of everything
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
-		$(ARGS) --group dev -o constraints.txt pyproject.toml
+		$(ARGS) --group dev --all-extras -o constraints.txt pyproject.toml
 
 # Not setup: the old pins may contradict the new pyproject.toml.
 $(BIN)/python:

@@ -12,6 +12,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import takewhile
+from typing import Any
 
 from chat.model import ChatError, Event, SlowReader
 from chat.ports import HIGH_WATER, LOW_WATER, Sink
@@ -86,7 +87,7 @@ class Channel:
 
     def __init__(
         self,
-        kind: type[Sink],
+        kind: type[Sink[Any]],
         ring: Ring,
         head: int,
         read: Callable[[Mailbox], None],
@@ -99,7 +100,7 @@ class Channel:
         self.read = read
         self.sent = head
         """The seq up to which the live mailboxes have been written."""
-        self.live: dict[Sink, Mailbox] = {}
+        self.live: dict[Sink[Any], Mailbox] = {}
         self.behind: set[Mailbox] = set()
         self._gap = kind.gap
         self._loop = asyncio.get_running_loop()
@@ -132,7 +133,7 @@ class Channel:
         self._rest = None
         self.flush()
 
-    def _write(self, blob: bytes) -> None:
+    def _write(self, blob: Any) -> None:
         slow = []
         for sink, mailbox in self.live.items():
             sink.write(blob)
@@ -152,7 +153,7 @@ class Channel:
 class Mailbox:
     """One connection's place in a channel."""
 
-    def __init__(self, sink: Sink, channel: Channel, after: int) -> None:
+    def __init__(self, sink: Sink[Any], channel: Channel, after: int) -> None:
         self.sink = sink
         self.cursor = after
         """While behind: the seq up to which the sink has been written."""

@@ -36,6 +36,7 @@ from chat.model import (
     Limits,
     Member,
     NickTaken,
+    NoSuchRoom,
     Opened,
     Resumed,
     Say,
@@ -49,8 +50,11 @@ from chat.ports import Committed, Log, Reply, Sink
 from chat.room import CHECKPOINT_EVERY, WINDOW, Outcome, Room, event_of, replay_order
 from chat.text import clean_nick, clean_room, clean_text, nick_key, seat_name
 
-POLL_GRACE = 60.0
-"""Seconds that a seat outlives the last call of a polling client."""
+POLL_GRACE = 4
+"""Times the grace time that a seat outlives the last call of a polling client."""
+UNREADY = 5.0
+"""Seconds after a failed commit in which the hub is not ready: long enough to send people elsewhere, short
+enough that a disk with room again is tried again."""
 TAIL = 2 * WINDOW + 3 * CHECKPOINT_EVERY  # entries that give a room its whole state, wherever they begin
 TURN = 500  # entries replayed in one go
 
@@ -74,6 +78,7 @@ class Hub:
         self._rooms: dict[str, LiveRoom] = {}
         self._loading: dict[str, asyncio.Task[LiveRoom]] = {}
         self._known: set[str] = set()
+        self._failed_at = float("-inf")
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def start(self) -> None:
@@ -97,19 +102,41 @@ class Hub:
         """How many seats this node holds, those in their grace time included."""
         return sum(len(room.seats) for room in self._rooms.values())
 
+    @property
+    def ready(self) -> bool:
+        """Whether drafts can be stored now: it is not closing, and the log did not fail a moment ago."""
+        return not self.closing and asyncio.get_running_loop().time() - self._failed_at >= UNREADY
+
     async def take_seat(self, hello: Hello, technique: str) -> HubSeat:
         """Give a seat, or give one back. Raises a `ChatError` that says why not."""
-        if self._access and not hmac.compare_digest(
-            self._access.encode(), hello.access.encode(errors="replace")
-        ):
-            if hello.access:
-                raise AccessDenied("the access token is wrong: ask who runs the server for the right one")
-            raise AccessDenied(
-                "this server asks for an access token: start with --token-file, or set CHAT_TOKEN"
-            )
+        self._admit(hello.access)
         name, nick = clean_room(hello.room), clean_nick(hello.nick)
         room = await self._room(name)
         return await room.take_seat(hello, nick, technique)
+
+    def find_seat(self, seat_key: str) -> HubSeat:
+        """Return the seat that this key opens. Raises `SeatGone`."""
+        name = seat_name(seat_key)
+        for room in self._rooms.values():
+            if (seat := room.seats.get(name)) is not None:
+                return seat
+        raise SeatGone("no seat has this key: it has ended, or never was; come in again")
+
+    async def look(self, room: str, access: str) -> LiveRoom:
+        """Return a room that exists. Raises a `ChatError`."""
+        self._admit(access)
+        name = clean_room(room)
+        if name not in self._known:
+            raise NoSuchRoom(f"there is no room {name}: it comes into being when somebody enters it")
+        return await self._room(name)
+
+    def _admit(self, access: str) -> None:
+        """Raise `AccessDenied` unless this is the access token, where one is asked for."""
+        if not self._access or hmac.compare_digest(self._access.encode(), access.encode(errors="replace")):
+            return
+        if access:
+            raise AccessDenied("the access token is wrong: ask who runs the server for the right one")
+        raise AccessDenied("this server asks for an access token: start with --token-file, or set CHAT_TOKEN")
 
     def keep(self, task: asyncio.Task[Any]) -> None:
         """Hold a background task until it ends; `stop` cancels it."""
@@ -171,6 +198,7 @@ class Hub:
             room.flush()
 
     def _failed(self, notes: list[Any], error: ChatError) -> None:
+        self._failed_at = asyncio.get_running_loop().time()
         for note in notes:
             if note is not None:
                 reply, draft = note
@@ -186,7 +214,7 @@ class LiveRoom:
         self.state = Room()
         self.ring = Ring()
         self.seats: dict[str, HubSeat] = {}
-        self._channels: dict[type[Sink], Channel] = {}
+        self._channels: dict[type[Sink[Any]], Channel] = {}
         self._waiting: set[asyncio.Future[None]] = set()  # long polls
 
     # --- from the log to the people ------------------------------------------------------------
@@ -345,7 +373,7 @@ class LiveRoom:
         waiting.add_done_callback(self._waiting.discard)
         return waiting
 
-    def channel(self, sink: Sink) -> Channel:
+    def channel(self, sink: Sink[Any]) -> Channel:
         kind = type(sink)
         if kind not in self._channels:
             self._channels[kind] = Channel(kind, self.ring, self.state.head, self._page)
@@ -381,6 +409,7 @@ class HubSeat:
         self.ended = False
         self._loop = asyncio.get_running_loop()
         self._mailbox: Mailbox | None = None
+        self._polls = 0  # reads that wait for news
         self._n = 0
         self._allowance = float(room.hub.limits.burst)
         self._refilled = self._loop.time()
@@ -457,30 +486,38 @@ class HubSeat:
 
     # --- listening -----------------------------------------------------------------------------
 
-    def attach(self, sink: Sink) -> None:
+    def attach(self, sink: Sink[Any]) -> None:
         if self._mailbox is not None:
             self._mailbox.cut(SeatGone("another connection has taken this seat over"))
         self._stay()
         self._mailbox = Mailbox(sink, self.room.channel(sink), self.start)
         self._mailbox.pump()
 
-    def drained(self, sink: Sink) -> None:
+    def drained(self, sink: Sink[Any]) -> None:
         if self._mailbox is not None and self._mailbox.sink is sink:
             self._mailbox.pump()
 
-    def detach(self, sink: Sink | None = None) -> None:
+    def detach(self, sink: Sink[Any] | None = None) -> None:
         if self._mailbox is not None and sink in (None, self._mailbox.sink):
             self._mailbox.close()
             self._mailbox = None
             self._await_return(self.room.hub.limits.grace)
 
     async def read(self, after: int, limit: int, wait: float) -> list[Event]:
-        self.touch(POLL_GRACE)
+        if self.ended:
+            raise SeatGone("the seat has ended: come in again")
+        grace = self.room.hub.limits.grace * POLL_GRACE
         if after >= self.room.state.head and wait > 0:
+            self._stay()
+            self._polls += 1
             waiting = self.room.next_event()
-            await asyncio.wait([waiting], timeout=wait)
-            waiting.cancel()
-            self.touch(POLL_GRACE)
+            try:
+                await asyncio.wait([waiting], timeout=wait)
+            finally:
+                waiting.cancel()
+                self._polls -= 1
+                self.touch(grace)
+        self.touch(grace)
         return await self.room.history(after, None, limit)
 
     async def history(self, *, after: int | None, before: int | None, limit: int) -> list[Event]:
@@ -519,7 +556,7 @@ class HubSeat:
 
     def touch(self, grace: float | None = None) -> None:
         """Its owner was heard of: begin the grace time anew."""
-        if self._mailbox is None and not self.ended:
+        if self._mailbox is None and not self._polls and not self.ended:
             self._await_return(grace or self.room.hub.limits.grace)
 
     def expires_in(self) -> float | None:

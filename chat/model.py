@@ -317,6 +317,12 @@ class NoSuchMessage(ChatError):
     code = "no_such_message"
 
 
+class NoSuchRoom(ChatError):
+    """Nobody has ever entered this room, so there is nothing to be read."""
+
+    code = "no_such_room"
+
+
 class DraftConflict(ChatError):
     """The draft number was used before, with another content."""
 

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
 from ipaddress import ip_address
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Generic, Literal, Protocol, TypeVar, cast
 
 from msgspec import Struct
 
 from chat.model import Ack, Body, ChatError, Draft, Entry, Event, Hello, Limits, Member, Welcome
+from chat.tls import Identity, Trust
 
 # --- the label of a technique ------------------------------------------------------------------
 
@@ -60,6 +61,22 @@ class Need:
 
 
 @dataclass(frozen=True, slots=True)
+class Setting:
+    """Something that a user may choose about a technique; the command line makes an option of it."""
+
+    name: str
+    """In the field's own words: ``transport`` becomes ``--transport``."""
+    summary: str
+    """The option's help, one line."""
+    choices: tuple[str, ...]
+    """What it may be; the first is what it is unless the user says otherwise."""
+    client: bool = True
+    """It can be chosen where a client is started, ..."""
+    server: bool = False
+    """... and with ``chat serve``."""
+
+
+@dataclass(frozen=True, slots=True)
 class Technique:
     """The label of a backend: all that the rest of the program knows about it."""
 
@@ -76,6 +93,11 @@ class Technique:
     """Import string of the `ChatServer`; None where a broker is the server."""
     aliases: tuple[str, ...] = ()
     needs: tuple[Need, ...] = ()
+    tls: bool = False
+    """It can be encrypted: takes `Identity` and `Trust`."""
+    several: bool = False
+    """A client may be given several addresses, and takes one of those that work."""
+    settings: tuple[Setting, ...] = ()
 
     def missing(self) -> list[Need]:
         """Return what is not installed here."""
@@ -135,6 +157,17 @@ def parse_address(text: str, default_port: int) -> Address:
     return Address(host, int(port or default_port))
 
 
+def parse_servers(text: str, default_port: int) -> tuple[Address, ...]:
+    """Read one address or several, separated by commas; ``ipv4:`` may stand before them, as in gRPC.
+
+    Raises ValueError, with a text for the user.
+    """
+    listed = text.strip()
+    for scheme in ("ipv4:", "ipv6:"):
+        listed = listed.removeprefix(scheme)
+    return tuple(parse_address(part, default_port) for part in listed.split(","))
+
+
 def connection_refused(address: Address, error: OSError) -> str:
     """Say for a person why no connection came about, and what to do."""
     if isinstance(error, ConnectionRefusedError):
@@ -147,6 +180,18 @@ def connection_refused(address: Address, error: OSError) -> str:
 # --- the client half ---------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class ClientOptions:
+    """What a client may be told besides the address."""
+
+    also: tuple[Address, ...] = ()
+    """Further servers of the same rooms, for techniques that take `Technique.several`."""
+    trust: Trust | None = None
+    """Connect with TLS, and to nobody whom this does not vouch for; None: without TLS."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """By `Setting.name`; what is not in it is the setting's first choice."""
+
+
 class ChatClient(ABC):
     """One connection of one person. It retries nothing: that is the session's work.
 
@@ -154,8 +199,9 @@ class ChatClient(ABC):
     All run on one event loop.
     """
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, options: ClientOptions | None = None) -> None:
         self.address = address
+        self.options = options or ClientOptions()
 
     @abstractmethod
     async def connect(self, hello: Hello) -> Welcome:
@@ -213,7 +259,11 @@ HIGH_WATER = 64 * 1024
 """Bytes in a sink's buffer above which the hub writes nothing more until the peer has drained it."""
 
 
-class Sink(ABC):
+B = TypeVar("B")
+"""What a technique makes of events; the hub only hands it on."""
+
+
+class Sink(ABC, Generic[B]):
     """Where the hub writes the events for one connection of a push technique."""
 
     gap: float = 0.005
@@ -221,12 +271,12 @@ class Sink(ABC):
 
     @staticmethod
     @abstractmethod
-    def encode(events: Sequence[Event]) -> bytes:
-        """Return the wire form, the same for every connection of the technique."""
+    def encode(events: Sequence[Event]) -> B:
+        """Return the wire form, mostly bytes, the same for every connection of the technique."""
 
     @abstractmethod
-    def write(self, blob: bytes) -> None:
-        """Hand bytes to the connection; never waits."""
+    def write(self, blob: B) -> None:
+        """Hand what `encode` made to the connection; never waits."""
 
     @abstractmethod
     def buffered(self) -> int:
@@ -246,20 +296,23 @@ class Seat(Protocol):
     def send(self, draft: Draft, reply: Reply) -> None:
         """Check and enqueue the draft; the order of calls is the order of the log."""
 
-    def attach(self, sink: Sink) -> None:
+    def attach(self, sink: Sink[Any]) -> None:
         """Push to this sink: the replay first, then everything live, without a gap.
 
         To be called without an await after `HubPort.take_seat`: another connection may take the seat.
         """
 
-    def drained(self, sink: Sink) -> None:
+    def drained(self, sink: Sink[Any]) -> None:
         """The sink's buffer was above `LOW_WATER` and is not any more."""
 
-    def detach(self, sink: Sink | None = None) -> None:
+    def detach(self, sink: Sink[Any] | None = None) -> None:
         """The connection is gone; the seat outlives it by the grace time."""
 
     async def read(self, after: int, limit: int, wait: float) -> list[Event]:
-        """For techniques that poll: events after a seq; waits for the first up to ``wait`` s."""
+        """For techniques that poll: events after a seq; waits for the first up to ``wait`` s.
+
+        While it waits the seat is taken as connected. Raises `SeatGone` when the seat has ended.
+        """
 
     async def history(self, *, after: int | None, before: int | None, limit: int) -> list[Event]: ...
 
@@ -269,25 +322,57 @@ class Seat(Protocol):
         """End the seat: its sink is closed when what happened before is written."""
 
 
+class Reader(Protocol):
+    """A room as one may look at it without a seat."""
+
+    async def history(self, after: int | None, before: int | None, limit: int) -> list[Event]: ...
+
+    def members(self) -> list[Member]: ...
+
+
 class HubPort(Protocol):
     """All that a server half may ask of the hub."""
 
     @property
     def limits(self) -> Limits: ...
 
+    @property
+    def ready(self) -> bool:
+        """Whether drafts can be stored now: it is not closing, and the log did not fail a moment ago."""
+
     async def take_seat(self, hello: Hello, technique: str) -> Seat: ...
+
+    def find_seat(self, seat_key: str) -> Seat:
+        """Return the seat that this key opens, where each call names its seat. Raises `SeatGone`."""
+
+    async def look(self, room: str, access: str) -> Reader:
+        """Return a room that exists, for calls without a seat. Raises a `ChatError`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """What a server may be told besides the address."""
+
+    identity: Identity | None = None
+    """Serve with TLS as this one; None: without TLS."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """By `Setting.name`; what is not in it is the setting's first choice."""
 
 
 class ChatServer(ABC):
     """Turns a technique's calls into hub calls, and the hub's events into its bytes."""
 
-    def __init__(self, hub: HubPort, address: Address) -> None:
+    def __init__(self, hub: HubPort, address: Address, options: ServerOptions | None = None) -> None:
         self.hub = hub
         self.address = address
+        self.options = options or ServerOptions()
 
     @abstractmethod
     async def start(self) -> Address:
-        """Listen and return the address that clients need (port 0: any free one). Raises OSError."""
+        """Listen and return the address that clients need (port 0: any free one).
+
+        Raises OSError, or a `ChatError` that says what is missing.
+        """
 
     @abstractmethod
     async def stop(self) -> None:

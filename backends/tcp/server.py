@@ -78,7 +78,7 @@ def _keep_alive(connection: socket.socket) -> None:
                 connection.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
-class Connection(asyncio.Protocol, Sink):
+class Connection(asyncio.Protocol, Sink[bytes]):
     """One peer: reads its lines, answers them, and is the sink of its seat."""
 
     def __init__(self, server: TcpServer) -> None:

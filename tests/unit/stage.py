@@ -75,7 +75,7 @@ class Disk(MemoryLog):
         return [type(entry.body).__name__.lower() for entry in self._entries.get(room, [])]
 
 
-class Peer(Sink):
+class Peer(Sink[bytes]):
     """A connection that takes everything."""
 
     gap = 0.0

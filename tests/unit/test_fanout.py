@@ -91,7 +91,7 @@ def test_an_event_larger_than_a_page_is_a_page() -> None:
 # --- a channel -----------------------------------------------------------------------------------
 
 
-class Peer(Sink):
+class Peer(Sink[bytes]):
     """A connection whose peer takes everything only when it is drained."""
 
     gap = 3600.0

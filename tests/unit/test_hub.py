@@ -6,9 +6,24 @@ import asyncio
 
 import pytest
 
-from chat.hub import POLL_GRACE, Hub, HubSeat
-from chat.model import AccessDenied, BadText, Cursor, Delete, Event, Full, Limits, Say, StaleCursor, TooFast
-from tests.unit.stage import Clock, Disk, come_in, does, enter, running, says, settle
+from chat.hub import POLL_GRACE, UNREADY, Hub, HubSeat
+from chat.logs.memory import MemoryLog
+from chat.model import (
+    AccessDenied,
+    BadText,
+    Cursor,
+    Delete,
+    Event,
+    Full,
+    Limits,
+    NoSuchRoom,
+    NotStored,
+    Say,
+    SeatGone,
+    StaleCursor,
+    TooFast,
+)
+from tests.unit.stage import GRACE, Clock, Disk, come_in, does, enter, running, says, settle
 
 # --- coming in and talking -----------------------------------------------------------------------
 
@@ -200,10 +215,65 @@ async def test_a_poll_does_not_wait_when_there_is_something(hub: Hub) -> None:
 async def test_who_polls_is_there_a_while_longer(hub: Hub, clock: Clock) -> None:
     seat = await enter(hub)
     await seat.read(0, 10, wait=0)
-    await clock.advance(POLL_GRACE - 1)
+    await clock.advance(POLL_GRACE * GRACE - 1)
     assert not seat.ended
     await clock.advance(2)
     assert seat.ended
+
+
+async def test_who_waits_for_news_is_there(hub: Hub, clock: Clock) -> None:
+    seat = await enter(hub)
+    poll = asyncio.create_task(seat.read(seat.welcome.head, 10, wait=1e6))
+    await clock.advance(2 * POLL_GRACE * GRACE)
+    assert (seat.ended, seat.expires_in()) == (False, None)
+    poll.cancel()
+    await asyncio.wait([poll])
+    await clock.advance(POLL_GRACE * GRACE + 1)
+    assert seat.ended
+
+
+async def test_a_seat_that_has_ended_is_read_no_more(hub: Hub) -> None:
+    seat = await enter(hub)
+    seat.leave()
+    await settle()
+    with pytest.raises(SeatGone):
+        await seat.read(0, 10, wait=0)
+
+
+async def test_the_key_finds_the_seat(hub: Hub) -> None:
+    seat = await enter(hub)
+    assert hub.find_seat(seat.welcome.seat_key) is seat
+    with pytest.raises(SeatGone):
+        hub.find_seat("guessed")
+
+
+async def test_one_may_look_at_a_room_without_a_seat_but_not_open_one(hub: Hub) -> None:
+    seat = await enter(hub)
+    await says(seat, "hello")
+    room = await hub.look("lab", "")
+    assert [event.kind for event in await room.history(0, None, 10)] == ["opened", "joined", "sent"]
+    assert [member.nick for member in room.members()] == ["ann"]
+    with pytest.raises(NoSuchRoom):
+        await hub.look("nowhere", "")
+
+
+async def test_who_looks_needs_the_access_token_too() -> None:
+    async with running(MemoryLog(), access="secret") as hub:
+        await enter(hub, access="secret")
+        with pytest.raises(AccessDenied):
+            await hub.look("lab", "guessed")
+
+
+async def test_after_a_failed_commit_the_hub_is_not_ready_for_a_while(disk: Disk, clock: Clock) -> None:
+    async with running(disk) as hub:
+        seat = await enter(hub)
+        assert hub.ready
+        disk.full = True
+        assert isinstance(await says(seat, "lost"), NotStored)
+        assert not hub.ready
+        await clock.advance(UNREADY)
+        assert hub.ready
+    assert not hub.ready
 
 
 async def test_a_deleted_message_is_told_as_deleted(hub: Hub) -> None:
