@@ -293,6 +293,10 @@ class Seat(Protocol):
     @property
     def welcome(self) -> Welcome: ...
 
+    @property
+    def start(self) -> int:
+        """The seq after which its owner has yet to read; `attach` begins there."""
+
     def send(self, draft: Draft, reply: Reply) -> None:
         """Check and enqueue the draft; the order of calls is the order of the log."""
 
