@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,12 +14,14 @@ import click
 
 import backends
 from chat.model import ChatError
-from chat.ports import Technique, parse_address
+from chat.ports import Setting, Technique, parse_servers
 from chat.text import clean_nick, clean_room
 
 if TYPE_CHECKING:
     from chat.connect import Place
+    from chat.model import Cursor
     from chat.session import Session
+    from chat.tls import Trust
 
 FAILED, WRONG_USAGE = 1, 2
 
@@ -87,13 +91,116 @@ def _checked(check: Callable[[str], object]) -> Callable[..., str | None]:
     return callback
 
 
-def server_option(command: F) -> F:
-    return click.option(
-        "--server",
-        metavar="HOST[:PORT]",
-        callback=_checked(lambda text: parse_address(text, 0)),
-        help="The server; without it, your own one on this machine.",
-    )(command)
+@dataclass(frozen=True, slots=True)
+class Client:
+    """What every client is told: the options that `chat`, `chat send` and `chat tail` share."""
+
+    backend: Technique | None
+    server: str | None
+    room: str
+    nick: str | None
+    token_file: str | None
+    ca: str | None
+    no_spawn: bool
+    settings: dict[str, str]
+    """What the user has chosen, by `Setting.name`."""
+
+    @property
+    def technique(self) -> Technique:
+        return self.backend or backends.technique(backends.KNOWN[0])
+
+    def session(
+        self,
+        technique: Technique | None = None,
+        room: str | None = None,
+        nick: str | None = None,
+        *,
+        cursor: Cursor | None = None,
+        give_up: float | None = None,
+    ) -> Session:
+        """Return a session that is not started yet; what is given wins over the options."""
+        from chat.config import login_name
+        from chat.connect import open_session
+
+        technique, nick = technique or self.technique, nick or self.nick
+        return open_session(
+            self._place(),
+            technique,
+            room or self.room,
+            nick or login_name(),
+            settings=_chosen(self.settings, [technique], "client"),
+            other_nicks=nick is None,
+            cursor=cursor,
+            give_up=give_up,
+        )
+
+    def _place(self) -> Place:
+        from chat.config import access_token, state_dir
+        from chat.connect import Place
+
+        return Place(
+            self.server,
+            state_dir(_warn),
+            spawn=not self.no_spawn,
+            access=access_token(self.token_file),
+            trust=_trust(self.ca),
+        )
+
+
+def _trust(ca: str | None) -> Trust | None:
+    from chat.tls import Trust
+
+    return Trust.load(Path(ca)) if ca else None
+
+
+def _settings(side: str) -> Iterator[tuple[Setting, str]]:
+    """Yield what can be chosen on this side, and by whom it is offered."""
+    offers: dict[str, list[str]] = {}
+    known: dict[str, Setting] = {}
+    for label in backends.techniques():
+        for setting in label.settings:
+            if getattr(setting, side):
+                known.setdefault(setting.name, setting)
+                offers.setdefault(setting.name, []).append(label.name)
+    for name, setting in known.items():
+        yield setting, ", ".join(offers[name])
+
+
+def settings_options(side: str) -> Callable[[F], F]:
+    """Add an option for each setting of the techniques; the command gets them as one dict, ``settings``."""
+
+    def add(command: F) -> F:
+        offered = list(_settings(side))
+
+        @wraps(command)
+        def collect(*arguments: Any, **options: Any) -> Any:
+            given = {setting.name: options.pop(_parameter(setting)) for setting, _ in offered}
+            chosen = {name: value for name, value in given.items() if value is not None}
+            return command(*arguments, settings=chosen, **options)
+
+        for setting, names in reversed(offered):
+            collect = click.option(
+                f"--{setting.name}",
+                _parameter(setting),
+                type=click.Choice(setting.choices),
+                help=f"{names}: {setting.summary} (default: {setting.choices[0]}).",
+            )(collect)
+        return collect  # type: ignore[return-value]  # the same command, with more options
+
+    return add
+
+
+def _parameter(setting: Setting) -> str:
+    return f"set_{setting.name.replace('-', '_')}"
+
+
+def _chosen(settings: dict[str, str], techniques: list[Technique], side: str) -> dict[str, str]:
+    """Return the settings. Raises UsageError for one that none of the techniques has."""
+    known = {one.name for label in techniques for one in label.settings if getattr(one, side)}
+    for name in settings:
+        if name not in known:
+            raise click.UsageError(f"{', '.join(label.name for label in techniques)} has no --{name}")
+    return settings
 
 
 def backend_option(command: F) -> F:
@@ -107,12 +214,33 @@ def backend_option(command: F) -> F:
     )(command)
 
 
+def ca_option(command: F) -> F:
+    return click.option(
+        "--ca",
+        metavar="FILE",
+        envvar="CHAT_CA",
+        help="Connect with TLS, and trust the authorities in FILE (PEM), no others.",
+    )(command)
+
+
 def client_options(command: F) -> F:
-    """Add what every client takes."""
+    """Add what every client takes; the command gets it as one `Client`, its first argument."""
+
+    @wraps(command)
+    def collect(*arguments: Any, **options: Any) -> Any:
+        me = Client(**{name: options.pop(name) for name in Client.__slots__})
+        return command(*arguments, me, **options)
+
     for option in reversed(
         [
             backend_option,
-            server_option,
+            click.option(
+                "--server",
+                metavar="HOST[:PORT]",
+                callback=_checked(lambda text: parse_servers(text, 0)),
+                help="The server; without it, your own one on this machine. Several, separated by commas, "
+                "where the technique can choose among them.",
+            ),
             click.option(
                 "--room",
                 default="lab",
@@ -129,11 +257,13 @@ def client_options(command: F) -> F:
                 help="Your name; without it, your login name.",
             ),
             token_option,
+            ca_option,
             click.option("--no-spawn", is_flag=True, help="Do not start your own server when none runs."),
+            settings_options("client"),
         ]
     ):
-        command = option(command)
-    return command
+        collect = option(collect)
+    return collect  # type: ignore[return-value]  # the same command, with more options
 
 
 def token_option(command: F) -> F:
@@ -142,27 +272,6 @@ def token_option(command: F) -> F:
         metavar="FILE",
         help="Where the access token stands; else CHAT_TOKEN holds it.",
     )(command)
-
-
-def _place(server: str | None, token_file: str | None, no_spawn: bool) -> Place:
-    from chat.config import access_token, state_dir
-    from chat.connect import Place
-
-    return Place(server, state_dir(_warn), not no_spawn, access_token(token_file))
-
-
-def _session(place: Place, technique: Technique, room: str, nick: str | None, **more: Any) -> Session:
-    from chat.config import login_name
-    from chat.connect import open_session
-
-    return open_session(
-        place,
-        technique,
-        room,
-        nick or login_name(),
-        other_nicks=nick is None,
-        **more,
-    )
 
 
 def _warn(line: str) -> None:
@@ -192,36 +301,29 @@ def _warn(line: str) -> None:
 @click.pass_context
 def chat(
     context: click.Context,
-    backend: Technique | None,
-    server: str | None,
-    room: str,
-    nick: str | None,
-    token_file: str | None,
-    no_spawn: bool,
+    me: Client,
     plain: bool,
     theme: str | None,
 ) -> int | None:
     """One chat over every classical way programs talk to each other."""
     if context.invoked_subcommand:
         return None
-    place = _place(server, token_file, no_spawn)
     if plain:
         import asyncio
 
         from chat import lines
 
-        session = _session(place, backend or backends.technique(backends.KNOWN[0]), room, nick)
-        return asyncio.run(lines.plain(session))
+        return asyncio.run(lines.plain(me.session()))
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise ChatError("this is no terminal: use chat --plain, chat send or chat tail")
     from tui.app import ChatApp, Choice
 
     def opened(choice: Choice) -> Session:
         technique = backends.technique(choice.technique)
-        return _session(place, technique, choice.room, choice.nick, cursor=choice.cursor)
+        return me.session(technique, choice.room, choice.nick, cursor=choice.cursor)
 
-    choice = Choice(backend.name, room, nick) if backend else None
-    app = ChatApp(opened, choice, room=room, nick=nick, theme=theme)
+    choice = Choice(me.backend.name, me.room, me.nick) if me.backend else None
+    app = ChatApp(opened, choice, room=me.room, nick=me.nick, theme=theme)
     app.run()
     return app.return_code
 
@@ -237,12 +339,7 @@ def chat(
 @client_options
 @click.argument("text", nargs=-1)
 def send(
-    backend: Technique | None,
-    server: str | None,
-    room: str,
-    nick: str | None,
-    token_file: str | None,
-    no_spawn: bool,
+    me: Client,
     text: tuple[str, ...],
 ) -> int:
     """Send each TEXT, or each line of the standard input, as a message.
@@ -253,9 +350,7 @@ def send(
 
     from chat import lines
 
-    place = _place(server, token_file, no_spawn)
-    session = _session(place, _or_first(backend), room, nick, give_up=GIVE_UP)
-    return asyncio.run(lines.send(session, text or sys.stdin))
+    return asyncio.run(lines.send(me.session(give_up=GIVE_UP), text or sys.stdin))
 
 
 @chat.command(
@@ -272,12 +367,7 @@ def send(
 @click.option("--timeout", type=click.FloatRange(min=0), metavar="S", help="End after S seconds.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object an event.")
 def tail(
-    backend: Technique | None,
-    server: str | None,
-    room: str,
-    nick: str | None,
-    token_file: str | None,
-    no_spawn: bool,
+    me: Client,
     after: int | None,
     count: int | None,
     timeout: float | None,
@@ -292,18 +382,12 @@ def tail(
     from chat import lines
     from chat.model import Cursor
 
-    place = _place(server, token_file, no_spawn)
-    cursor = None if after is None else Cursor(after)
-    session = _session(place, _or_first(backend), room, nick, cursor=cursor)
+    session = me.session(cursor=None if after is None else Cursor(after))
     return asyncio.run(lines.tail(session, count=count, seconds=timeout, as_json=as_json))
 
 
 GIVE_UP = 5.0
 """Seconds without a connection after which ``chat send`` gives up."""
-
-
-def _or_first(backend: Technique | None) -> Technique:
-    return backend or backends.technique(backends.KNOWN[0])
 
 
 # --- servers -----------------------------------------------------------------------------------
@@ -341,10 +425,13 @@ def _port_of(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> d
 @click.option("--fresh", is_flag=True, help="Set the log aside under a dated name and begin a new one.")
 @token_option
 @click.option("--open", "is_open", is_flag=True, help="No access token, though other machines can come in.")
+@click.option("--tls-cert", metavar="FILE", help="Serve with TLS: the server's certificate (PEM), ...")
+@click.option("--tls-key", metavar="FILE", help="... and its private key. Techniques without TLS stay off.")
 @click.option("--rate", default="on", type=click.Choice(["on", "off"]), help="Limit what one seat may send.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.option("--background", is_flag=True, hidden=True, help="Ends itself when nobody is there.")
 @click.option("--idle", type=float, hidden=True, help="Seconds until then.")
+@settings_options("server")
 def serve(
     techniques: list[Technique],
     host: str,
@@ -354,10 +441,13 @@ def serve(
     fresh: bool,
     token_file: str | None,
     is_open: bool,
+    tls_cert: str | None,
+    tls_key: str | None,
     rate: str,
     as_json: bool,
     background: bool,
     idle: float | None,
+    settings: dict[str, str],
 ) -> None:
     """Serve the named techniques, or all that can run, until Ctrl+C.
 
@@ -369,11 +459,17 @@ def serve(
     from chat.config import access_token, kept_token, state_dir
     from chat.model import Limits
     from chat.serve import Offer, Plan, is_loopback, run
+    from chat.tls import Identity
 
     if port is not None:
         if len(techniques) != 1:
             raise click.UsageError("--port needs exactly one technique; for several use --port-of NAME=PORT")
         port_of = {techniques[0].name: port}
+    if bool(tls_cert) != bool(tls_key):
+        raise click.UsageError("--tls-cert and --tls-key go together: the certificate, and its private key")
+    identity = Identity.load(Path(tls_cert), Path(tls_key)) if tls_cert and tls_key else None
+    served = techniques or backends.techniques()
+    settings = _chosen(settings, served, "server")
     access = access_token(token_file)
     if is_open and access:
         raise click.UsageError("--open and an access token contradict each other: take one of them")
@@ -389,7 +485,7 @@ def serve(
 
         def ready(offers: list[Offer]) -> None:
             if registration:
-                registration.announce(offers, access)
+                registration.announce(offers, access, encrypted=identity is not None)
             if made:
                 click.echo(_token_line(access, as_json))
             for offer in offers:
@@ -398,13 +494,15 @@ def serve(
 
         run(
             Plan(
-                techniques or backends.techniques(),
+                served,
                 named=bool(techniques),
                 log=url,
                 host=host,
                 ports=port_of,
                 any_port=background,
                 access=access,
+                identity=identity,
+                settings=settings,
                 limits=Limits() if rate == "on" else Limits(burst=0),
                 idle=idle or (server.IDLE if background else None),
             ),
@@ -468,16 +566,17 @@ def stop() -> None:
 @chat.command()
 @click.argument("host", required=False)
 @token_option
-def doctor(host: str | None, token_file: str | None) -> int:
+@ca_option
+def doctor(host: str | None, token_file: str | None, ca: str | None) -> int:
     """Look which techniques work: here, or on the server at HOST. One line each."""
     import asyncio
 
     from chat import guide, server
     from chat.config import access_token, state_dir
-    from chat.ports import Address
+    from chat.ports import Address, parse_address
     from chat.serve import own_address
 
-    access = access_token(token_file)
+    access, trust = access_token(token_file), _trust(ca)
     record = None if host else server.running(state_dir(_warn))
     found = {}
     if record:
@@ -497,7 +596,7 @@ def doctor(host: str | None, token_file: str | None) -> int:
                 line = "can run here; no server of yours runs yet: start one with chat serve"
             click.echo(f"{label.name:<9} {'no' if missing else 'ok'}  {line}")
             continue
-        ok, line = asyncio.run(guide.doctor(label, address, access))
+        ok, line = asyncio.run(guide.doctor(label, address, access, trust))
         healthy &= ok
         click.echo(f"{label.name:<9} {'ok' if ok else 'no'}  {line}")
     return 0 if healthy else FAILED
@@ -562,7 +661,7 @@ def fanout(backend: Technique | None, clients: int, seconds: float, as_json: boo
     """One room, many readers: our server beside a textbook one and what else is installed."""
     from lab.bench import fanout as measure
 
-    measure.main(_or_first(backend).name, clients, seconds, as_json, write)
+    measure.main((backend or backends.technique(backends.KNOWN[0])).name, clients, seconds, as_json, write)
 
 
 @bench.command()

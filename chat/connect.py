@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from chat.keyring import SeatKeyFile
 from chat.model import ChatError, Cursor, Hello
-from chat.ports import Address, ChatClient, Technique, parse_address
+from chat.ports import Address, ChatClient, ClientOptions, Technique, parse_servers
 from chat.session import Session
+from chat.tls import Trust
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +19,13 @@ class Place:
     """Which server, and how to get in."""
 
     server: str | None
-    """``HOST[:PORT]``; None: this user's server on this machine."""
+    """``HOST[:PORT]``, or several; None: this user's server on this machine."""
     state: Path
     spawn: bool = True
     """Start the background server when it does not run."""
     access: str = ""
+    trust: Trust | None = None
+    """Connect with TLS; None: without."""
 
 
 def open_session(
@@ -30,20 +34,30 @@ def open_session(
     room: str,
     nick: str,
     *,
+    settings: Mapping[str, str] | None = None,
     other_nicks: bool = False,
     cursor: Cursor | None = None,
     give_up: float | None = None,
 ) -> Session:
-    """Return a session that is not started yet. Raises `ChatError` for an address that is none."""
+    """Return a session that is not started yet. Raises `ChatError` for what the technique can't do."""
     if missing := technique.missing():
         wanted = ", ".join(f"{need.what} (install it: {need.install})" for need in missing)
         raise ChatError(f"{technique.name} cannot run here: missing {wanted}")
+    if place.trust and not technique.tls:
+        raise ChatError(
+            f"{technique.name} cannot be encrypted here: leave out --ca, or take another technique"
+        )
     address: Address | None = None
+    also: tuple[Address, ...] = ()
     if place.server is not None:
         try:
-            address = parse_address(place.server, technique.port)
+            address, *rest = parse_servers(place.server, technique.port)
         except ValueError as error:
             raise ChatError(str(error)) from None
+        if rest and not technique.several:
+            raise ChatError(f"{technique.name} takes one server, and {1 + len(rest)} are given: choose one")
+        also = tuple(rest)
+    options = ClientOptions(also, place.trust, settings or {})
 
     had_one = False
 
@@ -56,7 +70,7 @@ def open_session(
             target = address
         # In a thread as well: some techniques' libraries take half a second to import.
         kind = await asyncio.to_thread(technique.load_client)
-        return kind(target)
+        return kind(target, options)
 
     session = Session(
         dial,
@@ -72,4 +86,4 @@ def open_session(
 def _find(place: Place, technique: Technique, again: bool) -> tuple[Address, str]:
     from chat import server  # only where there is no address: it needs subprocess and locks
 
-    return server.find(place.state, technique.name, place.spawn, again)
+    return server.find(place.state, technique.name, place.spawn, again, encrypted=place.trust is not None)

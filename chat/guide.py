@@ -10,7 +10,8 @@ from secrets import token_hex
 
 import backends
 from chat.model import ChatError, ConnectionLost, Hello
-from chat.ports import Address, Technique
+from chat.ports import Address, ClientOptions, Technique
+from chat.tls import Trust
 
 EXPLAIN = ("<!-- explain -->", "<!-- /explain -->")
 DOCTOR_TIMEOUT = 4.0
@@ -92,11 +93,15 @@ def cheat_sheet() -> str:
     return "\n".join([*lines, "", "chat explain NAME tells more; chat --backend NAME tries it."])
 
 
-async def doctor(label: Technique, address: Address, access: str) -> tuple[bool, str]:
+async def doctor(
+    label: Technique, address: Address, access: str, trust: Trust | None = None
+) -> tuple[bool, str]:
     """Look whether a client of this technique gets in there; return that, and a line for the user."""
     if missing := label.missing():
         return False, "; ".join(f"{need.what} is missing: {need.install}" for need in missing)
-    client = label.load_client()(address)
+    if trust and not label.tls:
+        return False, "cannot be encrypted, so it was not tried: leave out --ca"
+    client = label.load_client()(address, ClientOptions(trust=trust))
     try:
         async with asyncio.timeout(DOCTOR_TIMEOUT):
             await client.connect(Hello("doctor", f"doctor-{token_hex(3)}", access=access))

@@ -18,7 +18,8 @@ from typing import Any
 from chat.hub import Hub
 from chat.logs import open_log
 from chat.model import ChatError, Limits
-from chat.ports import Address, ChatServer, Technique
+from chat.ports import Address, ChatServer, ServerOptions, Technique
+from chat.tls import Identity
 
 STOP_TIMEOUT = 3.0
 SWITCH = 0.002
@@ -35,6 +36,8 @@ class Offer:
     address: Address | None = None
     reason: str = ""
     """Why it does not run."""
+    encrypted: bool = False
+    """It speaks TLS only."""
 
     def line(self) -> str:
         if self.address is None:
@@ -42,6 +45,7 @@ class Offer:
         return (
             f"{self.technique}  ready  {self.address}  "
             f"join: chat --backend {self.technique} --server {reachable(self.address)}"
+            f"{' --ca FILE' if self.encrypted else ''}"
         )
 
     def json(self) -> str:
@@ -70,6 +74,10 @@ class Plan:
     any_port: bool = False
     """A default port that is taken is replaced by a free one."""
     access: str = ""
+    identity: Identity | None = None
+    """Serve with TLS; techniques that can't do not run."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """For the techniques that have them."""
     limits: Limits = field(default_factory=Limits)
     idle: float | None = None
     """Seconds without a seat after which the server ends itself; None: never."""
@@ -163,18 +171,23 @@ async def _offer(plan: Plan, technique: Technique, hub: Hub, servers: list[ChatS
         reason = "has no server of ours: a broker is the server"
     elif missing := technique.missing():
         reason = "missing " + ", ".join(f"{need.what} (install it: {need.install})" for need in missing)
+    elif plan.identity is not None and not technique.tls:
+        reason = "cannot be encrypted, and --tls-cert is given: serve it by itself, without"
     if not reason:
+        options = ServerOptions(plan.identity, plan.settings)
         port = plan.ports.get(technique.name, technique.port)
         ports = [port, 0] if plan.any_port else [port]
         for port in ports:
-            server = technique.load_server()(hub, Address(plan.host, port))
+            server = technique.load_server()(hub, Address(plan.host, port), options)
             try:
                 address = await server.start()
+            except ChatError as error:
+                reason = str(error)
             except OSError as error:
                 reason = cannot_listen(Address(plan.host, port), technique.name, error)
             else:
                 servers.append(server)
-                return Offer(technique.name, address)
+                return Offer(technique.name, address, encrypted=plan.identity is not None)
     if plan.named:
         raise ChatError(f"{technique.name} cannot start: {reason}")
     return Offer(technique.name, None, reason)

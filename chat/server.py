@@ -53,6 +53,8 @@ class Record(Struct, frozen=True):
     """Techniques that do not run, and why."""
     access: str = ""
     """The access token: the user's own clients need not be told it."""
+    encrypted: bool = False
+    """It speaks TLS only."""
 
     def public(self) -> list[Listening]:
         """Return where other machines can reach it."""
@@ -85,7 +87,7 @@ class Registration:
         self._file.unlink(missing_ok=True)
         (folder / STOPPED).unlink(missing_ok=True)
 
-    def announce(self, offers: Sequence[Offer], access: str = "") -> None:
+    def announce(self, offers: Sequence[Offer], access: str = "", *, encrypted: bool = False) -> None:
         """Tell the clients where to come."""
         record = Record(
             pid=os.getpid(),
@@ -99,6 +101,7 @@ class Registration:
             ),
             off={offer.technique: offer.reason for offer in offers if not offer.address},
             access=access,
+            encrypted=encrypted,
         )
         new = self._file.with_suffix(".new")
         new.touch(mode=0o600)
@@ -116,10 +119,13 @@ def running(folder: Path) -> Record | None:
         return _running(folder)
 
 
-def find(folder: Path, technique: str, spawn: bool, again: bool = False) -> tuple[Address, str]:
+def find(
+    folder: Path, technique: str, spawn: bool, again: bool = False, *, encrypted: bool = False
+) -> tuple[Address, str]:
     """Return where the background server listens, and its access token; start it when there is none.
 
-    ``spawn``: it may be started. A server for other machines is not: only its user can do that.
+    ``spawn``: it may be started. A server for other machines is not, nor one with TLS: only its user can do
+    that. ``encrypted``: the client wants TLS, and gets no server without.
 
     ``again``: this client had it before, and does not start it if it was stopped on purpose. Of several
     clients that notice at once, one starts it and the others wait for it. Raises `ConnectionLost` when there
@@ -128,16 +134,32 @@ def find(folder: Path, technique: str, spawn: bool, again: bool = False) -> tupl
     with _door(folder):
         record = _running(folder)
         if record is None:
+            if encrypted:
+                raise ConnectionLost(
+                    "no server of yours runs on this machine: start one with chat serve --tls-cert --tls-key"
+                )
             if not spawn:
                 raise ConnectionLost("no server of yours runs on this machine: start one with chat serve")
             if again and (folder / STOPPED).exists():
                 raise ConnectionLost("your server was stopped (chat stop): start it again with chat serve")
-            if (killed := _read(folder)) and (public := killed.public()):
+            killed = _read(folder)
+            if killed and killed.encrypted:
+                raise ConnectionLost(
+                    "your server with TLS is gone: start it again with chat serve --tls-cert --tls-key, "
+                    "or forget it with chat stop"
+                )
+            if killed and (public := killed.public()):
                 raise ConnectionLost(
                     f"your server for other machines is gone: start it again with chat serve "
                     f"--host {public[0].host}, or forget it with chat stop"
                 )
             record = _start(folder)
+    if record.encrypted and not encrypted:
+        raise ChatError(
+            f"your server (process {record.pid}) speaks TLS: give --ca the certificate of its authority"
+        )
+    if encrypted and not record.encrypted:
+        raise ChatError(f"your server (process {record.pid}) does not speak TLS: leave out --ca")
     for listening in record.listening:
         if listening.technique == technique:
             return own_address(Address(listening.host, listening.port)), record.access

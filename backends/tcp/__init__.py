@@ -20,6 +20,7 @@ TECHNIQUE = Technique(
         encrypted=False,
     ),
     port=7010,
+    tls=True,
     client="backends.tcp.client:TcpClient",
     server="backends.tcp.server:TcpServer",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from time import perf_counter
 from typing import Any, cast
@@ -35,7 +36,8 @@ from chat.model import (
     Member,
     Welcome,
 )
-from chat.ports import Address, ChatClient, connection_refused
+from chat.ports import Address, ChatClient, ClientOptions, connection_refused
+from chat.tls import handshake_failed
 
 CONNECT_TIMEOUT = 5.0
 WELCOME_TIMEOUT = 10.0
@@ -45,15 +47,20 @@ PAGE_LINE = 4 * 1024 * 1024  # the longest line a server sends: a page of 200 ev
 
 
 class TcpClient(ChatClient):
-    def __init__(self, address: Address) -> None:
-        super().__init__(address)
+    def __init__(self, address: Address, options: ClientOptions | None = None) -> None:
+        super().__init__(address, options)
         self._wire: _Wire | None = None
 
     async def connect(self, hello: Hello) -> Welcome:
         loop = asyncio.get_running_loop()
+        trust = self.options.trust
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
-                _, self._wire = await loop.create_connection(_Wire, self.address.host, self.address.port)
+                _, self._wire = await loop.create_connection(
+                    _Wire, self.address.host, self.address.port, ssl=trust.context if trust else None
+                )
+        except ssl.SSLError as error:
+            raise ConnectionLost(handshake_failed(str(self.address), error)) from None
         except OSError as error:  # a TimeoutError is one
             raise ConnectionLost(connection_refused(self.address, error)) from None
         self._wire.send(HelloMessage.of(hello))
@@ -122,6 +129,7 @@ class _Wire(asyncio.Protocol):
         self._ref = 0
         self._full = False
         self._closed_by_us = False
+        self._heard = False
         self._reason: ChatError | None = None
         self._lost: asyncio.Future[None] = self._loop.create_future()
 
@@ -186,6 +194,9 @@ class _Wire(asyncio.Protocol):
                 f"the connection broke: {getattr(exc, 'strerror', None) or exc}"
                 if exc
                 else "the server closed the connection"
+                if self._heard
+                else "the server closed the connection without a word: it may speak TLS (then give --ca), or "
+                "be no chat server"
             )
         self._lost.set_result(None)
         self._news.set()
@@ -199,6 +210,7 @@ class _Wire(asyncio.Protocol):
             self.welcome.exception()
 
     def data_received(self, data: bytes) -> None:
+        self._heard = True
         try:
             for line in self._reader.feed(data):
                 self._take(decode_response(line))

@@ -9,7 +9,7 @@ import asyncio
 import socket
 from collections.abc import Coroutine
 from contextlib import suppress
-from typing import cast
+from typing import Any, cast
 
 from backends.tcp.codec import LineReader
 from chat.codec import (
@@ -40,6 +40,8 @@ TURN = 256
 """Lines of one peer that are served in one go."""
 MAX_UNDECIDED = 1000
 """Drafts of one peer that may wait for the log; then it is not read until half of them are decided."""
+HANDSHAKE_TIMEOUT = 5.0
+"""Seconds for the TLS handshake: no person types that."""
 LINGER = 2.0
 """Seconds that a peer has to take the last words and to close its side."""
 
@@ -50,8 +52,12 @@ class TcpServer(ChatServer):
         self.seatless: dict[Connection, None] = {}  # no hello yet, or cut and not yet gone; the oldest first
         self.stopping = False
         loop = asyncio.get_running_loop()
+        tls: dict[str, Any] = {}
+        if (identity := self.options.identity) is not None:
+            tls = {"ssl": identity.context, "ssl_handshake_timeout": HANDSHAKE_TIMEOUT}
+            tls["ssl_shutdown_timeout"] = LINGER
         self._server = await loop.create_server(
-            lambda: Connection(self), self.address.host, self.address.port, backlog=1024
+            lambda: Connection(self), self.address.host, self.address.port, backlog=1024, **tls
         )
         host, port = self._server.sockets[0].getsockname()[:2]
         return Address(host, port)
@@ -162,8 +168,8 @@ class Connection(asyncio.Protocol, Sink[bytes]):
             self._seat.detach(self)
         self._server.seatless[self] = None
         self._deadline = asyncio.get_running_loop().call_later(LINGER, self._transport.abort)
-        if self._server.stopping:
-            self.end()
+        if self._server.stopping or not self._transport.can_write_eof():
+            self.end()  # TLS has a goodbye of its own, and no half-close
         else:
             self._transport.resume_reading()
             try:

@@ -1,0 +1,122 @@
+"""TLS, for the techniques that offer it: nobody reads along, and nobody is talked to unverified."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import trustme
+
+import backends
+from chat.hub import Hub
+from chat.model import ConnectionLost, Hello
+from chat.ports import Address, ChatClient, ClientOptions, ServerOptions, Technique
+from chat.tls import Identity, Trust
+from tests.contract.people import Person
+from tests.contract.relay import Relay
+from tests.kit import Serving
+
+HOST = "127.0.0.1"
+WORDS = "nobody reads along"
+
+
+@pytest.fixture(params=[label.name for label in backends.techniques() if label.tls])
+def technique(request: pytest.FixtureRequest) -> Technique:
+    return backends.technique(request.param)
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def identity(authority: trustme.CA, tmp_path: Path, request: pytest.FixtureRequest) -> Identity:
+    """A certificate for ``HOST``, or for the host that the test is parametrised with."""
+    issued = authority.issue_cert(getattr(request, "param", HOST))
+    certificate, key = tmp_path / "server.pem", tmp_path / "server.key"
+    key.write_bytes(issued.private_key_pem.bytes())
+    certificate.write_bytes(b"".join(part.bytes() for part in issued.cert_chain_pems))
+    return Identity.load(certificate, key)
+
+
+def trust_in(authority: trustme.CA, file: Path) -> Trust:
+    file.write_bytes(authority.cert_pem.bytes())
+    return Trust.load(file)
+
+
+@pytest.fixture
+def trust(authority: trustme.CA, tmp_path: Path) -> Trust:
+    return trust_in(authority, tmp_path / "authority.pem")
+
+
+@pytest.fixture
+def misplaced_trust(tmp_path: Path) -> Trust:
+    return trust_in(trustme.CA(), tmp_path / "stranger.pem")
+
+
+@pytest.fixture
+async def encrypted(technique: Technique, hub: Hub, identity: Identity) -> AsyncIterator[Serving]:
+    server = technique.load_server()(hub, Address(HOST, 0), ServerOptions(identity))
+    yield Serving(server, await server.start())
+    await server.stop()
+
+
+async def refused(client: ChatClient) -> str:
+    """Return why nobody gets in; the client is closed."""
+    with pytest.raises(ConnectionLost) as lost:
+        await client.connect(Hello("lab", "ann"))
+    await client.close()
+    return str(lost.value)
+
+
+async def test_people_talk_and_nobody_reads_along(
+    technique: Technique, encrypted: Serving, trust: Trust
+) -> None:
+    relay = Relay(encrypted.address)
+    await relay.start()
+    client = technique.load_client()(relay.address, ClientOptions(trust=trust))
+    person = Person(client, await client.connect(Hello("lab", "ann")))
+    person.listen()
+    await person.say(WORDS)
+    await person.hears(WORDS)
+    await client.close()
+    await person.stop()
+    await relay.stop()
+    for direction in (relay.up, relay.down):
+        assert direction.startswith(b"\x16\x03"), "a TLS handshake (RFC 8446, 5.1)"
+        assert WORDS.encode() not in direction
+        assert b"ann" not in direction
+
+
+async def test_an_unknown_authority_is_not_believed(
+    technique: Technique, encrypted: Serving, misplaced_trust: Trust, hub: Hub
+) -> None:
+    client = technique.load_client()(encrypted.address, ClientOptions(trust=misplaced_trust))
+    assert "not trusted" in await refused(client)
+    assert hub.seats == 0
+
+
+@pytest.mark.parametrize("identity", ["chat.example"], indirect=True)
+async def test_a_certificate_of_another_host_is_not_believed(
+    technique: Technique, encrypted: Serving, trust: Trust, hub: Hub
+) -> None:
+    client = technique.load_client()(encrypted.address, ClientOptions(trust=trust))
+    assert "not trusted" in await refused(client)
+    assert hub.seats == 0
+
+
+async def test_without_tls_nobody_gets_in_where_it_is_spoken(
+    technique: Technique, encrypted: Serving, hub: Hub
+) -> None:
+    assert "TLS" in await refused(technique.load_client()(encrypted.address))
+    assert hub.seats == 0
+
+
+async def test_with_tls_nobody_gets_in_where_it_is_not_spoken(
+    technique: Technique, server: Serving, trust: Trust, hub: Hub
+) -> None:
+    client = technique.load_client()(server.address, ClientOptions(trust=trust))
+    assert "TLS" in await refused(client)
+    assert hub.seats == 0
