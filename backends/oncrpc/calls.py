@@ -1,0 +1,208 @@
+"""Calling: what goes out with an xid comes back with it, over a TCP connection or from a UDP socket."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from abc import ABC, abstractmethod
+from contextlib import suppress
+from typing import TypeVar, cast
+
+from backends.oncrpc.codec import (
+    MAX_REPLY,
+    AcceptStat,
+    BadRecord,
+    RecordReader,
+    Refused,
+    mark,
+    read_reply,
+    write_call,
+    xid_of,
+)
+from chat.model import BadRequest, ChatError, ConnectionLost
+from chat.ports import Address, connection_refused
+from protos.chat_xdr import CHAT_NULL, CHAT_PROG, CHAT_V1, PROCEDURES
+from protos.xdr import Message, Unpacker, XdrError
+
+CONNECT_TIMEOUT = 5.0
+RETRY = 1.0
+"""Seconds until a call over UDP is sent again; twice as long before each further time."""
+RETRIES = 4
+
+R = TypeVar("R", bound=Message)
+
+
+class Calls(ABC):
+    """One peer, and the calls to it that are under way."""
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self._loop = asyncio.get_running_loop()
+        self._waiting: dict[int, asyncio.Future[bytes]] = {}
+        self._xid = random.getrandbits(32)
+        self._reason: ChatError | None = None
+        self.lost: asyncio.Future[None] = self._loop.create_future()
+
+    async def call(self, procedure: int, argument: Message, kind: type[R]) -> R:
+        """Call, and return the result; calls go out in the order of this."""
+        u = await self._exchange(procedure, argument)
+        try:
+            result = kind.unpack(u)
+            u.done()
+        except XdrError as error:
+            raise self._no_chat(error) from None
+        return result
+
+    async def null(self) -> None:
+        """Call the procedure that does nothing."""
+        await self._exchange(CHAT_NULL, None)
+
+    async def _exchange(self, procedure: int, argument: Message | None) -> Unpacker:
+        if self.lost.done():
+            raise self._why()
+        self._xid = (self._xid + 1) & 0xFFFFFFFF
+        try:
+            call = write_call(self._xid, CHAT_PROG, CHAT_V1, procedure, argument)
+        except XdrError as error:
+            raise BadRequest(f"{PROCEDURES[procedure].name} can't carry this: {error}") from None
+        xid, answer = self._xid, self._loop.create_future()
+        self._waiting[xid] = answer
+        try:
+            await self._carry(call, answer)
+            return read_reply(answer.result())
+        except Refused as refusal:
+            raise self._refused(refusal, procedure) from None
+        except XdrError as error:
+            raise self._no_chat(error) from None
+        finally:
+            self._waiting.pop(xid, None)
+
+    @abstractmethod
+    async def _carry(self, call: bytes, answer: asyncio.Future[bytes]) -> None:
+        """Send the call, at once, and wait for its answer."""
+
+    @abstractmethod
+    def _abort(self) -> None: ...
+
+    async def close(self) -> None:
+        self._abort()
+        await self.lost
+
+    # --- what comes ----------------------------------------------------------------------------
+
+    def _take(self, record: bytes) -> None:
+        """Raises `BadRecord`."""
+        answer = self._waiting.get(xid_of(record))
+        if answer is not None and not answer.done():
+            answer.set_result(record)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._reason is None:
+            self._reason = ConnectionLost(
+                f"the connection broke: {getattr(exc, 'strerror', None) or exc}"
+                if exc
+                else "the server closed the connection"
+            )
+        self.lost.set_result(None)
+        for answer in self._waiting.values():
+            if not answer.done():
+                answer.set_exception(self._why())
+
+    def _fail(self, reason: ChatError) -> ChatError:
+        """End the connection for a reason of ours."""
+        if self._reason is None:
+            self._reason = reason
+        self._abort()
+        return reason
+
+    def _no_chat(self, error: Exception) -> ChatError:
+        return self._fail(ConnectionLost(f"{self.address} is no chat server that this client knows: {error}"))
+
+    def _refused(self, refusal: Refused, procedure: int) -> ChatError:
+        name = PROCEDURES[procedure].name
+        match refusal.stat:
+            case AcceptStat.GARBAGE_ARGS:
+                return BadRequest(f"the server can't read what {name} brought: its chat.x is another one")
+            case AcceptStat.PROC_UNAVAIL:
+                return BadRequest(f"the server has no procedure {name}: it is older than this client")
+            case AcceptStat.SYSTEM_ERR:
+                return ChatError(f"{name} failed in the server: its output says why")
+        return self._no_chat(refusal)
+
+    def _why(self) -> ChatError:
+        return ConnectionLost(str(self._reason or "the connection is closed"))
+
+
+class StreamCalls(Calls, asyncio.Protocol):
+    """Calls over a TCP connection."""
+
+    def __init__(self, address: Address) -> None:
+        super().__init__(address)
+        self._reader = RecordReader(MAX_REPLY)
+
+    async def _carry(self, call: bytes, answer: asyncio.Future[bytes]) -> None:
+        self._transport.write(mark(call))
+        await answer
+
+    def _abort(self) -> None:
+        self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for record in self._reader.feed(data):
+                self._take(record)
+        except BadRecord as error:
+            self._no_chat(error)
+
+
+class DatagramCalls(Calls, asyncio.DatagramProtocol):
+    """Calls over UDP: sent again, with the same xid, until an answer comes."""
+
+    async def _carry(self, call: bytes, answer: asyncio.Future[bytes]) -> None:
+        for attempt in range(RETRIES + 1):
+            self._transport.sendto(call)
+            await asyncio.wait([answer], timeout=RETRY * 2**attempt)
+            if answer.done():
+                await answer
+                return
+        raise self._fail(
+            ConnectionLost(
+                f"no answer from {self.address}, asked {RETRIES + 1} times over UDP: is it running?"
+            )
+        )
+
+    def _abort(self) -> None:
+        self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.DatagramTransport, transport)
+
+    def datagram_received(self, data: bytes, address: object) -> None:
+        with suppress(BadRecord):  # anybody can send that here, in the server's name
+            self._take(data)
+
+    def error_received(self, exc: Exception) -> None:
+        if isinstance(exc, OSError):  # the other machine says that nobody listens
+            self._fail(ConnectionLost(connection_refused(self.address, exc)))
+
+
+async def dial(address: Address, transport: str) -> Calls:
+    """Connect over ``tcp`` or ``udp``. Raises `ConnectionLost`."""
+    loop = asyncio.get_running_loop()
+    calls: Calls
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT):
+            if transport == "udp":
+                _, calls = await loop.create_datagram_endpoint(
+                    lambda: DatagramCalls(address), remote_addr=(address.host, address.port)
+                )
+            else:
+                _, calls = await loop.create_connection(
+                    lambda: StreamCalls(address), address.host, address.port
+                )
+    except OSError as error:  # a TimeoutError is one
+        raise ConnectionLost(connection_refused(address, error)) from None
+    return calls

@@ -1,0 +1,142 @@
+"""ONC RPC over UDP, the server's half: a call is a datagram, and a datagram may come twice, or never.
+
+Who hears nothing sends the same call again. So the server remembers its answers for a while (Juszczak, 1989):
+without that a call may be carried out twice, which is what `chat serve --duplicate-cache off` shows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, OrderedDict
+from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import Any, TypeAlias, cast
+
+from backends.oncrpc.codec import BadRecord, Denied, read_call
+from backends.oncrpc.program import Caller, Program
+from chat.ports import Seat
+from protos.chat_xdr import CHAT_FETCH, CHAT_MEMBERS, CHAT_NULL
+
+MAX_CALL = 8800
+"""Bytes of a call, as much as libtirpc sends by default."""
+MAX_REPLY = 8000
+"""Bytes of a reply: some less than libtirpc takes."""
+MAX_UNDER_WAY = 500
+"""Calls that are not answered; what comes beyond them is dropped, and comes again."""
+MAX_OF_ONE = 32
+"""Calls of one address among them."""
+CACHE_ENTRIES = 1000
+CACHE_BYTES = 4 * 1024 * 1024
+HARMLESS = (CHAT_NULL, CHAT_FETCH, CHAT_MEMBERS)
+"""Procedures that change nothing: their answers, the longest, are not kept."""
+
+Peer: TypeAlias = tuple[Any, ...]
+"""Whatever the socket calls an address."""
+Key: TypeAlias = tuple[Peer, int, int, bytes]
+"""The caller, the xid, the procedure, the arguments: what makes two calls the same one."""
+
+
+class ReplyCache:
+    """Which calls are under way, and the answers of the latest."""
+
+    def __init__(self) -> None:
+        self._under_way: set[Key] = set()
+        self._replies: OrderedDict[Key, bytes] = OrderedDict()
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._replies)
+
+    def begin(self, key: Key) -> bool:
+        """Return whether the call is not under way already; from now on it is."""
+        if key in self._under_way:
+            return False
+        self._under_way.add(key)
+        return True
+
+    def reply(self, key: Key) -> bytes | None:
+        """Return what the call was answered, if it was."""
+        return self._replies.get(key)
+
+    def end(self, key: Key, reply: bytes) -> None:
+        """Keep the answer, and forget the oldest ones."""
+        self._under_way.discard(key)
+        if key[2] in HARMLESS:
+            return
+        self._replies[key] = reply
+        self._bytes += _weight(key, reply)
+        while len(self._replies) > CACHE_ENTRIES or self._bytes > CACHE_BYTES:
+            self._bytes -= _weight(*self._replies.popitem(last=False))
+
+
+def _weight(key: Key, reply: bytes) -> int:
+    return len(key[3]) + len(reply)
+
+
+class DatagramServer(asyncio.DatagramProtocol):
+    """One UDP socket."""
+
+    def __init__(self, program: Program, cache: ReplyCache | None) -> None:
+        self._program = program
+        self._cache = cache
+        self._under_way: Counter[Peer] = Counter()
+        self._lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.DatagramTransport, transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lost.set_result(None)
+
+    async def close(self) -> None:
+        self._transport.close()
+        await self._lost
+
+    def datagram_received(self, data: bytes, address: Peer) -> None:
+        """Serve a call. What is no call gets no answer: nobody knows who sent it."""
+        if len(data) > MAX_CALL:
+            return
+        try:
+            call = read_call(data)
+        except BadRecord:
+            return
+        except Denied as denied:
+            self._transport.sendto(denied.reply, address)
+            return
+        key = (address, call.xid, call.procedure, call.arguments)
+        if self._cache is not None and (reply := self._cache.reply(key)) is not None:
+            self._transport.sendto(reply, address)
+            return
+        if self._under_way[address] >= MAX_OF_ONE or self._under_way.total() >= MAX_UNDER_WAY:
+            return
+        if self._cache is None or self._cache.begin(key):
+            self._under_way[address] += 1
+            self._program.serve(call, _Datagram(self, key))
+
+    def answer(self, key: Key, reply: bytes) -> None:
+        address = key[0]
+        self._under_way[address] -= 1
+        if not self._under_way[address]:
+            del self._under_way[address]
+        if self._cache is not None:
+            self._cache.end(key, reply)
+        if not self._transport.is_closing():
+            self._transport.sendto(reply, address)
+
+
+class _Datagram(Caller):
+    """One call, and the way back to who sent it."""
+
+    most = MAX_REPLY
+
+    def __init__(self, server: DatagramServer, key: Key) -> None:
+        self._server = server
+        self._key = key
+
+    def answer(self, reply: bytes) -> None:
+        self._server.answer(self._key, reply)
+
+    def seated(self, seat: Seat) -> None:
+        """There is no connection that could end: the seat's own time decides."""
+
+    def page(self) -> AbstractAsyncContextManager[Any]:
+        return nullcontext()

@@ -1,0 +1,284 @@
+"""The program: its procedures as calls to the hub, whatever transport the calls came over."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
+from itertools import accumulate
+from typing import Any, TypeVar
+
+from backends.oncrpc.codec import MAX_REPLY, AcceptStat, Call, refused, succeeded
+from backends.oncrpc.words import error_to, event_to, hello_from, member_to, number, welcome_to
+from chat.model import Ack, ChatError, Closing, Delete, Draft, Edit, Event, Say
+from chat.ports import HubPort, Seat
+from protos.chat_xdr import (
+    CHAT_DELETE,
+    CHAT_EDIT,
+    CHAT_FETCH,
+    CHAT_JOIN,
+    CHAT_LEAVE,
+    CHAT_MAX_EVENTS,
+    CHAT_MAX_MEMBERS,
+    CHAT_MAX_WAIT_MS,
+    CHAT_MEMBERS,
+    CHAT_PROG,
+    CHAT_SEND,
+    CHAT_V1,
+    PROCEDURES,
+    chat_direction,
+    chat_error,
+    chat_status,
+    delete_args,
+    draft_ok,
+    draft_res,
+    edit_args,
+    fetch_args,
+    fetch_ok,
+    fetch_res,
+    join_args,
+    join_res,
+    leave_args,
+    leave_res,
+    members_args,
+    members_ok,
+    members_res,
+    send_args,
+)
+from protos.xdr import Message, XdrError
+
+AROUND = 200
+"""Bytes of a reply around its list: the header, the status and what stands behind the list."""
+
+log = logging.getLogger(__name__)
+M = TypeVar("M", bound=Message)
+
+_RESULTS: dict[int, Callable[[chat_status, chat_error], Message]] = {
+    CHAT_JOIN: join_res,
+    CHAT_LEAVE: leave_res,
+    CHAT_SEND: draft_res,
+    CHAT_EDIT: draft_res,
+    CHAT_DELETE: draft_res,
+    CHAT_FETCH: fetch_res,
+    CHAT_MEMBERS: members_res,
+}
+
+
+class Caller(ABC):
+    """Where a call came from, and its reply goes."""
+
+    most = MAX_REPLY
+    """Bytes that a reply may have."""
+
+    @abstractmethod
+    def answer(self, reply: bytes) -> None:
+        """Take the reply; called once for each call, unless its task was cancelled."""
+
+    @abstractmethod
+    def seated(self, seat: Seat) -> None:
+        """A call has named this seat."""
+
+    @abstractmethod
+    def page(self) -> AbstractAsyncContextManager[Any]:
+        """Return what to hold while a page is read and answered: there should not be many in memory."""
+
+
+class Program:
+    """Serves calls. Whatever a call holds, it gets one reply."""
+
+    def __init__(self, hub: HubPort) -> None:
+        self.closing = False
+        self._hub = hub
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._polls: set[asyncio.Task[None]] = set()  # those of them that wait for news
+
+    def close(self) -> None:
+        """From now on every call, and every poll under way, is answered with CHAT_CLOSING."""
+        self.closing = True
+        for task in self._polls:
+            task.cancel()
+
+    async def stop(self, patience: float) -> None:
+        """Wait until what is under way has ended, and end what has not."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=patience)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # --- one call ------------------------------------------------------------------------------
+
+    def serve(self, call: Call, caller: Caller) -> asyncio.Task[None] | None:
+        """Serve a call; return the task if it takes one. Drafts go to the log in the order of calls."""
+        if (refusal := _misdirected(call)) is not None:
+            caller.answer(refusal)
+            return None
+        try:
+            argument = _argument(call)
+        except XdrError:
+            caller.answer(refused(call.xid, AcceptStat.GARBAGE_ARGS))
+            return None
+        work: Coroutine[None, None, None] | None = None
+        try:
+            work = self._begin(call, argument, caller)
+        except ChatError as error:
+            self._refuse(call, caller, error, getattr(argument, "n", 0))
+        except Exception:
+            self._failed(call, caller)
+        if work is None:
+            return None
+        task = asyncio.create_task(self._finish(call, caller, work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _begin(
+        self, call: Call, argument: Message | None, caller: Caller
+    ) -> Coroutine[None, None, None] | None:
+        """Do what can be done at once; return the rest. Raises a `ChatError`."""
+        if argument is None:
+            self._answer(call, caller, None)
+            return None
+        if self.closing:
+            raise Closing("the server is going down; come back and resume")
+        match argument:
+            case join_args():
+                return self._join(call, argument, caller)
+            case fetch_args():
+                return self._fetch(call, argument, self._seat(argument.seat_key, caller), caller)
+            case send_args():
+                self._draft(call, argument.seat_key, Say(argument.text, number(argument.n)), caller)
+            case edit_args():
+                draft = Edit(number(argument.id), argument.text, number(argument.n))
+                self._draft(call, argument.seat_key, draft, caller)
+            case delete_args():
+                self._draft(call, argument.seat_key, Delete(number(argument.id), number(argument.n)), caller)
+            case members_args():
+                self._members(call, argument, caller)
+            case leave_args():
+                self._seat(argument.seat_key, caller).leave()
+                self._answer(call, caller, leave_res(chat_status.CHAT_OK))
+        return None
+
+    async def _finish(self, call: Call, caller: Caller, work: Coroutine[None, None, None]) -> None:
+        try:
+            await work
+        except ChatError as error:
+            self._refuse(call, caller, error)
+        except Exception:
+            self._failed(call, caller)
+
+    def _seat(self, seat_key: str, caller: Caller) -> Seat:
+        seat = self._hub.find_seat(seat_key)
+        caller.seated(seat)
+        return seat
+
+    # --- the procedures ------------------------------------------------------------------------
+
+    async def _join(self, call: Call, args: join_args, caller: Caller) -> None:
+        seat = await self._hub.take_seat(hello_from(args), "oncrpc")
+        caller.seated(seat)
+        ok = welcome_to(seat.welcome, seat.start)
+        self._answer(call, caller, join_res(chat_status.CHAT_OK, ok))
+
+    def _draft(self, call: Call, seat_key: str, draft: Draft, caller: Caller) -> None:
+        def reply(_: Draft, outcome: Event | Ack | ChatError) -> None:
+            if isinstance(outcome, ChatError):
+                self._refuse(call, caller, outcome, draft.n)
+            else:
+                ok = draft_ok(outcome.n, outcome.seq)
+                self._answer(call, caller, draft_res(chat_status.CHAT_OK, ok))
+
+        self._seat(seat_key, caller).send(draft, reply)
+
+    async def _fetch(self, call: Call, args: fetch_args, seat: Seat, caller: Caller) -> None:
+        place = args.place
+        seq = number(place.value or 0)
+        limit = max(1, min(args.limit, CHAT_MAX_EVENTS, self._hub.limits.page))
+        after = place.direction is chat_direction.CHAT_AFTER
+        if after and args.wait_ms:
+            await self._news(seat, seq, min(args.wait_ms, CHAT_MAX_WAIT_MS) / 1000)
+        async with caller.page():
+            if after:
+                events = await seat.read(seq, limit, 0)
+            else:
+                before = None if place.direction is chat_direction.CHAT_NEWEST else seq
+                events = await seat.history(after=None, before=before, limit=limit)
+            page = [event_to(event) for event in events]
+            page = _first(page, caller.most) if after else _first(page[::-1], caller.most)[::-1]
+            at_head = after and page and len(page) == len(events) < limit
+            head = page[-1].seq if at_head else seat.welcome.head
+            self._answer(call, caller, fetch_res(chat_status.CHAT_OK, fetch_ok(page, head)))
+
+    async def _news(self, seat: Seat, after: int, wait: float) -> None:
+        """Wait for the first event after a seq, or so many seconds. Raises `Closing` when the server stops.
+
+        The page itself is read later, when the peer takes it.
+        """
+        task = asyncio.current_task()
+        assert task is not None
+        self._polls.add(task)
+        try:
+            await seat.read(after, 1, wait)
+        except asyncio.CancelledError:
+            if not self.closing:
+                raise
+            raise Closing("the server is going down; come back and resume") from None
+        finally:
+            self._polls.discard(task)
+
+    def _members(self, call: Call, args: members_args, caller: Caller) -> None:
+        members = self._seat(args.seat_key, caller).members()
+        page = [member_to(member) for member in members[args.skip :][:CHAT_MAX_MEMBERS]]
+        page = _first(page, caller.most)
+        more = args.skip + len(page) < len(members)
+        self._answer(call, caller, members_res(chat_status.CHAT_OK, members_ok(page, more)))
+
+    # --- replies -------------------------------------------------------------------------------
+
+    def _answer(self, call: Call, caller: Caller, result: Message | None) -> None:
+        try:
+            reply = succeeded(call.xid, result)
+        except XdrError:
+            self._failed(call, caller)
+        else:
+            caller.answer(reply)
+
+    def _refuse(self, call: Call, caller: Caller, error: ChatError, n: int = 0) -> None:
+        self._answer(call, caller, _RESULTS[call.procedure](*error_to(error, n)))
+
+    def _failed(self, call: Call, caller: Caller) -> None:
+        """Answer for an error of ours: one call has gone wrong, not the connection."""
+        log.exception("%s failed", PROCEDURES[call.procedure].name)
+        caller.answer(refused(call.xid, AcceptStat.SYSTEM_ERR))
+
+
+def _misdirected(call: Call) -> bytes | None:
+    """Return the reply to a call that is for another program, version or procedure than ours."""
+    if call.program != CHAT_PROG:
+        return refused(call.xid, AcceptStat.PROG_UNAVAIL)
+    if call.version != CHAT_V1:
+        return refused(call.xid, AcceptStat.PROG_MISMATCH, CHAT_V1, CHAT_V1)
+    if call.procedure not in PROCEDURES:
+        return refused(call.xid, AcceptStat.PROC_UNAVAIL)
+    return None
+
+
+def _argument(call: Call) -> Message | None:
+    """Raises `XdrError`."""
+    kind = PROCEDURES[call.procedure].argument
+    if kind is not None:
+        return kind.decode(call.arguments)
+    if call.arguments:
+        raise XdrError("an argument, where none belongs")
+    return None
+
+
+def _first(items: list[M], most: int) -> list[M]:
+    """Return the first of a list that fit into a reply, at least one; over a stream all of them do."""
+    if most >= MAX_REPLY:
+        return items
+    sizes = accumulate(len(item.encode()) for item in items)
+    return items[: max(1, sum(size <= most - AROUND for size in sizes))]

@@ -1,0 +1,264 @@
+"""The ONC RPC server: TCP, and UDP on the same port.
+
+One `asyncio.Protocol` a connection. Calls are begun in the order of arrival and answered when they are done:
+a poll that waits holds up nothing behind it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import cast
+from weakref import WeakSet
+
+from backends.oncrpc.codec import BadRecord, Denied, RecordReader, mark, read_call
+from backends.oncrpc.datagrams import DatagramServer, ReplyCache
+from backends.oncrpc.program import Caller, Program
+from chat.ports import LOW_WATER, Address, ChatServer, Seat
+
+PATIENCE = 10.0
+"""Seconds that a record may take from its first byte to its last, or to the end of one before it."""
+MAX_OUTSTANDING = 32
+"""Calls of one connection that are not answered; then it is read no further."""
+MAX_SEATLESS = 256
+"""Connections that have named no seat; the oldest is cut for one more."""
+TURN = 256
+"""Calls of one peer that are begun in one go."""
+LINGER = 1.0
+"""Seconds that a peer has to take the last replies."""
+PORTS = 16
+"""Free ports that are tried until one is free for UDP, too."""
+
+
+class OncRpcServer(ChatServer):
+    async def start(self) -> Address:
+        self.program = Program(self.hub)
+        self.connections: set[Connection] = set()
+        self.seatless: dict[Connection, None] = {}  # the oldest first
+        self._datagrams: list[DatagramServer] = []
+        for _ in range(PORTS - 1):
+            try:
+                return await self._listen()
+            except OSError:
+                if self.address.port:
+                    raise
+        return await self._listen()
+
+    async def _listen(self) -> Address:
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            lambda: Connection(self), self.address.host, self.address.port, backlog=1024
+        )
+        keeps = self.options.settings.get("duplicate-cache", "on") == "on"
+        try:
+            for listener in self._server.sockets:
+                _, datagrams = await loop.create_datagram_endpoint(
+                    lambda: DatagramServer(self.program, ReplyCache() if keeps else None),
+                    local_addr=listener.getsockname()[:2],
+                )
+                self._datagrams.append(datagrams)
+        except OSError:
+            self._server.close()
+            await self._close_datagrams()
+            raise
+        host, port = self._server.sockets[0].getsockname()[:2]
+        return Address(host, port)
+
+    async def stop(self) -> None:
+        self._server.close()
+        self.program.close()
+        for connection in list(self.connections):
+            connection.finish()
+        await self.program.stop(LINGER)
+        if self.connections:
+            await asyncio.wait([connection.lost for connection in self.connections], timeout=LINGER)
+        gone = [connection.lost for connection in self.connections]
+        for connection in list(self.connections):
+            connection.abort()
+        await asyncio.gather(*gone)
+        await self._close_datagrams()
+        await self._server.wait_closed()
+
+    async def _close_datagrams(self) -> None:
+        for datagrams in self._datagrams:
+            await datagrams.close()
+        self._datagrams.clear()
+
+
+def _keep_alive(connection: socket.socket) -> None:
+    """Let the kernel find out within a minute or so that a peer has vanished: its name is free then."""
+    with suppress(OSError):  # it may be reset already
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
+            if (option := getattr(socket, name, None)) is not None:  # not every system has each
+                connection.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+class Connection(asyncio.Protocol, Caller):
+    """One peer: reads its records, and writes the replies as they come."""
+
+    def __init__(self, server: OncRpcServer) -> None:
+        self._server = server
+        self._reader = RecordReader()
+        self._waiting: deque[bytes] = deque()  # records that have come and are not begun yet
+        self._outstanding = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._seats: WeakSet[Seat] = WeakSet()
+        self._patience: asyncio.TimerHandle | None = None
+        self._drained = asyncio.Event()  # the peer takes what it is written
+        self._drained.set()
+        self._page = asyncio.Lock()
+        self._working = False
+        self._last = False  # nothing more is read
+        self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    # --- the connection ------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=LOW_WATER, low=LOW_WATER)
+        _keep_alive(self._transport.get_extra_info("socket"))
+        server = self._server
+        server.connections.add(self)
+        server.seatless[self] = None
+        if len(server.seatless) > MAX_SEATLESS:
+            oldest = next(iter(server.seatless))
+            del server.seatless[oldest]
+            oldest.abort()
+        if server.program.closing:
+            self.finish()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._last = True
+        self._waiting.clear()
+        self._stop_clock()
+        self._server.connections.discard(self)
+        self._server.seatless.pop(self, None)
+        self.lost.set_result(None)
+        for task in self._tasks:
+            task.cancel()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Begin the grace time of the seats, when the connection is gone and no poll of it waits."""
+        if self.lost.done() and not self._tasks:
+            for seat in self._seats:
+                seat.detach()
+
+    def finish(self) -> None:
+        """Answer what has come, read nothing more, and close."""
+        self._last = True
+        self._rest()
+        self._work()
+
+    def hang_up(self) -> None:
+        """Close at once: this peer does not speak the protocol. What was answered before is still sent."""
+        self._last = True
+        self._waiting.clear()
+        self._stop_clock()
+        self._transport.close()
+        self._patience = asyncio.get_running_loop().call_later(LINGER, self._transport.abort)
+
+    def abort(self) -> None:
+        self._last = True
+        self._transport.abort()
+
+    def pause_writing(self) -> None:
+        """Who does not read is not listened to, so that replies can't pile up."""
+        self._drained.clear()
+        self._rest()
+
+    def resume_writing(self) -> None:
+        self._drained.set()
+        self._work()
+
+    # --- what the peer says --------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        if self._last:
+            return
+        try:
+            for record in self._reader.feed(data):
+                self._waiting.append(record)
+                self._stop_clock()
+        except BadRecord:
+            self._work()
+            self.hang_up()
+        else:
+            self._work()
+
+    def _stop_clock(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def _rest(self) -> None:
+        """Read no further for a while; the peer is not to blame for that."""
+        self._stop_clock()
+        if not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def _work(self) -> None:
+        """Begin what waits, as far as that is allowed, and read on when nothing does."""
+        if self._working:
+            return  # a call that was answered at once has come back here
+        self._working = True
+        begun = 0
+        while (
+            self._waiting and self._outstanding < MAX_OUTSTANDING and self._drained.is_set() and begun < TURN
+        ):
+            begun += 1
+            self._begin(self._waiting.popleft())
+        self._working = False
+        if self._last:
+            if not self._waiting and not self._outstanding:
+                self._transport.close()
+        elif self._waiting or self._outstanding >= MAX_OUTSTANDING or not self._drained.is_set():
+            self._rest()
+        elif not self._transport.is_closing():
+            self._transport.resume_reading()
+            if self._reader.partial and self._patience is None:
+                self._patience = asyncio.get_running_loop().call_later(PATIENCE, self.hang_up)
+        if begun == TURN:
+            asyncio.get_running_loop().call_soon(self._work)
+
+    def _begin(self, record: bytes) -> None:
+        self._outstanding += 1
+        try:
+            call = read_call(record)
+        except BadRecord:
+            self._outstanding -= 1
+            self.hang_up()
+            return
+        except Denied as denied:
+            self.answer(denied.reply)
+            return
+        task = self._server.program.serve(call, self)
+        if task is not None:
+            self._tasks.add(task)
+            task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._let_go()
+
+    # --- what it is answered -------------------------------------------------------------------
+
+    def answer(self, reply: bytes) -> None:
+        self._outstanding -= 1
+        if not self.lost.done():
+            self._transport.write(mark(reply))
+            self._work()
+
+    def seated(self, seat: Seat) -> None:
+        self._seats.add(seat)
+        self._server.seatless.pop(self, None)
+
+    @asynccontextmanager
+    async def page(self) -> AsyncIterator[None]:
+        async with self._page:
+            await self._drained.wait()
+            yield
