@@ -107,9 +107,17 @@ class Hub:
         """Whether drafts can be stored now: it is not closing, and the log did not fail a moment ago."""
         return not self.closing and asyncio.get_running_loop().time() - self._failed_at >= UNREADY
 
+    def admit(self, access: str) -> None:
+        """Raise `AccessDenied` unless this is the access token, where one is asked for."""
+        if not self._access or hmac.compare_digest(self._access.encode(), access.encode(errors="replace")):
+            return
+        if access:
+            raise AccessDenied("the access token is wrong: ask who runs the server for the right one")
+        raise AccessDenied("this server asks for an access token: start with --token-file, or set CHAT_TOKEN")
+
     async def take_seat(self, hello: Hello, technique: str) -> HubSeat:
         """Give a seat, or give one back. Raises a `ChatError` that says why not."""
-        self._admit(hello.access)
+        self.admit(hello.access)
         name, nick = clean_room(hello.room), clean_nick(hello.nick)
         room = await self._room(name)
         return await room.take_seat(hello, nick, technique)
@@ -124,19 +132,11 @@ class Hub:
 
     async def look(self, room: str, access: str) -> LiveRoom:
         """Return a room that exists. Raises a `ChatError`."""
-        self._admit(access)
+        self.admit(access)
         name = clean_room(room)
         if name not in self._known:
             raise NoSuchRoom(f"there is no room {name}: it comes into being when somebody enters it")
         return await self._room(name)
-
-    def _admit(self, access: str) -> None:
-        """Raise `AccessDenied` unless this is the access token, where one is asked for."""
-        if not self._access or hmac.compare_digest(self._access.encode(), access.encode(errors="replace")):
-            return
-        if access:
-            raise AccessDenied("the access token is wrong: ask who runs the server for the right one")
-        raise AccessDenied("this server asks for an access token: start with --token-file, or set CHAT_TOKEN")
 
     def keep(self, task: asyncio.Task[Any]) -> None:
         """Hold a background task until it ends; `stop` cancels it."""

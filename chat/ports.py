@@ -344,7 +344,11 @@ class HubPort(Protocol):
     def ready(self) -> bool:
         """Whether drafts can be stored now: it is not closing, and the log did not fail a moment ago."""
 
-    async def take_seat(self, hello: Hello, technique: str) -> Seat: ...
+    def admit(self, access: str) -> None:
+        """Raise `AccessDenied` unless this is the access token, where one is asked for."""
+
+    async def take_seat(self, hello: Hello, technique: str) -> Seat:
+        """Give a seat, or give one back; looks at the access token too. Raises a `ChatError`."""
 
     def find_seat(self, seat_key: str) -> Seat:
         """Return the seat that this key opens, where each call names its seat. Raises `SeatGone`."""

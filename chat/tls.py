@@ -71,10 +71,18 @@ def handshake_failed(host: str, error: Exception) -> str:
     import ssl
 
     if isinstance(error, ssl.SSLCertVerificationError):
-        return (
-            f"the certificate of {host} is not trusted: {error.verify_message.rstrip('.')}; give --ca the "
-            "certificate of the authority that signed it, and the address by which it was issued"
-        )
+        return not_trusted(host, error.verify_message.rstrip("."))
+    return no_tls(host)
+
+
+def not_trusted(host: str, why: str = "") -> str:
+    return (
+        f"the certificate of {host} is not trusted{why and f' ({why})'}: give --ca the certificate of the "
+        "authority that signed it, and take the address that it was issued for"
+    )
+
+
+def no_tls(host: str) -> str:
     return f"{host} does not speak TLS: leave out --ca, or start the server with --tls-cert and --tls-key"
 
 

@@ -55,8 +55,9 @@ class ChatServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def Chat(self, request_iterator, context):
-        """Talk and listen in one room. The first frame up is hello, the first down is welcome. To leave, end your
-        side of the stream (half-close); a stream that is cancelled or breaks leaves the seat, for the grace time.
+        """Talk and listen in one room. The first frame up is hello, the first down is welcome. To leave, say so: your
+        last event is your own LEFT, then the server ends the stream. However else it ends, the seat stays for the
+        grace time: a server can't tell a half-close from a connection that broke.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -23,8 +23,9 @@ GRPC_VERSION: str
 class ChatServiceStub:
     def __init__(self, channel: _aio.Channel) -> None: ...
     Chat: _aio.StreamStreamMultiCallable[_chat_pb2.ClientFrame, _chat_pb2.ServerFrame]
-    """Talk and listen in one room. The first frame up is hello, the first down is welcome. To leave, end your
-    side of the stream (half-close); a stream that is cancelled or breaks leaves the seat, for the grace time.
+    """Talk and listen in one room. The first frame up is hello, the first down is welcome. To leave, say so: your
+    last event is your own LEFT, then the server ends the stream. However else it ends, the seat stays for the
+    grace time: a server can't tell a half-close from a connection that broke.
     """
     History: _aio.UnaryUnaryMultiCallable[_chat_pb2.HistoryRequest, _chat_pb2.HistoryReply]
     """A page of the room's events, in ascending order. Needs no seat."""
@@ -38,8 +39,9 @@ class ChatServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _abc.AsyncIterator[_chat_pb2.ClientFrame],
         context: _aio.ServicerContext[_abc.AsyncIterator[_chat_pb2.ClientFrame], _abc.AsyncIterator[_chat_pb2.ServerFrame]],
     ) -> _abc.AsyncIterator[_chat_pb2.ServerFrame]:
-        """Talk and listen in one room. The first frame up is hello, the first down is welcome. To leave, end your
-        side of the stream (half-close); a stream that is cancelled or breaks leaves the seat, for the grace time.
+        """Talk and listen in one room. The first frame up is hello, the first down is welcome. To leave, say so: your
+        last event is your own LEFT, then the server ends the stream. However else it ends, the seat stays for the
+        grace time: a server can't tell a half-close from a connection that broke.
         """
 
     @_abc_1.abstractmethod

@@ -1,0 +1,35 @@
+"""gRPC: a contract that makes the stubs, and one HTTP/2 stream on which both sides speak."""
+
+from __future__ import annotations
+
+from chat.ports import Need, Setting, Technique, Traits
+
+TECHNIQUE = Technique(
+    name="grpc",
+    title="gRPC streams",
+    family="rpc",
+    summary="one bidirectional HTTP/2 stream, typed by chat.proto",
+    traits=Traits(
+        push=True,
+        ordered=True,
+        lossless=True,
+        resend=True,
+        stores="server",
+        contract="protos/chat.proto",
+        encoding="binary",
+        encrypted=False,
+    ),
+    port=50051,
+    client="backends.grpc.client:GrpcClient",
+    server="backends.grpc.server:GrpcServer",
+    needs=(
+        Need("grpc", "pip install grpcio"),
+        Need("grpc_health", "pip install grpcio-health-checking"),
+        Need("grpc_reflection", "pip install grpcio-reflection"),
+    ),
+    tls=True,
+    several=True,
+    settings=(
+        Setting("trace", "a span for every call, by OpenTelemetry", ("off", "console", "otlp"), server=True),
+    ),
+)

@@ -1,0 +1,375 @@
+"""The gRPC client: one channel, one stream for the chat, unary calls beside it.
+
+Only two tasks touch the stream, one to write and one to read: in grpc.aio, to cancel whoever waits for a
+write or a read cancels the whole call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import json
+from collections import deque
+from collections.abc import AsyncIterator
+from time import perf_counter
+from typing import Any, cast
+
+import grpc
+
+from backends.grpc import tracing
+from backends.grpc.codec import (
+    MAX_FRAME,
+    MAX_REPLY,
+    SERVICE,
+    credentials,
+    draft_frame,
+    event_of,
+    hello_frame,
+    member_of,
+    problem_of,
+    refusal,
+    welcome_of,
+)
+from chat.model import (
+    MAX_NUMBER,
+    Ack,
+    BadRequest,
+    ChatError,
+    ConnectionLost,
+    Draft,
+    Event,
+    Hello,
+    Member,
+    Welcome,
+)
+from chat.ports import Address, ChatClient, ClientOptions, connection_refused
+from chat.tls import no_tls, not_trusted
+from protos import chat_pb2 as pb
+from protos.chat_pb2_grpc import ChatServiceStub
+
+CONNECT_TIMEOUT = 10.0
+DEADLINE = 10.0
+"""Seconds that a unary call may take; the server is told."""
+GOODBYE = 1.0  # seconds that a server has to take note of a leave
+INBOX = 2000  # events that wait for the consumer; then the stream is read no further
+ACKS = 8
+"""Acks a window: each costs the server as much as a write."""
+OPTIONS: list[tuple[str, int | str]] = [
+    ("grpc.use_local_subchannel_pool", 1),  # a connection of one's own
+    ("grpc.enable_http_proxy", 0),
+    ("grpc.enable_retries", 0),  # the session sends again, and knows what
+    ("grpc.max_send_message_length", MAX_FRAME),
+    ("grpc.max_receive_message_length", MAX_REPLY),
+    # A frozen server is noticed after 8 + 4 seconds. Without ping_timeout_ms it took half a minute.
+    ("grpc.keepalive_time_ms", 8_000),
+    ("grpc.keepalive_timeout_ms", 4_000),
+    ("grpc.http2.ping_timeout_ms", 4_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.min_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 5_000),
+]
+BALANCE = {
+    "loadBalancingConfig": [{"round_robin": {}}],
+    "healthCheckConfig": {"serviceName": SERVICE},
+}
+"""With several servers: each new call goes to the next one, and none to a server that says NOT_SERVING."""
+
+
+class GrpcClient(ChatClient):
+    def __init__(self, address: Address, options: ClientOptions | None = None) -> None:
+        super().__init__(address, options)
+        self._channel: grpc.aio.Channel | None = None
+        self._stream: _Stream | None = None
+        self._metadata: Any = ()
+        self._room = ""
+
+    async def connect(self, hello: Hello) -> Welcome:
+        self._metadata = credentials(hello.access)
+        first = hello_frame(hello)
+        self._channel = self._open()
+        self._stub = ChatServiceStub(self._channel)
+        call = self._stub.Chat(metadata=self._metadata)
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT):
+                await call.write(first)
+                frame = await call.read()
+        except TimeoutError:
+            raise ConnectionLost(
+                f"{self.address} took the connection and said nothing: is it a chat server?"
+            ) from None
+        except grpc.aio.AioRpcError as error:
+            raise refusal(error) or self._lost(error) from None
+        except asyncio.InvalidStateError:  # it was refused before the hello was written
+            frame = grpc.aio.EOF
+        if frame is grpc.aio.EOF:
+            raise await _reason(call) or ConnectionLost("the server ended the stream")
+        welcome = cast(pb.ServerFrame, frame).welcome
+        self._room = welcome.room
+        self._stream = _Stream(call, welcome)
+        return welcome_of(welcome)
+
+    def _open(self) -> grpc.aio.Channel:
+        also, trust = self.options.also, self.options.trust
+        options = [*OPTIONS]
+        if also:
+            options.append(("grpc.service_config", json.dumps(BALANCE)))
+        target = _target([self.address, *also])
+        interceptors = tracing.client_interceptors(self.options.settings.get("trace", "off"))
+        if trust is None:
+            return grpc.aio.insecure_channel(target, options, interceptors=interceptors)
+        if also:  # all of them must have a certificate for the first one's name
+            options.append(("grpc.ssl_target_name_override", self.address.host))
+        return grpc.aio.secure_channel(
+            target, grpc.ssl_channel_credentials(trust.authorities), options, interceptors=interceptors
+        )
+
+    def _lost(self, error: grpc.aio.AioRpcError) -> ConnectionLost:
+        """Say for a person why the library could not do it."""
+        details, code = error.details() or "", error.code()
+        where = ", ".join(map(str, (self.address, *self.options.also)))
+        if "CERTIFICATE_VERIFY_FAILED" in details or "Hostname Verification Check failed" in details:
+            return ConnectionLost(not_trusted(where))
+        if self.options.trust is not None and ("handshake" in details or "SSL" in details):
+            return ConnectionLost(no_tls(where))
+        if "onnection refused" in details:
+            return ConnectionLost(connection_refused(self.address, ConnectionRefusedError()))
+        if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+            return ConnectionLost(f"{where} has not answered for {DEADLINE:.0f} s")
+        hint = ""
+        if self.options.trust is None and ("ocket closed" in details or "end of file" in details):
+            hint = "; it may speak TLS (then give --ca), or be no gRPC server"
+        return ConnectionLost(f"no connection to {where}: {code.name}, {details}{hint}")
+
+    async def send(self, draft: Draft) -> Ack:
+        if not draft.n:
+            raise BadRequest("a draft needs a number, counted from 1: its answer is found by it")
+        return cast(Ack, await self._joined().ask(draft_frame(draft), ("draft", draft.n)))
+
+    async def events(self) -> AsyncIterator[list[Event]]:
+        stream = self._joined()
+        while True:
+            if batch := await stream.next_batch():
+                yield batch
+            else:
+                return
+
+    async def history(
+        self, *, after: int | None = None, before: int | None = None, limit: int
+    ) -> list[Event]:
+        before = before if before is None else min(before, MAX_NUMBER)
+        request = pb.HistoryRequest(room=self._room, after=after, before=before, limit=limit)
+        reply = await self._call(lambda: self._stub.History(request, **self._terms()))
+        return list(map(event_of, reply.events))
+
+    async def members(self) -> list[Member]:
+        request = pb.MembersRequest(room=self._room)
+        reply = await self._call(lambda: self._stub.Members(request, **self._terms()))
+        return list(map(member_of, reply.members))
+
+    def _terms(self) -> dict[str, Any]:
+        return {"metadata": self._metadata, "timeout": DEADLINE}
+
+    async def _call(self, call: Any) -> Any:
+        self._joined().check()
+        try:
+            return await call()
+        except grpc.aio.AioRpcError as error:
+            raise refusal(error) or self._lost(error) from None
+        except (grpc.aio.UsageError, asyncio.CancelledError):
+            self._joined().check()  # closed while it was under way
+            raise
+
+    async def ping(self) -> float:
+        stream = self._joined()
+        ref = stream.next_ref()
+        start = perf_counter()
+        await stream.ask(pb.ClientFrame(ping=pb.Ping(ref=ref)), ("ref", ref))
+        return perf_counter() - start
+
+    async def close(self, *, leave: bool = True) -> None:
+        if self._stream is not None:
+            await self._stream.close(leave)
+        if self._channel is not None:
+            channel, self._channel = self._channel, None
+            await channel.close()
+
+    def activity(self) -> str:
+        """Say how many events a frame has carried, on average: more than one under load."""
+        if self._stream is None or not self._stream.frames:
+            return ""
+        return f"{self._stream.received / self._stream.frames:.1f} events a frame"
+
+    def _joined(self) -> _Stream:
+        if self._stream is None:
+            raise ConnectionLost("not connected")
+        return self._stream
+
+
+def _target(addresses: list[Address]) -> str:
+    """Return the addresses as a gRPC name: a host name for its resolver, or a list of numbers.
+
+    Raises `ChatError` for a list that gRPC can't take.
+    """
+    versions: set[int] = set()
+    for address in addresses:
+        try:
+            versions.add(ipaddress.ip_address(address.host).version)
+        except ValueError:
+            versions.add(0)
+    if versions == {0} and len(addresses) == 1:
+        return f"dns:///{addresses[0]}"
+    if 0 in versions or len(versions) > 1:
+        raise ChatError(
+            "several servers for gRPC must all be numeric, of one kind: ipv4:10.0.0.1:50051,10.0.0.2:50051"
+        )
+    return f"ipv{versions.pop()}:" + ",".join(map(str, addresses))
+
+
+async def _reason(call: Any) -> ChatError | None:
+    """Return why the server has ended the stream; None when it had no complaint."""
+    code = await call.code()
+    if code is grpc.StatusCode.OK:
+        return None
+    details, trailing = await call.details(), await call.trailing_metadata()
+    error = grpc.aio.AioRpcError(code, await call.initial_metadata(), trailing, details)
+    return refusal(error) or ConnectionLost(f"the stream broke: {code.name}, {details}")
+
+
+class _Stream:
+    """The bidirectional stream: frames to events and answers."""
+
+    def __init__(self, call: Any, welcome: pb.Welcome) -> None:
+        self._call = call
+        self._seat = welcome.seat
+        self._ack_every = max(1, welcome.window // ACKS)
+        self.frames = 0
+        self.received = 0
+        self._asked: dict[tuple[str, int], asyncio.Future[Any]] = {}
+        self._inbox: list[Event] = []
+        self._inbox_bytes = 0
+        self._unacked_bytes = 0
+        self._taken = asyncio.Event()  # by the consumer
+        self._news = asyncio.Event()
+        self._out: deque[pb.ClientFrame] = deque()
+        self._to_write = asyncio.Event()
+        self._ref = 0
+        self._closed_by_us = False
+        self._over = False
+        self._why: ChatError = ConnectionLost("the connection is closed")
+        self._reader = asyncio.create_task(self._read())
+        self._writer = asyncio.create_task(self._write())
+
+    # --- asking --------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Raise why the stream is over, if it is."""
+        if self._over:
+            raise ConnectionLost(str(self._why))
+
+    async def ask(self, frame: pb.ClientFrame, key: tuple[str, int]) -> object:
+        """Send, and wait for the answer that carries the draft's or the request's number."""
+        self.check()
+        answer = self._asked[key] = asyncio.get_running_loop().create_future()
+        try:
+            self._send(frame)
+            return await answer
+        finally:
+            self._asked.pop(key, None)
+
+    def next_ref(self) -> int:
+        self._ref += 1
+        return self._ref
+
+    def _send(self, frame: pb.ClientFrame) -> None:
+        self._out.append(frame)
+        self._to_write.set()
+
+    async def next_batch(self) -> list[Event]:
+        """Return the events that have come, at least one; none after `close`. Raises why it ended."""
+        while not self._inbox:
+            if self._over:
+                if self._closed_by_us:
+                    return []
+                raise self._why
+            self._news.clear()
+            await self._news.wait()
+        batch, self._inbox = self._inbox, []
+        self._unacked_bytes += self._inbox_bytes
+        self._inbox_bytes = 0
+        if self._unacked_bytes >= self._ack_every and not self._over:
+            self._unacked_bytes = 0
+            self._send(pb.ClientFrame(ack=pb.EventsAck(seq=batch[-1].seq)))
+        self._taken.set()
+        return batch
+
+    async def close(self, leave: bool) -> None:
+        self._closed_by_us = True
+        self._taken.set()
+        if not self._over and leave:
+            self._send(pb.ClientFrame(leave=pb.Leave()))
+            await asyncio.wait([self._reader], timeout=GOODBYE)
+        for task in (self._reader, self._writer):
+            task.cancel()
+        await asyncio.wait([self._reader, self._writer])
+        self._call.cancel()
+
+    # --- the stream ----------------------------------------------------------------------------
+
+    async def _write(self) -> None:
+        try:
+            while True:
+                while self._out:
+                    await self._call.write(self._out.popleft())
+                self._to_write.clear()
+                await self._to_write.wait()
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            pass  # the reader finds out why
+
+    async def _read(self) -> None:
+        try:
+            while (frame := await self._call.read()) is not grpc.aio.EOF:
+                self._take(frame)
+                while len(self._inbox) >= INBOX and not self._closed_by_us:
+                    self._taken.clear()
+                    await self._taken.wait()
+            self._why = await _reason(self._call) or ConnectionLost("the server ended the stream")
+        except grpc.aio.AioRpcError as error:
+            self._why = refusal(error) or ConnectionLost(
+                f"the stream broke: {error.code().name}, {error.details()}"
+            )
+        except ChatError as error:
+            self._why = ConnectionLost(f"this is no chat server: {error}")
+        finally:
+            self._over = True
+            self._news.set()
+            for answer in self._asked.values():
+                if not answer.done():  # the reason is about the stream: what was asked may have happened
+                    answer.set_exception(ConnectionLost(str(self._why)))
+
+    def _take(self, frame: pb.ServerFrame) -> None:
+        match frame.WhichOneof("kind"):
+            case "events":
+                self.frames += 1
+                self._inbox_bytes += frame.events.ByteSize()
+                for message in frame.events.events:
+                    event = event_of(message)
+                    self.received += 1
+                    self._inbox.append(event)
+                    if event.n and event.seat == self._seat:
+                        self._answer(("draft", event.n), Ack(event.n, event.seq))
+                self._news.set()
+            case "ack":
+                self._answer(("draft", frame.ack.n), Ack(frame.ack.n, frame.ack.seq))
+            case "pong":
+                self._answer(("ref", frame.pong.ref), None)
+            case "problem":
+                answer = self._asked.get(("draft", frame.problem.n))
+                if answer is not None and not answer.done():
+                    answer.set_exception(problem_of(frame.problem))
+
+    def _answer(self, key: tuple[str, int], value: object) -> None:
+        answer = self._asked.get(key)
+        if answer is not None and not answer.done():
+            answer.set_result(value)

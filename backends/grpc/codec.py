@@ -1,0 +1,274 @@
+"""The domain as protobuf messages and gRPC statuses. No I/O.
+
+`protos/chat.proto` is the specification. A refusal is a status code, for those who know gRPC and nothing of
+chat, and an error code in the trailing metadata, for those who do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from urllib.parse import quote, unquote
+
+import grpc
+
+from chat.model import (
+    ERRORS,
+    MAX_NUMBER,
+    BadRequest,
+    BadText,
+    ChatError,
+    ConnectionLost,
+    Cursor,
+    Delete,
+    Draft,
+    Edit,
+    Event,
+    Hello,
+    Kind,
+    Limits,
+    Member,
+    Say,
+    Welcome,
+)
+from chat.text import printable
+from protos import chat_pb2 as pb
+
+SERVICE = "chat.v1.ChatService"
+MAX_FRAME = Limits().frame_bytes
+"""Bytes of one message that a client may send."""
+MAX_REPLY = 4 * 1024 * 1024
+"""Bytes of one message that a server sends, at most: a page of 200 events of 4,000 bytes, with room."""
+
+Metadata = Sequence[tuple[str, str]]
+
+# --- events --------------------------------------------------------------------------------------
+
+_KIND = {kind: pb.Event.Kind.Value(kind.upper()) for kind in Kind.__args__}  # type: ignore[attr-defined]  # a Literal
+_KIND_OF: dict[int, Kind] = {number: kind for kind, number in _KIND.items()}
+
+
+def event_message(event: Event) -> pb.Event:
+    return pb.Event(
+        kind=_KIND[event.kind],
+        seq=event.seq,
+        prev=event.prev,
+        at=event.at,
+        author=event.author,
+        seat=event.seat,
+        technique=event.technique,
+        n=event.n,
+        id=event.id,
+        text=event.text,
+    )
+
+
+def event_of(message: pb.Event) -> Event:
+    """Raises `BadRequest` for a kind that this program does not know."""
+    kind = _KIND_OF.get(message.kind)
+    if kind is None:
+        raise BadRequest(f"an event of the unknown kind {message.kind}")
+    return Event(
+        kind,
+        message.seq,
+        message.prev,
+        message.at,
+        message.author,
+        message.seat,
+        message.technique,
+        message.n,
+        message.id,
+        message.text,
+    )
+
+
+def events_frame(events: Iterable[Event]) -> bytes:
+    """Return a whole frame, serialized: the same bytes for every reader."""
+    return pb.ServerFrame(
+        events=pb.Events(events=[event_message(event) for event in events])
+    ).SerializeToString()
+
+
+# --- drafts --------------------------------------------------------------------------------------
+
+
+def draft_frame(draft: Draft) -> pb.ClientFrame:
+    """Raises `BadText` for a text that has no bytes."""
+    try:
+        match draft:
+            case Say():
+                return pb.ClientFrame(send=pb.Send(n=draft.n, text=draft.text))
+            case Edit():
+                return pb.ClientFrame(edit=pb.Edit(n=draft.n, id=draft.id, text=draft.text))
+            case Delete():
+                return pb.ClientFrame(delete=pb.Delete(n=draft.n, id=draft.id))
+    except UnicodeEncodeError as error:
+        raise lone_surrogate(error) from None
+
+
+def lone_surrogate(error: UnicodeEncodeError) -> BadText:
+    char = error.object[error.start]
+    return BadText(f"a text may not hold U+{ord(char):04X} LONE SURROGATE: it has no bytes")
+
+
+def draft_of(frame: pb.ClientFrame) -> Draft:
+    """Return the draft in a frame that holds one. Raises `BadRequest` for a number over 2^53 - 1."""
+    match frame.WhichOneof("kind"):
+        case "send":
+            return Say(frame.send.text, _number(frame.send.n))
+        case "edit":
+            return Edit(_number(frame.edit.id), frame.edit.text, _number(frame.edit.n))
+        case "delete":
+            return Delete(_number(frame.delete.id), _number(frame.delete.n))
+        case other:
+            raise BadRequest(f"{other} is no draft")
+
+
+def _number(value: int) -> int:
+    if value > MAX_NUMBER:
+        raise BadRequest(f"{value} is over 2^53 - 1")
+    return value
+
+
+# --- coming in -----------------------------------------------------------------------------------
+
+
+def hello_frame(hello: Hello) -> pb.ClientFrame:
+    """The access token is not in it: it goes into the metadata of every call."""
+    cursor = None if hello.cursor is None else pb.Cursor(seq=hello.cursor.seq, epoch=hello.cursor.epoch)
+    try:
+        return pb.ClientFrame(
+            hello=pb.Hello(room=hello.room, nick=hello.nick, cursor=cursor, seat_key=hello.seat_key)
+        )
+    except UnicodeEncodeError as error:
+        raise lone_surrogate(error) from None
+
+
+def hello_of(message: pb.Hello, access: str) -> Hello:
+    cursor = None
+    if message.HasField("cursor"):
+        cursor = Cursor(_number(message.cursor.seq), message.cursor.epoch)
+    return Hello(message.room, message.nick, cursor, access, message.seat_key)
+
+
+def welcome_frame(welcome: Welcome, window: int) -> pb.ServerFrame:
+    limits = {name: getattr(welcome.limits, name) for name in Limits.__struct_fields__}
+    return pb.ServerFrame(
+        welcome=pb.Welcome(
+            room=welcome.room,
+            nick=welcome.nick,
+            seat=welcome.seat,
+            seat_key=welcome.seat_key,
+            epoch=welcome.epoch,
+            first=welcome.first,
+            head=welcome.head,
+            n=welcome.n,
+            members=map(member_message, welcome.members),
+            limits=pb.Limits(**limits),
+            window=window,
+        )
+    )
+
+
+def welcome_of(message: pb.Welcome) -> Welcome:
+    return Welcome(
+        room=message.room,
+        nick=message.nick,
+        seat=message.seat,
+        seat_key=message.seat_key,
+        epoch=message.epoch,
+        first=message.first,
+        head=message.head,
+        n=message.n,
+        members=tuple(map(member_of, message.members)),
+        limits=Limits(**{name: getattr(message.limits, name) for name in Limits.__struct_fields__}),
+    )
+
+
+def member_message(member: Member) -> pb.Member:
+    return pb.Member(seat=member.seat, nick=member.nick, technique=member.technique)
+
+
+def member_of(message: pb.Member) -> Member:
+    return Member(message.seat, message.nick, message.technique)
+
+
+# --- the access token ----------------------------------------------------------------------------
+
+_BEARER = "Bearer "
+_AS_IT_IS = "".join(map(chr, range(0x21, 0x7F))).replace(
+    "%", ""
+)  # visible ASCII is all that metadata may hold
+
+
+def credentials(access: str) -> Metadata:
+    """Return the metadata that carries the token; what metadata can't hold is percent-encoded."""
+    return (("authorization", _BEARER + quote(access, safe=_AS_IT_IS)),) if access else ()
+
+
+def access_of(metadata: Iterable[tuple[str, str | bytes]] | None) -> str:
+    """Return the token that a call carries; "" for none."""
+    for key, value in metadata or ():
+        if key == "authorization" and isinstance(value, str) and value.startswith(_BEARER):
+            return unquote(value[len(_BEARER) :])
+    return ""
+
+
+# --- errors --------------------------------------------------------------------------------------
+
+STATUS = {
+    "error": grpc.StatusCode.UNKNOWN,
+    "bad_request": grpc.StatusCode.INVALID_ARGUMENT,
+    "bad_text": grpc.StatusCode.INVALID_ARGUMENT,
+    "bad_name": grpc.StatusCode.INVALID_ARGUMENT,
+    "nick_taken": grpc.StatusCode.ALREADY_EXISTS,
+    "access_denied": grpc.StatusCode.UNAUTHENTICATED,
+    "not_yours": grpc.StatusCode.PERMISSION_DENIED,
+    "no_such_message": grpc.StatusCode.NOT_FOUND,
+    "no_such_room": grpc.StatusCode.NOT_FOUND,
+    "draft_conflict": grpc.StatusCode.FAILED_PRECONDITION,
+    "stale_cursor": grpc.StatusCode.OUT_OF_RANGE,
+    "seat_gone": grpc.StatusCode.ABORTED,
+    "full": grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "too_fast": grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "not_stored": grpc.StatusCode.INTERNAL,
+    "closing": grpc.StatusCode.UNAVAILABLE,
+    "slow_reader": grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "connection_lost": grpc.StatusCode.UNAVAILABLE,
+}
+"""What ends a call, as gRPC has it."""
+
+
+def problem_frame(error: ChatError) -> pb.ServerFrame:
+    return pb.ServerFrame(
+        problem=pb.Problem(code=error.code, text=str(error), n=error.n, retry_after=_seconds(error) or 0.0)
+    )
+
+
+def problem_of(message: pb.Problem) -> ChatError:
+    kind = ERRORS.get(message.code, ChatError)
+    return kind(printable(message.text), n=message.n, retry_after=message.retry_after or None)
+
+
+def trailer(error: ChatError) -> Metadata:
+    """Return the trailing metadata of a call that ends with this error."""
+    more = [("chat-error", error.code)]
+    if (seconds := _seconds(error)) is not None:
+        more.append(("chat-retry-after", str(seconds)))
+    return tuple(more)
+
+
+def _seconds(error: ChatError) -> float | None:
+    return None if error.retry_after is None else max(0.001, round(error.retry_after, 3))
+
+
+def refusal(error: grpc.aio.AioRpcError) -> ChatError | None:
+    """Return what the server of a chat said; None when it was somebody else: the library, the network."""
+    trailing = dict(error.trailing_metadata() or ())
+    kind = ERRORS.get(str(trailing.get("chat-error", "")))
+    if kind is None or kind is ConnectionLost:
+        return None
+    retry_after = None
+    with suppress(KeyError, ValueError):
+        retry_after = float(trailing["chat-retry-after"])
+    return kind(printable(error.details() or ""), retry_after=retry_after)

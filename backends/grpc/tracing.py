@@ -1,0 +1,84 @@
+"""Tracing by OpenTelemetry, for who asks for it: a span for every call, joined over the wire by its metadata.
+
+The interceptors are OpenTelemetry's own. They see calls: the stream of a chat is one span, from coming in to
+leaving, and what is said inside it is not theirs to see.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from functools import cache
+from importlib.util import find_spec
+from typing import Any
+
+import grpc
+
+from chat.model import ChatError
+
+_NEEDS = {
+    "console": ("opentelemetry.sdk", "opentelemetry.instrumentation.grpc"),
+    "otlp": (
+        "opentelemetry.sdk",
+        "opentelemetry.instrumentation.grpc",
+        "opentelemetry.exporter.otlp.proto.grpc",
+    ),
+}
+_INSTALL = {
+    "console": "pip install opentelemetry-sdk opentelemetry-instrumentation-grpc",
+    "otlp": "pip install opentelemetry-sdk opentelemetry-instrumentation-grpc "
+    "opentelemetry-exporter-otlp-proto-grpc",
+}
+
+
+def server_interceptors(kind: str) -> Sequence[grpc.aio.ServerInterceptor]:
+    """Return what traces a server's calls; nothing for ``off``. Raises `ChatError`."""
+    if kind == "off":
+        return ()
+    provider = _provider(kind)
+    from opentelemetry.instrumentation.grpc import aio_server_interceptor
+
+    make: Any = aio_server_interceptor  # it has no hints
+    return (make(tracer_provider=provider),)
+
+
+def client_interceptors(kind: str) -> Sequence[grpc.aio.ClientInterceptor]:
+    """Return what traces a client's calls; nothing for ``off``. Raises `ChatError`."""
+    if kind == "off":
+        return ()
+    provider = _provider(kind)
+    from opentelemetry.instrumentation.grpc import aio_client_interceptors
+
+    make: Any = aio_client_interceptors  # it has no hints
+    return tuple(make(tracer_provider=provider))
+
+
+@cache
+def _provider(kind: str) -> Any:
+    """Return the one provider of this process: it hands the spans to stderr, or to a collector.
+
+    The collector's address is where OpenTelemetry has it: ``OTEL_EXPORTER_OTLP_ENDPOINT``, or port 4317
+    of this machine.
+    """
+    missing = [name for name in _NEEDS[kind] if not _found(name)]
+    if missing:
+        raise ChatError(f"--trace {kind} needs {', '.join(missing)}: {_INSTALL[kind]}")
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SimpleSpanProcessor
+
+    provider = TracerProvider(resource=Resource.create({"service.name": "chat"}))
+    if kind == "console":
+        provider.add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter(out=sys.stderr)))
+    else:
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+
+        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    return provider
+
+
+def _found(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:  # not even its parent
+        return False
