@@ -1,0 +1,27 @@
+"""RPyC: Python calls Python over a connection; each client hands the server a function, and is called."""
+
+from __future__ import annotations
+
+from chat.ports import Need, Technique, Traits
+
+TECHNIQUE = Technique(
+    name="rpyc",
+    title="RPyC callbacks",
+    family="rpc",
+    summary="Python calls Python; you hand the server a function, and it calls you",
+    traits=Traits(
+        push=True,
+        ordered=True,
+        lossless=True,
+        resend=True,
+        stores="server",
+        contract="backends/rpyc/README.md",
+        encoding="binary",
+        encrypted=False,
+    ),
+    port=18861,
+    client="backends.rpyc.client:RpycClient",
+    server="backends.rpyc.server:RpycServer",
+    needs=(Need("rpyc", "pip install rpyc==6.0.2"),),
+    tls=True,
+)

@@ -1,0 +1,222 @@
+"""RPyC's wire format: frames, messages, values. No I/O, so that any bytes in any slicing can be tried.
+
+A frame is a length (4 bytes, big-endian), a flag (1: deflated), a message and LF. A message is its kind
+(1 byte) and the *brine* of its number and content; brine is RPyC's form of immutable values. A value in it
+is *boxed*: labelled as a value, as a tuple of boxes, or as the name of an object on one of the two sides.
+
+Such a name is all that an object of the peer's ever is here. RPyC itself makes a proxy of it (a netref),
+which asks the peer about every attribute, even ``__class__``, and so can pass for whatever the peer likes.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any, NamedTuple
+
+from msgspec import Struct
+from rpyc.core import brine, channel, consts  # type: ignore[import-untyped]
+
+from chat.model import BadRequest, Limits
+
+MAX_FRAME = Limits().frame_bytes
+HEADER = channel.Channel.FRAME_HEADER
+FLUSHER: bytes = channel.Channel.FLUSHER
+MAX_NAME = 256  # characters of a type's name
+MAX_ID = 2**64  # id() of any object is below
+
+Name = tuple[str, int, int]
+"""RPyC's ``id_pack``: the type's name, the id of the type, the id of the object (0: it is a type)."""
+
+
+class Local(Struct, frozen=True):
+    """An object on this side."""
+
+    name: Name
+
+
+class Remote(Struct, frozen=True):
+    """An object on the peer's side."""
+
+    name: Name
+
+
+class Request(NamedTuple):
+    number: int
+    handler: int
+    """One of ``consts.HANDLE_...``: what is to be done with the arguments."""
+    args: tuple[Any, ...]
+
+
+class Returned(NamedTuple):
+    number: int
+    value: Any
+
+
+class Raised(NamedTuple):
+    number: int
+    name: str
+    """The exception's class, without its module."""
+    text: str
+    fields: dict[str, Any]
+    """Its attributes."""
+
+
+Message = Request | Returned | Raised
+
+# --- frames ------------------------------------------------------------------------------------
+
+
+class Framer:
+    """Feed it bytes as they come, get whole messages."""
+
+    def __init__(self, limit: int = MAX_FRAME) -> None:
+        self._limit = limit
+        self._rest = bytearray()
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Return the messages that are whole now.
+
+        Raises `BadRequest` when a frame is longer than the limit, on the wire or inflated, or is none; the
+        framer is of no use after that.
+        """
+        self._rest += data
+        rest, place, messages = self._rest, 0, []
+        while len(rest) - place >= HEADER.size:
+            length, deflated = HEADER.unpack_from(rest, place)
+            if length > self._limit:
+                raise BadRequest(f"a frame may have {self._limit} bytes, this one claims {length}")
+            begin = place + HEADER.size
+            end = begin + length
+            if len(rest) < end + len(FLUSHER):
+                break
+            place = end + len(FLUSHER)
+            if rest[end:place] != FLUSHER:
+                raise BadRequest("not a frame of RPyC: it does not end with LF")
+            message = bytes(rest[begin:end])
+            messages.append(self._inflate(message) if deflated else message)
+        del rest[:place]
+        return messages
+
+    def _inflate(self, data: bytes) -> bytes:
+        stream = zlib.decompressobj()
+        try:
+            message = stream.decompress(data, self._limit)
+        except zlib.error:
+            raise BadRequest("not a frame of RPyC: it cannot be inflated") from None
+        if not stream.eof:
+            raise BadRequest(f"a frame may have {self._limit} bytes, this one inflates to more")
+        return message
+
+
+def frame(message: bytes) -> bytes:
+    """Return the message with what goes around it. Nothing is deflated: peers take it either way."""
+    return b"".join((HEADER.pack(len(message), 0), message, FLUSHER))
+
+
+# --- messages ----------------------------------------------------------------------------------
+
+
+def decode(message: bytes) -> Message:
+    """Return what the peer sent. Raises `BadRequest`."""
+    try:
+        number, content = brine.load(message[1:])
+        if type(number) is not int or not 0 <= number < MAX_ID:
+            raise ValueError(number)
+        kind = message[0]
+        if kind == consts.MSG_REQUEST:
+            handler, args = content
+            args = unbox(args)
+            if type(handler) is int and type(args) is tuple:
+                return Request(number, handler, args)
+        elif kind == consts.MSG_REPLY:
+            return Returned(number, unbox(content))
+        elif kind == consts.MSG_EXCEPTION:
+            return _raised(number, content)
+    except Exception:  # brine raises whatever the bytes lead it to: struct.error, TypeError, RecursionError
+        pass
+    raise BadRequest("not a message of RPyC 6")
+
+
+def _raised(number: int, content: Any) -> Raised:
+    """Read an exception by hand: RPyC would make a class for every name that the peer thinks of."""
+    if content == consts.EXC_STOP_ITERATION:
+        return Raised(number, "StopIteration", "", {})
+    (_, name), args, fields, _ = content
+    text = args[0] if args and type(args[0]) is str else ""
+    return Raised(number, str(name), text, dict(fields))
+
+
+def unbox(box: Any) -> Any:
+    """Return a value that came boxed. Raises anything if it is no box."""
+    label, value = box
+    if label == consts.LABEL_VALUE:
+        return value
+    if label == consts.LABEL_TUPLE:
+        return tuple(map(unbox, value))
+    kind, number, instance = value
+    if not (type(kind) is str and type(number) is int and type(instance) is int):
+        raise ValueError(value)
+    if len(kind) > MAX_NAME or max(abs(number), abs(instance)) >= MAX_ID:
+        raise ValueError(value)
+    if label == consts.LABEL_LOCAL_REF:
+        return Local((kind, number, instance))
+    if label == consts.LABEL_REMOTE_REF:
+        return Remote((kind, number, instance))
+    raise ValueError(label)
+
+
+def box(value: Any) -> tuple[int, Any]:
+    """Return the value as it travels: what is mine here is the peer's there."""
+    if type(value) is Local:
+        return consts.LABEL_REMOTE_REF, value.name
+    if type(value) is Remote:
+        return consts.LABEL_LOCAL_REF, value.name
+    if type(value) is tuple and not brine.dumpable(value):
+        return consts.LABEL_TUPLE, tuple(map(box, value))
+    return consts.LABEL_VALUE, value
+
+
+def _message(kind: int, number: int, content: Any) -> bytes:
+    return frame(bytes([kind]) + brine.dump((number, content)))
+
+
+def request(number: int, handler: int, args: tuple[Any, ...]) -> bytes:
+    """Return a frame. Raises UnicodeEncodeError for a lone surrogate, which has no bytes."""
+    return _message(consts.MSG_REQUEST, number, (handler, box(args)))
+
+
+def returned(number: int, value: Any) -> bytes:
+    return _message(consts.MSG_REPLY, number, box(value))
+
+
+def raised(number: int, module: str, name: str, text: str, fields: tuple[tuple[str, Any], ...] = ()) -> bytes:
+    """Return the frame of an exception: its class, its one argument, its attributes, and no traceback."""
+    return _message(consts.MSG_EXCEPTION, number, ((module, name), (text,), fields, ""))
+
+
+# --- callbacks ---------------------------------------------------------------------------------
+
+
+def keywords(pairs: tuple[tuple[str, Any], ...]) -> bytes:
+    """Return keyword arguments in brine: the part of a callback that is the same for everybody."""
+    dumped: bytes = brine.dump(pairs)
+    return dumped
+
+
+_CALLING = bytes([consts.MSG_REQUEST]) + brine.TAG_TUP2
+
+
+class Callback:
+    """A function of the peer's. A call of it is put together from parts, so that most of it is made once.
+
+    Brine writes no lengths around a tuple's items: what comes last can be appended.
+    """
+
+    def __init__(self, function: Remote) -> None:
+        no_keywords = ()
+        call = consts.HANDLE_CALL, box((function, (), no_keywords))
+        self._call: bytes = brine.dump(call).removesuffix(brine.dump(no_keywords))
+
+    def frame(self, number: int, keywords: bytes) -> bytes:
+        """Return a call with these `keywords`."""
+        return frame(b"".join((_CALLING, brine.dump(number), self._call, keywords)))

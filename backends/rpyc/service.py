@@ -1,0 +1,222 @@
+"""The service: what can be called, with which arguments, and the model's values as RPyC carries them.
+
+Everything goes by value, as pairs of name and value, because a dict would go by reference and every look
+into it would be a round trip. ``dict(pairs)`` makes it one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from backends.rpyc.codec import Local, Raised, Remote
+from chat.codec import shorten
+from chat.model import (
+    ERRORS,
+    BadRequest,
+    ChatError,
+    Cursor,
+    Delete,
+    Draft,
+    Edit,
+    Event,
+    Hello,
+    Limits,
+    Member,
+    Number,
+    Say,
+    Welcome,
+)
+from chat.text import printable
+
+Pairs = tuple[tuple[str, Any], ...]
+
+# --- what can be called ------------------------------------------------------------------------
+
+
+class Login(Struct, frozen=True):
+    """Take a seat; from then on the callback is called with what happens."""
+
+    nick: str
+    room: str
+    callback: Remote
+    access: str = ""
+    cursor: tuple[Number, str] | None = None
+    seat_key: str = ""
+
+    def hello(self) -> Hello:
+        cursor = Cursor(*self.cursor) if self.cursor else None
+        return Hello(self.room, self.nick, cursor, self.access, self.seat_key)
+
+
+class History(Struct, frozen=True):
+    """Return a page of old events."""
+
+    after: Number | None = None
+    before: Number | None = None
+    limit: Number = 200
+
+
+class Members(Struct, frozen=True):
+    """Return who is in the room."""
+
+
+class Leave(Struct, frozen=True):
+    """Give the seat up, and end the connection."""
+
+
+Call = Login | Draft | History | Members | Leave
+
+METHODS: dict[str, type[Call]] = {
+    "login": Login,
+    "send": Say,
+    "edit": Edit,
+    "delete": Delete,
+    "history": History,
+    "members": Members,
+    "leave": Leave,
+}
+ROOT = Local(("chat.ChatService", 1, 1))
+"""What ``conn.root`` is."""
+# RPyC knows the type of a bound method, and asks nothing about it.
+BOUND = {name: Local(("builtins.method", 2, place)) for place, name in enumerate(METHODS, 1)}
+"""What ``conn.root.send`` is."""
+NAMES = {bound: name for name, bound in BOUND.items()}
+
+
+def call(method: str, args: Any, kwargs: Any) -> Call:
+    """Return a call with its arguments by name. Raises `BadRequest` where they don't fit."""
+    kind = METHODS[method]
+    fields = kind.__struct_fields__
+    try:
+        given = dict(zip(fields, args, strict=False)) | dict(kwargs)
+    except (TypeError, ValueError):
+        raise BadRequest(f"{method}: the arguments are none") from None
+    if len(given) != len(args) + len(kwargs) or not given.keys() <= set(fields):
+        raise BadRequest(f"{method} takes {', '.join(fields) or 'no arguments'}, each once")
+    if type(given.get("cursor")) is int:
+        given["cursor"] = given["cursor"], ""
+    try:
+        return msgspec.convert(given, kind)
+    except msgspec.ValidationError as error:
+        raise BadRequest(f"{method}: {shorten(printable(str(error)))}") from None
+
+
+# --- the model's values ------------------------------------------------------------------------
+
+S = TypeVar("S", bound=Struct)
+ALWAYS = frozenset(("kind", "seq", "prev", "at"))
+"""Fields that an event has even if they are 0."""
+
+
+def event_pairs(event: Event) -> Pairs:
+    """Return the fields that say something, in the model's order."""
+    return tuple(pair for pair in _pairs(event) if pair[1] or pair[0] in ALWAYS)
+
+
+def member_pairs(members: Sequence[Member]) -> tuple[Pairs, ...]:
+    return tuple(map(_pairs, members))
+
+
+def welcome_pairs(welcome: Welcome) -> Pairs:
+    nested = {"members": member_pairs(welcome.members), "limits": _pairs(welcome.limits)}
+    return tuple((name, nested.get(name, value)) for name, value in _pairs(welcome))
+
+
+def _pairs(value: Struct) -> Pairs:
+    return tuple((name, getattr(value, name)) for name in value.__struct_fields__)
+
+
+def event_of(fields: dict[str, Any]) -> Event:
+    """Return the event. Raises `BadRequest`, like all that read what came."""
+    return _read(Event, fields)
+
+
+def events_of(page: Any) -> list[Event]:
+    return [_read(Event, fields_of(event)) for event in _tuple(page)]
+
+
+def members_of(page: Any) -> list[Member]:
+    return [_read(Member, fields_of(member)) for member in _tuple(page)]
+
+
+def welcome_of(pairs: Any) -> Welcome:
+    fields = fields_of(pairs)
+    fields["members"] = members_of(fields.get("members", ()))
+    fields["limits"] = _read(Limits, fields_of(fields.get("limits", ())))
+    return _read(Welcome, fields)
+
+
+def seq_of(value: Any) -> int:
+    if type(value) is not int:
+        raise BadRequest("a draft's answer is no seq")
+    return value
+
+
+def _tuple(value: Any) -> tuple[Any, ...]:
+    if type(value) is not tuple:
+        raise BadRequest(f"a {type(value).__name__} where a tuple was expected")
+    return value
+
+
+def fields_of(pairs: Any) -> dict[str, Any]:
+    """Return pairs of name and value as a dict."""
+    try:
+        return dict(_tuple(pairs))
+    except (TypeError, ValueError):
+        raise BadRequest("a tuple that does not consist of names and values") from None
+
+
+def _read(kind: type[S], fields: dict[str, Any]) -> S:
+    try:
+        return msgspec.convert(fields, kind)
+    except msgspec.ValidationError as error:
+        raise BadRequest(f"no {kind.__name__}: {shorten(printable(str(error)))}") from None
+
+
+# --- errors ------------------------------------------------------------------------------------
+
+MODULE = "chat"
+"""The module that exceptions seem to come from: `NickTaken` arrives as ``chat.NickTaken``."""
+_KINDS = {kind.__name__: kind for kind in ERRORS.values()}
+
+
+def error_pairs(error: ChatError) -> Pairs:
+    """Return what an error knows besides its text: an exception's attributes."""
+    known: list[tuple[str, Any]] = [("code", error.code)]
+    if error.n:
+        known.append(("n", error.n))
+    if error.retry_after is not None:
+        known.append(("retry_after", max(0.001, round(error.retry_after, 3))))
+    return tuple(known)
+
+
+def last_words(error: ChatError) -> Pairs:
+    """Return the arguments of a connection's last callback."""
+    return (("kind", "error"), ("text", str(error)), *error_pairs(error))
+
+
+def error_of(raised: Raised) -> ChatError:
+    """Return the error that an exception of the peer's stands for."""
+    kind = _KINDS.get(raised.name)
+    if kind is None:
+        what = f"{raised.name}: {raised.text}" if raised.text else raised.name
+        return ChatError(f"the server raised {shorten(printable(what))}")
+    return _error(kind, raised.text, raised.fields)
+
+
+def reason_of(fields: dict[str, Any]) -> ChatError:
+    """Return the error that a connection's last callback gives as its reason."""
+    return _error(ERRORS.get(fields.get("code", ""), ChatError), fields.get("text", ""), fields)
+
+
+def _error(kind: type[ChatError], text: Any, fields: dict[str, Any]) -> ChatError:
+    n, retry_after = fields.get("n", 0), fields.get("retry_after")
+    return kind(
+        printable(str(text)),
+        n=n if type(n) is int else 0,
+        retry_after=retry_after if type(retry_after) in (int, float) else None,
+    )

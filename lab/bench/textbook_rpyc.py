@@ -1,0 +1,43 @@
+"""The chat that a good RPyC tutorial shows: a `ThreadedServer`, a thread for each client, callbacks by `async_`.
+
+It is a yardstick, and the stock server that the hostile tests break: no log, no
+rules, the library's default settings. Run it with ``python -m lab.bench.textbook_rpyc PORT``.
+"""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import rpyc  # type: ignore[import-untyped]
+from rpyc.utils.server import ThreadedServer  # type: ignore[import-untyped]
+
+people: dict[str, Callable[..., Any]] = {}
+"""Each one's callback, by nick; the wrapper is kept, because RPyC caches it weakly."""
+
+
+class ChatService(rpyc.Service):  # type: ignore[misc]
+    """One instance for each connection."""
+
+    nick: str | None = None
+
+    def on_disconnect(self, conn: object) -> None:
+        if self.nick is not None:
+            people.pop(self.nick, None)
+
+    def exposed_login(self, nick: str, callback: Callable[..., Any]) -> None:
+        if not isinstance(nick, str) or nick in people:
+            raise ValueError("the nick is taken, or none")
+        people[nick] = rpyc.async_(callback)
+        self.nick = nick
+
+    def exposed_send(self, text: str) -> None:
+        if not isinstance(text, str) or self.nick is None:
+            raise ValueError("log in, and send a str")
+        for callback in list(people.values()):
+            callback(self.nick, text)
+
+
+if __name__ == "__main__":
+    server = ThreadedServer(ChatService, hostname="127.0.0.1", port=int(sys.argv[1]))
+    print(server.port, flush=True)
+    server.start()
