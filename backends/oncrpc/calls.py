@@ -107,6 +107,7 @@ class Calls(ABC):
         for answer in self._waiting.values():
             if not answer.done():
                 answer.set_exception(self._why())
+                answer.exception()  # who waits for it may be cancelled before it looks
 
     def _fail(self, reason: ChatError) -> ChatError:
         """End the connection for a reason of ours."""

@@ -1,0 +1,420 @@
+"""ONC RPC over UDP: what comes twice happens once, what is lost is sent again, and every reply is short."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+import backends.oncrpc.calls
+from backends.oncrpc.client import OncRpcClient
+from backends.oncrpc.datagrams import MAX_CALL, MAX_OF_ONE, MAX_REPLY
+from backends.oncrpc.server import OncRpcServer
+from chat.hub import Hub
+from chat.model import Closing, ConnectionLost, Cursor, Hello, Limits, Say
+from chat.ports import Address, ClientOptions, ServerOptions
+from protos.chat_xdr import (
+    CHAT_DELETE,
+    CHAT_FETCH,
+    CHAT_NULL,
+    CHAT_SEND,
+    chat_status,
+    delete_args,
+    draft_ok,
+    draft_res,
+    fetch_ok,
+    fetch_res,
+    send_args,
+)
+from tests.contract.people import Person, one_chain
+from tests.faults.oncrpc_peer import SUCCESS, DatagramPeer, StreamPeer, after, header, marked, words
+from tests.unit.stage import Disk, enter
+
+UDP = ClientOptions(settings={"transport": "udp"})
+
+
+@pytest.fixture
+def disk() -> Disk:
+    return Disk()
+
+
+@pytest.fixture
+async def hub(disk: Disk) -> AsyncIterator[Hub]:
+    hub = Hub(disk, limits=Limits(burst=0))
+    await hub.start()
+    yield hub
+    await hub.stop()
+
+
+@pytest.fixture
+def cache() -> str:
+    return "on"
+
+
+@pytest.fixture
+async def server(hub: Hub, cache: str) -> AsyncIterator[OncRpcServer]:
+    options = ServerOptions(settings={"duplicate-cache": cache})
+    server = OncRpcServer(hub, Address("127.0.0.1", 0), options)
+    server.address = await server.start()
+    yield server
+    await server.stop()
+
+
+@pytest.fixture
+async def peer(server: OncRpcServer) -> AsyncIterator[DatagramPeer]:
+    async with DatagramPeer.open(server.address) as peer:
+        yield peer
+
+
+# --- what comes twice ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("cache", "said"), [("on", ["hi"]), ("off", ["hi", "hi"])])
+async def test_a_call_that_comes_again_happens_once_if_answers_are_remembered(
+    peer: DatagramPeer, said: list[str]
+) -> None:
+    await peer.join("ann")
+    call = header(1, CHAT_SEND) + send_args(peer.seat_key, 0, "hi").encode()
+    await peer.send(call)
+    first = await peer.reply(1)
+    await peer.send(call)
+    again = await peer.reply(1)
+    assert await peer.texts() == said
+    assert (first == again) is (len(said) == 1)
+
+
+@pytest.mark.parametrize(("cache", "said"), [("on", ["hi"]), ("off", ["hi", "hi", "hi"])])
+async def test_so_does_one_that_is_not_answered_yet(peer: DatagramPeer, disk: Disk, said: list[str]) -> None:
+    await peer.join("ann")
+    disk.slow = True
+    for _ in range(3):
+        await peer.send(header(1, CHAT_SEND) + send_args(peer.seat_key, 0, "hi").encode())
+    await peer.still_there()
+    disk.slow = False
+    disk.catch_up()
+    for _ in said:
+        await peer.reply(1)
+    assert await peer.texts() == said
+
+
+async def test_the_same_xid_with_other_arguments_is_another_call(peer: DatagramPeer) -> None:
+    await peer.join("ann")
+    for text in ("one", "two"):
+        await peer.send(header(1, CHAT_SEND) + send_args(peer.seat_key, 0, text).encode())
+        await peer.reply(1)
+    assert await peer.texts() == ["one", "two"]
+
+
+async def test_the_same_call_from_another_address_is_another_call(
+    peer: DatagramPeer, server: OncRpcServer
+) -> None:
+    await peer.join("ann")
+    call = header(1, CHAT_SEND) + send_args(peer.seat_key, 0, "hi").encode()
+    async with DatagramPeer.open(server.address) as other:
+        for one in (peer, other):
+            await one.send(call)
+            await one.reply(1)
+    assert await peer.texts() == ["hi", "hi"]
+
+
+async def test_a_fetch_that_comes_again_is_answered_anew(peer: DatagramPeer) -> None:
+    """It changes nothing, so its answer is not remembered."""
+    joined = await peer.join("ann")
+    counts = []
+    for _ in range(2):
+        await peer.send(header(1, CHAT_FETCH) + after(peer.seat_key, joined.head).encode())
+        fetched = fetch_res.decode((await peer.reply(1))[len(SUCCESS) :]).value
+        assert isinstance(fetched, fetch_ok)
+        counts.append(len(fetched.events))
+        await peer.say("news")
+    assert counts == [0, 1]
+
+
+# --- what is no call -------------------------------------------------------------------------------
+
+DROPPED: dict[str, bytes] = {
+    "nothing": b"",
+    "garbage": bytes(range(200)),
+    "text": b"hello?",
+    "a reply": header(1, CHAT_NULL, type=1),
+    "half a header": header(1, CHAT_NULL)[:20],
+    "a record mark before it": marked(header(1, CHAT_NULL)),
+    "a credential over 400 bytes": header(1, CHAT_NULL, flavor=1, credential=bytes(404)),
+    "a byte more than a call may have": header(1, CHAT_NULL) + bytes(MAX_CALL - 39),
+    "60,000 bytes": header(1, CHAT_NULL) + bytes(60_000),
+}
+
+
+@pytest.mark.parametrize("name", DROPPED)
+async def test_what_is_no_call_gets_no_answer(peer: DatagramPeer, name: str) -> None:
+    await peer.send(DROPPED[name])
+    await peer.still_there()
+    assert peer.replies == {}
+
+
+async def test_what_is_wrong_in_a_call_is_answered(peer: DatagramPeer) -> None:
+    assert await peer.reply(await peer.begin(CHAT_NULL, rpc_version=3)) == words(1, 1, 0, 2, 2)
+    assert await peer.reply(await peer.begin(CHAT_NULL, program=5)) == words(1, 0, 0, 0, 1)
+    assert await peer.reply(await peer.begin(CHAT_NULL, bytes(MAX_CALL - 40))) == words(1, 0, 0, 0, 4)
+
+
+async def test_what_one_may_have_under_way_is_bounded_and_nobody_else_notices(
+    peer: DatagramPeer, server: OncRpcServer
+) -> None:
+    joined = await peer.join("ann")
+    polls = [
+        await peer.begin(CHAT_FETCH, after(peer.seat_key, joined.head, wait_ms=20000))
+        for _ in range(MAX_OF_ONE + 5)
+    ]
+    async with DatagramPeer.open(server.address) as other:
+        await other.join("bob")
+        for xid in polls[:MAX_OF_ONE]:
+            await peer.reply(xid)
+        await peer.still_there()
+    assert peer.replies == {}, "what came beyond them was dropped"
+
+
+# --- replies that fit into a datagram --------------------------------------------------------------
+
+
+class Relay:
+    """Stands between a client and the server, notes the datagrams, and loses those that it is told to."""
+
+    def __init__(self, server: Address) -> None:
+        self._server = server
+        self.calls: list[bytes] = []
+        self.replies: list[bytes] = []
+        self.lose_call: Callable[[int], bool] = lambda number: False
+        self.lose_reply: Callable[[int], bool] = lambda number: False
+        self.noise: list[bytes] = []
+        """What the client gets before each reply."""
+
+    async def start(self) -> Address:
+        loop = asyncio.get_running_loop()
+        relay = self
+        caller: list[Any] = []
+
+        class Near(asyncio.DatagramProtocol):
+            def datagram_received(self, data: bytes, address: Any) -> None:
+                caller[:] = [address]
+                relay.calls.append(data)
+                if not relay.lose_call(len(relay.calls)):
+                    relay._far.sendto(data)
+
+        class Far(asyncio.DatagramProtocol):
+            def datagram_received(self, data: bytes, address: Any) -> None:
+                relay.replies.append(data)
+                for noise in relay.noise:
+                    relay._near.sendto(noise, caller[0])
+                if not relay.lose_reply(len(relay.replies)):
+                    relay._near.sendto(data, caller[0])
+
+        self._near, _ = await loop.create_datagram_endpoint(Near, local_addr=("127.0.0.1", 0))
+        self._far, _ = await loop.create_datagram_endpoint(
+            Far, remote_addr=(self._server.host, self._server.port)
+        )
+        return Address(*self._near.get_extra_info("sockname"))
+
+    def stop(self) -> None:
+        self._near.close()
+        self._far.close()
+
+
+@pytest.fixture
+async def relay(server: OncRpcServer) -> AsyncIterator[Relay]:
+    relay = Relay(server.address)
+    server.address = await relay.start()
+    yield relay
+    relay.stop()
+
+
+@pytest.fixture
+async def ann(relay: Relay, server: OncRpcServer) -> AsyncIterator[Person]:
+    client = OncRpcClient(server.address, UDP)
+    person = Person(client, await client.connect(Hello("lab", "ann")))
+    yield person
+    await client.close()
+    await person.stop()
+
+
+async def test_a_client_talks_over_it(ann: Person, hub: Hub) -> None:
+    ann.listen()
+    said = await ann.say("tpyo")
+    await ann.edit(said.seq, "typo")
+    await ann.hears("typo")
+    assert 0 < await ann.client.ping() < 60
+    assert [member.nick for member in await ann.client.members()] == ["ann"]
+    await ann.client.close()
+    assert await ann.over is None
+    assert ann.client.activity().startswith("polls ")
+
+
+async def test_a_long_history_comes_in_short_replies(ann: Person, relay: Relay) -> None:
+    texts = [f"{number} " + 3900 * "x" for number in range(60)]
+    for text in texts:
+        await ann.say(text)
+    last = (await ann.client.history(limit=200))[-1]
+    for where in ({"after": 0}, {"before": last.seq + 1}, {}):
+        events = await ann.client.history(limit=200, **where)
+        assert one_chain(events)
+        assert [event.text for event in events if event.kind == "sent"] == texts
+    assert len(await ann.client.history(limit=7)) == 7
+    ann.listen()
+    await ann.hears(texts[-1])
+    assert one_chain(ann.seen)
+    assert max(map(len, relay.replies)) <= MAX_REPLY
+
+
+async def test_many_members_come_in_short_replies(ann: Person, relay: Relay, hub: Hub) -> None:
+    for number in range(300):
+        await enter(hub, f"{number} {'🦜' * 20}".replace(" ", "-"))
+    members = await ann.client.members()
+    assert len({member.seat for member in members}) == 301
+    assert max(map(len, relay.replies)) <= MAX_REPLY
+
+
+async def test_who_leaves_while_members_are_asked_for_hides_nobody(
+    ann: Person, relay: Relay, hub: Hub
+) -> None:
+    early = await enter(hub, "early")
+    for number in range(200):
+        await enter(hub, f"{number}{'🦜' * 20}")
+    asked: list[int] = []
+
+    def leave_after_the_first_page(number: int) -> bool:
+        if not asked:
+            early.leave()
+        asked.append(number)
+        return False
+
+    relay.lose_reply = leave_after_the_first_page
+    members = await ann.client.members()
+    assert len(members) == len({member.seat for member in members})
+    assert {member.nick for member in members} >= {f"{number}{'🦜' * 20}" for number in range(200)}
+
+
+# --- what is lost ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is lost is sent again at once."""
+    monkeypatch.setattr(backends.oncrpc.calls, "RETRY", 0.01)
+
+
+@pytest.mark.usefixtures("soon")
+@pytest.mark.parametrize("what", ["calls", "replies"])
+async def test_what_is_lost_is_sent_again_and_said_once(ann: Person, relay: Relay, what: str) -> None:
+    if what == "calls":
+        relay.lose_call = lambda number: number % 2 == 0
+    else:
+        relay.lose_reply = lambda number: number % 2 == 0
+    for number in range(10):
+        await ann.say(f"m{number}")
+    events = await ann.client.history(limit=200)
+    assert [event.text for event in events if event.kind == "sent"] == [f"m{n}" for n in range(10)]
+    assert len(set(relay.calls)) < len(relay.calls), "the same bytes, xid and all"
+
+
+@pytest.mark.usefixtures("soon")
+async def test_who_is_never_answered_gives_up(ann: Person, relay: Relay) -> None:
+    relay.lose_call = lambda number: True
+    relay.calls.clear()
+    with pytest.raises(ConnectionLost, match="asked 5 times"):
+        await ann.say("hello?")
+    assert len(relay.calls) == 5
+    assert len(set(relay.calls)) == 1
+    with pytest.raises(ConnectionLost):
+        await ann.say("hello??")
+    assert len(relay.calls) == 5
+
+
+async def test_where_nobody_listens_that_is_said_at_once() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        address = Address(*taken.getsockname())
+    client = OncRpcClient(address, UDP)
+    with pytest.raises(ConnectionLost, match=f"nothing listens on {address}"):
+        await client.connect(Hello("lab", "ann"))
+    await client.close()
+
+
+@pytest.mark.usefixtures("soon")
+async def test_what_answers_no_call_is_passed_by(ann: Person, relay: Relay) -> None:
+    relay.noise = [b"noise", header(1, CHAT_NULL), words(1) + SUCCESS]
+    assert await ann.say("all the same") == await ann.say("all the same", n=1)
+
+
+# --- the server's two sockets ----------------------------------------------------------------------
+
+
+async def test_both_transports_have_one_port_and_one_room(peer: DatagramPeer, server: OncRpcServer) -> None:
+    await peer.join("ann")
+    await peer.say("by datagram")
+    async with await StreamPeer.open(server.address) as other:
+        await other.join("bob")
+        await other.say("by stream")
+    assert await peer.texts() == ["by datagram", "by stream"]
+
+
+async def test_a_port_that_is_taken_for_udp_is_an_oserror_and_is_left_for_tcp(hub: Hub) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        address = Address(*taken.getsockname())
+        with pytest.raises(OSError):  # noqa: PT011  # the system's own text, in its own language
+            await OncRpcServer(hub, address).start()
+    server = OncRpcServer(hub, address)
+    assert await server.start() == address
+    await server.stop()
+
+
+async def test_of_free_ports_one_is_taken_that_is_free_for_both(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = asyncio.get_running_loop()
+    real = loop.create_datagram_endpoint
+    refused: list[object] = []
+
+    async def sometimes(*arguments: Any, **more: Any) -> Any:
+        if len(refused) < 3:
+            refused.append(more["local_addr"])
+            raise OSError("taken")
+        return await real(*arguments, **more)
+
+    monkeypatch.setattr(loop, "create_datagram_endpoint", sometimes)
+    server = OncRpcServer(hub, Address("127.0.0.1", 0))
+    address = await server.start()
+    async with DatagramPeer.open(address) as peer, await StreamPeer.open(address) as other:
+        await peer.still_there()
+        await other.still_there()
+    await server.stop()
+    assert len(refused) == 3
+
+
+async def test_a_server_that_stops_answers_what_waits(hub: Hub) -> None:
+    server = OncRpcServer(hub, Address("127.0.0.1", 0))
+    client = OncRpcClient(await server.start(), UDP)
+    person = Person(client, await client.connect(Hello("lab", "ann", cursor=Cursor(0))))
+    person.listen()
+    await person.knows(person.welcome.head)
+    await client.ping()
+    await server.stop()
+    assert isinstance(await person.over, Closing)
+    with pytest.raises(ConnectionLost):
+        await client.send(Say("too late", 1))
+    await client.close()
+    await person.stop()
+
+
+async def test_drafts_of_all_kinds_are_remembered(peer: DatagramPeer) -> None:
+    await peer.join("ann")
+    said = (await peer.say("oops")).value
+    assert isinstance(said, draft_ok)
+    call = header(1, CHAT_DELETE) + delete_args(peer.seat_key, 0, said.seq).encode()
+    for _ in range(2):
+        await peer.send(call)
+        result = draft_res.decode((await peer.reply(1))[len(SUCCESS) :])
+        assert result.status is chat_status.CHAT_OK, "a message can be deleted once"
