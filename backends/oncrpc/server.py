@@ -57,7 +57,7 @@ class OncRpcServer(ChatServer):
             for listener in self._server.sockets:
                 _, datagrams = await loop.create_datagram_endpoint(
                     lambda: DatagramServer(self.program, ReplyCache() if keeps else None),
-                    local_addr=listener.getsockname()[:2],
+                    sock=datagram_socket(listener),
                 )
                 self._datagrams.append(datagrams)
         except OSError:
@@ -86,6 +86,20 @@ class OncRpcServer(ChatServer):
         for datagrams in self._datagrams:
             await datagrams.close()
         self._datagrams.clear()
+
+
+def datagram_socket(listener: socket.socket) -> socket.socket:
+    """Return a UDP socket on the address and port that a TCP socket has. Raises OSError when it is taken."""
+    made = socket.socket(listener.family, socket.SOCK_DGRAM)
+    try:
+        made.setblocking(False)
+        if listener.family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # as asyncio does it for TCP
+        made.bind(listener.getsockname())
+    except OSError:
+        made.close()
+        raise
+    return made
 
 
 def _keep_alive(connection: socket.socket) -> None:

@@ -458,7 +458,7 @@ async def shower(peer: StreamPeer, block: bytes, times: int) -> None:
 
 
 def small_buffer(connection: Connection) -> None:
-    """Let the kernel hold no more than about 8 KiB of replies: it would take megabytes until somebody waits."""
+    """Let the kernel hold about 8 KiB of replies: else it takes megabytes until somebody waits."""
     sock: socket.socket = connection._transport.get_extra_info("socket")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
 

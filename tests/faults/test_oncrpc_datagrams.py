@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 import backends.oncrpc.calls
+import backends.oncrpc.server
 from backends.oncrpc.client import OncRpcClient
 from backends.oncrpc.datagrams import MAX_CALL, MAX_OF_ONE, MAX_REPLY
-from backends.oncrpc.server import OncRpcServer
+from backends.oncrpc.server import OncRpcServer, datagram_socket
 from chat.hub import Hub
 from chat.model import Closing, ConnectionLost, Cursor, Hello, Limits, Say
 from chat.ports import Address, ClientOptions, ServerOptions
@@ -374,17 +375,15 @@ async def test_a_port_that_is_taken_for_udp_is_an_oserror_and_is_left_for_tcp(hu
 async def test_of_free_ports_one_is_taken_that_is_free_for_both(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loop = asyncio.get_running_loop()
-    real = loop.create_datagram_endpoint
     refused: list[object] = []
 
-    async def sometimes(*arguments: Any, **more: Any) -> Any:
+    def sometimes(listener: socket.socket) -> socket.socket:
         if len(refused) < 3:
-            refused.append(more["local_addr"])
+            refused.append(listener.getsockname())
             raise OSError("taken")
-        return await real(*arguments, **more)
+        return datagram_socket(listener)
 
-    monkeypatch.setattr(loop, "create_datagram_endpoint", sometimes)
+    monkeypatch.setattr(backends.oncrpc.server, "datagram_socket", sometimes)
     server = OncRpcServer(hub, Address("127.0.0.1", 0))
     address = await server.start()
     async with DatagramPeer.open(address) as peer, await StreamPeer.open(address) as other:
