@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import json
+import random
 from collections import deque
 from collections.abc import AsyncIterator
 from time import perf_counter
@@ -210,6 +211,8 @@ class GrpcClient(ChatClient):
 def _target(addresses: list[Address]) -> str:
     """Return the addresses as a gRPC name: a host name for its resolver, or a list of numbers.
 
+    The list is shuffled: a channel's first call, which is the chat's stream, goes to whoever answers first.
+
     Raises `ChatError` for a list that gRPC can't take.
     """
     versions: set[int] = set()
@@ -224,7 +227,7 @@ def _target(addresses: list[Address]) -> str:
         raise ChatError(
             "several servers for gRPC must all be numeric, of one kind: ipv4:10.0.0.1:50051,10.0.0.2:50051"
         )
-    return f"ipv{versions.pop()}:" + ",".join(map(str, addresses))
+    return f"ipv{versions.pop()}:" + ",".join(map(str, random.sample(addresses, len(addresses))))
 
 
 async def _reason(call: Any) -> ChatError | None:

@@ -50,6 +50,8 @@ MAX_UNREAD = 64 * 1024
 """Bytes of answers that a peer may leave lying; then it is not read until it has taken them."""
 LINGER = 2.0
 """Seconds that a peer has to take the last words."""
+LAST_STATUS = 0.1
+"""Seconds that a watcher of the health is left to take the last status."""
 HEALTH_EVERY = 0.5
 """Seconds between two looks at whether the hub can store what is said."""
 OPTIONS = [
@@ -82,7 +84,7 @@ class GrpcServer(ChatServer):
             maximum_concurrent_rpcs=2 * self.hub.limits.seats,
         )
         self._server.add_generic_rpc_handlers((self._handlers(),))
-        self._health = health.aio.HealthServicer()
+        self._health = Health()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
@@ -123,7 +125,7 @@ class GrpcServer(ChatServer):
 
     async def stop(self) -> None:
         self._watching.cancel()
-        await self._health.enter_graceful_shutdown()
+        await self._health.stop()
         for stream in list(self.streams):
             stream.close(Closing("the server is going down; come back and resume"))
         await self._server.stop(LINGER)
@@ -186,6 +188,30 @@ class GrpcServer(ChatServer):
         except ChatError as error:
             await context.abort(STATUS[error.code], str(error), trailer(error))
         return pb.MembersReply(members=map(member_message, room.members()))
+
+
+class Health(health.aio.HealthServicer):
+    """The standard service; its watchers, who never end by themselves, are let go when the server stops."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._stopped = asyncio.Event()
+
+    async def Watch(self, request: Any, context: Any) -> None:
+        watch = asyncio.ensure_future(super().Watch(request, context))
+        stopped = asyncio.ensure_future(self._stopped.wait())
+        try:
+            await asyncio.wait([watch, stopped], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([watch], timeout=LAST_STATUS if self._stopped.is_set() else None)
+        finally:
+            watch.cancel()
+            stopped.cancel()
+            await asyncio.wait([watch, stopped])
+
+    async def stop(self) -> None:
+        """Tell every watcher NOT_SERVING, for good, and end."""
+        await self.enter_graceful_shutdown()
+        self._stopped.set()
 
 
 class Door(grpc.aio.ServerInterceptor):

@@ -1,0 +1,86 @@
+"""Several gRPC servers: calls are spread, and a server that says NOT_SERVING gets no new streams."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import NamedTuple
+
+import pytest
+
+import backends
+import backends.grpc.server
+import chat.hub
+from chat.hub import Hub
+from chat.model import Hello, NotStored, Say
+from chat.ports import Address, ChatClient, ChatServer, ClientOptions
+from tests.unit.stage import Disk, running
+
+GRPC = backends.technique("grpc")
+CLIENTS = 24
+
+
+class Node(NamedTuple):
+    disk: Disk
+    hub: Hub
+    server: ChatServer
+    address: Address
+
+
+@pytest.fixture
+async def nodes(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[list[Node]]:
+    """Two servers, each with rooms of its own, so that one sees where a stream went."""
+    monkeypatch.setattr(chat.hub, "UNREADY", 3600.0)
+    monkeypatch.setattr(backends.grpc.server, "HEALTH_EVERY", 0.01)
+    disks = Disk(), Disk()
+    async with running(disks[0]) as one, running(disks[1]) as two:
+        nodes = []
+        for disk, hub in zip(disks, (one, two), strict=True):
+            server = GRPC.load_server()(hub, Address("127.0.0.1", 0))
+            nodes.append(Node(disk, hub, server, await server.start()))
+        yield nodes
+        for node in nodes:
+            await node.server.stop()
+
+
+def client_of(nodes: list[Node]) -> ChatClient:
+    return GRPC.load_client()(nodes[0].address, ClientOptions(also=(nodes[1].address,)))
+
+
+async def test_streams_are_spread_over_the_servers(nodes: list[Node]) -> None:
+    clients = [client_of(nodes) for _ in range(CLIENTS)]
+    await asyncio.gather(
+        *(client.connect(Hello("lab", f"p{number}")) for number, client in enumerate(clients))
+    )
+    seats = [node.hub.seats for node in nodes]
+    assert sum(seats) == CLIENTS
+    assert min(seats) > 0, "one in 2^23 that chance alone does this"
+    await asyncio.gather(*(client.close() for client in clients))
+
+
+async def fail_a_commit(node: Node) -> None:
+    client = GRPC.load_client()(node.address)
+    await client.connect(Hello("lab", "eve"))
+    node.disk.full = True
+    with pytest.raises(NotStored):
+        await client.send(Say("lost", 1))
+    node.disk.full = False
+    await client.close()
+
+
+async def test_a_server_that_cannot_store_gets_no_new_streams_until_it_can(
+    nodes: list[Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ill, well = nodes
+    await fail_a_commit(ill)
+    assert not ill.hub.ready
+    before = ill.hub.seats
+    clients = [client_of(nodes) for _ in range(CLIENTS)]
+    for number, client in enumerate(clients):
+        await client.connect(Hello("lab", f"p{number}"))
+    assert (ill.hub.seats, well.hub.seats) == (before, CLIENTS)
+    monkeypatch.setattr(chat.hub, "UNREADY", 0.0)
+    while ill.hub.seats == before:
+        clients.append(client_of(nodes))
+        await clients[-1].connect(Hello("lab", f"q{len(clients)}"))
+    await asyncio.gather(*(client.close() for client in clients))
