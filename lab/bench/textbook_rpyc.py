@@ -1,7 +1,7 @@
-"""The chat that a good RPyC tutorial shows: a `ThreadedServer`, a thread for each client, callbacks by `async_`.
+"""The chat that a good RPyC tutorial shows: a `ThreadedServer`, a thread a client, callbacks by `async_`.
 
-It is a yardstick, and the stock server that the hostile tests break: no log, no
-rules, the library's default settings. Run it with ``python -m lab.bench.textbook_rpyc PORT``.
+It is a yardstick, and the stock server that the hostile tests break: no log, no rules, the library's default
+settings. Run it with ``python -m lab.bench.textbook_rpyc PORT``.
 """
 
 import sys
@@ -38,6 +38,4 @@ class ChatService(rpyc.Service):  # type: ignore[misc]
 
 
 if __name__ == "__main__":
-    server = ThreadedServer(ChatService, hostname="127.0.0.1", port=int(sys.argv[1]))
-    print(server.port, flush=True)
-    server.start()
+    ThreadedServer(ChatService, hostname="127.0.0.1", port=int(sys.argv[1])).start()
