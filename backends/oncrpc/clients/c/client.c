@@ -102,7 +102,9 @@ static int try(struct draft *draft, int *waited_ms)
     } else if (status != RPC_SUCCESS) {
         refuse("%s", clnt_sperrno(status));
     } else if (res.status == CHAT_OK) {
+        lock();
         draft->seq = res.draft_res_u.ok.seq;
+        unlock();
     } else if (res.status == CHAT_SEAT_GONE) {
         seat_gone(key);
         wait_ms = 1;
@@ -120,6 +122,17 @@ static int try(struct draft *draft, int *waited_ms)
     return wait_ms;
 }
 
+/* Return what the draft has become, as far as either thread knows. */
+static chat_number outcome(const struct draft *draft)
+{
+    chat_number seq;
+
+    lock();
+    seq = draft->seq;
+    unlock();
+    return seq;
+}
+
 /* Have a draft decided, however often the connection breaks meanwhile. */
 static void submit(chat_kind kind, chat_number id, char *text)
 {
@@ -130,7 +143,7 @@ static void submit(chat_kind kind, chat_number id, char *text)
     lock();
     room.draft = &draft;
     unlock();
-    while (wait_ms > 0 && draft.seq == 0) {
+    while (wait_ms > 0 && outcome(&draft) == 0) {
         if (!ready(&speaking)) {
             refuse(draft.n != 0 ? "nobody knows whether this was said: %.60s" : "not sent: %.60s", text);
             break;
@@ -138,13 +151,13 @@ static void submit(chat_kind kind, chat_number id, char *text)
         lock();
         head = draft.n != 0 ? room.head : 0;
         unlock();
-        if (!catch_up(&speaking, head)) /* was it under way: perhaps the room has it */
+        if (!catch_up(&speaking, head)) /* it was under way: perhaps the room has it, and says so */
             continue;
-        if (draft.seq != 0)
-            break;
-        wait_ms = try(&draft, &waited_ms);
-        if (wait_ms > 1)
-            pause_ms(wait_ms);
+        if (outcome(&draft) == 0) {
+            wait_ms = try(&draft, &waited_ms);
+            if (wait_ms > 1)
+                pause_ms(wait_ms);
+        }
     }
     lock();
     room.draft = NULL;
