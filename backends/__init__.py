@@ -7,7 +7,7 @@ from importlib import import_module
 
 from chat.ports import Technique
 
-KNOWN = ("tcp",)
+KNOWN = ("tcp", "rpyc", "grpc", "oncrpc")
 
 
 def technique(name: str) -> Technique:

@@ -8,6 +8,7 @@ import socket
 import struct
 from typing import Any, Self, TypeVar, cast
 
+from backends.oncrpc.server import Connection, OncRpcServer
 from chat.ports import Address
 from protos.chat_xdr import (
     CHAT_FETCH,
@@ -211,3 +212,9 @@ class DatagramPeer(RpcPeer):
 
     async def __aexit__(self, *exc_info: object) -> None:
         self._socket.close()
+
+
+def connection_of(server: OncRpcServer, peer: StreamPeer) -> Connection:
+    """Return the server's end of a connection."""
+    name = peer.writer.get_extra_info("sockname")
+    return next(one for one in server.connections if one._transport.get_extra_info("peername") == name)

@@ -32,7 +32,7 @@ from protos.chat_xdr import (
 )
 from tests.contract.people import Person, one_chain
 from tests.faults.oncrpc_peer import SUCCESS, DatagramPeer, StreamPeer, after, header, marked, words
-from tests.unit.stage import Disk, enter
+from tests.unit.stage import Disk, enter, running
 
 UDP = ClientOptions(settings={"transport": "udp"})
 
@@ -44,10 +44,8 @@ def disk() -> Disk:
 
 @pytest.fixture
 async def hub(disk: Disk) -> AsyncIterator[Hub]:
-    hub = Hub(disk, limits=Limits(burst=0))
-    await hub.start()
-    yield hub
-    await hub.stop()
+    async with running(disk, limits=Limits(burst=0)) as hub:
+        yield hub
 
 
 @pytest.fixture

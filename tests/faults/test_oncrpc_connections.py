@@ -1,0 +1,110 @@
+"""Connections of ONC RPC that end: by a reset, with the server, while something is under way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from backends.oncrpc.server import OncRpcServer
+from chat.hub import Hub
+from chat.model import Limits
+from chat.ports import Address
+from protos.chat_xdr import CHAT_FETCH, CHAT_NULL, CHAT_SEND, chat_status, draft_res, fetch_res, send_args
+from tests.faults.oncrpc_peer import SUCCESS, StreamPeer, after, connection_of, header, marked
+from tests.unit.stage import Disk, running
+
+
+@pytest.fixture
+def disk() -> Disk:
+    return Disk()
+
+
+@pytest.fixture
+async def hub(disk: Disk) -> AsyncIterator[Hub]:
+    async with running(disk, limits=Limits(burst=0)) as hub:
+        yield hub
+
+
+@pytest.fixture
+async def server(hub: Hub) -> AsyncIterator[OncRpcServer]:
+    server = OncRpcServer(hub, Address("127.0.0.1", 0))
+    server.address = await server.start()
+    yield server
+    await server.stop()
+
+
+@pytest.fixture
+async def peer(server: OncRpcServer) -> AsyncIterator[StreamPeer]:
+    async with await StreamPeer.open(server.address) as peer:
+        yield peer
+
+
+@pytest.fixture
+async def bystander(server: OncRpcServer) -> AsyncIterator[StreamPeer]:
+    async with await StreamPeer.open(server.address) as bystander:
+        await bystander.join("bystander")
+        yield bystander
+
+
+@pytest.mark.parametrize(
+    "data", [b"", marked(header(1, CHAT_NULL)), b"\x80\0"], ids=["at once", "after", "in"]
+)
+async def test_a_connection_that_is_reset_leaves_nothing_behind(server: OncRpcServer, data: bytes) -> None:
+    for _ in range(20):
+        async with await StreamPeer.open(server.address) as peer:
+            await peer.raw(data)
+    while server.connections:
+        await asyncio.wait([one.lost for one in server.connections], return_when="FIRST_COMPLETED")
+    assert server.seatless == {}
+
+
+async def test_an_answer_for_a_connection_that_is_gone_is_dropped(
+    server: OncRpcServer, disk: Disk, peer: StreamPeer, bystander: StreamPeer
+) -> None:
+    await peer.join("eve")
+    eve = connection_of(server, peer)
+    disk.slow = True
+    for _ in range(2):
+        await peer.begin(CHAT_SEND, send_args(peer.seat_key, 1, "twice"))
+    await peer.still_there()
+    await peer.reset()
+    await eve.lost
+    disk.slow = False
+    disk.catch_up()
+    assert (await bystander.texts()) == ["twice"]
+
+
+async def test_with_its_connection_a_poll_ends_and_the_seat_is_away(
+    server: OncRpcServer, hub: Hub, peer: StreamPeer
+) -> None:
+    joined = await peer.join("eve")
+    await peer.begin(CHAT_FETCH, after(peer.seat_key, joined.head, wait_ms=20000))
+    await peer.still_there()
+    seat, eve = hub.find_seat(peer.seat_key), connection_of(server, peer)
+    assert seat.expires_in() is None, "who waits for news is there"
+    await peer.reset()
+    await eve.lost
+    while eve._tasks:
+        await asyncio.wait(eve._tasks)
+    assert seat.expires_in() is not None
+
+
+async def test_a_server_that_stops_answers_what_waits(hub: Hub, disk: Disk) -> None:
+    second = OncRpcServer(hub, Address("127.0.0.1", 0))
+    async with await StreamPeer.open(await second.start()) as peer:
+        joined = await peer.join("eve")
+        poll = await peer.begin(CHAT_FETCH, after(peer.seat_key, joined.head, wait_ms=20000))
+        disk.slow = True
+        draft = await peer.begin(CHAT_SEND, send_args(peer.seat_key, 1, "just in time"))
+        await peer.still_there()
+        stopping = asyncio.create_task(second.stop())
+        result = fetch_res.decode((await peer.reply(poll))[len(SUCCESS) :])
+        assert result.status is chat_status.CHAT_CLOSING
+        disk.slow = False
+        disk.catch_up()
+        sent = draft_res.decode((await peer.reply(draft))[len(SUCCESS) :])
+        assert sent.status is chat_status.CHAT_OK
+        assert await peer.ended() == b""
+        await stopping

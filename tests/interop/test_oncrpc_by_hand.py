@@ -1,0 +1,78 @@
+"""A client that nobody generated: the chapter's Python, with nothing but sockets and struct."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.processes import PATIENCE, chat, running, tail
+
+CHAPTER = Path(__file__).parents[2] / "backends" / "oncrpc" / "README.md"
+
+
+def program() -> str:
+    """Return the chapter's client as it stands there."""
+    (code,) = re.findall(r"```python\n(.*?)```", CHAPTER.read_text(encoding="utf-8"), re.DOTALL)
+    assert isinstance(code, str)
+    return code
+
+
+@contextmanager
+def serving() -> Iterator[str]:
+    """Run ``chat serve oncrpc`` on a free port; yield its ``HOST:PORT``."""
+    with running("serve", "oncrpc", "--port", "0", "--json", "--log", "memory") as process:
+        assert process.stdout is not None
+        offer = json.loads(process.stdout.readline())
+        yield f"{offer['host']}:{offer['port']}"
+
+
+def test_the_chapters_client_runs_as_it_stands(tmp_path: Path) -> None:
+    script = tmp_path / "client.py"
+    script.write_text(program(), encoding="utf-8")
+    with serving() as address:
+        place = ("--backend", "oncrpc", "--server", address)
+        assert chat("send", *place, "--as", "ann", "wörld").returncode == 0
+        done = subprocess.run(
+            [sys.executable, "-X", "utf8", str(script), *address.split(":"), "me"],
+            input="hello\nfrom forty lines\n\x1b\n",
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=PATIENCE,
+            check=True,
+        )
+        events = tail(*place, "--as", "eve", "--count", "8")
+    lines = done.stdout.splitlines()
+    assert lines[0] == "error: a message may not hold U+001B ESCAPE (character 1)"
+    assert [line for line in lines if line.startswith(("ann", "me"))] == [
+        "ann: wörld",
+        "me: hello",
+        "me: from forty lines",
+    ]
+    assert [(event["author"], event["kind"]) for event in events] == [
+        *[("", "opened"), ("ann", "joined"), ("ann", "sent"), ("ann", "left")],
+        *[("me", "joined"), ("me", "sent"), ("me", "sent"), ("me", "left")],
+    ]
+    assert len([line for line in program().splitlines() if line and not line.isspace()]) <= 45
+
+
+def test_a_name_that_is_taken_is_said_and_nothing_else_happens(tmp_path: Path) -> None:
+    script = tmp_path / "client.py"
+    script.write_text(program(), encoding="utf-8")
+    with serving() as address:
+        done = subprocess.run(
+            [sys.executable, str(script), *address.split(":"), "no name"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stdout.startswith("error: a nick may not hold U+0020 SPACE")
+    assert done.stderr == ""
