@@ -14,7 +14,7 @@ import click
 
 import backends
 from chat.model import ChatError
-from chat.ports import Setting, Technique, parse_servers
+from chat.ports import Address, Setting, Technique, parse_address, parse_servers
 from chat.text import clean_nick, clean_room
 
 if TYPE_CHECKING:
@@ -563,17 +563,27 @@ def stop() -> None:
 # --- knowing -----------------------------------------------------------------------------------
 
 
+def _parsed(host: str, port: int) -> Address:
+    try:
+        return parse_address(host, port)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 @chat.command()
-@click.argument("host", required=False)
+@click.argument("host", metavar="[HOST[:PORT]]", required=False)
+@backend_option
 @token_option
 @ca_option
-def doctor(host: str | None, token_file: str | None, ca: str | None) -> int:
-    """Look which techniques work: here, or on the server at HOST. One line each."""
+def doctor(host: str | None, backend: Technique | None, token_file: str | None, ca: str | None) -> int:
+    """Look which techniques work: here, or on the server at HOST. One line each.
+
+    With a PORT --backend tells which technique is to be there; without it each is looked for at its own.
+    """
     import asyncio
 
     from chat import guide, server
     from chat.config import access_token, state_dir
-    from chat.ports import Address, parse_address
     from chat.serve import own_address
 
     access, trust = access_token(token_file), _trust(ca)
@@ -583,11 +593,10 @@ def doctor(host: str | None, token_file: str | None, ca: str | None) -> int:
         access = record.access
         found = {one.technique: own_address(Address(one.host, one.port)) for one in record.listening}
     healthy = True
-    for label in backends.techniques():
-        try:
-            address = parse_address(host, label.port) if host else found.get(label.name)
-        except ValueError as error:
-            raise click.BadParameter(str(error)) from None
+    if host and not backend and _parsed(host, 0).port:
+        raise click.UsageError(f"which technique listens at {host}? say it with --backend")
+    for label in [backend] if backend else backends.techniques():
+        address = _parsed(host, label.port) if host else found.get(label.name)
         if address is None:
             if missing := label.missing():
                 healthy = False
@@ -658,10 +667,22 @@ def bench() -> None:
 @click.option("--json", "as_json", is_flag=True)
 @click.option("--write", metavar="FILE", help="Also write the report as Markdown.")
 def fanout(backend: Technique | None, clients: int, seconds: float, as_json: bool, write: str | None) -> None:
-    """One room, many readers: our server beside a textbook one and what else is installed."""
+    """One room, many readers: our server beside a textbook one and what else is installed (tcp, rpyc, grpc)."""
     from lab.bench import fanout as measure
 
     measure.main((backend or backends.technique(backends.KNOWN[0])).name, clients, seconds, as_json, write)
+
+
+@bench.command()
+@backend_option
+@click.option("--seconds", default=5.0, show_default=True, type=click.FloatRange(0.5, 60))
+@click.option("--json", "as_json", is_flag=True)
+@click.option("--write", metavar="FILE", help="Also write the report as Markdown.")
+def calls(backend: Technique | None, seconds: float, as_json: bool, write: str | None) -> None:
+    """One caller, requests and their answers: our server beside a bare echo (oncrpc)."""
+    from lab.bench import calls as measure
+
+    measure.main(backend.name if backend else "oncrpc", seconds, as_json, write)
 
 
 @bench.command()

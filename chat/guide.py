@@ -48,7 +48,7 @@ def rows() -> list[tuple[str, ...]]:
                 _yes(traits.lossless),
                 traits.stores,
                 traits.encoding,
-                traits.contract,
+                "its chapter" if traits.contract == chapter(label) else traits.contract,
             )
         )
     return table
@@ -70,6 +70,11 @@ def markdown() -> str:
     return "\n".join(lines)
 
 
+def chapter(label: Technique) -> str:
+    """Return where a technique's chapter stands, from the project's top folder."""
+    return f"backends/{label.name}/README.md"
+
+
 def _yes(value: bool) -> str:
     return "yes" if value else "no"
 
@@ -87,8 +92,8 @@ def cheat_sheet() -> str:
     lines = []
     for label in backends.techniques():
         flow = "server pushes" if label.traits.push else "client polls"
-        loss = "nothing lost while connected" if label.traits.lossless else "messages may get lost"
-        lines.append(f"{label.name:<9} {label.title} (port {label.port}): {flow}, {loss}")
+        loss = "nothing gets lost" if label.traits.lossless else "messages may get lost"
+        lines.append(f"{label.name:<9} {label.title}, port {label.port}: {flow}, {loss}")
         lines.append(f"{'':<9} {label.summary}")
     return "\n".join([*lines, "", "chat explain NAME tells more; chat --backend NAME tries it."])
 

@@ -52,6 +52,7 @@ CONNECT_TIMEOUT = 10.0
 DEADLINE = 10.0
 """Seconds that a unary call may take; the server is told."""
 GOODBYE = 1.0  # seconds that a server has to take note of a leave
+LET_GO = 0.2  # seconds; it takes the library a few milliseconds
 INBOX = 2000  # events that wait for the consumer; then the stream is read no further
 ACKS = 8
 """Acks a window: each costs the server as much as a write."""
@@ -195,6 +196,8 @@ class GrpcClient(ChatClient):
         if self._channel is not None:
             channel, self._channel = self._channel, None
             await channel.close()
+            if self._stream is None:
+                await _let_go()
 
     def activity(self) -> str:
         """Say how many events a frame has carried, on average: more than one under load."""
@@ -228,6 +231,15 @@ def _target(addresses: list[Address]) -> str:
             "several servers for gRPC must all be numeric, of one kind: ipv4:10.0.0.1:50051,10.0.0.2:50051"
         )
     return f"ipv{versions.pop()}:" + ",".join(map(str, random.sample(addresses, len(addresses))))
+
+
+async def _let_go() -> None:
+    """Wait until the library has taken note that a call is over which never got through."""
+    inside = [
+        task for task in asyncio.all_tasks() if "Call._" in getattr(task.get_coro(), "__qualname__", "")
+    ]
+    if inside:
+        await asyncio.wait(inside, timeout=LET_GO)
 
 
 async def _reason(call: Any) -> ChatError | None:

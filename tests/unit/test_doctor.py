@@ -22,15 +22,21 @@ def test_without_a_server_it_tells_what_can_run() -> None:
 
 def test_a_server_that_answers_is_ok() -> None:
     with serving("--log", "memory") as (_, address):
-        done = chat("doctor", address)
+        done = chat("doctor", "-b", "tcp", address)
     assert done.returncode == 0
     assert f"ok  {address}, round trip" in done.stdout
+
+
+def test_with_a_port_one_says_which_technique_is_there() -> None:
+    done = chat("doctor", "127.0.0.1:7010")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "which technique listens at 127.0.0.1:7010? say it with --backend" in done.stderr
 
 
 def test_nothing_listens() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    done = chat("doctor", f"127.0.0.1:{port}")
+    done = chat("doctor", "-b", "tcp", f"127.0.0.1:{port}")
     assert done.returncode == 1
     assert f"no  nothing listens on 127.0.0.1:{port}: start a server there" in done.stdout
     assert done.stderr == ""
@@ -38,8 +44,8 @@ def test_nothing_listens() -> None:
 
 def test_a_wrong_access_token_is_not_a_dead_server() -> None:
     with serving("--log", "memory", CHAT_TOKEN="secret") as (_, address):
-        refused = chat("doctor", address)
-        let_in = chat("doctor", address, CHAT_TOKEN="secret")
+        refused = chat("doctor", "-b", "tcp", address)
+        let_in = chat("doctor", "-b", "tcp", address, CHAT_TOKEN="secret")
     assert refused.returncode == 1
     assert "answers, but refuses: this server asks for an access token" in refused.stdout
     assert let_in.returncode == 0
