@@ -251,6 +251,13 @@ CLOSED: dict[str, bytes] = {
 }
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever ends soon does not end because it took too long."""
+    monkeypatch.setattr(backends.oncrpc.server, "PATIENCE", 3600.0)
+
+
+@pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("name", CLOSED)
 async def test_what_is_no_call_ends_the_connection(peer: StreamPeer, name: str) -> None:
     with suppress(ConnectionError):
@@ -258,6 +265,7 @@ async def test_what_is_no_call_ends_the_connection(peer: StreamPeer, name: str) 
     assert await peer.ended() == b""
 
 
+@pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("name", CLOSED)
 async def test_it_does_so_while_a_poll_waits(peer: StreamPeer, name: str) -> None:
     joined = await peer.join("eve")
@@ -401,6 +409,7 @@ async def test_more_calls_than_may_be_under_way_wait_for_their_turn(
     connection = connection_of(server, peer)
     while connection._outstanding < MAX_OUTSTANDING:
         await bystander.still_there()
+    assert connection._outstanding == MAX_OUTSTANDING
     assert not connection._transport.is_reading()
     disk.slow = False
     disk.catch_up()

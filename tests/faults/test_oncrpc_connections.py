@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+import backends.oncrpc.server
 from backends.oncrpc.server import OncRpcServer
 from chat.hub import Hub
 from chat.model import Limits
@@ -91,7 +92,10 @@ async def test_with_its_connection_a_poll_ends_and_the_seat_is_away(
     assert seat.expires_in() is not None
 
 
-async def test_a_server_that_stops_answers_what_waits(hub: Hub, disk: Disk) -> None:
+async def test_a_server_that_stops_answers_what_waits(
+    hub: Hub, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backends.oncrpc.server, "LINGER", 3600.0)  # it waits for answers, not for this
     second = OncRpcServer(hub, Address("127.0.0.1", 0))
     async with await StreamPeer.open(await second.start()) as peer:
         joined = await peer.join("eve")
