@@ -21,7 +21,7 @@ lint_imports_command()
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """The packages and their rules, without anything that was built."""
-    for name in ("chat", "backends", "lab", "tui"):
+    for name in ("chat", "backends", "protos", "lab", "tui"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     return tmp_path

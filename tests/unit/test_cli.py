@@ -331,3 +331,30 @@ def test_the_demo_without_a_terminal_ends_with_a_table() -> None:
     done = chat("demo", CHAT_TOKEN="of another server", CHAT_SERVE_HOST="0.0.0.0")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "each once, in order" in done.stdout.splitlines()[-1]
+
+
+# --- what only some techniques have --------------------------------------------------------------
+
+
+def test_a_setting_of_another_technique_is_wrong_usage() -> None:
+    done = chat("send", "--backend", "tcp", "--trace", "console", "hello")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "tcp has no --trace" in done.stderr
+    done = chat("serve", "tcp", "--log", "memory", "--trace", "console")
+    assert done.returncode == 2
+    assert "tcp has no --trace" in done.stderr
+
+
+def test_a_setting_names_its_techniques_and_its_default() -> None:
+    helped = " ".join(chat("send", "--help").stdout.split())
+    for label in backends.techniques():
+        for setting in label.settings:
+            assert (f"--{setting.name} [" in helped) == setting.client
+            if setting.client:
+                assert f"{setting.summary} (default: {setting.choices[0]})" in helped
+
+
+def test_several_servers_are_for_techniques_that_can_choose() -> None:
+    done = chat("send", "--backend", "tcp", "--server", "127.0.0.1:1,127.0.0.1:2", "hello")
+    assert done.returncode == 1
+    assert "tcp takes one server, and 2 are given" in done.stderr

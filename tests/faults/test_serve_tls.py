@@ -1,0 +1,85 @@
+"""``chat serve --tls-cert --tls-key``: what can be encrypted is, the rest is off, and clients need ``--ca``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import trustme
+
+import backends
+from tests.processes import chat, running
+
+ENCRYPTED = [label.name for label in backends.techniques() if label.tls and not label.missing()]
+PLAIN = [label.name for label in backends.techniques() if not label.tls and not label.missing()]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("tls")
+    authority = trustme.CA()
+    issued = authority.issue_cert("127.0.0.1", "localhost")
+    authority.cert_pem.write_to_path(folder / "ca.pem")
+    issued.private_key_pem.write_to_path(folder / "server.key")
+    issued.cert_chain_pems[0].write_to_path(folder / "server.pem")
+    return {path.name: str(path) for path in folder.iterdir()}
+
+
+def test_people_talk_encrypted_and_only_with_the_authority(files: dict[str, str], state_dir: Path) -> None:
+    everything = [option for name in backends.KNOWN for option in ("--port-of", f"{name}=0")]
+    tls = ["--tls-cert", files["server.pem"], "--tls-key", files["server.key"]]
+    with running("serve", *everything, *tls, "--json") as server:
+        assert server.stdout is not None
+        offers = {}
+        for _ in backends.KNOWN:
+            offer = json.loads(server.stdout.readline())
+            offers[offer["technique"]] = offer
+        for name in PLAIN:
+            assert offers[name]["state"] == "off"
+            assert "cannot be encrypted" in offers[name]["reason"]
+        for name in ENCRYPTED:
+            done = chat("send", "-b", name, "--as", name, "--ca", files["ca.pem"], f"over {name}")
+            assert (done.returncode, done.stderr) == (0, "")
+            done = chat("send", "-b", name, "--as", name, "no authority given")
+            assert done.returncode == 1
+            assert "speaks TLS: give --ca" in done.stderr
+        tail = chat("tail", "--ca", files["ca.pem"], "--json", "--after", "0", "--timeout", "3")
+        events = [json.loads(line) for line in tail.stdout.splitlines()]
+        assert [one["text"] for one in events if one["kind"] == "sent"] == [f"over {n}" for n in ENCRYPTED]
+        server.kill()
+        server.wait()
+        gone = chat("send", "--as", "ann", "hello?")
+        assert gone.returncode == 1
+        assert "start it again with chat serve --tls-cert --tls-key" in gone.stderr
+    assert not (state_dir / "server.log").exists(), "no server without TLS was started in its place"
+
+
+def test_a_client_that_wants_tls_gets_no_server_without(files: dict[str, str], state_dir: Path) -> None:
+    nobody = chat("send", "--as", "ann", "--ca", files["ca.pem"], "hello")
+    assert nobody.returncode == 1
+    assert "start one with chat serve --tls-cert --tls-key" in nobody.stderr
+    with running("serve", "tcp", "--port", "0", "--json") as server:
+        assert server.stdout is not None
+        server.stdout.readline()
+        refused = chat("send", "--as", "ann", "--ca", files["ca.pem"], "hello")
+    assert refused.returncode == 1
+    assert "does not speak TLS: leave out --ca" in refused.stderr
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_a_technique_that_cannot_be_encrypted_says_so(files: dict[str, str], name: str) -> None:
+    tls = ["--tls-cert", files["server.pem"], "--tls-key", files["server.key"]]
+    served = chat("serve", name, "--port", "0", "--log", "memory", *tls)
+    assert (served.returncode, served.stdout) == (1, "")
+    assert f"{name} cannot start: cannot be encrypted" in served.stderr
+    sent = chat("send", "-b", name, "--ca", files["ca.pem"], "--as", "ann", "hello")
+    assert sent.returncode == 1
+    assert f"{name} cannot be encrypted here" in sent.stderr
+
+
+def test_certificate_and_key_go_together(files: dict[str, str]) -> None:
+    for option, name in (("--tls-cert", "server.pem"), ("--tls-key", "server.key")):
+        done = chat("serve", "--log", "memory", option, files[name])
+        assert done.returncode == 2
+        assert "--tls-cert and --tls-key go together" in done.stderr
