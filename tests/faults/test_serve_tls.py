@@ -1,4 +1,4 @@
-"""``chat serve --tls-cert --tls-key``: what can be encrypted is, the rest is off, and clients need ``--ca``."""
+"""``chat serve --tls-cert``: what can be encrypted is, the rest is off, and clients need ``--ca``."""
 
 from __future__ import annotations
 
