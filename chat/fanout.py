@@ -20,6 +20,8 @@ from chat.ports import HIGH_WATER, LOW_WATER, Sink
 RING_EVENTS = 1000
 RING_BYTES = 1024 * 1024
 PAGE_BYTES = 128 * 1024
+CROWD = 100
+"""Connections for which the whole gap is kept: what a batch saves grows with those it is written to."""
 EVENT_BYTES = 250  # an event around its text, roughly, in any encoding
 
 
@@ -127,7 +129,8 @@ class Channel:
         if self.behind:
             self._cut_lost()
         if len(events) > 1 and not now:
-            self._rest = self._loop.call_later(self._gap, self._rested)
+            rest = self._gap * min(1.0, len(self.live) / CROWD)
+            self._rest = self._loop.call_later(rest, self._rested)
 
     def _rested(self) -> None:
         self._rest = None

@@ -267,7 +267,8 @@ class Sink(ABC, Generic[B]):
     """Where the hub writes the events for one connection of a push technique."""
 
     gap: float = 0.005
-    """Seconds between two writes under load. Idle rooms are written at once."""
+    """Seconds between two writes under load, to a hundred connections or more; to fewer, less. Idle rooms
+    are written at once."""
 
     @staticmethod
     @abstractmethod
