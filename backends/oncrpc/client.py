@@ -77,23 +77,22 @@ class OncRpcClient(ChatClient):
     async def connect(self, hello: Hello) -> Welcome:
         args = hello_to(hello)
         transport = self.options.settings.get("transport", "tcp")
-        calls = self._calls = await dial(self.address, transport)
-        if transport == "udp":  # who gives up there is the call itself
-            ok = await self._join(calls, args)
-        else:
-            try:
-                async with asyncio.timeout(WELCOME_TIMEOUT):
-                    ok = await self._join(calls, args)
-            except TimeoutError:
-                raise ConnectionLost(
-                    f"{self.address} took the connection and said nothing: is it a chat server?"
-                ) from None
-        self._seat_key, self._start, self._page = ok.seat_key, ok.start, min(ok.limits.page, CHAT_MAX_EVENTS)
-        return welcome_from(ok, await self.members())
+        self._calls = await dial(self.address, transport)
+        try:
+            # Over UDP a call gives up by itself, when it was sent often enough.
+            async with asyncio.timeout(WELCOME_TIMEOUT if transport == "tcp" else None):
+                return await self._join(self._calls, args)
+        except TimeoutError:
+            raise ConnectionLost(
+                f"{self.address} took the connection and said nothing: is it a chat server?"
+            ) from None
 
-    async def _join(self, calls: Calls, args: join_args) -> join_ok:
+    async def _join(self, calls: Calls, args: join_args) -> Welcome:
         result = await calls.call(CHAT_JOIN, args, join_res)
-        return _value(result.status, result.value, join_ok)
+        ok = _value(result.status, result.value, join_ok)
+        self._seat_key, self._start = ok.seat_key, ok.start
+        self._page = min(ok.limits.page, CHAT_MAX_EVENTS)
+        return welcome_from(ok, await self.members())
 
     async def send(self, draft: Draft) -> Ack:
         calls, key, n = self._joined(), self._seat_key, draft.n

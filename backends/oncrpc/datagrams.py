@@ -13,7 +13,6 @@ from typing import Any, TypeAlias, cast
 
 from backends.oncrpc.codec import BadRecord, Denied, read_call
 from backends.oncrpc.program import Caller, Program
-from chat.ports import Seat
 from protos.chat_xdr import CHAT_FETCH, CHAT_MEMBERS, CHAT_NULL
 
 MAX_CALL = 8800
@@ -135,8 +134,8 @@ class _Datagram(Caller):
     def answer(self, reply: bytes) -> None:
         self._server.answer(self._key, reply)
 
-    def seated(self, seat: Seat) -> None:
-        """There is no connection that could end: the seat's own time decides."""
+    def seated(self) -> None:
+        """There is no connection that could be cut for a stranger."""
 
     def page(self) -> AbstractAsyncContextManager[Any]:
         return nullcontext()

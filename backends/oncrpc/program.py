@@ -77,8 +77,8 @@ class Caller(ABC):
         """Take the reply; called once for each call, unless its task was cancelled."""
 
     @abstractmethod
-    def seated(self, seat: Seat) -> None:
-        """A call has named this seat."""
+    def seated(self) -> None:
+        """A call has named a seat: this is no stranger."""
 
     @abstractmethod
     def page(self) -> AbstractAsyncContextManager[Any]:
@@ -172,14 +172,14 @@ class Program:
 
     def _seat(self, seat_key: str, caller: Caller) -> Seat:
         seat = self._hub.find_seat(seat_key)
-        caller.seated(seat)
+        caller.seated()
         return seat
 
     # --- the procedures ------------------------------------------------------------------------
 
     async def _join(self, call: Call, args: join_args, caller: Caller) -> None:
         seat = await self._hub.take_seat(hello_from(args), "oncrpc")
-        caller.seated(seat)
+        caller.seated()
         ok = welcome_to(seat.welcome, seat.start)
         self._answer(call, caller, join_res(chat_status.CHAT_OK, ok))
 

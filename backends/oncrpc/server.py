@@ -12,12 +12,11 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import cast
-from weakref import WeakSet
 
 from backends.oncrpc.codec import BadRecord, Denied, RecordReader, mark, read_call
 from backends.oncrpc.datagrams import DatagramServer, ReplyCache
 from backends.oncrpc.program import Caller, Program
-from chat.ports import LOW_WATER, Address, ChatServer, Seat
+from chat.ports import LOW_WATER, Address, ChatServer
 
 PATIENCE = 10.0
 """Seconds that a record may take from its first byte to its last, or to the end of one before it."""
@@ -103,7 +102,7 @@ def datagram_socket(listener: socket.socket) -> socket.socket:
 
 
 def _keep_alive(connection: socket.socket) -> None:
-    """Let the kernel find out within a minute or so that a peer has vanished: its name is free then."""
+    """Let the kernel find out within a minute or so that a peer has vanished: its polls end then."""
     with suppress(OSError):  # it may be reset already
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for name, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
@@ -120,7 +119,6 @@ class Connection(asyncio.Protocol, Caller):
         self._waiting: deque[bytes] = deque()  # records that have come and are not begun yet
         self._outstanding = 0
         self._tasks: set[asyncio.Task[None]] = set()
-        self._seats: WeakSet[Seat] = WeakSet()
         self._patience: asyncio.TimerHandle | None = None
         self._drained = asyncio.Event()  # the peer takes what it is written
         self._drained.set()
@@ -154,13 +152,6 @@ class Connection(asyncio.Protocol, Caller):
         self.lost.set_result(None)
         for task in self._tasks:
             task.cancel()
-        self._let_go()
-
-    def _let_go(self) -> None:
-        """Begin the grace time of the seats, when the connection is gone and no poll of it waits."""
-        if self.lost.done() and not self._tasks:
-            for seat in self._seats:
-                seat.detach()
 
     def finish(self) -> None:
         """Answer what has come, read nothing more, and close."""
@@ -253,22 +244,17 @@ class Connection(asyncio.Protocol, Caller):
         task = self._server.program.serve(call, self)
         if task is not None:
             self._tasks.add(task)
-            task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        self._let_go()
+            task.add_done_callback(self._tasks.discard)
 
     # --- what it is answered -------------------------------------------------------------------
 
     def answer(self, reply: bytes) -> None:
         self._outstanding -= 1
-        if not self.lost.done():
+        if not self._transport.is_closing():
             self._transport.write(mark(reply))
             self._work()
 
-    def seated(self, seat: Seat) -> None:
-        self._seats.add(seat)
+    def seated(self) -> None:
         self._server.seatless.pop(self, None)
 
     @asynccontextmanager
