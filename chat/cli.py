@@ -667,7 +667,7 @@ def bench() -> None:
 @click.option("--json", "as_json", is_flag=True)
 @click.option("--write", metavar="FILE", help="Also write the report as Markdown.")
 def fanout(backend: Technique | None, clients: int, seconds: float, as_json: bool, write: str | None) -> None:
-    """One room, many readers: our server beside a textbook one and what else is installed (tcp, rpyc, grpc)."""
+    """One room, many readers (tcp, rpyc, grpc): our server beside a textbook one, and others."""
     from lab.bench import fanout as measure
 
     measure.main((backend or backends.technique(backends.KNOWN[0])).name, clients, seconds, as_json, write)

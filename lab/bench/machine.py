@@ -29,18 +29,24 @@ class Machine(msgspec.Struct):
     """Of the machine, when it began."""
 
 
-def machine(folder: Path, server_core: Sequence[int] = (), sink_core: Sequence[int] = ()) -> Machine:
-    """Return what this machine is; ``folder`` is where the log will be."""
+def machine(
+    folder: Path,
+    server_core: Sequence[int] = (),
+    sink_core: Sequence[int] = (),
+    libraries: Sequence[str] = (),
+) -> Machine:
+    """Return what this machine is; ``folder`` is where the log will be, ``libraries`` are told, too."""
     pinned = "processes can't be pinned on this system, or there is one core only"
     if server_core:
         pinned = f"servers on core {server_core[0]}, load and sink on core {sink_core[0]}"
-    libraries = [f"{name} {version(name)}" for name in ("uvloop", "msgspec", "textual") if _installed(name)]
+    names = ("uvloop", "msgspec", "textual", *libraries)
+    versions = [f"{name} {version(name)}" for name in names if _installed(name)]
     return Machine(
         cpu=_cpu(),
         cores=os.cpu_count() or 1,
         system=platform.platform(),
         python=f"{platform.python_implementation()} {platform.python_version()}",
-        libraries=", ".join([*libraries, f"SQLite {sqlite3.sqlite_version}"]),
+        libraries=", ".join([*versions, f"SQLite {sqlite3.sqlite_version}"]),
         disk=_file_system(folder),
         pinned=pinned,
         load=f"{psutil.getloadavg()[0]:.1f}",

@@ -1,4 +1,4 @@
-"""How the fan-out benchmark's report is written down: for a terminal, and for `docs/performance.md`."""
+"""How a benchmark's report is written down: for a terminal, and for `docs/performance.md`."""
 
 from __future__ import annotations
 
@@ -6,86 +6,88 @@ import statistics
 from collections.abc import Callable
 from pathlib import Path
 
+from backends import KNOWN
 from chat.model import ChatError
 from lab.bench.dialects import TEXT_BYTES
+from lab.bench.goals import per_cpu, per_second
 from lab.bench.machine import Machine
-from lab.bench.regimes import BEHIND, REGIMES, Regime
-from lab.bench.report import CLIENTS, Report, Verdict, per_cpu, per_second
+from lab.bench.regimes import BEHIND, Regime
+from lab.bench.report import CLIENTS, Report, Verdict
 from lab.bench.sink import Measured
 
-FIGURES = [
-    "server",
-    "messages/s",
-    "deliveries/s",
-    "server CPU a delivery",
-    "last p50",
-    "last p99",
-    "sink busy",
-]
-COMING_IN = ["server", "connects/s", "memory a client"]
-REASONS = {
-    "saturation": """\
-Saturation falls short. About half of what a message costs is the kernel's: it copies every event for
-every receiver. The rest is parsing, the rules and the log.""",
-    "open": """\
-The open loop falls short: the last receiver waits for the commit, for the gap of 5 ms after a burst
-and for the writes to all the others. A disk that stalls shows here first.""",
-    "lockstep": """\
-Lock-step falls short. With one message under way nothing can be gathered: the kernel's send for each
-receiver costs both servers the same, and before them ours waits for a commit to the disk, which the
-textbook's does not make.""",
-    "chat": """\
-At 20 messages/s ours falls short by the commit to the disk before the fan-out.""",
+Figure = Callable[[Measured], float]
+FIGURES: dict[str, dict[str, tuple[Figure, str]]] = {
+    "fanout": {
+        "messages/s": (lambda one: one.messages / one.seconds, "{:,.0f}"),
+        "deliveries/s": (per_second, "{:,.0f}"),
+        "server CPU a delivery": (lambda one: 1e6 / per_cpu(one), "{:.3f} us"),
+        "last p50": (lambda one: one.p50, "{:.1f} ms"),
+        "last p99": (lambda one: one.p99, "{:.1f} ms"),
+        "sink busy": (lambda one: one.sink_busy, "{:.0%}"),
+    },
+    "calls": {
+        "calls/s": (per_second, "{:,.0f}"),
+        "server CPU a call": (lambda one: 1e6 / per_cpu(one), "{:.1f} us"),
+        "p50": (lambda one: 1000 * one.p50, "{:,.0f} us"),
+        "p99": (lambda one: 1000 * one.p99, "{:,.0f} us"),
+        "sink busy": (lambda one: one.sink_busy, "{:.0%}"),
+    },
 }
+COMING_IN = ["server", "connects/s", "memory a client"]
 
 
 def as_text(report: Report) -> str:
     """Return the report for a terminal."""
-    lines = [
-        f"{report.clients} clients, {TEXT_BYTES}-byte texts, {report.seconds:g} s a regime and server",
-        "",
-    ]
+    what = f"{report.clients} clients, {TEXT_BYTES}-byte texts" if _fans_out(report) else report.plan.heading
+    lines = [f"{what}, {report.seconds:g} s a regime and server", ""]
     lines += _aligned(["goal", "found", "range", ""], [_goal(verdict) for verdict in report.verdicts()])
     for regime in _measured(report):
         lines += ["", f"{regime.name}: {regime.title}"]
-        lines += _aligned(FIGURES, _figures(report, regime))
-    lines += ["", "coming in"]
-    lines += _aligned(COMING_IN, _coming_in(report))
+        lines += _aligned(_head(report), _figures(report, regime))
+    if _fans_out(report):
+        lines += ["", "coming in"]
+        lines += _aligned(COMING_IN, _coming_in(report))
     return "\n".join([*lines, "", *_notes(report)])
 
 
 def as_page(report: Report) -> str:
     """Return the report as a section of `docs/performance.md`."""
+    plan = report.plan
+    log = f"; log on {report.machine.disk}" if report.logged is not None else ""
     parts = [
-        f"""## Fan-out
+        f"""## {plan.heading}
 
-Made by `chat bench fanout --clients {report.clients} --seconds {report.seconds:g}` on {report.at} UTC.
-One room, {report.clients} clients, texts of {TEXT_BYTES} bytes. The textbook server is
-`lab/bench/textbook.py`: asyncio streams, one write for each receiver and message, no log, no rules.
-Ours is `chat serve tcp --rate off`: every other rule, and the durable SQLite log (WAL,
-synchronous=FULL) before the fan-out. Each regime is measured in short rounds, the servers in
-turn; what is shown is the median of the rounds. "Last" is the receiver that gets a
-message last; its time counts from when the message was due to be sent. Ratios hold better than
-absolute figures.
-""",
+Made by `chat bench {_command(report)}` on {report.at} UTC.
+{plan.about.format(clients=report.clients)}""",
         *about(report.machine),
-        f"- pinning: {report.machine.pinned}; log on {report.machine.disk}",
+        f"- pinning: {report.machine.pinned}{log}",
         "",
         "### Goals\n",
         *_table(["regime", "what", "goal", "found", "range of the rounds", ""], _goal_rows(report)),
         "",
-        *[f"{reason}\n" for reason in _reasons(report)],
+        *[f"{verdict.reason}\n" for verdict in report.verdicts() if verdict.reason],
         "### Figures\n",
     ]
     for regime in _measured(report):
         parts += [
             f"{regime.name}: {regime.title}, {regime.rounds} rounds\n",
-            *_table(FIGURES, _figures(report, regime)),
+            *_table(_head(report), _figures(report, regime)),
             "",
         ]
-    parts += ["coming in\n", *_table(COMING_IN, _coming_in(report)), ""]
+    if _fans_out(report):
+        parts += ["coming in\n", *_table(COMING_IN, _coming_in(report)), ""]
     parts += [f"- {note}" for note in _notes(report)]
     return "\n".join(parts) + "\n"
+
+
+def _fans_out(report: Report) -> bool:
+    return report.benchmark == "fanout"
+
+
+def _command(report: Report) -> str:
+    backend = "" if report.backend == KNOWN[0] else f" -b {report.backend}"
+    clients = f" --clients {report.clients}" if _fans_out(report) else ""
+    return f"{report.benchmark}{backend}{clients} --seconds {report.seconds:g}"
 
 
 def about(machine: Machine) -> list[str]:
@@ -95,10 +97,6 @@ def about(machine: Machine) -> list[str]:
         f"- system: {machine.system}",
         f"- software: {machine.python}, {machine.libraries}",
     ]
-
-
-def _reasons(report: Report) -> list[str]:
-    return [REASONS[verdict.regime] for verdict in report.verdicts() if not verdict.met]
 
 
 def _goal(verdict: Verdict) -> list[str]:
@@ -118,30 +116,25 @@ def _goal_rows(report: Report) -> list[list[str]]:
 
 def _measured(report: Report) -> list[Regime]:
     names = {series.regime for series in report.series}
-    return [regime for regime in REGIMES if regime.name in names]
+    return [regime for regime in report.plan.regimes if regime.name in names]
+
+
+def _head(report: Report) -> list[str]:
+    return ["server", *FIGURES[report.benchmark]]
 
 
 def _figures(report: Report, regime: Regime) -> list[list[str]]:
+    """Return a row for each server: the medians of its rounds."""
     rows = []
     for series in report.series:
         if series.regime == regime.name:
-
-            def middle(figure: Callable[[Measured], float], rounds: list[Measured] = series.rounds) -> float:
-                return statistics.median(map(figure, rounds))
-
-            overrun = any(measured.overrun for measured in series.rounds)
-            rows.append(
-                [
-                    series.server,
-                    f"{middle(lambda one: one.messages / one.seconds):,.0f}"
-                    + (" (overrun)" if overrun else ""),
-                    f"{middle(per_second):,.0f}",
-                    f"{middle(lambda one: 1e6 / per_cpu(one)):.3f} us",
-                    f"{middle(lambda one: one.p50):.1f} ms",
-                    f"{middle(lambda one: one.p99):.1f} ms",
-                    f"{middle(lambda one: one.sink_busy):.0%}",
-                ]
-            )
+            cells = [
+                shape.format(statistics.median(map(figure, series.rounds)))
+                for figure, shape in FIGURES[report.benchmark].values()
+            ]
+            if any(measured.overrun for measured in series.rounds):
+                cells[0] += " (overrun)"
+            rows.append([series.server, *cells])
     return rows
 
 
@@ -157,13 +150,20 @@ def _coming_in(report: Report) -> list[list[str]]:
 
 
 def _notes(report: Report) -> list[str]:
+    left_out = [f"Left out: {reason}." for reason in report.left_out]
+    if not _fans_out(report):
+        return [
+            "Every call was answered once and with success, and each SEND with a seq of its own.",
+            "Where the sink is near 100 % busy it limits the rate.",
+            *left_out,
+        ]
     return [
         "Every receiver got every message once and in order; "
         f"of {report.sent:,} sent to ours its log holds {report.logged:,}.",
         *([] if report.clients == CLIENTS else [f"The goals are meant for {CLIENTS} clients."]),
         "Where the sink is near 100 % busy it limits the rate: compare CPU a delivery there.",
         f"An open loop is overrun when {BEHIND:,} messages are under way: sending stops there.",
-        *(f"Left out: {reason}." for reason in report.left_out),
+        *left_out,
     ]
 
 

@@ -1,4 +1,4 @@
-"""The regimes of the fan-out benchmark: how the load is offered, and the goal of each."""
+"""How the load is offered: the regimes of the benchmarks."""
 
 from __future__ import annotations
 
@@ -15,17 +15,28 @@ class Regime:
     """Into how many the time is cut: many where ratios are compared, few where percentiles are."""
     rate: float = 0.0
     """Messages a second, however the receivers fare (an open loop); 0: as the window allows."""
-    peers: bool = False
-    """Other people's servers are measured, too."""
+    others: bool = False
+    """All servers are measured, and not only ours and the yardstick."""
 
 
 BEHIND = 1000
 """Messages under way in an open loop at which the server counts as overrun, and sending stops."""
 
-REGIMES = (
-    Regime("saturation", "256 messages under way", window=256, rounds=20, peers=True),
+CHAT = Regime("chat", "20 messages/s", window=BEHIND, rounds=5, rate=20.0)
+TCP = (
+    Regime("saturation", "256 messages under way", window=256, rounds=20, others=True),
     Regime("open", "5,000 messages/s", window=BEHIND, rounds=4, rate=5000.0),
     Regime("lockstep", "one message under way", window=1, rounds=20),
-    Regime("chat", "20 messages/s", window=BEHIND, rounds=5, rate=20.0),
+    CHAT,
 )
 WARM_UP = Regime("warm-up", "", window=256, rounds=1)
+
+# The textbook's RPC servers make 50 or so messages a second: more under way would take them seconds to drain.
+RPC = (Regime("saturation", "32 messages under way", window=32, rounds=10), CHAT)
+WARM_UP_RPC = Regime("warm-up", "", window=32, rounds=1)
+
+CALLS = (
+    Regime("pipelined", "32 calls outstanding", window=32, rounds=20, others=True),
+    Regime("single", "one call outstanding", window=1, rounds=10, others=True),
+)
+WARM_UP_CALLS = Regime("warm-up", "", window=32, rounds=1)

@@ -1,74 +1,18 @@
-"""What the fan-out benchmark found: the figures, and the goals they are held against."""
+"""What a benchmark found: the figures, and the goals they are held against."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import msgspec
 
+from lab.bench import plans
 from lab.bench.machine import Machine
+from lab.bench.plans import Plan
 from lab.bench.sink import Measured
 
-
-@dataclass(frozen=True)
-class Goal:
-    """What ours should reach in a regime, mostly next to the textbook's server in the same round."""
-
-    regime: str
-    title: str
-    figure: Callable[[Measured, Measured], float]
-    """From ours and the textbook's of one round."""
-    limit: float
-    unit: str
-    at_least: bool
-
-    def met(self, value: float) -> bool:
-        return value >= self.limit if self.at_least else value <= self.limit
-
-    def __str__(self) -> str:
-        return f"{'at least' if self.at_least else 'at most'} {self.limit:g}{self.unit}"
-
-
-def per_cpu(one: Measured) -> float:
-    """Return deliveries a second of the server's CPU."""
-    return one.deliveries / one.server_cpu
-
-
-def per_second(one: Measured) -> float:
-    return one.deliveries / one.seconds
-
-
 CLIENTS = 200
-"""What the goals are meant for."""
-GOALS = (
-    Goal(
-        "saturation",
-        "deliveries per server CPU second, to the textbook's",
-        lambda ours, theirs: per_cpu(ours) / per_cpu(theirs),
-        40,
-        " times",
-        True,
-    ),
-    Goal("open", "last receiver's p99", lambda ours, _: ours.p99, 20, " ms", False),
-    Goal(
-        "lockstep",
-        "deliveries a second, to the textbook's",
-        lambda ours, theirs: per_second(ours) / per_second(theirs),
-        0.9,
-        " times",
-        True,
-    ),
-    Goal(
-        "chat",
-        "last receiver's p50, to the textbook's",
-        lambda ours, theirs: ours.p50 / theirs.p50,
-        1.2,
-        " times",
-        False,
-    ),
-)
+"""What the goals of a fan-out are meant for."""
 
 
 class Server(msgspec.Struct):
@@ -96,10 +40,13 @@ class Verdict(msgspec.Struct):
     low: float
     high: float
     met: bool
+    reason: str
+    """Why it is missed, if it is."""
 
 
 class Report(msgspec.Struct):
     at: str
+    benchmark: str
     backend: str
     clients: int
     seconds: float
@@ -108,25 +55,29 @@ class Report(msgspec.Struct):
     series: list[Series]
     left_out: list[str]
     """Servers that could not be measured, with the reason."""
-    logged: int
-    """Messages in our log after the run ..."""
     sent: int
-    """... and messages that were sent to ours."""
+    """Messages that were sent to ours ..."""
+    logged: int | None
+    """... and messages in its log after the run; None where it has none that outlives it."""
+
+    @property
+    def plan(self) -> Plan:
+        return plans.find(self.benchmark, self.backend)
 
     def verdicts(self) -> list[Verdict]:
         """Return the goals whose regimes were measured: the median of the rounds, and their range."""
+        plan = self.plan
         found = {(one.server, one.regime): one.rounds for one in self.series}
         verdicts = []
-        for goal in GOALS:
-            ours, theirs = found.get(("chat", goal.regime)), found.get(("textbook", goal.regime))
+        for goal in plan.goals:
+            ours = found.get((goal.server, goal.regime))
+            theirs = found.get((plan.yardstick.name, goal.regime))
             if ours and theirs:
                 values = [goal.figure(*pair) for pair in zip(ours, theirs, strict=True)]
                 value = statistics.median(values)
-                verdicts.append(
-                    Verdict(
-                        goal.regime, goal.title, str(goal), value, min(values), max(values), goal.met(value)
-                    )
-                )
+                low, high, met = min(values), max(values), goal.met(value)
+                reason = "" if met else goal.reason
+                verdicts.append(Verdict(goal.regime, goal.title, str(goal), value, low, high, met, reason))
         return verdicts
 
     def json(self) -> str:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from chat.model import ChatError
@@ -32,15 +33,12 @@ class Candidate:
     """From an empty folder and a port; may write its settings there."""
     program: str = ""
     """What must be installed; empty: ours, or Python itself."""
+    module: str = ""
+    """The same, if it is a module."""
 
     def here(self) -> bool:
-        return not self.program or shutil.which(self.program) is not None
-
-    def version(self) -> str:
-        if not self.program:
-            return ""
-        told = subprocess.run([self.program, "--version"], capture_output=True, text=True, timeout=10)
-        return told.stdout.splitlines()[0].strip() if told.stdout else ""
+        program = not self.program or shutil.which(self.program) is not None
+        return program and (not self.module or find_spec(self.module) is not None)
 
 
 @dataclass(frozen=True)
@@ -51,13 +49,19 @@ class Running:
     pid: int
 
 
-def _chat(folder: Path, port: int) -> list[str]:
-    serve = [sys.executable, "-m", "chat", "serve", "tcp", "--port", str(port)]
-    return [*serve, "--log", f"sqlite:{folder / LOG}", "--rate", "off"]
+def _chat(technique: str, log: str = "") -> Callable[[Path, int], list[str]]:
+    """Return the command of ours; without ``log`` its log is a file in the folder."""
+
+    def command(folder: Path, port: int) -> list[str]:
+        serve = [sys.executable, "-m", "chat", "serve", technique, "--port", str(port)]
+        return [*serve, "--log", log or f"sqlite:{folder / LOG}", "--rate", "off"]
+
+    return command
 
 
-def _textbook(folder: Path, port: int) -> list[str]:
-    return [sys.executable, "-m", "lab.bench.textbook", str(port)]
+def _module(name: str, *more: str) -> Callable[[Path, int], list[str]]:
+    """Return the command of a module that takes the port, and perhaps more."""
+    return lambda _, port: [sys.executable, "-m", name, str(port), *more]
 
 
 def _nats(folder: Path, port: int) -> list[str]:
@@ -90,11 +94,23 @@ PAM = no
     return ["ngircd", "--nodaemon", "--config", str(settings)]
 
 
-OURS = Candidate("chat", "chat serve tcp", "chat", _chat)
-TEXTBOOK = Candidate("textbook", "textbook asyncio server", "textbook", _textbook)
+OURS = Candidate("chat", "chat serve tcp", "chat", _chat("tcp"))
+TEXTBOOK = Candidate("textbook", "textbook asyncio server", "textbook", _module("lab.bench.textbook"))
 PEERS = (
     Candidate("nats", "nats-server", "nats", _nats, "nats-server"),
     Candidate("ngircd", "ngircd", "irc", _ngircd, "ngircd"),
+)
+OURS_GRPC = Candidate("chat", "chat serve grpc", "grpc", _chat("grpc"))
+TEXTBOOK_GRPC = Candidate("textbook", "textbook grpc.aio server", "grpc", _module("lab.bench.textbook_grpc"))
+OURS_RPYC = Candidate("chat", "chat serve rpyc", "rpyc", _chat("rpyc"))
+TEXTBOOK_RPYC = Candidate(
+    "textbook", "textbook ThreadedServer", "rpyc-textbook", _module("lab.bench.textbook_rpyc")
+)
+OURS_ONCRPC = Candidate("chat", "chat serve oncrpc, SEND", "send", _chat("oncrpc", "memory"))
+NULL_ONCRPC = Candidate("null", "chat serve oncrpc, NULL", "null", _chat("oncrpc", "memory"))
+ECHO = Candidate("echo", "asyncio streams", "echo", _module("lab.bench.echo"))
+ECHO_UVLOOP = Candidate(
+    "echo-uvloop", "the same on uvloop", "echo", _module("lab.bench.echo", "uvloop"), module="uvloop"
 )
 
 

@@ -16,14 +16,15 @@ import socket
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from typing import Protocol, TypeVar
 
 import msgspec
 import psutil
 
 from lab.bench.checker import Checker, DeliveryError
-from lab.bench.dialects import DIALECTS
+from lab.bench.dialects import DIALECTS, Dialect
 from lab.bench.machine import cpu_seconds
 from lab.bench.regimes import Regime
 
@@ -53,6 +54,8 @@ class Connected(msgspec.Struct):
     """Clients let in, a second."""
     client_bytes: float
     """Growth of the server's resident memory, a client."""
+    sent: int
+    """Messages that were sent on the way."""
 
 
 class Measured(msgspec.Struct):
@@ -79,9 +82,9 @@ class Failed(msgspec.Struct):
 class Sink:
     """All clients of one server. Client 0 speaks; who speaks and has no echo does not count."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, dialect: Dialect | None = None) -> None:
         self._target = target
-        self._dialect = DIALECTS[target.dialect]
+        self._dialect = dialect or DIALECTS[target.dialect]
         self._server = psutil.Process(target.pid)
         self._sockets: list[socket.socket] = []
         self._numbers: dict[int, int] = {}  # of the clients, by file descriptor
@@ -108,13 +111,13 @@ class Sink:
         grown = self._server.memory_info().rss - before
         self._begin(heard, deadline)
         others = self._target.clients - 1
-        return Connected(others / took, grown / others)
+        return Connected(others / took, grown / others, sent=1)
 
     def _enter(self, until: int, heard: list[bytes], deadline: float) -> None:
         for number in range(len(self._sockets), until):
             connection = socket.create_connection((self._target.host, self._target.port))
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection.sendall(self._dialect.hello % number)
+            connection.sendall(self._hello(number))
             connection.setblocking(False)
             self._sockets.append(connection)
             self._numbers[connection.fileno()] = number
@@ -126,7 +129,7 @@ class Sink:
 
     def _begin(self, heard: list[bytes], deadline: float) -> None:
         """Send message 0; what comes behind it is the same for every receiver."""
-        self._out += self._dialect.text(0)
+        self._say(0)
         self._sent = 0
         behind: dict[int, bytes] = {}
         while len(behind) < len(heard) - self._silent:
@@ -199,16 +202,27 @@ class Sink:
         for since in pace.due(now, self._sent - self._checker.settled):
             self._sent += 1
             self._since.append(since)
-            self._out += self._dialect.text(self._sent)
-        if self._out:
-            self._send()
+            self._say(self._sent)
+        self._send()
+
+    def _hello(self, number: int) -> bytes:
+        """Return what client ``number`` says first."""
+        return self._dialect.hello % number
+
+    def _say(self, number: int) -> None:
+        """Let client 0 send message ``number``, with the next `_send`."""
+        self._out += self._dialect.text(number)
 
     def _send(self) -> None:
-        with suppress(BlockingIOError):
-            del self._out[: self._sockets[0].send(self._out)]
+        if self._out:
+            with suppress(BlockingIOError):
+                del self._out[: self._sockets[0].send(self._out)]
 
-    def _read(self, number: int) -> memoryview:
+    def _read(self, number: int) -> bytes | memoryview:
         """Return what there is, to be used before the next call."""
+        return self._receive(number)
+
+    def _receive(self, number: int) -> memoryview:
         try:
             size = self._sockets[number].recv_into(self._view)
         except BlockingIOError:
@@ -271,7 +285,20 @@ def poller() -> tuple[Callable[[float], list[int]], Callable[[int], None]]:
     return wait, add
 
 
-def main() -> None:
+class Generator(Protocol):
+    """What offers load and measures."""
+
+    def connect(self) -> Connected: ...
+
+    def measure(self, regime: Regime, seconds: float) -> Measured: ...
+
+
+G = TypeVar("G", bound=Generator)
+
+
+def serve(make: Callable[[Target], G], tasks: Callable[[G], Iterable[bytes]]) -> None:
+    """Answer what the runner asks for, until it asks no more."""
+
     def answer(value: msgspec.Struct) -> None:
         sys.stdout.buffer.write(msgspec.json.encode(value) + b"\n")
         sys.stdout.buffer.flush()
@@ -279,14 +306,14 @@ def main() -> None:
     gc.disable()
     target = msgspec.json.decode(sys.stdin.buffer.readline(), type=Target)
     try:
-        sink = Sink(target)
-        answer(sink.connect())
-        for line in sys.stdin.buffer:
+        generator = make(target)
+        answer(generator.connect())
+        for line in tasks(generator):
             task = msgspec.json.decode(line, type=Task)
-            answer(sink.measure(task.regime, task.seconds))
+            answer(generator.measure(task.regime, task.seconds))
     except (DeliveryError, OSError) as error:
         answer(Failed(str(error)))
 
 
 if __name__ == "__main__":
-    main()
+    serve(Sink, lambda _: sys.stdin.buffer)

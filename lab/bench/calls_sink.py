@@ -1,0 +1,208 @@
+"""The caller of the benchmark of calls: one connection, some calls outstanding, each answer checked.
+
+The runner starts it as ``python -m lab.bench.calls_sink``; it is asked and answers like `lab.bench.sink`,
+and does not sleep while it measures either.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+import time
+from contextlib import suppress
+from struct import Struct
+
+import psutil
+
+from backends.oncrpc.codec import LAST, MAX_REPLY, RecordReader, mark, read_reply, write_call
+from lab.bench.checker import DeliveryError
+from lab.bench.dialects import DIGITS
+from lab.bench.echo import REPLY_BYTES
+from lab.bench.machine import cpu_seconds
+from lab.bench.regimes import Regime
+from lab.bench.sink import (
+    CONNECT_TIMEOUT,
+    DRAIN_TIMEOUT,
+    READ_BYTES,
+    TICK,
+    Connected,
+    Measured,
+    Pace,
+    Target,
+    serve,
+)
+from protos.chat_xdr import (
+    CHAT_FETCH,
+    CHAT_JOIN,
+    CHAT_NULL,
+    CHAT_PROG,
+    CHAT_SEND,
+    CHAT_V1,
+    chat_direction,
+    chat_place,
+    chat_status,
+    fetch_args,
+    fetch_res,
+    join_args,
+    join_ok,
+    join_res,
+)
+from protos.xdr import Message, Unpacker
+
+TEXT_BYTES = 42
+KEY_BYTES = 22  # of a seat key
+_FILLER = b"." * (TEXT_BYTES - DIGITS)
+_NULL = Struct(">II36s")  # record mark, xid, the rest of the header
+_SEND = Struct(f">II36sI{KEY_BYTES}s2xQI{TEXT_BYTES}s2x")  # and send_args, with their padding
+_HEADS = {
+    procedure: write_call(0, CHAT_PROG, CHAT_V1, procedure, None)[4:] for procedure in (CHAT_NULL, CHAT_SEND)
+}
+_SUCCESS = Struct(">5I").pack(1, 0, 0, 0, 0)  # REPLY, ACCEPTED, an empty verifier, SUCCESS
+_NULL_REPLY = Struct(">4sI20s")  # record mark, xid, the rest of the header
+_SEND_REPLY = Struct(">4sI20sIQQ")  # and CHAT_OK, the draft's number, the seq
+_ECHO_REPLY = Struct(f">4sI{REPLY_BYTES - 4}s")
+
+
+# Calls are made from parts: the generated classes would cost the caller more than NULL does a server.
+
+
+def null_call(number: int) -> bytes:
+    return _NULL.pack(LAST | _NULL.size - 4, number, _HEADS[CHAT_NULL])
+
+
+def send_call(number: int, key: bytes) -> bytes:
+    text = b"%010d" % number + _FILLER
+    head = _HEADS[CHAT_SEND]
+    return _SEND.pack(LAST | _SEND.size - 4, number, head, KEY_BYTES, key, number, TEXT_BYTES, text)
+
+
+class Caller:
+    """The one client. A call's xid is its number, counted from 1; so is a draft's n."""
+
+    def __init__(self, target: Target) -> None:
+        self._kind = target.dialect
+        self._server = psutil.Process(target.pid)
+        self._socket = socket.create_connection((target.host, target.port), timeout=CONNECT_TIMEOUT)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._reply = {"null": _NULL_REPLY, "send": _SEND_REPLY, "echo": _ECHO_REPLY}[self._kind]
+        self._mark = mark(bytes(self._reply.size - 4))[:4]
+        self._key = b"k" * KEY_BYTES
+        echoed = self._call(0)[8:][: REPLY_BYTES - 4]
+        self._head = echoed if self._kind == "echo" else _SUCCESS  # what comes behind the xid
+        self._out = bytearray()
+        self._data = b""
+        self._number = 0
+        self._seq = 0
+        self._since: dict[int, float] = {}  # when each call that is outstanding was sent
+
+    def connect(self) -> Connected:
+        if self._kind == "send":
+            joined = join_res.unpack(self._ask(CHAT_JOIN, join_args("bench", "b0", "", "", None)))
+            if not isinstance(joined.value, join_ok):
+                raise DeliveryError(f"the caller was not let in: {joined.status.name}")
+            self._key = joined.value.seat_key.encode()
+        self._socket.setblocking(False)
+        return Connected(connects=0.0, client_bytes=0.0, sent=0)
+
+    def _stay(self) -> None:
+        """Ask for news, and wait for none: a seat that asks for nothing ends, whatever it says."""
+        after = chat_place(chat_direction.CHAT_AFTER, self._seq)
+        fetched = fetch_res.unpack(self._ask(CHAT_FETCH, fetch_args(self._key.decode(), after, 1, 0)))
+        if fetched.status is not chat_status.CHAT_OK:
+            raise DeliveryError(f"the seat was not kept: {fetched.status.name}")
+
+    def _ask(self, procedure: int, argument: Message) -> Unpacker:
+        """Make a call that is not measured, and wait for its result."""
+        self._socket.settimeout(CONNECT_TIMEOUT)
+        self._socket.sendall(mark(write_call(0, CHAT_PROG, CHAT_V1, procedure, argument)))
+        reader = RecordReader(MAX_REPLY)
+        while True:
+            data = self._socket.recv(READ_BYTES)
+            if not data:
+                raise DeliveryError("the server has closed the connection")
+            for record in reader.feed(data):
+                self._socket.setblocking(False)
+                return read_reply(record)
+
+    def measure(self, regime: Regime, seconds: float) -> Measured:
+        """Offer the load for some seconds, and wait until everything is answered."""
+        clock = time.perf_counter
+        if self._kind == "send":
+            self._stay()
+        first, busy = self._number, 0.0
+        taken: list[float] = []
+        cpu = cpu_seconds(self._server)
+        start = now = clock()
+        pace = Pace(regime, start, start + seconds)
+        while pace.running or self._since:
+            self._offer(pace, now)
+            if now > pace.end + DRAIN_TIMEOUT:
+                raise DeliveryError(
+                    f"{len(self._since)} calls were not answered within {DRAIN_TIMEOUT:.0f} s"
+                )
+            answered = self._receive()
+            before, now = now, clock()
+            if answered:
+                busy += now - before
+                taken += [now - since for since in answered]
+        lasted = now - start
+        cpu = max(cpu_seconds(self._server) - cpu, TICK)
+        taken.sort()
+        return Measured(
+            messages=self._number - first,
+            deliveries=self._number - first,
+            seconds=lasted,
+            server_cpu=cpu,
+            sink_busy=busy / lasted,
+            p50=1000 * taken[len(taken) // 2],
+            p99=1000 * taken[int(len(taken) * 0.99)],
+            worst=1000 * taken[-1],
+            overrun=pace.overrun,
+        )
+
+    def _offer(self, pace: Pace, now: float) -> None:
+        """Send what is due."""
+        for since in pace.due(now, len(self._since)):
+            self._number += 1
+            self._since[self._number] = since
+            self._out += self._call(self._number)
+        if self._out:
+            with suppress(BlockingIOError):
+                del self._out[: self._socket.send(self._out)]
+
+    def _call(self, number: int) -> bytes:
+        return null_call(number) if self._kind == "null" else send_call(number, self._key)
+
+    def _receive(self) -> list[float]:
+        """Take the answers that have come; return when their calls were sent. Raises `DeliveryError`."""
+        try:
+            data = self._socket.recv(READ_BYTES)
+        except BlockingIOError:
+            return []
+        if not data:
+            raise DeliveryError("the server has closed the connection")
+        data = self._data + data
+        whole = len(data) - len(data) % self._reply.size
+        self._data = data[whole:]
+        answered = [self._answered(*reply) for reply in self._reply.iter_unpack(data[:whole])]
+        if not self._mark.startswith(self._data[:4]):  # a refusal may be shorter than what was expected
+            raise DeliveryError(f"{self._data!r} is not the answer to a call of this kind")
+        return answered
+
+    def _answered(
+        self, begin: bytes, number: int, head: bytes, status: int = 0, n: int = 0, seq: int = 0
+    ) -> float:
+        if begin != self._mark or head != self._head or status:
+            raise DeliveryError(f"call {number} was answered with {begin + head!r}, status {status}")
+        if self._kind == "send":
+            if n != number or seq <= self._seq:
+                raise DeliveryError(f"message {number} is number {n} with seq {seq}, behind {self._seq}")
+            self._seq = seq
+        since = self._since.pop(number, None)
+        if since is None:
+            raise DeliveryError(f"call {number} was answered twice, or never made")
+        return since
+
+
+if __name__ == "__main__":
+    serve(Caller, lambda _: sys.stdin.buffer)

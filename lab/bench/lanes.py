@@ -1,0 +1,163 @@
+"""Servers side by side: each runs all the while, on one core, and its sink on another.
+
+They are measured in turn and in short rounds, so that what disturbs the machine hits all.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from chat.model import ChatError
+from lab.bench import plans
+from lab.bench.machine import machine, pinned, usable_cores
+from lab.bench.plans import Plan
+from lab.bench.regimes import Regime
+from lab.bench.report import Report, Series, Server
+from lab.bench.servers import HOST, Candidate, running
+from lab.bench.sink import Connected, Failed, Measured, Target, Task
+
+T = TypeVar("T")
+WARM_UP_SECONDS = 0.2
+
+
+class Lane:
+    """One server with its sink."""
+
+    def __init__(self, candidate: Candidate, sink: subprocess.Popen[bytes], connected: Connected) -> None:
+        self.candidate = candidate
+        self.connected = connected
+        self.sent = connected.sent
+        self._sink = sink
+
+    def measure(self, regime: Regime, seconds: float) -> Measured:
+        measured = ask(self.candidate, self._sink, Task(regime, seconds), Measured)
+        self.sent += measured.messages
+        return measured
+
+
+def run(
+    benchmark: str,
+    backend: str,
+    clients: int,
+    seconds: float,
+    regimes: Sequence[str] | None = None,
+    *,
+    others: bool = True,
+    rounds: int | None = None,
+    check: Callable[[Path, int], int] | None = None,
+) -> Report:
+    """Measure each regime for ``seconds`` a server, and return what was found.
+
+    ``regimes`` names some of the plan's; None: all. ``others``: also the plan's other servers, where they
+    are installed. ``rounds``: instead of each regime's own. ``check`` gets our server's folder and how many
+    messages were sent to it, and returns how many it has stored. Raises `ChatError` when ours or the
+    yardstick can't be measured, and what ``check`` raises.
+    """
+    plan = plans.find(benchmark, backend)
+    wanted = [regime for regime in plan.regimes if regimes is None or regime.name in regimes]
+    cores = usable_cores()
+    server_core, sink_core = (cores[:1], cores[1:2]) if len(cores) > 1 else ([], [])
+    left_out: list[str] = []
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chat-bench-")))
+        here = machine(folder, server_core, sink_core, plan.libraries)
+
+        def enter(candidate: Candidate) -> Lane:
+            return stack.enter_context(_lane(plan, candidate, clients, folder, server_core, sink_core))
+
+        lanes = [enter(plan.yardstick), enter(plan.ours)]
+        for candidate in plan.others if others else ():
+            if not candidate.here():
+                left_out.append(f"{candidate.title}: not installed")
+                continue
+            try:
+                lanes.append(enter(candidate))
+            except ChatError as error:
+                left_out.append(str(error))
+        series = _measure(plan, lanes, wanted, seconds, rounds)
+        sent = lanes[1].sent
+        logged = check(folder / plan.ours.name, sent) if check else None
+    return Report(
+        at=time.strftime("%Y-%m-%d %H:%M", time.gmtime()),
+        benchmark=benchmark,
+        backend=backend,
+        clients=clients,
+        seconds=seconds,
+        machine=here,
+        servers=[
+            Server(
+                lane.candidate.name,
+                lane.candidate.title,
+                lane.connected.connects,
+                lane.connected.client_bytes,
+            )
+            for lane in lanes
+        ],
+        series=series,
+        left_out=left_out,
+        sent=sent,
+        logged=logged,
+    )
+
+
+def _measure(
+    plan: Plan, lanes: list[Lane], regimes: list[Regime], seconds: float, wanted: int | None
+) -> list[Series]:
+    for lane in lanes:
+        lane.measure(plan.warm_up, WARM_UP_SECONDS)
+    series = []
+    for regime in regimes:
+        rounds = wanted or regime.rounds
+        taking_part = lanes if regime.others else lanes[:2]
+        found: dict[str, list[Measured]] = {lane.candidate.name: [] for lane in taking_part}
+        for _ in range(rounds):
+            for lane in taking_part:
+                found[lane.candidate.name].append(lane.measure(regime, seconds / rounds))
+        series += [Series(name, regime.name, measured) for name, measured in found.items()]
+    return series
+
+
+@contextmanager
+def _lane(
+    plan: Plan,
+    candidate: Candidate,
+    clients: int,
+    folder: Path,
+    server_core: list[int],
+    sink_core: list[int],
+) -> Iterator[Lane]:
+    with running(candidate, folder / candidate.name, server_core) as server:
+        with pinned(sink_core):
+            sink = subprocess.Popen(
+                [sys.executable, "-m", plan.sink], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            )
+        with sink:
+            try:
+                target = Target(candidate.dialect, HOST, server.port, server.pid, clients)
+                yield Lane(candidate, sink, ask(candidate, sink, target, Connected))
+            finally:
+                sink.terminate()
+
+
+def ask(candidate: Candidate, sink: subprocess.Popen[bytes], question: msgspec.Struct, kind: type[T]) -> T:
+    """Give the sink something to do, and return what it answers. Raises `ChatError`."""
+    assert sink.stdin is not None
+    assert sink.stdout is not None
+    sink.stdin.write(msgspec.json.encode(question) + b"\n")
+    sink.stdin.flush()
+    line = sink.stdout.readline()
+    if not line:
+        raise ChatError(f"{candidate.title}: the load generator ended unexpectedly")
+    try:
+        return msgspec.json.decode(line, type=kind)
+    except msgspec.ValidationError:
+        raise ChatError(f"{candidate.title}: {msgspec.json.decode(line, type=Failed).error}") from None

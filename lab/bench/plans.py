@@ -1,0 +1,229 @@
+"""What is measured for each technique: servers, regimes, goals, and what the page says about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chat.model import ChatError
+from lab.bench import regimes, servers
+from lab.bench.dialects import TEXT_BYTES
+from lab.bench.goals import Goal, cpu_ratio, p50_ratio, speed_ratio
+from lab.bench.regimes import Regime
+from lab.bench.servers import Candidate
+
+
+@dataclass(frozen=True)
+class Plan:
+    benchmark: str
+    """``fanout`` or ``calls``: which command it belongs to."""
+    section: str
+    """Of the page that it is written to."""
+    heading: str
+    about: str
+    """What is measured, for the page; may hold ``{clients}``."""
+    sink: str
+    """The module that offers the load."""
+    yardstick: Candidate
+    ours: Candidate
+    regimes: tuple[Regime, ...]
+    warm_up: Regime
+    goals: tuple[Goal, ...]
+    others: tuple[Candidate, ...] = ()
+    """Measured, too, where they are installed."""
+    libraries: tuple[str, ...] = ()
+    """Whose versions matter."""
+
+
+def find(benchmark: str, backend: str) -> Plan:
+    """Raises `ChatError` where nothing is planned."""
+    plan = PLANS.get((benchmark, backend))
+    if plan is None:
+        known = ", ".join(name for kind, name in PLANS if kind == benchmark)
+        raise ChatError(f"the load generator does not speak {backend} yet: it can measure {known}")
+    return plan
+
+
+IN_TURN = """\
+Each regime is measured in short rounds, the servers in
+turn; what is shown is the median of the rounds."""
+LAST = """\
+"Last" is the receiver that gets a
+message last; its time counts from when the message was due to be sent. Ratios hold better than
+absolute figures."""
+DURABLE = """\
+every other rule, and the durable SQLite log (WAL,
+synchronous=FULL) before the fan-out."""
+COMMIT = """\
+At 20 messages/s ours falls short by the commit to the disk before the fan-out."""
+
+TCP = Plan(
+    "fanout",
+    "fan-out",
+    "Fan-out",
+    f"""\
+One room, {{clients}} clients, texts of {TEXT_BYTES} bytes. The textbook server is
+`lab/bench/textbook.py`: asyncio streams, one write for each receiver and message, no log, no rules.
+Ours is `chat serve tcp --rate off`: {DURABLE} {IN_TURN} {LAST}
+""",
+    "lab.bench.sink",
+    servers.TEXTBOOK,
+    servers.OURS,
+    regimes.TCP,
+    regimes.WARM_UP,
+    (
+        Goal(
+            "saturation",
+            "deliveries per server CPU second, to the textbook's",
+            cpu_ratio,
+            40,
+            " times",
+            True,
+            """\
+Saturation falls short. About half of what a message costs is the kernel's: it copies every event for
+every receiver. The rest is parsing, the rules and the log.""",
+        ),
+        Goal(
+            "open",
+            "last receiver's p99",
+            lambda ours, _: ours.p99,
+            20,
+            " ms",
+            False,
+            """\
+The open loop falls short: the last receiver waits for the commit, for the gap of 5 ms after a burst
+and for the writes to all the others. A disk that stalls shows here first.""",
+        ),
+        Goal(
+            "lockstep",
+            "deliveries a second, to the textbook's",
+            speed_ratio,
+            0.9,
+            " times",
+            True,
+            """\
+Lock-step falls short. With one message under way nothing can be gathered: the kernel's send for each
+receiver costs both servers the same, and before them ours waits for a commit to the disk, which the
+textbook's does not make.""",
+        ),
+        Goal("chat", "last receiver's p50, to the textbook's", p50_ratio, 1.2, " times", False, COMMIT),
+    ),
+    others=servers.PEERS,
+)
+
+GRPC = Plan(
+    "fanout",
+    "fan-out-grpc",
+    "Fan-out over gRPC",
+    f"""\
+One room, {{clients}} clients, each with a connection and one stream; texts of {TEXT_BYTES} bytes. The
+textbook server is `lab/bench/textbook_grpc.py`: `grpc.aio`, the generated classes, a queue for each client,
+one message to each receiver for each text, no log, no rules. Ours is `chat serve grpc --rate off`:
+{DURABLE} Both get the same calls from a sink that speaks HTTP/2 itself. It keeps to the
+servers' windows, and sends ours the acks that `Welcome.window` asks for. {IN_TURN} {LAST}
+""",
+    "lab.bench.rpc_sink",
+    servers.TEXTBOOK_GRPC,
+    servers.OURS_GRPC,
+    regimes.RPC,
+    regimes.WARM_UP_RPC,
+    (
+        Goal(
+            "saturation",
+            "deliveries per server CPU second, to the textbook's",
+            cpu_ratio,
+            8,
+            " times",
+            True,
+            """\
+Saturation falls short. What a frame costs is gRPC's, however many events are in it: with 32 messages under
+way few can be gathered.""",
+        ),
+        Goal("chat", "last receiver's p50, to the textbook's", p50_ratio, 1.2, " times", False, COMMIT),
+    ),
+    libraries=("grpcio", "protobuf"),
+)
+
+RPYC = Plan(
+    "fanout",
+    "fan-out-rpyc",
+    "Fan-out over RPyC",
+    f"""\
+One room, {{clients}} clients, texts of {TEXT_BYTES} bytes. The textbook server is
+`lab/bench/textbook_rpyc.py`: a `ThreadedServer`, a thread for each client, one `async_` call of each
+callback for each text, no log, no rules. Ours is `chat serve rpyc --rate off`: {DURABLE}
+Both get the same calls; the sink answers every callback, as RPyC does, and ours waits for these answers
+when 64 are missing. {IN_TURN} {LAST}
+""",
+    "lab.bench.rpc_sink",
+    servers.TEXTBOOK_RPYC,
+    servers.OURS_RPYC,
+    regimes.RPC,
+    regimes.WARM_UP_RPC,
+    (
+        Goal(
+            "saturation",
+            "deliveries per server CPU second, to the textbook's",
+            cpu_ratio,
+            3.5,
+            " times",
+            True,
+            """\
+Saturation falls short. RPyC calls back once for each event and receiver, and every call is answered: the
+server makes a frame and reads one for each delivery, in Python.""",
+        ),
+    ),
+    libraries=("rpyc",),
+)
+
+ONCRPC = Plan(
+    "calls",
+    "calls-oncrpc",
+    "Calls over ONC RPC",
+    f"""\
+One connection; the next call goes out when one under way is answered. The yardstick, *echo*, is
+`lab/bench/echo.py`: asyncio streams, a length and so many bytes, and as answer as many of them as a SEND's
+reply has. It gets exactly the bytes of the SENDs, and checks, stores and decides nothing. Ours is
+`chat serve oncrpc --log memory --rate off`. *chat* is SEND, with texts of 42 bytes: the call is decoded, the
+draft checked, appended to a log in memory that hands it back on a later turn of the loop, decided by the
+room, and answered with its seq. *null* is procedure 0 of the same program, which has no argument and does
+nothing: the protocol alone, with smaller records. The goal is held against both. Our server runs
+on uvloop, as it always does; *echo-uvloop* is the echo on that.
+{IN_TURN} Ratios hold better than absolute figures.
+""",
+    "lab.bench.calls_sink",
+    servers.ECHO,
+    servers.OURS_ONCRPC,
+    regimes.CALLS,
+    regimes.WARM_UP_CALLS,
+    (
+        Goal(
+            "pipelined",
+            "SEND: calls a second, to the echo's",
+            speed_ratio,
+            0.75,
+            " times",
+            True,
+            """\
+SEND falls short by what it is more than an echo: headers and arguments in XDR, the rules, the log and the
+room, all in Python.""",
+        ),
+        Goal(
+            "pipelined",
+            "NULL: calls a second, to the echo's",
+            speed_ratio,
+            0.75,
+            " times",
+            True,
+            """NULL falls short by its header: ten words are read and checked, in Python.""",
+            server=servers.NULL_ONCRPC.name,
+        ),
+    ),
+    others=(servers.NULL_ONCRPC, servers.ECHO_UVLOOP),
+)
+
+PLANS = {
+    ("fanout", "tcp"): TCP,
+    ("fanout", "rpyc"): RPYC,
+    ("fanout", "grpc"): GRPC,
+    ("calls", "oncrpc"): ONCRPC,
+}
