@@ -193,9 +193,11 @@ class _Wire(Connection):
         self._closed_by_us = True
         if not self._lost.done():
             if leave and self._seated:
-                self.ask(consts.HANDLE_CALLATTR, self._root, "leave", (), ())
                 self.transport.resume_reading()
-                await asyncio.wait([self._lost], timeout=GOODBYE)
+                leaving = asyncio.ensure_future(self.call(lambda _: None, "leave"))
+                await asyncio.wait([leaving], timeout=GOODBYE)
+                leaving.cancel()
+                await asyncio.gather(leaving, return_exceptions=True)
             self.transport.abort()
             await self._lost
 
@@ -231,6 +233,8 @@ class _Wire(Connection):
             self.transport.abort()
             return
         self.end()
+        if self._reason is not None:  # nothing comes after the last word
+            self.transport.close()
         if self._inbox:
             self._news.set()
             if len(self._inbox) >= INBOX and not self._full:

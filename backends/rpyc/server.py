@@ -52,6 +52,9 @@ PATIENCE = 15.0
 """Seconds that a callback may take."""
 PING_EVERY = 10.0
 """Seconds without a callback after which a client is asked whether it is there."""
+BREATH = 0.05
+"""Seconds between a client's last answer and the end: a stock client that is still in the middle of that
+answer when its other thread sees the end trips over its own locks."""
 LINGER = 2.0
 """Seconds that a peer has to take the last words and to close its side."""
 
@@ -225,8 +228,11 @@ class ClientConnection(Connection, Sink[tuple[bytes, ...]]):
                     self._under_way.pop(answer.number, None)
         except BadRequest:
             self._under_way.clear()
-        if not self._under_way:
+        if self._callback is None:
             self._hang_up()
+        elif not self._under_way:
+            self.flush()
+            self._loop.call_later(BREATH, self._hang_up)
 
     def _hang_up(self) -> None:
         self.flush()
@@ -287,7 +293,7 @@ class ClientConnection(Connection, Sink[tuple[bytes, ...]]):
             self._garbled = True
             self.close(error)
             self._under_way.clear()  # no answer can be read any more
-            self._hang_up()
+            self._settle([])
             return
         if self._closing:
             self._settle(messages)
