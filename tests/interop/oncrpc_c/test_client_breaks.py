@@ -12,7 +12,10 @@ from typing import Any
 import pytest
 
 from backends.oncrpc.client import OncRpcClient
+from backends.oncrpc.server import OncRpcServer
 from chat.hub import Hub
+from chat.logs.memory import MemoryLog
+from chat.model import Body, Sent
 from chat.ports import Address, ClientOptions
 from tests.contract.people import Person
 from tests.contract.relay import Relay
@@ -144,6 +147,60 @@ async def test_a_draft_whose_answer_got_lost_is_said_once(
     await ann.hears("after")
     assert ann.texts == ["before", "answer me", "after"]
     assert [line.split(": ")[1] for line in bob.lines if line.startswith("[")] == ann.texts
+
+
+class SlowLog(MemoryLog):
+    """Holds back what is said, from ``hold`` until `let_go`."""
+
+    hold = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held: asyncio.Queue[tuple[str, Body, Any]] = asyncio.Queue()
+
+    def append(self, room: str, body: Body, note: Any) -> None:
+        if self.hold and isinstance(body, Sent):
+            self.held.put_nowait((room, body, note))
+        else:
+            super().append(room, body, note)
+
+    def let_go(self, *held: tuple[str, Body, Any]) -> None:
+        self.hold = False
+        for room, body, note in held:
+            self.append(room, body, note)
+
+
+async def test_a_draft_that_is_still_on_its_way_is_sent_again_with_its_number(
+    launch: Launch, enter: Enter
+) -> None:
+    """The room does not show it yet, so it is sent again; that it is the same one, only the number tells."""
+    log = SlowLog()
+    hub = Hub(log)
+    await hub.start()
+    server = OncRpcServer(hub, Address("127.0.0.1", 0))
+    address = await server.start()
+    relay = Relay(address)
+    await relay.start()
+    try:
+        bob = await launch("chat-client", relay.address.host, relay.address.port, "bob")
+        await bob.until("bob joined (oncrpc)")
+        log.hold = True
+        bob.type("once", "after")
+        first = await log.held.get()
+        await relay.cut()
+        second = await log.held.get()
+        log.let_go(first, second)
+        code, complaints = await bob.over()
+        assert (code, complaints[1:]) == (0, ["* connected again"])
+        eve = await enter(OncRpcClient(address), "eve")
+        events = await eve.client.history(after=0, limit=200)
+        await eve.stop()
+        await eve.client.close()
+    finally:
+        await relay.stop()
+        await server.stop()
+        await hub.stop()
+    assert [(event.n, event.text) for event in events if event.kind == "sent"] == [(1, "once"), (2, "after")]
 
 
 # --- datagrams ---------------------------------------------------------------------------------
