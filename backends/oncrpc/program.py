@@ -7,7 +7,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
-from itertools import accumulate
+from itertools import accumulate, takewhile
 from typing import Any, TypeVar
 
 from backends.oncrpc.codec import MAX_REPLY, AcceptStat, Call, refused, succeeded
@@ -281,4 +281,5 @@ def _first(items: list[M], most: int) -> list[M]:
     if most >= MAX_REPLY:
         return items
     sizes = accumulate(len(item.encode()) for item in items)
-    return items[: max(1, sum(size <= most - AROUND for size in sizes))]
+    fitting = sum(1 for _ in takewhile(lambda size: size <= most - AROUND, sizes))
+    return items[: max(1, fitting)]

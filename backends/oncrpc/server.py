@@ -19,7 +19,7 @@ from backends.oncrpc.program import Caller, Program
 from chat.ports import LOW_WATER, Address, ChatServer
 
 PATIENCE = 10.0
-"""Seconds that a record may take from its first byte to its last, or to the end of one before it."""
+"""Seconds in which no record comes to its end although one has begun; then the peer is hung up on."""
 MAX_OUTSTANDING = 32
 """Calls of one connection that are not answered; then it is read no further."""
 MAX_SEATLESS = 256
