@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -36,13 +34,13 @@ async def test_a_server_that_is_killed_loses_and_doubles_nothing(
         bob = await launch("chat-client", address.host, address.port, "bob")
         bob.type(*lines[:40])
         await bob.until(": line 10")
-        os.kill(process.pid, signal.SIGKILL)
+        process.kill()
         process.wait()
         assert (await bob.complaint()).startswith("* the connection broke")
     with served(*again) as (process, _):
         assert await bob.complaint() == "* connected again"
         await bob.until(": line 25")
-        os.kill(process.pid, signal.SIGKILL)
+        process.kill()
         process.wait()
         bob.type(*lines[40:])
         assert (await bob.complaint()).startswith("* the connection broke")
