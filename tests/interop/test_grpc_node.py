@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -266,7 +264,6 @@ def test_node_speaks_tls_and_believes_no_stranger(start: Start, tmp_path: Path) 
 # --- breaks --------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="kills with a POSIX signal")
 def test_a_killed_server_costs_no_line_and_doubles_none(start: Start, tmp_path: Path) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -276,7 +273,7 @@ def test_a_killed_server_costs_no_line_and_doubles_none(start: Start, tmp_path: 
         node = start(addresses["grpc"], "node")
         node.type(*(f"line {number}" for number in range(30)))
         node.until("node (grpc): line 10")
-        server.send_signal(signal.SIGKILL)  # while the lines behind it are under way
+        server.kill()  # while the lines behind it are under way
         node.until("trying again")
     node.type(*(f"line {number}" for number in range(30, 50)))
     with serving(*serve):
