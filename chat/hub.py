@@ -127,6 +127,7 @@ class Hub:
         name = seat_name(seat_key)
         for room in self._rooms.values():
             if (seat := room.seats.get(name)) is not None:
+                seat.touch(self.limits.grace * POLL_GRACE)
                 return seat
         raise SeatGone("no seat has this key: it has ended, or never was; come in again")
 
@@ -432,6 +433,10 @@ class HubSeat:
             members=tuple(room.members()),
             limits=room.hub.limits,
         )
+
+    @property
+    def head(self) -> int:
+        return self.room.state.head
 
     # --- speaking ------------------------------------------------------------------------------
 

@@ -7,8 +7,10 @@ third-party library; those come when `Technique.load_client` or `load_server` is
 from __future__ import annotations
 
 import shutil
+import socket
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
@@ -177,6 +179,15 @@ def connection_refused(address: Address, error: OSError) -> str:
     return f"cannot reach {address}: {error.strerror or error}"
 
 
+def keep_alive(connection: socket.socket) -> None:
+    """Let the kernel find out within a minute or so that a peer has vanished, where nobody sends pings."""
+    with suppress(OSError):  # it may be reset already
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
+            if (option := getattr(socket, name, None)) is not None:  # not every system has each
+                connection.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
 # --- the client half ---------------------------------------------------------------------------
 
 
@@ -298,6 +309,10 @@ class Seat(Protocol):
     def start(self) -> int:
         """The seq after which its owner has yet to read; `attach` begins there."""
 
+    @property
+    def head(self) -> int:
+        """The seq of the room's newest event."""
+
     def send(self, draft: Draft, reply: Reply) -> None:
         """Check and enqueue the draft; the order of calls is the order of the log."""
 
@@ -352,7 +367,10 @@ class HubPort(Protocol):
         """Give a seat, or give one back; looks at the access token too. Raises a `ChatError`."""
 
     def find_seat(self, seat_key: str) -> Seat:
-        """Return the seat that this key opens, where each call names its seat. Raises `SeatGone`."""
+        """Return the seat that this key opens, where each call names its seat. Raises `SeatGone`.
+
+        Its owner was heard of: the grace time of one who polls begins anew.
+        """
 
     async def look(self, room: str, access: str) -> Reader:
         """Return a room that exists, for calls without a seat. Raises a `ChatError`."""

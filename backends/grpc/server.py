@@ -239,8 +239,13 @@ def _refuse(error: ChatError, *, stream: bool) -> grpc.RpcMethodHandler[Any, Any
     async def refuse(_: Any, context: Context) -> Any:
         await context.abort(STATUS[error.code], str(error), trailer(error))
 
-    wrap = grpc.stream_stream_rpc_method_handler if stream else grpc.unary_unary_rpc_method_handler
-    return wrap(refuse)
+    async def refuse_stream(requests: Any, context: Context) -> AsyncIterator[bytes]:
+        await refuse(requests, context)
+        yield b""  # never; but it makes a generator of this, which is what a tracing interceptor expects
+
+    if stream:
+        return grpc.stream_stream_rpc_method_handler(refuse_stream)
+    return grpc.unary_unary_rpc_method_handler(refuse)
 
 
 class Blob(NamedTuple):

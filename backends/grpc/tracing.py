@@ -9,22 +9,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from functools import cache
-from importlib.util import find_spec
 from typing import Any
 
 import grpc
 
 from chat.model import ChatError
 
-_NEEDS = {
-    "console": ("opentelemetry.sdk", "opentelemetry.instrumentation.grpc"),
-    "otlp": (
-        "opentelemetry.sdk",
-        "opentelemetry.instrumentation.grpc",
-        "opentelemetry.exporter.otlp.proto.grpc",
-    ),
-}
-_INSTALL = {
+INSTALL = {
     "console": "pip install opentelemetry-sdk opentelemetry-instrumentation-grpc",
     "otlp": "pip install opentelemetry-sdk opentelemetry-instrumentation-grpc "
     "opentelemetry-exporter-otlp-proto-grpc",
@@ -60,25 +51,23 @@ def _provider(kind: str) -> Any:
     The collector's address is where OpenTelemetry has it: ``OTEL_EXPORTER_OTLP_ENDPOINT``, or port 4317
     of this machine.
     """
-    missing = [name for name in _NEEDS[kind] if not _found(name)]
-    if missing:
-        raise ChatError(f"--trace {kind} needs {', '.join(missing)}: {_INSTALL[kind]}")
-    from opentelemetry.sdk.resources import Resource
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SimpleSpanProcessor
+    try:
+        from opentelemetry.instrumentation.grpc import aio_server_interceptor  # noqa: F401  # is it there?
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import (
+            BatchSpanProcessor,
+            ConsoleSpanExporter,
+            SimpleSpanProcessor,
+        )
 
+        if kind == "otlp":
+            from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+    except ImportError as error:
+        raise ChatError(f"--trace {kind} needs {error.name or error}: {INSTALL[kind]}") from None
     provider = TracerProvider(resource=Resource.create({"service.name": "chat"}))
     if kind == "console":
         provider.add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter(out=sys.stderr)))
     else:
-        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     return provider
-
-
-def _found(name: str) -> bool:
-    try:
-        return find_spec(name) is not None
-    except ModuleNotFoundError:  # not even its parent
-        return False

@@ -60,6 +60,8 @@ from protos.chat_xdr import (
 WELCOME_TIMEOUT = 10.0
 GOODBYE = 1.0  # seconds that a server has to take note of a leave
 MAX_PAGES = 1000
+IDLE = 0.25
+"""Seconds between two polls that bring nothing, at least: a server from rpcgen answers at once."""
 
 T = TypeVar("T")
 
@@ -119,6 +121,7 @@ class OncRpcClient(ChatClient):
         after = self._start
         while not self._closing:
             place = chat_place(chat_direction.CHAT_AFTER, after)
+            asked = perf_counter()
             try:
                 events, _ = await self._fetch(place, CHAT_MAX_EVENTS, CHAT_MAX_WAIT_MS)
             except ChatError:
@@ -131,6 +134,8 @@ class OncRpcClient(ChatClient):
                 yield events
             else:
                 self._empty += 1
+                if (early := asked + IDLE - perf_counter()) > 0:  # it does not wait for news
+                    await asyncio.sleep(early)
 
     async def history(
         self, *, after: int | None = None, before: int | None = None, limit: int

@@ -208,9 +208,7 @@ class Program:
                 events = await seat.history(after=None, before=before, limit=limit)
             page = [event_to(event) for event in events]
             page = _first(page, caller.most) if after else _first(page[::-1], caller.most)[::-1]
-            at_head = after and page and len(page) == len(events) < limit
-            head = page[-1].seq if at_head else seat.welcome.head
-            self._answer(call, caller, fetch_res(chat_status.CHAT_OK, fetch_ok(page, head)))
+            self._answer(call, caller, fetch_res(chat_status.CHAT_OK, fetch_ok(page, seat.head)))
 
     async def _news(self, seat: Seat, after: int, wait: float) -> None:
         """Wait for the first event after a seq, or so many seconds. Raises `Closing` when the server stops.

@@ -10,13 +10,13 @@ import asyncio
 import socket
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import cast
 
 from backends.oncrpc.codec import BadRecord, Denied, RecordReader, mark, read_call
 from backends.oncrpc.datagrams import DatagramServer, ReplyCache
 from backends.oncrpc.program import Caller, Program
-from chat.ports import LOW_WATER, Address, ChatServer
+from chat.ports import LOW_WATER, Address, ChatServer, keep_alive
 
 PATIENCE = 10.0
 """Seconds in which no record comes to its end although one has begun; then the peer is hung up on."""
@@ -101,15 +101,6 @@ def datagram_socket(listener: socket.socket) -> socket.socket:
     return made
 
 
-def _keep_alive(connection: socket.socket) -> None:
-    """Let the kernel find out within a minute or so that a peer has vanished: its polls end then."""
-    with suppress(OSError):  # it may be reset already
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for name, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
-            if (option := getattr(socket, name, None)) is not None:  # not every system has each
-                connection.setsockopt(socket.IPPROTO_TCP, option, value)
-
-
 class Connection(asyncio.Protocol, Caller):
     """One peer: reads its records, and writes the replies as they come."""
 
@@ -132,7 +123,7 @@ class Connection(asyncio.Protocol, Caller):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=LOW_WATER, low=LOW_WATER)
-        _keep_alive(self._transport.get_extra_info("socket"))
+        keep_alive(self._transport.get_extra_info("socket"))
         server = self._server
         server.connections.add(self)
         server.seatless[self] = None

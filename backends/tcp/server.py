@@ -6,9 +6,7 @@ The hub writes the same bytes to every connection; what a client asks is answere
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Coroutine
-from contextlib import suppress
 from typing import Any, cast
 
 from backends.tcp.codec import LineReader
@@ -30,7 +28,7 @@ from chat.codec import (
     encode_lines,
 )
 from chat.model import Ack, BadRequest, ChatError, Closing, Draft, Event, Full
-from chat.ports import LOW_WATER, Address, ChatServer, Seat, Sink
+from chat.ports import LOW_WATER, Address, ChatServer, Seat, Sink, keep_alive
 
 HELLO_TIMEOUT = 60.0
 """Seconds until the first line must be there: long, because people type it."""
@@ -72,18 +70,6 @@ class TcpServer(ChatServer):
         await self._server.wait_closed()
 
 
-def _keep_alive(connection: socket.socket) -> None:
-    """Let the kernel find out within a minute or so that a peer has vanished: its name is free then.
-
-    We send no pings of our own, because nobody who types by hand would answer them.
-    """
-    with suppress(OSError):  # it may be reset already
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for name, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
-            if (option := getattr(socket, name, None)) is not None:  # not every system has each
-                connection.setsockopt(socket.IPPROTO_TCP, option, value)
-
-
 class Connection(asyncio.Protocol, Sink[bytes]):
     """One peer: reads its lines, answers them, and is the sink of its seat."""
 
@@ -106,7 +92,7 @@ class Connection(asyncio.Protocol, Sink[bytes]):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=LOW_WATER, low=LOW_WATER)
-        _keep_alive(self._transport.get_extra_info("socket"))
+        keep_alive(self._transport.get_extra_info("socket"))  # nobody who types by hand answers pings
         loop = asyncio.get_running_loop()
         self._deadline = loop.call_later(HELLO_TIMEOUT, self._too_late)
         server = self._server

@@ -11,7 +11,7 @@ LoopFactories = Mapping[str, Callable[[], asyncio.AbstractEventLoop]]
 
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> LoopFactories | None:
-    if item.path.name != "test_tcp_bad_input.py":
+    if not item.path.name.endswith(("_bad_input.py", "_datagrams.py")):
         return None
     try:
         import uvloop

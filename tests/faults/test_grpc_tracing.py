@@ -53,4 +53,15 @@ def test_without_it_nothing_is_traced() -> None:
 def test_a_missing_exporter_is_named_with_what_installs_it() -> None:
     served = chat("serve", "grpc", "--port", "0", "--log", "memory", "--trace", "otlp")
     assert served.returncode == 1
-    assert "opentelemetry.exporter.otlp.proto.grpc: pip install" in served.stderr
+    assert "--trace otlp needs opentelemetry.exporter: pip install" in served.stderr
+
+
+def test_who_is_not_let_in_is_told_so_when_traced_too() -> None:
+    serve = ["serve", "grpc", "--port", "0", "--log", "memory", "--json", "--trace", "console"]
+    with running(*serve, CHAT_TOKEN="secret") as server:
+        assert server.stdout is not None
+        offer = json.loads(server.stdout.readline())
+        at = ["--backend", "grpc", "--server", f"{offer['host']}:{offer['port']}"]
+        refused = chat("send", *at, "--as", "ann", "hello")
+    assert refused.returncode == 1
+    assert "this server asks for an access token" in refused.stderr

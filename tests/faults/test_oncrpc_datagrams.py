@@ -361,8 +361,9 @@ async def test_both_transports_have_one_port_and_one_room(peer: DatagramPeer, se
 
 async def test_a_port_that_is_taken_for_udp_is_an_oserror_and_is_left_for_tcp(hub: Hub) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
-        taken.bind(("127.0.0.1", 0))
-        address = Address(*taken.getsockname())
+        with socket.create_server(("127.0.0.1", 0)) as free:  # a port that nobody has over TCP
+            address = Address(*free.getsockname())
+            taken.bind(free.getsockname())
         with pytest.raises(OSError):  # noqa: PT011  # the system's own text, in its own language
             await OncRpcServer(hub, address).start()
     server = OncRpcServer(hub, address)
