@@ -247,6 +247,17 @@ async def test_the_key_finds_the_seat(hub: Hub) -> None:
         hub.find_seat("guessed")
 
 
+async def test_who_calls_with_the_key_was_heard_of(hub: Hub, clock: Clock) -> None:
+    seat = await enter(hub)
+    for _ in range(3):
+        await clock.advance(GRACE - 1)
+        hub.find_seat(seat.welcome.seat_key)
+    await clock.advance(POLL_GRACE * GRACE - 1)
+    assert not seat.ended
+    await clock.advance(2)
+    assert seat.ended
+
+
 async def test_one_may_look_at_a_room_without_a_seat_but_not_open_one(hub: Hub) -> None:
     seat = await enter(hub)
     await says(seat, "hello")
