@@ -7,10 +7,10 @@ over; how far its peer is behind is known from its acks, because HTTP/2 alone wo
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import suppress
 from typing import Any, NamedTuple
 
 import grpc
@@ -34,7 +34,7 @@ from backends.grpc.codec import (
     trailer,
     welcome_frame,
 )
-from chat.model import Ack, BadRequest, ChatError, Closing, Draft, Event
+from chat.model import Ack, BadRequest, ChatError, Closing, ConnectionLost, Draft, Event
 from chat.ports import LOW_WATER, Address, ChatServer, Seat, Sink
 from protos import chat_pb2 as pb
 
@@ -71,6 +71,7 @@ OPTIONS = [
 OPEN = ("/grpc.health.v1.Health/", "/grpc.reflection.")
 """What needs no access token: it tells nothing of what is said."""
 
+log = logging.getLogger(__name__)
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -359,7 +360,7 @@ class Stream(Sink[Blob]):
     async def _read(self, requests: AsyncIterator[bytes]) -> None:
         seat = self._seat
         assert seat is not None
-        with suppress(asyncio.CancelledError):  # by `end`, or by grpc: the call is gone
+        try:
             async for data in requests:
                 try:
                     self._take(seat, _parse(data))
@@ -368,9 +369,14 @@ class Stream(Sink[Blob]):
                 if self._undecided >= MAX_UNDECIDED or self._out_bytes > MAX_UNREAD:
                     self._room.clear()
                     await self._room.wait()
-            if not self._leaving:
-                self._over = True
-                self._news.set()
+        except asyncio.CancelledError:
+            pass  # by `end`, or by grpc: the call is gone
+        except Exception:
+            log.exception("a stream failed")  # ours: its peer is told, and comes back
+            self.close(ConnectionLost("the server failed at this stream; come back and resume"))
+        if not self._leaving:
+            self._over = True
+            self._news.set()
 
     def _take(self, seat: Seat, frame: pb.ClientFrame) -> None:
         match frame.WhichOneof("kind"):
