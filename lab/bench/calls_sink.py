@@ -32,22 +32,15 @@ from lab.bench.sink import (
     serve,
 )
 from protos.chat_xdr import (
-    CHAT_FETCH,
     CHAT_JOIN,
     CHAT_NULL,
     CHAT_PROG,
     CHAT_SEND,
     CHAT_V1,
-    chat_direction,
-    chat_place,
-    chat_status,
-    fetch_args,
-    fetch_res,
     join_args,
     join_ok,
     join_res,
 )
-from protos.xdr import Message, Unpacker
 
 TEXT_BYTES = 42
 KEY_BYTES = 22  # of a seat key
@@ -97,38 +90,28 @@ class Caller:
 
     def connect(self) -> Connected:
         if self._kind == "send":
-            joined = join_res.unpack(self._ask(CHAT_JOIN, join_args("bench", "b0", "", "", None)))
-            if not isinstance(joined.value, join_ok):
-                raise DeliveryError(f"the caller was not let in: {joined.status.name}")
-            self._key = joined.value.seat_key.encode()
+            self._key = self._join().encode()
         self._socket.setblocking(False)
         return Connected(connects=0.0, client_bytes=0.0, sent=0)
 
-    def _stay(self) -> None:
-        """Ask for news, and wait for none: a seat that asks for nothing ends, whatever it says."""
-        after = chat_place(chat_direction.CHAT_AFTER, self._seq)
-        fetched = fetch_res.unpack(self._ask(CHAT_FETCH, fetch_args(self._key.decode(), after, 1, 0)))
-        if fetched.status is not chat_status.CHAT_OK:
-            raise DeliveryError(f"the seat was not kept: {fetched.status.name}")
-
-    def _ask(self, procedure: int, argument: Message) -> Unpacker:
-        """Make a call that is not measured, and wait for its result."""
-        self._socket.settimeout(CONNECT_TIMEOUT)
-        self._socket.sendall(mark(write_call(0, CHAT_PROG, CHAT_V1, procedure, argument)))
+    def _join(self) -> str:
+        """Take a seat; return its key."""
+        join = join_args("bench", "b0", "", "", None)
+        self._socket.sendall(mark(write_call(0, CHAT_PROG, CHAT_V1, CHAT_JOIN, join)))
         reader = RecordReader(MAX_REPLY)
         while True:
             data = self._socket.recv(READ_BYTES)
             if not data:
                 raise DeliveryError("the server has closed the connection")
             for record in reader.feed(data):
-                self._socket.setblocking(False)
-                return read_reply(record)
+                joined = join_res.unpack(read_reply(record))
+                if not isinstance(joined.value, join_ok):
+                    raise DeliveryError(f"the caller was not let in: {joined.status.name}")
+                return joined.value.seat_key
 
     def measure(self, regime: Regime, seconds: float) -> Measured:
         """Offer the load for some seconds, and wait until everything is answered."""
         clock = time.perf_counter
-        if self._kind == "send":
-            self._stay()
         first, busy = self._number, 0.0
         taken: list[float] = []
         cpu = cpu_seconds(self._server)

@@ -135,8 +135,8 @@ servers' windows, and sends ours the acks that `Welcome.window` asks for. {IN_TU
             " times",
             True,
             """\
-Saturation falls short. What a frame costs is gRPC's, however many events are in it: with 32 messages under
-way few can be gathered.""",
+Saturation falls short. What a frame costs is gRPC's, however many events are in it, and the first event of a
+burst goes out alone.""",
         ),
         Goal("chat", "last receiver's p50, to the textbook's", p50_ratio, 1.2, " times", False, COMMIT),
     ),
