@@ -12,6 +12,7 @@ import secrets
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 
 from chat.fanout import Channel, Mailbox, Ring
@@ -59,6 +60,9 @@ TAIL = 2 * WINDOW + 3 * CHECKPOINT_EVERY  # entries that give a room its whole s
 TURN = 500  # entries replayed in one go
 
 
+_cached_seat_name = lru_cache(4096)(seat_name)  # a polling client brings its key with each call
+
+
 class Hub:
     """All rooms of this node. Everything runs on one event loop; nothing here blocks it."""
 
@@ -78,6 +82,7 @@ class Hub:
         self._rooms: dict[str, LiveRoom] = {}
         self._loading: dict[str, asyncio.Task[LiveRoom]] = {}
         self._known: set[str] = set()
+        self._seats: dict[str, HubSeat] = {}  # of all rooms, by name
         self._failed_at = float("-inf")
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -100,7 +105,7 @@ class Hub:
     @property
     def seats(self) -> int:
         """How many seats this node holds, those in their grace time included."""
-        return sum(len(room.seats) for room in self._rooms.values())
+        return len(self._seats)
 
     @property
     def ready(self) -> bool:
@@ -124,12 +129,20 @@ class Hub:
 
     def find_seat(self, seat_key: str) -> HubSeat:
         """Return the seat that this key opens. Raises `SeatGone`."""
-        name = seat_name(seat_key)
-        for room in self._rooms.values():
-            if (seat := room.seats.get(name)) is not None:
-                seat.touch(self.limits.grace * POLL_GRACE)
-                return seat
-        raise SeatGone("no seat has this key: it has ended, or never was; come in again")
+        seat = self._seats.get(_cached_seat_name(seat_key))
+        if seat is None:
+            raise SeatGone("no seat has this key: it has ended, or never was; come in again")
+        seat.touch(self.limits.grace * POLL_GRACE)
+        return seat
+
+    def enlist(self, seat: HubSeat) -> None:
+        """From now on the seat is there, in its room and for those who call with its key."""
+        self._seats[seat.seat] = seat.room.seats[seat.seat] = seat
+
+    def strike(self, seat: HubSeat) -> None:
+        """It is there no more."""
+        self._seats.pop(seat.seat, None)
+        seat.room.seats.pop(seat.seat, None)
 
     async def look(self, room: str, access: str) -> LiveRoom:
         """Return a room that exists. Raises a `ChatError`."""
@@ -174,7 +187,7 @@ class Hub:
         self._rooms[name] = room
         for member in room.state.members.values():
             if member.node == self.node:
-                room.seats[member.seat] = HubSeat(room, member.seat, member.author, member.technique)
+                self.enlist(HubSeat(room, member.seat, member.author, member.technique))
         if not room.state.epoch:
             outcome = await room.decide(Opened(str(uuid.uuid4())))
             if isinstance(outcome, ChatError) and not room.state.epoch:
@@ -226,7 +239,8 @@ class LiveRoom:
             self.ring.append(outcome)
             for channel in self._channels.values():
                 channel.pending.append(outcome)
-            if outcome.kind == "left" and (seat := self.seats.pop(outcome.seat, None)):
+            if outcome.kind == "left" and (seat := self.seats.get(outcome.seat)):
+                self.hub.strike(seat)
                 self.flush(now=True)  # who leaves still sees what happened before
                 seat.end()
         elif outcome is not None:
@@ -314,10 +328,10 @@ class LiveRoom:
         body = Joined(seat.seat, nick, nick_key(nick), technique, self.hub.node)
         if refusal := self.state.check(body):
             raise self._refused(refusal, body)
-        self.seats[seat.seat] = seat
+        self.hub.enlist(seat)
 
         def refused() -> None:
-            del self.seats[seat.seat]
+            self.hub.strike(seat)
             seat.end()
 
         outcome = await self.decide(body, refused)
@@ -569,8 +583,12 @@ class HubSeat:
         return None if self._expires is None else max(0.0, self._expires - self._loop.time())
 
     def _await_return(self, grace: float) -> None:
-        self._stay()
+        """Expect the owner back within so many seconds. Said again and again, it keeps the one timer."""
         self._expires = self._loop.time() + grace
+        if self._timer is not None and self._timer.when() <= self._expires:
+            return  # it will find out that there is more time
+        if self._timer is not None:
+            self._timer.cancel()
         self._timer = self._loop.call_at(self._expires, self._expire)
 
     def _stay(self) -> None:
@@ -580,7 +598,12 @@ class HubSeat:
             self._timer = None
 
     def _expire(self) -> None:
-        if self._mailbox is None:
+        self._timer = None
+        if self._expires is None:
+            return
+        if (left := self._expires - self._loop.time()) > 0:
+            self._await_return(left)
+        elif self._mailbox is None:
             self.leave()
             # Should the log refuse to store it, try again.
             self._await_return(self.room.hub.limits.grace)

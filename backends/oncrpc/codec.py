@@ -28,6 +28,8 @@ _WORD = Struct(">I")
 _CALL = Struct(">10I")  # xid, type, RPC version, program, version, procedure, and twice an empty AUTH_NONE
 _ACCEPTED = Struct(">6I")  # xid, type, reply_stat, an empty AUTH_NONE, accept_stat
 NO_AUTH = (0, 0)
+_PLAIN_CALL = (0, 2)  # the message type and the RPC version ...
+_ANONYMOUS = [*NO_AUTH, *NO_AUTH]  # ... of a call without credentials
 
 
 class MessageType(IntEnum):
@@ -160,6 +162,10 @@ def write_call(xid: int, program: int, version: int, procedure: int, argument: M
 
 def read_call(record: bytes) -> Call:
     """Read a call's header. Raises `BadRecord`, or `Denied` with the reply to be sent."""
+    if len(record) >= _CALL.size:  # nearly always there are no credentials, and the header has one form
+        xid, kind, rpc_version, program, version, procedure, *auth = _CALL.unpack_from(record)
+        if (kind, rpc_version) == _PLAIN_CALL and auth == _ANONYMOUS:
+            return Call(xid, program, version, procedure, record[_CALL.size :])
     u = Unpacker(record)
     try:
         xid, kind, rpc_version = u.uint32(), u.uint32(), u.uint32()

@@ -26,6 +26,9 @@ MAX_SEATLESS = 256
 """Connections that have named no seat; the oldest is cut for one more."""
 TURN = 256
 """Calls of one peer that are begun in one go."""
+GATHER = 4096
+"""Bytes of a reply beyond which it does not wait for others of the same turn: whoever does not read it must
+be noticed before the next one is made."""
 LINGER = 1.0
 """Seconds that a peer has to take the last replies."""
 PORTS = 16
@@ -111,6 +114,7 @@ class Connection(asyncio.Protocol, Caller):
         self._outstanding = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._patience: asyncio.TimerHandle | None = None
+        self._replies: list[bytes] = []  # that leave together at the end of this turn of the loop
         self._drained = asyncio.Event()  # the peer takes what it is written
         self._drained.set()
         self._page = asyncio.Lock()
@@ -155,6 +159,7 @@ class Connection(asyncio.Protocol, Caller):
         self._last = True
         self._waiting.clear()
         self._stop_clock()
+        self._write()
         self._transport.close()
         self._patience = asyncio.get_running_loop().call_later(LINGER, self._transport.abort)
 
@@ -211,8 +216,9 @@ class Connection(asyncio.Protocol, Caller):
         self._working = False
         if self._last:
             if not self._waiting and not self._outstanding:
+                self._write()
                 self._transport.close()
-        elif self._waiting or self._outstanding >= MAX_OUTSTANDING or not self._drained.is_set():
+        elif self._waiting or not self._drained.is_set():
             self._rest()
         elif not self._transport.is_closing():
             self._transport.resume_reading()
@@ -241,9 +247,22 @@ class Connection(asyncio.Protocol, Caller):
 
     def answer(self, reply: bytes) -> None:
         self._outstanding -= 1
+        if not self._replies:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._replies.append(mark(reply))
+        if len(reply) > GATHER:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._write()
         if not self._transport.is_closing():
-            self._transport.write(mark(reply))
             self._work()
+
+    def _write(self) -> None:
+        """Send what is answered, in one piece."""
+        if self._replies and not self._transport.is_closing():
+            self._transport.write(b"".join(self._replies))
+        self._replies.clear()
 
     def seated(self) -> None:
         self._server.seatless.pop(self, None)
