@@ -109,6 +109,11 @@ def printable(text: str) -> str:
     return _TEXT.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
+def has_no_bytes(error: UnicodeEncodeError) -> BadText:
+    """Return what to raise for a text that no wire can carry: half a surrogate pair stands in it."""
+    return BadText(f"a text may not hold {_describe(error.object[error.start])}: it has no bytes")
+
+
 def _complain(what: str, text: str, place: int) -> str:
     return f"{what} may not hold {_describe(text[place])} (character {place + 1})"
 

@@ -16,7 +16,6 @@ from chat.model import (
     ERRORS,
     MAX_NUMBER,
     BadRequest,
-    BadText,
     ChatError,
     ConnectionLost,
     Cursor,
@@ -31,7 +30,7 @@ from chat.model import (
     Say,
     Welcome,
 )
-from chat.text import printable
+from chat.text import has_no_bytes, printable
 from protos import chat_pb2 as pb
 
 SERVICE = "chat.v1.ChatService"
@@ -103,12 +102,7 @@ def draft_frame(draft: Draft) -> pb.ClientFrame:
             case Delete():
                 return pb.ClientFrame(delete=pb.Delete(n=draft.n, id=draft.id))
     except UnicodeEncodeError as error:
-        raise lone_surrogate(error) from None
-
-
-def lone_surrogate(error: UnicodeEncodeError) -> BadText:
-    char = error.object[error.start]
-    return BadText(f"a text may not hold U+{ord(char):04X} LONE SURROGATE: it has no bytes")
+        raise has_no_bytes(error) from None
 
 
 def draft_of(frame: pb.ClientFrame) -> Draft:
@@ -141,7 +135,7 @@ def hello_frame(hello: Hello) -> pb.ClientFrame:
             hello=pb.Hello(room=hello.room, nick=hello.nick, cursor=cursor, seat_key=hello.seat_key)
         )
     except UnicodeEncodeError as error:
-        raise lone_surrogate(error) from None
+        raise has_no_bytes(error) from None
 
 
 def hello_of(message: pb.Hello, access: str) -> Hello:

@@ -16,7 +16,6 @@ from backends.rpyc.connection import Connection, NoSuchName
 from chat.model import (
     Ack,
     BadRequest,
-    BadText,
     ChatError,
     ConnectionLost,
     Draft,
@@ -28,6 +27,7 @@ from chat.model import (
     Welcome,
 )
 from chat.ports import Address, ChatClient, ClientOptions, connection_refused
+from chat.text import has_no_bytes
 from chat.tls import handshake_failed
 
 CONNECT_TIMEOUT = 5.0
@@ -146,8 +146,7 @@ class _Wire(Connection):
         try:
             number = self.ask(handler, *args)
         except UnicodeEncodeError as error:
-            char = error.object[error.start]
-            raise BadText(f"a text may not hold U+{ord(char):04X} LONE SURROGATE: it has no bytes") from None
+            raise has_no_bytes(error) from None
         answer: asyncio.Future[T] = self._loop.create_future()
         self._asked[number] = answer, read
         try:

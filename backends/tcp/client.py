@@ -27,7 +27,6 @@ from chat.codec import (
 from chat.model import (
     Ack,
     BadRequest,
-    BadText,
     ChatError,
     ConnectionLost,
     Draft,
@@ -37,6 +36,7 @@ from chat.model import (
     Welcome,
 )
 from chat.ports import Address, ChatClient, ClientOptions, connection_refused
+from chat.text import has_no_bytes
 from chat.tls import handshake_failed
 
 CONNECT_TIMEOUT = 5.0
@@ -139,8 +139,7 @@ class _Wire(asyncio.Protocol):
         try:
             line = encode(message)
         except UnicodeEncodeError as error:
-            char = error.object[error.start]
-            raise BadText(f"a text may not hold U+{ord(char):04X} LONE SURROGATE: it has no bytes") from None
+            raise has_no_bytes(error) from None
         self._transport.write(line + b"\n")
 
     async def ask(self, message: object, key: tuple[str, int]) -> object:
