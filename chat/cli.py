@@ -325,6 +325,11 @@ def chat(
     choice = Choice(me.backend.name, me.room, me.nick) if me.backend else None
     app = ChatApp(opened, choice, room=me.room, nick=me.nick, theme=theme)
     app.run()
+    if app.session is not None and (left := app.session.pending):
+        _warn(
+            f"{left} message{'s were' if left > 1 else ' was'} not sent, or not acknowledged: you left first"
+        )
+        return FAILED
     return app.return_code
 
 
@@ -358,7 +363,7 @@ def send(
     \b
     Examples:
       chat tail -b tcp --after 0 --json       everything since the room was opened
-      chat tail -b tcp --count 1 --timeout 60 wait for the next line
+      chat tail -b grpc --timeout 60          what comes within a minute, too
     """
 )
 @client_options
@@ -458,7 +463,8 @@ def serve(
     from chat import server
     from chat.config import access_token, kept_token, state_dir
     from chat.model import Limits
-    from chat.serve import Offer, Plan, is_loopback, run
+    from chat.ports import is_loopback
+    from chat.serve import Offer, Plan, run
     from chat.tls import Identity
 
     if port is not None:
@@ -544,9 +550,9 @@ def status() -> int:
     since = datetime.fromtimestamp(record.started / 1000).strftime("%Y-%m-%d %H:%M")
     click.echo(f"process {record.pid}, since {since}, log {record.log}")
     for listening in record.listening:
-        click.echo(f"{listening.technique}  ready  {listening.host}:{listening.port}")
+        click.echo(f"{listening.technique:<9} ready  {listening.host}:{listening.port}")
     for technique, reason in record.off.items():
-        click.echo(f"{technique}  off  {reason}")
+        click.echo(f"{technique:<9} off    {reason}")
     return 0
 
 
@@ -589,8 +595,11 @@ def doctor(host: str | None, backend: Technique | None, token_file: str | None, 
     access, trust = access_token(token_file), _trust(ca)
     record = None if host else server.running(state_dir(_warn))
     found = {}
+    off: dict[str, str] = {}
     if record:
-        access = record.access
+        access, off = record.access, record.off
+        if record.encrypted and trust is None:
+            raise ChatError(f"your server (process {record.pid}) speaks TLS: give --ca")
         found = {one.technique: own_address(Address(one.host, one.port)) for one in record.listening}
     healthy = True
     if host and not backend and _parsed(host, 0).port:
@@ -599,11 +608,14 @@ def doctor(host: str | None, backend: Technique | None, token_file: str | None, 
         address = _parsed(host, label.port) if host else found.get(label.name)
         if address is None:
             if missing := label.missing():
-                healthy = False
                 line = "; ".join(f"{need.what} is missing: {need.install}" for need in missing)
+            elif record:
+                line = f"off on your server (process {record.pid}): {off.get(label.name, 'not asked for')}"
             else:
                 line = "can run here; no server of yours runs yet: start one with chat serve"
-            click.echo(f"{label.name:<9} {'no' if missing else 'ok'}  {line}")
+            ok = not missing and not record
+            healthy &= ok
+            click.echo(f"{label.name:<9} {'ok' if ok else 'no'}  {line}")
             continue
         ok, line = asyncio.run(guide.doctor(label, address, access, trust))
         healthy &= ok

@@ -10,7 +10,7 @@ from secrets import token_hex
 
 import backends
 from chat.model import ChatError, ConnectionLost, Hello
-from chat.ports import Address, ClientOptions, Technique
+from chat.ports import Address, ClientOptions, Technique, no_answer
 from chat.tls import Trust
 
 EXPLAIN = ("<!-- explain -->", "<!-- /explain -->")
@@ -112,7 +112,7 @@ async def doctor(
             await client.connect(Hello("doctor", f"doctor-{token_hex(3)}", access=access))
             rtt = await client.ping()
     except TimeoutError:
-        return False, f"no answer from {address}: a firewall, or the network keeps its clients apart"
+        return False, no_answer(address)
     except ConnectionLost as error:
         return False, str(error)
     except ChatError as error:

@@ -170,13 +170,46 @@ def parse_servers(text: str, default_port: int) -> tuple[Address, ...]:
     return tuple(parse_address(part, default_port) for part in listed.split(","))
 
 
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine can reach the address."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def no_answer(address: Address) -> str:
+    """Say that nothing came back at all, and what that means here."""
+    if is_loopback(address.host):
+        return f"no answer from {address}: the program that listens there is stopped or stuck"
+    return f"no answer from {address}: a firewall, or the network keeps its clients apart"
+
+
 def connection_refused(address: Address, error: OSError) -> str:
     """Say for a person why no connection came about, and what to do."""
     if isinstance(error, ConnectionRefusedError):
         return f"nothing listens on {address}: start a server there with chat serve"
     if isinstance(error, TimeoutError):
-        return f"no answer from {address}: a firewall, or the network keeps its clients apart"
+        return no_answer(address)
     return f"cannot reach {address}: {error.strerror or error}"
+
+
+def silent(address: Address) -> str:
+    """Say that a connection came about, and nothing over it."""
+    return f"{address} took the connection and said nothing: {_OTHER}, or it is stopped or stuck"
+
+
+def closed_without_a_word(address: Address) -> str:
+    """Say that a connection was closed before anything came over it."""
+    return f"{address} closed the connection without a word: {_OTHER}, or it speaks TLS (then give --ca)"
+
+
+def not_our_words(address: Address, technique: str, why: object = "") -> str:
+    """Say that what listens there speaks something else."""
+    return f"what listens at {address} does not speak {technique}{why and f' ({why})'}: {_OTHER}"
+
+
+_OTHER = "another technique may listen there (chat techniques tells the ports)"
 
 
 def keep_alive(connection: socket.socket) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import gc
-import ipaddress
 import json
 import signal
 import socket
@@ -81,14 +80,6 @@ class Plan:
     limits: Limits = field(default_factory=Limits)
     idle: float | None = None
     """Seconds without a seat after which the server ends itself; None: never."""
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine can reach the address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def own_address(address: Address) -> Address:

@@ -22,8 +22,8 @@ from msgspec import Struct
 
 from chat.config import clean_environment
 from chat.model import ChatError, ConnectionLost
-from chat.ports import Address
-from chat.serve import Offer, is_loopback, own_address
+from chat.ports import Address, is_loopback
+from chat.serve import Offer, own_address
 
 IDLE = 30.0
 """Seconds after its last user until a background server ends itself."""
@@ -154,6 +154,10 @@ def find(
                     f"--host {public[0].host}, or forget it with chat stop"
                 )
             record = _start(folder)
+    if technique in record.off:
+        raise ChatError(
+            f"your server (process {record.pid}) does not offer {technique}: {record.off[technique]}"
+        )
     if record.encrypted and not encrypted:
         raise ChatError(
             f"your server (process {record.pid}) speaks TLS: give --ca the certificate of its authority"
@@ -163,8 +167,7 @@ def find(
     for listening in record.listening:
         if listening.technique == technique:
             return own_address(Address(listening.host, listening.port)), record.access
-    reason = record.off.get(technique, "it was not asked to")
-    raise ChatError(f"your server (process {record.pid}) does not offer {technique}: {reason}")
+    raise ChatError(f"your server (process {record.pid}) does not offer {technique}: it was not asked to")
 
 
 def stop(folder: Path) -> Record | None:
@@ -183,7 +186,10 @@ def stop(folder: Path) -> Record | None:
         deadline = time.monotonic() + STOP_TIMEOUT
         while _held(folder):
             if time.monotonic() > deadline:
-                raise ChatError(f"process {record.pid} did not end within {STOP_TIMEOUT:.0f} s")
+                raise ChatError(
+                    f"process {record.pid} did not end within {STOP_TIMEOUT:.0f} s: it is stopped or stuck; "
+                    "kill -9 ends it, and loses nothing that was acknowledged"
+                )
             time.sleep(0.02)
     return record
 

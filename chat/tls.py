@@ -94,4 +94,6 @@ def _read(path: Path) -> bytes:
 
 
 def _why(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "it is no text"
     return getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)

@@ -43,7 +43,15 @@ from chat.model import (
     Member,
     Welcome,
 )
-from chat.ports import Address, ChatClient, ClientOptions, connection_refused
+from chat.ports import (
+    Address,
+    ChatClient,
+    ClientOptions,
+    closed_without_a_word,
+    connection_refused,
+    not_our_words,
+    silent,
+)
 from chat.tls import no_tls, not_trusted
 from protos import chat_pb2 as pb
 from protos.chat_pb2_grpc import ChatServiceStub
@@ -98,9 +106,7 @@ class GrpcClient(ChatClient):
                 await call.write(first)
                 frame = await call.read()
         except TimeoutError:
-            raise ConnectionLost(
-                f"{self.address} took the connection and said nothing: is it a chat server?"
-            ) from None
+            raise ConnectionLost(silent(self.address)) from None
         except grpc.aio.AioRpcError as error:
             raise refusal(error) or self._lost(error) from None
         except asyncio.InvalidStateError:  # it was refused before the hello was written
@@ -136,13 +142,18 @@ class GrpcClient(ChatClient):
         if self.options.trust is not None and ("handshake" in details or "SSL" in details):
             return ConnectionLost(no_tls(where))
         if "onnection refused" in details:
+            if self.options.also:
+                return ConnectionLost(
+                    f"nothing listens on any of {where}: start a server there with chat serve"
+                )
             return ConnectionLost(connection_refused(self.address, ConnectionRefusedError()))
         if code is grpc.StatusCode.DEADLINE_EXCEEDED:
             return ConnectionLost(f"{where} has not answered for {DEADLINE:.0f} s")
-        hint = ""
-        if self.options.trust is None and ("ocket closed" in details or "end of file" in details):
-            hint = "; it may speak TLS (then give --ca), or be no gRPC server"
-        return ConnectionLost(f"no connection to {where}: {code.name}, {details}{hint}")
+        if "HTTP/2" in details or "SETTINGS" in details:
+            return ConnectionLost(not_our_words(self.address, "grpc"))
+        if "ocket closed" in details or "end of file" in details:
+            return ConnectionLost(closed_without_a_word(self.address))
+        return ConnectionLost(f"no connection to {where}: {code.name}, {details}")
 
     async def send(self, draft: Draft) -> Ack:
         if not draft.n:

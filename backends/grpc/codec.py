@@ -6,6 +6,7 @@ chat, and an error code in the trailing metadata, for those who do.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from urllib.parse import quote, unquote
@@ -32,6 +33,10 @@ from chat.model import (
 )
 from chat.text import has_no_bytes, printable
 from protos import chat_pb2 as pb
+
+# The library writes to the terminal whatever goes wrong with a peer, over a screen that is drawn there. It
+# looks at this when the first channel or server is made; who asks for its words still gets them.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 SERVICE = "chat.v1.ChatService"
 MAX_FRAME = Limits().frame_bytes

@@ -20,7 +20,7 @@ from backends.oncrpc.codec import (
     xid_of,
 )
 from chat.model import BadRequest, ChatError, ConnectionLost
-from chat.ports import Address, connection_refused
+from chat.ports import Address, closed_without_a_word, connection_refused, not_our_words
 from protos.chat_xdr import CHAT_NULL, CHAT_PROG, CHAT_V1, PROCEDURES
 from protos.xdr import Message, Unpacker, XdrError
 
@@ -40,6 +40,7 @@ class Calls(ABC):
         self._loop = asyncio.get_running_loop()
         self._waiting: dict[int, asyncio.Future[bytes]] = {}
         self._xid = random.getrandbits(32)
+        self._heard = False
         self._reason: ChatError | None = None
         self.lost: asyncio.Future[None] = self._loop.create_future()
 
@@ -92,6 +93,7 @@ class Calls(ABC):
 
     def _take(self, record: bytes) -> None:
         """Raises `BadRecord`."""
+        self._heard = True
         answer = self._waiting.get(xid_of(record))
         if answer is not None and not answer.done():
             answer.set_result(record)
@@ -102,6 +104,8 @@ class Calls(ABC):
                 f"the connection broke: {getattr(exc, 'strerror', None) or exc}"
                 if exc
                 else "the server closed the connection"
+                if self._heard
+                else closed_without_a_word(self.address)
             )
         self.lost.set_result(None)
         for answer in self._waiting.values():
@@ -117,7 +121,7 @@ class Calls(ABC):
         return reason
 
     def _no_chat(self, error: Exception) -> ChatError:
-        return self._fail(ConnectionLost(f"{self.address} is no chat server that this client knows: {error}"))
+        return self._fail(ConnectionLost(not_our_words(self.address, "oncrpc", error)))
 
     def _refused(self, refusal: Refused, procedure: int) -> ChatError:
         name = PROCEDURES[procedure].name
@@ -171,7 +175,7 @@ class DatagramCalls(Calls, asyncio.DatagramProtocol):
                 return
         raise self._fail(
             ConnectionLost(
-                f"no answer from {self.address}, asked {RETRIES + 1} times over UDP: is it running?"
+                f"no answer from {self.address}, asked {RETRIES + 1} times over UDP: is it running"
             )
         )
 
@@ -187,7 +191,7 @@ class DatagramCalls(Calls, asyncio.DatagramProtocol):
 
     def error_received(self, exc: Exception) -> None:
         if isinstance(exc, OSError):  # the other machine says that nobody listens
-            self._fail(ConnectionLost(connection_refused(self.address, exc)))
+            self._fail(ConnectionLost(f"over UDP {connection_refused(self.address, exc)}"))
 
 
 async def dial(address: Address, transport: str) -> Calls:

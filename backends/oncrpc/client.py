@@ -25,7 +25,7 @@ from chat.model import (
     Say,
     Welcome,
 )
-from chat.ports import Address, ChatClient, ClientOptions
+from chat.ports import Address, ChatClient, ClientOptions, silent
 from protos.chat_xdr import (
     CHAT_DELETE,
     CHAT_EDIT,
@@ -85,9 +85,7 @@ class OncRpcClient(ChatClient):
             async with asyncio.timeout(WELCOME_TIMEOUT if transport == "tcp" else None):
                 return await self._join(self._calls, args)
         except TimeoutError:
-            raise ConnectionLost(
-                f"{self.address} took the connection and said nothing: is it a chat server?"
-            ) from None
+            raise ConnectionLost(silent(self.address)) from None
 
     async def _join(self, calls: Calls, args: join_args) -> Welcome:
         result = await calls.call(CHAT_JOIN, args, join_res)
@@ -199,7 +197,8 @@ class OncRpcClient(ChatClient):
         await self._calls.close()
 
     def activity(self) -> str:
-        return f"polls {self._polls}, empty {self._empty}"
+        over = "over UDP, " if self.options.settings.get("transport") == "udp" else ""
+        return f"{over}polls {self._polls}, empty {self._empty}"
 
     def _joined(self) -> Calls:
         if self._calls is None or not self._seat_key:

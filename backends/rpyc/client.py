@@ -26,7 +26,15 @@ from chat.model import (
     Say,
     Welcome,
 )
-from chat.ports import Address, ChatClient, ClientOptions, connection_refused
+from chat.ports import (
+    Address,
+    ChatClient,
+    ClientOptions,
+    closed_without_a_word,
+    connection_refused,
+    not_our_words,
+    silent,
+)
 from chat.text import has_no_bytes
 from chat.tls import handshake_failed
 
@@ -49,9 +57,7 @@ class RpycClient(ChatClient):
             async with asyncio.timeout(WELCOME_TIMEOUT):
                 return await self._wire.login(hello)
         except TimeoutError:
-            raise ConnectionLost(
-                f"{self.address} took the connection and said nothing: is it a chat server?"
-            ) from None
+            raise ConnectionLost(silent(self.address)) from None
 
     async def _dial(self) -> _Wire:
         loop = asyncio.get_running_loop()
@@ -59,7 +65,10 @@ class RpycClient(ChatClient):
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 _, wire = await loop.create_connection(
-                    _Wire, self.address.host, self.address.port, ssl=trust.context if trust else None
+                    lambda: _Wire(self.address),
+                    self.address.host,
+                    self.address.port,
+                    ssl=trust.context if trust else None,
                 )
                 return wire
         except ssl.SSLError as error:
@@ -123,8 +132,9 @@ ON_EVENT = Local(("builtins.function", 1, 1))
 class _Wire(Connection):
     """One connection: callbacks to events, replies to answers."""
 
-    def __init__(self) -> None:
+    def __init__(self, address: Address) -> None:
         super().__init__(PAGE_FRAME)
+        self._address = address
         self.callbacks = 0
         self._root: Remote | None = None
         self._seated = False
@@ -209,8 +219,7 @@ class _Wire(Connection):
                 if exc
                 else "the server closed the connection"
                 if self._heard
-                else "the server closed the connection without a word: it may speak TLS (then give --ca), or "
-                "be no chat server"
+                else closed_without_a_word(self._address)
             )
         self._lost.set_result(None)
         self._news.set()
@@ -219,16 +228,16 @@ class _Wire(Connection):
                 answer.set_exception(ConnectionLost(str(self._why())))
 
     def data_received(self, data: bytes) -> None:
-        self._heard = True
         self.begin()
         try:
             for message in map(codec.decode, self._framer.feed(data)):
+                self._heard = True
                 if isinstance(message, Request):
                     self.serve(message)
                 else:
                     self.take(message)
         except BadRequest as error:
-            self._reason = ConnectionLost(f"this is no chat server: {error}")
+            self._reason = ConnectionLost(not_our_words(self._address, "rpyc", error))
             self.transport.abort()
             return
         self.end()

@@ -35,7 +35,15 @@ from chat.model import (
     Member,
     Welcome,
 )
-from chat.ports import Address, ChatClient, ClientOptions, connection_refused
+from chat.ports import (
+    Address,
+    ChatClient,
+    ClientOptions,
+    closed_without_a_word,
+    connection_refused,
+    not_our_words,
+    silent,
+)
 from chat.text import has_no_bytes
 from chat.tls import handshake_failed
 
@@ -57,7 +65,10 @@ class TcpClient(ChatClient):
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 _, self._wire = await loop.create_connection(
-                    _Wire, self.address.host, self.address.port, ssl=trust.context if trust else None
+                    lambda: _Wire(self.address),
+                    self.address.host,
+                    self.address.port,
+                    ssl=trust.context if trust else None,
                 )
         except ssl.SSLError as error:
             raise ConnectionLost(handshake_failed(str(self.address), error)) from None
@@ -68,9 +79,7 @@ class TcpClient(ChatClient):
             async with asyncio.timeout(WELCOME_TIMEOUT):
                 return await asyncio.shield(self._wire.welcome)
         except TimeoutError:
-            raise ConnectionLost(
-                f"{self.address} took the connection and said nothing: is it a chat server?"
-            ) from None
+            raise ConnectionLost(silent(self.address)) from None
 
     async def send(self, draft: Draft) -> Ack:
         if not draft.n:
@@ -118,7 +127,8 @@ class TcpClient(ChatClient):
 class _Wire(asyncio.Protocol):
     """One connection: lines to events and answers."""
 
-    def __init__(self) -> None:
+    def __init__(self, address: Address) -> None:
+        self._address = address
         self._loop = asyncio.get_running_loop()
         self.seat = ""
         self.welcome: asyncio.Future[Welcome] = self._loop.create_future()
@@ -194,8 +204,7 @@ class _Wire(asyncio.Protocol):
                 if exc
                 else "the server closed the connection"
                 if self._heard
-                else "the server closed the connection without a word: it may speak TLS (then give --ca), or "
-                "be no chat server"
+                else closed_without_a_word(self._address)
             )
         self._lost.set_result(None)
         self._news.set()
@@ -209,12 +218,12 @@ class _Wire(asyncio.Protocol):
             self.welcome.exception()
 
     def data_received(self, data: bytes) -> None:
-        self._heard = True
         try:
             for line in self._reader.feed(data):
                 self._take(decode_response(line))
+                self._heard = True
         except BadRequest as error:
-            self._reason = ConnectionLost(f"this is no chat server: {error}")
+            self._reason = ConnectionLost(not_our_words(self._address, "tcp", error))
             self._transport.abort()
             return
         if self._inbox:

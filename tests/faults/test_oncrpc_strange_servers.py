@@ -86,11 +86,11 @@ def always(behind_the_xid: bytes) -> Answer:
 
 STRANGE: dict[str, tuple[Answer, type[ChatError], str]] = {
     "hangs up": (lambda xid, procedure: b"", ConnectionLost, "closed the connection"),
-    "speaks HTTP": (lambda xid, procedure: b"HTTP/1.1 400\r\n\r\n", ConnectionLost, "no chat server"),
-    "sends calls": (always(words(0, 2, 1, 1, 1)), ConnectionLost, "no chat server"),
-    "sends an empty record": (lambda xid, procedure: marked(b""), ConnectionLost, "no chat server"),
+    "speaks HTTP": (lambda xid, procedure: b"HTTP/1.1 400\r\n\r\n", ConnectionLost, "does not speak oncrpc"),
+    "sends calls": (always(words(0, 2, 1, 1, 1)), ConnectionLost, "does not speak oncrpc"),
+    "sends an empty record": (lambda xid, procedure: marked(b""), ConnectionLost, "does not speak oncrpc"),
     "announces 2 MB": (lambda xid, procedure: words(LAST | 2**21), ConnectionLost, "1048576 bytes"),
-    "has no header": (always(words(1)), ConnectionLost, "no chat server"),
+    "has no header": (always(words(1)), ConnectionLost, "does not speak oncrpc"),
     "has another program": (always(words(1, 0, 0, 0, 1)), ConnectionLost, "PROG_UNAVAIL"),
     "has another version": (always(words(1, 0, 0, 0, 2, 2, 3)), ConnectionLost, "has versions 2 to 3"),
     "has another RPC": (always(words(1, 1, 0, 3, 4)), ConnectionLost, "speaks RPC 3 to 4"),
@@ -119,7 +119,7 @@ async def test_who_takes_the_connection_and_says_nothing_is_not_waited_for_for_e
 ) -> None:
     monkeypatch.setattr(backends.oncrpc.client, "WELCOME_TIMEOUT", 0.05)
     strange.answer = lambda xid, procedure: marked(b"\0\0\0\0" + SUCCESS)  # somebody else's
-    with pytest.raises(ConnectionLost, match="said nothing: is it a chat server"):
+    with pytest.raises(ConnectionLost, match="said nothing"):
         await client.connect(Hello("lab", "ann"))
 
 

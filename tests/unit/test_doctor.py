@@ -8,7 +8,7 @@ import pytest
 
 import backends
 from chat import guide
-from chat.ports import Address, Need, Technique
+from chat.ports import Address, Need, Technique, no_answer
 from tests.processes import chat, serving
 
 
@@ -51,12 +51,18 @@ def test_a_wrong_access_token_is_not_a_dead_server() -> None:
     assert let_in.returncode == 0
 
 
-async def test_no_answer_means_a_firewall(monkeypatch: pytest.MonkeyPatch, technique: Technique) -> None:
+def test_on_another_machine_no_answer_means_a_firewall() -> None:
+    assert "a firewall" in no_answer(Address("192.0.2.1", 7010))
+
+
+async def test_on_this_machine_no_answer_means_that_the_program_is_stuck(
+    monkeypatch: pytest.MonkeyPatch, technique: Technique
+) -> None:
     monkeypatch.setattr(guide, "DOCTOR_TIMEOUT", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and says nothing
         ok, line = await guide.doctor(technique, Address("127.0.0.1", silent.getsockname()[1]), "")
     assert not ok
-    assert "a firewall" in line
+    assert "stopped or stuck" in line
 
 
 async def test_a_missing_library_is_named_with_what_installs_it() -> None:

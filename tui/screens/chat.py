@@ -125,7 +125,7 @@ class ChatScreen(Screen[None]):
 
     def _show_state(self, state: State) -> None:
         self._status.state = state
-        reason = one_line(state.reason)
+        reason = one_line(state.reason).rstrip(".?!")
         if state.name == "retrying":
             self._banner.update(
                 Content(f"▲ {reason}. What you write is kept and sent later. /retry tries now, /quit leaves.")
