@@ -7,6 +7,7 @@ import select
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -42,7 +43,8 @@ class Terminal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.process.kill()
+        with suppress(psutil.NoSuchProcess):  # it has ended by itself
+            self.process.kill()
         self.process.wait()
         os.close(self._fd)
 
