@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.processes import PATIENCE, chat, running, tail
 
 CHAPTER = Path(__file__).parents[2] / "backends" / "oncrpc" / "README.md"
@@ -17,15 +19,20 @@ CHAPTER = Path(__file__).parents[2] / "backends" / "oncrpc" / "README.md"
 
 def program() -> str:
     """Return the chapter's client as it stands there."""
-    (code,) = re.findall(r"```python\n(.*?)```", CHAPTER.read_text(encoding="utf-8"), re.DOTALL)
-    assert isinstance(code, str)
-    return code
+    return programs()[0]
+
+
+def programs() -> list[str]:
+    """Return the chapter's client, and what sends one datagram twice."""
+    found = re.findall(r"```python\n(.*?)```", CHAPTER.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(found) == 2
+    return found
 
 
 @contextmanager
-def serving() -> Iterator[str]:
+def serving(*arguments: str) -> Iterator[str]:
     """Run ``chat serve oncrpc`` on a free port; yield its ``HOST:PORT``."""
-    with running("serve", "oncrpc", "--port", "0", "--json", "--log", "memory") as process:
+    with running("serve", "oncrpc", "--port", "0", "--json", "--log", "memory", *arguments) as process:
         assert process.stdout is not None
         offer = json.loads(process.stdout.readline())
         yield f"{offer['host']}:{offer['port']}"
@@ -76,3 +83,15 @@ def test_a_name_that_is_taken_is_said_and_nothing_else_happens(tmp_path: Path) -
     assert done.returncode == 1
     assert done.stdout.startswith("error: a nick may not hold U+0020 SPACE")
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize(("cache", "times"), [("on", 1), ("off", 2)])
+def test_a_datagram_that_comes_twice_is_said_once_or_twice(tmp_path: Path, cache: str, times: int) -> None:
+    script = tmp_path / "twice.py"
+    script.write_text(programs()[1], encoding="utf-8")
+    with serving("--duplicate-cache", cache) as address:
+        subprocess.run([sys.executable, str(script), *address.split(":")], timeout=PATIENCE, check=True)
+        assert chat("send", "-b", "oncrpc", "--server", address, "--as", "ann", "last").returncode == 0
+        events = tail("-b", "oncrpc", "--server", address, "--as", "eve", "--count", str(4 + times))
+    said = [event["text"] for event in events if event["kind"] == "sent"]
+    assert said == ["how often do you read this?"] * times + ["last"]
