@@ -78,6 +78,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class GrpcServer(ChatServer):
     async def start(self) -> Address:
         self.streams: set[Stream] = set()
+        self._calls: set[asyncio.Task[Any]] = set()  # those that last: streams, and watchers of the health
         interceptors = tracing.server_interceptors(self.options.settings.get("trace", "off"))
         self._server = grpc.aio.server(
             options=OPTIONS,
@@ -85,7 +86,7 @@ class GrpcServer(ChatServer):
             maximum_concurrent_rpcs=2 * self.hub.limits.seats,
         )
         self._server.add_generic_rpc_handlers((self._handlers(),))
-        self._health = Health()
+        self._health = Health(self._calls)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
@@ -130,6 +131,8 @@ class GrpcServer(ChatServer):
         for stream in list(self.streams):
             stream.close(Closing("the server is going down; come back and resume"))
         await self._server.stop(LINGER)
+        if self._calls:  # whose peer has gone just before: the library does not wait for them
+            await asyncio.wait(self._calls, timeout=LINGER)
         await asyncio.gather(self._watching, return_exceptions=True)
 
     # --- health --------------------------------------------------------------------------------
@@ -153,6 +156,7 @@ class GrpcServer(ChatServer):
     async def _chat(self, requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
         stream = Stream(self)
         self.streams.add(stream)
+        _keep(asyncio.current_task(), self._calls)
         try:
             try:
                 async with asyncio.timeout(HELLO_TIMEOUT):
@@ -194,11 +198,13 @@ class GrpcServer(ChatServer):
 class Health(health.aio.HealthServicer):
     """The standard service; its watchers, who never end by themselves, are let go when the server stops."""
 
-    def __init__(self) -> None:
+    def __init__(self, calls: set[asyncio.Task[Any]]) -> None:
         super().__init__()
+        self._calls = calls
         self._stopped = asyncio.Event()
 
     async def Watch(self, request: Any, context: Any) -> None:
+        _keep(asyncio.current_task(), self._calls)
         watch = asyncio.ensure_future(super().Watch(request, context))
         stopped = asyncio.ensure_future(self._stopped.wait())
         try:
@@ -213,6 +219,12 @@ class Health(health.aio.HealthServicer):
         """Tell every watcher NOT_SERVING, for good, and end."""
         await self.enter_graceful_shutdown()
         self._stopped.set()
+
+
+def _keep(task: asyncio.Task[Any] | None, calls: set[asyncio.Task[Any]]) -> None:
+    if task is not None:
+        calls.add(task)
+        task.add_done_callback(calls.discard)
 
 
 class Door(grpc.aio.ServerInterceptor):
