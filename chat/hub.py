@@ -314,7 +314,7 @@ class LiveRoom:
             if isinstance(outcome, ChatError):
                 raise outcome
             seat.technique, seat.leaving = technique, False
-        return True
+        return not seat.ended  # it may have ended behind what was decided, in the same batch
 
     async def _join(self, nick: str, technique: str) -> HubSeat:
         if self.hub.closing:

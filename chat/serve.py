@@ -6,6 +6,7 @@ import asyncio
 import errno
 import gc
 import json
+import logging
 import signal
 import socket
 import sys
@@ -19,6 +20,8 @@ from chat.logs import open_log
 from chat.model import ChatError, Limits
 from chat.ports import Address, ChatServer, ServerOptions, Technique
 from chat.tls import Identity
+
+log = logging.getLogger(__name__)
 
 STOP_TIMEOUT = 3.0
 SWITCH = 0.002
@@ -151,7 +154,11 @@ async def _serve(plan: Plan, ready: Callable[[list[Offer]], None]) -> None:
         hub.closing = True
         with suppress(TimeoutError):
             async with asyncio.timeout(STOP_TIMEOUT):
-                await asyncio.gather(*(server.stop() for server in servers))
+                for failed in await asyncio.gather(
+                    *(server.stop() for server in servers), return_exceptions=True
+                ):
+                    if isinstance(failed, Exception):  # ours; the log is closed all the same
+                        log.error("a server did not stop well", exc_info=failed)
         await hub.stop()
 
 
@@ -169,9 +176,11 @@ async def _offer(plan: Plan, technique: Technique, hub: Hub, servers: list[ChatS
         port = plan.ports.get(technique.name, technique.port)
         ports = [port, 0] if plan.any_port else [port]
         for port in ports:
-            server = technique.load_server()(hub, Address(plan.host, port), options)
             try:
+                server = technique.load_server()(hub, Address(plan.host, port), options)
                 address = await server.start()
+            except ImportError as error:  # there, but of a version that does not fit
+                reason = f"cannot be loaded: {error}"
             except ChatError as error:
                 reason = str(error)
             except OSError as error:

@@ -32,9 +32,9 @@ from backends.grpc.codec import (
     welcome_of,
 )
 from chat.model import (
-    MAX_NUMBER,
     Ack,
     BadRequest,
+    BadText,
     ChatError,
     ConnectionLost,
     Draft,
@@ -113,6 +113,9 @@ class GrpcClient(ChatClient):
             frame = grpc.aio.EOF
         if frame is grpc.aio.EOF:
             raise await _reason(call) or ConnectionLost("the server ended the stream")
+        if cast(pb.ServerFrame, frame).WhichOneof("kind") != "welcome":
+            call.cancel()
+            raise ConnectionLost(not_our_words(self.address, "grpc", "its first frame is no welcome"))
         welcome = cast(pb.ServerFrame, frame).welcome
         self._room = welcome.room
         self._stream = _Stream(call, welcome)
@@ -158,7 +161,10 @@ class GrpcClient(ChatClient):
     async def send(self, draft: Draft) -> Ack:
         if not draft.n:
             raise BadRequest("a draft needs a number, counted from 1: its answer is found by it")
-        return cast(Ack, await self._joined().ask(draft_frame(draft), ("draft", draft.n)))
+        frame = draft_frame(draft)
+        if frame.ByteSize() > MAX_FRAME:  # it would end the stream, and again after each reconnect
+            raise BadText(f"a message may have {MAX_FRAME} bytes on the wire, this one has more", n=draft.n)
+        return cast(Ack, await self._joined().ask(frame, ("draft", draft.n)))
 
     async def events(self) -> AsyncIterator[list[Event]]:
         stream = self._joined()
@@ -171,8 +177,10 @@ class GrpcClient(ChatClient):
     async def history(
         self, *, after: int | None = None, before: int | None = None, limit: int
     ) -> list[Event]:
-        before = before if before is None else min(before, MAX_NUMBER)
-        request = pb.HistoryRequest(room=self._room, after=after, before=before, limit=limit)
+        try:
+            request = pb.HistoryRequest(room=self._room, after=after, before=before, limit=limit)
+        except ValueError as error:
+            raise BadRequest(f"no number for a history request: {error}") from None
         reply = await self._call(lambda: self._stub.History(request, **self._terms()))
         return list(map(event_of, reply.events))
 
@@ -191,7 +199,9 @@ class GrpcClient(ChatClient):
         except grpc.aio.AioRpcError as error:
             raise refusal(error) or self._lost(error) from None
         except (grpc.aio.UsageError, asyncio.CancelledError):
-            self._joined().check()  # closed while it was under way
+            task = asyncio.current_task()
+            if task is None or not task.cancelling():
+                self._joined().check()  # closed while it was under way
             raise
 
     async def ping(self) -> float:

@@ -108,6 +108,8 @@ def draft_frame(draft: Draft) -> pb.ClientFrame:
                 return pb.ClientFrame(delete=pb.Delete(n=draft.n, id=draft.id))
     except UnicodeEncodeError as error:
         raise has_no_bytes(error) from None
+    except ValueError as error:
+        raise BadRequest(f"no number for a draft: {error}", n=min(draft.n, MAX_NUMBER)) from None
 
 
 def draft_of(frame: pb.ClientFrame) -> Draft:

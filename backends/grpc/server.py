@@ -34,7 +34,7 @@ from backends.grpc.codec import (
     trailer,
     welcome_frame,
 )
-from chat.model import Ack, BadRequest, ChatError, Closing, ConnectionLost, Draft, Event
+from chat.model import Ack, BadRequest, ChatError, Closing, ConnectionLost, Draft, Event, SeatGone
 from chat.ports import LOW_WATER, Address, ChatServer, Seat, Sink
 from protos import chat_pb2 as pb
 
@@ -68,8 +68,12 @@ OPTIONS = [
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.http2.max_ping_strikes", 3),
 ]
-OPEN = ("/grpc.health.v1.Health/", "/grpc.reflection.")
-"""What needs no access token: it tells nothing of what is said."""
+OPEN = "/grpc.health.v1.Health/"
+"""What needs no access token: balancers ask it, and it tells nothing of what is said."""
+MAX_WATCHERS = 64
+"""Watchers of the health; the oldest is let go for one more, and comes again."""
+MAX_SEATLESS = 256
+"""Streams without a seat; the oldest is cut for one more."""
 
 log = logging.getLogger(__name__)
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -78,6 +82,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class GrpcServer(ChatServer):
     async def start(self) -> Address:
         self.streams: set[Stream] = set()
+        self.seatless: dict[Stream, None] = {}  # the oldest first
         self._calls: set[asyncio.Task[Any]] = set()  # those that last: streams, and watchers of the health
         interceptors = tracing.server_interceptors(self.options.settings.get("trace", "off"))
         self._server = grpc.aio.server(
@@ -90,23 +95,31 @@ class GrpcServer(ChatServer):
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
-        port = self._listen()
+        port = await self._listen()
         await self._server.start()
         await self._tell(self.hub.ready)
         self._watching = asyncio.create_task(self._watch())
         return Address(self.address.host, port)
 
-    def _listen(self) -> int:
-        identity, where = self.options.identity, str(self.address)
+    async def _listen(self) -> int:
+        """Listen at every address of the host; given its name, the library is content with one of them."""
+        loop = asyncio.get_running_loop()
+        host, port = self.address.host, self.address.port
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, _, _, _, place in found:
+            port = self._add(family, Address(str(place[0]), port))
+        return port
+
+    def _add(self, family: int, address: Address) -> int:
+        identity = self.options.identity
         try:
             if identity is None:
-                return self._server.add_insecure_port(where)
+                return self._server.add_insecure_port(str(address))
             pair = (identity.key, identity.certificate)
-            return self._server.add_secure_port(where, grpc.ssl_server_credentials([pair]))
+            return self._server.add_secure_port(str(address), grpc.ssl_server_credentials([pair]))
         except RuntimeError as error:  # it does not say which
-            family = socket.AF_INET6 if ":" in self.address.host else socket.AF_INET
             with socket.socket(family) as probe:
-                probe.bind((self.address.host, self.address.port))  # raises the system's own OSError
+                probe.bind((address.host, address.port))  # raises the system's own OSError
             raise OSError(str(error)) from None
 
     def _handlers(self) -> grpc.GenericRpcHandler:
@@ -156,6 +169,9 @@ class GrpcServer(ChatServer):
     async def _chat(self, requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
         stream = Stream(self)
         self.streams.add(stream)
+        self.seatless[stream] = None
+        if len(self.seatless) > MAX_SEATLESS:
+            next(iter(self.seatless)).make_room()
         _keep(asyncio.current_task(), self._calls)
         try:
             try:
@@ -175,6 +191,7 @@ class GrpcServer(ChatServer):
                 await context.abort(STATUS[error.code], str(error), trailer(error))
         finally:
             self.streams.discard(stream)
+            self.seatless.pop(stream, None)
             await stream.end()
 
     async def _history(self, request: pb.HistoryRequest, context: Context) -> pb.HistoryReply:
@@ -201,16 +218,21 @@ class Health(health.aio.HealthServicer):
     def __init__(self, calls: set[asyncio.Task[Any]]) -> None:
         super().__init__()
         self._calls = calls
-        self._stopped = asyncio.Event()
+        self._watchers: dict[asyncio.Event, None] = {}  # set: let go; the oldest first
 
     async def Watch(self, request: Any, context: Any) -> None:
         _keep(asyncio.current_task(), self._calls)
+        let_go = asyncio.Event()
+        self._watchers[let_go] = None
+        if len(self._watchers) > MAX_WATCHERS:
+            next(iter(self._watchers)).set()
         watch = asyncio.ensure_future(super().Watch(request, context))
-        stopped = asyncio.ensure_future(self._stopped.wait())
+        stopped = asyncio.ensure_future(let_go.wait())
         try:
             await asyncio.wait([watch, stopped], return_when=asyncio.FIRST_COMPLETED)
-            await asyncio.wait([watch], timeout=LAST_STATUS if self._stopped.is_set() else None)
+            await asyncio.wait([watch], timeout=LAST_STATUS if let_go.is_set() else None)
         finally:
+            self._watchers.pop(let_go, None)
             watch.cancel()
             stopped.cancel()
             await asyncio.wait([watch, stopped])
@@ -218,7 +240,8 @@ class Health(health.aio.HealthServicer):
     async def stop(self) -> None:
         """Tell every watcher NOT_SERVING, for good, and end."""
         await self.enter_graceful_shutdown()
-        self._stopped.set()
+        for let_go in self._watchers:
+            let_go.set()
 
 
 def _keep(task: asyncio.Task[Any] | None, calls: set[asyncio.Task[Any]]) -> None:
@@ -228,7 +251,10 @@ def _keep(task: asyncio.Task[Any] | None, calls: set[asyncio.Task[Any]]) -> None
 
 
 class Door(grpc.aio.ServerInterceptor):
-    """Lets no call in without the access token, whichever method it is for, where one is asked for."""
+    """Lets no call in without the access token, where one is asked for: whichever method, before it begins.
+
+    Taking a seat and looking at a room ask for it again; this is for what does neither.
+    """
 
     def __init__(self, admit: Callable[[str], None]) -> None:
         self._admit = admit
@@ -302,9 +328,16 @@ class Stream(Sink[Blob]):
         if self._over:  # the server has been stopped meanwhile
             raise self._reason or Closing("the server is going down; come back and resume")
         self._seat = seat
+        self._server.seatless.pop(self, None)
         welcome = welcome_frame(seat.welcome, WINDOW).SerializeToString()
         seat.attach(self)
         return welcome
+
+    def make_room(self) -> None:
+        """End for one more stream that says nothing."""
+        self._server.seatless.pop(self, None)
+        if self._task is not None:
+            self._task.cancel()
 
     async def serve(self, requests: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """Yield frames until the stream is over; raises why, unless its owner has left."""
@@ -319,7 +352,7 @@ class Stream(Sink[Blob]):
                 break
             self._news.clear()
             await self._news.wait()
-        if self._reason is not None and not self._leaving:
+        if self._reason is not None and not (self._leaving and isinstance(self._reason, SeatGone)):
             raise self._reason
 
     async def end(self) -> None:
@@ -327,11 +360,11 @@ class Stream(Sink[Blob]):
         self._over = True
         if self._deadline is not None:
             self._deadline.cancel()
+        if self._seat is not None:  # before the await, which may be cancelled
+            self._seat.detach(self)
         if self._reader is not None:
             self._reader.cancel()
             await asyncio.wait([self._reader])
-        if self._seat is not None:
-            self._seat.detach(self)
 
     # --- what the hub writes -------------------------------------------------------------------
 
@@ -383,6 +416,8 @@ class Stream(Sink[Blob]):
                     await self._room.wait()
         except asyncio.CancelledError:
             pass  # by `end`, or by grpc: the call is gone
+        except grpc.aio.AbortError:
+            pass  # by `_chat`, which has told the peer why
         except Exception:
             log.exception("a stream failed")  # ours: its peer is told, and comes back
             self.close(ConnectionLost("the server failed at this stream; come back and resume"))

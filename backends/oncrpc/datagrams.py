@@ -19,8 +19,9 @@ MAX_CALL = 8800
 """Bytes of a call, as much as libtirpc sends by default."""
 MAX_REPLY = 8000
 """Bytes of a reply: some less than libtirpc takes."""
-MAX_UNDER_WAY = 500
-"""Calls that are not answered; what comes beyond them is dropped, and comes again."""
+EACH = 2
+"""Calls that are not answered, for each seat that the server has: a poll, and something to say. What comes
+beyond them is dropped, and comes again."""
 MAX_OF_ONE = 32
 """Calls of one address among them."""
 CACHE_ENTRIES = 1000
@@ -74,10 +75,12 @@ def _weight(key: Key, reply: bytes) -> int:
 class DatagramServer(asyncio.DatagramProtocol):
     """One UDP socket."""
 
-    def __init__(self, program: Program, cache: ReplyCache | None) -> None:
+    def __init__(self, program: Program, cache: ReplyCache | None, seats: int) -> None:
         self._program = program
+        self._most = EACH * seats
         self._cache = cache
         self._under_way: Counter[Peer] = Counter()
+        self._all_under_way = 0
         self._lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -105,15 +108,17 @@ class DatagramServer(asyncio.DatagramProtocol):
         if self._cache is not None and (reply := self._cache.reply(key)) is not None:
             self._transport.sendto(reply, address)
             return
-        if self._under_way[address] >= MAX_OF_ONE or self._under_way.total() >= MAX_UNDER_WAY:
+        if self._under_way[address] >= MAX_OF_ONE or self._all_under_way >= self._most:
             return
         if self._cache is None or self._cache.begin(key):
             self._under_way[address] += 1
+            self._all_under_way += 1
             self._program.serve(call, _Datagram(self, key))
 
     def answer(self, key: Key, reply: bytes) -> None:
         address = key[0]
         self._under_way[address] -= 1
+        self._all_under_way -= 1
         if not self._under_way[address]:
             del self._under_way[address]
         if self._cache is not None:

@@ -215,6 +215,8 @@ class Program:
 
         The page itself is read later, when the peer takes it.
         """
+        if self.closing:
+            raise Closing("the server is going down; come back and resume")
         task = asyncio.current_task()
         assert task is not None
         self._polls.add(task)

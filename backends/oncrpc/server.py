@@ -58,7 +58,9 @@ class OncRpcServer(ChatServer):
         try:
             for listener in self._server.sockets:
                 _, datagrams = await loop.create_datagram_endpoint(
-                    lambda: DatagramServer(self.program, ReplyCache() if keeps else None),
+                    lambda: DatagramServer(
+                        self.program, ReplyCache() if keeps else None, self.hub.limits.seats
+                    ),
                     sock=datagram_socket(listener),
                 )
                 self._datagrams.append(datagrams)

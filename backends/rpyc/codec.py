@@ -66,6 +66,23 @@ Message = Request | Returned | Raised
 # --- frames ------------------------------------------------------------------------------------
 
 
+class Deflated(bytes):
+    """A message that is inflated when it is its turn: 90 bytes can become 64 KiB, and many may wait."""
+
+    limit = MAX_FRAME
+
+    def inflate(self) -> bytes:
+        """Raises `BadRequest`."""
+        stream = zlib.decompressobj()
+        try:
+            message = stream.decompress(self, self.limit)
+        except zlib.error:
+            raise BadRequest("not a frame of RPyC: it cannot be inflated") from None
+        if not stream.eof:
+            raise BadRequest(f"a frame may have {self.limit} bytes, this one inflates to more")
+        return message
+
+
 class Framer:
     """Feed it bytes as they come, get whole messages."""
 
@@ -93,19 +110,12 @@ class Framer:
             if rest[end:place] != FLUSHER:
                 raise BadRequest("not a frame of RPyC: it does not end with LF")
             message = bytes(rest[begin:end])
-            messages.append(self._inflate(message) if deflated else message)
+            if deflated:
+                message = Deflated(message)
+                message.limit = self._limit
+            messages.append(message)
         del rest[:place]
         return messages
-
-    def _inflate(self, data: bytes) -> bytes:
-        stream = zlib.decompressobj()
-        try:
-            message = stream.decompress(data, self._limit)
-        except zlib.error:
-            raise BadRequest("not a frame of RPyC: it cannot be inflated") from None
-        if not stream.eof:
-            raise BadRequest(f"a frame may have {self._limit} bytes, this one inflates to more")
-        return message
 
 
 def frame(message: bytes) -> bytes:
@@ -118,6 +128,8 @@ def frame(message: bytes) -> bytes:
 
 def decode(message: bytes) -> Message:
     """Return what the peer sent. Raises `BadRequest`."""
+    if type(message) is Deflated:
+        message = message.inflate()
     try:
         number, content = brine.load(message[1:])
         if type(number) is not int or not 0 <= number < MAX_ID:

@@ -7,6 +7,7 @@ taken, and not only what the kernel has: who answers too late is cut, and nobody
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Coroutine, Sequence
 from functools import partial
@@ -24,6 +25,7 @@ from chat.model import (
     BadRequest,
     ChatError,
     Closing,
+    ConnectionLost,
     Delete,
     Draft,
     Edit,
@@ -57,6 +59,9 @@ BREATH = 0.05
 answer when its other thread sees the end trips over its own locks."""
 LINGER = 2.0
 """Seconds that a peer has to take the last words and to close its side."""
+
+
+log = logging.getLogger(__name__)
 
 
 class RpycServer(ChatServer):
@@ -121,9 +126,16 @@ class ClientConnection(Connection, Sink[tuple[bytes, ...]]):
         server.connections.add(self)
         server.seatless[self] = None
         if len(server.seatless) > MAX_SEATLESS:
-            oldest = next(iter(server.seatless))
-            oldest.close(Full(f"more than {MAX_SEATLESS} connections said nothing, and yours was the oldest"))
-            oldest.transport.close()
+            next(iter(server.seatless)).make_room()
+
+    def make_room(self) -> None:
+        """End for one more that says nothing; it counts until it has taken the reason, or has had to go."""
+        del self._server.seatless[self]
+        if self._closing:
+            self.transport.abort()
+        else:
+            self.close(Full(f"more than {MAX_SEATLESS} connections said nothing, and yours was the oldest"))
+            self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closing = True
@@ -385,7 +397,11 @@ class ClientConnection(Connection, Sink[tuple[bytes, ...]]):
         self._task = asyncio.create_task(self._finish(work))
 
     async def _finish(self, work: Coroutine[None, None, None]) -> None:
-        await work
+        try:
+            await work
+        except Exception:
+            log.exception("a request failed")  # ours: its peer is told, and comes back
+            self.close(ConnectionLost("the server failed at this request; come back and resume"))
         self._task = None
         self._go_on()
 

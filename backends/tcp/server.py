@@ -6,6 +6,7 @@ The hub writes the same bytes to every connection; what a client asks is answere
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Coroutine
 from typing import Any, cast
 
@@ -27,7 +28,7 @@ from chat.codec import (
     encode,
     encode_lines,
 )
-from chat.model import Ack, BadRequest, ChatError, Closing, Draft, Event, Full
+from chat.model import Ack, BadRequest, ChatError, Closing, ConnectionLost, Draft, Event, Full
 from chat.ports import LOW_WATER, Address, ChatServer, Seat, Sink, keep_alive
 
 HELLO_TIMEOUT = 60.0
@@ -42,6 +43,9 @@ HANDSHAKE_TIMEOUT = 5.0
 """Seconds for the TLS handshake: no person types that."""
 LINGER = 2.0
 """Seconds that a peer has to take the last words and to close its side."""
+
+
+log = logging.getLogger(__name__)
 
 
 class TcpServer(ChatServer):
@@ -99,9 +103,16 @@ class Connection(asyncio.Protocol, Sink[bytes]):
         server.connections.add(self)
         server.seatless[self] = None
         if len(server.seatless) > MAX_SEATLESS:
-            oldest = next(iter(server.seatless))
-            oldest.close(Full(f"more than {MAX_SEATLESS} connections said nothing, and yours was the oldest"))
-            oldest.end()
+            next(iter(server.seatless)).make_room()
+
+    def make_room(self) -> None:
+        """End for one more that says nothing; it counts until it has taken the reason, or has had to go."""
+        del self._server.seatless[self]
+        if self._closing:
+            self._transport.abort()
+        else:
+            self.close(Full(f"more than {MAX_SEATLESS} connections said nothing, and yours was the oldest"))
+            self.end()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closing = True
@@ -250,7 +261,11 @@ class Connection(asyncio.Protocol, Sink[bytes]):
         self._task = asyncio.create_task(self._finish(work))
 
     async def _finish(self, work: Coroutine[None, None, None]) -> None:
-        await work
+        try:
+            await work
+        except Exception:
+            log.exception("a request failed")  # ours: its peer is told, and comes back
+            self.close(ConnectionLost("the server failed at this request; come back and resume"))
         self._task = None
         self._go_on()
 
