@@ -34,7 +34,7 @@ from backends.grpc.codec import (
     trailer,
     welcome_frame,
 )
-from chat.model import Ack, BadRequest, ChatError, Closing, ConnectionLost, Draft, Event, SeatGone
+from chat.model import Ack, BadRequest, ChatError, Closing, ConnectionLost, Draft, Event, Full, SeatGone
 from chat.ports import LOW_WATER, Address, ChatServer, Seat, Sink
 from protos import chat_pb2 as pb
 
@@ -169,18 +169,22 @@ class GrpcServer(ChatServer):
     async def _chat(self, requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
         stream = Stream(self)
         self.streams.add(stream)
-        self.seatless[stream] = None
-        if len(self.seatless) > MAX_SEATLESS:
-            next(iter(self.seatless)).make_room()
         _keep(asyncio.current_task(), self._calls)
         try:
             try:
-                async with asyncio.timeout(HELLO_TIMEOUT):
+                async with asyncio.timeout(HELLO_TIMEOUT) as stream.patience:
+                    self.seatless[stream] = None
+                    if len(self.seatless) > MAX_SEATLESS:
+                        next(iter(self.seatless)).make_room()
                     first = await anext(requests, None)
             except TimeoutError:
-                await context.abort(
-                    grpc.StatusCode.DEADLINE_EXCEEDED, f"no hello came within {HELLO_TIMEOUT:.0f} s"
-                )
+                if stream in self.seatless:
+                    await context.abort(
+                        grpc.StatusCode.DEADLINE_EXCEEDED, f"no hello came within {HELLO_TIMEOUT:.0f} s"
+                    )
+                full = Full(f"more than {MAX_SEATLESS} streams said nothing, and yours was the oldest")
+                await context.abort(STATUS[full.code], str(full), trailer(full))
+            self.seatless.pop(stream, None)
             if first is None:
                 return
             try:
@@ -225,7 +229,9 @@ class Health(health.aio.HealthServicer):
         let_go = asyncio.Event()
         self._watchers[let_go] = None
         if len(self._watchers) > MAX_WATCHERS:
-            next(iter(self._watchers)).set()
+            oldest = next(iter(self._watchers))
+            del self._watchers[oldest]
+            oldest.set()
         watch = asyncio.ensure_future(super().Watch(request, context))
         stopped = asyncio.ensure_future(let_go.wait())
         try:
@@ -301,6 +307,8 @@ class Stream(Sink[Blob]):
     """A frame costs 50 us a reader here, however much is in it: under load fewer and larger ones are sent."""
 
     def __init__(self, server: GrpcServer) -> None:
+        self.patience: asyncio.Timeout
+        """With who has not said hello."""
         self._server = server
         self._seat: Seat | None = None
         self._out: deque[bytes] = deque()
@@ -328,16 +336,14 @@ class Stream(Sink[Blob]):
         if self._over:  # the server has been stopped meanwhile
             raise self._reason or Closing("the server is going down; come back and resume")
         self._seat = seat
-        self._server.seatless.pop(self, None)
         welcome = welcome_frame(seat.welcome, WINDOW).SerializeToString()
         seat.attach(self)
         return welcome
 
     def make_room(self) -> None:
         """End for one more stream that says nothing."""
-        self._server.seatless.pop(self, None)
-        if self._task is not None:
-            self._task.cancel()
+        del self._server.seatless[self]
+        self.patience.reschedule(0.0)
 
     async def serve(self, requests: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """Yield frames until the stream is over; raises why, unless its owner has left."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 from collections.abc import AsyncIterator
-from itertools import pairwise
 from typing import Any
 
 import grpc
@@ -14,10 +15,10 @@ import backends
 import backends.grpc.server
 import chat.hub
 from backends.grpc.codec import SERVICE, STATUS
-from backends.grpc.server import WINDOW
+from backends.grpc.server import WINDOW, Stream
 from chat.fanout import PAGE_BYTES
-from chat.hub import Hub
-from chat.model import ERRORS, Hello, Limits, NotStored, Say
+from chat.hub import Hub, HubSeat
+from chat.model import ERRORS, BadText, Closing, Hello, Limits, NotStored, Say
 from chat.ports import Address, Technique
 from protos import chat_pb2 as pb
 from protos.chat_pb2_grpc import ChatServiceStub
@@ -126,8 +127,9 @@ async def test_who_says_no_hello_runs_into_the_deadline(stub: Any, monkeypatch: 
 
 
 async def test_the_callers_deadline_ends_a_stream_and_the_seat_stays(stub: Any, hub: Hub) -> None:
-    call = stub.Chat(timeout=0.5)
+    call = stub.Chat(timeout=2)
     await call.write(HELLO)
+    assert (await call.read()).WhichOneof("kind") == "welcome"
     assert (await ending(call))[0] is grpc.StatusCode.DEADLINE_EXCEEDED
     assert hub.seats == 1
 
@@ -227,6 +229,84 @@ async def test_a_server_that_stops_is_unavailable(stub: Any, server: Serving) ->
     assert (code, trailing["chat-error"]) == (grpc.StatusCode.UNAVAILABLE, "closing")
 
 
+async def test_a_call_that_is_cancelled_twice_still_frees_the_seat(
+    connect: Connect, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library does that now and then: once when the peer has gone, and again when the call is cleared."""
+    end = Stream.end
+
+    async def end_and_be_cancelled(self: Stream) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        asyncio.get_running_loop().call_soon(task.cancel)
+        await end(self)
+
+    monkeypatch.setattr(Stream, "end", end_and_be_cancelled)
+    away = asyncio.Event()
+    detach = HubSeat.detach
+
+    def detached(self: HubSeat, sink: Any = None) -> None:
+        detach(self, sink)
+        away.set()
+
+    monkeypatch.setattr(HubSeat, "detach", detached)
+    client, _ = await connect("ann")
+    await client.close(leave=False)
+    async with asyncio.timeout(10):
+        await away.wait()
+    (seat,) = hub._rooms["lab"].seats.values()
+    assert seat.expires_in() is not None
+
+
+async def test_an_end_of_ours_is_no_error_of_ours(
+    connect: Connect, server: Serving, caplog: pytest.LogCaptureFixture
+) -> None:
+    client, _ = await connect("ann")
+    await server.server.stop()
+    with pytest.raises(Closing):
+        async for _ in client.events():
+            pass
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+async def test_a_draft_that_no_frame_can_hold_is_refused_and_the_stream_goes_on(connect: Connect) -> None:
+    client, _ = await connect("ann")
+    with pytest.raises(BadText) as refused:
+        await client.send(Say("x" * 70_000, 1))
+    assert refused.value.n == 1
+    await client.send(Say("and on we go", 1))
+
+
+async def test_watchers_do_not_keep_anybody_out(
+    channel: grpc.aio.Channel, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backends.grpc.server, "MAX_WATCHERS", 3)
+    health: Any = health_pb2_grpc.HealthStub(channel)
+    watches = []
+    for _ in range(6):
+        watches.append(health.Watch(health_pb2.HealthCheckRequest()))
+        assert (await watches[-1].read()).status == health_pb2.HealthCheckResponse.SERVING
+    for watch in watches[:3]:
+        assert (await ending(watch))[0] is grpc.StatusCode.OK
+    await connect("ann")
+    for watch in watches[3:]:
+        watch.cancel()
+
+
+async def test_of_streams_that_say_nothing_the_oldest_is_cut(
+    stub: Any, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backends.grpc.server, "MAX_SEATLESS", 3)
+    silent = [stub.Chat() for _ in range(5)]
+    endings = [asyncio.create_task(ending(call)) for call in silent]
+    for next_one in itertools.islice(asyncio.as_completed(endings), 2):
+        assert (await next_one)[0] is grpc.StatusCode.RESOURCE_EXHAUSTED
+    await connect("ann")
+    for call in silent:
+        call.cancel()
+    await asyncio.gather(*endings, return_exceptions=True)
+
+
 # --- flow control --------------------------------------------------------------------------------
 
 
@@ -268,7 +348,7 @@ async def test_who_acks_gets_everything(stub: Any, ann: Person) -> None:
             while not seen or seen[-1].seq < ack.seq:
                 seen += (await until(call, "events")).events
                 await call.write(pb.ClientFrame(ack=pb.EventsAck(seq=seen[-1].seq)))
-    assert all(event.prev == before.seq for before, event in pairwise(seen))
+    assert all(event.prev == before.seq for before, event in itertools.pairwise(seen))
     assert len(seen) > 1200
     call.cancel()
 
@@ -303,3 +383,4 @@ async def test_health_follows_what_the_server_can_do(
             await client.close()
             await server.stop()
             assert (await watch.read()).status == status.NOT_SERVING
+            await ending(watch)

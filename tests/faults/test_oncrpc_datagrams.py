@@ -248,7 +248,7 @@ async def test_a_client_talks_over_it(ann: Person, hub: Hub) -> None:
     assert [member.nick for member in await ann.client.members()] == ["ann"]
     await ann.client.close()
     assert await ann.over is None
-    assert ann.client.activity().startswith("polls ")
+    assert ann.client.activity().startswith("over UDP, polls ")
 
 
 async def test_a_long_history_comes_in_short_replies(ann: Person, relay: Relay) -> None:

@@ -196,6 +196,21 @@ async def test_of_300_silent_connections_the_oldest_are_cut(server: RpycServer, 
         peer.writer.transport.abort()
 
 
+async def test_one_that_does_not_go_does_not_keep_the_door_open_for_others(
+    server: RpycServer, address: Address
+) -> None:
+    deaf = await RpycPeer.open(address)
+    await deaf.ask(consts.HANDLE_PING, "")
+    (stubborn,) = server.seatless
+    deaf.stop_reading()
+    stubborn.transport.write(8_000_000 * b"x")  # what it does not read keeps its connection for a while
+    silent = [await RpycPeer.open(address) for _ in range(2 * MAX_SEATLESS)]
+    await silent[-1].enter("patient")
+    assert len(server.seatless) <= MAX_SEATLESS
+    for peer in (deaf, *silent):
+        peer.writer.transport.abort()
+
+
 async def test_before_the_login_nothing_can_be_called(peer: RpycPeer) -> None:
     for method, *args in (("send", "x"), ("history",), ("members",), ("leave",), ("delete", 1)):
         assert "came before the login" in await refusal(peer, method, *args)

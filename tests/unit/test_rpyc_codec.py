@@ -178,7 +178,14 @@ def test_what_the_library_deflates_is_inflated() -> None:
 )
 def test_what_is_no_frame_is_refused(frame: bytes) -> None:
     with pytest.raises(BadRequest):
-        Framer().feed(frame)
+        codec.decode(*Framer().feed(frame))
+
+
+def test_a_deflated_message_is_inflated_only_when_it_is_read() -> None:
+    """Many may wait for their turn, and each of 90 bytes could become 64 KiB."""
+    bomb = zlib.compress(65000 * b"\0")
+    messages = Framer().feed(1000 * (HEADER.pack(len(bomb), 1) + bomb + b"\n"))
+    assert sum(map(len, messages)) == 1000 * len(bomb)
 
 
 def test_a_frame_may_be_as_long_as_the_limit() -> None:

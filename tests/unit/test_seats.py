@@ -56,6 +56,18 @@ async def test_who_comes_back_in_time_has_never_been_away(hub: Hub, disk: Disk, 
     assert disk.kinds() == ["opened", "joined", "sent"]
 
 
+async def test_a_seat_that_ends_while_it_is_asked_for_is_not_given_back(hub: Hub) -> None:
+    seat, _ = await come_in(hub)
+    key = seat.welcome.seat_key
+    coming = asyncio.create_task(come_in(hub, technique="grpc", seat_key=key))
+    await asyncio.sleep(0)  # the move is in the log ...
+    seat.leave()  # ... and the end right behind it
+    again, _ = await coming
+    assert not again.ended
+    assert again.seat != seat.seat
+    assert isinstance(await says(again, "a seat of my own"), Event)
+
+
 async def test_a_second_connection_takes_the_seat_over(hub: Hub, clock: Clock) -> None:
     seat, half_open = await come_in(hub)
     again, peer = await come_in(hub, seat_key=seat.welcome.seat_key)
