@@ -9,8 +9,9 @@ from importlib.resources import files
 from secrets import token_hex
 
 import backends
+from chat.connections import no_answer
 from chat.model import ChatError, ConnectionLost, Hello
-from chat.ports import Address, ClientOptions, Technique, no_answer
+from chat.ports import Address, ClientOptions, Technique
 from chat.tls import Trust
 
 EXPLAIN = ("<!-- explain -->", "<!-- /explain -->")

@@ -31,6 +31,7 @@ from backends.grpc.codec import (
     refusal,
     welcome_of,
 )
+from chat.connections import closed_without_a_word, connection_refused, not_our_words, silent
 from chat.model import (
     Ack,
     BadRequest,
@@ -43,15 +44,7 @@ from chat.model import (
     Member,
     Welcome,
 )
-from chat.ports import (
-    Address,
-    ChatClient,
-    ClientOptions,
-    closed_without_a_word,
-    connection_refused,
-    not_our_words,
-    silent,
-)
+from chat.ports import Address, ChatClient, ClientOptions
 from chat.tls import no_tls, not_trusted
 from protos import chat_pb2 as pb
 from protos.chat_pb2_grpc import ChatServiceStub

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from backends.oncrpc.calls import Calls, dial
 from backends.oncrpc.words import error_from, event_from, fitting_text, hello_to, member_from, welcome_from
+from chat.connections import silent
 from chat.model import (
     Ack,
     BadRequest,
@@ -25,7 +26,7 @@ from chat.model import (
     Say,
     Welcome,
 )
-from chat.ports import Address, ChatClient, ClientOptions, silent
+from chat.ports import Address, ChatClient, ClientOptions
 from protos.chat_xdr import (
     CHAT_DELETE,
     CHAT_EDIT,

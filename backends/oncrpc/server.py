@@ -16,7 +16,8 @@ from typing import cast
 from backends.oncrpc.codec import BadRecord, Denied, RecordReader, mark, read_call
 from backends.oncrpc.datagrams import DatagramServer, ReplyCache
 from backends.oncrpc.program import Caller, Program
-from chat.ports import LOW_WATER, Address, ChatServer, keep_alive
+from chat.connections import keep_alive
+from chat.ports import LOW_WATER, Address, ChatServer
 
 PATIENCE = 10.0
 """Seconds in which no record comes to its end although one has begun; then the peer is hung up on."""

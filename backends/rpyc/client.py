@@ -13,6 +13,7 @@ from rpyc.core import consts  # type: ignore[import-untyped]
 from backends.rpyc import codec, service
 from backends.rpyc.codec import Local, Raised, Remote, Request, Returned
 from backends.rpyc.connection import Connection, NoSuchName
+from chat.connections import closed_without_a_word, connection_refused, not_our_words, silent
 from chat.model import (
     Ack,
     BadRequest,
@@ -26,15 +27,7 @@ from chat.model import (
     Say,
     Welcome,
 )
-from chat.ports import (
-    Address,
-    ChatClient,
-    ClientOptions,
-    closed_without_a_word,
-    connection_refused,
-    not_our_words,
-    silent,
-)
+from chat.ports import Address, ChatClient, ClientOptions
 from chat.text import has_no_bytes
 from chat.tls import handshake_failed
 

@@ -24,6 +24,7 @@ from chat.codec import (
     decode_response,
     encode,
 )
+from chat.connections import closed_without_a_word, connection_refused, not_our_words, silent
 from chat.model import (
     Ack,
     BadRequest,
@@ -35,15 +36,7 @@ from chat.model import (
     Member,
     Welcome,
 )
-from chat.ports import (
-    Address,
-    ChatClient,
-    ClientOptions,
-    closed_without_a_word,
-    connection_refused,
-    not_our_words,
-    silent,
-)
+from chat.ports import Address, ChatClient, ClientOptions
 from chat.text import has_no_bytes
 from chat.tls import handshake_failed
 

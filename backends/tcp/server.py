@@ -28,8 +28,9 @@ from chat.codec import (
     encode,
     encode_lines,
 )
+from chat.connections import keep_alive
 from chat.model import Ack, BadRequest, ChatError, Closing, ConnectionLost, Draft, Event, Full
-from chat.ports import LOW_WATER, Address, ChatServer, Seat, Sink, keep_alive
+from chat.ports import LOW_WATER, Address, ChatServer, Seat, Sink
 
 HELLO_TIMEOUT = 60.0
 """Seconds until the first line must be there: long, because people type it."""

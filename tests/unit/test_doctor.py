@@ -8,7 +8,8 @@ import pytest
 
 import backends
 from chat import guide
-from chat.ports import Address, Need, Technique, no_answer
+from chat.connections import no_answer
+from chat.ports import Address, Need, Technique
 from tests.processes import chat, serving
 
 
