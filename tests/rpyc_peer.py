@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Self, cast
 
-from rpyc.core import consts  # type: ignore[import-untyped]
+from rpyc.core import consts
 
 from backends.rpyc import codec
 from backends.rpyc.codec import Framer, Local, Message, Raised, Remote, Request, Returned

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from typing import get_args
 from urllib.parse import quote, unquote
 
 import grpc
@@ -48,7 +49,7 @@ Metadata = Sequence[tuple[str, str]]
 
 # --- events --------------------------------------------------------------------------------------
 
-_KIND = {kind: pb.Event.Kind.Value(kind.upper()) for kind in Kind.__args__}  # type: ignore[attr-defined]  # a Literal
+_KIND = {kind: pb.Event.Kind.Value(kind.upper()) for kind in get_args(Kind)}
 _KIND_OF: dict[int, Kind] = {number: kind for kind, number in _KIND.items()}
 
 

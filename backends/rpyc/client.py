@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from time import perf_counter
 from typing import Any, TypeVar
 
-from rpyc.core import consts  # type: ignore[import-untyped]
+from rpyc.core import consts
 
 from backends.rpyc import codec, service
 from backends.rpyc.codec import Local, Raised, Remote, Request, Returned

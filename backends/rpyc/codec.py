@@ -14,7 +14,7 @@ import zlib
 from typing import Any, NamedTuple
 
 from msgspec import Struct
-from rpyc.core import brine, channel, consts  # type: ignore[import-untyped]
+from rpyc.core import brine, channel, consts
 
 from chat.model import BadRequest, Limits
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, cast
 
-from rpyc.core import consts  # type: ignore[import-untyped]
+from rpyc.core import consts
 
 from backends.rpyc import codec
 from backends.rpyc.codec import Framer, Local, Raised, Request, Returned

@@ -13,7 +13,7 @@ from collections.abc import Coroutine, Sequence
 from functools import partial
 from typing import Any
 
-from rpyc.core import consts  # type: ignore[import-untyped]
+from rpyc.core import consts
 
 from backends.rpyc import codec, service
 from backends.rpyc.codec import Callback, Local, Raised, Request, Returned

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from rpyc.core import brine, consts  # type: ignore[import-untyped]
+from rpyc.core import brine, consts
 
 from backends.rpyc import codec
 from backends.rpyc.codec import FLUSHER, HEADER, Local, Raised, Remote, Request

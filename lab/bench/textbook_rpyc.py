@@ -8,8 +8,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-import rpyc  # type: ignore[import-untyped]
-from rpyc.utils.server import ThreadedServer  # type: ignore[import-untyped]
+import rpyc
+from rpyc.utils.server import ThreadedServer
 
 people: dict[str, Callable[..., Any]] = {}
 """Each one's callback, by nick; the wrapper is kept, because RPyC caches it weakly."""

@@ -20,7 +20,7 @@ from subprocess import DEVNULL, Popen
 
 import psutil
 import pytest
-from rpyc.core import brine, consts  # type: ignore[import-untyped]
+from rpyc.core import brine, consts
 
 from backends.rpyc import codec
 from backends.rpyc.codec import HEADER, Local, Raised, Remote, Request, Returned

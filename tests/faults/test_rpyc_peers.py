@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from rpyc.core import consts  # type: ignore[import-untyped]
+from rpyc.core import consts
 
 import backends.rpyc.server
 from backends.rpyc import codec

@@ -16,9 +16,9 @@ from queue import Queue
 from typing import Any
 
 import pytest
-import rpyc  # type: ignore[import-untyped]
+import rpyc
 import trustme
-from rpyc.utils.factory import connect_stream  # type: ignore[import-untyped]
+from rpyc.utils.factory import connect_stream
 
 from tests.processes import PATIENCE, chat, running
 

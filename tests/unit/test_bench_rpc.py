@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rpyc.core import consts  # type: ignore[import-untyped]
+from rpyc.core import consts
 
 from backends.oncrpc.codec import mark, write_call
 from backends.rpyc import codec

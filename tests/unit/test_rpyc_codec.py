@@ -8,11 +8,11 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-import rpyc  # type: ignore[import-untyped]
+import rpyc
 from hypothesis import given
 from hypothesis import strategies as st
-from rpyc.core import brine, channel, consts, vinegar  # type: ignore[import-untyped]
-from rpyc.core.protocol import Connection  # type: ignore[import-untyped]
+from rpyc.core import brine, channel, consts, vinegar
+from rpyc.core.protocol import Connection
 
 from backends.rpyc import codec, service
 from backends.rpyc.codec import HEADER, Callback, Framer, Local, Raised, Remote, Request, Returned
