@@ -14,7 +14,7 @@ import click
 
 import backends
 from chat.model import ChatError
-from chat.ports import Address, Setting, Technique, parse_address, parse_servers
+from chat.ports import SWITCH, Address, Setting, Technique, parse_address, parse_servers
 from chat.text import clean_nick, clean_room
 
 if TYPE_CHECKING:
@@ -179,15 +179,30 @@ def settings_options(side: str) -> Callable[[F], F]:
             return command(*arguments, settings=chosen, **options)
 
         for setting, names in reversed(offered):
-            collect = click.option(
-                f"--{setting.name}",
-                _parameter(setting),
-                type=click.Choice(setting.choices),
-                help=f"{names}: {setting.summary} (default: {setting.choices[0]}).",
-            )(collect)
+            collect = _option(setting, names)(collect)
         return collect  # type: ignore[return-value]  # the same command, with more options
 
     return add
+
+
+def _option(setting: Setting, names: str) -> Callable[[F], F]:
+    flag, about = f"--{setting.name}", f"{names}: {setting.summary}"
+    if setting.choices == SWITCH:
+        return click.option(flag, _parameter(setting), flag_value="on", default=None, help=f"{about}.")
+    if setting.choices:
+        return click.option(
+            flag,
+            _parameter(setting),
+            type=click.Choice(setting.choices),
+            help=f"{about} (default: {setting.usual}).",
+        )
+    return click.option(
+        flag,
+        _parameter(setting),
+        metavar=setting.metavar,
+        callback=_checked(setting.check),
+        help=f"{about} (default: {setting.usual})." if setting.usual else f"{about}.",
+    )
 
 
 def _parameter(setting: Setting) -> str:

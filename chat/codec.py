@@ -26,6 +26,7 @@ from chat.model import (
     Delete,
     Edit,
     Event,
+    Gap,
     Hello,
     Limits,
     Member,
@@ -257,3 +258,9 @@ def event_json(event: Event, room: str, epoch: str) -> str:
     """
     fields = {name: getattr(event, name) for name in Event.__struct_fields__}
     return printable(json.dumps({"room": room, "epoch": epoch, **fields}, ensure_ascii=False))
+
+
+def gap_json(gap: Gap, room: str, epoch: str) -> str:
+    """Return what a technique has lost, for scripts: the seqs, and what kinds of events they were."""
+    kinds = [one.kind for one in gap.missing]
+    return json.dumps({"room": room, "epoch": epoch, "kind": "gap", "seqs": gap.seqs, "kinds": kinds})

@@ -16,7 +16,7 @@ from chat.tls import Trust
 
 EXPLAIN = ("<!-- explain -->", "<!-- /explain -->")
 DOCTOR_TIMEOUT = 4.0
-_INTERNAL = ("client", "server", "needs")
+_INTERNAL = ("client", "server", "needs", "settings")
 
 
 def as_json() -> str:
@@ -25,6 +25,10 @@ def as_json() -> str:
         [
             {
                 **{key: value for key, value in asdict(label).items() if key not in _INTERNAL},
+                "settings": [
+                    {"name": one.name, "summary": one.summary, "choices": one.choices, "default": one.usual}
+                    for one in label.settings
+                ],
                 "missing": [{"what": need.what, "install": need.install} for need in label.missing()],
             }
             for label in backends.techniques()

@@ -152,6 +152,11 @@ class Hub:
             raise NoSuchRoom(f"there is no room {name}: it comes into being when somebody enters it")
         return await self._room(name)
 
+    def rooms(self, access: str) -> list[str]:
+        """Return the names of all rooms, sorted. Raises `AccessDenied`."""
+        self.admit(access)
+        return sorted(self._known)
+
     def keep(self, task: asyncio.Task[Any]) -> None:
         """Hold a background task until it ends; `stop` cancels it."""
         self._tasks.add(task)
@@ -230,6 +235,14 @@ class LiveRoom:
         self.seats: dict[str, HubSeat] = {}
         self._channels: dict[type[Sink[Any]], Channel] = {}
         self._waiting: set[asyncio.Future[None]] = set()  # long polls
+
+    @property
+    def epoch(self) -> str:
+        return self.state.epoch
+
+    @property
+    def head(self) -> int:
+        return self.state.head
 
     # --- from the log to the people ------------------------------------------------------------
 
@@ -505,11 +518,12 @@ class HubSeat:
 
     # --- listening -----------------------------------------------------------------------------
 
-    def attach(self, sink: Sink[Any]) -> None:
+    def attach(self, sink: Sink[Any], *, live: bool = False) -> None:
         if self._mailbox is not None:
             self._mailbox.cut(SeatGone("another connection has taken this seat over"))
         self._stay()
-        self._mailbox = Mailbox(sink, self.room.channel(sink), self.start)
+        channel = self.room.channel(sink)
+        self._mailbox = Mailbox(sink, channel, channel.sent if live else self.start)
         self._mailbox.pump()
 
     def drained(self, sink: Sink[Any]) -> None:

@@ -10,10 +10,27 @@ import os
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
+from typing import Protocol
 
 from filelock import BaseFileLock, FileLock, Timeout
 
 from chat.text import nick_key
+
+
+class SeatKeys(Protocol):
+    """Keeps seat keys beyond the process, so that a restarted client gets its seat back.
+
+    Called from a thread: it may block.
+    """
+
+    def claim(self, nick: str) -> str:
+        """Return the kept key for this nick, or "" when there is none or another process has it."""
+
+    def keep(self, nick: str, key: str) -> None: ...
+
+    def forget(self) -> None: ...
+
+    def release(self) -> None: ...
 
 
 class SeatKeyFile:

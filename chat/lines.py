@@ -10,11 +10,11 @@ from contextlib import suppress
 from datetime import datetime
 from io import TextIOBase, TextIOWrapper
 
-from chat.codec import event_json
+from chat.codec import event_json, gap_json
 from chat.model import BadText, ChatError, Event
 from chat.session import Session
 from chat.text import clean_text, printable
-from chat.updates import Arrived, DraftMoved, Entered, StartedOver, StateChanged
+from chat.updates import Arrived, DraftMoved, Entered, Missed, StartedOver, StateChanged
 
 DRAIN = 10.0
 """Seconds that drafts may still take to be acknowledged after the input has ended."""
@@ -84,6 +84,8 @@ async def plain(session: Session, *, input: Iterable[str] = sys.stdin) -> int:
                     case Arrived(event, draft):
                         drafts.pop(draft, None)
                         out(event_line(event))
+                    case Missed(gap):
+                        out(f"! {gap}")
                     case Entered(welcome):
                         out(f"* you are {welcome.nick} in room {welcome.room}; /help tells what you can do")
                         inside.set()
@@ -165,6 +167,8 @@ async def send(session: Session, texts: Iterable[str]) -> int:
                         trouble[lines[draft]] = f"was not sent: {reason}"
                     case DraftMoved(draft, "unconfirmed", reason):
                         trouble[lines[draft]] = f"is unconfirmed: {reason}"
+                    case Arrived(_, draft) if draft:
+                        trouble.pop(lines[draft], None)
                     case _:
                         pass
 
@@ -226,6 +230,8 @@ async def tail(session: Session, *, count: int | None, seconds: float | None, as
                             seen += 1
                             if seen == count:
                                 return 0
+                        case Missed(gap):
+                            out(gap_json(gap, session.room, epoch) if as_json else f"! {gap}")
                         case _:
                             pass
     except TimeoutError:

@@ -182,6 +182,35 @@ class Event(Struct, frozen=True, gc=False, omit_defaults=True):
     """The text (sent, edited), or the epoch (opened)."""
 
 
+class Missing(Struct, frozen=True, gc=False, omit_defaults=True):
+    """An event that did not come: its place and its kind, and nothing of what it says."""
+
+    seq: Number
+    prev: Number
+    kind: Kind = "sent"
+
+
+class Gap(Struct, frozen=True):
+    """Events that a technique has lost, in the room's order. Each may still come, late."""
+
+    missing: tuple[Missing, ...]
+
+    @property
+    def seqs(self) -> list[int]:
+        return [one.seq for one in self.missing]
+
+    def __str__(self) -> str:
+        """Name them for a person: ``2 messages missing: 41, 43``."""
+        messages = [str(one.seq) for one in self.missing if one.kind == "sent"]
+        others = [f"{one.seq} ({one.kind})" for one in self.missing if one.kind != "sent"]
+        parts = []
+        if messages:
+            parts.append(f"{len(messages)} message{'s' * (len(messages) > 1)} missing: {', '.join(messages)}")
+        if others:
+            parts.append(f"{len(others)} event{'s' * (len(others) > 1)} missing: {', '.join(others)}")
+        return "; ".join(parts)
+
+
 # --- coming in ---------------------------------------------------------------------------------
 
 
@@ -381,6 +410,10 @@ class ConnectionLost(ChatError):
 
     code = "connection_lost"
     final = False
+
+
+class Unconfirmed(ConnectionLost):
+    """No answer came, and the technique asks only once: nobody knows whether the room has the draft."""
 
 
 _KINDS: list[type[ChatError]] = [ChatError, *ChatError.__subclasses__()]

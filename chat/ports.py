@@ -17,7 +17,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar, cast
 
 from msgspec import Struct
 
-from chat.model import Ack, Body, ChatError, Draft, Entry, Event, Hello, Limits, Member, Welcome
+from chat.model import Ack, Body, ChatError, Draft, Entry, Event, Gap, Hello, Limits, Member, Welcome
 from chat.tls import Identity, Trust
 
 # --- the label of a technique ------------------------------------------------------------------
@@ -42,6 +42,8 @@ class Traits:
     encoding: Literal["text", "binary"]
     encrypted: bool
     """The bytes on the wire are encrypted by default."""
+    transport: Literal["tcp", "udp"] = "tcp"
+    """What carries the bytes by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +70,32 @@ class Setting:
     """In the field's own words: ``transport`` becomes ``--transport``."""
     summary: str
     """The option's help, one line."""
-    choices: tuple[str, ...]
-    """What it may be; the first is what it is unless the user says otherwise."""
+    choices: tuple[str, ...] = ()
+    """What it may be; the first is what it is unless the user says otherwise. `SWITCH` makes a flag of it.
+    Empty: any text that ``check`` takes."""
+    default: str = ""
+    """Without ``choices``: what it is unless the user says otherwise."""
+    metavar: str = "TEXT"
+    """Without ``choices``: what stands for the value in the help."""
+    check: Callable[[str], object] = str
+    """Without ``choices``: raises ValueError, with a text for the user, for what it may not be."""
     client: bool = True
     """It can be chosen where a client is started, ..."""
     server: bool = False
     """... and with ``chat serve``."""
+
+    @property
+    def usual(self) -> str:
+        """What it is unless the user says otherwise."""
+        return self.choices[0] if self.choices else self.default
+
+    def among(self, settings: Mapping[str, str]) -> str:
+        """Return what was chosen."""
+        return settings.get(self.name, self.usual)
+
+
+SWITCH = ("off", "on")
+"""The choices of a `Setting` that is off unless it is asked for: a flag without a value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,12 +235,16 @@ class ChatClient(ABC):
         Its number counts from 1. Several drafts may be under way at once, each number only once.
 
         Raises the refusal of this draft; for every other reason, also the connection's last word,
-        `ConnectionLost`: then nobody knows, and it is to be sent again.
+        `ConnectionLost`: then nobody knows, and it is to be sent again. Where nothing is sent again
+        (`Traits.resend`) and no answer came in time: `Unconfirmed`.
         """
 
     @abstractmethod
-    def events(self) -> AsyncIterator[list[Event]]:
+    def events(self) -> AsyncIterator[Sequence[Event | Gap]]:
         """Yield the room's events in batches as they come, the replay first, own ones included.
+
+        A technique that loses events (`Traits.lossless`) names those that are missing by a `Gap`; one
+        that is not `Traits.ordered` may yield them in any order, and more than once.
 
         Raises `ConnectionLost` or what the server gave as the reason when the connection ends;
         returns after `close`.
@@ -304,8 +330,10 @@ class Seat(Protocol):
     def send(self, draft: Draft, reply: Reply) -> None:
         """Check and enqueue the draft; the order of calls is the order of the log."""
 
-    def attach(self, sink: Sink[Any]) -> None:
+    def attach(self, sink: Sink[Any], *, live: bool = False) -> None:
         """Push to this sink: the replay first, then everything live, without a gap.
+
+        ``live``: no replay. Its owner asks for what happened before, after `start`, page by page.
 
         To be called without an await after `HubPort.take_seat`: another connection may take the seat.
         """
@@ -332,6 +360,13 @@ class Seat(Protocol):
 
 class Reader(Protocol):
     """A room as one may look at it without a seat."""
+
+    @property
+    def epoch(self) -> str: ...
+
+    @property
+    def head(self) -> int:
+        """The seq of the room's newest event."""
 
     async def history(self, after: int | None, before: int | None, limit: int) -> list[Event]: ...
 
@@ -363,6 +398,9 @@ class HubPort(Protocol):
     async def look(self, room: str, access: str) -> Reader:
         """Return a room that exists, for calls without a seat. Raises a `ChatError`."""
 
+    def rooms(self, access: str) -> list[str]:
+        """Return the names of all rooms, sorted. Raises `AccessDenied`."""
+
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
@@ -370,6 +408,8 @@ class ServerOptions:
 
     identity: Identity | None = None
     """Serve with TLS as this one; None: without TLS."""
+    access: str = ""
+    """The access token, for techniques whose clients prove that they have it and never send it."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """By `Setting.name`; what is not in it is the setting's first choice."""
 

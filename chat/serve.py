@@ -172,7 +172,7 @@ async def _offer(plan: Plan, technique: Technique, hub: Hub, servers: list[ChatS
     elif plan.identity is not None and not technique.tls:
         reason = "cannot be encrypted, and --tls-cert is given: serve it by itself, without"
     if not reason:
-        options = ServerOptions(plan.identity, plan.settings)
+        options = ServerOptions(plan.identity, plan.access, plan.settings)
         port = plan.ports.get(technique.name, technique.port)
         ports = [port, 0] if plan.any_port else [port]
         for port in ports:

@@ -14,7 +14,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Self
 
 from msgspec import structs
 
@@ -26,56 +26,43 @@ from chat.model import (
     Draft,
     Edit,
     Event,
+    Gap,
     Hello,
     Limits,
     Member,
     NickTaken,
     Say,
     StaleCursor,
+    Unconfirmed,
     Welcome,
 )
+from chat.pace import Pace, backoff
 from chat.ports import ChatClient
 from chat.updates import (
     Arrived,
     DraftMoved,
     Entered,
     Measured,
+    Missed,
     Phase,
     StartedOver,
     State,
     StateChanged,
     Update,
 )
+from chat.window import Window
+
+if TYPE_CHECKING:
+    from chat.keyring import SeatKeys
 
 Dial = Callable[[], Awaitable[ChatClient]]
 """Finds the server, starting it where that is wanted, and returns a client that is not yet connected."""
 
-FIRST_RETRY = 0.2
-LAST_RETRY = 5.0
 FIRST_PING = 0.5  # later than a client's first paint, which would be measured too
 PING_EVERY = 5.0
 PING_TIMEOUT = 10.0
 BACKLOG = 2000  # updates that may wait for the consumer; then the session stops reading
-MARGIN = 0.9  # pace below the server's rate: the network may push two drafts closer together
-
-
-# --- what the session needs --------------------------------------------------------------------
-
-
-class SeatKeys(Protocol):
-    """Keeps seat keys beyond the process, so that a restarted client gets its seat back.
-
-    Called from a thread: it may block.
-    """
-
-    def claim(self, nick: str) -> str:
-        """Return the kept key for this nick, or "" when there is none or another process has it."""
-
-    def keep(self, nick: str, key: str) -> None: ...
-
-    def forget(self) -> None: ...
-
-    def release(self) -> None: ...
+MEMBERSHIP = ("joined", "resumed", "left")
 
 
 @dataclass(slots=True)
@@ -130,6 +117,8 @@ class Session:
         self._clock = clock
         self._jitter = jitter
         self._client: ChatClient | None = None
+        self._window: Window | None = None  # what has come; None: nothing yet of this log
+        self._membership = 0  # the seq of the newest event that changed the members
         self._seats: set[str] = set()  # own ones; several when a seat ended while we were away
         self._n = 0
         self._tokens_given = 0
@@ -143,8 +132,7 @@ class Session:
         self._epoch = ""
         self._updates: asyncio.Queue[Update] = asyncio.Queue(BACKLOG)
         self._news = asyncio.Event()  # an update, or the end
-        self._allowance = float(self.limits.burst)  # drafts that may be sent at once
-        self._refilled = clock()
+        self._pace = Pace(self.limits, clock)
         self._closing = False
         self._ended = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -293,7 +281,8 @@ class Session:
 
     async def _start_over(self, reason: str) -> None:
         """Begin with another log. A change would hit another message there: it fails."""
-        self.cursor = None
+        self.cursor = self._window = None
+        self._membership = 0
         await self._tell(StartedOver(reason))
         for queued in list(self._outbox.values()):
             if not isinstance(queued.draft, Say):
@@ -309,10 +298,7 @@ class Session:
         return Hello(self.room, self.nick, cursor, self.access, key)
 
     async def _wait(self, error: ChatError, failures: int) -> None:
-        """Back off exponentially with jitter: a room of clients must not come back in one instant."""
-        delay = min(LAST_RETRY, FIRST_RETRY * 2.0**failures) * (0.5 + self._jitter())
-        if error.retry_after is not None:
-            delay = error.retry_after + 0.1
+        delay = backoff(failures, self._jitter()) if error.retry_after is None else error.retry_after + 0.1
         if self._give_up is not None:
             delay = min(delay, max(0.0, self._give_up - (self._clock() - self._last_up)))
         await self._enter(State("retrying", self.state.address, str(error), delay))
@@ -355,7 +341,7 @@ class Session:
             await asyncio.to_thread(self._keys.keep, welcome.nick, welcome.seat_key)
         self._n = max(self._n, welcome.n)
         self._head = welcome.head
-        self._allowance = min(self._allowance, float(self.limits.burst))
+        self._pace.follow(self.limits)
         self._epoch = welcome.epoch
         if self.cursor is not None:
             self.cursor = Cursor(self.cursor.seq, welcome.epoch)
@@ -365,29 +351,58 @@ class Session:
         await self._enter(State("up", str(client.address)))
 
     async def _read(self, client: ChatClient) -> None:
-        async for events in client.events():
-            for event in events:
-                if self.cursor is not None and event.seq <= self.cursor.seq:
-                    continue
-                self.cursor = Cursor(event.seq, self._epoch)
-                self._follow_members(event)
-                arrived = Arrived(event)
-                if event.n and event.seat in self._seats and (queued := self._by_number.pop(event.n, None)):
-                    self._take(queued)
-                    arrived = Arrived(event, queued.token, self._clock() - queued.since)
-                await self._tell(arrived)
+        async for batch in client.events():
+            for news in batch:
+                if isinstance(news, Gap):
+                    await self._missed(client, news)
+                else:
+                    await self._arrived(client, news)
             self._see_whether_caught_up()
+
+    async def _arrived(self, client: ChatClient, event: Event) -> None:
+        seen = self._seen(event.prev)
+        if not seen.take(event.seq, event.prev):
+            return
+        self.cursor = Cursor(seen.floor, self._epoch)
+        await self._follow_members(client, event.seq, event)
+        arrived = Arrived(event)
+        if event.n and event.seat in self._seats and (queued := self._by_number.pop(event.n, None)):
+            self._take(queued)
+            arrived = Arrived(event, queued.token, self._clock() - queued.since)
+        await self._tell(arrived)
+
+    async def _missed(self, client: ChatClient, gap: Gap) -> None:
+        seen = self._seen(gap.missing[0].prev)
+        missing = tuple(one for one in gap.missing if seen.miss(one.seq, one.prev))
+        self.cursor = Cursor(seen.floor, self._epoch)
+        for one in missing:
+            if one.kind in MEMBERSHIP:
+                await self._follow_members(client, one.seq, None)
+        if missing:
+            await self._tell(Missed(Gap(missing)))
 
     def _see_whether_caught_up(self) -> None:
         seen = self.cursor.seq if self.cursor else 0
         if seen >= self._head or not self._resend:
             self._caught_up.set()
 
-    def _follow_members(self, event: Event) -> None:
-        if event.kind in ("joined", "resumed"):
-            self.members[event.seat] = Member(event.seat, event.author, event.technique)
+    def _seen(self, before: int) -> Window:
+        """Return what has come so far; nothing yet: it begins after the cursor, or the first that comes."""
+        if self._window is None:
+            self._window = Window(before if self.cursor is None else self.cursor.seq)
+        return self._window
+
+    async def _follow_members(self, client: ChatClient, seq: int, event: Event | None) -> None:
+        """Keep the list of members; ask for it where an event is missing or came late."""
+        if event is not None and event.kind not in MEMBERSHIP:
+            return
+        if event is None or seq < self._membership:
+            self.members = {member.seat: member for member in await client.members()}
         elif event.kind == "left":
             self.members.pop(event.seat, None)
+        else:
+            self.members[event.seat] = Member(event.seat, event.author, event.technique)
+        self._membership = max(self._membership, seq)
 
     async def _measure(self, client: ChatClient) -> None:
         await asyncio.sleep(FIRST_PING)
@@ -410,7 +425,6 @@ class Session:
         return token
 
     def _take(self, queued: _Queued) -> bool:
-        """Take a draft out of the outbox; False when it was not there any more."""
         self._shrunk.set()
         return self._outbox.pop(queued.token, None) is not None
 
@@ -437,7 +451,7 @@ class Session:
                 if (wait := self._held_until - self._clock()) > 0:
                     await asyncio.sleep(wait)
                     continue  # another one may be first now
-                if wait := self._pace():
+                if wait := self._pace.take():
                     await self._moved(queued, "waiting", f"waiting ({self.limits.rate:g}/s)")
                     await asyncio.sleep(wait)
                     continue
@@ -458,6 +472,9 @@ class Session:
     async def _send(self, client: ChatClient, queued: _Queued) -> None:
         try:
             await client.send(queued.draft)
+        except Unconfirmed as error:
+            if self._take(queued):
+                await self._moved(queued, "unconfirmed", str(error))
         except ConnectionLost:
             return  # it stays in the outbox; reading ends this connection
         except ChatError as error:
@@ -476,19 +493,6 @@ class Session:
 
     async def _moved(self, queued: _Queued, phase: Phase, reason: str = "") -> None:
         await self._tell(DraftMoved(queued.token, phase, reason))
-
-    def _pace(self) -> float:
-        """Take from a token bucket like the server's, a little slower; return the seconds to wait, or 0."""
-        if not self.limits.burst:
-            return 0.0
-        rate, burst = self.limits.rate * MARGIN, self.limits.burst * MARGIN
-        now = self._clock()
-        self._allowance = min(burst, self._allowance + (now - self._refilled) * rate)
-        self._refilled = now
-        if self._allowance < 1.0:
-            return (1.0 - self._allowance) / rate
-        self._allowance -= 1.0
-        return 0.0
 
     def _connected(self) -> ChatClient:
         if self._client is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from chat.model import Event, Welcome
+from chat.model import Event, Gap, Welcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +41,20 @@ class StartedOver:
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """An event, each once, in the room's order."""
+    """An event, each once; in the room's order, unless the technique promises none."""
 
     event: Event
     draft: int = 0
     """For an event that this session asked for: what `Session.say` (edit, delete) returned."""
     took: float | None = None
     """For the same: seconds from that call until the event came back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """Events that the technique has lost. Each may still arrive, late."""
+
+    gap: Gap
 
 
 Phase = Literal["waiting", "sending", "sent", "failed", "unconfirmed"]
@@ -61,7 +68,8 @@ class DraftMoved:
     """What `Session.say` (edit, delete) returned."""
     phase: Phase
     """waiting: in the outbox, not on the wire; sent: acknowledged; failed: refused, it will not be
-    sent again; unconfirmed: on the wire when the connection broke, and the technique resends nothing."""
+    sent again; unconfirmed: nobody knows, and the technique resends nothing: no answer came, or the
+    connection broke before it. Its event may still arrive."""
     reason: str = ""
 
 
@@ -73,4 +81,4 @@ class Measured:
     activity: str
 
 
-Update = StateChanged | Entered | StartedOver | Arrived | DraftMoved | Measured
+Update = StateChanged | Entered | StartedOver | Arrived | Missed | DraftMoved | Measured

@@ -22,7 +22,7 @@ from chat.hub import Hub
 from chat.logs.memory import MemoryLog
 from chat.model import Hello, Limits
 from chat.ports import Address, ChatClient, Technique
-from tests.kit import Connect, Seated, Serving
+from tests.kit import QUICK, Connect, Seated, Serving
 
 CI = os.environ.get("CI") == "true"
 DEAD_PROXY = "http://127.0.0.1:9"  # the discard port: nothing listens
@@ -162,7 +162,7 @@ async def connect(technique: Technique, server: Serving) -> AsyncIterator[Connec
     clients: list[ChatClient] = []
 
     async def connect(nick: str, room: str = "lab", **hello: Any) -> Seated:
-        client = technique.load_client()(server.address)
+        client = technique.load_client()(server.address, QUICK)
         clients.append(client)
         return Seated(client, await client.connect(Hello(room, nick, **hello)))
 

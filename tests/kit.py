@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple, Protocol
 
 from chat.model import Welcome
-from chat.ports import Address, ChatClient, ChatServer
+from chat.ports import Address, ChatClient, ChatServer, ClientOptions
+
+QUICK = ClientOptions(settings={"poll": "0.05"})
+"""No test waits a second for a client that polls; the others have no such setting."""
 
 
 class Serving(NamedTuple):

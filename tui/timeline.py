@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import tzinfo
 
-from chat.model import Event
-from chat.updates import Arrived, DraftMoved, Entered, StartedOver, Update
+from chat.model import Event, Gap
+from chat.updates import Arrived, DraftMoved, Entered, Missed, StartedOver, Update
 from tui.rows import PENDING, Place, Row, clock_and_day, one_line, shown
 from tui.themes import NickColours
 from tui.widgets.message_view import MessageView
@@ -47,6 +47,7 @@ class Timeline:
         self._notes = 0  # notices since the newest event
         self._seats: set[str] = set()
         self._drafts: dict[int, tuple[str, Place]] = {}  # token to what was asked and for which row
+        self._unconfirmed: dict[int, Place] = {}  # token to the row of what may still turn up
         self._changes: dict[int, Event] = {}  # by message: the newest edit or deletion
         self._name = re.compile("(?!)")  # finds a mention of this user
 
@@ -62,6 +63,8 @@ class Timeline:
                 self._start_over(reason)
             case Arrived(event, draft, took):
                 self._arrived(event, draft, took)
+            case Missed(gap):
+                self._missed(gap)
             case DraftMoved(draft, phase, reason):
                 self._moved(draft, phase, one_line(reason))
             case _:
@@ -87,7 +90,7 @@ class Timeline:
 
     def _arrived(self, event: Event, draft: int, took: float | None) -> None:
         if draft:
-            asked, place = self._drafts.pop(draft, ("", None))
+            asked, place = self._drafts.pop(draft, ("say", self._unconfirmed.pop(draft, None)))
             if asked == "say" and place is not None:
                 self._view.drop(place)
         if event.seq > self.newest:
@@ -98,12 +101,22 @@ class Timeline:
             self.new_members = True
         self._show(event, took)
 
+    def _missed(self, gap: Gap) -> None:
+        """Say so where they would stand."""
+        self.newest = max(self.newest, gap.missing[-1].seq)
+        place = Place(self._log, gap.missing[0].seq, -1)  # beside it, should it come late
+        row = Row(place, "notice", str(gap), nick="✖", mark="failed")
+        self._view.put(self._timed(row, self._now_ms()))
+        self.new_members = True
+
     def _moved(self, draft: int, phase: str, reason: str) -> None:
         asked, place = self._drafts.get(draft, ("", None))
         row = self._view.row(place) if place is not None else None
         if phase in ("failed", "unconfirmed"):
             self._drafts.pop(draft, None)
-            self._fail(asked, row, phase, reason)
+            place = self._fail(asked, row, phase, reason)
+            if phase == "unconfirmed" and place is not None:
+                self._unconfirmed[draft] = place
         elif row is not None:
             say = reason or phase
             if len(say) > SHORT:
@@ -111,24 +124,28 @@ class Timeline:
             else:
                 self._view.put(replace(row, phase=say, reason=""))
 
-    def _fail(self, asked: str, row: Row | None, phase: str, reason: str) -> None:
+    def _fail(self, asked: str, row: Row | None, phase: str, reason: str) -> Place | None:
+        """Show that a draft was not sent, or that nobody knows; return where, if it has its own row."""
         if asked == "say" and row is not None:
             self._view.drop(row.place)
             said = "✖ not sent" if phase == "failed" else "? unconfirmed"
+            place = self._after_newest()
             self._view.put(
                 replace(
                     row,
-                    place=self._after_newest(),
+                    place=place,
                     mark="failed" if phase == "failed" else "unconfirmed",
                     phase="",
                     reason=f"{said}: {reason}" if reason else said,
                 )
             )
-        elif asked:
+            return place
+        if asked:
             if row is not None:
                 self._view.put(replace(row, phase=""))
             said = "not done" if phase == "failed" else "unconfirmed"
             self.note(f"{asked} {said}: {reason}", failed=True)
+        return None
 
     def ended(self, reason: str) -> None:
         """The session is over: nothing that waits will be sent."""

@@ -26,6 +26,7 @@ from chat.model import (
     Say,
     Welcome,
 )
+from chat.polling import Polls
 from chat.ports import Address, ChatClient, ClientOptions
 from protos.chat_xdr import (
     CHAT_DELETE,
@@ -61,8 +62,6 @@ from protos.chat_xdr import (
 WELCOME_TIMEOUT = 10.0
 GOODBYE = 1.0  # seconds that a server has to take note of a leave
 MAX_PAGES = 1000
-IDLE = 0.25
-"""Seconds between two polls that bring nothing, at least: a server from rpcgen answers at once."""
 
 T = TypeVar("T")
 
@@ -75,7 +74,7 @@ class OncRpcClient(ChatClient):
         self._start = 0
         self._page = CHAT_MAX_EVENTS
         self._closing = False
-        self._polls = self._empty = 0
+        self._polls = Polls()
 
     async def connect(self, hello: Hello) -> Welcome:
         args = hello_to(hello)
@@ -118,23 +117,19 @@ class OncRpcClient(ChatClient):
     async def events(self) -> AsyncIterator[list[Event]]:
         self._joined()
         after = self._start
-        while not self._closing:
+
+        async def ask(wait: float) -> list[Event]:
             place = chat_place(chat_direction.CHAT_AFTER, after)
-            asked = perf_counter()
-            try:
-                events, _ = await self._fetch(place, CHAT_MAX_EVENTS, CHAT_MAX_WAIT_MS)
-            except ChatError:
-                if self._closing:
-                    return
-                raise
-            self._polls += 1
-            if events:
+            events, _ = await self._fetch(place, CHAT_MAX_EVENTS, min(CHAT_MAX_WAIT_MS, round(wait * 1000)))
+            return events
+
+        try:
+            async for events in self._polls.news(ask, CHAT_MAX_EVENTS):
                 after = events[-1].seq
                 yield events
-            else:
-                self._empty += 1
-                if (early := asked + IDLE - perf_counter()) > 0:  # it does not wait for news
-                    await asyncio.sleep(early)
+        except ChatError:
+            if not self._closing:
+                raise
 
     async def history(
         self, *, after: int | None = None, before: int | None = None, limit: int
@@ -199,7 +194,7 @@ class OncRpcClient(ChatClient):
 
     def activity(self) -> str:
         over = "over UDP, " if self.options.settings.get("transport") == "udp" else ""
-        return f"{over}polls {self._polls}, empty {self._empty}"
+        return f"{over}{self._polls}"
 
     def _joined(self) -> Calls:
         if self._calls is None or not self._seat_key:

@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Callable
 from typing import Protocol
 
-from chat.model import Ack, ChatError, Delete, Edit, Event, Say, Welcome
+from chat.model import Ack, ChatError, Delete, Edit, Event, Gap, Say, Welcome
 from chat.ports import ChatClient
 
 
@@ -21,6 +21,7 @@ class Person:
         self.n = welcome.n
         self.seen: list[Event] = []
         """Every event, as it came."""
+        self.gaps: list[Gap] = []
         self.over: asyncio.Future[ChatError | None] = asyncio.get_running_loop().create_future()
         """Why the events ended; None after `ChatClient.close`."""
         self._news = asyncio.Event()
@@ -50,7 +51,8 @@ class Person:
         end: ChatError | None = None
         try:
             async for batch in self.client.events():
-                self.seen += batch
+                self.seen += [news for news in batch if isinstance(news, Event)]
+                self.gaps += [news for news in batch if isinstance(news, Gap)]
                 self._news.set()
         except ChatError as error:
             end = error

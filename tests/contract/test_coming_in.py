@@ -23,7 +23,7 @@ from chat.model import (
 from chat.ports import Technique
 from chat.text import seat_name
 from tests.contract.people import Enter, Person, one_chain
-from tests.kit import Connect, Serving
+from tests.kit import QUICK, Connect, Serving
 
 NO_RATE = Limits(burst=0)
 
@@ -297,7 +297,7 @@ async def test_where_nobody_listens_that_is_said(
 
 
 async def test_without_a_seat_nothing_can_be_asked(technique: Technique, server: Serving) -> None:
-    client = technique.load_client()(server.address)
+    client = technique.load_client()(server.address, QUICK)
     for ask in (client.send(Say("hi", 1)), client.members(), client.ping(), client.history(limit=1)):
         with pytest.raises(ConnectionLost):
             await ask
@@ -308,7 +308,7 @@ async def test_without_a_seat_nothing_can_be_asked(technique: Technique, server:
 
 
 async def test_a_refused_client_closes_like_any_other(technique: Technique, server: Serving) -> None:
-    client = technique.load_client()(server.address)
+    client = technique.load_client()(server.address, QUICK)
     with pytest.raises(BadName):
         await client.connect(Hello("lab", "no name"))
     await client.close()

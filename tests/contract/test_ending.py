@@ -11,7 +11,7 @@ from chat.hub import Hub, HubSeat
 from chat.model import ChatError, Closing, ConnectionLost, Cursor, Event, Hello, Limits, SlowReader
 from chat.ports import HIGH_WATER, Address, Technique
 from tests.contract.people import Enter, Person, one_chain
-from tests.kit import Serving
+from tests.kit import QUICK, Serving
 
 
 async def test_who_leaves_is_seen_leaving_and_the_name_is_free(
@@ -94,7 +94,7 @@ async def test_a_port_that_is_taken_is_an_oserror(server: Serving, hub: Hub, tec
 
 async def test_two_servers_can_serve_one_room(hub: Hub, ann: Person, technique: Technique) -> None:
     second = technique.load_server()(hub, Address("127.0.0.1", 0))
-    client = technique.load_client()(await second.start())
+    client = technique.load_client()(await second.start(), QUICK)
     eve = Person(client, await client.connect(Hello("lab", "eve")))
     said = await eve.say("hello over there")
     assert (await ann.knows(said.seq))[-1].author == "eve"

@@ -16,7 +16,7 @@ from chat.session import Session
 from chat.updates import Arrived, DraftMoved
 from tests.contract.people import Enter, Person, one_chain
 from tests.contract.relay import Relay
-from tests.kit import Serving
+from tests.kit import QUICK, Serving
 
 ROOT = Path(__file__).parents[2]
 WORDS = "the text is täglich on the wire"
@@ -90,7 +90,7 @@ async def test_resending(technique: Technique, relay: Relay, enter: Enter) -> No
     watcher = await enter("watcher", cursor=Cursor(0))
 
     async def dial() -> Any:
-        return technique.load_client()(relay.address)
+        return technique.load_client()(relay.address, QUICK)
 
     arrived: list[str] = []
     unconfirmed: set[int] = set()
@@ -127,7 +127,7 @@ async def test_resending(technique: Technique, relay: Relay, enter: Enter) -> No
 
 
 async def test_text_or_binary_and_encrypted_or_not(technique: Technique, relay: Relay) -> None:
-    client = technique.load_client()(relay.address)
+    client = technique.load_client()(relay.address, QUICK)
     person = Person(client, await client.connect(Hello("lab", "ann")))
     person.listen()
     await person.say(WORDS)

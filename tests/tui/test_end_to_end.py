@@ -7,7 +7,7 @@ import asyncio
 from chat.model import Hello, Say
 from chat.ports import ChatClient, Technique
 from chat.session import Session
-from tests.kit import Connect, Serving
+from tests.kit import QUICK, Connect, Serving
 from tests.tui.support import line_with, text, until, write
 from tui.app import ChatApp, Choice
 
@@ -17,7 +17,7 @@ async def test_two_people_see_each_other(technique: Technique, server: Serving, 
     await bob.client.send(Say("is anybody there?", 1))
 
     async def dial() -> ChatClient:
-        return technique.load_client()(server.address)
+        return technique.load_client()(server.address, QUICK)
 
     def open_session(choice: Choice) -> Session:
         return Session(dial, Hello(choice.room, choice.nick or "", choice.cursor))

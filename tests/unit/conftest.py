@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-import chat.session
+import chat.pace
 from chat.hub import Hub
 from tests.unit.fake_client import FakeRoom
 from tests.unit.stage import Clock, Disk, running
@@ -36,5 +36,5 @@ async def room() -> FakeRoom:
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A session's next try follows at once."""
-    monkeypatch.setattr(chat.session, "FIRST_RETRY", 0.0)
+    monkeypatch.setattr(chat.pace, "FIRST_RETRY", 0.0)
     monkeypatch.setattr(chat.session, "FIRST_PING", 0.0)

@@ -1,0 +1,101 @@
+"""Which events of a room are known, where they come in any order, doubled, or not at all.
+
+A high-water mark would take what is late for lost, and what is lost for seen. So every event that came
+before its turn is remembered, by the seq of the one before it, until the chain reaches it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+
+WIDTH = 1024
+"""Events that may be known ahead of the chain, and missing ones that may still come."""
+
+
+class Window:
+    """What is known of a room after a seq. No clock, no I/O."""
+
+    def __init__(self, after: int = 0) -> None:
+        self.floor = after
+        """Everything up to this seq has come, or is known to be missing."""
+        self.highest = after
+        """The highest seq that has come, or was heard of by `hear_of`."""
+        self._next: dict[int, int] = {}  # ahead of the chain: from an event to the one after it
+        self._ahead: set[int] = set()
+        self._missing: OrderedDict[int, None] = OrderedDict()
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is unknown below what was heard of."""
+        return self.floor >= self.highest
+
+    @property
+    def full(self) -> bool:
+        """Whether so much is ahead of the chain that the hole before it must be dealt with now."""
+        return len(self._ahead) >= WIDTH
+
+    def knows(self, seq: int) -> bool:
+        """Whether this event has come before; a missing one has not."""
+        return (seq <= self.floor or seq in self._ahead) and seq not in self._missing
+
+    def take(self, seq: int, prev: int) -> bool:
+        """An event has come; return False if it had come before."""
+        if self.knows(seq):
+            return False
+        if seq in self._missing:
+            del self._missing[seq]
+        else:
+            self._link(seq, prev)
+        return True
+
+    def miss(self, seq: int, prev: int) -> bool:
+        """An event is missing; return False if it has come after all, or is known to be missing.
+
+        It may still come: the last `WIDTH` missing ones are remembered.
+        """
+        if seq <= self.floor or seq in self._ahead:
+            return False
+        self._missing[seq] = None
+        if len(self._missing) > WIDTH:
+            self._missing.popitem(last=False)
+        self._link(seq, prev)
+        return True
+
+    def hear_of(self, head: int) -> None:
+        """The room has an event with this seq."""
+        self.highest = max(self.highest, head)
+
+    def skip(self, seq: int) -> None:
+        """Begin anew after a seq: what is unknown before it stays so."""
+        self.floor = max(self.floor, seq)
+        self.highest = max(self.highest, self.floor)
+        for prev in [prev for prev, next in self._next.items() if next <= seq]:
+            self._ahead.discard(self._next.pop(prev))
+        self._climb()
+
+    def holes(self) -> Iterator[tuple[int, int]]:
+        """Yield the holes: a seq that is known and the next one that is, or one more than `highest`."""
+        known = self.floor
+        for prev, seq in sorted(self._next.items(), key=lambda link: link[1]):
+            if prev != known:
+                yield known, seq
+            known = seq
+        if known < self.highest:
+            yield known, self.highest + 1
+
+    def _link(self, seq: int, prev: int) -> None:
+        self.highest = max(self.highest, seq)
+        if prev <= self.floor:  # less, where the floor is the seq of an entry that was refused
+            self.floor = seq
+            self._climb()
+            return
+        self._next[prev] = seq
+        self._ahead.add(seq)
+        if len(self._ahead) > 2 * WIDTH:
+            self.skip(min(self._ahead))
+
+    def _climb(self) -> None:
+        while (seq := self._next.pop(self.floor, 0)) != 0:
+            self._ahead.discard(seq)
+            self.floor = seq
