@@ -11,9 +11,12 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import click
 import pytest
 
 import backends
+from chat import cli
+from chat.ports import SWITCH, Setting
 from tests.processes import CHAT, PATIENCE, chat, running, serving, tail
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for another process")
@@ -349,9 +352,34 @@ def test_a_setting_names_its_techniques_and_its_default() -> None:
     helped = " ".join(chat("send", "--help").stdout.split())
     for label in backends.techniques():
         for setting in label.settings:
-            assert (f"--{setting.name} [" in helped) == setting.client
-            if setting.client:
-                assert f"{setting.summary} (default: {setting.choices[0]})" in helped
+            assert (f"--{setting.name} " in helped) == setting.client
+            if setting.client and setting.choices != SWITCH and setting.usual:
+                assert f"{setting.summary} (default: {setting.usual})" in helped
+
+
+def given(setting: Setting, *arguments: str) -> dict[str, str]:
+    """What a command gets as ``settings`` that has an option for this one alone."""
+    got: list[dict[str, str]] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cli, "_settings", lambda side: iter([(setting, "morse")]))
+        command = click.command()(cli.settings_options("client")(lambda settings: got.append(settings)))
+    command.main(["--" + setting.name, *arguments] if arguments != ("unsaid",) else [], standalone_mode=False)
+    return got[0]
+
+
+def test_a_switch_is_a_flag_without_a_value() -> None:
+    switch = Setting("repair", "send again", SWITCH)
+    assert given(switch) == {"repair": "on"}
+    assert given(switch, "unsaid") == {}
+    assert (switch.among({}), switch.among({"repair": "on"})) == ("off", "on")
+
+
+def test_a_free_value_is_checked_where_it_is_typed() -> None:
+    speed = Setting("speed", "words a minute", default="20", check=int)
+    assert given(speed, "25") == {"speed": "25"}
+    assert speed.among({}) == "20"
+    with pytest.raises(click.BadParameter, match="invalid literal"):
+        given(speed, "fast")
 
 
 def test_several_servers_are_for_techniques_that_can_choose() -> None:

@@ -23,7 +23,7 @@ from chat.model import (
     StaleCursor,
     TooFast,
 )
-from tests.unit.stage import GRACE, Clock, Disk, come_in, does, enter, running, says, settle
+from tests.unit.stage import GRACE, Clock, Disk, Peer, come_in, does, enter, running, says, settle
 
 # --- coming in and talking -----------------------------------------------------------------------
 
@@ -273,6 +273,26 @@ async def test_who_looks_needs_the_access_token_too() -> None:
         await enter(hub, access="secret")
         with pytest.raises(AccessDenied):
             await hub.look("lab", "guessed")
+
+
+async def test_the_rooms_are_told_to_who_may_come_in() -> None:
+    async with running(MemoryLog(), access="secret") as hub:
+        await enter(hub, room="zoo", access="secret")
+        await enter(hub, "bob", room="attic", access="secret")
+        assert hub.rooms("secret") == ["attic", "zoo"]
+        with pytest.raises(AccessDenied):
+            hub.rooms("guessed")
+
+
+async def test_who_reads_the_past_by_himself_is_pushed_only_what_is_new(hub: Hub) -> None:
+    other = await enter(hub)
+    await says(other, "before")
+    seat, peer = await enter(hub, "bob"), Peer()
+    seat.attach(peer, live=True)
+    assert peer.got == []
+    await says(other, "after")
+    await settle()
+    assert peer.got == ["sent ann after"]
 
 
 async def test_after_a_failed_commit_the_hub_is_not_ready_for_a_while(disk: Disk, clock: Clock) -> None:
