@@ -1,36 +1,19 @@
 """The caller of the benchmark of calls: one connection, some calls outstanding, each answer checked.
 
-The runner starts it as ``python -m lab.bench.calls_sink``; it is asked and answers like `lab.bench.sink`,
-and does not sleep while it measures either.
+The runner starts it as ``python -m lab.bench.calls_sink``; see `lab.bench.load`.
 """
 
 from __future__ import annotations
 
 import socket
-import sys
-import time
 from contextlib import suppress
 from struct import Struct
-
-import psutil
 
 from backends.oncrpc.codec import LAST, MAX_REPLY, RecordReader, mark, read_reply, write_call
 from lab.bench.checker import DeliveryError
 from lab.bench.dialects import DIGITS
 from lab.bench.echo import REPLY_BYTES
-from lab.bench.machine import cpu_seconds
-from lab.bench.regimes import Regime
-from lab.bench.sink import (
-    CONNECT_TIMEOUT,
-    DRAIN_TIMEOUT,
-    READ_BYTES,
-    TICK,
-    Connected,
-    Measured,
-    Pace,
-    Target,
-    serve,
-)
+from lab.bench.load import CONNECT_TIMEOUT, READ_BYTES, Connected, Load, Pace, Target, serve
 from protos.chat_xdr import (
     CHAT_JOIN,
     CHAT_NULL,
@@ -69,12 +52,14 @@ def send_call(number: int, key: bytes) -> bytes:
     return _SEND.pack(LAST | _SEND.size - 4, number, head, KEY_BYTES, key, number, TEXT_BYTES, text)
 
 
-class Caller:
+class Caller(Load):
     """The one client. A call's xid is its number, counted from 1; so is a draft's n."""
 
+    what = "calls were not answered"
+
     def __init__(self, target: Target) -> None:
+        super().__init__(target)
         self._kind = target.dialect
-        self._server = psutil.Process(target.pid)
         self._socket = socket.create_connection((target.host, target.port), timeout=CONNECT_TIMEOUT)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._reply = {"null": _NULL_REPLY, "send": _SEND_REPLY, "echo": _ECHO_REPLY}[self._kind]
@@ -84,9 +69,9 @@ class Caller:
         self._head = echoed if self._kind == "echo" else _SUCCESS  # what comes behind the xid
         self._out = bytearray()
         self._data = b""
-        self._number = 0
         self._seq = 0
         self._since: dict[int, float] = {}  # when each call that is outstanding was sent
+        self._answers: list[float] = []  # when those were that are answered now
 
     def connect(self) -> Connected:
         if self._kind == "send":
@@ -109,49 +94,25 @@ class Caller:
                     raise DeliveryError(f"the caller was not let in: {joined.status.name}")
                 return joined.value.seat_key
 
-    def measure(self, regime: Regime, seconds: float) -> Measured:
-        """Offer the load for some seconds, and wait until everything is answered."""
-        clock = time.perf_counter
-        first, busy = self._number, 0.0
-        taken: list[float] = []
-        cpu = cpu_seconds(self._server)
-        start = now = clock()
-        pace = Pace(regime, start, start + seconds)
-        while pace.running or self._since:
-            self._offer(pace, now)
-            if now > pace.end + DRAIN_TIMEOUT:
-                raise DeliveryError(
-                    f"{len(self._since)} calls were not answered within {DRAIN_TIMEOUT:.0f} s"
-                )
-            answered = self._receive()
-            before, now = now, clock()
-            if answered:
-                busy += now - before
-                taken += [now - since for since in answered]
-        lasted = now - start
-        cpu = max(cpu_seconds(self._server) - cpu, TICK)
-        taken.sort()
-        return Measured(
-            messages=self._number - first,
-            deliveries=self._number - first,
-            seconds=lasted,
-            server_cpu=cpu,
-            sink_busy=busy / lasted,
-            p50=1000 * taken[len(taken) // 2],
-            p99=1000 * taken[int(len(taken) * 0.99)],
-            worst=1000 * taken[-1],
-            overrun=pace.overrun,
-        )
-
     def _offer(self, pace: Pace, now: float) -> None:
-        """Send what is due."""
         for since in pace.due(now, len(self._since)):
-            self._number += 1
-            self._since[self._number] = since
-            self._out += self._call(self._number)
+            self._sent += 1
+            self._since[self._sent] = since
+            self._out += self._call(self._sent)
         if self._out:
             with suppress(BlockingIOError):
                 del self._out[: self._socket.send(self._out)]
+
+    def _take(self, pace: Pace) -> bool:
+        self._answers = self._receive()
+        return bool(self._answers)
+
+    def _done(self) -> list[float]:
+        answers, self._answers = self._answers, []
+        return answers
+
+    def _under_way(self) -> int:
+        return len(self._since)
 
     def _call(self, number: int) -> bytes:
         return null_call(number) if self._kind == "null" else send_call(number, self._key)
@@ -188,4 +149,4 @@ class Caller:
 
 
 if __name__ == "__main__":
-    serve(Caller, lambda _: sys.stdin.buffer)
+    serve(Caller)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lab.bench.sink import Measured
+from lab.bench.load import Measured
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,12 @@ import msgspec
 
 from chat.model import ChatError
 from lab.bench import plans
+from lab.bench.load import Connected, Failed, Measured, Target, Task
 from lab.bench.machine import machine, pinned, usable_cores
 from lab.bench.plans import Plan
 from lab.bench.regimes import Regime
 from lab.bench.report import Report, Series, Server
 from lab.bench.servers import HOST, Candidate, running
-from lab.bench.sink import Connected, Failed, Measured, Target, Task
 
 T = TypeVar("T")
 WARM_UP_SECONDS = 0.2

@@ -10,10 +10,10 @@ from backends import KNOWN
 from chat.model import ChatError
 from lab.bench.dialects import TEXT_BYTES
 from lab.bench.goals import per_cpu, per_second
+from lab.bench.load import Measured
 from lab.bench.machine import Machine
 from lab.bench.regimes import BEHIND, Regime
 from lab.bench.report import CLIENTS, Report, Verdict
-from lab.bench.sink import Measured
 
 Figure = Callable[[Measured], float]
 FIGURES: dict[str, dict[str, tuple[Figure, str]]] = {

@@ -7,9 +7,9 @@ import statistics
 import msgspec
 
 from lab.bench import plans
+from lab.bench.load import Measured
 from lab.bench.machine import Machine
 from lab.bench.plans import Plan
-from lab.bench.sink import Measured
 
 CLIENTS = 200
 """What the goals of a fan-out are meant for."""

@@ -1,22 +1,18 @@
 """The sink for techniques whose clients must answer: each has a `Wire` between its socket and the checker.
 
-The runner starts it as ``python -m lab.bench.rpc_sink``; it is asked and answers like `lab.bench.sink`.
+The runner starts it as ``python -m lab.bench.rpc_sink``; see `lab.bench.load`.
 """
 
 from __future__ import annotations
 
-import queue
-import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 
 from lab.bench.dialects import DIGITS, TEXT_BYTES
-from lab.bench.sink import Sink, Target, serve
+from lab.bench.load import IDLE, Target, serve
+from lab.bench.sink import Sink
 from lab.bench.wires import LINES, Wire
 
-IDLE = 0.02
-"""Seconds after which the sink looks again whether it has something to do, while others are measured."""
 _FILLER = b"." * (TEXT_BYTES - DIGITS)
 
 
@@ -77,26 +73,5 @@ class RpcSink(Sink):
         return lines
 
 
-def tasks(sink: RpcSink) -> Iterator[bytes]:
-    """Yield what the runner asks for. A thread waits for that: a pipe can't be polled on every system."""
-    asked: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-
-    def listen() -> None:
-        for line in sys.stdin.buffer:
-            asked.put(line)
-        asked.put(b"")
-
-    threading.Thread(target=listen, daemon=True).start()
-    while True:
-        try:
-            line = asked.get_nowait()
-        except queue.Empty:
-            sink.rest()
-            continue
-        if not line:
-            return
-        yield line
-
-
 if __name__ == "__main__":
-    serve(RpcSink, tasks)
+    serve(RpcSink, resting=True)

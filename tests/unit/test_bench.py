@@ -16,9 +16,9 @@ from chat.model import ChatError
 from lab.bench import fanout, page, screen, servers, start
 from lab.bench.checker import Checker, DeliveryError
 from lab.bench.dialects import DIALECTS
+from lab.bench.load import Pace
 from lab.bench.regimes import Regime
 from lab.bench.report import Report
-from lab.bench.sink import Pace
 from lab.bench.terminal import Terminal
 
 TEXTBOOK = DIALECTS["textbook"].message

@@ -1,0 +1,261 @@
+"""What every load generator shares: what it is asked and answers, the loop of a measurement, the pace.
+
+The runner starts one as a process, writes one JSON object a line to its stdin (first a `Target`, then a
+`Task` for each measurement) and reads one a line from its stdout.
+
+It never sleeps while it measures: to wake it would cost the servers' sends, on this machine, what over
+a network is another machine's work.
+"""
+
+from __future__ import annotations
+
+import gc
+import queue
+import select
+import selectors
+import sys
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+
+import msgspec
+import psutil
+
+from lab.bench.checker import DeliveryError
+from lab.bench.machine import cpu_seconds
+from lab.bench.regimes import Regime
+
+CONNECT_TIMEOUT = 60.0
+DRAIN_TIMEOUT = 15.0  # after the last message was sent
+READ_BYTES = 256 * 1024
+TICK = 0.0001  # seconds of CPU, at least: where only ticks of 10 ms are counted there may be none
+IDLE = 0.02
+"""Seconds after which a load generator looks again whether its clients have something to do, while others are
+measured."""
+
+
+class Target(msgspec.Struct):
+    """The server to measure."""
+
+    dialect: str
+    host: str
+    port: int
+    pid: int
+    clients: int
+
+
+class Task(msgspec.Struct):
+    regime: Regime
+    seconds: float
+
+
+class Connected(msgspec.Struct):
+    connects: float
+    """Clients let in, a second."""
+    client_bytes: float
+    """Growth of the server's resident memory, a client."""
+    sent: int
+    """Messages that were sent on the way."""
+
+
+class Measured(msgspec.Struct):
+    messages: int
+    deliveries: int
+    """What arrived: each message once for each receiver."""
+    seconds: float
+    """From the first message sent to the last one received."""
+    server_cpu: float
+    """Seconds, all threads."""
+    sink_busy: float
+    """The share of the time in which the sink found something to read; near 1: it limits the rate."""
+    p50: float
+    """Milliseconds from when a message was due until the last receiver had it: median, ..."""
+    p99: float
+    worst: float
+    overrun: bool
+    """The server fell so far behind an open loop that sending was stopped."""
+    lost: int = 0
+    """Deliveries that did not arrive; anything but 0 only where a technique may lose some."""
+
+
+class Failed(msgspec.Struct):
+    error: str
+
+
+class Load(ABC):
+    """What offers load to one server, and measures."""
+
+    what = "messages have not reached everybody"
+    """Said of those that are under way for ever."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._server = psutil.Process(target.pid)
+        self._sent = 0
+
+    @abstractmethod
+    def connect(self) -> Connected:
+        """Let every client come in."""
+
+    @abstractmethod
+    def _offer(self, pace: Pace, now: float) -> None:
+        """Send what is due."""
+
+    @abstractmethod
+    def _take(self, pace: Pace) -> bool:
+        """Read what has come; return whether there was something."""
+
+    @abstractmethod
+    def _done(self) -> list[float]:
+        """Return for each message that has been dealt with since it was asked before when it was due."""
+
+    @abstractmethod
+    def _under_way(self) -> int:
+        """Return how many messages have not been dealt with."""
+
+    def _arrived(self, messages: int) -> tuple[int, int]:
+        """Return how many deliveries of this measurement's messages have arrived, and how many are lost."""
+        return messages, 0
+
+    def measure(self, regime: Regime, seconds: float) -> Measured:
+        """Offer the load for some seconds, and wait until everything has been dealt with."""
+        clock = time.perf_counter
+        first = self._sent
+        taken: list[float] = []
+        cpu, busy = cpu_seconds(self._server), 0.0
+        start = now = clock()
+        pace = Pace(regime, start, start + seconds)
+        while pace.running or self._under_way():
+            self._offer(pace, now)
+            if now > pace.end + DRAIN_TIMEOUT:
+                raise DeliveryError(
+                    f"{self._under_way()} {self.what} {DRAIN_TIMEOUT:.0f} s after the last was sent"
+                )
+            some = self._take(pace)
+            before, now = now, clock()
+            if some:
+                busy += now - before
+            taken += [now - since for since in self._done()]
+        lasted = now - start
+        cpu = max(cpu_seconds(self._server) - cpu, TICK)
+        messages = self._sent - first
+        arrived, lost = self._arrived(messages)
+        taken.sort()
+        return Measured(
+            messages=messages,
+            deliveries=arrived,
+            seconds=lasted,
+            server_cpu=cpu,
+            sink_busy=busy / lasted,
+            p50=1000 * taken[len(taken) // 2],
+            p99=1000 * taken[int(len(taken) * 0.99)],
+            worst=1000 * taken[-1],
+            overrun=pace.overrun,
+            lost=lost,
+        )
+
+    def rest(self) -> None:
+        """Do what the server expects of clients that are there, between two measurements, or wait."""
+        time.sleep(IDLE)
+
+
+class Pace:
+    """When the messages of one measurement are due."""
+
+    def __init__(self, regime: Regime, start: float, end: float) -> None:
+        self.running = True
+        self.overrun = False
+        self.end = end
+        self._regime = regime
+        self._start = start
+        self._count = 0
+
+    @property
+    def open(self) -> bool:
+        """Whether messages are due however the receivers fare."""
+        return self._regime.rate > 0
+
+    def due(self, now: float, under_way: int) -> list[float]:
+        """Return for each message to be sent now when it was due."""
+        if not self.running or now >= self.end:
+            self.running = False
+            return []
+        rate, room = self._regime.rate, self._regime.window - under_way
+        if not rate:
+            return [now] * room
+        begun = self._count
+        due = int((now - self._start) * rate) + 1 - begun
+        if due > room:
+            self.overrun, self.running, self.end = True, False, now
+            return []
+        self._count += due
+        return [self._start + (begun + i) / rate for i in range(due)]
+
+
+def poller() -> tuple[Callable[[float], list[int]], Callable[[int], None]]:
+    """Return what waits (at most some seconds) and gives the readable ones, and what adds one."""
+    if sys.platform == "linux":  # half the time of the selectors module for each readable one
+        epoll = select.epoll()
+
+        def wait(seconds: float) -> list[int]:
+            return [fd for fd, _ in epoll.poll(seconds)]
+
+        def add(fd: int) -> None:
+            epoll.register(fd, select.EPOLLIN)
+    else:
+        selector = selectors.DefaultSelector()
+
+        def wait(seconds: float) -> list[int]:
+            return [key.fd for key, _ in selector.select(seconds)]
+
+        def add(fd: int) -> None:
+            selector.register(fd, selectors.EVENT_READ)
+
+    return wait, add
+
+
+def serve(make: Callable[[Target], Load], *, resting: bool = False) -> None:
+    """Answer what the runner asks for, until it asks no more.
+
+    ``resting``: the clients have something to do between two measurements, too.
+    """
+
+    def answer(value: msgspec.Struct) -> None:
+        sys.stdout.buffer.write(msgspec.json.encode(value) + b"\n")
+        sys.stdout.buffer.flush()
+
+    gc.disable()
+    target = msgspec.json.decode(sys.stdin.buffer.readline(), type=Target)
+    try:
+        load = make(target)
+        answer(load.connect())
+        for line in tasks(load) if resting else sys.stdin.buffer:
+            task = msgspec.json.decode(line, type=Task)
+            answer(load.measure(task.regime, task.seconds))
+    except (DeliveryError, OSError) as error:
+        answer(Failed(str(error)))
+
+
+def tasks(load: Load) -> Iterator[bytes]:
+    """Yield what the runner asks for, and let the load `Load.rest` meanwhile.
+
+    A thread waits for that: a pipe can't be polled on every system.
+    """
+    asked: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+
+    def listen() -> None:
+        for line in sys.stdin.buffer:
+            asked.put(line)
+        asked.put(b"")
+
+    threading.Thread(target=listen, daemon=True).start()
+    while True:
+        try:
+            line = asked.get_nowait()
+        except queue.Empty:
+            load.rest()
+            continue
+        if not line:
+            return
+        yield line
