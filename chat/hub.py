@@ -58,6 +58,8 @@ UNREADY = 5.0
 enough that a disk with room again is tried again."""
 TAIL = 2 * WINDOW + 3 * CHECKPOINT_EVERY  # entries that give a room its whole state, wherever they begin
 TURN = 500  # entries replayed in one go
+SEARCHES = 2
+"""Searches for the last change of an old message that read the log together; others wait."""
 
 
 _cached_seat_name = lru_cache(4096)(seat_name)  # a polling client brings its key with each call
@@ -83,6 +85,7 @@ class Hub:
         self._loading: dict[str, asyncio.Task[LiveRoom]] = {}
         self._known: set[str] = set()
         self._seats: dict[str, HubSeat] = {}  # of all rooms, by name
+        self.searches = asyncio.Semaphore(SEARCHES)
         self._failed_at = float("-inf")
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -127,11 +130,13 @@ class Hub:
         room = await self._room(name)
         return await room.take_seat(hello, nick, technique)
 
-    def find_seat(self, seat_key: str) -> HubSeat:
-        """Return the seat that this key opens. Raises `SeatGone`."""
+    def find_seat(self, seat_key: str, room: str = "") -> HubSeat:
+        """Return the seat that this key opens, in this room if one is named. Raises `SeatGone`."""
         seat = self._seats.get(_cached_seat_name(seat_key))
         if seat is None:
             raise SeatGone("no seat has this key: it has ended, or never was; come in again")
+        if room and seat.room.name != room:
+            raise SeatGone(f"no seat in room {room} has this key: it is of another room")
         seat.touch(self.limits.grace * POLL_GRACE)
         return seat
 
@@ -394,12 +399,55 @@ class LiveRoom:
             prev = entry.seq
         return events
 
-    def next_event(self) -> asyncio.Future[None]:
-        """Return a future that is done when something happens."""
+    async def read(self, after: int, limit: int, wait: float) -> list[Event]:
+        if after >= self.state.head and wait > 0:
+            await self.next_event(wait)
+        return await self.history(after, None, limit)
+
+    async def next_event(self, wait: float) -> None:
+        """Wait until something happens, or so many seconds."""
         waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.add(waiting)
         waiting.add_done_callback(self._waiting.discard)
-        return waiting
+        try:
+            await asyncio.wait([waiting], timeout=wait)
+        finally:
+            waiting.cancel()
+
+    async def message(self, id: int) -> tuple[Event, Event] | None:
+        """Return a message's ``sent`` event and that of its last change. Raises a `ChatError`.
+
+        What the room remembers costs two reads of an event. For an older message the log is read for as long
+        as it could be changed, `WINDOW` seqs.
+        """
+        sent = await self._event(id)
+        if sent is None or sent.kind != "sent":
+            return None
+        if last := self.state.last_change(id):
+            return sent, (await self._event(last) if last != id else None) or sent
+        found = sent
+        async with self.hub.searches:
+            after = id
+            while after < id + WINDOW:
+                prev, entries = await self.hub.log.read(
+                    self.name, after=after, before=id + WINDOW, limit=TURN
+                )
+                for entry in entries:
+                    if isinstance(entry.body, Edited | Deleted) and entry.body.id == id:
+                        found = event_of(entry, prev)
+                    prev = entry.seq
+                if len(entries) < TURN:
+                    break
+                after = entries[-1].seq
+        return sent, found
+
+    async def _event(self, seq: int) -> Event | None:
+        """Return the event with this seq; None where there is none."""
+        found = await self.history(seq - 1, None, 1) if 0 < seq <= self.head else []
+        return found[0] if found and found[0].seq == seq else None
+
+    def version(self, id: int) -> int:
+        return self.state.version(id)
 
     def channel(self, sink: Sink[Any]) -> Channel:
         kind = type(sink)
@@ -543,11 +591,9 @@ class HubSeat:
         if after >= self.room.state.head and wait > 0:
             self._stay()
             self._polls += 1
-            waiting = self.room.next_event()
             try:
-                await asyncio.wait([waiting], timeout=wait)
+                await self.room.next_event(wait)
             finally:
-                waiting.cancel()
                 self._polls -= 1
                 self.touch(grace)
         self.touch(grace)
@@ -558,6 +604,9 @@ class HubSeat:
 
     def members(self) -> list[Member]:
         return self.room.members()
+
+    def accepted(self, n: int) -> bool:
+        return self.room.state.accepted(self.seat, n)
 
     # --- going ---------------------------------------------------------------------------------
 

@@ -354,6 +354,9 @@ class Seat(Protocol):
 
     def members(self) -> list[Member]: ...
 
+    def accepted(self, n: int) -> bool:
+        """Whether the room has accepted a draft of this number, and still remembers it."""
+
     def leave(self) -> None:
         """End the seat: its sink is closed when what happened before is written."""
 
@@ -369,6 +372,17 @@ class Reader(Protocol):
         """The seq of the room's newest event."""
 
     async def history(self, after: int | None, before: int | None, limit: int) -> list[Event]: ...
+
+    async def read(self, after: int, limit: int, wait: float) -> list[Event]:
+        """Return events after a seq; waits for the first up to ``wait`` s."""
+
+    async def message(self, id: int) -> tuple[Event, Event] | None:
+        """Return a message's ``sent`` event, and the event that it is what it is by: its last change, or the
+        same one. None: no such message was ever sent."""
+
+    def version(self, id: int) -> int:
+        """Return the seq of the event that a message is what it is by; 0 where it can't be changed: deleted,
+        too old, or never sent."""
 
     def members(self) -> list[Member]: ...
 
@@ -389,8 +403,9 @@ class HubPort(Protocol):
     async def take_seat(self, hello: Hello, technique: str) -> Seat:
         """Give a seat, or give one back; looks at the access token too. Raises a `ChatError`."""
 
-    def find_seat(self, seat_key: str) -> Seat:
-        """Return the seat that this key opens, where each call names its seat. Raises `SeatGone`.
+    def find_seat(self, seat_key: str, room: str = "") -> Seat:
+        """Return the seat that this key opens, where each call names its seat. Raises `SeatGone`, also where
+        the seat is in another room than the one that the call names.
 
         Its owner was heard of: the grace time of one who polls begins anew.
         """

@@ -72,6 +72,7 @@ class Room:
         """By seat, in the order of joining."""
         self._by_key: dict[str, str] = {}  # a nick's casefold to its seat
         self._messages: dict[int, str] = {}  # by id, to the author's seat; "" when deleted
+        self._changes: dict[int, int] = {}  # by id, to the seq of the last edit, or the deletion
         self._drafts: dict[tuple[str, int], tuple[int, int]] = {}  # to the event's seq and a digest
         self._draft_order: deque[tuple[str, int]] = deque()
 
@@ -113,9 +114,11 @@ class Room:
             case Left():
                 del self._by_key[self.members.pop(body.seat).key]
             case Edited():
+                self._changes[body.id] = seq
                 self._remember(body, seq)
             case Deleted():
                 self._messages[body.id] = ""
+                self._changes[body.id] = seq
                 self._remember(body, seq)
         return self._accept(entry)
 
@@ -168,6 +171,18 @@ class Room:
         """Return the seat that has the nick with this casefold, or ""."""
         return self._by_key.get(key, "")
 
+    def accepted(self, seat: str, n: int) -> bool:
+        """Whether a draft of this number was accepted, and is remembered."""
+        return (seat, n) in self._drafts
+
+    def last_change(self, id: int) -> int:
+        """Return the seq of the event that a message is what it is by; 0: it is not remembered."""
+        return self._changes.get(id, id) if id in self._messages else 0
+
+    def version(self, id: int) -> int:
+        """Return the same; 0 as well where the message was deleted."""
+        return self._changes.get(id, id) if self._messages.get(id) else 0
+
     # --- remembering, and forgetting -----------------------------------------------------------
 
     def _remember(self, body: Sent | Edited | Deleted, seq: int) -> None:
@@ -183,6 +198,7 @@ class Room:
         while order and drafts[order[0]][0] <= until:
             seq, _ = drafts.pop(order.popleft())
             self._messages.pop(seq, None)  # edits and deletions are no messages
+            self._changes.pop(seq, None)
 
     def checkpoint(self) -> Checkpoint:
         """Return the state that an entry can carry."""
