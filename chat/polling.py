@@ -56,13 +56,15 @@ class Polls:
         self.asked = 0
         self.empty = 0
 
-    async def news(self, ask: Ask, page: int) -> AsyncIterator[list[Event]]:
-        """Yield what the questions bring.
+    async def news(
+        self, ask: Ask, page: int, over: asyncio.Future[None] | None = None
+    ) -> AsyncIterator[list[Event]]:
+        """Yield what the questions bring, until ``over`` is done.
 
         The next one follows at once after news of a long poll, and after a whole ``page`` of events.
         """
         wait = WAIT if self._interval is None else 0.0
-        while True:
+        while over is None or not over.done():
             begun = perf_counter()
             events = await ask(wait)
             self.asked += 1
@@ -75,7 +77,10 @@ class Polls:
             else:
                 rest = 0.0 if len(events) >= page else self._interval
             if (early := begun + rest - perf_counter()) > 0:
-                await asyncio.sleep(early)
+                if over is None:
+                    await asyncio.sleep(early)
+                else:
+                    await asyncio.wait([over], timeout=early)
 
     def __str__(self) -> str:
         return f"polls {self.asked}, empty {self.empty}"

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import socket
 from abc import abstractmethod
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from email.utils import formatdate
 from functools import lru_cache
 from ipaddress import ip_address
@@ -25,9 +25,9 @@ from chat.model import BadRequest, ChatError, Closing
 from chat.ports import Address, ChatServer
 
 Scope: TypeAlias = Any
-Receive: TypeAlias = Callable[[], Coroutine[Any, Any, Any]]
-Send: TypeAlias = Callable[[Any], Coroutine[Any, Any, None]]
-Application: TypeAlias = Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]
+Receive: TypeAlias = Callable[[], Awaitable[Any]]
+Send: TypeAlias = Callable[[Any], Awaitable[None]]
+Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 """An ASGI application (asgi.readthedocs.io, specification 2.3)."""
 Refusal: TypeAlias = Callable[[int, ChatError], tuple[str, bytes]]
 """Makes of a status and its reason a content type and a body, in the technique's own form."""

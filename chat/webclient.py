@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 
 import httpx
@@ -16,6 +17,14 @@ ANSWER_TIMEOUT = 10.0
 """Seconds that a server has for an answer, besides the time that it was asked to wait."""
 CONNECTIONS = 16
 """A poll has one, and so has each draft that is not answered yet."""
+KEEP_ALIVE = 60.0
+"""Seconds that a connection may rest between two requests: less than a server keeps it."""
+MAX_ANSWER = 16 * 1024 * 1024
+"""Bytes of an answer: a page of the longest texts has a few hundred kilobytes, in the worst case 5 MB."""
+
+
+class TooLong(httpx.HTTPError):
+    """The answer has more than `MAX_ANSWER` bytes."""
 
 
 def base_url(address: Address, options: ClientOptions) -> str:
@@ -28,7 +37,11 @@ def open_http(options: ClientOptions) -> httpx.AsyncClient:
         verify=options.trust.context if options.trust else False,
         trust_env=False,
         timeout=httpx.Timeout(ANSWER_TIMEOUT, connect=CONNECT_TIMEOUT, pool=None),
-        limits=httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS),
+        limits=httpx.Limits(
+            max_connections=CONNECTIONS,
+            max_keepalive_connections=CONNECTIONS,
+            keepalive_expiry=KEEP_ALIVE,
+        ),
     )
 
 
@@ -37,15 +50,41 @@ def waiting(seconds: float) -> httpx.Timeout:
     return httpx.Timeout(ANSWER_TIMEOUT + seconds, connect=CONNECT_TIMEOUT, pool=None)
 
 
+async def ask(
+    http: httpx.AsyncClient, request: httpx.Request, wait: float = 0.0
+) -> tuple[httpx.Response, bytes]:
+    """Send a request with just the headers that it has; return the response and its body.
+
+    ``wait``: seconds that the server may keep it open. Raises an error of httpx, also for an answer without
+    an end: one that is too long, or too slow as a whole.
+    """
+    request.extensions["timeout"] = waiting(wait).as_dict()
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT + ANSWER_TIMEOUT + wait):
+            response = await http.send(request, stream=True)
+            try:
+                parts, size = [], 0
+                async for part in response.aiter_raw():  # nothing was asked to be compressed
+                    parts.append(part)
+                    size += len(part)
+                    if size > MAX_ANSWER:
+                        raise TooLong("an answer without an end")
+            finally:
+                await response.aclose()
+    except TimeoutError:
+        raise httpx.ReadTimeout("", request=request) from None
+    return response, b"".join(parts)
+
+
 def lost(address: Address, technique: str, error: Exception, *, heard: bool) -> ConnectionLost:
     """Return what to tell of an error of httpx; ``heard``: the server has answered before."""
-    cause: BaseException | None = error
-    while cause is not None:
+    causes = list(_causes(error))
+    for cause in causes:
         if isinstance(cause, ssl.SSLError):
             return ConnectionLost(handshake_failed(str(address), cause))
-        if isinstance(cause, OSError) and not isinstance(error, httpx.ReadError | httpx.WriteError):
-            return ConnectionLost(connection_refused(address, cause))
-        cause = cause.__cause__ or cause.__context__
+    if isinstance(error, httpx.ConnectError):
+        system = [cause for cause in causes if isinstance(cause, OSError)]
+        return ConnectionLost(connection_refused(address, system[-1] if system else OSError(str(error))))
     match error:
         case httpx.ConnectTimeout():
             return ConnectionLost(connection_refused(address, TimeoutError()))
@@ -53,9 +92,24 @@ def lost(address: Address, technique: str, error: Exception, *, heard: bool) -> 
             return ConnectionLost(
                 f"{address} has not answered for {ANSWER_TIMEOUT:.0f} s" if heard else silent(address)
             )
-        case httpx.RemoteProtocolError() if not heard and "disconnected" not in str(error):
+        case httpx.InvalidURL() | httpx.UnsupportedProtocol():
+            return ConnectionLost(f"cannot reach {address}: this is no address of a web server")
+        case TooLong():
+            return ConnectionLost(not_our_words(address, technique, str(error)))
+        case httpx.RemoteProtocolError() if "disconnected" not in str(error):
             return ConnectionLost(not_our_words(address, technique, "no HTTP"))
         case _:
             return ConnectionLost(
                 "the server closed the connection" if heard else closed_without_a_word(address)
             )
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """Return the error, and what it came from, the deepest last; of a group the first."""
+    chain: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in chain:
+        chain.append(cause)
+        group = cause.exceptions if isinstance(cause, BaseExceptionGroup) else ()
+        cause = group[0] if group else cause.__cause__ or cause.__context__
+    return chain
