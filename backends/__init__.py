@@ -7,7 +7,7 @@ from importlib import import_module
 
 from chat.ports import Technique
 
-KNOWN = ("tcp", "rpyc", "grpc", "oncrpc")
+KNOWN = ("tcp", "rpyc", "grpc", "oncrpc", "rest")
 
 
 def technique(name: str) -> Technique:

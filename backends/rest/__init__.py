@@ -1,0 +1,55 @@
+"""REST: the room as resources that HTTP's verbs act on, for whatever speaks HTTP."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from chat.polling import POLL
+from chat.ports import Setting, Technique, Traits
+
+
+def read_origins(text: str) -> frozenset[str]:
+    """Read ``http://localhost:5173,https://chat.example``; the empty text: none.
+
+    Raises ValueError, with a text for the user.
+    """
+    origins = frozenset(part.strip().lower() for part in text.split(",") if part.strip())
+    for origin in origins:
+        parts = urlsplit(origin)
+        if parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}":
+            raise ValueError(f"{origin!r} is no origin: write http://HOST[:PORT] or https://HOST[:PORT]")
+    return origins
+
+
+TECHNIQUE = Technique(
+    name="rest",
+    title="REST (HTTP and JSON)",
+    family="rest",
+    summary="resources and HTTP's verbs; curl and web pages join in, news costs polls",
+    traits=Traits(
+        push=False,
+        ordered=True,
+        lossless=True,
+        resend=True,
+        stores="server",
+        contract="backends/rest/openapi.json",
+        encoding="text",
+        encrypted=False,
+    ),
+    port=8000,
+    tls=True,
+    client="backends.rest.client:RestClient",
+    server="backends.rest.server:RestServer",
+    aliases=("http",),
+    settings=(
+        POLL,
+        Setting(
+            "cors",
+            "origins whose web pages may call, e.g. http://localhost:5173",
+            metavar="ORIGIN[,ORIGIN]",
+            check=read_origins,
+            client=False,
+            server=True,
+        ),
+    ),
+)

@@ -1,0 +1,388 @@
+"""The contract's table: one `Operation` for each method of each resource, and what they share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from backends.rest.codec import (
+    KINDS,
+    TITLES,
+    EventPage,
+    MemberList,
+    Message,
+    Receipt,
+    RoomList,
+    RoomState,
+    SeatAnswer,
+    SeatRequest,
+    TextBody,
+)
+from chat.model import MAX_NUMBER
+from chat.polling import WAIT
+
+Json: TypeAlias = dict[str, Any]
+
+SCHEMA = "#/components/schemas/{name}"
+
+# --- what the operations share -----------------------------------------------------------------
+
+EPOCH = "6f0d8ab4-6a5c-4f0a-9d57-2b0c3a3f7f10"
+TAG = f'"{EPOCH}-17"'
+SEAT = "850358367bd6586fd9bf2ccd"
+KEY = "pZ4xq0Jr3cUu8s0m1KXwYQ"
+AT = 1795393822791
+MEMBER = {"seat": SEAT, "nick": "ann", "technique": "rest"}
+LIMITS = {
+    "text_bytes": 4000,
+    "nick_chars": 24,
+    "nick_bytes": 96,
+    "frame_bytes": 65536,
+    "burst": 50,
+    "rate": 10.0,
+    "replay": 200,
+    "page": 200,
+    "grace": 15.0,
+    "rooms": 1000,
+    "seats": 2000,
+}
+EVENT = {
+    "kind": "sent",
+    "seq": 17,
+    "prev": 16,
+    "at": AT,
+    "author": "ann",
+    "seat": SEAT,
+    "technique": "rest",
+    "n": 1,
+    "id": 17,
+    "text": "hello",
+}
+EXAMPLES: Json = {
+    "SeatRequest": {"nick": "ann"},
+    "SeatAnswer": {
+        "room": "lab",
+        "nick": "ann",
+        "seat": SEAT,
+        "seat_key": KEY,
+        "start": 14,
+        "epoch": EPOCH,
+        "first": 1,
+        "head": 16,
+        "n": 0,
+        "members": [MEMBER],
+        "limits": LIMITS,
+    },
+    "TextBody": {"text": "hello"},
+    "Receipt": {"n": 1, "seq": 17, "id": 17},
+    "Message": {
+        "id": 17,
+        "author": "ann",
+        "seat": SEAT,
+        "technique": "rest",
+        "at": AT,
+        "text": "hello",
+        "seq": 17,
+    },
+    "EventPage": {"events": [EVENT], "head": 17},
+    "RoomState": {"room": "lab", "epoch": EPOCH, "head": 17},
+    "RoomList": {"rooms": ["lab"]},
+    "MemberList": {"members": [MEMBER]},
+}
+
+PROBLEMS = {
+    400: ("bad_request", "the request does not speak this protocol"),
+    401: ("access_denied", "the access token is missing or wrong"),
+    403: ("seat_gone", "no seat has this key, or it may not do that"),
+    404: ("no_such_room", "there is no such room or message"),
+    406: ("not_acceptable", "JSON must be in Accept"),
+    409: ("nick_taken", "it contradicts what is there"),
+    410: ("no_such_message", "it is gone"),
+    412: ("precondition_failed", "it has changed in the meantime"),
+    413: ("too_large", "the body is larger than `limits.frame_bytes`"),
+    415: ("unsupported_media_type", "the body is not `application/json`"),
+    422: ("bad_text", "a name or a text is not one, or a draft number was used for something else"),
+    429: ("too_fast", "over the rate"),
+    503: ("closing", "the server is going down, is full, or could not store it"),
+}
+BASE = (400, 401, 404, 406, 422, 503)
+BODY = (413, 415)
+HEADERS: Json = {
+    "ETag": "Names what it is like now: the log, and the seq of its newest event.",
+    "Location": "The new resource.",
+    "Retry-After": "Whole seconds after which another try makes sense.",
+}
+
+
+def header(name: str) -> Json:
+    example = {"ETag": TAG, "Location": "/rooms/lab/messages/17", "Retry-After": "1"}[name]
+    return {"description": HEADERS[name], "schema": {"type": "string"}, "example": example}
+
+
+def parameter(name: str, place: str, description: str, schema: Json, example: object) -> Json:
+    made = {"name": name, "in": place, "description": description, "schema": schema, "example": example}
+    return {**made, "required": True} if place == "path" else made
+
+
+NUMBER = {"type": "integer", "minimum": 0, "maximum": MAX_NUMBER}
+ROOM = parameter(
+    "room", "path", "The room's name.", {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,31}$"}, "lab"
+)
+SEAT_NAME = parameter(
+    "seat",
+    "path",
+    "The seat's name: a hash of its key.",
+    {"type": "string", "pattern": "^[0-9a-f]{24}$"},
+    SEAT,
+)
+ID = parameter("id", "path", "The message: the seq of its `sent` event.", NUMBER, 17)
+AFTER = parameter("after", "query", "The first events after this seq.", NUMBER, 16)
+BEFORE = parameter("before", "query", "The last events before this seq.", NUMBER, 100)
+LIMIT = parameter("limit", "query", "At most so many events; never more than `limits.page`.", NUMBER, 200)
+PATIENCE = parameter(
+    "wait",
+    "query",
+    "With `after`: wait so many seconds for the first event, a long poll.",
+    {"type": "integer", "minimum": 0, "maximum": int(WAIT)},
+    20,
+)
+DRAFT = parameter(
+    "Idempotency-Key",
+    "header",
+    "The draft's number, counted from 1 by its seat. Sent again with the same number it happens once, and "
+    "the answer is the same. Without one the server takes the next.",
+    {"type": "string", "pattern": '^("[1-9][0-9]{0,14}"|[1-9][0-9]{0,14})$'},
+    "1",
+)
+IF_MATCH = parameter(
+    "If-Match",
+    "header",
+    "Change it only if it is still what this tag names; else 412.",
+    {"type": "string"},
+    TAG,
+)
+IF_NONE_MATCH = parameter(
+    "If-None-Match", "header", "If it is still what this tag names: 304.", {"type": "string"}, TAG
+)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One method of one resource."""
+
+    method: str
+    path: str
+    name: str
+    """The method of `backends.rest.resources.Resources`."""
+    tag: str
+    summary: str
+    description: str
+    answers: dict[int, tuple[str, type | None, tuple[str, ...]]]
+    """By status: what it says, the body's schema, the headers."""
+    problems: tuple[int, ...] = ()
+    parameters: tuple[Json, ...] = ()
+    body: type | None = None
+    seat: bool | None = False
+    """Whether it needs a Seat-Key; None: it may have one."""
+    links: Json = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        first, *rest = self.name.split("_")
+        return first + "".join(part.title() for part in rest)
+
+    def extra(self) -> Json:
+        """Return the operation as OpenAPI has it."""
+        responses: Json = {}
+        for status, (description, schema, headers) in self.answers.items():
+            answer: Json = {"description": description}
+            if schema is not None:
+                answer["content"] = {"application/json": content(schema)}
+            if headers:
+                answer["headers"] = {name: header(name) for name in headers}
+            if self.links and 200 <= status < 300:
+                answer["links"] = self.links
+            responses[str(status)] = answer
+        for status in sorted({*BASE, *self.problems, *(BODY if self.body else ())}):
+            responses[str(status)] = problem_answer(status)
+        operation: Json = {"parameters": list(self.parameters), "responses": responses}
+        if self.body is not None:
+            operation["requestBody"] = {
+                "required": True,
+                "content": {"application/json": content(self.body)},
+            }
+        need: Json = {"seat": []} if self.seat else {}
+        operation["security"] = [need, {"access": [], **need}]
+        if self.seat is None:
+            operation["security"] += [{"seat": []}, {"access": [], "seat": []}]
+        return operation
+
+
+def content(schema: type) -> Json:
+    made: Json = {"schema": {"$ref": SCHEMA.format(name=schema.__name__)}}
+    if schema.__name__ in EXAMPLES:
+        made["example"] = EXAMPLES[schema.__name__]
+    return made
+
+
+def problem_answer(status: int) -> Json:
+    code, description = PROBLEMS[status]
+    example = {
+        "type": f"urn:chat:{code}",
+        "title": TITLES[code],
+        "status": status,
+        "detail": description,
+        "code": "bad_request" if status in KINDS and status != 404 else code,
+    }
+    answer: Json = {
+        "description": description[0].upper() + description[1:] + ".",
+        "content": {
+            "application/problem+json": {
+                "schema": {"$ref": SCHEMA.format(name="Problem")},
+                "example": example,
+            }
+        },
+    }
+    if status in (409, 429, 503):
+        answer["headers"] = {"Retry-After": header("Retry-After")}
+    return answer
+
+
+# --- the table ---------------------------------------------------------------------------------
+
+MESSAGE_LINKS = {
+    name: {"operationId": operation, "parameters": {"room": "$request.path.room", "id": "$response.body#/id"}}
+    for name, operation in (("get", "message"), ("edit", "edit"), ("delete", "delete"))
+}
+OPERATIONS = (
+    Operation(
+        "GET",
+        "/rooms",
+        "rooms",
+        "rooms",
+        "The names of all rooms",
+        "Sorted. A room comes into being when somebody enters it, and stays.",
+        {200: ("The names.", RoomList, ())},
+    ),
+    Operation(
+        "GET",
+        "/rooms/{room}",
+        "room",
+        "rooms",
+        "What a room is like",
+        "Its log and its newest event.",
+        {
+            200: ("The room.", RoomState, ("ETag",)),
+            304: ("Nothing has happened since.", None, ("ETag",)),
+        },
+        parameters=(ROOM, IF_NONE_MATCH),
+    ),
+    Operation(
+        "GET",
+        "/rooms/{room}/members",
+        "members",
+        "rooms",
+        "Who is in a room",
+        "In the order of their coming.",
+        {200: ("The members.", MemberList, ())},
+        parameters=(ROOM,),
+    ),
+    Operation(
+        "POST",
+        "/rooms/{room}/seats",
+        "take_seat",
+        "seats",
+        "Take a seat",
+        "Or get one back, with its key. The key is told here and nowhere else. The seat lasts as long as its "
+        "owner asks for something at least once in four times `limits.grace` seconds.",
+        {
+            200: ("The seat is given back.", SeatAnswer, ("Location",)),
+            201: ("The seat is new.", SeatAnswer, ("Location",)),
+        },
+        problems=(409,),
+        parameters=(ROOM,),
+        body=SeatRequest,
+    ),
+    Operation(
+        "DELETE",
+        "/rooms/{room}/seats/{seat}",
+        "leave",
+        "seats",
+        "Leave",
+        "Ends the seat; the nick is free again.",
+        {204: ("The seat ends.", None, ())},
+        problems=(403, 410),
+        parameters=(ROOM, SEAT_NAME),
+        seat=True,
+    ),
+    Operation(
+        "GET",
+        "/rooms/{room}/events",
+        "events",
+        "events",
+        "What happened",
+        "With `after` the first events after a seq, with `before` the last before one, with neither the "
+        "newest. With a Seat-Key it counts as a sign of life of that seat. If nothing came after `after` and "
+        "`If-None-Match` names the newest event, the answer is 304 and has no body: the cheapest poll.",
+        {
+            200: ("A page of events.", EventPage, ("ETag",)),
+            304: ("Nothing has happened since.", None, ("ETag",)),
+        },
+        problems=(403,),
+        parameters=(ROOM, AFTER, BEFORE, LIMIT, PATIENCE, IF_NONE_MATCH),
+        seat=None,
+    ),
+    Operation(
+        "POST",
+        "/rooms/{room}/messages",
+        "say",
+        "messages",
+        "Say something",
+        "Answered when it is stored and has its place in the room.",
+        {201: ("It is stored.", Receipt, ("Location", "ETag"))},
+        problems=(403, 429),
+        parameters=(ROOM, DRAFT),
+        body=TextBody,
+        seat=True,
+        links=MESSAGE_LINKS,
+    ),
+    Operation(
+        "GET",
+        "/rooms/{room}/messages/{id}",
+        "message",
+        "messages",
+        "A message as it is now",
+        "",
+        {
+            200: ("The message.", Message, ("ETag",)),
+            304: ("It is what the tag names.", None, ("ETag",)),
+        },
+        problems=(410,),
+        parameters=(ROOM, ID, IF_NONE_MATCH),
+    ),
+    Operation(
+        "PUT",
+        "/rooms/{room}/messages/{id}",
+        "edit",
+        "messages",
+        "Another text for an own message",
+        "Only the seat that sent a message may change it, and only while it is among the last 5,000 entries.",
+        {200: ("The change is stored.", Receipt, ("ETag",))},
+        problems=(403, 409, 410, 412, 429),
+        parameters=(ROOM, ID, DRAFT, IF_MATCH),
+        body=TextBody,
+        seat=True,
+    ),
+    Operation(
+        "DELETE",
+        "/rooms/{room}/messages/{id}",
+        "delete",
+        "messages",
+        "Take an own message back",
+        "As above. The text stays in the log.",
+        {204: ("The deletion is stored, and `ETag` names its event.", None, ("ETag",))},
+        problems=(403, 409, 410, 412, 429),
+        parameters=(ROOM, ID, DRAFT, IF_MATCH),
+        seat=True,
+    ),
+)

@@ -1,0 +1,79 @@
+"""What a browser is shown: the contract as a page, from files of our own. Nothing comes from elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from backends.rest.openapi import FILE
+from backends.rest.resources import Endpoint, answer
+
+PAGE = b"""<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>chat: REST</title>
+<link rel="stylesheet" href="/docs/swagger-ui.css">
+<body style="margin: 0">
+<div id="page"></div>
+<script src="/docs/swagger-ui-bundle.js"></script>
+<script src="/docs/start.js"></script>
+"""
+START = b"""SwaggerUIBundle({
+  url: "/openapi.json",
+  dom_id: "#page",
+  deepLinking: true,
+  displayRequestDuration: true,
+  validatorUrl: null,
+  presets: [SwaggerUIBundle.presets.apis],
+});
+"""
+POLICY = b"default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'"
+"""Whatever the page shows comes from this server (Content Security Policy, level 3)."""
+FILES = {"swagger-ui.css": b"text/css", "swagger-ui-bundle.js": b"text/javascript"}
+
+
+class Pages:
+    """The pages; what they are made of is read when it is asked for first."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, bytes] = {}
+
+    def endpoints(self) -> dict[str, Endpoint]:
+        """Return what answers at which path."""
+        return {
+            "/openapi.json": self._document,
+            "/docs": self._page,
+            "/docs/start.js": self._start,
+            **{f"/docs/{name}": self._file for name in FILES},
+        }
+
+    async def _document(self, request: Request) -> Response:
+        return answer(200, await self._read(FILE.name))
+
+    async def _page(self, request: Request) -> Response:
+        headers = [(b"content-type", b"text/html; charset=utf-8"), (b"content-security-policy", POLICY)]
+        return answer(200, PAGE, headers)
+
+    async def _start(self, request: Request) -> Response:
+        return answer(200, START, [(b"content-type", b"text/javascript")])
+
+    async def _file(self, request: Request) -> Response:
+        name = str(request.scope["path"]).rpartition("/")[2]
+        return answer(200, await self._read(name), [(b"content-type", FILES[name])])
+
+    async def _read(self, name: str) -> bytes:
+        if name not in self._files:
+            self._files[name] = await asyncio.to_thread(read, name)
+        return self._files[name]
+
+
+def read(name: str) -> bytes:
+    """Return the contract, or a file of swagger-ui-bundle."""
+    if name == FILE.name:
+        return FILE.read_bytes()
+    from swagger_ui_bundle import swagger_ui_path
+
+    return (Path(swagger_ui_path) / name).read_bytes()

@@ -1,0 +1,346 @@
+"""The resources: what each method of each of them does, as calls to the hub."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import TypeAlias, TypeVar
+from weakref import WeakValueDictionary
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from backends.rest.codec import (
+    JSON,
+    EventPage,
+    Headers,
+    MemberList,
+    Message,
+    Receipt,
+    Refused,
+    RoomList,
+    RoomState,
+    SeatAnswer,
+    access_token,
+    decode_seat_request,
+    decode_text,
+    draft_number,
+    encode,
+    etag,
+    is_json,
+    names,
+    problem,
+    read_headers,
+    read_query,
+    wants_json,
+    whole_number,
+)
+from chat.codec import Decoder
+from chat.model import (
+    MAX_NUMBER,
+    Ack,
+    BadRequest,
+    ChatError,
+    Delete,
+    Draft,
+    Edit,
+    Event,
+    Hello,
+    NoSuchMessage,
+    NotYours,
+    Say,
+    SeatGone,
+)
+from chat.polling import WAIT
+from chat.ports import HubPort, Reader, Seat
+from chat.text import seat_name
+from chat.web import HungUp, WebServer, read_body
+
+NAME = "rest"
+PAGES = 16
+"""Pages of events that are kept as JSON: many who poll ask for the same one at the same time."""
+PAGE_BYTES = 256 * 1024
+"""Bytes of a page beyond which it is not kept."""
+QUERY = {b"after": MAX_NUMBER, b"before": MAX_NUMBER, b"limit": MAX_NUMBER, b"wait": int(WAIT)}
+"""What a question for events may say, and the largest number for each."""
+
+T = TypeVar("T")
+Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
+
+log = logging.getLogger(__name__)
+
+
+class Call:
+    """One request: who asks, and for which room. Raises a `ChatError` for what is not understood."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.headers = read_headers(request.scope["headers"])
+        self.access = access_token(self.headers)
+        self.room = str(request.path_params.get("room", ""))
+        accept = self.headers.get(b"accept")
+        if accept is not None and not wants_json(accept):
+            raise Refused(406, BadRequest("there is only application/json here: it must be in Accept"))
+
+    async def body(self, decoder: Decoder[T], limit: int) -> T:
+        """Read the body. Raises a `ChatError`, and `HungUp`."""
+        if not is_json(self.headers.get(b"content-type", b"")):
+            raise Refused(415, BadRequest("the body must be JSON in UTF-8: Content-Type: application/json"))
+        if self.headers.get(b"content-encoding", b"identity").lower() != b"identity":
+            raise Refused(
+                415,
+                BadRequest("the body must come as it is, not compressed"),
+                [(b"accept-encoding", b"identity")],
+            )
+        said = self.headers.get(b"content-length", b"0")
+        body = None if int(said) > limit else await read_body(self.request.receive, limit)
+        if body is None:
+            raise Refused(413, BadRequest(f"the body may have {limit} bytes: send less"))
+        return decoder.decode(body)
+
+
+class Resources:
+    """The methods of all resources. Each takes a request, and gives the response."""
+
+    def __init__(self, hub: HubPort, web: WebServer) -> None:
+        self._hub = hub
+        self._web = web
+        self._pages: OrderedDict[tuple[str, str, int, int, int, int], bytes] = OrderedDict()
+        self._changing: WeakValueDictionary[tuple[str, int], asyncio.Lock] = WeakValueDictionary()
+
+    # --- rooms ---------------------------------------------------------------------------------
+
+    async def rooms(self, request: Request) -> Response:
+        call = Call(request)
+        return answer(200, encode(RoomList(self._hub.rooms(call.access))))
+
+    async def room(self, request: Request) -> Response:
+        call = Call(request)
+        room = await self._hub.look(call.room, call.access)
+        tag = etag(room.epoch, room.head)
+        if names(call.headers.get(b"if-none-match"), tag, weak=True):
+            return answer(304, headers=[(b"etag", tag)])
+        return answer(200, encode(RoomState(call.room, room.epoch, room.head)), [(b"etag", tag)])
+
+    async def members(self, request: Request) -> Response:
+        call = Call(request)
+        room = await self._hub.look(call.room, call.access)
+        return answer(200, encode(MemberList(room.members())))
+
+    # --- seats ---------------------------------------------------------------------------------
+
+    async def take_seat(self, request: Request) -> Response:
+        call = Call(request)
+        self._hub.admit(call.access)
+        asked = await call.body(decode_seat_request, self._hub.limits.frame_bytes)
+        hello = Hello(call.room, asked.nick, asked.cursor, call.access, asked.seat_key)
+        seat = await self._hub.take_seat(hello, NAME)
+        welcome = seat.welcome
+        status = 200 if welcome.seat_key == asked.seat_key else 201
+        place = f"/rooms/{welcome.room}/seats/{welcome.seat}"
+        return answer(status, encode(SeatAnswer.of(welcome, seat.start)), [(b"location", place.encode())])
+
+    async def leave(self, request: Request) -> Response:
+        call = Call(request)
+        await self._hub.look(call.room, call.access)
+        key = call.headers.get(b"seat-key", b"").decode(errors="replace")
+        if seat_name(key) != request.path_params["seat"]:
+            raise NotYours("the Seat-Key is not the key of this seat: only its owner ends it")
+        try:
+            self._hub.find_seat(key, call.room).leave()
+        except SeatGone as gone:
+            raise Refused(410, gone) from None
+        return answer(204)
+
+    # --- events --------------------------------------------------------------------------------
+
+    async def events(self, request: Request) -> Response:
+        call = Call(request)
+        room = await self._hub.look(call.room, call.access)
+        asked = read_query(request.scope["query_string"], QUERY)
+        after, before = asked.get(b"after"), asked.get(b"before")
+        limit = asked.get(b"limit", self._hub.limits.page)
+        known = call.headers.get(b"if-none-match")
+        # Whoever asks with the key of a seat holds it; without one it is a look.
+        source: Seat | Reader = self._seat(call) if b"seat-key" in call.headers else room
+        if after is not None and before is None:
+            wait = asked.get(b"wait", 0)
+            if wait and after >= room.head:
+                await read_body(request.receive, self._hub.limits.frame_bytes)
+                events = await self._web.poll(request.receive, source.read(after, limit, wait))
+            else:
+                events = await source.read(after, limit, 0)
+            same = not events
+        elif before is None and names(known, etag(room.epoch, room.head), weak=True):
+            events, same = [], True
+        else:
+            events, same = await room.history(after, before, limit), False
+        tag = etag(room.epoch, room.head)
+        if same and names(known, tag, weak=True):
+            return answer(304, headers=[(b"etag", tag)])
+        return answer(200, self._page(call.room, room, events), [(b"etag", tag)])
+
+    def _page(self, name: str, room: Reader, events: list[Event]) -> bytes:
+        """Return the page as JSON; made once for all who ask for the same one."""
+        head = room.head
+        if not events:
+            return encode(EventPage([], head))
+        key = (name, room.epoch, events[0].seq, events[-1].seq, len(events), head)
+        page = self._pages.get(key)
+        if page is None:
+            page = encode(EventPage(events, head))
+            if len(page) <= PAGE_BYTES:
+                self._pages[key] = page
+                if len(self._pages) > PAGES:
+                    self._pages.popitem(last=False)
+        return page
+
+    # --- messages ------------------------------------------------------------------------------
+
+    async def say(self, request: Request) -> Response:
+        call = Call(request)
+        room = await self._hub.look(call.room, call.access)
+        seat = self._seat(call)
+        n = draft_number(call.headers)
+        body = await call.body(decode_text, self._hub.limits.frame_bytes)
+        told = await decided(seat, Say(body.text, n))
+        headers = [
+            (b"location", b"/rooms/%b/messages/%d" % (call.room.encode(), told.seq)),
+            (b"etag", etag(room.epoch, told.seq)),
+        ]
+        return answer(201, encode(Receipt(told.n, told.seq, told.seq)), headers)
+
+    async def message(self, request: Request) -> Response:
+        call = Call(request)
+        room = await self._hub.look(call.room, call.access)
+        sent, last = await self._find(room, message_id(request))
+        tag = etag(room.epoch, last.seq)
+        if names(call.headers.get(b"if-none-match"), tag, weak=True):
+            return answer(304, headers=[(b"etag", tag)])
+        edited_at = last.at if last is not sent else 0
+        message = Message(
+            sent.id, sent.author, sent.seat, sent.technique, sent.at, last.text, last.seq, edited_at
+        )
+        return answer(200, encode(message), [(b"etag", tag)])
+
+    async def edit(self, request: Request) -> Response:
+        call = Call(request)
+        room = await self._hub.look(call.room, call.access)
+        seat = self._seat(call)
+        n, id = draft_number(call.headers), message_id(request)
+        body = await call.body(decode_text, self._hub.limits.frame_bytes)
+        told = await self._change(call, room, seat, Edit(id, body.text, n))
+        return answer(200, encode(Receipt(told.n, told.seq, id)), [(b"etag", etag(room.epoch, told.seq))])
+
+    async def delete(self, request: Request) -> Response:
+        call = Call(request)
+        room = await self._hub.look(call.room, call.access)
+        seat = self._seat(call)
+        n, id = draft_number(call.headers), message_id(request)
+        told = await self._change(call, room, seat, Delete(id, n))
+        return answer(204, headers=[(b"etag", etag(room.epoch, told.seq))])
+
+    async def _change(self, call: Call, room: Reader, seat: Seat, draft: Edit | Delete) -> Event | Ack:
+        """Change a message, if it is the one that ``If-Match`` names.
+
+        Changes of one message go one after the other, so that none comes between the look and the
+        decision. A draft that was accepted before is not looked at again: its answer may have been lost.
+        """
+        key = (call.room, draft.id)
+        if (lock := self._changing.get(key)) is None:
+            lock = self._changing[key] = asyncio.Lock()
+        async with lock:
+            expected, version = call.headers.get(b"if-match"), room.version(draft.id)
+            if expected is not None and version and not (draft.n and seat.accepted(draft.n)):
+                tag = etag(room.epoch, version)
+                if not names(expected, tag, weak=False):
+                    text = f"message {draft.id} has changed in the meantime: get it, and look at it again"
+                    raise Refused(412, BadRequest(text, n=draft.n), [(b"etag", tag)])
+            try:
+                return await decided(seat, draft)
+            except NoSuchMessage as none:
+                await self._find(room, draft.id, n=none.n)  # it knows better where it is deleted
+                text = f"message {draft.id} is too old to be changed"
+                raise Refused(409, NoSuchMessage(text, n=none.n)) from None
+
+    async def _find(self, room: Reader, id: int, n: int = 0) -> tuple[Event, Event]:
+        found = await room.message(id)
+        if found is None:
+            raise NoSuchMessage(f"there is no message {id}: it was never sent", n=n)
+        if found[1].kind == "deleted":
+            raise Refused(410, NoSuchMessage(f"message {id} was deleted", n=n))
+        return found
+
+    def _seat(self, call: Call) -> Seat:
+        key = call.headers.get(b"seat-key")
+        if key is None:
+            raise SeatGone(f"this needs a Seat-Key: take a seat with POST /rooms/{call.room}/seats")
+        return self._hub.find_seat(key.decode(errors="replace"), call.room)
+
+
+def message_id(request: Request) -> int:
+    """Return the message that the path names. Raises `NoSuchMessage`."""
+    text = str(request.path_params["id"])
+    if (id := whole_number(text.encode(errors="replace"))) is None:
+        raise NoSuchMessage(f"there is no message {text[:32]!r}: it is named by a number")
+    return id
+
+
+async def decided(seat: Seat, draft: Draft) -> Event | Ack:
+    """Hand a draft over and wait for the room's decision. Raises the refusal."""
+    outcome: asyncio.Future[Event | Ack | ChatError] = asyncio.get_running_loop().create_future()
+
+    def reply(_: Draft, told: Event | Ack | ChatError) -> None:
+        if not outcome.done():
+            outcome.set_result(told)
+
+    seat.send(draft, reply)
+    told = await outcome
+    if isinstance(told, ChatError):
+        raise told
+    return told
+
+
+def answer(status: int, body: bytes = b"", headers: Headers | None = None) -> Response:
+    """Return a response with just these headers, and those that its body needs."""
+    made = headers or []
+    if body:
+        if not any(name == b"content-type" for name, _ in made):
+            made.append((b"content-type", JSON))
+        made.append((b"content-length", b"%d" % len(body)))
+    response = Response(status_code=status)
+    response.raw_headers = made
+    response.body = body
+    return response
+
+
+def answering(endpoint: Endpoint) -> Endpoint:
+    """Wrap an endpoint so that every error is answered in its form."""
+
+    async def handle(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except HungUp:
+            return Response(status_code=400)  # that nobody gets
+        except ChatError as error:
+            told = error
+        except Exception:
+            log.exception("%s %s failed", request.method, request.scope["path"])
+            told = ChatError("the server failed; the request may have been carried out")
+        if not told.n and b"idempotency-key" in (headers := dict(request.scope["headers"])):
+            with suppress(BadRequest):
+                told.n = draft_number(headers)
+        return told_of(told)
+
+    return handle
+
+
+def told_of(error: ChatError, status: int = 0) -> Response:
+    status, headers, body = problem(error, status)
+    response = Response(status_code=status)
+    response.raw_headers = headers
+    response.body = body
+    return response

@@ -1,0 +1,126 @@
+"""The REST server: FastAPI for the routes and the contract, uvicorn for HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+
+from backends.rest import read_origins
+from backends.rest.codec import PROBLEM, Refused, problem
+from backends.rest.operations import OPERATIONS
+from backends.rest.pages import Pages
+from backends.rest.resources import Endpoint, Resources, answer, answering, told_of
+from chat.model import BadRequest, ChatError
+from chat.web import Application, Receive, Scope, Send, WebServer
+
+REQUEST_HEADERS = (
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-Match",
+    "If-None-Match",
+    "Seat-Key",
+)
+"""Headers that a page of another origin may send, besides the few that it always may."""
+EXPOSED = ("ETag", "Location", "Retry-After")
+"""Headers that it may read."""
+
+
+class RestServer(WebServer):
+    def application(self) -> Application:
+        self.origins = read_origins(self.options.settings.get("cors", ""))
+        app: Application = build(Resources(self.hub, self))
+        if self.origins:
+            app = CORSMiddleware(
+                app,
+                allow_origins=sorted(self.origins),
+                allow_methods=("DELETE", "GET", "HEAD", "POST", "PUT"),
+                allow_headers=REQUEST_HEADERS,
+                expose_headers=EXPOSED,
+            )
+        return app
+
+    def refusal(self, status: int, error: ChatError) -> tuple[str, bytes]:
+        _, _, body = problem(error, status)
+        return PROBLEM.decode(), body
+
+
+class Route(APIRoute):
+    """A route whose endpoint takes the request as it is: FastAPI finds it and describes it, nothing more."""
+
+    def get_route_handler(self) -> Any:
+        return answering(self.endpoint)
+
+
+class Methods:
+    """What every resource can do: ``HEAD`` where it has ``GET`` (RFC 9110, 9.3.2), and ``OPTIONS``."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "HEAD":  # uvicorn leaves the body out
+            scope = {**scope, "method": "GET"}
+        elif scope["method"] == "OPTIONS" and (allowed := methods(self._app, scope["path"])):
+            await answer(204, headers=[(b"allow", allowed)])(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
+def build(resources: Resources) -> Application:
+    """Return the application."""
+    app = bare(resources)
+    more: dict[str, Endpoint] = Pages().endpoints()
+    for path, endpoint in more.items():
+        app.add_api_route(path, endpoint, include_in_schema=False)
+    return Methods(app)
+
+
+def bare(resources: Resources | None = None) -> FastAPI:
+    """Return the resources' routes; without ``resources`` they can only be described."""
+
+    async def not_here(request: Request, error: Exception) -> Response:
+        path = request.scope["path"]
+        if allowed := methods(app, path):
+            text = f"{path} has no {request.method}: it has {allowed.decode()}"
+            return told_of(Refused(405, BadRequest(text), [(b"allow", allowed)]))
+        return told_of(BadRequest(f"there is nothing at {path}: /docs shows what there is"), 404)
+
+    app = FastAPI(
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        exception_handlers={HTTPException: not_here},
+    )
+    app.router.route_class = Route
+    for operation in OPERATIONS:
+        app.add_api_route(
+            operation.path,
+            getattr(resources or Resources, operation.name),
+            methods=[operation.method],
+            operation_id=operation.id,
+            summary=operation.summary,
+            description=operation.description,
+            tags=[operation.tag],
+            status_code=min(operation.answers),
+            response_class=Response,
+            openapi_extra=operation.extra(),
+        )
+    return app
+
+
+def methods(app: FastAPI, path: str) -> bytes:
+    """Return the methods that a path has, as ``Allow`` lists them; nothing if there is no such path."""
+    routes: Iterable[APIRoute] = (route for route in app.routes if isinstance(route, APIRoute))
+    found = {method for route in routes if route.path_regex.match(path) for method in route.methods or ()}
+    if not found:
+        return b""
+    return ", ".join(sorted(found | {"OPTIONS"} | ({"HEAD"} if "GET" in found else set()))).encode()
