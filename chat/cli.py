@@ -687,29 +687,49 @@ def bench() -> None:
     """Measure: ratios side by side in one run, not promises."""
 
 
-@bench.command()
+@bench.command(short_help="One room, many readers: what a delivery costs.")
 @backend_option
 @click.option("--clients", default=200, show_default=True, type=click.IntRange(2, 1000))
 @click.option("--seconds", default=5.0, show_default=True, type=click.FloatRange(0.5, 60))
 @click.option("--json", "as_json", is_flag=True)
 @click.option("--write", metavar="FILE", help="Also write the report as Markdown.")
 def fanout(backend: Technique | None, clients: int, seconds: float, as_json: bool, write: str | None) -> None:
-    """One room, many readers (tcp, rpyc, grpc): our server beside a textbook one, and others."""
+    """One room, many readers: our server beside a textbook one, and others.
+
+    It can measure tcp (the default), udp, rpyc and grpc.
+    """
     from lab.bench import fanout as measure
 
     measure.main((backend or backends.technique(backends.KNOWN[0])).name, clients, seconds, as_json, write)
 
 
-@bench.command()
+@bench.command(short_help="Requests and their answers: how many a second.")
 @backend_option
 @click.option("--seconds", default=5.0, show_default=True, type=click.FloatRange(0.5, 60))
 @click.option("--json", "as_json", is_flag=True)
 @click.option("--write", metavar="FILE", help="Also write the report as Markdown.")
 def calls(backend: Technique | None, seconds: float, as_json: bool, write: str | None) -> None:
-    """One caller, requests and their answers: our server beside a bare echo (oncrpc)."""
+    """Requests and their answers, one caller and many: our server beside one that does nothing but answer.
+
+    It can measure oncrpc (the default; beside an echo), rest and soap (beside a bare FastAPI route).
+    """
     from lab.bench import calls as measure
 
     measure.main(backend.name if backend else "oncrpc", seconds, as_json, write)
+
+
+@bench.command(short_help="1,000 long polls and one message: how soon all have it.")
+@backend_option
+@click.option("--json", "as_json", is_flag=True)
+@click.option("--write", metavar="FILE", help="Also write the report as Markdown.")
+def polls(backend: Technique | None, as_json: bool, write: str | None) -> None:
+    """1,000 long polls held by our server, and one message: how soon the last one is answered.
+
+    It can measure rest (the default) and soap.
+    """
+    from lab.bench import polls as measure
+
+    measure.main(backend.name if backend else "rest", as_json, write)
 
 
 @bench.command()
@@ -722,7 +742,7 @@ def start(as_json: bool, write: str | None) -> None:
     measure.main(as_json, write)
 
 
-@bench.command()
+@bench.command(short_help="The screen with 10,000 messages.")
 @click.option("--json", "as_json", is_flag=True)
 @click.option("--write", metavar="FILE", help="Also write the report as Markdown.")
 def tui(as_json: bool, write: str | None) -> None:

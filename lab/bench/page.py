@@ -33,6 +33,9 @@ FIGURES: dict[str, dict[str, tuple[Figure, str]]] = {
         "sink busy": (lambda one: one.sink_busy, "{:.0%}"),
     },
 }
+LOSS: dict[str, tuple[Figure, str]] = {
+    "lost": (lambda one: one.lost / max(1, one.lost + one.deliveries), "{:.2%}"),
+}
 COMING_IN = ["server", "connects/s", "memory a client"]
 
 
@@ -40,13 +43,13 @@ def as_text(report: Report) -> str:
     """Return the report for a terminal."""
     what = f"{report.clients} clients, {TEXT_BYTES}-byte texts" if _fans_out(report) else report.plan.heading
     lines = [f"{what}, {report.seconds:g} s a regime and server", ""]
-    lines += _aligned(["goal", "found", "range", ""], [_goal(verdict) for verdict in report.verdicts()])
+    lines += aligned(["goal", "found", "range", ""], [_goal(verdict) for verdict in report.verdicts()])
     for regime in _measured(report):
         lines += ["", f"{regime.name}: {regime.title}"]
-        lines += _aligned(_head(report), _figures(report, regime))
+        lines += aligned(_head(report), _figures(report, regime))
     if _fans_out(report):
         lines += ["", "coming in"]
-        lines += _aligned(COMING_IN, _coming_in(report))
+        lines += aligned(COMING_IN, _coming_in(report))
     return "\n".join([*lines, "", *_notes(report)])
 
 
@@ -63,7 +66,7 @@ Made by `chat bench {_command(report)}` on {report.at} UTC.
         f"- pinning: {report.machine.pinned}{log}",
         "",
         "### Goals\n",
-        *_table(["regime", "what", "goal", "found", "range of the rounds", ""], _goal_rows(report)),
+        *table(["regime", "what", "goal", "found", "range of the rounds", ""], _goal_rows(report)),
         "",
         *[f"{verdict.reason}\n" for verdict in report.verdicts() if verdict.reason],
         "### Figures\n",
@@ -71,11 +74,11 @@ Made by `chat bench {_command(report)}` on {report.at} UTC.
     for regime in _measured(report):
         parts += [
             f"{regime.name}: {regime.title}, {regime.rounds} rounds\n",
-            *_table(_head(report), _figures(report, regime)),
+            *table(_head(report), _figures(report, regime)),
             "",
         ]
     if _fans_out(report):
-        parts += ["coming in\n", *_table(COMING_IN, _coming_in(report)), ""]
+        parts += ["coming in\n", *table(COMING_IN, _coming_in(report)), ""]
     parts += [f"- {note}" for note in _notes(report)]
     return "\n".join(parts) + "\n"
 
@@ -120,7 +123,11 @@ def _measured(report: Report) -> list[Regime]:
 
 
 def _head(report: Report) -> list[str]:
-    return ["server", *FIGURES[report.benchmark]]
+    return ["server", *_shown(report)]
+
+
+def _shown(report: Report) -> dict[str, tuple[Figure, str]]:
+    return FIGURES[report.benchmark] | (LOSS if report.plan.lossy else {})
 
 
 def _figures(report: Report, regime: Regime) -> list[list[str]]:
@@ -130,7 +137,7 @@ def _figures(report: Report, regime: Regime) -> list[list[str]]:
         if series.regime == regime.name:
             cells = [
                 shape.format(statistics.median(map(figure, series.rounds)))
-                for figure, shape in FIGURES[report.benchmark].values()
+                for figure, shape in _shown(report).values()
             ]
             if any(measured.overrun for measured in series.rounds):
                 cells[0] += " (overrun)"
@@ -157,9 +164,14 @@ def _notes(report: Report) -> list[str]:
             "Where the sink is near 100 % busy it limits the rate.",
             *left_out,
         ]
+    came = (
+        "No receiver got a message twice; lost is what did not arrive, of all rounds of ours "
+        f"{report.lost:,} of {report.lost + report.arrived:,} deliveries"
+        if report.plan.lossy
+        else "Every receiver got every message once and in order"
+    )
     return [
-        "Every receiver got every message once and in order; "
-        f"of {report.sent:,} sent to ours its log holds {report.logged:,}.",
+        f"{came}; of {report.sent:,} sent to ours its log holds {report.logged:,}.",
         *([] if report.clients == CLIENTS else [f"The goals are meant for {CLIENTS} clients."]),
         "Where the sink is near 100 % busy it limits the rate: compare CPU a delivery there.",
         f"An open loop is overrun when {BEHIND:,} messages are under way: sending stops there.",
@@ -167,7 +179,7 @@ def _notes(report: Report) -> list[str]:
     ]
 
 
-def _aligned(head: list[str], rows: list[list[str]]) -> list[str]:
+def aligned(head: list[str], rows: list[list[str]]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     return [
         "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip()
@@ -175,7 +187,7 @@ def _aligned(head: list[str], rows: list[list[str]]) -> list[str]:
     ]
 
 
-def _table(head: list[str], rows: list[list[str]]) -> list[str]:
+def table(head: list[str], rows: list[list[str]]) -> list[str]:
     return ["| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows)]
 
 

@@ -32,6 +32,8 @@ class Plan:
     """Measured, too, where they are installed."""
     libraries: tuple[str, ...] = ()
     """Whose versions matter."""
+    lossy: bool = False
+    """Messages may be lost: how many were is told."""
 
 
 def find(benchmark: str, backend: str) -> Plan:
@@ -55,6 +57,8 @@ every other rule, and the durable SQLite log (WAL,
 synchronous=FULL) before the fan-out."""
 COMMIT = """\
 At 20 messages/s ours falls short by the commit to the disk before the fan-out."""
+
+HTTP = ("fastapi", "pydantic", "uvicorn", "httptools")
 
 TCP = Plan(
     "fanout",
@@ -108,6 +112,39 @@ textbook's does not make.""",
         Goal("chat", "last receiver's p50, to the textbook's", p50_ratio, 1.2, " times", False, COMMIT),
     ),
     others=servers.PEERS,
+)
+
+UDP = Plan(
+    "fanout",
+    "fan-out-udp",
+    "Fan-out over UDP",
+    f"""\
+One room, {{clients}} clients, each with a socket; texts of {TEXT_BYTES} bytes. The textbook server is
+`lab/bench/textbook_udp.py`: a `DatagramProtocol`, one `json.dumps` and one `sendto` for each receiver and
+message, no log, no rules; *encoded-once* is the same with one `json.dumps` for each message.
+Ours is `chat serve udp --rate off`: {DURABLE}
+Nothing is sent again. What arrived is counted, at every receiver and by every message's number; what did not
+is lost. The sender has so few messages under way that they fit into the receivers' buffers. {IN_TURN} {LAST}
+A message that did not reach everybody counts as there when everybody has a later one.
+""",
+    "lab.bench.udp_sink",
+    servers.TEXTBOOK_UDP,
+    servers.OURS_UDP,
+    regimes.UDP,
+    regimes.WARM_UP_UDP,
+    (
+        Goal(
+            "saturation",
+            "deliveries per server CPU second, to the textbook's",
+            cpu_ratio,
+            3,
+            " times",
+            True,
+            """Saturation falls short.""",
+        ),
+    ),
+    others=(servers.ONCE_UDP,),
+    lossy=True,
 )
 
 GRPC = Plan(
@@ -226,9 +263,80 @@ about the draft and answering.""",
     others=(servers.NULL_ONCRPC, servers.ECHO_UVLOOP),
 )
 
+
+def _http(what: str) -> str:
+    return f"""\
+Every caller has a connection that is kept alive and one call outstanding; the next goes out when it is
+answered. Texts have 42 bytes. The yardstick, *bare*, is `lab/bench/bare_fastapi.py`: a FastAPI route that
+takes a text, counts, and answers with the number; it checks, stores and decides nothing. {what}
+Both are served by uvicorn with httptools on uvloop. The goals are about *chat*, whose log is in memory and
+hands back what is appended on a later turn of the loop; *sqlite* is the same with the durable log (WAL,
+synchronous=FULL), committed before the answer.
+{IN_TURN} Ratios hold better than absolute figures.
+"""
+
+
+def _sends(backend: str, limit: float, reason: str) -> tuple[Goal, ...]:
+    return tuple(
+        Goal(
+            regime.name,
+            f"{backend} sends a second, to the bare route's",
+            speed_ratio,
+            limit,
+            " times",
+            True,
+            reason,
+        )
+        for regime in regimes.HTTP_CALLS
+    )
+
+
+REST = Plan(
+    "calls",
+    "calls-rest",
+    "Sends over REST",
+    _http(
+        """It gets
+the headers that ours gets. Ours is `chat serve rest --log memory --rate off`, asked for
+`POST /rooms/bench/messages` with a seat key and an idempotency key: the draft is checked, logged, decided by
+the room, and answered with its seq."""
+    ),
+    "lab.bench.http_sink",
+    servers.BARE,
+    servers.OURS_REST,
+    regimes.HTTP_CALLS,
+    regimes.WARM_UP_HTTP,
+    _sends("REST", 0.8, "REST falls short."),
+    others=(servers.SQLITE_REST,),
+    libraries=HTTP,
+)
+
+SOAP = Plan(
+    "calls",
+    "calls-soap",
+    "Sends over SOAP",
+    _http(
+        """It gets
+the text as JSON. Ours is `chat serve soap --log memory --rate off`, called in SOAP 1.1 with `Send`: the
+envelope is parsed and held against the schema, the draft is checked, logged, decided by the room, and
+answered with its seq in another envelope."""
+    ),
+    "lab.bench.http_sink",
+    servers.BARE,
+    servers.OURS_SOAP,
+    regimes.HTTP_CALLS,
+    regimes.WARM_UP_HTTP,
+    _sends("SOAP", 0.5, "SOAP falls short."),
+    others=(servers.SQLITE_SOAP,),
+    libraries=(*HTTP, "spyne", "lxml"),
+)
+
 PLANS = {
     ("fanout", "tcp"): TCP,
+    ("fanout", "udp"): UDP,
     ("fanout", "rpyc"): RPYC,
     ("fanout", "grpc"): GRPC,
     ("calls", "oncrpc"): ONCRPC,
+    ("calls", "rest"): REST,
+    ("calls", "soap"): SOAP,
 }

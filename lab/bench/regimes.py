@@ -35,8 +35,18 @@ WARM_UP = Regime("warm-up", "", window=256, rounds=1)
 RPC = (Regime("saturation", "32 messages under way", window=32, rounds=10), CHAT)
 WARM_UP_RPC = Regime("warm-up", "", window=32, rounds=1)
 
+# Every receiver's buffer holds what is under way, also of a server that sends a datagram for each message.
+UDP = (Regime("saturation", "64 messages under way", window=64, rounds=20, others=True), CHAT)
+WARM_UP_UDP = Regime("warm-up", "", window=64, rounds=1)
+
 CALLS = (
     Regime("pipelined", "32 calls outstanding", window=32, rounds=20, others=True),
     Regime("single", "one call outstanding", window=1, rounds=10, others=True),
 )
 WARM_UP_CALLS = Regime("warm-up", "", window=32, rounds=1)
+
+HTTP_CALLS = (
+    Regime("single", "one caller, one call outstanding", window=1, rounds=20, others=True),
+    Regime("sixteen", "16 callers, one call outstanding each", window=16, rounds=20, others=True),
+)
+WARM_UP_HTTP = Regime("warm-up", "", window=16, rounds=1)

@@ -64,6 +64,20 @@ class Report(msgspec.Struct):
     def plan(self) -> Plan:
         return plans.find(self.benchmark, self.backend)
 
+    @property
+    def arrived(self) -> int:
+        """Deliveries of ours that arrived, ..."""
+        return sum(one.deliveries for one in self._ours())
+
+    @property
+    def lost(self) -> int:
+        """... and those that did not."""
+        return sum(one.lost for one in self._ours())
+
+    def _ours(self) -> list[Measured]:
+        ours = self.plan.ours.name
+        return [one for series in self.series if series.server == ours for one in series.rounds]
+
     def verdicts(self) -> list[Verdict]:
         """Return the goals whose regimes were measured: the median of the rounds, and their range."""
         plan = self.plan

@@ -9,10 +9,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+
+import psutil
 
 from chat.model import ChatError
 from lab.bench.machine import pinned
@@ -35,6 +37,8 @@ class Candidate:
     """What must be installed; empty: ours, or Python itself."""
     module: str = ""
     """The same, if it is a module."""
+    datagrams: bool = False
+    """It listens for datagrams: nobody can connect to it."""
 
     def here(self) -> bool:
         program = not self.program or shutil.which(self.program) is not None
@@ -112,13 +116,29 @@ ECHO = Candidate("echo", "asyncio streams", "echo", _module("lab.bench.echo"))
 ECHO_UVLOOP = Candidate(
     "echo-uvloop", "the same on uvloop", "echo", _module("lab.bench.echo", "uvloop"), module="uvloop"
 )
+OURS_UDP = Candidate("chat", "chat serve udp", "udp", _chat("udp"), datagrams=True)
+TEXTBOOK_UDP = Candidate(
+    "textbook", "textbook DatagramProtocol", "udp-textbook", _module("lab.bench.textbook_udp"), datagrams=True
+)
+ONCE_UDP = Candidate(
+    "encoded-once",
+    "the same, each message encoded once",
+    "udp-textbook",
+    _module("lab.bench.textbook_udp", "once"),
+    datagrams=True,
+)
+BARE = Candidate("bare", "a bare FastAPI route", "bare", _module("lab.bench.bare_fastapi"))
+OURS_REST = Candidate("chat", "chat serve rest", "rest", _chat("rest", "memory"))
+SQLITE_REST = Candidate("sqlite", "chat serve rest, log in SQLite", "rest", _chat("rest"))
+OURS_SOAP = Candidate("chat", "chat serve soap", "soap", _chat("soap", "memory"))
+SQLITE_SOAP = Candidate("sqlite", "chat serve soap, log in SQLite", "soap", _chat("soap"))
 
 
 @contextmanager
 def running(candidate: Candidate, folder: Path, cores: list[int]) -> Iterator[Running]:
     """Start the server, wait until it accepts, and end it. Raises `ChatError`."""
     folder.mkdir()
-    port = free_port()
+    port = free_port(socket.SOCK_DGRAM if candidate.datagrams else socket.SOCK_STREAM)
     command = candidate.command(folder, port)
     with open(folder / "output", "wb") as output, pinned(cores):
         process = subprocess.Popen(
@@ -139,18 +159,32 @@ def running(candidate: Candidate, folder: Path, cores: list[int]) -> Iterator[Ru
 def _wait(process: subprocess.Popen[bytes], candidate: Candidate, folder: Path, port: int) -> None:
     deadline = time.monotonic() + START_TIMEOUT
     while time.monotonic() < deadline and process.poll() is None:
-        try:
-            socket.create_connection((HOST, port), timeout=1).close()
-        except OSError:
-            time.sleep(0.02)
-        else:
+        if _takes_datagrams(process.pid, port) if candidate.datagrams else _accepts(port):
             return
+        time.sleep(0.02)
     said = (folder / "output").read_text(errors="replace").strip()[-300:]
     raise ChatError(f"{candidate.title} did not start: {said or 'it said nothing'}")
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
+def _accepts(port: int) -> bool:
+    try:
+        socket.create_connection((HOST, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def _takes_datagrams(pid: int, port: int) -> bool:
+    """Return whether the process, or one that it started, has the port. A datagram would not tell."""
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        family = [process, *process.children(recursive=True)]
+        return any(one.laddr.port == port for each in family for one in each.net_connections("udp"))
+    return False
+
+
+def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+    with socket.socket(type=kind) as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
         return port

@@ -323,9 +323,9 @@ asyncio.run(echo.main(int(sys.argv[1])))
 
 
 def test_each_benchmark_says_what_it_can_measure() -> None:
-    with pytest.raises(ChatError, match="can measure tcp, rpyc, grpc"):
+    with pytest.raises(ChatError, match="can measure tcp, udp, rpyc, grpc"):
         fanout.run(2, 0.1, "oncrpc")
-    with pytest.raises(ChatError, match="can measure oncrpc"):
+    with pytest.raises(ChatError, match="can measure oncrpc, rest, soap"):
         calls.run(0.1, "tcp")
 
 
