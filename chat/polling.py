@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from math import isfinite
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 from chat.model import Event
 from chat.ports import Setting
+
+if TYPE_CHECKING:
+    import asyncio
 
 LONG = "long"
 """The choice of long polling: one question that the server keeps open until there is news."""
@@ -63,6 +66,8 @@ class Polls:
 
         The next one follows at once after news of a long poll, and after a whole ``page`` of events.
         """
+        import asyncio  # here: the labels of techniques import `POLL`, and a cold start loads them all
+
         wait = WAIT if self._interval is None else 0.0
         while over is None or not over.done():
             begun = perf_counter()
