@@ -21,7 +21,7 @@ import backends
 from chat.hub import Hub
 from chat.logs.memory import MemoryLog
 from chat.model import Hello, Limits
-from chat.ports import Address, ChatClient, Technique
+from chat.ports import Address, ChatClient, ServerOptions, Technique
 from tests.kit import QUICK, Connect, Seated, Serving
 
 CI = os.environ.get("CI") == "true"
@@ -126,6 +126,9 @@ def technique(request: pytest.FixtureRequest) -> Technique:
         if CI:
             pytest.fail(f"{label.name} can't run: {reason}", pytrace=False)
         pytest.skip(f"{label.name}: {reason}")
+    label.load_client()  # here and not on the loop: an import reads files
+    if label.server is not None:
+        label.load_server()
     return label
 
 
@@ -150,9 +153,9 @@ async def hub(limits: Limits, access: str) -> AsyncIterator[Hub]:
 
 
 @pytest.fixture
-async def server(technique: Technique, hub: Hub) -> AsyncIterator[Serving]:
+async def server(technique: Technique, hub: Hub, access: str) -> AsyncIterator[Serving]:
     """The technique's server on a free port of 127.0.0.1; a test may stop it itself."""
-    server = technique.load_server()(hub, Address("127.0.0.1", 0))
+    server = technique.load_server()(hub, Address("127.0.0.1", 0), ServerOptions(access=access))
     yield Serving(server, await server.start())
     await server.stop()
 
