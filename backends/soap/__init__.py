@@ -1,0 +1,29 @@
+"""SOAP: XML envelopes over HTTP, and a WSDL from which every language makes its client."""
+
+from __future__ import annotations
+
+from chat.polling import POLL
+from chat.ports import Technique, Traits
+
+TECHNIQUE = Technique(
+    name="soap",
+    title="SOAP (spyne, zeep)",
+    family="soap",
+    summary="XML envelopes, typed faults; a client is made from the WSDL",
+    traits=Traits(
+        push=False,
+        ordered=True,
+        lossless=True,
+        resend=True,
+        stores="server",
+        contract="wsdl/chat.wsdl",
+        encoding="text",
+        encrypted=False,
+    ),
+    port=8001,
+    client="backends.soap.client:SoapClient",
+    server="backends.soap.server:SoapServer",
+    aliases=("wsdl", "zeep"),
+    tls=True,
+    settings=(POLL,),
+)

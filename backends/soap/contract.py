@@ -1,0 +1,76 @@
+"""Writes `wsdl/chat.wsdl` from the types and operations in `backends.soap.service`.
+
+Run it as ``python -m backends.soap.contract``; with ``--check`` it only says whether the file is as it should
+be. What spyne writes depends on the order of sets: here it is brought into the one form that never changes.
+"""
+
+from __future__ import annotations
+
+import sys
+from copy import deepcopy
+from typing import Any
+
+from lxml import etree
+
+from backends.soap.codec import application
+from backends.soap.spyne_compat import InterfaceDocuments, Soap11
+from backends.soap.words import ADDRESS, WSDL
+
+NS = "{http://schemas.xmlsoap.org/wsdl/}"
+XSD = "{http://www.w3.org/2001/XMLSchema}"
+SOAP11 = "{http://schemas.xmlsoap.org/wsdl/soap/}"
+SOAP12 = "{http://schemas.xmlsoap.org/wsdl/soap12/}"
+_ORDER = (f"{XSD}simpleType", f"{XSD}complexType", f"{XSD}element")
+
+
+def wsdl() -> bytes:
+    """Return the contract as it stands in the file."""
+    documents = InterfaceDocuments(application(Soap11).interface)
+    documents.wsdl11.build_interface_document(ADDRESS)
+    raw = documents.wsdl11.get_interface_document()
+    root: Any = etree.fromstring(raw, etree.XMLParser(remove_blank_text=True))
+    for schema in root.iter(f"{XSD}schema"):
+        schema[:] = sorted(schema, key=lambda node: (_ORDER.index(node.tag), node.get("name")))
+    for text in root.iter(f"{NS}documentation"):
+        text.text = " ".join(text.text.split())  # as a docstring is indented depends on Python's version
+    for operation in root.iterfind(f"{NS}portType/{NS}operation"):
+        del operation.attrib["parameterOrder"]  # it would name parts, and names elements
+    for binding in root.findall(f"{NS}binding"):
+        _twin(binding)
+    for port in list(root.iter(f"{NS}port")):
+        port.set("binding", f"tns:{port.get('name')}")
+        _twin(port)
+        for one in port.getparent():
+            one.set("binding", f"tns:{one.get('name')}")
+    etree.cleanup_namespaces(root, keep_ns_prefixes=["tns", "xs"])
+    etree.indent(root)
+    written: bytes = etree.tostring(root, xml_declaration=True, encoding="UTF-8")
+    return written + b"\n"
+
+
+def _twin(node: Any) -> None:
+    """Put one for SOAP 1.2 behind one for SOAP 1.1, which is the only one that spyne writes."""
+    twin = deepcopy(node)
+    name = node.get("name")
+    node.set("name", f"{name}Soap11")
+    twin.set("name", f"{name}Soap12")
+    for element in twin.iter():
+        if element.tag.startswith(SOAP11):
+            element.tag = SOAP12 + element.tag.removeprefix(SOAP11)
+    node.addnext(twin)
+
+
+def main() -> int:
+    """Write the file, or check it; return the exit status."""
+    made = wsdl()
+    if "--check" not in sys.argv[1:]:
+        WSDL.write_bytes(made)
+        return 0
+    if WSDL.is_file() and WSDL.read_bytes() == made:
+        return 0
+    print(f"{WSDL.name} is not what the operations say: run make wsdl", file=sys.stderr)  # noqa: T201
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

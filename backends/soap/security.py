@@ -1,0 +1,129 @@
+"""WS-Security: a UsernameToken proves that its sender has the access token, and does not show it.
+
+The digest is ``Base64(SHA-1(nonce + created + password))``, and the password is the access token (OASIS Web
+Services Security UsernameToken Profile 1.1, section 3.1). A server must remember the nonces of five minutes
+(3.1, lines 242 to 264); here they are also bounded in number.
+"""
+
+from __future__ import annotations
+
+import hmac
+import time
+from base64 import b64decode
+from binascii import Error as NotBase64
+from collections.abc import Callable
+from datetime import UTC, datetime
+from hashlib import sha1
+from typing import Any
+
+from backends.soap.codec import FaultCode, Refused
+from backends.soap.words import WSSE, WSU
+from chat.model import AccessDenied
+
+WINDOW = 300.0
+"""Seconds that a token is taken after, and clocks may differ before, the time that it says it was created."""
+MAX_NONCES = 100_000
+"""Nonces that are remembered. For one more the oldest are forgotten, and tokens as old are refused."""
+SPAN = 10.0
+"""Seconds of nonces that are forgotten together."""
+MAX_NONCE = 128
+"""Characters of a nonce in Base64."""
+DIGEST = "#PasswordDigest"
+
+FAILED = FaultCode("FailedAuthentication", WSSE)
+MISSING = "this server asks for an access token: a UsernameToken whose password it is, as a digest"
+WRONG = "the access token is wrong: ask who runs the server for the right one"
+
+
+class Nonces:
+    """What was used before, by the time of its creation."""
+
+    def __init__(self, most: int = MAX_NONCES) -> None:
+        self._most = most
+        self._spans: dict[int, set[bytes]] = {}
+        self._count = 0
+        self._floor = float("-inf")  # whatever is older may have been used before
+
+    def __len__(self) -> int:
+        return self._count
+
+    def use(self, nonce: bytes, created: float, now: float) -> bool:
+        """Take note of a nonce; False when it was used before, or nobody can tell any more."""
+        for span in [span for span in self._spans if (span + 1) * SPAN < now - WINDOW]:
+            self._forget(span)
+        while self._count >= self._most:
+            self._forget(min(self._spans))
+        used = self._spans.setdefault(int(created // SPAN), set())
+        if created < self._floor or nonce in used:
+            return False
+        used.add(nonce)
+        self._count += 1
+        return True
+
+    def _forget(self, span: int) -> None:
+        self._floor = max(self._floor, (span + 1) * SPAN)
+        self._count -= len(self._spans.pop(span))
+
+
+class UsernameTokens:
+    """Looks at the tokens of all calls."""
+
+    def __init__(self, access: str, now: Callable[[], float] = time.time) -> None:
+        self.nonces = Nonces()
+        self._access = access.encode()
+        self._now = now
+
+    def check(self, security: Any) -> None:
+        """Raise `Refused` unless this header ``wsse:Security`` holds a token that is good now."""
+        tokens = [] if security is None else security.findall(f"{{{WSSE}}}UsernameToken")
+        if len(tokens) != 1:
+            raise _denied(MISSING)
+        (token,) = tokens
+        password = token.find(f"{{{WSSE}}}Password")
+        if password is None or not password.get("Type", "").endswith(DIGEST):
+            raise _denied("the password of a UsernameToken is taken as a digest only (PasswordDigest)")
+        nonce = token.findtext(f"{{{WSSE}}}Nonce") or ""
+        created = token.findtext(f"{{{WSU}}}Created") or ""
+        raw, at = _read_nonce(nonce), _read_time(created)
+        now = self._now()
+        if abs(now - at) > WINDOW:
+            side = "old" if at < now else "ahead"
+            raise _denied(
+                f"the UsernameToken is {abs(now - at):.0f} s {side}, as this server's clock has it, "
+                f"and {WINDOW:.0f} are allowed: set the clocks"
+            )
+        digest = sha1(raw + created.encode() + self._access).digest()
+        if not hmac.compare_digest(digest, _read_digest(password.text or "")):
+            raise _denied(WRONG)
+        if not self.nonces.use(digest, at, now):
+            raise _denied("this UsernameToken was used before: each call needs a nonce of its own")
+
+
+def _denied(text: str) -> Refused:
+    return Refused(AccessDenied(text), FAILED)
+
+
+def _read_nonce(text: str) -> bytes:
+    raw = _read_base64(text) if len(text) <= MAX_NONCE else b""
+    if not raw:
+        raise _denied(f"a digest needs a Nonce: Base64, at most {MAX_NONCE} characters")
+    return raw
+
+
+def _read_digest(text: str) -> bytes:
+    return _read_base64(text) if len(text) <= MAX_NONCE else b""
+
+
+def _read_base64(text: str) -> bytes:
+    try:
+        return b64decode(text.strip(), validate=True)
+    except (NotBase64, ValueError):  # ValueError: not ASCII
+        return b""
+
+
+def _read_time(text: str) -> float:
+    try:
+        read = datetime.fromisoformat(text.strip())
+        return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        raise _denied("a digest needs a wsu:Created: a time like 2026-11-25T12:00:00Z") from None

@@ -1,0 +1,151 @@
+"""The SOAP server: one address for both versions, chosen by the Content-Type; the WSDL beside it.
+
+uvicorn brings a request, `backends.soap.codec` opens it, an operation of `backends.soap.service` is awaited
+on the loop. No thread waits for anybody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Coroutine
+from email.message import Message as Headers
+from typing import Any
+
+from backends.soap.codec import SERVER_FAILED, Codec, Refused, codecs
+from backends.soap.security import UsernameTokens
+from backends.soap.service import Call
+from backends.soap.words import ADDRESS, PATH, WSDL
+from chat.model import BadRequest, ChatError
+from chat.ports import Address
+from chat.web import Application, HungUp, Receive, Scope, Send, WebServer, read_body
+
+MAX_BODY = 256 * 1024
+"""Bytes of a request."""
+WSDL_PATH = "/chat.wsdl"
+CHARSETS = ("utf-8", "utf-16", "us-ascii")
+XML = "text/xml; charset=utf-8"
+ANYWHERE = ("0.0.0.0", "::")
+
+log = logging.getLogger(__name__)
+
+
+class SoapServer(WebServer):
+    async def start(self) -> Address:
+        self._codecs, self._wsdl = await asyncio.to_thread(_prepare)
+        self._codec11 = self._codecs["text/xml"]
+        self._tokens = UsernameTokens(self.options.access) if self.options.access else None
+        listening = await super().start()
+        host = socket.gethostname() if listening.host in ANYWHERE else listening.host
+        scheme = "https" if self.options.identity else "http"
+        own = f"{scheme}://{Address(host, listening.port)}{PATH}"
+        self._wsdl = self._wsdl.replace(ADDRESS.encode(), own.encode())
+        return listening
+
+    def application(self) -> Application:
+        return self._answer
+
+    def refusal(self, status: int, error: ChatError) -> tuple[str, bytes]:
+        return XML, self._codec11.fault(error)[1]
+
+    # --- HTTP ----------------------------------------------------------------------------------
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        method, path = scope["method"], scope["path"]
+        if path not in (PATH, WSDL_PATH):
+            await _refuse(send, self._codec11, 404, f"here is nothing: the service is at {PATH}")
+        elif method in ("GET", "HEAD") and (path == WSDL_PATH or scope["query_string"].lower() == b"wsdl"):
+            await _respond(send, 200, XML, self._wsdl)
+        elif path == WSDL_PATH or method != "POST":
+            allowed = "GET, HEAD" if path == WSDL_PATH else "POST"
+            why = f"{method} is not for {path}: the service takes POST, its WSDL is at {PATH}?wsdl"
+            await _refuse(send, self._codec11, 405, why, ("allow", allowed))
+        else:
+            await self._post(scope, receive, send)
+
+    async def _post(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = scope["headers"]
+        kind, charset = _content_type(headers)
+        codec = self._codecs.get(kind)
+        if codec is None or (charset and charset not in CHARSETS) or _encoded(headers):
+            why = "a message is text/xml (SOAP 1.1) or application/soap+xml (1.2), in UTF-8, not compressed"
+            await _refuse(send, self._codec11, 415, why, ("accept-post", ", ".join(self._codecs)))
+            return
+        try:
+            data = await read_body(receive, MAX_BODY)
+            if data is None:
+                await _refuse(
+                    send, codec, 413, f"a message may have {MAX_BODY} bytes", ("connection", "close")
+                )
+                return
+            status, answer = await self._serve(codec, data, charset, receive)
+        except HungUp:
+            return
+        await _respond(send, status, codec.content_type, answer)
+
+    # --- SOAP ----------------------------------------------------------------------------------
+
+    async def _serve(self, codec: Codec, data: bytes, charset: str, receive: Receive) -> tuple[int, bytes]:
+        """Return the status and the message that answer a message. Raises `HungUp`."""
+
+        def poll(work: Coroutine[Any, Any, Any]) -> Coroutine[Any, Any, Any]:
+            return self.poll(receive, work)
+
+        try:
+            message = codec.open(data, charset or None)
+            if self._tokens is not None:
+                self._tokens.check(message.security)
+            operation, arguments = codec.read(message)
+            call = Call(self.hub, self.options.access, poll)
+            values = await operation.function(call, *arguments)
+            if operation.name == "Fetch":
+                head, events = values
+                return 200, codec.page(operation, head, tuple(events))
+            return 200, codec.write(operation, values)
+        except Refused as refused:
+            return codec.fault(refused.error, refused.code)
+        except ChatError as error:
+            return codec.fault(error)
+        except HungUp:
+            raise
+        except Exception:
+            log.exception("a call failed")
+            return codec.fault(ChatError(SERVER_FAILED))
+
+
+def _prepare() -> tuple[dict[str, Codec], bytes]:
+    return codecs(), WSDL.read_bytes()
+
+
+def _header(headers: Any, name: bytes) -> str:
+    return next((value.decode("latin-1") for key, value in headers if key == name), "")
+
+
+def _content_type(headers: Any) -> tuple[str, str]:
+    """Return the media type and its charset, both in lower case."""
+    said = Headers()
+    said["content-type"] = _header(headers, b"content-type")
+    charset = said.get_param("charset", "")
+    return said.get_content_type(), charset.lower() if isinstance(charset, str) else "?"
+
+
+def _encoded(headers: Any) -> bool:
+    return _header(headers, b"content-encoding").lower() not in ("", "identity")
+
+
+async def _refuse(
+    send: Send, codec: Codec, status: int, why: str, header: tuple[str, str] | None = None
+) -> None:
+    _, body = codec.fault(BadRequest(why))
+    await _respond(send, status, codec.content_type, body, header)
+
+
+async def _respond(
+    send: Send, status: int, content_type: str, body: bytes, header: tuple[str, str] | None = None
+) -> None:
+    headers = [(b"content-type", content_type.encode()), (b"content-length", str(len(body)).encode())]
+    if header is not None:
+        headers.append((header[0].encode(), header[1].encode()))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,284 @@
+"""The contract, as spyne has it: types, operations, faults; and what an operation does in the hub.
+
+`wsdl/chat.wsdl` is made of it (`backends.soap.contract`). The operations' docstrings go into it, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar, cast
+
+from backends.soap.spyne_compat import (
+    ComplexModel,
+    Double,
+    Enum,
+    Fault,
+    Integer32,
+    Long,
+    ServiceBase,
+    Unicode,
+    rpc,
+)
+from backends.soap.words import (
+    FAULT_NAMES,
+    FAULTS,
+    MAX_EVENTS,
+    MAX_NICK,
+    MAX_REASON,
+    MAX_TEXT,
+    MAX_WAIT,
+    MAX_WORD,
+    TNS,
+)
+from chat.model import (
+    MAX_NUMBER,
+    Ack,
+    ChatError,
+    Cursor,
+    Delete,
+    Draft,
+    Edit,
+    Event,
+    Hello,
+    Limits,
+    Say,
+)
+from chat.ports import HubPort
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+# --- types -------------------------------------------------------------------------------------
+
+
+def _named(base: Any, name: str, **facets: Any) -> Any:
+    """Return a simple type of the chat's own namespace, required and never nil."""
+    made = base(type_name=name, nillable=False, min_occurs=1, **facets)
+    made.__namespace__ = TNS  # else spyne makes up a relative one
+    return made
+
+
+def _optional(kind: Any) -> Any:
+    return kind.customize(min_occurs=0, type_name=kind.__type_name__)  # else it becomes a type of its own
+
+
+def _many(kind: Any) -> Any:
+    return kind.customize(min_occurs=0, max_occurs="unbounded", nillable=False)
+
+
+Room = _named(Unicode, "Room", pattern="[a-z0-9][a-z0-9_\\-]{0,31}")
+Nick = _named(Unicode, "Nick", min_len=1, max_len=MAX_NICK)
+Text = _named(Unicode, "Text", min_len=1, max_len=MAX_TEXT)
+Word = _named(Unicode, "Word", min_len=1, max_len=MAX_WORD)
+Reason = _named(Unicode, "Reason", max_len=MAX_REASON)
+Number = _named(Long, "Number", ge=0, le=MAX_NUMBER)
+Count = _named(Integer32, "Count", ge=0)
+Seconds = _named(Double, "Seconds", ge=0)
+PageSize = _named(Integer32, "PageSize", ge=1, le=MAX_EVENTS)
+WaitSeconds = _named(Integer32, "WaitSeconds", ge=0, le=MAX_WAIT)
+Kind = Enum("opened", "joined", "resumed", "left", "sent", "edited", "deleted", type_name="Kind").customize(
+    nillable=False, min_occurs=1
+)
+Kind.__namespace__ = TNS
+
+
+def _struct(name: str, *fields: tuple[str, Any]) -> Any:
+    return type(name, (ComplexModel,), {"__namespace__": TNS, "_type_info": list(fields)})
+
+
+EventType = _struct(
+    "Event",
+    ("kind", Kind),
+    ("seq", Number),
+    ("prev", Number),
+    ("at", Number),
+    ("author", _optional(Nick)),
+    ("seat", _optional(Word)),
+    ("technique", _optional(Word)),
+    ("n", _optional(Number)),
+    ("id", _optional(Number)),
+    ("text", _optional(Text)),
+)
+MemberType = _struct("Member", ("seat", Word), ("nick", Nick), ("technique", Word))
+LimitsType = _struct(
+    "Limits",
+    ("textBytes", Count),
+    ("nickChars", Count),
+    ("nickBytes", Count),
+    ("frameBytes", Count),
+    ("burst", Count),
+    ("rate", Seconds),
+    ("replay", Count),
+    ("page", Count),
+    ("grace", Seconds),
+    ("rooms", Count),
+    ("seats", Count),
+)
+FLAT = (EventType, MemberType)
+"""Types whose values are written straight from the model's, field by field: the names are the same."""
+
+# --- faults ------------------------------------------------------------------------------------
+
+_FAULT_FIELDS = [("text", Reason), ("n", _optional(Number)), ("retryAfter", _optional(Seconds))]
+FAULT_TYPES: dict[str, Any] = {
+    code: type(FAULT_NAMES[code], (Fault,), {"__namespace__": TNS, "_type_info": list(_FAULT_FIELDS)})
+    for code in FAULTS
+}
+"""By the error's code. They are here to be declared; `backends.soap.codec` writes them."""
+
+
+def _faults(*codes: str) -> list[Any]:
+    return [
+        FAULT_TYPES[code] for code in sorted(("bad_request", "access_denied", "closing", "error", *codes))
+    ]
+
+
+_READING = _faults("seat_gone", "not_stored")
+_DRAFT = ("seat_gone", "bad_text", "draft_conflict", "too_fast", "not_stored")
+
+# --- operations --------------------------------------------------------------------------------
+
+Wait: TypeAlias = Callable[[Coroutine[Any, Any, Any]], Coroutine[Any, Any, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What an operation gets besides its arguments."""
+
+    hub: HubPort
+    access: str
+    """The access token: that the caller has it was proved by the header (`backends.soap.security`)."""
+    poll: Wait
+    """Awaits what may take long, and ends it when nobody waits for it any more."""
+
+
+def operation(
+    *arguments: Any, throws: list[Any], returns: tuple[tuple[str, Any], ...] = ()
+) -> Callable[[F], F]:
+    """Declare an operation: the types of its arguments, its faults, the elements of its response."""
+    names = [name for name, _ in returns]
+    kinds = [kind for _, kind in returns]
+    given: dict[str, Any] = {"_throws": throws}
+    if len(kinds) == 1:
+        given |= {"_returns": kinds[0], "_out_variable_name": names[0]}
+    elif kinds:
+        given |= {"_returns": kinds, "_out_variable_names": names}
+    return cast("Callable[[F], F]", rpc(*arguments, **given))
+
+
+_ACKED = (("n", Number), ("seq", Number))
+
+
+class Chat(ServiceBase):  # type: ignore[misc]  # spyne has no hints
+    """The operations. Each returns the values of its response's elements, in their order."""
+
+    @operation(
+        *(Room, Nick, _optional(Word), _optional(Number), _optional(Word)),
+        returns=(
+            *(("room", Room), ("nick", Nick), ("seat", Word), ("seatKey", Word), ("epoch", Word)),
+            *(("first", Number), ("head", Number), ("start", Number), ("n", Number), ("limits", LimitsType)),
+        ),
+        throws=_faults("bad_name", "nick_taken", "stale_cursor", "full", "not_stored"),
+    )
+    async def Join(call: Call, room: str, nick: str, seatKey: str, after: int | None, epoch: str) -> Any:
+        """Take a seat; with a seatKey, the seat that it opens. Fetch goes on after start."""
+        cursor = None if after is None else Cursor(after, epoch or "")
+        seat = await call.hub.take_seat(Hello(room, nick, cursor, call.access, seatKey or ""), "soap")
+        w = seat.welcome
+        return (
+            *(w.room, w.nick, w.seat, w.seat_key, w.epoch),
+            *(w.first, w.head, seat.start, w.n, _limits(w.limits)),
+        )
+
+    @operation(Word, throws=_faults("seat_gone"))
+    async def Leave(call: Call, seatKey: str) -> Any:
+        """End the seat."""
+        call.hub.find_seat(seatKey).leave()
+        return ()
+
+    @operation(Word, Number, Text, returns=_ACKED, throws=_faults(*_DRAFT))
+    async def Send(call: Call, seatKey: str, n: int, text: str) -> Any:
+        """Say something. The same draft, known by its number n, happens once; with n 0 it gets the next."""
+        return await _decided(call, seatKey, Say(text, n))
+
+    @operation(
+        Word, Number, Number, Text, returns=_ACKED, throws=_faults(*_DRAFT, "not_yours", "no_such_message")
+    )
+    async def Edit(call: Call, seatKey: str, n: int, id: int, text: str) -> Any:
+        """Give an own message, named by the seq of its sent event, another text."""
+        return await _decided(call, seatKey, Edit(id, text, n))
+
+    @operation(Word, Number, Number, returns=_ACKED, throws=_faults(*_DRAFT, "not_yours", "no_such_message"))
+    async def Delete(call: Call, seatKey: str, n: int, id: int) -> Any:
+        """Take an own message back."""
+        return await _decided(call, seatKey, Delete(id, n))
+
+    @operation(
+        *(Word, _optional(Number), _optional(Number), PageSize, WaitSeconds),
+        returns=(("head", Number), ("event", _many(EventType))),
+        throws=_READING,
+    )
+    async def Fetch(
+        call: Call,
+        seatKey: str,
+        after: int | None,
+        before: int | None,
+        limit: int,
+        wait: int,
+    ) -> Any:
+        """Read events, ascending: the first after a seq, the last before one, or the newest.
+
+        After a seq it waits for the first so many seconds: a long poll. head is the seq of the newest.
+        """
+        seat = call.hub.find_seat(seatKey)
+        if after is None or before is not None:
+            events = await seat.history(after=after, before=before, limit=limit)
+        elif wait and after >= seat.head:
+            events = await call.poll(seat.read(after, limit, wait))
+        else:
+            events = await seat.read(after, limit, 0)
+        return seat.head, events
+
+    @operation(Word, returns=(("member", _many(MemberType)),), throws=_faults("seat_gone"))
+    async def Members(call: Call, seatKey: str) -> Any:
+        """Tell who has a seat in the room, in the order of their coming."""
+        return (call.hub.find_seat(seatKey).members(),)
+
+    @operation(throws=_faults())
+    async def Ping(call: Call) -> Any:
+        """Do nothing: what an answer takes."""
+        return ()
+
+
+async def _decided(call: Call, seat_key: str, draft: Draft) -> tuple[int, int]:
+    """Hand the draft to the room and wait for its decision. Raises the refusal."""
+    decided: asyncio.Future[Event | Ack] = asyncio.get_running_loop().create_future()
+
+    def reply(_: Draft, outcome: Event | Ack | ChatError) -> None:
+        if decided.done():
+            return  # nobody waits any more
+        if isinstance(outcome, ChatError):
+            decided.set_exception(outcome)
+        else:
+            decided.set_result(outcome)
+
+    call.hub.find_seat(seat_key).send(draft, reply)
+    outcome = await decided
+    return outcome.n, outcome.seq
+
+
+def _limits(limits: Limits) -> Any:
+    return LimitsType(
+        textBytes=limits.text_bytes,
+        nickChars=limits.nick_chars,
+        nickBytes=limits.nick_bytes,
+        frameBytes=limits.frame_bytes,
+        burst=limits.burst,
+        rate=limits.rate,
+        replay=limits.replay,
+        page=limits.page,
+        grace=limits.grace,
+        rooms=limits.rooms,
+        seats=limits.seats,
+    )
