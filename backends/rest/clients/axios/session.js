@@ -169,7 +169,8 @@ export class Session extends EventEmitter {
       this.#cursor.seq = event.seq;
       this.emit("event", event);
       const draft = this.#draft;
-      if (draft?.n === event.n && this.#seats.has(event.seat)) this.#answer(draft); // its own event is its answer
+      const own = draft && draft.n === event.n && this.#seats.has(event.seat);
+      if (own) this.#answer(draft); // its own event is its answer
     }
     this.#seeWhetherCaughtUp();
   }
