@@ -11,6 +11,7 @@ import logging
 import socket
 from collections.abc import Coroutine
 from email.message import Message as Headers
+from functools import lru_cache
 from typing import Any
 
 from backends.soap.codec import SERVER_FAILED, Codec, Refused, codecs
@@ -66,7 +67,7 @@ class SoapServer(WebServer):
 
     async def _post(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = scope["headers"]
-        kind, charset = _content_type(headers)
+        kind, charset = _content_type(_header(headers, b"content-type"))
         codec = self._codecs.get(kind)
         if codec is None or (charset and charset not in CHARSETS) or _encoded(headers):
             why = "a message is text/xml (SOAP 1.1) or application/soap+xml (1.2), in UTF-8, not compressed"
@@ -122,10 +123,11 @@ def _header(headers: Any, name: bytes) -> str:
     return next((value.decode("latin-1") for key, value in headers if key == name), "")
 
 
-def _content_type(headers: Any) -> tuple[str, str]:
+@lru_cache(64)
+def _content_type(value: str) -> tuple[str, str]:
     """Return the media type and its charset, both in lower case."""
     said = Headers()
-    said["content-type"] = _header(headers, b"content-type")
+    said["content-type"] = value
     charset = said.get_param("charset", "")
     return said.get_content_type(), charset.lower() if isinstance(charset, str) else "?"
 
