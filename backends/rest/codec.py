@@ -179,7 +179,7 @@ STATUS: dict[type[ChatError], int] = {
     NotStored: 503,
     SlowReader: 503,
 }
-AGAIN: dict[type[ChatError], float] = {Closing: 1.0, NotStored: 5.0}
+AGAIN: dict[type[ChatError], float] = {Closing: 1.0, NotStored: 1.0}
 """Seconds after which another try makes sense, where the error itself does not say."""
 TITLES = {
     "bad_request": "The request does not speak this protocol",
@@ -201,17 +201,26 @@ TITLES = {
     "not_allowed": "The resource does not have this method",
     "not_acceptable": "There is only JSON here",
     "precondition_failed": "It has changed in the meantime",
-    "too_large": "The body is too large",
+    "misdirected": "This server has another name",
+    "strange_page": "Pages of this origin may not call",
+    "too_large": "The request is too large",
+    "too_many": "Too many requests wait",
+    "too_slow": "The request did not come to its end",
     "unsupported_media_type": "Only JSON is read here",
     "error": "The server failed",
 }
 KINDS = {
+    403: "strange_page",
     404: "not_found",
     405: "not_allowed",
     406: "not_acceptable",
+    408: "too_slow",
     412: "precondition_failed",
     413: "too_large",
     415: "unsupported_media_type",
+    421: "misdirected",
+    429: "too_many",
+    431: "too_large",
 }
 """The problems of HTTP itself, which no other technique has: their ``code`` is ``bad_request``."""
 Headers = list[tuple[bytes, bytes]]
@@ -225,8 +234,8 @@ class Refused(ChatError):
         self.status, self.error, self.headers = status, error, headers or []
 
 
-def problem(error: ChatError, status: int = 0) -> tuple[int, Headers, bytes]:
-    """Return the status, headers and body that tell of an error."""
+def problem(error: ChatError, status: int = 0, n: int = 0) -> tuple[int, Headers, bytes]:
+    """Return the status, headers and body that tell of an error; ``n`` is the draft it may be about."""
     headers: Headers = []
     if isinstance(error, Refused):
         status, headers, error = error.status, list(error.headers), error.error
@@ -240,7 +249,7 @@ def problem(error: ChatError, status: int = 0) -> tuple[int, Headers, bytes]:
             status,
             printable(str(error)),
             error.code,
-            error.n,
+            error.n or n,
             0.0 if retry_after is None else max(0.001, round(retry_after, 3)),
         )
     )

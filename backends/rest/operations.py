@@ -232,7 +232,7 @@ def problem_answer(status: int) -> Json:
         "title": TITLES[code],
         "status": status,
         "detail": description,
-        "code": "bad_request" if status in KINDS and status != 404 else code,
+        "code": "bad_request" if code in KINDS.values() else code,
     }
     answer: Json = {
         "description": description[0].upper() + description[1:] + ".",

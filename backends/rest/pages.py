@@ -54,15 +54,14 @@ class Pages:
         return answer(200, await self._read(FILE.name))
 
     async def _page(self, request: Request) -> Response:
-        headers = [(b"content-type", b"text/html; charset=utf-8"), (b"content-security-policy", POLICY)]
-        return answer(200, PAGE, headers)
+        return answer(200, PAGE, [(b"content-security-policy", POLICY)], b"text/html; charset=utf-8")
 
     async def _start(self, request: Request) -> Response:
-        return answer(200, START, [(b"content-type", b"text/javascript")])
+        return answer(200, START, kind=b"text/javascript")
 
     async def _file(self, request: Request) -> Response:
         name = str(request.scope["path"]).rpartition("/")[2]
-        return answer(200, await self._read(name), [(b"content-type", FILES[name])])
+        return answer(200, await self._read(name), kind=FILES[name])
 
     async def _read(self, name: str) -> bytes:
         if name not in self._files:

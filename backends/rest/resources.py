@@ -304,17 +304,20 @@ async def decided(seat: Seat, draft: Draft) -> Event | Ack:
     return told
 
 
-def answer(status: int, body: bytes = b"", headers: Headers | None = None) -> Response:
-    """Return a response with just these headers, and those that its body needs."""
+class Answer(Response):
+    """A response with just the headers that it is given."""
+
+    def __init__(self, status: int, headers: Headers, body: bytes = b"") -> None:
+        self.status_code, self.raw_headers, self.body = status, headers, body
+        self.background = None
+
+
+def answer(status: int, body: bytes = b"", headers: Headers | None = None, kind: bytes = JSON) -> Response:
+    """Return a response; one with a body says what it is."""
     made = headers or []
     if body:
-        if not any(name == b"content-type" for name, _ in made):
-            made.append((b"content-type", JSON))
-        made.append((b"content-length", b"%d" % len(body)))
-    response = Response(status_code=status)
-    response.raw_headers = made
-    response.body = body
-    return response
+        made += [(b"content-type", kind), (b"content-length", b"%d" % len(body))]
+    return Answer(status, made, body)
 
 
 def answering(endpoint: Endpoint) -> Endpoint:
@@ -324,23 +327,20 @@ def answering(endpoint: Endpoint) -> Endpoint:
         try:
             return await endpoint(request)
         except HungUp:
-            return Response(status_code=400)  # that nobody gets
+            return Answer(400, [])  # that nobody gets
         except ChatError as error:
             told = error
         except Exception:
             log.exception("%s %s failed", request.method, request.scope["path"])
             told = ChatError("the server failed; the request may have been carried out")
-        if not told.n and b"idempotency-key" in (headers := dict(request.scope["headers"])):
-            with suppress(BadRequest):
-                told.n = draft_number(headers)
-        return told_of(told)
+        return refusal(told, request)
 
     return handle
 
 
-def told_of(error: ChatError, status: int = 0) -> Response:
-    status, headers, body = problem(error, status)
-    response = Response(status_code=status)
-    response.raw_headers = headers
-    response.body = body
-    return response
+def refusal(error: ChatError, request: Request, status: int = 0) -> Response:
+    """Return the response that tells of an error."""
+    n = 0
+    with suppress(BadRequest):
+        n = draft_number(dict(request.scope["headers"]))
+    return Answer(*problem(error, status, n))

@@ -16,7 +16,7 @@ from backends.rest import read_origins
 from backends.rest.codec import PROBLEM, Refused, problem
 from backends.rest.operations import OPERATIONS
 from backends.rest.pages import Pages
-from backends.rest.resources import Endpoint, Resources, answer, answering, told_of
+from backends.rest.resources import Endpoint, Resources, answer, answering, refusal
 from chat.model import BadRequest, ChatError
 from chat.web import Application, Receive, Scope, Send, WebServer
 
@@ -90,8 +90,8 @@ def bare(resources: Resources | None = None) -> FastAPI:
         path = request.scope["path"]
         if allowed := methods(app, path):
             text = f"{path} has no {request.method}: it has {allowed.decode()}"
-            return told_of(Refused(405, BadRequest(text), [(b"allow", allowed)]))
-        return told_of(BadRequest(f"there is nothing at {path}: /docs shows what there is"), 404)
+            return refusal(Refused(405, BadRequest(text), [(b"allow", allowed)]), request)
+        return refusal(BadRequest(f"there is nothing at {path}: /docs shows what there is"), request, 404)
 
     app = FastAPI(
         openapi_url=None,
