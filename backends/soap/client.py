@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from backends.soap.calls import Calls, document
-from backends.soap.words import MAX_EVENTS, MAX_WAIT, fitting_hello, fitting_text
+from backends.soap.words import MAX_EVENTS, MAX_WAIT, camel, fitting_hello, fitting_text
 from chat.connections import not_our_words
 from chat.model import (
     Ack,
@@ -72,7 +72,7 @@ class SoapClient(ChatClient):
             epoch=(cursor.epoch or None) if cursor else None,
         )
         limits = self._made(Limits, _limits(joined))
-        fields = {name: getattr(joined, _camel(name), None) for name in _WELCOME}
+        fields = {name: getattr(joined, camel(name), None) for name in _WELCOME}
         welcome = self._made(Welcome, {**fields, "members": (), "limits": limits})
         self._start = self._made(int, joined.start)
         self._seat_key, self._page = welcome.seat_key, max(1, min(limits.page, MAX_EVENTS))
@@ -199,14 +199,8 @@ class SoapClient(ChatClient):
 _WELCOME = [name for name in Welcome.__struct_fields__ if name not in ("members", "limits")]
 
 
-def _camel(name: str) -> str:
-    """Return a field's name as XML has it: ``seat_key`` is ``seatKey`` there."""
-    head, *tail = name.split("_")
-    return head + "".join(map(str.capitalize, tail))
-
-
 def _limits(joined: Any) -> dict[str, Any]:
-    return {name: getattr(joined.limits, _camel(name), None) for name in Limits.__struct_fields__}
+    return {name: getattr(joined.limits, camel(name), None) for name in Limits.__struct_fields__}
 
 
 def _present(value: Any, kind: type[msgspec.Struct]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 from lxml import etree
 
 from backends.soap.codec import application
-from backends.soap.spyne_compat import InterfaceDocuments, Soap11
+from backends.soap.spyne_compat import InterfaceDocuments
 from backends.soap.words import ADDRESS, WSDL
 
 NS = "{http://schemas.xmlsoap.org/wsdl/}"
@@ -25,7 +25,7 @@ _ORDER = (f"{XSD}simpleType", f"{XSD}complexType", f"{XSD}element")
 
 def wsdl() -> bytes:
     """Return the contract as it stands in the file."""
-    documents = InterfaceDocuments(application(Soap11).interface)
+    documents = InterfaceDocuments(application().interface)
     documents.wsdl11.build_interface_document(ADDRESS)
     raw = documents.wsdl11.get_interface_document()
     root: Any = etree.fromstring(raw, etree.XMLParser(remove_blank_text=True))

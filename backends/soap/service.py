@@ -42,7 +42,6 @@ from chat.model import (
     Edit,
     Event,
     Hello,
-    Limits,
     Say,
 )
 from chat.ports import HubPort
@@ -115,9 +114,6 @@ LimitsType = _struct(
     ("rooms", Count),
     ("seats", Count),
 )
-FLAT = (EventType, MemberType)
-"""Types whose values are written straight from the model's, field by field: the names are the same."""
-
 # --- faults ------------------------------------------------------------------------------------
 
 _FAULT_FIELDS = [("text", Reason), ("n", _optional(Number)), ("retryAfter", _optional(Seconds))]
@@ -188,7 +184,7 @@ class Chat(ServiceBase):  # type: ignore[misc]  # spyne has no hints
         w = seat.welcome
         return (
             *(w.room, w.nick, w.seat, w.seat_key, w.epoch),
-            *(w.first, w.head, seat.start, w.n, _limits(w.limits)),
+            *(w.first, w.head, seat.start, w.n, w.limits),
         )
 
     @operation(Word, throws=_faults("seat_gone"))
@@ -266,19 +262,3 @@ async def _decided(call: Call, seat_key: str, draft: Draft) -> tuple[int, int]:
     call.hub.find_seat(seat_key).send(draft, reply)
     outcome = await decided
     return outcome.n, outcome.seq
-
-
-def _limits(limits: Limits) -> Any:
-    return LimitsType(
-        textBytes=limits.text_bytes,
-        nickChars=limits.nick_chars,
-        nickBytes=limits.nick_bytes,
-        frameBytes=limits.frame_bytes,
-        burst=limits.burst,
-        rate=limits.rate,
-        replay=limits.replay,
-        page=limits.page,
-        grace=limits.grace,
-        rooms=limits.rooms,
-        seats=limits.seats,
-    )

@@ -100,3 +100,14 @@ def _no_key(text: str) -> str:
 
 def _no_epoch(text: str) -> str:
     raise StaleCursor("the room has another log than the cursor's: begin without a cursor")
+
+
+def camel(name: str) -> str:
+    """Return a field's name as XML has it: ``seat_key`` is ``seatKey`` there."""
+    head, *tail = name.split("_")
+    return head + "".join(map(str.capitalize, tail))
+
+
+def snake(name: str) -> str:
+    """Return a field's name as the model has it."""
+    return re.sub("[A-Z]", lambda match: f"_{match[0].lower()}", name)
