@@ -9,7 +9,7 @@ PAGES = $(wildcard *.md docs/*.md backends/*/README.md)
 PACKAGES := chat backends protos wsdl lab tui
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format docs stubs goldens constraints wheel clean
+.PHONY: help setup demo test check format docs stubs wsdl goldens constraints wheel clean
 
 help: ## List these targets
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -30,6 +30,7 @@ check: setup ## Check format, lint, types, the import floors and the generated p
 	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32 $(PACKAGES)
 	$(BIN)/lint-imports
 	$(BIN)/python -m protos --check
+	$(BIN)/python -m backends.soap.contract --check
 	$(BIN)/python -m cogapp --check --check-fail-msg='run: make docs' $(PAGES)
 	$(BIN)/python -m tests.tui.pictures --check
 
@@ -43,6 +44,9 @@ docs: setup ## Write the generated parts of the pages, and the pictures, anew
 
 stubs: setup ## Write the generated Python in protos/ anew
 	$(BIN)/python -m protos
+
+wsdl: setup ## Write wsdl/chat.wsdl anew, from the operations in backends/soap/service.py
+	$(BIN)/python -m backends.soap.contract
 
 goldens: setup ## Write the screens that the TUI's tests compare with anew: look at the difference
 	UPDATE_GOLDENS=1 $(BIN)/python -m pytest -q tests/tui/test_screens.py
