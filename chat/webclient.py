@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 
 import httpx
@@ -21,6 +22,8 @@ KEEP_ALIVE = 60.0
 """Seconds that a connection may rest between two requests: less than a server keeps it."""
 MAX_ANSWER = 16 * 1024 * 1024
 """Bytes of an answer: a page of the longest texts has a few hundred kilobytes, in the worst case 5 MB."""
+
+_CLOSED = re.compile("disconnected|peer closed")  # how httpx tells it from what is no HTTP
 
 
 class TooLong(httpx.HTTPError):
@@ -63,17 +66,28 @@ async def ask(
         async with asyncio.timeout(CONNECT_TIMEOUT + ANSWER_TIMEOUT + wait):
             response = await http.send(request, stream=True)
             try:
-                parts, size = [], 0
-                async for part in response.aiter_raw():  # nothing was asked to be compressed
-                    parts.append(part)
-                    size += len(part)
-                    if size > MAX_ANSWER:
-                        raise TooLong("an answer without an end")
+                return response, await _read(response)
             finally:
                 await response.aclose()
     except TimeoutError:
         raise httpx.ReadTimeout("", request=request) from None
-    return response, b"".join(parts)
+
+
+async def _read(response: httpx.Response) -> bytes:
+    parts, size = [], 0
+    try:
+        async for part in response.aiter_raw():  # nothing was asked to be compressed
+            size += len(part)
+            if size <= MAX_ANSWER:
+                parts.append(part)
+            else:  # not by leaving: the generators below this one would stay open
+                await response.extensions["network_stream"].aclose()
+    except httpx.HTTPError:
+        if size <= MAX_ANSWER:
+            raise
+    if size > MAX_ANSWER:
+        raise TooLong("an answer without an end")
+    return b"".join(parts)
 
 
 def lost(address: Address, technique: str, error: Exception, *, heard: bool) -> ConnectionLost:
@@ -96,7 +110,7 @@ def lost(address: Address, technique: str, error: Exception, *, heard: bool) -> 
             return ConnectionLost(f"cannot reach {address}: this is no address of a web server")
         case TooLong():
             return ConnectionLost(not_our_words(address, technique, str(error)))
-        case httpx.RemoteProtocolError() if "disconnected" not in str(error):
+        case httpx.RemoteProtocolError() if not _CLOSED.search(str(error)):
             return ConnectionLost(not_our_words(address, technique, "no HTTP"))
         case _:
             return ConnectionLost(

@@ -7,9 +7,10 @@ from typing import Any, Self
 
 import pytest
 
+from backends.rest.codec import encode
 from chat.hub import Hub
 from chat.model import Limits
-from chat.ports import Address
+from chat.ports import Address, ServerOptions, Technique
 from tests.http_peer import Answer, HttpPeer
 from tests.kit import Serving
 
@@ -314,17 +315,14 @@ async def test_pages_go_forward_and_backward(ann: Guest) -> None:
 async def test_many_who_ask_for_the_same_page_get_the_same_bytes(
     ann: Guest, bob: Guest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import backends.rest.resources
-
     await ann.says("hello")
     encoded: list[object] = []
-    encode = backends.rest.resources.encode
 
     def spy(page: object) -> bytes:
         encoded.append(page)
         return encode(page)
 
-    monkeypatch.setattr(backends.rest.resources, "encode", spy)
+    monkeypatch.setattr("backends.rest.resources.encode", spy)
     pages = [await guest.does("GET", "/events?after=0") for guest in (ann, bob, ann)]
     assert len({page.body for page in pages}) == 1
     assert len(encoded) == 1
@@ -381,10 +379,8 @@ async def test_the_docs_come_from_here_alone(ann: Guest) -> None:
 
 
 @pytest.fixture
-async def shared(hub: Hub, technique: Any) -> AsyncIterator[HttpPeer]:
+async def shared(hub: Hub, technique: Technique) -> AsyncIterator[HttpPeer]:
     """A server that pages of one other origin may call."""
-    from chat.ports import ServerOptions
-
     options = ServerOptions(settings={"cors": "http://localhost:5173, https://chat.example"})
     server = technique.load_server()(hub, Address("127.0.0.1", 0), options)
     async with await HttpPeer.open(await server.start()) as peer:
