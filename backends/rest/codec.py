@@ -44,13 +44,23 @@ from chat.text import printable
 JSON = b"application/json"
 PROBLEM = b"application/problem+json"
 
+LIMITS = Limits()
+NICK = {"minLength": 1, "maxLength": LIMITS.nick_chars, "pattern": r"^[^\s/@#]\S*$"}
+TEXT = {
+    "minLength": 1,
+    "maxLength": LIMITS.text_bytes,
+    "pattern": "^[^\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u2028-\\u202e\\u2066-\\u2069\\ufffe\\uffff]*$",
+}
+"""What the contract says about names and texts, as far as JSON Schema can: the room decides (`chat.text`)."""
+
 # --- bodies ------------------------------------------------------------------------------------
 
 
 class SeatRequest(Struct, frozen=True, omit_defaults=True):
     """Asks for a seat."""
 
-    nick: Annotated[str, Meta(examples=["ann"])]
+    nick: Annotated[str, Meta(examples=["ann"], extra_json_schema=NICK)]
+    """A name that nobody in the room has, without anything invisible."""
     cursor: Cursor | None = None
     """The place to read on from; without it the newest events are read first."""
     seat_key: str = ""
@@ -84,7 +94,8 @@ class SeatAnswer(Struct, frozen=True):
 class TextBody(Struct, frozen=True):
     """A message's text, to be said or to replace another."""
 
-    text: Annotated[str, Meta(examples=["hello"])]
+    text: Annotated[str, Meta(examples=["hello"], extra_json_schema=TEXT)]
+    """At most 4,000 bytes of UTF-8, nothing that acts on a terminal, and something besides spaces."""
 
 
 class Receipt(Struct, frozen=True, gc=False):

@@ -191,9 +191,9 @@ class Operation:
         first, *rest = self.name.split("_")
         return first + "".join(part.title() for part in rest)
 
-    def extra(self) -> Json:
-        """Return the operation as OpenAPI has it."""
-        responses: Json = {}
+    def responses(self) -> dict[int | str, Json]:
+        """Return the answers as OpenAPI has them."""
+        responses: dict[int | str, Json] = {}
         for status, (description, schema, headers) in self.answers.items():
             answer: Json = {"description": description}
             if schema is not None:
@@ -202,10 +202,14 @@ class Operation:
                 answer["headers"] = {name: header(name) for name in headers}
             if self.links and 200 <= status < 300:
                 answer["links"] = self.links
-            responses[str(status)] = answer
+            responses[status] = answer
         for status in sorted({*BASE, *self.problems, *(BODY if self.body else ())}):
-            responses[str(status)] = problem_answer(status)
-        operation: Json = {"parameters": list(self.parameters), "responses": responses}
+            responses[status] = problem_answer(status)
+        return responses
+
+    def extra(self) -> Json:
+        """Return what else OpenAPI has of it."""
+        operation: Json = {"parameters": list(self.parameters)}
         if self.body is not None:
             operation["requestBody"] = {
                 "required": True,

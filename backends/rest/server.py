@@ -112,6 +112,7 @@ def bare(resources: Resources | None = None) -> FastAPI:
             tags=[operation.tag],
             status_code=min(operation.answers),
             response_class=Response,
+            responses=operation.responses(),
             openapi_extra=operation.extra(),
         )
     return app
