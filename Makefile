@@ -30,6 +30,7 @@ check: setup ## Check format, lint, types, the import floors and the generated p
 	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32 $(PACKAGES)
 	$(BIN)/lint-imports
 	$(BIN)/python -m protos --check
+	$(BIN)/python -m backends.rest.openapi --check
 	$(BIN)/python -m backends.soap.contract --check
 	$(BIN)/python -m cogapp --check --check-fail-msg='run: make docs' $(PAGES)
 	$(BIN)/python -m tests.tui.pictures --check
@@ -47,6 +48,9 @@ stubs: setup ## Write the generated Python in protos/ anew
 
 wsdl: setup ## Write wsdl/chat.wsdl anew, from the operations in backends/soap/service.py
 	$(BIN)/python -m backends.soap.contract
+
+openapi: setup ## Write the contract of REST, backends/rest/openapi.json, anew
+	$(BIN)/python -m backends.rest.openapi
 
 goldens: setup ## Write the screens that the TUI's tests compare with anew: look at the difference
 	UPDATE_GOLDENS=1 $(BIN)/python -m pytest -q tests/tui/test_screens.py
