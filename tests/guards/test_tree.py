@@ -14,6 +14,7 @@ LONGEST = 500
 LONGER = {
     "chat/cli.py": "every option and command on one page; what they do is elsewhere",
     "chat/hub.py": "hub, room and seat hold one state and call each other both ways",
+    "chat/ports.py": "whoever writes a technique finds every interface on one page",
 }
 """Files of more lines than that, each with the reason why it is still one room."""
 
