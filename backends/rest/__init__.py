@@ -16,7 +16,8 @@ def read_origins(text: str) -> frozenset[str]:
     origins = frozenset(part.strip().lower() for part in text.split(",") if part.strip())
     for origin in origins:
         parts = urlsplit(origin)
-        if parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}":
+        whole = parts.scheme in ("http", "https") and parts.netloc
+        if not whole or origin != f"{parts.scheme}://{parts.netloc}":
             raise ValueError(f"{origin!r} is no origin: write http://HOST[:PORT] or https://HOST[:PORT]")
     return origins
 

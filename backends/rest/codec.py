@@ -208,6 +208,7 @@ TITLES = {
     "closing": "The server is going down",
     "full": "No more seats or rooms",
     "not_stored": "The log could not store it",
+    "slow_reader": "This client fell too far behind",
     "not_found": "There is no such resource",
     "not_allowed": "The resource does not have this method",
     "not_acceptable": "There is only JSON here",

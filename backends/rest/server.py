@@ -52,6 +52,11 @@ class RestServer(WebServer):
         return PROBLEM.decode(), body
 
 
+async def described(request: Request) -> Response:
+    """Stand for an endpoint that is not called."""
+    raise NotImplementedError
+
+
 class Route(APIRoute):
     """A route whose endpoint takes the request as it is: FastAPI finds it and describes it, nothing more."""
 
@@ -104,7 +109,7 @@ def bare(resources: Resources | None = None) -> FastAPI:
     for operation in OPERATIONS:
         app.add_api_route(
             operation.path,
-            getattr(resources or Resources, operation.name),
+            getattr(resources, operation.name) if resources else described,
             methods=[operation.method],
             operation_id=operation.id,
             summary=operation.summary,
