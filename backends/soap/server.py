@@ -80,21 +80,21 @@ class SoapServer(WebServer):
                     send, codec, 413, f"a message may have {MAX_BODY} bytes", ("connection", "close")
                 )
                 return
-            status, answer = await self._serve(codec, data, charset, receive)
+            status, answer = await self._serve(codec, data, receive)
         except HungUp:
             return
         await _respond(send, status, codec.content_type, answer)
 
     # --- SOAP ----------------------------------------------------------------------------------
 
-    async def _serve(self, codec: Codec, data: bytes, charset: str, receive: Receive) -> tuple[int, bytes]:
+    async def _serve(self, codec: Codec, data: bytes, receive: Receive) -> tuple[int, bytes]:
         """Return the status and the message that answer a message. Raises `HungUp`."""
 
         def poll(work: Coroutine[Any, Any, Any]) -> Coroutine[Any, Any, Any]:
             return self.poll(receive, work)
 
         try:
-            message = codec.open(data, charset or None)
+            message = codec.open(data)
             if self._tokens is not None:
                 self._tokens.check(message.security)
             operation, arguments = codec.read(message)
