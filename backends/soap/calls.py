@@ -19,7 +19,7 @@ from zeep.wsse.username import UsernameToken
 from backends.soap.words import KINDS, MAX_WAIT, PATH, TNS, WSDL
 from chat.codec import shorten
 from chat.connections import not_our_words
-from chat.model import ChatError, ConnectionLost
+from chat.model import MAX_NUMBER, ChatError, ConnectionLost
 from chat.ports import Address, ClientOptions
 from chat.text import printable
 from chat.webclient import ask, base_url, lost, open_http
@@ -106,7 +106,8 @@ class Calls:
 
     def _error(self, fault: Any) -> ChatError:
         """Return the error that a fault's detail tells; its code says nothing that is not there."""
-        for element in fault.detail if fault.detail is not None else ():
+        unknown = fault.detail is None or isinstance(fault.detail, str | bytes)
+        for element in () if unknown else fault.detail:
             namespace, _, name = str(element.tag)[1:].partition("}")
             if namespace == TNS and name in KINDS:
                 return KINDS[name](
@@ -118,7 +119,9 @@ class Calls:
 
 
 def _number(element: Any, name: str) -> float | None:
+    """Return a number that a detail holds; None if it holds none."""
     try:
-        return float(element.findtext(f"{{{TNS}}}{name}"))
+        number = float(element.findtext(f"{{{TNS}}}{name}"))
     except (TypeError, ValueError):
         return None
+    return number if 0 <= number <= MAX_NUMBER else None

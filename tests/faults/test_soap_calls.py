@@ -1,0 +1,201 @@
+"""SOAP calls: polls that wait, peers that hang up, tokens on the wire, the WSDL that a server gives."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+
+import pytest
+from lxml import etree
+from zeep.wsse.username import UsernameToken
+
+from backends.soap.server import SoapServer
+from backends.soap.words import TNS, WSDL, WSSE
+from chat.hub import Hub, HubSeat
+from chat.model import Limits
+from chat.ports import Address
+from tests.kit import Serving
+from tests.soap_peer import ENVELOPES, SoapPeer, envelope, read_fault, request
+
+pytestmark = pytest.mark.parametrize("technique", ["soap"], indirect=True)
+
+POLLS = 1000
+
+
+@pytest.fixture
+def limits() -> Limits:
+    return Limits(burst=0, seats=POLLS + 10)
+
+
+@pytest.fixture(params=["1.1", "1.2"])
+def version(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+async def ann(server: Serving, version: str) -> AsyncIterator[SoapPeer]:
+    async with await SoapPeer.open(server.address, version) as peer:
+        yield peer
+
+
+def waiting(hub: Hub) -> int:
+    return len(hub._rooms["lab"]._waiting)
+
+
+async def until_waiting(hub: Hub, count: int) -> None:
+    while waiting(hub) != count:  # noqa: ASYNC110  # the hub tells nobody who waits
+        await asyncio.sleep(0)
+
+
+def fetch(key: str, after: int, wait: int = 20, version: str = "1.1") -> bytes:
+    return envelope(request("Fetch", seatKey=key, after=after, limit=200, wait=wait), version=version)
+
+
+# --- polls ---------------------------------------------------------------------------------------
+
+
+async def test_a_thousand_polls_wait_without_a_thread_and_all_are_answered(server: Serving, hub: Hub) -> None:
+    async with await SoapPeer.open(server.address) as ann:
+        key = await ann.join()
+        before = threading.active_count()
+        peers = [await SoapPeer.open(server.address) for _ in range(POLLS)]
+        head = (await hub.look("lab", "")).head
+        polls = [asyncio.create_task(peer.post(fetch(key, head))) for peer in peers]
+        await until_waiting(hub, POLLS)
+        assert threading.active_count() == before
+        await ann.call("Send", seatKey=key, n=0, text="wake up")
+        answers = await asyncio.gather(*polls)
+        assert len({answer.body for answer in answers}) == 1
+        assert b"<tns:text>wake up</tns:text>" in answers[0].body
+        for peer in peers:
+            await peer.close()
+
+
+async def test_a_poll_ends_when_its_time_is_over(ann: SoapPeer) -> None:
+    key = await ann.join()
+    fetched = await ann.call("Fetch", seatKey=key, after=2, limit=200, wait=1)
+    assert [part.tag for part in fetched] == [f"{{{TNS}}}head"]
+
+
+async def test_a_poll_whose_peer_hangs_up_ends_at_once(server: Serving, hub: Hub, ann: SoapPeer) -> None:
+    key = await ann.join()
+    async with await SoapPeer.open(server.address) as bob:
+        poll = asyncio.create_task(bob.post(fetch(key, 2)))
+        await until_waiting(hub, 1)
+        poll.cancel()
+    await until_waiting(hub, 0)
+
+
+async def test_a_server_that_stops_answers_its_polls(
+    server: Serving, hub: Hub, ann: SoapPeer, version: str
+) -> None:
+    key = await ann.join()
+    poll = asyncio.create_task(ann.post(fetch(key, 2, version=version)))
+    await until_waiting(hub, 1)
+    await server.server.stop()
+    fault = read_fault(await poll)
+    assert (fault.status, fault.name) == (500, "Closing")
+
+
+async def test_a_poll_of_a_seat_that_ends_is_told(server: Serving, hub: Hub, ann: SoapPeer) -> None:
+    key = await ann.join()
+    await ann.call("Leave", seatKey=key)
+    assert (await ann.fails("Fetch", seatKey=key, after=2, limit=1, wait=20)).name == "SeatGone"
+
+
+# --- failures ------------------------------------------------------------------------------------
+
+
+async def test_what_fails_on_our_side_is_logged_and_told_without_a_traceback(
+    ann: SoapPeer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    key = await ann.join()
+
+    def broken(self: HubSeat) -> None:
+        raise RuntimeError("a secret of ours")
+
+    monkeypatch.setattr(HubSeat, "members", broken)
+    fault = await ann.fails("Members", seatKey=key)
+    assert (fault.status, fault.name) == (500, "Failed")
+    assert fault.side.endswith(("Server", "Receiver"))
+    assert "secret" not in fault.text
+    assert "a secret of ours" in caplog.text
+    await ann.call("Ping")
+
+
+async def test_a_draft_without_a_number_gets_the_next(ann: SoapPeer) -> None:
+    key = await ann.join()
+    numbers = [(await ann.call("Send", seatKey=key, n=0, text="x")).findtext(f"{{{TNS}}}n") for _ in range(3)]
+    assert numbers == ["1", "2", "3"]
+
+
+# --- the access token ----------------------------------------------------------------------------
+
+ACCESS = "Sesam, öffne dich"
+
+
+def token(password: str, version: str, **more: object) -> str:
+    """Return the header that zeep makes."""
+    root = etree.Element(f"{{{ENVELOPES[version]}}}Envelope", nsmap={"soap-env": ENVELOPES[version]})
+    made, _ = UsernameToken("ann", password, use_digest=True, **more).apply(root, {})
+    return str(etree.tostring(made[0][0]).decode())
+
+
+@pytest.mark.parametrize("access", [ACCESS])
+async def test_every_call_needs_a_token_of_its_own(ann: SoapPeer, version: str, access: str) -> None:
+    fault = await ann.fails("Ping")
+    assert (fault.code, fault.name) == (f"{{{WSSE}}}FailedAuthentication", "AccessDenied")
+    once = token(access, version)
+    await ann.call("Ping", header=once)
+    again = await ann.fails("Ping", header=once)
+    assert (again.name, "used before" in again.text) == ("AccessDenied", True)
+    await ann.call("Join", header=token(access, version), room="lab", nick="ann")
+    wrong = await ann.fails("Ping", header=token("guessed", version))
+    assert (wrong.code, wrong.name) == (f"{{{WSSE}}}FailedAuthentication", "AccessDenied")
+
+
+@pytest.mark.parametrize("access", [ACCESS])
+async def test_a_stranger_does_not_learn_what_is_wrong_with_the_request(ann: SoapPeer, access: str) -> None:
+    assert (await ann.fails("Shout")).name == "AccessDenied"
+
+
+async def test_where_no_token_is_asked_for_one_does_no_harm(ann: SoapPeer, version: str) -> None:
+    await ann.call("Ping", header=token("any", version))
+
+
+# --- the WSDL ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/soap?wsdl", "/soap?WSDL", "/chat.wsdl"])
+async def test_a_server_gives_the_committed_wsdl_with_its_own_address(
+    server: Serving, ann: SoapPeer, path: str
+) -> None:
+    answer = await ann.ask("GET", path)
+    assert (answer.status, answer.headers["content-type"]) == (200, "text/xml; charset=utf-8")
+    own = f"http://{server.address}/soap".encode()
+    assert answer.body.count(own) == 2
+    assert answer.body.replace(own, b"http://127.0.0.1:8001/soap") == WSDL.read_bytes()
+    assert (await ann.ask("HEAD", path)).headers["content-length"] == str(len(answer.body))
+
+
+async def test_no_caller_can_put_another_address_into_it(server: Serving, ann: SoapPeer) -> None:
+    wrong = await ann.ask("GET", "/soap?wsdl", headers={"Host": "evil.example"})
+    assert wrong.status == 421
+    local = await ann.ask("GET", "/soap?wsdl", headers={"Host": f"localhost:{server.address.port}"})
+    assert b"localhost" not in local.body
+
+
+async def test_a_page_of_somebody_else_may_not_call(ann: SoapPeer, version: str) -> None:
+    body = envelope(request("Ping"), version=version)
+    answer = await ann.post(body, Origin="https://evil.example")
+    assert (answer.status, read_fault(answer).name) == (403, "BadRequest")
+
+
+async def test_a_server_for_the_whole_network_tells_its_name(hub: Hub, technique: object) -> None:
+    server = SoapServer(hub, Address("0.0.0.0", 0))
+    listening = await server.start()
+    async with await SoapPeer.open(Address("127.0.0.1", listening.port)) as peer:
+        answer = await peer.ask("GET", "/chat.wsdl")
+    await server.stop()
+    assert b"0.0.0.0" not in answer.body
