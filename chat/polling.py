@@ -56,6 +56,8 @@ class Polls:
 
     def __init__(self, interval: str = LONG) -> None:
         self._interval = read_interval(interval)
+        self.behind = False
+        """The last answer says that there is more to read than it brought; set by who asks."""
         self.asked = 0
         self.empty = 0
 
@@ -64,7 +66,8 @@ class Polls:
     ) -> AsyncIterator[list[Event]]:
         """Yield what the questions bring, until ``over`` is done.
 
-        The next one follows at once after news of a long poll, and after a whole ``page`` of events.
+        The next one follows at once after news of a long poll, after a whole ``page`` of events, and where
+        the last one is `behind`.
         """
         import asyncio  # here: the labels of techniques import `POLL`, and a cold start loads them all
 
@@ -80,7 +83,7 @@ class Polls:
             if self._interval is None:
                 rest = 0.0 if events else IDLE
             else:
-                rest = 0.0 if len(events) >= page else self._interval
+                rest = 0.0 if self.behind or len(events) >= page else self._interval
             if (early := begun + rest - perf_counter()) > 0:
                 if over is None:
                     await asyncio.sleep(early)

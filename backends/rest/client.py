@@ -47,8 +47,6 @@ from chat.webclient import ask, base_url, lost, open_http
 
 GOODBYE = 1.0
 """Seconds that a server has to take note of a leave."""
-MAX_ASKED = 10**9
-"""What is asked for at most in one page: the server gives less anyway."""
 
 Headers = list[tuple[bytes, bytes]]
 T = TypeVar("T")
@@ -140,7 +138,8 @@ class RestClient(ChatClient):
             if page.events:
                 after = page.events[-1].seq
             # The tag names the newest event: until that was read there is news, whatever happens.
-            tag = response.headers.get("etag", "").encode() if after >= page.head else b""
+            self._polls.behind = after < page.head
+            tag = b"" if self._polls.behind else response.headers.get("etag", "").encode()
             return page.events
 
         try:
@@ -154,11 +153,24 @@ class RestClient(ChatClient):
     async def history(
         self, *, after: int | None = None, before: int | None = None, limit: int
     ) -> list[Event]:
-        self._joined()
-        asked = {"after": after, "before": before, "limit": max(1, min(limit, MAX_ASKED))}
-        query = "&".join(f"{name}={value}" for name, value in asked.items() if value is not None)
-        _, body = await self._ask("GET", f"{self._room}/events?{query}", self._seated)
-        return self._read(_page, body).events
+        """Ask until the page is full: one of long texts comes in pieces."""
+        found: list[Event] = []
+        wanted = max(1, min(limit, self._page))
+        while len(found) < wanted:
+            self._joined()
+            query = f"limit={wanted - len(found)}"
+            if after is not None:
+                query += f"&after={found[-1].seq if found else after}"
+            elif before is not None or found:
+                query += f"&before={found[0].seq if found else before}"
+            path = f"{self._room}/events?{query}"
+            _, body = await self._ask("GET", path, self._seated)
+            page = self._read(_page, body)
+            events = page.events
+            found = found + events if after is not None else events + found
+            if not events or (events[-1].seq >= page.head if after is not None else events[0].prev == 0):
+                break
+        return found
 
     async def members(self) -> list[Member]:
         self._joined()

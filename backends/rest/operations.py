@@ -138,7 +138,7 @@ SEAT_NAME = parameter(
 ID = parameter("id", "path", "The message: the seq of its `sent` event.", NUMBER, 17)
 AFTER = parameter("after", "query", "The first events after this seq.", NUMBER, 16)
 BEFORE = parameter("before", "query", "The last events before this seq.", NUMBER, 100)
-LIMIT = parameter("limit", "query", "At most so many events; never more than `limits.page`.", NUMBER, 200)
+LIMIT = parameter("limit", "query", "At most so many events; fewer if they are long.", NUMBER, 200)
 PATIENCE = parameter(
     "wait",
     "query",
@@ -326,7 +326,8 @@ OPERATIONS = (
         "events",
         "What happened",
         "With `after` the first events after a seq, with `before` the last before one, with neither the "
-        "newest. With a Seat-Key it counts as a sign of life of that seat. If nothing came after `after` and "
+        "newest; never more than `limits.page`, or about 256 KiB: read on from the last, until it is `head`. "
+        "With a Seat-Key it counts as a sign of life of that seat. If nothing came after `after` and "
         "`If-None-Match` names the newest event, the answer is 304 and has no body: the cheapest poll.",
         {
             200: ("A page of events.", EventPage, ("ETag",)),

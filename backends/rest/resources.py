@@ -63,7 +63,7 @@ NAME = "rest"
 PAGES = 16
 """Pages of events that are kept as JSON: many who poll ask for the same one at the same time."""
 PAGE_BYTES = 256 * 1024
-"""Bytes of a page beyond which it is not kept."""
+"""Bytes of a page, about: it has fewer events than were asked for if they are long, but at least one."""
 QUERY = {b"after": MAX_NUMBER, b"before": MAX_NUMBER, b"limit": MAX_NUMBER, b"wait": int(WAIT)}
 """What a question for events may say, and the largest number for each."""
 
@@ -108,7 +108,7 @@ class Resources:
     def __init__(self, hub: HubPort, web: WebServer) -> None:
         self._hub = hub
         self._web = web
-        self._pages: OrderedDict[tuple[str, str, int, int, int, int], bytes] = OrderedDict()
+        self._pages: OrderedDict[tuple[str, str, int, int, bool, int], bytes] = OrderedDict()
         self._changing: WeakValueDictionary[tuple[str, int], asyncio.Lock] = WeakValueDictionary()
 
     # --- rooms ---------------------------------------------------------------------------------
@@ -181,21 +181,25 @@ class Resources:
         tag = etag(room.epoch, room.head)
         if same and names(known, tag, weak=True):
             return answer(304, headers=[(b"etag", tag)])
-        return answer(200, self._page(call.room, room, events), [(b"etag", tag)])
+        page = self._page(call.room, room, events, forward=after is not None)
+        return answer(200, page, [(b"etag", tag)])
 
-    def _page(self, name: str, room: Reader, events: list[Event]) -> bytes:
+    def _page(self, name: str, room: Reader, events: list[Event], *, forward: bool) -> bytes:
         """Return the page as JSON; made once for all who ask for the same one."""
         head = room.head
         if not events:
             return encode(EventPage([], head))
-        key = (name, room.epoch, events[0].seq, events[-1].seq, len(events), head)
+        key = (name, room.epoch, events[0].seq, events[-1].seq, forward, head)
         page = self._pages.get(key)
         if page is None:
             page = encode(EventPage(events, head))
-            if len(page) <= PAGE_BYTES:
-                self._pages[key] = page
-                if len(self._pages) > PAGES:
-                    self._pages.popitem(last=False)
+            while len(page) > PAGE_BYTES and len(events) > 1:
+                half = len(events) // 2
+                events = events[:half] if forward else events[-half:]
+                page = encode(EventPage(events, head))
+            self._pages[key] = page
+            if len(self._pages) > PAGES:
+                self._pages.popitem(last=False)
         return page
 
     # --- messages ------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import pytest
 
 from backends.rest.client import RestClient
 from chat.hub import Hub
-from chat.model import Ack, ChatError, ConnectionLost, Edit, Hello, Limits, Say
+from chat.model import Ack, ChatError, ConnectionLost, Cursor, Edit, Hello, Limits, Say
 from chat.ports import Address, ClientOptions
 from tests.contract.people import Person
 from tests.contract.relay import Relay
@@ -91,6 +91,21 @@ async def test_a_client_closes_in_the_middle_of_a_long_poll(server: Serving) -> 
     await person.sees("joined", "ann")
     await client.close()
     assert await person.over is None
+
+
+async def test_a_replay_of_long_texts_is_not_slowed_by_the_interval(
+    server: Serving, connect: Connect
+) -> None:
+    writer, _ = await connect("writer")
+    for n in range(1, 101):
+        last = await writer.send(Say(f"{n}" + '"' * 3900, n))
+    client = RestClient(server.address, polling("30"))
+    person = Person(client, await client.connect(Hello("lab", "ann", cursor=Cursor(0))))
+    person.listen()
+    assert len(await person.knows(last.seq)) > 100
+    assert len(await client.history(after=0, limit=80)) == len(await client.history(limit=80)) == 80
+    await client.close()
+    await person.stop()
 
 
 # --- how many can wait ---------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import Any, Self
 import pytest
 
 from backends.rest.codec import encode
+from backends.rest.resources import PAGE_BYTES
 from chat.hub import Hub
 from chat.model import Limits
 from chat.ports import Address, ServerOptions, Technique
@@ -310,6 +311,24 @@ async def test_pages_go_forward_and_backward(ann: Guest) -> None:
     assert await seqs("?limit=2") == [6, 7]
     assert await seqs("?after=2&before=5") == [3, 4]
     assert await seqs("?%61fter=2&limit=1&unknown=x") == [3]
+
+
+async def test_a_page_of_long_texts_has_fewer_of_them_and_none_is_left_out(ann: Guest) -> None:
+    for i in range(100):
+        await ann.says(f"{i}" + '"' * 3900)
+
+    async def page(query: str) -> list[int]:
+        answer = await ann.ask("GET", f"/rooms/lab/events?{query}")
+        assert len(answer.body) <= PAGE_BYTES
+        return [event["seq"] for event in answer.json["events"]]
+
+    forward, backward = [0], [103]
+    while forward[-1] < 102:
+        forward += await page(f"after={forward[-1]}")
+    while backward[0] > 1:
+        backward = await page(f"before={backward[0]}") + backward
+    assert (forward, backward) == (list(range(103)), list(range(1, 104)))
+    assert (await page(""))[-1] == 102
 
 
 async def test_many_who_ask_for_the_same_page_get_the_same_bytes(

@@ -99,6 +99,20 @@ async def test_after_a_whole_page_the_next_is_asked_for_at_once(clock: Clock) ->
     assert clock.rests == [1.0]
 
 
+async def test_who_is_behind_asks_on_at_once(clock: Clock) -> None:
+    polls = Polls("1s")
+    left = [[EVENT], [EVENT], [EVENT]]
+
+    async def ask(wait: float) -> list[Event]:
+        if not left:
+            raise Enough
+        polls.behind = len(left) > 1
+        return left.pop()
+
+    assert len(await collect(polls, ask)) == 3
+    assert clock.rests == [1.0]
+
+
 async def test_a_long_poll_follows_news_at_once(clock: Clock) -> None:
     ask, waits = answers([EVENT], [EVENT], [], took=WAIT, clock=clock)
     assert len(await collect(Polls(LONG), ask)) == 2
