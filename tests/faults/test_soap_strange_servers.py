@@ -75,7 +75,7 @@ STRANGERS = {
     "SOAP 1.1": (answer(envelope(JOINED), kind="text/xml"), "HTTP status 200 and text/xml"),
     "nothing that has a type": (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "nothing that has a type"),
     "a redirection": (b"HTTP/1.1 302 \r\nLocation: /x\r\nContent-Length: 0\r\n\r\n", "HTTP status 302"),
-    "no HTTP": (b"220 mail.example ESMTP\r\n", "no HTTP"),
+    "no HTTP": (b"220 mail.example ESMTP\r\n\r\n", "no HTTP"),
     "a line of JSON": (b'{"kind":"error"}\n', "no HTTP"),
     "nothing": (b"", "closed the connection without a word"),
     "half an answer": (answer(soap(JOINED))[:-20], "closed the connection without a word"),
