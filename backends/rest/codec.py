@@ -345,7 +345,8 @@ def wants_json(accept: bytes) -> bool:
     best, wanted = 0, False
     for part in accept.lower().split(b","):
         kind, *parameters = (piece.strip() for piece in part.split(b";"))
-        closeness = {b"*/*": 1, b"application/*": 2, JSON: 3}.get(kind, 0)
+        # Who takes nothing but problems asks for what has no other body.
+        closeness = {b"*/*": 1, b"application/*": 2, PROBLEM: 2, JSON: 3}.get(kind, 0)
         if closeness > best:
             best, wanted = closeness, not any(_is_zero(parameter) for parameter in parameters)
     return wanted

@@ -121,6 +121,7 @@ def test_without_an_idempotency_key_the_server_takes_a_number() -> None:
         (b"*/*", True),
         (b"application/*;q=0.1", True),
         (b"text/html, */*;q=0.8", True),
+        (b"application/problem+json", True),
         (b"text/html", False),
         (b"application/json;q=0, */*", False),
         (b"application/json; q=0.000", False),
