@@ -76,7 +76,7 @@ STRANGERS = {
     "nothing that has a type": (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "nothing that has a type"),
     "a redirection": (b"HTTP/1.1 302 \r\nLocation: /x\r\nContent-Length: 0\r\n\r\n", "HTTP status 302"),
     "no HTTP": (b"220 mail.example ESMTP\r\n\r\n", "no HTTP"),
-    "a line of JSON": (b'{"kind":"error"}\n', "no HTTP"),
+    "a line of JSON": (b'{"kind":"error"}\r\n\r\n', "no HTTP"),
     "nothing": (b"", "closed the connection without a word"),
     "half an answer": (answer(soap(JOINED))[:-20], "closed the connection without a word"),
     "an answer without an end": (
