@@ -14,6 +14,8 @@ const PAGE = 200; // events in one answer
 const MAX_ANSWER = 4 * 1024 * 1024; // bytes
 const MAX_CONNECTIONS = 4; // a poll has one, a draft has one
 const USER = "chat"; // the access token is everybody's: no name belongs to it
+/** What XML has no way to write (XML 1.0, production 2): it would make the message one that nobody can read. */
+const NOT_XML = /[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/u;
 const NUMBERS = ["seq", "prev", "at", "n", "id"]; // of an event; the library leaves longs as texts
 
 export class Api {
@@ -127,7 +129,16 @@ function refusal({ faultstring, detail }) {
   return new ChatError(said?.text ?? faultstring, code, Number(said?.retryAfter ?? 0));
 }
 
-/** node-soap takes a text that looks like a CDATA section for one; put into one, it is a text again. */
+/**
+ * A text as the library sends it unchanged: it takes one that looks like a CDATA section for one, but put into such a
+ * section it is a text again. Throws a ChatError for what no XML can carry.
+ */
 function literal(text) {
+  const found = NOT_XML.exec(text);
+  if (found) {
+    const code = found[0].codePointAt(0).toString(16).toUpperCase().padStart(4, "0");
+    const place = [...text.slice(0, found.index)].length + 1;
+    throw new ChatError(`a message may not hold U+${code} (character ${place})`, "bad_text");
+  }
   return text.startsWith("<![CDATA[") ? `<![CDATA[${text.replaceAll("]]>", "]]]]><![CDATA[>")}]]>` : text;
 }
