@@ -203,8 +203,7 @@ STRANGE = {
         "HTTP 409",
     ),
     "an answer without an end": (
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-        + (b"10000\r\n" + bytes(65536) + b"\r\n") * 400,
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
         "an answer without an end",
     ),
     "a head without an end": (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 100_000, "does not speak rest"),
@@ -222,6 +221,9 @@ async def test_a_strange_server_is_said_to_be_strange(what: str, technique: obje
         with contextlib.suppress(ConnectionError):
             writer.write(said)
             await writer.drain()
+            while b"chunked" in said:
+                writer.write(b"10000\r\n" + bytes(65536) + b"\r\n")
+                await writer.drain()
         writer.close()
         with contextlib.suppress(ConnectionError):
             await writer.wait_closed()

@@ -125,6 +125,16 @@ async def test_who_says_nothing_is_hung_up_on(hub: Hub, monkeypatch: pytest.Monk
     await echo.stop()
 
 
+async def test_empty_lines_between_requests_keep_no_connection_open(
+    peer: HttpPeer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await peer.send(GET)
+    await peer.answer()
+    monkeypatch.setattr(chat.web, "REQUEST_TIMEOUT", 0.05)
+    await peer.send(b"\r\n")
+    assert await peer.rest() == b""
+
+
 @pytest.mark.parametrize(
     "begun",
     [
@@ -332,6 +342,12 @@ async def test_a_server_that_stops_answers_its_long_polls(hub: Hub) -> None:
         assert await peer.rest() == b""
         await peer.close()
     assert echo.asked.empty()
+
+
+async def test_while_a_server_stops_no_long_poll_begins(peer: HttpPeer, echo: Echo) -> None:
+    echo.stopping = True
+    await peer.send(POLL)
+    assert (await peer.answer()).status == 503
 
 
 async def test_a_server_that_stops_waits_for_nobody_for_ever(
