@@ -194,6 +194,20 @@ def test_a_message_can_be_changed_within_the_window_only() -> None:
     assert isinstance(log.add(edited(51, 3)), NoSuchMessage)
 
 
+def test_a_message_is_what_its_last_change_made_of_it() -> None:
+    log = Log(sent(1), sent(2))
+    room = log.room
+    assert (room.version(3), room.last_change(3)) == (3, 3)
+    change = log.accepted(edited(3, 3))
+    log.add(edited(4, 3, seat="nobody"))
+    assert (room.version(3), room.last_change(3)) == (change.seq, change.seq)
+    end = log.accepted(deleted(5, 3))
+    assert (room.version(3), room.last_change(3)) == (0, end.seq), "there is nothing left to be changed"
+    assert (room.version(4), room.last_change(4)) == (4, 4)
+    for nothing in (0, 1, 2, change.seq, end.seq, 99):
+        assert (room.version(nothing), room.last_change(nothing)) == (0, 0)
+
+
 # --- drafts --------------------------------------------------------------------------------------
 
 
@@ -237,8 +251,11 @@ def test_a_number_is_remembered_for_the_window_and_no_longer() -> None:
 
 @pytest.mark.usefixtures("small_window")
 def test_what_a_room_remembers_does_not_grow() -> None:
-    log = Log(*(sent(n) for n in range(1, 10 * SMALL)))
+    log = Log()
+    for n in range(1, 10 * SMALL, 2):
+        log.add(edited(n + 1, log.accepted(sent(n)).seq))
     assert len(log.room._messages) <= SMALL
+    assert len(log.room._changes) <= SMALL
     assert len(log.room._drafts) == len(log.room._draft_order) <= SMALL
 
 
