@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import threading
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
+import trustme
 from lxml import etree
 from zeep.wsse.username import UsernameToken
 
@@ -14,7 +17,8 @@ from backends.soap.server import SoapServer
 from backends.soap.words import TNS, WSDL, WSSE
 from chat.hub import Hub, HubSeat
 from chat.model import Limits
-from chat.ports import Address
+from chat.ports import Address, ServerOptions
+from chat.tls import Identity
 from tests.kit import Serving
 from tests.soap_peer import ENVELOPES, SoapPeer, envelope, read_fault, request
 
@@ -199,3 +203,29 @@ async def test_a_server_for_the_whole_network_tells_its_name(hub: Hub, technique
         answer = await peer.ask("GET", "/chat.wsdl")
     await server.stop()
     assert b"0.0.0.0" not in answer.body
+
+
+@pytest.fixture
+def encrypted(tmp_path: Path) -> tuple[Identity, ssl.SSLContext]:
+    """Who a server is, and what trusts it."""
+    authority = trustme.CA()
+    issued = authority.issue_cert("127.0.0.1")
+    certificate, key = tmp_path / "server.pem", tmp_path / "server.key"
+    issued.cert_chain_pems[0].write_to_path(certificate)
+    issued.private_key_pem.write_to_path(key)
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    return Identity.load(certificate, key), trusting
+
+
+async def test_an_encrypted_server_tells_an_encrypted_address(
+    hub: Hub, technique: object, encrypted: tuple[Identity, ssl.SSLContext]
+) -> None:
+    identity, trusting = encrypted
+    server = SoapServer(hub, Address("127.0.0.1", 0), ServerOptions(identity))
+    listening = await server.start()
+    streams = await asyncio.open_connection("127.0.0.1", listening.port, ssl=trusting)
+    async with SoapPeer(listening, *streams) as peer:
+        answer = await peer.ask("GET", "/chat.wsdl")
+    await server.stop()
+    assert answer.body.count(f'location="https://{listening}/soap"'.encode()) == 2
