@@ -31,7 +31,10 @@ MAX_NONCE = 128
 DIGEST = "#PasswordDigest"
 
 FAILED = FaultCode("FailedAuthentication", WSSE)
-MISSING = "this server asks for an access token: a UsernameToken whose password it is, as a digest"
+MISSING = (
+    "this server asks for an access token: start with --token-file, or set CHAT_TOKEN; in an envelope it is the "
+    "password of a UsernameToken, as a digest"
+)
 WRONG = "the access token is wrong: ask who runs the server for the right one"
 
 
