@@ -106,7 +106,8 @@ def seat_of(hub: Hub, person: Person) -> HubSeat:
     return hub._rooms["lab"].seats[person.welcome.seat]
 
 
-@pytest.mark.parametrize("limits", [Limits(burst=0)], ids=[""])
+# The grace time is for who polls: nobody takes the seat away while the others talk.
+@pytest.mark.parametrize("limits", [Limits(burst=0, grace=60.0)], ids=[""])
 async def test_who_does_not_read_is_cut_and_the_others_go_on(
     ann: Person, enter: Enter, hub: Hub, technique: Technique
 ) -> None:
