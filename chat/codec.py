@@ -225,8 +225,13 @@ def decode_request(data: bytes) -> Request:
     Raises `BadRequest`, with the draft's or the request's number where that much could be read: whoever
     waits for the answer must not wait for ever.
     """
+    return decode_numbered(_request, data)
+
+
+def decode_numbered(decoder: Decoder[T], data: bytes) -> T:
+    """Do what `decode_request` does, for the requests of another protocol."""
     try:
-        return _request.decode(data)
+        return decoder.decode(data)
     except BadRequest as error:
         with suppress(BadRequest):
             numbers = _numbers.decode(data)

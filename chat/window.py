@@ -31,6 +31,11 @@ class Window:
         return self.floor >= self.highest
 
     @property
+    def ahead(self) -> int:
+        """How many events are known ahead of the chain; beyond twice the width the hole is given up."""
+        return len(self._ahead)
+
+    @property
     def full(self) -> bool:
         """Whether so much is ahead of the chain that the hole before it must be dealt with now."""
         return len(self._ahead) >= WIDTH
@@ -70,8 +75,12 @@ class Window:
         """Begin anew after a seq: what is unknown before it stays so."""
         self.floor = max(self.floor, seq)
         self.highest = max(self.highest, self.floor)
-        for prev in [prev for prev, next in self._next.items() if next <= seq]:
-            self._ahead.discard(self._next.pop(prev))
+        for prev, next in list(self._next.items()):
+            if next <= self.floor:
+                self._ahead.discard(self._next.pop(prev))
+            elif prev < self.floor:  # nothing can be between the two
+                del self._next[prev]
+                self._next[self.floor] = next
         self._climb()
 
     def holes(self) -> Iterator[tuple[int, int]]:

@@ -92,6 +92,11 @@ class Person:
         return [event.seq for event in self.seen]
 
     @property
+    def missing(self) -> list[int]:
+        """The seqs that the technique has named as missing."""
+        return [seq for gap in self.gaps for seq in gap.seqs]
+
+    @property
     def texts(self) -> list[str]:
         return [event.text for event in self.seen if event.kind == "sent"]
 
