@@ -1,0 +1,148 @@
+"""Datagrams, REST and SOAP in one room, each person a program: all see the same, or know what they miss."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from chat.ports import Address
+from tests.interop.node import Run, Start, serving
+from tests.interop.oncrpc_c.foreign import Foreign
+
+PEOPLE = {"alice": "rest", "bob": "soap", "carol": "udp", "dave": "rest", "eve": "soap", "frank": "tcp"}
+IN_NODE = ("dave", "eve")
+TECHNIQUES = ("tcp", "udp", "rest", "soap")
+SETTINGS = {"rest": ("--poll", "long"), "soap": ("--poll", "long")}
+LOSSY = ("--loss", "0.3", "--seed", "7")
+LINES = 20
+"""What each says in one round."""
+CHAT = (sys.executable, "-m", "chat")
+MESSAGE = re.compile(r"(?:\[\d+\]|\d\d:\d\d) (\w+) \((\w+)\): (.*)")
+
+
+class Talker:
+    """A terminal: what it shows of what people said."""
+
+    def __init__(self, terminal: Foreign) -> None:
+        self.terminal = terminal
+        self.heard: list[tuple[str, str, str]] = []
+        """Author, technique and text, as it came."""
+
+    async def hears(self, count: int) -> None:
+        """Read on until so many messages are on the screen."""
+        while len(self.heard) < count:
+            line = await self.terminal.line()
+            assert not line.startswith("!"), line
+            if said := MESSAGE.fullmatch(line):
+                self.heard.append((said[1], said[2], said[3]))
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    ("carols", "rounds"),
+    [
+        pytest.param((), 5, id="600 messages"),
+        # A lost draft is sent again before the next one goes out: that takes its time.
+        pytest.param((*LOSSY, "--repair"), 1, id="a lossy one who repairs"),
+    ],
+)
+async def test_everybody_sees_the_same_messages_in_one_order(
+    run: Run, start: Start, tmp_path: Path, carols: tuple[str, ...], rounds: int
+) -> None:
+    async def sit_down(nick: str, addresses: dict[str, Address]) -> Talker:
+        technique = PEOPLE[nick]
+        if nick in IN_NODE:
+            return Talker(await start(technique, addresses[technique], nick))
+        options = [*SETTINGS.get(technique, ()), *(carols if nick == "carol" else ())]
+        plain = [*CHAT, "--plain", "--backend", technique, *options]
+        return Talker(await run(*plain, "--server", addresses[technique], "--as", nick))
+
+    log = ("--log", f"sqlite:{tmp_path / 'log.sqlite3'}", "--rate", "off")
+    with serving(dict.fromkeys(TECHNIQUES, 0), *log) as (_, addresses):
+        people = {nick: await sit_down(nick, addresses) for nick in PEOPLE}
+        for number in range(rounds):
+            for nick, talker in people.items():
+                talker.terminal.type(*(f"{nick} {number * LINES + i}" for i in range(LINES)))
+            so_far = (number + 1) * LINES * len(PEOPLE)
+            await asyncio.gather(*(talker.hears(so_far) for talker in people.values()))
+        ends = [await talker.terminal.over() for talker in people.values()]
+
+    order = people["frank"].heard
+    assert len(order) == rounds * LINES * len(PEOPLE)
+    for nick, talker in people.items():
+        assert talker.heard == order, nick
+    for nick, technique in PEOPLE.items():
+        said = [(nick, technique, f"{nick} {i}") for i in range(rounds * LINES)]
+        assert [one for one in order if one[0] == nick] == said
+    assert ends == [(0, [])] * len(PEOPLE)
+
+
+class Watcher:
+    """``chat tail --json``: the events that came, and the seqs of those that did not."""
+
+    def __init__(self, process: Foreign) -> None:
+        self._process = process
+        self.came: list[int] = []
+        self.missing: list[int] = []
+        self.gone: set[str] = set()
+        """Who has left."""
+
+    async def read(self) -> None:
+        line = json.loads(await self._process.line())
+        if line["kind"] == "gap":
+            self.missing += line["seqs"]
+            return
+        self.came.append(line["seq"])
+        if line["kind"] == "left":
+            self.gone.add(line["author"])
+
+    async def knows(self, seqs: set[int]) -> None:
+        """Read until each of these has come, or is said to be missing."""
+        while not seqs <= {*self.came, *self.missing}:
+            await self.read()
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("repair", [False, True], ids=["as it is", "repaired"])
+async def test_a_lossy_datagram_reader_names_exactly_what_did_not_come(
+    run: Run, start: Start, tmp_path: Path, repair: bool
+) -> None:
+    """The end of the talk is lost like the rest of it, with nothing behind it that would show the hole."""
+
+    async def watch(technique: str, *options: str) -> Watcher:
+        tail = [*CHAT, "tail", "--json", "--after", "0", "--backend", technique, *options]
+        nick = f"watch-{technique}"
+        watcher = Watcher(await run(*tail, "--server", addresses[technique], "--as", nick))
+        await watcher.read()
+        return watcher
+
+    async def talk(nick: str) -> None:
+        technique = PEOPLE[nick]
+        if nick in IN_NODE:
+            talker = await start(technique, addresses[technique], nick)
+        else:
+            send = [*CHAT, "send", "--backend", technique, *SETTINGS.get(technique, ())]
+            talker = await run(*send, "--server", addresses[technique], "--as", nick)
+        talker.type(*(f"{nick} {i}" for i in range(2 * LINES)))
+        assert await talker.over() == (0, [])
+
+    log = ("--log", f"sqlite:{tmp_path / 'log.sqlite3'}", "--rate", "off")
+    talkers = sorted(PEOPLE.keys() - {"carol"})
+    with serving(dict.fromkeys(TECHNIQUES, 0), *log) as (_, addresses):
+        everything = await watch("tcp")
+        carol = await watch("udp", *LOSSY, *(("--repair",) if repair else ()))
+        await asyncio.gather(*map(talk, talkers))
+        while not everything.gone >= set(talkers):
+            await everything.read()
+        await carol.knows(set(everything.came))
+
+    assert sorted(carol.came + carol.missing) == everything.came, "no event twice, and none in both"
+    if repair:
+        assert carol.came == everything.came, "in the room's order"
+    else:
+        assert carol.missing, "three of ten datagrams were thrown away"
