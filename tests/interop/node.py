@@ -40,7 +40,7 @@ def install(technique: str, copy: Path, environment: dict[str, str]) -> Path:
         ROOT / CLIENTS[technique], copy / CLIENTS[technique], ignore=shutil.ignore_patterns("node_modules")
     )
     done = subprocess.run(
-        [npm, "ci", "--no-audit", "--no-fund", "--engine-strict"],
+        [npm, "ci", "--no-audit", "--no-fund", "--engine-strict", "--prefer-offline"],
         cwd=folder,
         capture_output=True,
         text=True,
