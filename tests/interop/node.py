@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[2]
 INSTALL = 50.0
 """Seconds for ``npm ci``: within the time that a test may take."""
 CLIENTS = {
+    "grpc": Path("backends", "grpc", "clients", "node"),
     "rest": Path("backends", "rest", "clients", "axios"),
     "soap": Path("backends", "soap", "clients", "node"),
 }
@@ -31,11 +32,12 @@ def cannot_run(reason: str) -> NoReturn:
 
 
 def install(technique: str, copy: Path, environment: dict[str, str]) -> Path:
-    """Copy the client and the contract that it reads, install what it needs; return the program."""
+    """Copy the client and the contracts that it may read, install what it needs; return the program."""
     npm = shutil.which("npm")
     if npm is None or shutil.which("node") is None:
         cannot_run("node and npm are not installed: apt install nodejs npm")
-    shutil.copytree(ROOT / "wsdl", copy / "wsdl")
+    for contracts in ("protos", "wsdl"):
+        shutil.copytree(ROOT / contracts, copy / contracts)
     folder = shutil.copytree(
         ROOT / CLIENTS[technique], copy / CLIENTS[technique], ignore=shutil.ignore_patterns("node_modules")
     )

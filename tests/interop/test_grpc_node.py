@@ -4,48 +4,23 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 import trustme
 
+from tests.interop.node import install
 from tests.processes import PATIENCE, chat, running, tail
-
-ROOT = Path(__file__).parents[2]
-CLIENT = Path("backends", "grpc", "clients", "node")
-INSTALL = 50.0  # seconds; within the time that a test may take
-
-
-def cannot_run(reason: str) -> NoReturn:
-    (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
 
 
 @pytest.fixture(scope="session")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the client in a copy of its folder, with what it needs installed there."""
-    npm = shutil.which("npm")
-    if npm is None or shutil.which("node") is None:
-        cannot_run("node and npm are not installed: apt install nodejs npm")
-    copy = tmp_path_factory.mktemp("node")
-    shutil.copytree(ROOT / "protos", copy / "protos")
-    folder = shutil.copytree(ROOT / CLIENT, copy / CLIENT, ignore=shutil.ignore_patterns("node_modules"))
-    done = subprocess.run(
-        [npm, "ci", "--no-audit", "--no-fund"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=INSTALL,
-        check=False,
-    )
-    if done.returncode:
-        cannot_run(f"npm ci fails: {done.stderr.strip()}")
-    return folder / "chat-client.js"
+    return install("grpc", tmp_path_factory.mktemp("node"), dict(os.environ))
 
 
 class Node:
