@@ -95,6 +95,7 @@ async def test_resending(technique: Technique, relay: Relay | DatagramRelay, ent
     arrived: list[str] = []
     came = asyncio.Event()
     unconfirmed: set[int] = set()
+    answered: set[int] = set()
     said: dict[int, str] = {}
 
     async def consume() -> None:
@@ -102,9 +103,13 @@ async def test_resending(technique: Technique, relay: Relay | DatagramRelay, ent
             for update in batch:
                 if isinstance(update, Arrived) and update.event.kind == "sent":
                     arrived.append(update.event.text)
-                    came.set()
-                if isinstance(update, DraftMoved) and update.phase == "unconfirmed":
-                    unconfirmed.add(update.draft)
+                if isinstance(update, Arrived) and update.draft:
+                    answered.add(update.draft)
+                if isinstance(update, DraftMoved) and update.phase in ("sent", "unconfirmed"):
+                    answered.add(update.draft)
+                    if update.phase == "unconfirmed":
+                        unconfirmed.add(update.draft)
+                came.set()
 
     session = Session(dial, Hello("lab", "ann"), resend=technique.traits.resend, jitter=lambda: -0.5)
     async with asyncio.TaskGroup() as group:
@@ -116,6 +121,9 @@ async def test_resending(technique: Technique, relay: Relay | DatagramRelay, ent
                     await session.settled(at_most=3)
                     await relay.cut()
             await session.settled()
+            while answered < said.keys():
+                came.clear()
+                await came.wait()
             texts = [text for token, text in said.items() if token not in unconfirmed]
             await watcher.hears(texts[-1])
             while technique.traits.lossless and texts[-1] not in arrived:
