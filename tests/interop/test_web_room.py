@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from chat.ports import Address
-from tests.interop.node import Run, Start, serving
+from lab.bench.servers import free_port
+from tests.interop.node import Run, Start, serving, until
 from tests.interop.oncrpc_c.foreign import Foreign
 
 PEOPLE = {"alice": "rest", "bob": "soap", "carol": "udp", "dave": "rest", "eve": "soap", "frank": "tcp"}
@@ -42,44 +43,79 @@ class Talker:
                 self.heard.append((said[1], said[2], said[3]))
 
 
+class Room:
+    """A server that can be killed, and the people around it."""
+
+    def __init__(self, run: Run, start: Start, log: Path) -> None:
+        self._run, self._start = run, start
+        self._addresses = {name: Address("127.0.0.1", free_port()) for name in TECHNIQUES}
+        self._command = [*CHAT, "serve", *TECHNIQUES, "--rate", "off", "--log", f"sqlite:{log}"]
+        for name, address in self._addresses.items():
+            self._command += ["--port-of", f"{name}={address.port}"]
+
+    async def open(self) -> None:
+        self._server = await self._run(*self._command)
+        for _ in TECHNIQUES:
+            await self._server.line()
+
+    async def kill(self) -> None:
+        """End the server as a crash would, and start it again."""
+        self._server.process.kill()
+        await self._server.process.wait()
+        await self.open()
+
+    async def enter(self, nick: str, *options: str) -> Talker:
+        technique = PEOPLE[nick]
+        address = self._addresses[technique]
+        if nick in IN_NODE:
+            terminal = await self._start(technique, address, nick)
+        else:
+            plain = [*CHAT, "--plain", "--backend", technique, *SETTINGS.get(technique, ()), *options]
+            terminal = await self._run(*plain, "--server", address, "--as", nick)
+        await until(terminal, f"* you are {nick} in room lab")
+        return Talker(terminal)
+
+
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize(
-    ("carols", "rounds"),
+    ("carols", "rounds", "killed"),
     [
-        pytest.param((), 5, id="600 messages"),
+        pytest.param((), 5, False, id="600 messages"),
         # A lost draft is sent again before the next one goes out: that takes its time.
-        pytest.param((*LOSSY, "--repair"), 1, id="a lossy one who repairs"),
+        pytest.param((*LOSSY, "--repair"), 1, False, id="a lossy one who repairs"),
+        pytest.param((), 3, True, id="kill -9"),
     ],
 )
 async def test_everybody_sees_the_same_messages_in_one_order(
-    run: Run, start: Start, tmp_path: Path, carols: tuple[str, ...], rounds: int
+    run: Run, start: Start, tmp_path: Path, carols: tuple[str, ...], rounds: int, killed: bool
 ) -> None:
-    async def sit_down(nick: str, addresses: dict[str, Address]) -> Talker:
-        technique = PEOPLE[nick]
-        if nick in IN_NODE:
-            return Talker(await start(technique, addresses[technique], nick))
-        options = [*SETTINGS.get(technique, ()), *(carols if nick == "carol" else ())]
-        plain = [*CHAT, "--plain", "--backend", technique, *options]
-        return Talker(await run(*plain, "--server", addresses[technique], "--as", nick))
-
-    log = ("--log", f"sqlite:{tmp_path / 'log.sqlite3'}", "--rate", "off")
-    with serving(dict.fromkeys(TECHNIQUES, 0), *log) as (_, addresses):
-        people = {nick: await sit_down(nick, addresses) for nick in PEOPLE}
-        for number in range(rounds):
-            for nick, talker in people.items():
-                talker.terminal.type(*(f"{nick} {number * LINES + i}" for i in range(LINES)))
-            so_far = (number + 1) * LINES * len(PEOPLE)
-            await asyncio.gather(*(talker.hears(so_far) for talker in people.values()))
-        ends = [await talker.terminal.over() for talker in people.values()]
+    """Where the server is killed carol only listens: what she says as a datagram is said once."""
+    room = Room(run, start, tmp_path / "log.sqlite3")
+    await room.open()
+    people = {nick: await room.enter(nick, *(carols if nick == "carol" else ())) for nick in PEOPLE}
+    talking = [nick for nick in PEOPLE if not killed or nick != "carol"]
+    for number in range(rounds):
+        for nick in talking:
+            people[nick].terminal.type(*(f"{nick} {number * LINES + i}" for i in range(LINES)))
+        so_far = number * LINES * len(talking)
+        if killed:
+            await people["frank"].hears(so_far + LINES)  # so that some is stored, and some under way
+            await room.kill()
+        everybody = so_far + LINES * len(talking)
+        async with asyncio.TaskGroup() as hearing:
+            for talker in people.values():
+                hearing.create_task(talker.hears(everybody))
 
     order = people["frank"].heard
-    assert len(order) == rounds * LINES * len(PEOPLE)
+    assert len(order) == rounds * LINES * len(talking)
     for nick, talker in people.items():
         assert talker.heard == order, nick
-    for nick, technique in PEOPLE.items():
-        said = [(nick, technique, f"{nick} {i}") for i in range(rounds * LINES)]
+    for nick in talking:
+        said = [(nick, PEOPLE[nick], f"{nick} {i}") for i in range(rounds * LINES)]
         assert [one for one in order if one[0] == nick] == said
-    assert ends == [(0, [])] * len(PEOPLE)
+    for talker in people.values():
+        code, complaints = await talker.terminal.over()
+        assert (code, killed or complaints) == (0, killed or [])
 
 
 class Watcher:
