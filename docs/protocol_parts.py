@@ -60,6 +60,8 @@ def type_name(of: msgspec.inspect.Type) -> str:
     match of:
         case msgspec.inspect.IntType():
             return "number"
+        case msgspec.inspect.BoolType():
+            return "true or false"
         case msgspec.inspect.FloatType():
             return "seconds"
         case msgspec.inspect.StrType():

@@ -9,65 +9,41 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import secrets
 import socket
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
+
+from msgspec import structs
 
 from backends.udp.codec import (
     LONGEST,
     SEAL,
-    AwayMessage,
     CookieMessage,
     EndMessage,
     GoneMessage,
     HelloMessage,
-    MembersMessage,
-    NamesMessage,
-    PongMessage,
-    Request,
-    WelcomeMessage,
     decode_request,
-    encode_members,
-    encode_names,
-    encode_page,
-    pack,
 )
 from backends.udp.cookie import Cookies
 from backends.udp.faults import Faults
-from backends.udp.seal import DOWN, HELLO_DOWN, HELLO_UP, UP, Opener, Sealer, body_of, derive, root_key
-from chat.codec import AckMessage, ErrorMessage, HistoryMessage, LeaveMessage, PingMessage, encode
+from backends.udp.peer import Peer, Peername
+from backends.udp.seal import HELLO_DOWN, HELLO_UP, Opener, Sealer, body_of, derive, root_key
+from chat.codec import PingMessage, encode
 from chat.model import (
     AccessDenied,
-    Ack,
     BadRequest,
     ChatError,
     Closing,
     ConnectionLost,
-    Draft,
-    Event,
 )
-from chat.ports import Address, ChatServer, Seat, Sink
+from chat.ports import Address, ChatServer
 
-SILENCE = 6
-"""Seconds without a datagram after which a peer is taken for gone; its seat stays for the grace time. Clients
-ping every second."""
 TICK = 1.0
 """Seconds between two looks at who is silent."""
 MAX_ENTERING = 256
 """Hellos with a good cookie that wait for their seat; more are dropped, and come again."""
-MAX_UNDECIDED = 1000
-"""Drafts of one peer that may wait for the log; more are dropped, and are unconfirmed at their author."""
-MAX_READING = 4
-"""Questions of one peer that read the log at once; more are dropped, and come again."""
-QUESTIONS = 500
-"""Questions of one peer that are answered in a second, and complaints about what is none."""
-PAGE_EVENTS = 12
-"""Events that are read for a page: the shortest take a hundred bytes each."""
-PAGE_NAMES = 40
-"""Events that are read for a page of names."""
 SPENT = 4096
 """Hellos that were served and whose connection has ended: coming again, they are replays."""
 BUFFER = 4 * 1024 * 1024
@@ -76,10 +52,6 @@ TEXT_BYTES = (LONGEST - SEAL - 2000) // 2
 """Bytes of the longest text: as JSON it may double, and an event has other fields."""
 PORTS = 16
 """Free ports that are tried until one is free in every family of the host."""
-
-Peername: TypeAlias = tuple[Any, ...]
-"""Whatever the socket calls an address."""
-Datagrams: TypeAlias = tuple[bytes, ...]
 
 log = logging.getLogger(__name__)
 
@@ -153,6 +125,11 @@ def widen(made: socket.socket) -> None:
     for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
         with suppress(OSError):
             made.setsockopt(socket.SOL_SOCKET, option, BUFFER)
+
+
+def same(one: HelloMessage, other: HelloMessage) -> bool:
+    """Whether a hello was said again; the cookie may be a newer one."""
+    return structs.replace(one, cookie="", pad="") == structs.replace(other, cookie="", pad="")
 
 
 class Door(asyncio.DatagramProtocol):
@@ -302,7 +279,7 @@ class Door(asyncio.DatagramProtocol):
                 self._deny(hello, data, address)
                 return
         peer = self.peers.get(address)
-        if peer is not None and peer.hello == hello:  # the welcome was lost
+        if peer is not None and same(peer.hello, hello):  # the welcome was lost
             peer.greet()
         elif hello.nonce and hello.nonce in self._spent:
             self.counts["replayed hellos"] += 1
@@ -350,150 +327,3 @@ class Door(asyncio.DatagramProtocol):
             self._spent[peer.hello.nonce] = None
             if len(self._spent) > SPENT:
                 self._spent.popitem(last=False)
-
-
-class Peer(Sink[Datagrams]):
-    """One address with its seat."""
-
-    gap = (
-        0.03  # fewer datagrams are cheaper for everybody: the kernel takes as long for a short as for a long
-    )
-
-    encode = staticmethod(pack)
-
-    def __init__(self, door: Door, address: Peername, hello: HelloMessage, seat: Seat, root: bytes) -> None:
-        self.address = address
-        self.hello = hello
-        self.opener: Opener | None = None
-        self._door = door
-        self._seat = seat
-        self._start = seat.start
-        self._sealer: Sealer | None = None
-        self._salt = ""
-        if root:
-            self._salt = secrets.token_hex(8)
-            self.opener = Opener(derive(root, UP, hello.nonce, self._salt))
-            self._sealer = Sealer(derive(root, DOWN, hello.nonce, self._salt))
-        self._silent = 0  # ticks since it was heard
-        self._questions = 0  # in this tick
-        self._reading = 0
-        self._undecided = 0
-        self._gone = False
-
-    def greet(self) -> None:
-        """Send the welcome, or send it again."""
-        if not self._may_ask():
-            return
-        welcome = WelcomeMessage.of(self._seat.welcome, self._start, self.hello.nonce, self._salt)
-        self._send(welcome)
-
-    def tick(self) -> None:
-        """A second has passed."""
-        self._questions = 0
-        self._silent += 1
-        if self._silent > SILENCE:
-            self.hang_up()
-
-    def hang_up(self) -> None:
-        """The connection has ended; the seat has its grace time."""
-        self._gone = True
-        self._door.forget(self)
-        self._seat.detach(self)
-
-    # --- what the hub writes -------------------------------------------------------------------
-
-    def write(self, blob: Datagrams) -> None:
-        send, address, sealer = self._door.send, self.address, self._sealer
-        for datagram in blob:
-            send(datagram if sealer is None else sealer.seal(datagram), address)
-
-    def buffered(self) -> int:
-        """Nothing: what the kernel does not take is lost, and who is slow loses."""
-        return 0
-
-    def close(self, reason: ChatError) -> None:
-        if not self._gone:
-            self._send(EndMessage.of(reason, self.hello.nonce))
-            self.hang_up()
-
-    # --- what the peer says --------------------------------------------------------------------
-
-    def complain(self, error: BadRequest) -> None:
-        """Answer what was not understood."""
-        if self._may_ask():
-            self._send(ErrorMessage.of(error))
-
-    def take(self, request: Request) -> None:
-        self._silent = 0
-        match request:
-            case PingMessage():
-                self._send(PongMessage(request.ref, self._seat.head))
-            case HistoryMessage() | NamesMessage():
-                if self._reading < MAX_READING and self._may_ask():
-                    self._reading += 1
-                    work = self._history if isinstance(request, HistoryMessage) else self._names
-                    self._door.keep(self._read(work, request), self._read_done)
-            case MembersMessage():
-                if self._may_ask():
-                    members = self._seat.members()[request.skip :]
-                    self._put(encode_members(request.ref, members))
-            case LeaveMessage():
-                self._seat.leave()
-            case AwayMessage():
-                self.hang_up()
-            case HelloMessage():
-                pass  # the door's
-            case _:
-                self._draft(request)
-
-    def _may_ask(self) -> bool:
-        self._questions += 1
-        if self._questions > QUESTIONS:
-            self._door.counts["too many questions"] += 1
-            return False
-        return True
-
-    def _draft(self, draft: Draft) -> None:
-        if not draft.n:
-            self.complain(BadRequest("a draft needs a number, counted from 1: it may come twice"))
-        elif self._undecided < MAX_UNDECIDED:
-            self._undecided += 1
-            self._seat.send(draft, self._decided)
-        else:
-            self._door.counts["too many drafts"] += 1
-
-    def _decided(self, draft: Draft, outcome: Event | Ack | ChatError) -> None:
-        """Say what no event says; an accepted draft's answer is its event."""
-        self._undecided -= 1
-        if isinstance(outcome, Ack):
-            self._send(AckMessage.of(outcome))
-        elif isinstance(outcome, ChatError):
-            self._send(ErrorMessage.of(outcome))
-
-    async def _read(self, work: Callable[[Any], Coroutine[Any, Any, bytes]], request: Any) -> None:
-        try:
-            self._put(await work(request))
-        except ChatError as error:
-            self._send(ErrorMessage.of(error, request.ref))
-        except Exception:
-            log.exception("a request failed")  # ours: its peer is told, and comes back
-            self.close(ConnectionLost("the server failed at this request; come back and resume"))
-
-    def _read_done(self) -> None:
-        self._reading -= 1
-
-    async def _history(self, asked: HistoryMessage) -> bytes:
-        limit = max(1, min(asked.limit, PAGE_EVENTS))
-        events = await self._seat.history(after=asked.after, before=asked.before, limit=limit)
-        return encode_page(asked.ref, self._seat.head, events, backwards=asked.after is None)
-
-    async def _names(self, asked: NamesMessage) -> bytes:
-        events = await self._seat.history(after=asked.after, before=asked.before, limit=PAGE_NAMES)
-        return encode_names(asked.ref, events, len(events) == PAGE_NAMES)
-
-    def _send(self, message: object) -> None:
-        self._put(encode(message))
-
-    def _put(self, datagram: bytes) -> None:
-        if not self._gone:
-            self._door.send(datagram if self._sealer is None else self._sealer.seal(datagram), self.address)
