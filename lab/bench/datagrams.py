@@ -1,0 +1,102 @@
+"""What the load generator says to a chat server over UDP, and what the answers mean. No I/O here."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from backends.udp.codec import (
+    CookieMessage,
+    EndMessage,
+    GoneMessage,
+    HelloMessage,
+    WelcomeMessage,
+    decode_response,
+    encode_hello,
+)
+from chat.codec import ErrorMessage
+from lab.bench.checker import DeliveryError
+from lab.bench.dialects import DIGITS, TEXT_BYTES
+from lab.bench.wires import TEXT
+
+ROOM = "bench"
+PING_EVERY = 1.0
+"""Seconds between two pings of a client that hears no answer to anything else."""
+_FILLER = "." * (TEXT_BYTES - DIGITS)
+
+
+class Datagrams(ABC):
+    """One client."""
+
+    ping_every = 0.0
+    """Seconds between two pings of a client that says nothing; 0: the server expects none."""
+
+    def __init__(self, number: int) -> None:
+        self.nick = f"b{number}"
+        self.ready = False
+        """Whether the client is let in."""
+
+    @abstractmethod
+    def hello(self) -> bytes:
+        """Return what the client says to be let in, as things stand; it may be said again."""
+
+    @abstractmethod
+    def hear(self, data: bytes) -> None:
+        """Take what is not news: the answer to `hello`, to a ping, ... Raises `DeliveryError`."""
+
+    @abstractmethod
+    def say(self, number: int) -> bytes:
+        """Return the datagram that sends message ``number``, counted from 1."""
+
+    def ping(self) -> bytes:
+        return b""
+
+
+class Textbook(Datagrams):
+    """`lab.bench.textbook_udp`."""
+
+    def hello(self) -> bytes:
+        return b'{"nick": "%b"}' % self.nick.encode()
+
+    def hear(self, data: bytes) -> None:
+        if data != b'{"type": "welcome"}':
+            raise DeliveryError(f"{data[:200]!r} is no message and no welcome")
+        self.ready = True
+
+    def say(self, number: int) -> bytes:
+        return f'{{"text": "{number:010}{_FILLER}"}}'.encode()
+
+
+class Chat(Datagrams):
+    """``chat serve udp``; the cookie, the seat, and pings as our client sends them."""
+
+    ping_every = PING_EVERY
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self._cookie = ""
+
+    def hello(self) -> bytes:
+        return encode_hello(HelloMessage(self.nick, ROOM, nonce=self.nick, cookie=self._cookie))
+
+    def hear(self, data: bytes) -> None:
+        match message := decode_response(data):
+            case CookieMessage():
+                self._cookie = message.cookie
+            case WelcomeMessage():
+                self.ready = True
+            case EndMessage() | ErrorMessage() | GoneMessage():
+                raise DeliveryError(f"the server's last word to {self.nick}: {data[:300]!r}")
+
+    def say(self, number: int) -> bytes:
+        return f'{{"kind":"say","text":"{number:010}{_FILLER}","n":{number}}}'.encode()
+
+    def ping(self) -> bytes:
+        return b'{"kind":"ping","ref":1}'
+
+
+DATAGRAMS: dict[str, type[Datagrams]] = {"udp-textbook": Textbook, "udp": Chat}
+
+
+def numbers(data: bytes) -> list[int]:
+    """Return the numbers of the messages in a datagram, in its order."""
+    return [int(number) for number in TEXT.findall(data)]

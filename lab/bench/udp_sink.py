@@ -1,0 +1,182 @@
+"""The sink for datagrams: sends, receives everything for all clients, and counts what has come to each.
+
+The runner starts it as ``python -m lab.bench.udp_sink``; see `lab.bench.load`.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections import deque
+
+from lab.bench.checker import DeliveryError
+from lab.bench.datagrams import DATAGRAMS, Datagrams, numbers
+from lab.bench.load import (
+    CONNECT_TIMEOUT,
+    IDLE,
+    READ_BYTES,
+    Connected,
+    Load,
+    Measured,
+    Pace,
+    Target,
+    poller,
+    serve,
+)
+from lab.bench.regimes import Regime
+from lab.bench.tally import Run, Tally, runs
+
+BUFFER = 1024 * 1024
+"""Bytes that a client's socket may hold, where the system allows it: the sink is not to lose any."""
+AGAIN = 0.5
+"""Seconds after which a hello that was not answered is said again."""
+GIVE_UP = 1.0
+"""Seconds without any news after which what is under way is lost; more than a disk takes for a commit."""
+KNOWN = 1000
+"""Datagrams that are remembered with the numbers in them: all receivers get the same ones."""
+
+
+class UdpSink(Load):
+    """All clients of one server, each with a socket. Client 0 speaks, and hears itself like all others."""
+
+    what = "messages are not settled"
+
+    def __init__(self, target: Target) -> None:
+        super().__init__(target)
+        self._address = (target.host, target.port)
+        self._sockets: list[socket.socket] = []
+        self._clients: list[Datagrams] = []
+        self._numbers: dict[int, int] = {}  # of the clients, by file descriptor
+        self._poll, self._register = poller()
+        self._view = memoryview(bytearray(READ_BYTES))
+        self._tally = Tally(target.clients)
+        self._known: dict[bytes, list[Run]] = {}
+        self._since: deque[float] = deque()  # when the messages under way were due
+        self._news = 0.0  # when some came last
+        self._pinged = 0  # pings that were due until now
+        self._begun = 0.0
+
+    # --- coming in -----------------------------------------------------------------------------
+
+    def connect(self) -> Connected:
+        deadline = time.perf_counter() + CONNECT_TIMEOUT
+        self._begun = time.perf_counter()
+        self._enter(1, deadline)  # what the server allocates once is not a client's
+        before = self._server.memory_info().rss
+        start = time.perf_counter()
+        self._enter(self._target.clients, deadline)
+        took = time.perf_counter() - start
+        grown = self._server.memory_info().rss - before
+        others = self._target.clients - 1
+        return Connected(others / took, grown / others, sent=0)
+
+    def _enter(self, until: int, deadline: float) -> None:
+        for number in range(len(self._sockets), until):
+            connection = socket.socket(type=socket.SOCK_DGRAM)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
+            connection.connect(self._address)
+            connection.setblocking(False)
+            self._sockets.append(connection)
+            self._clients.append(DATAGRAMS[self._target.dialect](number))
+            self._numbers[connection.fileno()] = number
+            self._register(connection.fileno())
+            self._let_in(number, deadline)
+
+    def _let_in(self, number: int, deadline: float) -> None:
+        client, again = self._clients[number], 0.0
+        said = b""
+        while not client.ready:
+            now = time.perf_counter()
+            if now > deadline:
+                raise DeliveryError(f"client {number} was not let in within {CONNECT_TIMEOUT:.0f} s")
+            if now > again or client.hello() != said:  # an answer may ask for another hello
+                said, again = client.hello(), now + AGAIN
+                self._sockets[number].send(said)
+            for fd in self._poll(AGAIN):
+                self._hear(self._numbers[fd])
+
+    # --- one measurement -----------------------------------------------------------------------
+
+    def measure(self, regime: Regime, seconds: float) -> Measured:
+        self._tally.begin()
+        self._news = time.perf_counter()
+        return super().measure(regime, seconds)
+
+    def rest(self) -> None:
+        for fd in self._poll(IDLE):
+            self._hear(self._numbers[fd])
+        self._ping(time.perf_counter())
+
+    def _offer(self, pace: Pace, now: float) -> None:
+        for since in pace.due(now, self._under_way()):
+            self._sent += 1
+            self._since.append(since)
+            self._sockets[0].send(self._clients[0].say(self._sent))
+            self._news = now
+        self._ping(now)
+
+    def _take(self, pace: Pace) -> bool:
+        ready = self._poll(0.0)
+        for fd in ready:
+            self._hear(self._numbers[fd])
+            if pace.open and pace.running:  # on time, also while there is much to read
+                self._offer(pace, time.perf_counter())
+        now = time.perf_counter()
+        if self._under_way() and now > self._news + GIVE_UP:
+            self._tally.give_up(self._sent)
+        return bool(ready)
+
+    def _hear(self, number: int) -> None:
+        """Take a datagram. Raises `DeliveryError`."""
+        try:
+            size = self._sockets[number].recv_into(self._view)
+        except BlockingIOError:
+            return
+        except ConnectionRefusedError:
+            raise DeliveryError("nobody listens there any more") from None
+        data = bytes(self._view[:size])
+        found = self._known.get(data)
+        if found is None:
+            found = self._read(number, data)
+        if found:
+            self._news = time.perf_counter()
+            for first, last in found:
+                self._tally.take(number, first, last)
+
+    def _read(self, number: int, data: bytes) -> list[Run]:
+        found = numbers(data)
+        if not found:
+            self._clients[number].hear(data)
+            return []
+        if max(found) > self._sent:
+            raise DeliveryError(f"receiver {number}: message {max(found)} came, and nobody has sent it")
+        if len(self._known) >= KNOWN:
+            self._known.clear()
+        known = self._known[data] = runs(found)
+        return known
+
+    def _ping(self, now: float) -> None:
+        """Let those clients ping whose turn it is: spread over the interval, as those of real ones are."""
+        if not (every := self._clients[0].ping_every):
+            return
+        due = int((now - self._begun) / every * len(self._clients))
+        for turn in range(max(self._pinged, due - len(self._clients)), due):
+            number = turn % len(self._clients)
+            self._sockets[number].send(self._clients[number].ping())
+        self._pinged = due
+
+    # --- counting ------------------------------------------------------------------------------
+
+    def _done(self) -> list[float]:
+        return [self._since.popleft() for _ in range(self._tally.settle())]
+
+    def _under_way(self) -> int:
+        return self._sent - self._tally.settled
+
+    def _arrived(self, messages: int) -> tuple[int, int]:
+        lost = self._tally.lost
+        return messages * self._target.clients - lost, lost
+
+
+if __name__ == "__main__":
+    serve(UdpSink, resting=True)
