@@ -111,6 +111,11 @@ class DatagramRelay:
             self._front.sendto(datagram, client)
 
     @property
+    def clients(self) -> list[Any]:
+        """The addresses of those who talk, in the order of their first datagrams."""
+        return list(self._ways)
+
+    @property
     def target(self) -> Address:
         return self._target
 

@@ -12,11 +12,11 @@ from backends.udp.faults import HOLD, Faults
 from tests.unit.stage import Clock
 
 
-def fate(count: int = 1000, direction: str = "out", **settings: str) -> list[int]:
-    """Return what comes of so many datagrams; what is held back at the end is not in it."""
+def fate(direction: str = "out", **settings: str) -> list[int]:
+    """Return what comes of a thousand datagrams; what is held back at the end is not in it."""
     came: list[int] = []
     faults: Faults[int] = Faults({"seed": "7", **settings}, direction, came.append)
-    for i in range(count):
+    for i in range(1000):
         faults.send(i)
     faults.close()
     return came
