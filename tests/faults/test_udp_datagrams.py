@@ -1,0 +1,340 @@
+"""Bad datagrams: garbage, forged addresses, replays, floods. None is answered with more than it is worth."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator
+
+import pytest
+
+import backends
+import backends.udp.peer
+from backends.udp.codec import GoneMessage
+from backends.udp.peer import QUESTIONS
+from backends.udp.seal import HELLO_UP, Sealer, derive, root_key
+from backends.udp.server import Door, UdpServer
+from chat.codec import encode
+from chat.hub import Hub
+from chat.model import ChatError, Limits
+from chat.ports import Address, Technique
+from tests.contract.people import Person
+from tests.faults.udp_peer import NONCE, RawPeer
+from tests.kit import Connect, Serving
+
+TOKEN = "open sesame"
+GARBAGE = (
+    b"x",
+    b"{",
+    b'{"kind":"hello","nick":"eve"',
+    b'{"kind":"hello"}',
+    b'{"kind":"nope"}',
+    b'{"kind":"say","text":"hi","n":1}',
+    b'{"kind":"leave"}',
+    b'{"kind":"history","limit":200}',
+    b'{"kind":"members"}',
+    b"[" * 5000,
+    b"\xff\xfe\0",
+    b'{"kind":"hello","nick":"eve","nonce":"' + b"n" * 5000 + b'"}',
+    b'{"kind":"gone"}',
+    b'{"kind":"cookie","cookie":"x"}',
+    b"{}\n1 " + b"0" * 32,
+    b"GET / HTTP/1.1\r\n\r\n",
+    bytes(60_000),
+)
+
+
+@pytest.fixture
+def technique() -> Technique:
+    return backends.technique("udp")
+
+
+@pytest.fixture
+def limits() -> Limits:
+    return Limits(burst=0)
+
+
+@pytest.fixture
+def door(server: Serving) -> Door:
+    assert isinstance(server.server, UdpServer)
+    return server.server.doors[0]
+
+
+@pytest.fixture
+async def peer(server: Serving) -> AsyncIterator[RawPeer]:
+    async with RawPeer(server.address) as peer:
+        yield peer
+
+
+@pytest.fixture
+async def ann(connect: Connect) -> AsyncIterator[Person]:
+    ann = Person(*await connect("ann", access=TOKEN))
+    ann.listen()
+    yield ann
+    await ann.stop()
+
+
+# --- before the address is proven ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("data", GARBAGE, ids=range(len(GARBAGE)))
+async def test_what_is_no_hello_gets_no_answer(peer: RawPeer, hub: Hub, data: bytes) -> None:
+    peer.send(data)
+    peer.say(kind="hello", nick="eve", pad="x" * 256)
+    message = json.loads(await peer.datagram())
+    assert message["kind"] == "cookie", "the first answer is the hello's"
+    assert hub.seats == 0
+
+
+@pytest.mark.parametrize("access", ["", TOKEN], ids=["open", "token"])
+async def test_nobody_is_sent_more_than_came_from_there(peer: RawPeer, access: str) -> None:
+    hello = {"kind": "hello", "nick": "e", "nonce": NONCE}
+    for size in range(300):
+        peer.say(**hello, pad="x" * size)
+        peer.say(kind="ping")
+        assert peer.got <= peer.sent
+    await peer.until("cookie")
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert 0 < peer.got <= peer.sent
+
+
+async def test_a_hello_that_is_shorter_than_its_answer_gets_none(peer: RawPeer, door: Door) -> None:
+    peer.send(b'{"kind":"hello","nick":"e"}')
+    await peer.cookie()
+    assert peer.came.empty()
+    assert door.counts["too short"] == 1
+
+
+async def test_a_flood_of_hellos_leaves_nothing(server: Serving, peer: RawPeer, hub: Hub, door: Door) -> None:
+    for i in range(500):
+        peer.say(kind="hello", nick=f"eve{i}", pad="x" * 256, cookie="0" * 32)
+        if i % 50 == 0:
+            await peer.until("cookie")
+    await peer.cookie()
+    assert (hub.seats, len(door.peers), len(door.entering), len(door.tasks)) == (0, 0, 0, 0)
+
+
+async def test_a_cookie_of_another_address_opens_nothing(server: Serving, peer: RawPeer, hub: Hub) -> None:
+    async with RawPeer(server.address) as other:
+        stolen = await other.cookie()
+        peer.say(kind="hello", nick="eve", cookie=stolen, pad="x" * 256)
+        assert json.loads(await peer.datagram())["kind"] == "cookie"
+    assert hub.seats == 0
+
+
+async def test_a_ping_of_a_stranger_is_told_so_in_no_more_bytes(peer: RawPeer) -> None:
+    peer.send(b'{"kind":"ping"}')
+    assert await peer.datagram() == encode(GoneMessage())
+    assert peer.got <= peer.sent
+
+
+# --- with a seat ---------------------------------------------------------------------------------
+
+
+async def test_garbage_of_a_peer_is_answered_and_the_seat_stays(peer: RawPeer) -> None:
+    await peer.enter()
+    peer.send(b'{"kind":"say","text":7,"n":3}')
+    assert (await peer.until("error", n=3))["code"] == "bad_request"
+    peer.send(b"garbage")
+    assert (await peer.until("error"))["code"] == "bad_request"
+    peer.say(kind="say", text="still here", n=3)
+    assert (await peer.until("sent"))["text"] == "still here"
+
+
+async def test_a_draft_without_a_number_is_refused(peer: RawPeer) -> None:
+    await peer.enter()
+    peer.say(kind="say", text="which?")
+    assert "number" in (await peer.until("error"))["text"]
+
+
+async def test_the_same_hello_again_gets_the_same_seat(peer: RawPeer, hub: Hub) -> None:
+    """The welcome may have been lost."""
+    cookie = await peer.cookie()
+    for _ in range(2):
+        peer.say(kind="hello", nick="eve", nonce=NONCE, cookie=cookie)
+    first = await peer.until("welcome")
+    peer.say(kind="hello", nick="eve", nonce=NONCE, cookie=cookie)
+    again = await peer.until("welcome")
+    assert (first["seat"], first["seat_key"]) == (again["seat"], again["seat_key"])
+    assert hub.seats == 1
+
+
+async def test_a_hello_that_comes_again_after_the_end_opens_nothing(
+    peer: RawPeer, hub: Hub, door: Door
+) -> None:
+    cookie = await peer.cookie()
+    hello = {"kind": "hello", "nick": "eve", "nonce": NONCE, "cookie": cookie}
+    peer.say(**hello)
+    await peer.until("welcome")
+    peer.say(kind="leave")
+    await peer.until("end")
+    peer.say(**hello)
+    await peer.cookie()
+    assert hub.seats == 0
+    assert door.counts["replayed hellos"] == 1
+
+
+async def test_another_address_takes_a_seat_with_its_key_alone(server: Serving, peer: RawPeer) -> None:
+    welcome = await peer.enter()
+    async with RawPeer(server.address) as thief:
+        thief.say(kind="hello", nick="eve", cookie=await thief.cookie(), seat_key="guessed")
+        assert (await thief.until("end"))["code"] == "nick_taken"
+        peer.say(kind="say", text="mine", n=1)
+        await peer.until("sent", seat=welcome["seat"])
+        again = await thief.enter(seat_key=welcome["seat_key"])
+        assert again["seat"] == welcome["seat"]
+        assert (await peer.until("end"))["code"] == "seat_gone"
+
+
+async def test_an_address_without_a_seat_cannot_speak_for_one(
+    server: Serving, peer: RawPeer, door: Door
+) -> None:
+    await peer.enter()
+    async with RawPeer(server.address) as other:
+        other.say(kind="say", text="I am eve", n=1)
+        await other.cookie()
+    peer.say(kind="say", text="no, I am", n=1)
+    assert (await peer.until("sent"))["text"] == "no, I am"
+    assert door.counts["strangers"] == 1
+
+
+async def test_who_asks_too_much_is_not_answered_and_others_are(
+    server: Serving, peer: RawPeer, door: Door, connect: Connect
+) -> None:
+    await peer.enter()
+    for ref in range(3 * QUESTIONS):
+        peer.say(kind="members", ref=ref)
+        if ref % 100 == 0:
+            await asyncio.sleep(0)
+    client, _ = await connect("bob")
+    assert await client.ping() > 0
+    assert [member.nick for member in await client.members()] == ["eve", "bob"]
+    assert door.counts["too many questions"] > 0
+
+
+@pytest.mark.parametrize("limits", [Limits(grace=0.05)], ids=[""])
+async def test_a_silent_peer_is_taken_for_gone_and_its_seat_ends(
+    peer: RawPeer, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backends.udp.peer, "SILENCE", 1)
+    await peer.enter()
+    bob = Person(*await connect("bob"))
+    bob.listen()
+    await bob.sees("left", "eve")
+    await bob.stop()
+
+
+@pytest.mark.parametrize("size", [1000, 4000])
+async def test_a_large_text_passes_in_one_datagram(peer: RawPeer, size: int) -> None:
+    await peer.enter()
+    text = '"' * size
+    peer.say(kind="say", text=text, n=1)
+    assert (await peer.until("sent"))["text"] == text
+
+
+async def test_texts_that_fit_no_datagram_are_not_allowed_from_the_start(hub: Hub) -> None:
+    hub.limits = Limits(text_bytes=40_000)
+    with pytest.raises(ChatError, match="set a lower limit"):
+        await UdpServer(hub, Address("127.0.0.1", 0)).start()
+
+
+async def test_the_log_of_the_program_stays_silent(peer: RawPeer, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        for data in GARBAGE:
+            peer.send(data)
+        await peer.enter()
+        for data in GARBAGE:
+            if b'"leave"' not in data:
+                peer.send(data)
+        peer.say(kind="ping", ref=9)
+        await peer.until("pong", ref=9)
+    assert caplog.records == []
+
+
+# --- with the token ------------------------------------------------------------------------------
+
+sealed = pytest.mark.parametrize("access", [TOKEN], ids=["token"])
+
+
+@sealed
+async def test_with_the_token_a_peer_talks(peer: RawPeer, access: str) -> None:
+    sealer = await peer.enter_sealed(TOKEN)
+    peer.send(sealer.seal(b'{"kind":"say","text":"sealed","n":1}'))
+    assert (await peer.until("sent"))["text"] == "sealed"
+
+
+@sealed
+async def test_the_token_crosses_no_wire(peer: RawPeer, ann: Person, access: str) -> None:
+    await peer.enter_sealed(TOKEN)
+    await ann.say("hello")
+    await peer.until("sent")
+    assert TOKEN.encode() not in repr(peer.came).encode()
+
+
+@sealed
+@pytest.mark.parametrize("how", ["unsealed", "another token", "changed"])
+async def test_who_has_no_token_gets_no_seat_and_is_told(
+    peer: RawPeer, hub: Hub, access: str, how: str
+) -> None:
+    cookie = await peer.cookie(nonce=NONCE)
+    hello = json.dumps({"kind": "hello", "nick": "eve", "nonce": NONCE, "cookie": cookie}).encode()
+    token = "another" if how == "another token" else TOKEN
+    datagram = Sealer(derive(root_key(token), HELLO_UP, NONCE, cookie)).seal(hello)
+    if how == "unsealed":
+        datagram = hello
+    elif how == "changed":
+        datagram = datagram.replace(b"eve", b"ann")
+    peer.send(datagram)
+    end = await peer.until("end")
+    assert (end["code"], end["nonce"]) == ("access_denied", NONCE)
+    assert ("wrong" in end["text"]) is (how != "unsealed")
+    assert hub.seats == 0
+
+
+@sealed
+async def test_what_is_forged_or_comes_again_does_nothing(
+    peer: RawPeer, ann: Person, door: Door, access: str
+) -> None:
+    sealer = await peer.enter_sealed(TOKEN)
+    draft = sealer.seal(b'{"kind":"say","text":"once","n":1}')
+    leave = sealer.seal(b'{"kind":"leave"}')
+    peer.send(draft.replace(b"once", b"ones"))
+    peer.send(b'{"kind":"leave"}')
+    peer.send(leave.replace(b"\n2 ", b"\n3 "))
+    for _ in range(3):
+        peer.send(draft)
+    peer.send(sealer.seal(b'{"kind":"say","text":"last","n":2}'))
+    await ann.hears("last")
+    assert ann.texts == ["once", "last"]
+    assert not [event for event in ann.seen if event.kind == "left"]
+    assert door.counts["strangers"] == 5
+
+
+@sealed
+async def test_what_the_server_said_cannot_be_sent_back_to_it(
+    peer: RawPeer, ann: Person, door: Door, access: str
+) -> None:
+    await peer.enter_sealed(TOKEN)
+    await ann.say("hello")
+    said = await peer.datagram()
+    peer.send(said)
+    await peer.cookie()
+    assert door.counts["garbage"] + door.counts["strangers"] == 1
+
+
+@sealed
+async def test_a_client_believes_no_datagram_without_a_seal(
+    server: Serving, hub: Hub, ann: Person, access: str, door: Door
+) -> None:
+    (address,) = door.peers
+    for message in (
+        {"kind": "end", "code": "closing", "text": "believe me"},
+        {"kind": "gone"},
+        {"kind": "sent", "seq": 3, "prev": 2, "at": 1, "author": "bob", "text": "forged"},
+    ):
+        door.socket.sendto(json.dumps(message).encode(), address)
+    said = await ann.say("not forged")
+    await ann.knows(said.seq)
+    assert ann.texts == ["not forged"]
