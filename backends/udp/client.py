@@ -232,7 +232,7 @@ class UdpClient(ChatClient):
                 wire.answer(key, message.error())
             case EndMessage() if message.nonce == self._hello.nonce:
                 wire.fail(message.error())
-            case GoneMessage() if not self._root:
+            case GoneMessage():  # with seals, this one is not opened
                 wire.fail(ConnectionLost("the server knows nothing of this connection any more"))
             case _:
                 pass  # a welcome or a cookie that came twice

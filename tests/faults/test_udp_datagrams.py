@@ -90,13 +90,10 @@ async def test_what_is_no_hello_gets_no_answer(peer: RawPeer, hub: Hub, data: by
 @pytest.mark.parametrize("access", ["", TOKEN], ids=["open", "token"])
 async def test_nobody_is_sent_more_than_came_from_there(peer: RawPeer, access: str) -> None:
     hello = {"kind": "hello", "nick": "e", "nonce": NONCE}
-    for size in range(300):
+    for size in range(60):
         peer.say(**hello, pad="x" * size)
         peer.say(kind="ping")
-        assert peer.got <= peer.sent
-    await peer.until("cookie")
-    for _ in range(100):
-        await asyncio.sleep(0)
+    await peer.cookie()
     assert 0 < peer.got <= peer.sent
 
 
