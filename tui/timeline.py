@@ -48,6 +48,7 @@ class Timeline:
         self._seats: set[str] = set()
         self._drafts: dict[int, tuple[str, Place]] = {}  # token to what was asked and for which row
         self._unconfirmed: dict[int, Place] = {}  # token to the row of what may still turn up
+        self._gaps: dict[int, tuple[Gap, Place]] = {}  # seq to the notice that names it as missing
         self._changes: dict[int, Event] = {}  # by message: the newest edit or deletion
         self._name = re.compile("(?!)")  # finds a mention of this user
 
@@ -87,6 +88,7 @@ class Timeline:
         self._log += 1
         self.newest = self.oldest = self.first = self._notes = 0
         self._changes.clear()
+        self._gaps.clear()
 
     def _arrived(self, event: Event, draft: int, took: float | None) -> None:
         if draft:
@@ -107,7 +109,27 @@ class Timeline:
         place = Place(self._log, gap.missing[0].seq, -1)  # beside it, should it come late
         row = Row(place, "notice", str(gap), nick="✖", mark="failed")
         self._view.put(self._timed(row, self._now_ms()))
+        self._note_gap(gap, place)
         self.new_members = True
+
+    def _note_gap(self, gap: Gap, place: Place) -> None:
+        for seq in gap.seqs:
+            self._gaps[seq] = gap, place
+        while len(self._gaps) > REMEMBERED:
+            del self._gaps[next(iter(self._gaps))]
+
+    def _found(self, seq: int) -> None:
+        """It is not missing any more: take it out of the notice."""
+        gap, place = self._gaps.pop(seq)
+        rest = Gap(tuple(one for one in gap.missing if one.seq != seq))
+        row = self._view.row(place)
+        if row is None:
+            return
+        if rest.missing:
+            self._view.put(replace(row, text=str(rest)))
+            self._note_gap(rest, place)
+        else:
+            self._view.drop(place)
 
     def _moved(self, draft: int, phase: str, reason: str) -> None:
         asked, place = self._drafts.get(draft, ("", None))
@@ -208,6 +230,8 @@ class Timeline:
     # --- rows ----------------------------------------------------------------------------------
 
     def _show(self, event: Event, took: float | None) -> None:
+        if event.seq in self._gaps:
+            self._found(event.seq)
         place = Place(self._log, event.seq)
         match event.kind:
             case "sent":

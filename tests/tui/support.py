@@ -16,7 +16,19 @@ from typing import Any
 
 from textual.pilot import Pilot
 
-from chat.model import Ack, ChatError, ConnectionLost, Draft, Event, Hello, Limits, Member, Say, Welcome
+from chat.model import (
+    Ack,
+    ChatError,
+    ConnectionLost,
+    Draft,
+    Event,
+    Gap,
+    Hello,
+    Limits,
+    Member,
+    Say,
+    Welcome,
+)
 from chat.model import Delete as DeleteDraft
 from chat.ports import Address, ChatClient
 from chat.session import Session
@@ -170,7 +182,7 @@ class Desk:
 class DeskClient(ChatClient):
     def __init__(self, desk: Desk) -> None:
         super().__init__(Address("127.0.0.1", 7010))
-        self.arriving: asyncio.Queue[Event | ChatError | None] = asyncio.Queue()
+        self.arriving: asyncio.Queue[Event | Gap | ChatError | None] = asyncio.Queue()
         self._desk = desk
 
     async def connect(self, hello: Hello) -> Welcome:
@@ -187,11 +199,11 @@ class DeskClient(ChatClient):
             return await answer
         return desk.accept(draft)
 
-    async def events(self) -> AsyncIterator[list[Event]]:
+    async def events(self) -> AsyncIterator[list[Event | Gap]]:
         while True:
-            batch: list[Event] = []
+            batch: list[Event | Gap] = []
             item = await self.arriving.get()
-            while isinstance(item, Event):
+            while isinstance(item, Event | Gap):
                 batch.append(item)
                 if self.arriving.empty():
                     break
