@@ -66,6 +66,8 @@ PING_PATIENCE = 1.0
 GOODBYE = 1.0
 """Seconds that a server has to take note of a leave."""
 MAX_PAGES = 1000
+GREETINGS = 16
+"""Answers to the hello that wait to be read; a server that sends more is none."""
 
 
 class UdpClient(ChatClient):
@@ -76,7 +78,7 @@ class UdpClient(ChatClient):
         self._hello = HelloMessage("")
         self._root = b""
         self._cookie = CookieMessage("")
-        self._greeting: asyncio.Queue[CookieMessage | WelcomeMessage | EndMessage] = asyncio.Queue()
+        self._greeting: asyncio.Queue[CookieMessage | WelcomeMessage | EndMessage] = asyncio.Queue(GREETINGS)
         self._welcome: WelcomeMessage | None = None
         self._inbox = Inbox(0, 0, in_order=self._repair)
         self._page = 1
@@ -105,7 +107,7 @@ class UdpClient(ChatClient):
             raise ConnectionLost(no_answer(self.address)) from None
         wire.keep_alive()
         members = await self.members()
-        self._mending = asyncio.create_task(self._mend(wire))
+        self._mending = asyncio.create_task(self._mend())
         return welcome.welcome(members)
 
     async def _reach(self) -> Wire:
@@ -193,7 +195,8 @@ class UdpClient(ChatClient):
                 self._welcome = message
                 self._inbox = Inbox(message.start, message.head, in_order=self._repair)
                 self._page = message.limits.page
-            self._greeting.put_nowait(message)
+            with suppress(asyncio.QueueFull):
+                self._greeting.put_nowait(message)
 
     def _proven(self, message: WelcomeMessage | EndMessage, data: bytes) -> bool:
         """Whether it comes from who has the token; a denial may be anybody's: nothing is told by it."""
@@ -262,21 +265,30 @@ class UdpClient(ChatClient):
 
     # --- what does not come --------------------------------------------------------------------
 
-    async def _mend(self, wire: Wire) -> None:
+    async def _mend(self) -> None:
         """Find the holes that last, and name or fill them."""
-        with suppress(ConnectionLost):
-            while True:
-                await self._hole.wait()
-                self._hole.clear()
-                while self._inbox.replayed and not self._inbox.complete:
-                    mark = self._inbox.highest
-                    if not self._inbox.hurry:
-                        await asyncio.sleep(REPAIR_AFTER if self._repair else REORDERING)
-                    if self._inbox.full:  # the reader has to read first
-                        break
-                    for after, before in self._inbox.holes(mark):
-                        await (self._fill(after, before) if self._repair else self._name(after, before))
-                    self._look()
+        while True:
+            await self._hole.wait()
+            self._hole.clear()
+            try:
+                await self._mend_holes()
+            except ConnectionLost:
+                return
+            except ChatError:  # the server could not read its log just now
+                await asyncio.sleep(AGAIN_AT_MOST)
+                self._hole.set()
+
+    async def _mend_holes(self) -> None:
+        inbox = self._inbox
+        while inbox.replayed and not inbox.complete:
+            mark = inbox.highest
+            if not inbox.hurry:
+                await asyncio.sleep(REPAIR_AFTER if self._repair else REORDERING)
+            if inbox.full:  # the reader has to read first
+                return
+            for after, before in inbox.holes(mark):
+                await (self._fill(after, before) if self._repair else self._name(after, before))
+            self._look()
 
     async def _name(self, after: int, before: int) -> None:
         """Ask what is between two that came, and say that it is missing."""

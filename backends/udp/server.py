@@ -12,7 +12,6 @@ import os
 import socket
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from typing import Any, cast
 
 from msgspec import structs
@@ -30,6 +29,7 @@ from backends.udp.cookie import Cookies
 from backends.udp.faults import Faults
 from backends.udp.peer import Peer, Peername
 from backends.udp.seal import HELLO_DOWN, HELLO_UP, Opener, Sealer, body_of, derive, root_key
+from backends.udp.sockets import widen
 from chat.codec import PingMessage, encode
 from chat.model import (
     AccessDenied,
@@ -46,8 +46,6 @@ MAX_ENTERING = 256
 """Hellos with a good cookie that wait for their seat; more are dropped, and come again."""
 SPENT = 4096
 """Hellos that were served and whose connection has ended: coming again, they are replays."""
-BUFFER = 4 * 1024 * 1024
-"""Bytes of the kernel's two buffers, if it allows so many: a burst that finds them full is lost."""
 TEXT_BYTES = (LONGEST - SEAL - 2000) // 2
 """Bytes of the longest text: as JSON it may double, and an event has other fields."""
 PORTS = 16
@@ -118,13 +116,6 @@ def open_socket(family: int, place: Peername) -> socket.socket:
         made.close()
         raise
     return made
-
-
-def widen(made: socket.socket) -> None:
-    """Ask for large buffers; the kernel gives what it allows."""
-    for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
-        with suppress(OSError):
-            made.setsockopt(socket.SOL_SOCKET, option, BUFFER)
 
 
 def same(one: HelloMessage, other: HelloMessage) -> bool:

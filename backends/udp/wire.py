@@ -6,20 +6,18 @@ import asyncio
 import errno
 import socket
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any, cast
 
 from backends.udp.codec import LONGEST, MTU, SEAL, Response, decode_response
 from backends.udp.faults import Faults
 from backends.udp.seal import Opener, Sealer
+from backends.udp.sockets import widen
 from chat.codec import PingMessage, encode
 from chat.connections import connection_refused
 from chat.model import BadRequest, BadText, ChatError, ConnectionLost, Event
 from chat.ports import Address
 from chat.text import has_no_bytes
 
-BUFFER = 4 * 1024 * 1024
-"""Bytes of the kernel's two buffers, if it allows so many."""
 TICK = 0.5
 """Seconds between two looks at how long it has been quiet."""
 PING_EVERY = 1.0
@@ -28,7 +26,7 @@ SILENCE = 6.0
 """Seconds without a datagram of the server's after which it is taken for gone."""
 AGAIN = 0.25
 """Seconds after which what got no answer is asked again; each time half as long again, up to ..."""
-AGAIN_AT_MOST = 2.0
+AGAIN_AT_MOST = 1.0
 
 Key = tuple[str, int]
 """What an answer is found by: the kind of number, and the number."""
@@ -71,9 +69,7 @@ class Wire(asyncio.DatagramProtocol):
         made = socket.socket(family, socket.SOCK_DGRAM)
         try:
             made.setblocking(False)
-            for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
-                with suppress(OSError):
-                    made.setsockopt(socket.SOL_SOCKET, option, BUFFER)
+            widen(made)
             made.connect(place)  # then the kernel tells of a port where nobody listens
             self._socket = made
             await self._loop.create_datagram_endpoint(lambda: self, sock=made)

@@ -31,6 +31,7 @@ class Person:
         self.session: Session = open_session(Place(None, folder), technique, "lab", nick)
         self.seen: list[Event] = []
         self.seats: set[str] = set()
+        self.entered = 0
         self.changed = asyncio.Condition()
         self._watching = asyncio.create_task(self._watch())
         self.session.start()
@@ -42,6 +43,7 @@ class Person:
                     self.seen.append(update.event)
                 elif isinstance(update, Entered):
                     self.seats.add(update.welcome.seat)
+                    self.entered += 1
             async with self.changed:
                 self.changed.notify_all()
 

@@ -1,0 +1,165 @@
+"""The client's own limits: sizes, several addresses, a lost welcome, a log that cannot be read."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any
+
+import pytest
+
+import backends
+import backends.udp.wire
+from backends.udp.client import UdpClient
+from backends.udp.codec import MTU
+from backends.udp.server import UdpServer
+from chat.hub import Hub, HubSeat
+from chat.model import BadText, ConnectionLost, Cursor, Edit, Hello, Limits, NotStored, Say
+from chat.ports import Address, ClientOptions, ServerOptions, Technique
+from tests.contract.people import Person
+from tests.contract.relay import DatagramRelay
+from tests.kit import Connect, Serving
+
+
+@pytest.fixture
+def technique() -> Technique:
+    return backends.technique("udp")
+
+
+@pytest.fixture
+def limits() -> Limits:
+    return Limits(burst=0)
+
+
+async def test_what_fits_no_datagram_is_refused_with_its_size(connect: Connect) -> None:
+    client, _ = await connect("ann")
+    with pytest.raises(BadText, match="a datagram holds"):
+        await client.send(Say("x" * 70_000, 1))
+    with pytest.raises(BadText, match="a datagram holds"):
+        await client.send(Edit(1, '"' * 40_000, 2))
+
+
+async def test_datagrams_that_travel_in_fragments_are_counted(connect: Connect) -> None:
+    client, _ = await connect("ann")
+    await client.send(Say("short", 1))
+    assert client.activity() == "lost 0, late 0, twice 0"
+    await client.send(Say("x" * MTU, 2))
+    assert client.activity() == "lost 0, late 0, twice 0, fragmented 2"
+
+
+async def test_a_lost_welcome_is_sent_again(server: Serving, hub: Hub) -> None:
+    relay = DatagramRelay(server.address)
+    lost: list[bytes] = []
+
+    def lose(datagram: bytes) -> bool:
+        lose = b'"welcome"' in datagram and not lost
+        lost.extend([datagram] * lose)
+        return lose
+
+    relay.lose_down = lose
+    await relay.start()
+    client = UdpClient(relay.address)
+    welcome = await client.connect(Hello("lab", "ann"))
+    assert len(lost) == 1
+    assert [member.seat for member in welcome.members] == [welcome.seat]
+    assert hub.seats == 1
+    await client.close()
+    await relay.stop()
+
+
+@pytest.mark.parametrize("access", ["open sesame"], ids=["token"])
+async def test_with_a_token_a_new_address_comes_in_anew(
+    server: Serving, access: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody tells a sealed connection that it is gone: anybody could. It is missed."""
+    monkeypatch.setattr(backends.udp.wire, "SILENCE", 0.5)
+    monkeypatch.setattr(backends.udp.wire, "TICK", 0.1)
+    relay = DatagramRelay(server.address)
+    await relay.start()
+    client = UdpClient(relay.address)
+    ann = Person(client, await client.connect(Hello("lab", "ann", access=access)))
+    ann.listen()
+    said = await ann.say("before")
+    await relay.cut()
+    assert isinstance(await ann.over, ConnectionLost)
+    again = UdpClient(relay.address)
+    cursor = Cursor(said.seq, ann.welcome.epoch)
+    back = await again.connect(Hello("lab", "ann", cursor, access, ann.welcome.seat_key))
+    assert back.seat == ann.welcome.seat
+    await again.close()
+    await client.close()
+    await ann.stop()
+    await relay.stop()
+
+
+async def test_a_host_with_several_addresses_is_served_on_each(hub: Hub, technique: Technique) -> None:
+    found = {entry[0] for entry in socket.getaddrinfo("localhost", 0, type=socket.SOCK_DGRAM)}
+    server = UdpServer(hub, Address("localhost", 0))
+    address = await server.start()
+    assert {door.socket.family for door in server.doors} == found
+    client = UdpClient(Address("localhost", address.port))
+    await client.connect(Hello("lab", "ann"))
+    await client.close()
+    await server.stop()
+
+
+async def test_where_one_address_refuses_the_next_is_tried(
+    server: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = asyncio.get_running_loop()
+    real = loop.getaddrinfo
+
+    async def two(host: Any, port: Any, **more: Any) -> list[Any]:
+        (entry, *_) = await real("127.0.0.1", port, **more)
+        nobody = (*entry[:4], ("127.0.0.1", 9))  # the discard port: nothing listens
+        return [nobody, entry] if port == server.address.port else [entry]
+
+    monkeypatch.setattr(loop, "getaddrinfo", two)
+    client = UdpClient(server.address)
+    assert (await client.connect(Hello("lab", "ann"))).nick == "ann"
+    await client.close()
+
+
+async def test_while_the_log_cannot_be_read_a_hole_waits(
+    server: Serving, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relay = DatagramRelay(server.address)
+    await relay.start()
+    client = UdpClient(relay.address)
+    eve = Person(client, await client.connect(Hello("lab", "eve")))
+    eve.listen()
+    ann = Person(*await connect("ann"))
+    await eve.sees("joined", "ann")
+    real, failures = HubSeat.history, 0
+
+    async def history(self: HubSeat, **asked: Any) -> Any:
+        nonlocal failures
+        failures += 1
+        if failures == 1:
+            raise NotStored("the disk is gone for a moment")
+        return await real(self, **asked)
+
+    monkeypatch.setattr(HubSeat, "history", history)
+    relay.lose_down = lambda datagram: b"lost" in datagram
+    said = await ann.say("lost")
+    await eve.until(lambda _: eve.missing)
+    assert eve.missing == [said.seq]
+    assert failures == 2
+    await client.close()
+    await eve.stop()
+    await relay.stop()
+
+
+async def test_a_server_may_lose_on_purpose_too(hub: Hub) -> None:
+    rough = {"loss": "0.3", "dup": "0.2", "reorder": "0.2", "seed": "7"}
+    server = UdpServer(hub, Address("127.0.0.1", 0), ServerOptions(settings=rough))
+    client = UdpClient(await server.start(), ClientOptions(settings={"repair": "on"}))
+    ann = Person(client, await client.connect(Hello("lab", "ann")))
+    ann.listen()
+    for i in range(10):
+        await ann.say(f"m{i}")
+    await ann.hears("m9")
+    assert ann.texts == [f"m{i}" for i in range(10)]
+    await client.close()
+    await ann.stop()
+    await server.stop()

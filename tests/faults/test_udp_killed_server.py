@@ -1,0 +1,41 @@
+"""``kill -9`` of a server that speaks UDP: a client starts it again, and goes on where it had been."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+import backends
+from chat import server
+from tests.faults.test_killed_server import Person, kill
+
+pytestmark = pytest.mark.skipif(
+    sys.platform == "win32", reason="kills with a POSIX signal; on Windows nobody has tried it"
+)
+
+
+async def test_who_had_the_seat_has_it_again_and_sees_every_line_once(state_dir: Path) -> None:
+    people = [Person(state_dir, backends.technique("udp"), nick) for nick in ("alice", "bob")]
+    alice, bob = people
+    async with asyncio.timeout(50):
+        for round_ in range(3):
+            alice.session.say(f"alice {round_}")
+            bob.session.say(f"bob {round_}")
+            for one in people:
+                await one.until(2 * round_ + 2)
+            await kill(state_dir)
+            for one in people:  # what is said before would get lost
+                async with one.changed:
+                    await one.changed.wait_for(lambda one=one, round_=round_: one.entered == round_ + 2)  # type: ignore[misc]  # bound
+        alice.session.say("last")
+        for one in people:
+            await one.until(7)
+    assert sorted(alice.messages) == sorted(bob.messages)
+    assert len({id for id, _ in bob.messages}) == 7
+    assert [len(one.seats) for one in people] == [1, 1]
+    for one in people:
+        await one.close()
+    await asyncio.to_thread(server.stop, state_dir)
