@@ -23,7 +23,10 @@ WORDS = "nobody reads along"
 
 @pytest.fixture(params=[label.name for label in backends.techniques() if label.tls])
 def technique(request: pytest.FixtureRequest) -> Technique:
-    return backends.technique(request.param)
+    label = backends.technique(request.param)
+    label.load_client()  # here and not on the loop: an import reads files
+    label.load_server()
+    return label
 
 
 @pytest.fixture(scope="session")
