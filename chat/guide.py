@@ -53,7 +53,9 @@ def rows() -> list[tuple[str, ...]]:
                 _yes(traits.lossless),
                 traits.stores,
                 traits.encoding,
-                "its chapter" if traits.contract == chapter(label) else traits.contract,
+                "its chapter"
+                if traits.contract == chapter(label)
+                else traits.contract.removeprefix(f"backends/{label.name}/"),
             )
         )
     return table

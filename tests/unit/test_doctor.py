@@ -60,7 +60,11 @@ async def test_on_this_machine_no_answer_means_that_the_program_is_stuck(
     monkeypatch: pytest.MonkeyPatch, technique: Technique
 ) -> None:
     monkeypatch.setattr(guide, "DOCTOR_TIMEOUT", 0.2)
-    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and says nothing
+    kind = socket.SOCK_DGRAM if technique.traits.transport == "udp" else socket.SOCK_STREAM
+    with socket.socket(type=kind) as silent:  # takes connections, or datagrams, and says nothing
+        silent.bind(("127.0.0.1", 0))
+        if kind == socket.SOCK_STREAM:
+            silent.listen()
         ok, line = await guide.doctor(technique, Address("127.0.0.1", silent.getsockname()[1]), "")
     assert not ok
     assert "stopped or stuck" in line
