@@ -222,6 +222,7 @@ class Wire(asyncio.DatagramProtocol):
         for answer in self._asked.values():
             if not answer.done():  # the reason is about the connection: what was asked may have happened
                 answer.set_exception(ConnectionLost(str(reason)))
+                answer.exception()  # who asked may be cancelled before it hears of it: then nobody has to
 
     async def close(self) -> None:
         """Free the socket."""
