@@ -73,6 +73,8 @@ class Peer(Sink[Datagrams]):
             self._salt = secrets.token_hex(8)
             self.opener = Opener(derive(root, UP, hello.nonce, self._salt))
             self._sealer = Sealer(derive(root, DOWN, hello.nonce, self._salt))
+        self.heard = False
+        """Whether it has said anything since its hello: if not, the welcome may be lost."""
         self._silent = 0  # ticks since it was heard
         self._questions = 0  # in this tick
         self._reading = 0
@@ -123,6 +125,7 @@ class Peer(Sink[Datagrams]):
             self._send(ErrorMessage.of(error))
 
     def take(self, request: Request) -> None:
+        self.heard = True
         self._silent = 0
         match request:
             case PingMessage():

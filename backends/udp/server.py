@@ -27,7 +27,7 @@ from backends.udp.codec import (
 )
 from backends.udp.cookie import Cookies
 from backends.udp.faults import Faults
-from backends.udp.peer import Peer, Peername
+from backends.udp.peer import SILENCE, Peer, Peername
 from backends.udp.seal import HELLO_DOWN, HELLO_UP, Opener, Sealer, body_of, derive, root_key
 from backends.udp.sockets import widen
 from chat.codec import PingMessage, encode
@@ -37,6 +37,7 @@ from chat.model import (
     ChatError,
     Closing,
     ConnectionLost,
+    NickTaken,
 )
 from chat.ports import Address, ChatServer
 
@@ -298,6 +299,12 @@ class Door(asyncio.DatagramProtocol):
         try:
             seat = await self.hub.take_seat(hello.hello(self._access), "udp")
         except ChatError as error:
+            if isinstance(error, NickTaken) and error.retry_after is None and self._unheard(hello):
+                error = NickTaken(
+                    f"{hello.nick} is taken by a connection that has not spoken yet: come again, or choose "
+                    "another name",
+                    retry_after=SILENCE,
+                )
             self._refuse(hello, error, address)
             return
         except Exception:
@@ -309,6 +316,13 @@ class Door(asyncio.DatagramProtocol):
         peer = self.peers[address] = Peer(self, address, hello, seat, self._root)
         peer.greet()
         seat.attach(peer, live=True)
+
+    def _unheard(self, hello: HelloMessage) -> bool:
+        """Whether the nick's owner may be the same person, whom no welcome has reached."""
+        wanted = (hello.room, hello.nick)
+        return any(
+            not peer.heard and (peer.hello.room, peer.hello.nick) == wanted for peer in self.peers.values()
+        )
 
     def forget(self, peer: Peer) -> None:
         """This address has no seat any more."""
