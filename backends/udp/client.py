@@ -140,7 +140,8 @@ class UdpClient(ChatClient):
         wait = AGAIN
         async with asyncio.timeout(WELCOME_TIMEOUT):
             while True:
-                wire.put(encode_hello(self._hello))
+                if self._welcome is None:
+                    wire.put(encode_hello(self._hello))
                 getting = asyncio.create_task(self._greeting.get())
                 ending = asyncio.create_task(wire.ends(wait))
                 try:
@@ -163,6 +164,8 @@ class UdpClient(ChatClient):
                         self._with_cookie(wire, cookie)
 
     def _with_cookie(self, wire: Wire, cookie: CookieMessage) -> None:
+        if self._welcome is not None:
+            return  # one that came twice, or late: the welcome waits behind it, and its keys are in use
         hello = self._hello
         self._hello = HelloMessage(
             hello.nick, hello.room, hello.after, hello.epoch, hello.seat_key, hello.nonce, cookie.cookie
@@ -284,22 +287,21 @@ class UdpClient(ChatClient):
             mark = inbox.highest
             if not inbox.hurry:
                 await asyncio.sleep(REPAIR_AFTER if self._repair else REORDERING)
-            if inbox.full:  # the reader has to read first
-                return
-            for after, before in inbox.holes(mark):
+            while holes := inbox.holes(mark):
+                if inbox.unread:  # the reader has to read first
+                    return
+                after, before = holes[
+                    0
+                ]  # always the first: what came behind it takes up room until it is closed
                 await (self._fill(after, before) if self._repair else self._name(after, before))
-            self._look()
+                self._look()
 
     async def _name(self, after: int, before: int) -> None:
-        """Ask what is between two that came, and say that it is missing."""
-        more = True
-        while more:
-            answer: NameListMessage = await self._ask(NamesMessage(after, before))
-            self._inbox.name(answer.names)
-            more = answer.more and bool(answer.names)
-            if more:
-                after = answer.names[-1].seq
-        self._inbox.skip(before - 1)
+        """Ask what is between two that came, a page of it, and say that it is missing."""
+        answer: NameListMessage = await self._ask(NamesMessage(after, before))
+        self._inbox.name(answer.names)
+        if not (answer.more and answer.names):
+            self._inbox.skip(before - 1)
 
     async def _fill(self, after: int, before: int) -> None:
         """Ask for what is between two that came, a page of it; what is still missing is found again."""

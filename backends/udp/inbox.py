@@ -65,8 +65,13 @@ class Inbox:
 
     @property
     def full(self) -> bool:
-        """Whether the reader has so much to read that nothing more is taken."""
+        """Whether so much waits, for the reader or for one before it, that nothing more is taken."""
         return len(self._out) + len(self._live) + len(self._held) >= INBOX
+
+    @property
+    def unread(self) -> bool:
+        """Whether the reader has so much to read that nothing more is asked for."""
+        return len(self._out) >= INBOX
 
     def __bool__(self) -> bool:
         """Whether there is something to read."""
@@ -97,6 +102,7 @@ class Inbox:
                     self.lost -= 1
                     self.late += 1
                 self._take(event, live=not self.replayed)
+        self._end_replay()  # all that was left of it may have come by itself
 
     def pull(self, events: Sequence[Event], *, mending: bool = False) -> None:
         """Events have come that were asked for: the replay's next ones, or, ``mending``, those of a hole."""
@@ -104,9 +110,7 @@ class Inbox:
             if not self._window.knows(event.seq) and (mending or event.seq <= self._head):
                 self.mended += mending
                 self._take(event, live=False)
-        if self.replayed and self._live:
-            self._out += self._live
-            self._live.clear()
+        self._end_replay()
 
     def name(self, missing: Sequence[Missing]) -> None:
         """These are the events of a hole; what has not come of them by now is missing."""
@@ -119,6 +123,7 @@ class Inbox:
         """There is nothing that could come up to this seq."""
         self._window.skip(seq)
         self._release()
+        self._end_replay()
 
     def holes(self, up_to: int) -> list[tuple[int, int]]:
         """Return the holes up to a seq: what lies between two that are known, or behind the last."""
@@ -133,6 +138,12 @@ class Inbox:
         self._held[event.seq] = event
         if self._window.floor > floor:
             self._release()
+
+    def _end_replay(self) -> None:
+        """Let go what was pushed meanwhile, when all that is replayed is here."""
+        if self._live and self.replayed:
+            self._out += self._live
+            self._live.clear()
 
     def _release(self) -> None:
         """Let go what nothing before is missing of any more."""

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 from typing import Any
 
 import pytest
 
 import backends
+import backends.udp.client
+import backends.udp.inbox
 import backends.udp.wire
 from backends.udp.client import UdpClient
 from backends.udp.codec import MTU
+from backends.udp.peer import SILENCE
 from backends.udp.server import UdpServer
 from chat.hub import Hub, HubSeat
-from chat.model import BadText, ConnectionLost, Cursor, Edit, Hello, Limits, NotStored, Say
+from chat.model import BadText, ConnectionLost, Cursor, Edit, Hello, Limits, NickTaken, NotStored, Say
 from chat.ports import Address, ClientOptions, ServerOptions, Technique
 from tests.contract.people import Person
 from tests.contract.relay import DatagramRelay
@@ -65,6 +69,88 @@ async def test_a_lost_welcome_is_sent_again(server: Serving, hub: Hub) -> None:
     assert hub.seats == 1
     await client.close()
     await relay.stop()
+
+
+async def test_who_was_not_reached_by_the_welcome_may_come_again(
+    server: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The seat that nobody knows of has the nick: that is no reason to give up."""
+    relay = DatagramRelay(server.address)
+    relay.lose_down = lambda datagram: b'"welcome"' in datagram
+    await relay.start()
+    with monkeypatch.context() as patch:
+        patch.setattr(backends.udp.client, "WELCOME_TIMEOUT", 0.6)
+        client = UdpClient(relay.address)
+        with pytest.raises(ConnectionLost):
+            await client.connect(Hello("lab", "ann"))
+        await client.close()
+    relay.lose_down = lambda datagram: False
+    again = UdpClient(relay.address)
+    with pytest.raises(NickTaken) as refusal:
+        await again.connect(Hello("lab", "ann"))
+    assert refusal.value.retry_after == SILENCE
+    await again.close()
+    await relay.stop()
+
+
+@pytest.mark.parametrize("access", ["", "open sesame"], ids=["open", "token"])
+async def test_cookies_that_come_behind_the_welcome_change_nothing(server: Serving, access: str) -> None:
+    client = UdpClient(server.address, ClientOptions(settings={"dup": "1"}))
+    welcome = await client.connect(Hello("lab", "ann", access=access))
+    assert (await client.send(Say("doubled", 1))).n == 1
+    assert [member.seat for member in await client.members()] == [welcome.seat]
+    await client.close()
+
+
+async def test_a_repair_goes_on_when_there_is_no_room_for_what_waits_for_it(
+    server: Serving, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backends.udp.inbox, "INBOX", 20)
+    relay = DatagramRelay(server.address)
+    await relay.start()
+    client = UdpClient(relay.address, ClientOptions(settings={"repair": "on"}))
+    eve = Person(client, await client.connect(Hello("lab", "eve")))
+    eve.listen()
+    await eve.knows(eve.welcome.head)
+    ann = Person(*await connect("ann"))
+    relay.lose_down = lambda datagram: any(b'"m%d"' % i in datagram for i in (0, 1, 7))
+    for i in range(60):
+        await ann.say(f"m{i}")
+    relay.lose_down = lambda datagram: False
+    await eve.hears("m59")
+    assert eve.texts == [f"m{i}" for i in range(60)]
+    await client.close()
+    await eve.stop()
+    await relay.stop()
+
+
+async def test_closing_amid_a_question_leaves_no_error_behind(connect: Connect, server: Serving) -> None:
+    asked = asyncio.Event()
+    said: list[str] = []
+
+    def lose_up(datagram: bytes) -> bool:
+        question = b'"names"' in datagram
+        if question:
+            asked.set()
+        return question
+
+    relay = DatagramRelay(server.address)
+    relay.lose_up = lose_up
+    relay.lose_down = lambda datagram: b"unheard" in datagram or b'"end"' in datagram
+    await relay.start()
+    client = UdpClient(relay.address)
+    eve = Person(client, await client.connect(Hello("lab", "eve")))
+    eve.listen()
+    await eve.knows(eve.welcome.head)
+    ann = Person(*await connect("ann"))
+    await ann.say("unheard")
+    await asked.wait()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context["message"]))
+    await client.close()
+    gc.collect()
+    await eve.stop()
+    await relay.stop()
+    assert said == []
 
 
 @pytest.mark.parametrize("access", ["open sesame"], ids=["token"])

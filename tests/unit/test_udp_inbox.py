@@ -45,6 +45,21 @@ def test_what_is_pushed_and_replayed_comes_once_and_is_not_counted() -> None:
     assert (seqs(inbox.read()), inbox.twice) == ([1, 2], 0)
 
 
+def test_a_replay_that_comes_by_itself_is_read_too() -> None:
+    inbox = Inbox(0, 2, in_order=False)
+    inbox.push([event(1), event(2)])
+    inbox.push([event(3)])
+    assert inbox.replayed
+    assert seqs(inbox.read()) == [1, 2, 3]
+
+
+def test_a_replay_that_is_not_there_any_more_holds_up_nothing() -> None:
+    inbox = Inbox(0, 2, in_order=False)
+    inbox.push([event(3)])
+    inbox.skip(2)
+    assert seqs(inbox.read()) == [3]
+
+
 def test_what_overtakes_is_shown_at_once() -> None:
     inbox = Inbox(5, 5, in_order=False)
     inbox.push([event(7)])
@@ -116,6 +131,15 @@ def test_in_order_what_overtakes_waits() -> None:
     assert not inbox
     inbox.push([event(6)])
     assert seqs(inbox.read()) == [6, 7, 8]
+
+
+def test_in_order_what_waits_for_a_hole_is_not_for_the_reader_to_read() -> None:
+    inbox = Inbox(0, 0, in_order=True)
+    inbox.push([event(seq) for seq in range(2, backends.udp.inbox.INBOX + 10)])
+    assert inbox.full
+    assert not inbox.unread
+    inbox.pull([event(1)], mending=True)
+    assert inbox.unread
 
 
 def test_in_order_a_hole_is_filled_with_what_was_asked_for() -> None:
