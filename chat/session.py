@@ -294,8 +294,7 @@ class Session:
         key = self._hello.seat_key
         if not key and self._keys:
             key = await asyncio.to_thread(self._keys.claim, self.nick)
-        cursor = self.cursor
-        return Hello(self.room, self.nick, cursor, self.access, key)
+        return Hello(self.room, self.nick, self.cursor, self.access, key)
 
     async def _wait(self, error: ChatError, failures: int) -> None:
         delay = backoff(failures, self._jitter()) if error.retry_after is None else error.retry_after + 0.1
@@ -353,10 +352,8 @@ class Session:
     async def _read(self, client: ChatClient) -> None:
         async for batch in client.events():
             for news in batch:
-                if isinstance(news, Gap):
-                    await self._missed(client, news)
-                else:
-                    await self._arrived(client, news)
+                told = self._missed(client, news) if isinstance(news, Gap) else self._arrived(client, news)
+                await told
             self._see_whether_caught_up()
 
     async def _arrived(self, client: ChatClient, event: Event) -> None:
@@ -364,22 +361,25 @@ class Session:
         if not seen.take(event.seq, event.prev):
             return
         self.cursor = Cursor(seen.floor, self._epoch)
-        await self._follow_members(client, event.seq, event)
         arrived = Arrived(event)
         if event.n and event.seat in self._seats and (queued := self._by_number.pop(event.n, None)):
             self._take(queued)
             arrived = Arrived(event, queued.token, self._clock() - queued.since)
-        await self._tell(arrived)
+        try:
+            await self._follow_members(client, event.seq, event)
+        finally:  # the cursor has passed it: it does not come again when the connection breaks just now
+            await self._tell(arrived)
 
     async def _missed(self, client: ChatClient, gap: Gap) -> None:
         seen = self._seen(gap.missing[0].prev)
         missing = tuple(one for one in gap.missing if seen.miss(one.seq, one.prev))
         self.cursor = Cursor(seen.floor, self._epoch)
-        for one in missing:
-            if one.kind in MEMBERSHIP:
-                await self._follow_members(client, one.seq, None)
-        if missing:
-            await self._tell(Missed(Gap(missing)))
+        try:
+            if changes := [one.seq for one in missing if one.kind in MEMBERSHIP]:
+                await self._follow_members(client, changes[-1], None)
+        finally:
+            if missing:
+                await self._tell(Missed(Gap(missing)))
 
     def _see_whether_caught_up(self) -> None:
         seen = self.cursor.seq if self.cursor else 0

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chat.model import Cursor, Event, Gap, Member, Missing, Unconfirmed
+from chat.model import ConnectionLost, Cursor, Event, Gap, Member, Missing, Unconfirmed
 from chat.session import Session
 from chat.updates import Arrived, DraftMoved, Missed
 from tests.unit.fake_client import FakeClient, FakeRoom, Watch, talking
@@ -107,6 +107,37 @@ async def test_where_somebody_may_have_come_or_gone_unseen_the_members_are_asked
         bring(room, message(3), missing(2, kind=kind))
         await watch.until(lambda: gaps(watch))
         assert [member.nick for member in session.members.values()] == ["zoe"]
+
+
+async def test_a_gap_asks_for_the_members_once(room: FakeRoom, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[None] = []
+
+    async def members(self: FakeClient) -> list[Member]:
+        asked.append(None)
+        return []
+
+    monkeypatch.setattr(FakeClient, "members", members)
+    async with talking(room) as (session, watch):
+        await inside(session, watch)
+        bring(room, message(5), missing(2, 3, 4, kind="joined"))
+        await watch.until(lambda: gaps(watch))
+        assert len(asked) == 1
+
+
+async def test_what_was_missing_or_late_is_told_though_the_connection_breaks_over_the_members(
+    room: FakeRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def members(self: FakeClient) -> list[Member]:
+        if len(room.greetings) == 1:
+            raise ConnectionLost("just now")
+        return []
+
+    monkeypatch.setattr(FakeClient, "members", members)
+    async with talking(room, resend=False) as (session, watch):
+        await inside(session, watch)
+        bring(room, message(4), missing(2, 3, kind="joined"))
+        await watch.until(lambda: gaps(watch))
+        assert gaps(watch) == [[2, 3]]
 
 
 async def test_a_late_event_does_not_bring_back_who_has_left(
