@@ -213,7 +213,7 @@ class PongMessage(Struct, frozen=True, tag_field="kind", tag="pong"):
 
 
 class GoneMessage(Struct, frozen=True, tag_field="kind", tag="gone"):
-    """The reply to a ping from an address that has no seat; not longer than the shortest ping."""
+    """The reply to a ping or a leave from an address that has no seat; not longer than either."""
 
 
 Response = (

@@ -30,7 +30,7 @@ from backends.udp.faults import Faults
 from backends.udp.peer import SILENCE, Peer, Peername
 from backends.udp.seal import HELLO_DOWN, HELLO_UP, Opener, Sealer, body_of, derive, root_key
 from backends.udp.sockets import widen
-from chat.codec import PingMessage, encode
+from chat.codec import LeaveMessage, PingMessage, encode
 from chat.model import (
     AccessDenied,
     BadRequest,
@@ -244,7 +244,7 @@ class Door(asyncio.DatagramProtocol):
             return
         if isinstance(request, HelloMessage):
             self._greet(request, data, address)
-        elif isinstance(request, PingMessage) and not self._root:
+        elif isinstance(request, PingMessage | LeaveMessage) and not self._root:
             self._answer(GoneMessage(), data, address)
         else:
             self.counts["strangers"] += 1
