@@ -145,11 +145,16 @@ def _fields(struct: Any) -> tuple[Field, ...]:
             snake(name),
             kind.Attributes.min_occurs > 0,
             kind.Attributes.max_occurs > 1,
-            int if issubclass(kind, Long | Integer32) else str,
+            _number if issubclass(kind, Long | Integer32) else str,
             _fields(kind) if issubclass(kind, ComplexModel) else (),
         )
         for name, kind in struct._type_info.items()
     )
+
+
+def _number(text: str) -> int:
+    """Return an integer that the schema allows: any number of zeros may stand before it."""
+    return int(text.strip().lstrip("+-0") or 0)  # int() refuses more than 4300 digits; none is below zero
 
 
 class Codec:
@@ -160,6 +165,10 @@ class Codec:
     namespace: ClassVar[str]
     """The envelope's."""
     prefix: ClassVar[str] = "soap"
+    actor: ClassVar[str]
+    """The attribute of a header that says whom it is for."""
+    actors: ClassVar[tuple[str, ...]]
+    """Who of them we are."""
 
     def __init__(self, contract: Contract) -> None:
         self.content_type = f"{self.media_type}; charset=utf-8"
@@ -180,9 +189,11 @@ class Codec:
         security = None
         strange = []
         for header in root[0] if len(root) > 1 else ():
+            if header.get(f"{{{env}}}{self.actor}", "") not in self.actors:
+                continue
             if header.tag == SECURITY and security is None:
                 security = header
-            elif self._must_understand(header):
+            elif header.get(f"{{{env}}}mustUnderstand") in ("1", "true"):
                 strange.append(header.tag)
         if strange:
             named = tuple(strange[:MAX_NAMED])
@@ -210,9 +221,6 @@ class Codec:
             place, field = operation.places[child.tag]
             arguments[place] = field.read(child.text)
         return operation, arguments
-
-    def _must_understand(self, header: Any) -> bool:
-        raise NotImplementedError
 
     # --- responses -----------------------------------------------------------------------------
 
@@ -246,12 +254,8 @@ class Codec11(Codec):
     version = "1.1"
     media_type = "text/xml"
     namespace = "http://schemas.xmlsoap.org/soap/envelope/"
-
-    def _must_understand(self, header: Any) -> bool:
-        """SOAP 1.1, 4.2.2 and 4.2.3."""
-        actor = header.get(f"{{{self.namespace}}}actor", "")
-        ours = actor in ("", "http://schemas.xmlsoap.org/soap/actor/next")
-        return ours and header.get(f"{{{self.namespace}}}mustUnderstand") in ("1", "true")
+    actor = "actor"  # SOAP 1.1, 4.2.2
+    actors = ("", "http://schemas.xmlsoap.org/soap/actor/next")
 
     def fault(self, error: ChatError, code: FaultCode | None = None) -> tuple[int, bytes]:
         """SOAP 1.1, 4.4; the status is 500 whoever is at fault (6.2)."""
@@ -271,12 +275,8 @@ class Codec12(Codec):
     version = "1.2"
     media_type = "application/soap+xml"
     namespace = "http://www.w3.org/2003/05/soap-envelope"
-
-    def _must_understand(self, header: Any) -> bool:
-        """SOAP 1.2 part 1, 5.2.2 and 5.2.3."""
-        role = header.get(f"{{{self.namespace}}}role", "")
-        ours = role in ("", f"{self.namespace}/role/next", f"{self.namespace}/role/ultimateReceiver")
-        return ours and header.get(f"{{{self.namespace}}}mustUnderstand") in ("1", "true")
+    actor = "role"  # SOAP 1.2 part 1, 2.2 and 5.2.2
+    actors = ("", f"{namespace}/role/next", f"{namespace}/role/ultimateReceiver")
 
     def fault(self, error: ChatError, code: FaultCode | None = None) -> tuple[int, bytes]:
         """SOAP 1.2 part 1, 5.4; the status is 400 when the sender is at fault (part 2, table 20)."""

@@ -287,6 +287,15 @@ async def test_a_text_is_what_xml_says_it_is(peer: SoapPeer, key: str, hub: Hub,
     assert (await last(hub)) == text
 
 
+@pytest.mark.parametrize("n", ["0" * 5000 + "1", "+" + "0" * 5000 + "1", "\n 01 ", "+1"])
+async def test_a_number_is_what_xml_says_it_is(peer: SoapPeer, key: str, n: str) -> None:
+    assert (await peer.call("Send", seatKey=key, n=n, text="hi")).findtext(f"{{{TNS}}}n") == "1"
+
+
+async def test_a_number_below_zero_by_its_sign_only_is_zero(peer: SoapPeer, key: str) -> None:
+    assert (await peer.call("Fetch", seatKey=key, after="-0", limit=1, wait=0)) is not None
+
+
 async def last(hub: Hub) -> str:
     (event,) = await (await hub.look("lab", "")).history(None, None, 1)
     return event.text

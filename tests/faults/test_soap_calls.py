@@ -160,6 +160,18 @@ async def test_every_call_needs_a_token_of_its_own(ann: SoapPeer, version: str, 
 
 
 @pytest.mark.parametrize("access", [ACCESS])
+async def test_a_token_for_somebody_else_is_not_taken_and_one_beside_it_is(
+    ann: SoapPeer, version: str, access: str
+) -> None:
+    role = "actor" if version == "1.1" else "role"
+    must = '<wsse:Security s:mustUnderstand="1"'
+    other = token(access, version).replace("<wsse:Security", f'{must} s:{role}="urn:x"', 1)
+    assert (await ann.fails("Ping", header=other)).name == "AccessDenied"
+    own = token(access, version).replace("<wsse:Security", must, 1)
+    await ann.call("Ping", header=other + own)
+
+
+@pytest.mark.parametrize("access", [ACCESS])
 async def test_a_stranger_does_not_learn_what_is_wrong_with_the_request(ann: SoapPeer, access: str) -> None:
     assert (await ann.fails("Shout")).name == "AccessDenied"
 
