@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import zeep
+from zeep.loader import parse_xml
 from zeep.proxy import AsyncServiceProxy
 from zeep.transports import AsyncTransport
 from zeep.wsdl import Document
@@ -26,6 +27,8 @@ from chat.webclient import ask, base_url, lost, open_http
 
 BINDING = f"{{{TNS}}}ChatSoap12"
 MEDIA_TYPE = "application/soap+xml"
+REFUSAL = "text/xml"
+"""Of what a server says before it looks at the request (that it is full, or has another name): SOAP 1.1."""
 SETTINGS = {"forbid_dtd": True, "forbid_external": True}
 
 
@@ -51,6 +54,10 @@ class _Transport(AsyncTransport):
         request = httpx.Request("POST", address, headers=headers, content=etree_to_string(envelope))
         response, content = await ask(self.client, request, self._wait)
         kind = response.headers.get("content-type", "nothing that has a type").partition(";")[0].strip()
+        if kind == REFUSAL and response.is_error:
+            settings = zeep.Settings(**SETTINGS)
+            refusal = parse_xml(content, self, settings=settings)  # type: ignore[arg-type]  # takes bytes
+            raise zeep.exceptions.Fault("refused", detail=refusal.find(".//detail"))
         if kind != MEDIA_TYPE:
             raise Strange(f"HTTP status {response.status_code} and {kind}")
         return httpx.Response(response.status_code, content=content, headers={"content-type": kind})

@@ -11,7 +11,7 @@ import pytest
 from backends.soap.client import SoapClient
 from backends.soap.words import TNS
 from chat.hub import Hub
-from chat.model import ChatError, ConnectionLost, Cursor, Hello, Limits, NickTaken, Say
+from chat.model import ChatError, ConnectionLost, Cursor, Full, Hello, Limits, NickTaken, Say
 from chat.ports import Address
 from tests.kit import QUICK, Connect, Serving
 from tests.soap_peer import ENVELOPES, envelope, request
@@ -116,6 +116,20 @@ async def test_a_stranger_is_told_from_a_server(stranger: Stranger, who: str) ->
     assert words in str(lost.value)
     assert str(address) in str(lost.value)
     assert len(str(lost.value)) < 400
+    await client.close()
+
+
+async def test_what_is_refused_before_its_envelope_is_read_is_told_in_its_own_words(
+    stranger: Stranger,
+) -> None:
+    """The server can't know which SOAP the caller speaks, and says it in SOAP 1.1."""
+    detail = f"<detail><Full xmlns='{TNS}'><text>too many connections</text></Full></detail>"
+    said = f"<s:Fault><faultcode>s:Server</faultcode><faultstring>no</faultstring>{detail}</s:Fault>"
+    status = "503 Service Unavailable"
+    address = await stranger(answer(envelope(said), status, "text/xml; charset=utf-8"))
+    client = SoapClient(address, QUICK)
+    with pytest.raises(Full, match="too many connections"):
+        await client.connect(Hello("lab", "ann"))
     await client.close()
 
 
