@@ -173,23 +173,23 @@ class Resources:
                 events = await self._web.poll(request.receive, source.read(after, limit, wait))
             else:
                 events = await source.read(after, limit, 0)
-            same = not events
+            same, head = not events, room.head
         elif before is None and names(known, etag(room.epoch, room.head), weak=True):
-            events, same = [], True
+            events, same, head = [], True, room.head
         else:
+            head = room.head  # the page ends here, whatever happens while it is read
             events, same = await room.history(after, before, limit), False
-        tag = etag(room.epoch, room.head)
+        tag = etag(room.epoch, head)
         if same and names(known, tag, weak=True):
             return answer(304, headers=[(b"etag", tag)])
-        page = self._page(call.room, room, events, forward=after is not None)
+        page = self._page(call.room, room.epoch, events, head, forward=after is not None)
         return answer(200, page, [(b"etag", tag)])
 
-    def _page(self, name: str, room: Reader, events: list[Event], *, forward: bool) -> bytes:
+    def _page(self, name: str, epoch: str, events: list[Event], head: int, *, forward: bool) -> bytes:
         """Return the page as JSON; made once for all who ask for the same one."""
-        head = room.head
         if not events:
             return encode(EventPage([], head))
-        key = (name, room.epoch, events[0].seq, events[-1].seq, forward, head)
+        key = (name, epoch, events[0].seq, events[-1].seq, forward, head)
         page = self._pages.get(key)
         if page is None:
             page = encode(EventPage(events, head))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any, Self
 
@@ -281,6 +282,29 @@ async def test_who_has_not_read_everything_is_never_told_that_nothing_has_change
     page = await ann.does("GET", "/events?after=0&limit=1")
     more = await ann.does("GET", "/events?after=1&limit=1", If_None_Match=page.headers["etag"])
     assert (more.status, len(more.json["events"])) == (200, 1)
+
+
+async def test_the_tag_of_a_page_names_nothing_that_came_while_it_was_read(
+    ann: Guest, bob: Guest, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or whoever has it would be told that nothing has changed."""
+    read, reading, may_go_on = hub.log.read, asyncio.Event(), asyncio.Event()
+
+    async def slow(*arguments: Any, **more: Any) -> Any:
+        found = await read(*arguments, **more)
+        reading.set()
+        await may_go_on.wait()
+        return found
+
+    monkeypatch.setattr(hub.log, "read", slow)
+    asking = asyncio.ensure_future(ann.does("GET", "/events"))
+    await reading.wait()
+    assert (await bob.says("in between")).status == 201
+    may_go_on.set()
+    page = await asking
+    assert page.json["head"] == page.json["events"][-1]["seq"]
+    again = await ann.does("GET", "/events", If_None_Match=page.headers["etag"])
+    assert again.json["events"][-1]["text"] == "in between"
 
 
 async def test_a_long_poll_waits_for_the_first_event(ann: Guest, bob: Guest) -> None:
