@@ -43,7 +43,7 @@ from chat.model import (
 from chat.polling import POLL, Polls
 from chat.ports import Address, ChatClient, ClientOptions
 from chat.text import clean_room, has_no_bytes
-from chat.webclient import ask, base_url, lost, open_http
+from chat.webclient import Turns, ask, base_url, lost, open_http
 
 GOODBYE = 1.0
 """Seconds that a server has to take note of a leave."""
@@ -64,7 +64,7 @@ class RestClient(ChatClient):
 
     Drafts go one after the other, each when the one before it is answered: over several connections nobody
     knows which comes first. After one whose answer is lost nothing more is sent, because what is sent again
-    must not come behind it.
+    must not come behind it; after one that is refused for the moment, none of those that wait.
     """
 
     def __init__(self, address: Address, options: ClientOptions | None = None) -> None:
@@ -80,7 +80,7 @@ class RestClient(ChatClient):
         self._page = 1
         self._heard = False
         self._closing = False
-        self._order = asyncio.Lock()
+        self._turns = Turns()
         self._reason = ""
         self._over: asyncio.Future[None] | None = None
 
@@ -102,7 +102,7 @@ class RestClient(ChatClient):
         if not draft.n:
             raise BadRequest("a draft needs a number, counted from 1: sent again, it is known by it")
         headers = [*self._seated, (b"Idempotency-Key", b"%d" % draft.n)]
-        async with self._order:
+        async with self._turns.turn(draft.n):
             self._joined()
             try:
                 match draft:

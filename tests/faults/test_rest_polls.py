@@ -11,7 +11,7 @@ import pytest
 
 from backends.rest.client import RestClient
 from chat.hub import Hub
-from chat.model import Ack, ChatError, ConnectionLost, Cursor, Edit, Hello, Limits, Say
+from chat.model import Ack, ChatError, ConnectionLost, Cursor, Edit, Hello, Limits, NotStored, Say
 from chat.ports import Address, ClientOptions
 from tests.contract.people import Person
 from tests.contract.relay import Relay
@@ -172,6 +172,26 @@ async def test_a_refusal_does_not_end_the_connection(connect: Connect) -> None:
     )
     assert [isinstance(outcome, Ack) for outcome in outcomes] == [True, False, False, True]
     assert [error.n for error in outcomes if isinstance(error, ChatError)] == [2, 3]
+
+
+async def test_what_waits_behind_a_draft_does_not_overtake_it_when_it_is_refused_for_the_moment(
+    connect: Connect, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, _ = await connect("ann")
+    append = hub.log.append
+
+    def full(room: str, body: Any, note: Any) -> None:
+        monkeypatch.setattr(hub.log, "append", append)  # there is room again
+        reply, draft = note
+        reply(draft, NotStored("the disk is full", n=draft.n))
+
+    monkeypatch.setattr(hub.log, "append", full)
+    drafts = [Say(f"m{n}", n) for n in (1, 2, 3)]
+    outcomes = await asyncio.gather(*map(client.send, drafts), return_exceptions=True)
+    assert [(type(one), getattr(one, "n", 0)) for one in outcomes] == [(NotStored, n) for n in (1, 2, 3)]
+    assert [one.n for one in await asyncio.gather(*map(client.send, drafts))] == [1, 2, 3]
+    said = await client.history(before=None, limit=3)
+    assert [event.text for event in said] == ["m1", "m2", "m3"]
 
 
 async def test_an_access_token_that_fits_in_no_header_is_refused(server: Serving) -> None:
