@@ -46,6 +46,9 @@ LINGER = 1.0
 EXTRA = 256
 """Connections beyond two for each seat."""
 
+CROWDED = "crowded"
+"""In a request's state (ASGI): its connection is one too many."""
+
 T = TypeVar("T")
 
 logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # it warns of every malformed request
@@ -167,6 +170,8 @@ class Connection(HttpToolsProtocol):
         self._head = 0
         """Bytes of the head that is being read; of the trailers, when the body is."""
         self._in_body = False
+        self._shared = False
+        """What is being read began with the end of another request."""
         self._deaf = False
         """Nothing more is read."""
         self._deadline: asyncio.TimerHandle | None = None
@@ -182,6 +187,7 @@ class Connection(HttpToolsProtocol):
             return
         if (connection := transport.get_extra_info("socket")) is not None:
             keep_alive(connection)
+        self.app_state[CROWDED] = self._web.crowded  # who was here before is not sent away
         self._expect(REQUEST_TIMEOUT)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -238,8 +244,9 @@ class Connection(HttpToolsProtocol):
             return
         if self._deadline is None and self._idle:
             self._expect(REQUEST_TIMEOUT)  # even if these are only empty lines
+        self._shared = False
         super().data_received(data)
-        if self._reading and not self._in_body:
+        if self._reading and not self._in_body and not self._shared:
             self._head += len(data)
             if self._head > MAX_HEAD:
                 self._too_large()
@@ -288,6 +295,7 @@ class Connection(HttpToolsProtocol):
         if self._deaf:
             return
         self._reading = self._in_body = False
+        self._shared = True
         self._expect(0)
         super().on_message_complete()
 
@@ -382,7 +390,7 @@ class Doorman:
                 said = value.decode("latin-1").lower()
                 if said != f"{scope['scheme']}://{host}" and said not in self._web.origins:
                     return 403, BadRequest(f"pages of {said} may not call here")
-        if self._web.crowded:
+        if scope["state"][CROWDED]:
             return 503, Full("too many connections: come back later")
         return None
 

@@ -243,6 +243,16 @@ async def test_a_head_of_the_largest_size_is_read(peer: HttpPeer) -> None:
     assert (await peer.answer()).status == 200
 
 
+async def test_a_head_that_comes_with_the_end_of_a_long_request_is_not_too_large(peer: HttpPeer) -> None:
+    chunk = b"%x;%b\r\n%b\r\n0\r\n\r\n" % (900, b"x" * MAX_HEAD, b"x" * 900)
+    await peer.send(
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk + GET[:9]
+    )
+    assert (await peer.answer()).status == 200
+    await peer.send(GET[9:])
+    assert (await peer.answer()).status == 200
+
+
 async def test_trailers_are_no_headers_and_do_not_pile_up(peer: HttpPeer) -> None:
     chunks = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n"
     await peer.send(chunks + b"Host: evil.example\r\n\r\n")
@@ -309,12 +319,21 @@ async def test_pages_of_the_own_origin_and_of_those_that_are_named_may_call(
 
 
 async def test_where_there_are_too_many_connections_that_is_said(
-    peer: HttpPeer, monkeypatch: pytest.MonkeyPatch
+    echo: Echo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(WebServer, "crowded", True)
-    await peer.send(GET)
-    assert (await peer.answer()).status == 503
-    assert await peer.rest() == b""
+    async with await HttpPeer.open(echo.at) as peer:
+        await peer.send(GET)
+        assert (await peer.answer()).status == 503
+        assert await peer.rest() == b""
+
+
+async def test_a_crowd_sends_nobody_away_who_was_there_before(
+    peer: HttpPeer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (await peer.ask("GET", "/")).status == 200
+    monkeypatch.setattr(WebServer, "crowded", True)
+    assert (await peer.ask("GET", "/")).status == 200
 
 
 # --- long polls ----------------------------------------------------------------------------------
