@@ -62,6 +62,9 @@ SEARCHES = 2
 """Searches for the last change of an old message that read the log together; others wait."""
 
 
+KEY_CHARS = 64
+"""More than a seat key has: what is longer is none, and not kept."""
+
 _cached_seat_name = lru_cache(4096)(seat_name)  # a polling client brings its key with each call
 
 
@@ -132,7 +135,7 @@ class Hub:
 
     def find_seat(self, seat_key: str, room: str = "") -> HubSeat:
         """Return the seat that this key opens, in this room if one is named. Raises `SeatGone`."""
-        seat = self._seats.get(_cached_seat_name(seat_key))
+        seat = self._seats.get(_cached_seat_name(seat_key)) if len(seat_key) <= KEY_CHARS else None
         if seat is None:
             raise SeatGone("no seat has this key: it has ended, or never was; come in again")
         if room and seat.room.name != room:

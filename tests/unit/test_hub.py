@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from chat.hub import POLL_GRACE, UNREADY, Hub, HubSeat
+from chat.hub import KEY_CHARS, POLL_GRACE, UNREADY, Hub, HubSeat, _cached_seat_name
 from chat.logs.memory import MemoryLog
 from chat.model import (
     AccessDenied,
@@ -245,6 +245,15 @@ async def test_the_key_finds_the_seat(hub: Hub) -> None:
     assert hub.find_seat(seat.welcome.seat_key) is seat
     with pytest.raises(SeatGone):
         hub.find_seat("guessed")
+
+
+async def test_what_is_too_long_for_a_key_is_not_kept(hub: Hub) -> None:
+    seat = await enter(hub)
+    assert len(seat.welcome.seat_key) <= KEY_CHARS
+    kept = _cached_seat_name.cache_info().currsize
+    with pytest.raises(SeatGone):
+        hub.find_seat("k" * (KEY_CHARS + 1))
+    assert _cached_seat_name.cache_info().currsize == kept
 
 
 async def test_who_calls_with_the_key_was_heard_of(hub: Hub, clock: Clock) -> None:
