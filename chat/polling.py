@@ -67,7 +67,7 @@ class Polls:
         """Yield what the questions bring, until ``over`` is done.
 
         The next one follows at once after news of a long poll, after a whole ``page`` of events, and where
-        the last one is `behind`.
+        the last one brought some and is `behind`.
         """
         import asyncio  # here: the labels of techniques import `POLL`, and a cold start loads them all
 
@@ -83,7 +83,8 @@ class Polls:
             if self._interval is None:
                 rest = 0.0 if events else IDLE
             else:
-                rest = 0.0 if self.behind or len(events) >= page else self._interval
+                more = self.behind or len(events) >= page
+                rest = 0.0 if events and more else self._interval
             if (early := begun + rest - perf_counter()) > 0:
                 if over is None:
                     await asyncio.sleep(early)

@@ -113,6 +113,14 @@ async def test_who_is_behind_asks_on_at_once(clock: Clock) -> None:
     assert clock.rests == [1.0]
 
 
+async def test_a_server_that_says_there_is_more_and_brings_nothing_is_not_asked_at_once(clock: Clock) -> None:
+    polls = Polls("1s")
+    polls.behind = True
+    ask, _ = answers([], [])
+    await collect(polls, ask)
+    assert clock.rests == [1.0, 1.0]
+
+
 async def test_a_long_poll_follows_news_at_once(clock: Clock) -> None:
     ask, waits = answers([EVENT], [EVENT], [], took=WAIT, clock=clock)
     assert len(await collect(Polls(LONG), ask)) == 2
