@@ -50,7 +50,7 @@ from chat.updates import (
     StateChanged,
     Update,
 )
-from chat.window import Window
+from chat.window import WIDTH, Window
 
 if TYPE_CHECKING:
     from chat.keyring import SeatKeys
@@ -228,9 +228,8 @@ class Session:
 
     async def _run(self) -> None:
         try:
-            outcome = await self._live()
+            self.outcome = outcome = await self._live()
             if outcome is not None:
-                self.outcome = outcome
                 for queued in [one for one in self._outbox.values() if one.on_wire]:
                     self._take(queued)
                     await self._moved(queued, "unconfirmed", f"nobody knows whether it arrived: {outcome}")
@@ -357,8 +356,7 @@ class Session:
             self._see_whether_caught_up()
 
     async def _arrived(self, client: ChatClient, event: Event) -> None:
-        seen = self._seen(event.prev)
-        if not seen.take(event.seq, event.prev):
+        if not (seen := self._seen(event.prev)).take(event.seq, event.prev):
             return
         self.cursor = Cursor(seen.floor, self._epoch)
         arrived = Arrived(event)
@@ -382,8 +380,7 @@ class Session:
                 await self._tell(Missed(Gap(missing)))
 
     def _see_whether_caught_up(self) -> None:
-        seen = self.cursor.seq if self.cursor else 0
-        if seen >= self._head or not self._resend:
+        if not self._resend or (self.cursor.seq if self.cursor else 0) >= self._head:
             self._caught_up.set()
 
     def _seen(self, before: int) -> Window:
@@ -459,6 +456,9 @@ class Session:
                     self._n += 1
                     queued.draft = structs.replace(queued.draft, n=self._n)
                 self._by_number[queued.draft.n] = queued
+                while len(self._by_number) > len(self._outbox) + WIDTH:  # the oldest one's event won't come
+                    gone = (n for n, one in self._by_number.items() if one.token not in self._outbox)
+                    del self._by_number[next(gone)]
                 queued.on_wire = True
                 await self._moved(queued, "sending")
                 task = asyncio.create_task(self._send(client, queued))

@@ -183,6 +183,20 @@ async def test_an_unconfirmed_draft_that_turns_up_is_known_as_the_own(room: Fake
         assert watch.all(Arrived)[-1].draft == token
 
 
+async def test_unconfirmed_drafts_do_not_pile_up(room: FakeRoom, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chat.session.WIDTH", 2)
+    room.refuse_drafts = [LOST] * 5
+    async with talking(room, resend=False) as (session, watch):
+        for n in range(1, 6):
+            token = session.say(f"m{n}")
+            await session.settled()
+        for n in (1, 5):
+            room.happen("sent", "ann", room.seat, n, f"m{n}")
+        await watch.until(lambda: "m5" in watch.texts)
+        own = [update.draft for update in watch.all(Arrived) if update.event.kind == "sent"]
+        assert own == [0, token]
+
+
 async def test_the_next_draft_does_not_wait_for_it(room: FakeRoom) -> None:
     room.refuse_drafts = [LOST]
     async with talking(room, resend=False) as (session, watch):
