@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 from math import ceil
 from typing import Annotated
@@ -285,10 +285,6 @@ def read_problem(body: bytes) -> ChatError:
 
 # --- what headers say --------------------------------------------------------------------------
 
-LISTS = frozenset(
-    (b"accept", b"if-match", b"if-none-match", b"cookie", b"via", b"forwarded", b"cache-control", b"pragma")
-)
-"""Headers that may come more than once: they are lists (RFC 9110, 5.3)."""
 OURS = frozenset(
     (b"authorization", b"seat-key", b"idempotency-key", b"content-type", b"content-encoding", b"origin")
 )
@@ -409,8 +405,3 @@ def read_query(query: bytes, most: dict[bytes, int]) -> dict[bytes, int]:
             raise BadRequest(f"{name.decode()} is a whole number from 0 to {most[name]}")
         found[name] = number
     return found
-
-
-def encode_page(events: Sequence[Event], head: int) -> bytes:
-    """Return an `EventPage` as JSON."""
-    return encode(EventPage(list(events), head))
