@@ -31,6 +31,7 @@ from chat.model import (
 )
 from chat.polling import POLL, Polls
 from chat.ports import Address, ChatClient, ClientOptions
+from chat.webclient import Turns
 
 GOODBYE = 1.0  # seconds that a server has to take note of a Leave
 
@@ -53,7 +54,7 @@ class SoapClient(ChatClient):
         self._start = 0
         self._page = MAX_EVENTS
         self._closing = False
-        self._order = asyncio.Lock()
+        self._turns = Turns()
         self._reason = ""
         self._over: asyncio.Future[None] | None = None
 
@@ -94,7 +95,7 @@ class SoapClient(ChatClient):
         except BadText as error:
             error.n = n
             raise
-        async with self._order:
+        async with self._turns.turn(n):
             self._joined()
             answer = await self._call(name, seatKey=key, n=n, **arguments)
         return self._made(Ack, {"n": answer.n, "seq": answer.seq})
