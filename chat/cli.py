@@ -321,7 +321,13 @@ def chat(
     theme: str | None,
 ) -> int | None:
     """One chat over every classical way programs talk to each other."""
-    if context.invoked_subcommand:
+    if command := context.invoked_subcommand:
+        for name in context.params:
+            if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+                option = next(one for one in context.command.params if one.name == name).opts[0]
+                raise click.UsageError(
+                    f"{option} stands before {command}, which would not see it: write it behind {command}"
+                )
         return None
     if plain:
         import asyncio

@@ -382,6 +382,16 @@ def test_a_free_value_is_checked_where_it_is_typed() -> None:
         given(speed, "fast")
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["--room", "other", "send", "hi"], ["-b", "udp", "--loss", "1", "tail"], ["--plain", "techniques"]],
+)
+def test_an_option_before_a_command_is_not_dropped_without_a_word(arguments: list[str]) -> None:
+    done = chat(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "which would not see it" in done.stderr
+
+
 def test_several_servers_are_for_techniques_that_can_choose() -> None:
     done = chat("send", "--backend", "tcp", "--server", "127.0.0.1:1,127.0.0.1:2", "hello")
     assert done.returncode == 1
