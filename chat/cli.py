@@ -57,6 +57,10 @@ def main() -> None:
 # --- options -----------------------------------------------------------------------------------
 
 
+def _schemes() -> list[str]:
+    return [scheme for label in backends.techniques() for scheme in label.schemes]
+
+
 def _technique(_: click.Context, __: click.Parameter, name: str | None) -> Technique | None:
     if name is None:
         return None
@@ -252,9 +256,9 @@ def client_options(command: F) -> F:
             click.option(
                 "--server",
                 metavar="HOST[:PORT]",
-                callback=_checked(lambda text: parse_servers(text, 0)),
+                callback=_checked(lambda text: parse_servers(text, 0, _schemes())),
                 help="The server; without it, your own one on this machine. Several, separated by commas, "
-                "where the technique can choose among them.",
+                "where the technique can choose among them. A broker may be given as a URL.",
             ),
             click.option(
                 "--room",

@@ -51,7 +51,7 @@ def open_session(
     also: tuple[Address, ...] = ()
     if place.server is not None:
         try:
-            address, *rest = parse_servers(place.server, technique.port)
+            address, *rest = parse_servers(place.server, technique.port, technique.schemes)
         except ValueError as error:
             raise ChatError(str(error)) from None
         if rest and not technique.several:
@@ -63,7 +63,9 @@ def open_session(
 
     async def dial() -> ChatClient:
         nonlocal had_one
-        if address is None:
+        if address is None and technique.broker is not None:
+            target = await asyncio.to_thread(_find_broker, place, technique)
+        elif address is None:
             target, session.access = await asyncio.to_thread(_find, place, technique, had_one)
             had_one = True
         else:
@@ -87,3 +89,7 @@ def _find(place: Place, technique: Technique, again: bool) -> tuple[Address, str
     from chat import server  # only where there is no address: it needs subprocess and locks
 
     return server.find(place.state, technique.name, place.spawn, again, encrypted=place.trust is not None)
+
+
+def _find_broker(place: Place, technique: Technique) -> Address:
+    return technique.load_broker()(place.state, spawn=place.spawn).address

@@ -71,16 +71,10 @@ _cached_seat_name = lru_cache(4096)(seat_name)  # a polling client brings its ke
 class Hub:
     """All rooms of this node. Everything runs on one event loop; nothing here blocks it."""
 
-    def __init__(
-        self, log: Log, *, limits: Limits | None = None, access: str = "", node: str = "solo"
-    ) -> None:
-        """Prepare; ``access`` is the access token that every hello must bring, "" for none.
-
-        ``node`` names the server in the log. The one server of an embedded log keeps the same name
-        for ever, so that a restart moves nobody.
-        """
+    def __init__(self, log: Log, *, limits: Limits | None = None, access: str = "") -> None:
+        """Prepare; ``access`` is the access token that every hello must bring, "" for none."""
         self.limits = limits or Limits()
-        self.node = node
+        self.node = log.node
         self.log = log
         self.closing = False
         self._access = access

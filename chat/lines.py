@@ -14,7 +14,7 @@ from chat.codec import event_json, gap_json
 from chat.model import BadText, ChatError, Event
 from chat.session import Session
 from chat.text import clean_text, printable
-from chat.updates import Arrived, DraftMoved, Entered, Missed, StartedOver, StateChanged
+from chat.updates import Arrived, DraftMoved, Entered, Missed, Noticed, StartedOver, StateChanged
 
 DRAIN = 10.0
 """Seconds that drafts may still take to be acknowledged after the input has ended."""
@@ -78,6 +78,7 @@ async def plain(session: Session, *, input: Iterable[str] = sys.stdin) -> int:
     async def show() -> None:
         nonlocal failed
         said = ""
+        noticed: set[str] = set()
         async for batch in session.updates():
             for update in batch:
                 match update:
@@ -86,6 +87,9 @@ async def plain(session: Session, *, input: Iterable[str] = sys.stdin) -> int:
                         out(event_line(event))
                     case Missed(gap):
                         out(f"! {gap}")
+                    case Noticed(text) if text not in noticed:
+                        noticed.add(text)
+                        out(f"* {text}")
                     case Entered(welcome):
                         out(f"* you are {welcome.nick} in room {welcome.room}; /help tells what you can do")
                         inside.set()

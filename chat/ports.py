@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, TypeVar, cast
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -120,6 +122,12 @@ class Technique:
     several: bool = False
     """A client may be given several addresses, and takes one of those that work."""
     settings: tuple[Setting, ...] = ()
+    schemes: tuple[str, ...] = ()
+    """URL schemes that name its server, and its log where it has one: ``amqp://user:password@host:port/vhost``."""
+    broker: str | None = None
+    """Where a broker is the server: import string of what finds one, or starts one; see `FindBroker`."""
+    log: str | None = None
+    """Import string of a `Log` that is kept by the broker, called with (URL, clock=)."""
 
     def missing(self) -> list[Need]:
         """Return what is not installed here."""
@@ -127,6 +135,11 @@ class Technique:
 
     def load_client(self) -> type[ChatClient]:
         return cast("type[ChatClient]", load(self.client))
+
+    def load_broker(self) -> FindBroker:
+        if self.broker is None:
+            raise ChatError(f"{self.name} needs no broker")
+        return cast("FindBroker", load(self.broker))
 
     def load_server(self) -> type[ChatServer]:
         if self.server is None:
@@ -147,17 +160,21 @@ def load(path: str) -> Any:
 class Address:
     host: str
     port: int
+    url: str = field(default="", repr=False)
+    """The URL that named it, where it says more than host and port: a password may stand in it."""
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def parse_address(text: str, default_port: int) -> Address:
-    """Read ``HOST``, ``HOST:PORT``, ``[V6]:PORT`` or a bare IPv6 address.
+def parse_address(text: str, default_port: int, schemes: Sequence[str] = ()) -> Address:
+    """Read ``HOST``, ``HOST:PORT``, ``[V6]:PORT``, a bare IPv6 address, or a URL of one of the schemes.
 
     Raises ValueError, with a text for the user.
     """
     host, port = text.strip(), ""
+    if "://" in host:
+        return _parse_url(host, default_port, schemes)
     try:
         host.encode("idna")
     except UnicodeError:
@@ -179,7 +196,22 @@ def parse_address(text: str, default_port: int) -> Address:
     return Address(host, int(port or default_port))
 
 
-def parse_servers(text: str, default_port: int) -> tuple[Address, ...]:
+def _parse_url(url: str, default_port: int, schemes: Sequence[str]) -> Address:
+    scheme, _, place = url.partition("://")
+    shown = f"{scheme}://{place.rpartition('@')[2]}"  # an error is no place for a password
+    if scheme not in schemes:
+        raise ValueError(f"{shown!r} is no address here: write HOST or HOST:PORT")
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    if not host:
+        raise ValueError(f"{shown!r} is no address: write {scheme}://USER:PASSWORD@HOST:PORT/PATH")
+    return Address(host, port or default_port, url)
+
+
+def parse_servers(text: str, default_port: int, schemes: Sequence[str] = ()) -> tuple[Address, ...]:
     """Read one address or several, separated by commas; ``ipv4:`` may stand before them, as in gRPC.
 
     Raises ValueError, with a text for the user.
@@ -187,7 +219,29 @@ def parse_servers(text: str, default_port: int) -> tuple[Address, ...]:
     listed = text.strip()
     for scheme in ("ipv4:", "ipv6:"):
         listed = listed.removeprefix(scheme)
-    return tuple(parse_address(part, default_port) for part in listed.split(","))
+    return tuple(parse_address(part, default_port, schemes) for part in listed.split(","))
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """A broker that was found, or started."""
+
+    address: Address
+    how: str
+    """Which one it is, for the user: ``named by CHAT_AMQP_URL``, ``a private one (process 4711)``."""
+    private: bool = False
+    """Nobody but this user has it, and it goes when nobody uses it any more, with all that was said."""
+
+
+class FindBroker(Protocol):
+    """What `Technique.broker` names."""
+
+    def __call__(self, folder: Path, *, spawn: bool) -> Broker:
+        """Find a broker of this user on this machine; with ``spawn`` start one if there is none.
+
+        ``folder`` is the state folder. Blocks for as long as a broker takes to start: call it from a thread.
+        Raises a `ChatError` that says what to install or to start; `ConnectionLost`: another try may help.
+        """
 
 
 def is_loopback(host: str) -> bool:
@@ -270,6 +324,10 @@ class ChatClient(ABC):
     def activity(self) -> str:
         """Return what the status bar shows besides the rtt, e.g. ``polls 40, empty 37``."""
         return ""
+
+    def notices(self) -> Sequence[str]:
+        """Return what the user should know about this connection once it stands, a line each."""
+        return ()
 
 
 # --- the server half ---------------------------------------------------------------------------
@@ -467,6 +525,18 @@ class Log(ABC):
     Reads answer with what was handed back: what is committed but not yet decided by the room
     stays out of them.
     """
+
+    node: str = "solo"
+    """What the server on this log calls itself in it. The one server of an embedded log keeps the same name
+    for ever, so that a restart moves nobody; of several on one log each has its own."""
+
+    async def gone(self, nodes: Collection[str]) -> set[str]:
+        """Return those of these nodes, none of them this one, that are certainly not there any more."""
+        return set()
+
+    async def first(self, room: str) -> int:
+        """Return the seq of the oldest entry that is kept: 1, unless the log cuts off what is old."""
+        return 1
 
     @abstractmethod
     async def start(

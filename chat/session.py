@@ -44,6 +44,7 @@ from chat.updates import (
     Entered,
     Measured,
     Missed,
+    Noticed,
     Phase,
     StartedOver,
     State,
@@ -177,7 +178,9 @@ class Session:
 
     async def history(self, *, before: int, limit: int) -> list[Event]:
         """Return older events. Raises `ConnectionLost` when not connected."""
-        return await self._connected().history(before=before, limit=limit)
+        if self._client is None:
+            raise ConnectionLost("not connected")
+        return await self._client.history(before=before, limit=limit)
 
     def start(self) -> None:
         """Begin to connect."""
@@ -346,6 +349,8 @@ class Session:
         self._caught_up.clear()
         self._see_whether_caught_up()
         await self._tell(Entered(welcome))
+        for notice in client.notices():
+            await self._tell(Noticed(notice))
         await self._enter(State("up", str(client.address)))
 
     async def _read(self, client: ChatClient) -> None:
@@ -493,8 +498,3 @@ class Session:
 
     async def _moved(self, queued: _Queued, phase: Phase, reason: str = "") -> None:
         await self._tell(DraftMoved(queued.token, phase, reason))
-
-    def _connected(self) -> ChatClient:
-        if self._client is None:
-            raise ConnectionLost("not connected")
-        return self._client

@@ -33,6 +33,13 @@ class Entered:
 
 
 @dataclass(frozen=True, slots=True)
+class Noticed:
+    """What the user should know about this connection (`ChatClient.notices`)."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class StartedOver:
     """The room has another log now: what was shown so far is not in it."""
 
@@ -81,4 +88,4 @@ class Measured:
     activity: str
 
 
-Update = StateChanged | Entered | StartedOver | Arrived | Missed | DraftMoved | Measured
+Update = StateChanged | Entered | Noticed | StartedOver | Arrived | Missed | DraftMoved | Measured

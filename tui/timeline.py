@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import tzinfo
 
 from chat.model import Event, Gap
-from chat.updates import Arrived, DraftMoved, Entered, Missed, StartedOver, Update
+from chat.updates import Arrived, DraftMoved, Entered, Missed, Noticed, StartedOver, Update
 from tui.rows import PENDING, Place, Row, clock_and_day, one_line, shown
 from tui.themes import NickColours
 from tui.widgets.message_view import MessageView
@@ -49,6 +49,7 @@ class Timeline:
         self._drafts: dict[int, tuple[str, Place]] = {}  # token to what was asked and for which row
         self._unconfirmed: dict[int, Place] = {}  # token to the row of what may still turn up
         self._gaps: dict[int, tuple[Gap, Place]] = {}  # seq to the notice that names it as missing
+        self._noticed: set[str] = set()
         self._changes: dict[int, Event] = {}  # by message: the newest edit or deletion
         self._name = re.compile("(?!)")  # finds a mention of this user
 
@@ -66,6 +67,9 @@ class Timeline:
                 self._arrived(event, draft, took)
             case Missed(gap):
                 self._missed(gap)
+            case Noticed(text) if text not in self._noticed:
+                self._noticed.add(text)
+                self.note(one_line(text))
             case DraftMoved(draft, phase, reason):
                 self._moved(draft, phase, one_line(reason))
             case _:

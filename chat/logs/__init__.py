@@ -1,6 +1,7 @@
 """The rooms' memory: which logs there are, by the scheme of their URL, and where one may lie.
 
-A log is an import string in `SCHEMES`; it is imported when `open_log` is asked for it.
+A log is an import string in `SCHEMES`, or in the label of a technique whose broker keeps it; it is imported
+when `open_log` is asked for it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
+import backends
 from chat.model import ChatError
 from chat.ports import Log, load
 from chat.text import printable
@@ -34,9 +36,18 @@ def open_log(url: str, *, clock: Clock = time.time) -> Log:
     Raises `ChatError` for a URL that names none.
     """
     scheme, _, place = url.partition(":")
-    if scheme not in SCHEMES:
-        raise ChatError(f"{printable(url)!r} is no log: write memory or sqlite:PATH")
-    return cast("Log", load(SCHEMES[scheme])(place, clock=clock))
+    if scheme in SCHEMES:
+        return cast("Log", load(SCHEMES[scheme])(place, clock=clock))
+    kept_by_a_broker = [label for label in backends.techniques() if label.log is not None]
+    for label in kept_by_a_broker:
+        if scheme in label.schemes and label.log is not None:
+            if missing := label.missing():
+                wanted = ", ".join(f"{need.what} (install it: {need.install})" for need in missing)
+                raise ChatError(f"a log of {scheme}: needs {wanted}")
+            return cast("Log", load(label.log)(url, clock=clock))
+    others = "".join(f" or {label.schemes[0]}://USER:PASSWORD@HOST:PORT" for label in kept_by_a_broker)
+    shown = printable(url.rpartition("@")[2])  # an error is no place for a password
+    raise ChatError(f"{shown!r} is no log: write memory, sqlite:PATH{others}")
 
 
 def network_file_system(path: str | Path) -> str | None:
