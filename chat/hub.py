@@ -48,7 +48,7 @@ from chat.model import (
     Welcome,
 )
 from chat.ports import Committed, Log, Reply, Sink
-from chat.room import CHECKPOINT_EVERY, WINDOW, Outcome, Room, event_of, replay_order
+from chat.room import TAIL, WINDOW, Outcome, Room, event_of, replay_order
 from chat.text import clean_nick, clean_room, clean_text, nick_key, seat_name
 
 POLL_GRACE = 4
@@ -56,7 +56,6 @@ POLL_GRACE = 4
 UNREADY = 5.0
 """Seconds after a failed commit in which the hub is not ready: long enough to send people elsewhere, short
 enough that a disk with room again is tried again."""
-TAIL = 2 * WINDOW + 3 * CHECKPOINT_EVERY  # entries that give a room its whole state, wherever they begin
 TURN = 500  # entries replayed in one go
 SEARCHES = 2
 """Searches for the last change of an old message that read the log together; others wait."""

@@ -41,6 +41,8 @@ WINDOW = 5000
 """Seqs that edits and draft numbers reach back."""
 CHECKPOINT_EVERY = 1000
 """Seqs between two checkpoints."""
+TAIL = 2 * WINDOW + 3 * CHECKPOINT_EVERY
+"""Newest entries that give a room its whole state, wherever they begin."""
 MAX_MEMBERS = Limits().seats
 
 Outcome = Event | Ack | ChatError | None

@@ -1,0 +1,37 @@
+"""RabbitMQ: no server of ours; the clients publish to an exchange, and read a stream that remembers."""
+
+from __future__ import annotations
+
+from chat.ports import Need, Setting, Technique, Traits
+
+TECHNIQUE = Technique(
+    name="rabbitmq",
+    title="RabbitMQ",
+    family="broker",
+    summary="a fanout exchange and a stream; the broker is the server",
+    traits=Traits(
+        push=True,
+        ordered=True,
+        lossless=True,
+        resend=True,
+        stores="broker",
+        contract="docs/protocol.md",
+        encoding="binary",
+        encrypted=False,
+    ),
+    port=5672,
+    client="backends.rabbitmq.client:RabbitClient",
+    server=None,
+    aliases=("amqp",),
+    needs=(Need("pika", "pip install pika"),),
+    settings=(
+        Setting(
+            "mode",
+            "read the room's stream, or only what the exchange copies into a queue of your own",
+            ("stream", "fanout"),
+        ),
+    ),
+    schemes=("amqp",),
+    broker="backends.rabbitmq.broker:find",
+    log="backends.rabbitmq.log:StreamLog",
+)
