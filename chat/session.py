@@ -349,8 +349,8 @@ class Session:
         self._caught_up.clear()
         self._see_whether_caught_up()
         await self._tell(Entered(welcome))
-        for notice in client.notices():
-            await self._tell(Noticed(notice))
+        for notice in Noticed.about(welcome, client.notices()):
+            await self._tell(notice)
         await self._enter(State("up", str(client.address)))
 
     async def _read(self, client: ChatClient) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -34,9 +35,20 @@ class Entered:
 
 @dataclass(frozen=True, slots=True)
 class Noticed:
-    """What the user should know about this connection (`ChatClient.notices`)."""
+    """What the user should know about this connection."""
 
     text: str
+
+    @classmethod
+    def about(cls, welcome: Welcome, notices: Iterable[str]) -> list[Noticed]:
+        """Return them: where history begins, if its beginning is not kept, and `ChatClient.notices`."""
+        cut = [history_starts(welcome.first)] if welcome.first > 1 else []
+        return [cls(text) for text in (*cut, *notices)]
+
+
+def history_starts(first: int) -> str:
+    """Say that there is nothing before this seq: the log keeps only so much."""
+    return f"history starts at {first}: what was said before is not kept any more"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,16 @@ from dataclasses import replace
 from datetime import tzinfo
 
 from chat.model import Event, Gap
-from chat.updates import Arrived, DraftMoved, Entered, Missed, Noticed, StartedOver, Update
+from chat.updates import (
+    Arrived,
+    DraftMoved,
+    Entered,
+    Missed,
+    Noticed,
+    StartedOver,
+    Update,
+    history_starts,
+)
 from tui.rows import PENDING, Place, Row, clock_and_day, one_line, shown
 from tui.themes import NickColours
 from tui.widgets.message_view import MessageView
@@ -35,6 +44,9 @@ class Timeline:
         self.oldest = 0
         """The seq of the oldest event that was shown; 0: none yet."""
         self.first = 0
+        """The seq of the oldest entry that the room still has."""
+        self.exhausted = False
+        """There was nothing older when we asked."""
         """The seq of the oldest event that the room still has."""
         self.new_members = False
         """Somebody came or went since this was last set to False."""
@@ -91,6 +103,7 @@ class Timeline:
         self._epoch = ""
         self._log += 1
         self.newest = self.oldest = self.first = self._notes = 0
+        self.exhausted = False
         self._changes.clear()
         self._gaps.clear()
 
@@ -210,7 +223,13 @@ class Timeline:
     @property
     def complete(self) -> bool:
         """Whether the oldest event that the room still has is shown."""
-        return self.oldest <= max(self.first, 1)
+        return self.exhausted or self.oldest <= max(self.first, 1)
+
+    @property
+    def beginning(self) -> str:
+        """What to say to somebody who looks for more."""
+        cut = self.first > 1
+        return history_starts(self.first) if cut else "nothing older: this is where the room's log begins"
 
     @property
     def reaches_back(self) -> bool:
@@ -220,6 +239,7 @@ class Timeline:
     def cleared(self) -> None:
         """The list was emptied: history begins at the newest event again."""
         self.oldest = self.newest + 1
+        self.exhausted = False
 
     def add_older(self, events: Iterable[Event]) -> int:
         """Show events from before what is shown; returns how many there were."""

@@ -64,6 +64,7 @@ class Desk:
         self.away: ChatError | None = None
         """Refuses connections."""
         self.activity = ""
+        self.notices: list[str] = []
         self.stale: ChatError | None = None
         """Answers the next hello, once."""
         self.hellos: list[Hello] = []
@@ -232,6 +233,9 @@ class DeskClient(ChatClient):
 
     def activity(self) -> str:
         return self._desk.activity
+
+    def notices(self) -> list[str]:
+        return self._desk.notices
 
 
 # --- a running app -----------------------------------------------------------------------------

@@ -325,3 +325,25 @@ async def test_history_says_when_there_is_nothing_older() -> None:
     async with chatting(desk) as pilot:
         await write(pilot, "/history")
         assert "nothing older" in text(pilot)
+
+
+async def test_where_the_beginning_is_not_kept_that_is_said_on_entering_and_when_asked() -> None:
+    desk = Desk()
+    desk.first = 4000
+    desk.says("bob", "the oldest that is left")
+    starts = "history starts at 4000: what was said before"
+    async with chatting(desk) as pilot:
+        await until(pilot, lambda: text(pilot).count(starts) == 1)
+        await write(pilot, "/history")
+        await until(pilot, lambda: text(pilot).count(starts) == 2)
+
+
+async def test_what_the_technique_has_to_say_of_itself_is_said_once_however_often_it_connects() -> None:
+    desk = Desk()
+    desk.notices = ["this room lives in the broker"]
+    async with chatting(desk) as pilot:
+        await until(pilot, lambda: "this room lives in the broker" in text(pilot))
+        desk.breaks("the cable was pulled")
+        desk.says("bob", "back again")
+        await until(pilot, lambda: "back again" in text(pilot))
+        assert text(pilot).count("this room lives in the broker") == 1

@@ -299,7 +299,7 @@ class ChatScreen(Screen[None]):
             return
         try:
             if self.timeline.complete:
-                raise Refused("nothing older: this is where the room's log begins")
+                raise Refused(self.timeline.beginning)
             if len(self.view.rows) + self.session.limits.page > KEEP:
                 raise Refused(f"the screen keeps {KEEP} lines: chat tail --after 0 shows all")
         except Refused:
@@ -322,5 +322,6 @@ class ChatScreen(Screen[None]):
         else:
             with self.app.batch_update(), self.view.changing():
                 self.timeline.add_older(older)
+            self.timeline.exhausted = not older
         finally:
             self._loading = False
