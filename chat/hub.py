@@ -27,7 +27,6 @@ from chat.model import (
     Cursor,
     Deleted,
     Draft,
-    Edit,
     Edited,
     Event,
     Full,
@@ -40,16 +39,15 @@ from chat.model import (
     NoSuchRoom,
     Opened,
     Resumed,
-    Say,
     SeatGone,
-    Sent,
     StaleCursor,
     TooFast,
     Welcome,
 )
+from chat.pace import Pace, too_fast
 from chat.ports import Committed, Log, Reply, Sink
-from chat.room import TAIL, WINDOW, Outcome, Room, event_of, replay_order
-from chat.text import clean_nick, clean_room, clean_text, nick_key, seat_name
+from chat.room import TAIL, WINDOW, Outcome, Room, body_of, event_of, replay_order
+from chat.text import clean_nick, clean_room, nick_key, seat_name
 
 POLL_GRACE = 4
 """Times the grace time that a seat outlives the last call of a polling client."""
@@ -483,8 +481,7 @@ class HubSeat:
         self._mailbox: Mailbox | None = None
         self._polls = 0  # reads that wait for news
         self._n = 0
-        self._allowance = float(room.hub.limits.burst)
-        self._refilled = self._loop.time()
+        self._pace = Pace(room.hub.limits, self._loop.time, margin=1.0)
         self._expires: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._await_return(room.hub.limits.grace)
@@ -526,39 +523,16 @@ class HubSeat:
             self._n = n
         elif n > self._n:
             self._n = n
-        body: Body
         try:
-            if isinstance(draft, Say):
-                body = Sent(
-                    self.seat, self.nick, self.technique, n, clean_text(draft.text, limits.text_bytes)
-                )
-            elif isinstance(draft, Edit):
-                text = clean_text(draft.text, limits.text_bytes)
-                body = Edited(self.seat, self.nick, self.technique, n, draft.id, text)
-            else:
-                body = Deleted(self.seat, self.nick, self.technique, n, draft.id)
+            body = body_of(draft, n, self.seat, self.nick, self.technique, limits.text_bytes)
         except BadText as error:
-            error.n = n
             return reply(draft, error)
         if (known := room.state.check(body)) is not None:
             return reply(draft, known)
-        if limits.burst and (wait := self._over_rate(limits)):
-            return reply(
-                draft,
-                TooFast(f"too fast: {limits.rate:g} messages a second are allowed", n=n, retry_after=wait),
-            )
+        if wait := self._pace.take():
+            return reply(draft, TooFast(too_fast(limits), n=n, retry_after=wait))
         room.hub.log.append(room.name, body, (reply, draft))
         return None
-
-    def _over_rate(self, limits: Limits) -> float:
-        """Take from the token bucket; return the seconds to wait, 0 if the draft may pass."""
-        now = self._loop.time()
-        self._allowance = min(limits.burst, self._allowance + (now - self._refilled) * limits.rate)
-        self._refilled = now
-        if self._allowance < 1.0:
-            return (1.0 - self._allowance) / limits.rate
-        self._allowance -= 1.0
-        return 0.0
 
     # --- listening -----------------------------------------------------------------------------
 

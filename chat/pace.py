@@ -1,4 +1,4 @@
-"""When a client may send, a token bucket like the server's; and when it may try to connect again."""
+"""When one may send, by a token bucket; and when a client may try to connect again."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from chat.model import Limits
 
 MARGIN = 0.9
-"""Of the server's rate: the network may push two drafts closer together."""
+"""Of the server's rate, for a client: the network may push two drafts closer together."""
 
 FIRST_RETRY = 0.2
 LAST_RETRY = 5.0
@@ -16,9 +16,11 @@ LAST_RETRY = 5.0
 class Pace:
     """Tells when the next draft may go."""
 
-    def __init__(self, limits: Limits, clock: Callable[[], float]) -> None:
+    def __init__(self, limits: Limits, clock: Callable[[], float], *, margin: float = MARGIN) -> None:
+        """``margin``: the share of the rate to keep to; 1 for whoever keeps the others to it."""
         self._limits = limits
         self._clock = clock
+        self._margin = margin
         self._allowance = float(limits.burst)
         self._refilled = clock()
 
@@ -32,7 +34,7 @@ class Pace:
         limits = self._limits
         if not limits.burst:
             return 0.0
-        rate, burst = limits.rate * MARGIN, limits.burst * MARGIN
+        rate, burst = limits.rate * self._margin, limits.burst * self._margin
         now = self._clock()
         self._allowance = min(burst, self._allowance + (now - self._refilled) * rate)
         self._refilled = now
@@ -40,6 +42,11 @@ class Pace:
             return (1.0 - self._allowance) / rate
         self._allowance -= 1.0
         return 0.0
+
+
+def too_fast(limits: Limits) -> str:
+    """Return what to tell somebody who is over the rate."""
+    return f"too fast: {limits.rate:g} messages a second are allowed"
 
 
 def backoff(failures: int, jitter: float) -> float:

@@ -15,11 +15,14 @@ from dataclasses import dataclass
 
 from chat.model import (
     Ack,
+    BadText,
     Body,
     ChatError,
     Checkpoint,
     Deleted,
+    Draft,
     DraftConflict,
+    Edit,
     Edited,
     Entry,
     Event,
@@ -32,10 +35,12 @@ from chat.model import (
     NotYours,
     Opened,
     Resumed,
+    Say,
     SeatGone,
     SeatState,
     Sent,
 )
+from chat.text import clean_text
 
 WINDOW = 5000
 """Seqs that edits and draft numbers reach back."""
@@ -137,11 +142,12 @@ class Room:
                 if len(self.members) >= MAX_MEMBERS:
                     return Full(f"the room is full: {MAX_MEMBERS} seats")
             case Resumed():
-                if body.seat not in self.members:
+                member = self.members.get(body.seat)
+                if member is None or member.author != body.author:
                     return SeatGone("the seat has ended")
             case Left():
                 member = self.members.get(body.seat)
-                if member is None or member.node != body.node:
+                if member is None or (member.node, member.author) != (body.node, body.author):
                     return SeatGone("the seat has ended, or moved on")
         return None
 
@@ -213,8 +219,13 @@ class Room:
             ),
         )
 
-    def checkpoint_due(self) -> bool:
-        return self.applied - self.checkpointed >= CHECKPOINT_EVERY
+    def checkpoint_due(self, *, own: bool = True) -> bool:
+        """Whether one should be written now, by whoever wrote the newest entry (``own``).
+
+        Others do it when it is half as much overdue, because he may know of no checkpoints.
+        """
+        due = CHECKPOINT_EVERY if own else CHECKPOINT_EVERY * 3 // 2
+        return self.applied - self.checkpointed >= due
 
     def _restore(self, checkpoint: Checkpoint, seq: int) -> None:
         """Take over a checkpoint's state, unless this room knows better because it read from the start."""
@@ -243,6 +254,21 @@ def replay_order(entries: list[Entry]) -> tuple[list[Entry], int]:
         if isinstance(body, Checkpoint) and body.head >= entries[0].seq - 1:
             return [entry, *(later for later in entries if later.seq > body.head)], body.head + WINDOW
     raise ChatError("the beginning of this room's log was cut off, and no checkpoint is in what is left")
+
+
+def body_of(
+    draft: Draft, n: int, seat: str, author: str, technique: str, text_bytes: int
+) -> Sent | Edited | Deleted:
+    """Return what goes into the log for a draft with this number. Raises `BadText`."""
+    try:
+        if isinstance(draft, Say):
+            return Sent(seat, author, technique, n, clean_text(draft.text, text_bytes))
+        if isinstance(draft, Edit):
+            return Edited(seat, author, technique, n, draft.id, clean_text(draft.text, text_bytes))
+    except BadText as error:
+        error.n = n
+        raise
+    return Deleted(seat, author, technique, n, draft.id)
 
 
 def event_of(entry: Entry, prev: int) -> Event:

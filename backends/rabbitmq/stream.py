@@ -144,7 +144,7 @@ class Follower:
         link: Link,
         room: str,
         start: Start,
-        on_delivery: Callable[[Delivery], None],
+        on_delivery: Callable[[Follower, Delivery], None],
         *,
         prefetch: int = names.PREFETCH,
     ) -> Follower:
@@ -163,7 +163,10 @@ class Follower:
                 return
             id = properties.message_id
             entry = unpack(offset, data)
-            on_delivery(Delivery(offset, id if isinstance(id, str) else "", entry, method.delivery_tag))
+            # Before `begin` has returned, if the deliveries come with the broker's answer.
+            on_delivery(
+                follower, Delivery(offset, id if isinstance(id, str) else "", entry, method.delivery_tag)
+            )
 
         try:
             await channel.consume(names.log(room), deliver, arguments={"x-stream-offset": start})
@@ -196,7 +199,7 @@ async def boundary(link: Link, room: str, which: Literal["first", "last"]) -> in
     """
     found: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
-    def on_delivery(delivery: Delivery) -> None:
+    def on_delivery(_: Follower, delivery: Delivery) -> None:
         if not found.done():
             found.set_result(delivery.offset)
 
@@ -213,7 +216,7 @@ async def collect(link: Link, room: str, start: int, end: int) -> tuple[int, lis
     first = -1
     done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
-    def on_delivery(delivery: Delivery) -> None:
+    def on_delivery(reader: Follower, delivery: Delivery) -> None:
         nonlocal first
         if first < 0:
             first = delivery.offset
@@ -222,7 +225,7 @@ async def collect(link: Link, room: str, start: int, end: int) -> tuple[int, lis
         if delivery.offset >= end and not done.done():
             done.set_result(delivery.offset)
         elif delivery.tag % (names.PREFETCH // 4) == 0:
-            follower.ack(delivery, multiple=True)
+            reader.ack(delivery, multiple=True)
 
     async with await Follower.begin(link, room, start, on_delivery) as follower:
         await _or_end(done, follower, room)
