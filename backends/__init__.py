@@ -7,7 +7,7 @@ from importlib import import_module
 
 from chat.ports import Technique
 
-KNOWN = ("tcp", "udp", "rpyc", "grpc", "oncrpc", "rest", "soap")
+KNOWN = ("tcp", "udp", "rpyc", "grpc", "oncrpc", "rabbitmq", "rest", "soap")
 
 
 def technique(name: str) -> Technique:

@@ -57,7 +57,7 @@ def open_session(
         if rest and not technique.several:
             raise ChatError(f"{technique.name} takes one server, and {1 + len(rest)} are given: choose one")
         also = tuple(rest)
-    options = ClientOptions(also, place.trust, settings or {})
+    options = ClientOptions(also, place.trust, settings or {}, found=address is None)
 
     had_one = False
 

@@ -265,6 +265,8 @@ class ClientOptions:
     """Connect with TLS, and to nobody whom this does not vouch for; None: without TLS."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """By `Setting.name`; what is not in it is the setting's first choice."""
+    found: bool = False
+    """The user named no server: a broker was found, or started."""
 
 
 class ChatClient(ABC):
