@@ -132,7 +132,7 @@ class FanoutClient(Member):
     def _delivered(self, method: Any, _: pika.BasicProperties, data: bytes) -> None:
         entry = unpack(0, data)
         if entry is not None:
-            self._read(at, entry.body)
+            self._read(entry.at, entry.body)
         self._news.append(method.delivery_tag)
         self._stirred.set()
 
