@@ -44,10 +44,12 @@ from chat.model import (
     TooFast,
     Welcome,
 )
+from chat.neighbours import Neighbours
 from chat.pace import Pace, too_fast
 from chat.ports import Committed, Log, Reply, Sink
 from chat.room import TAIL, WINDOW, Outcome, Room, body_of, event_of, replay_order
 from chat.text import clean_nick, clean_room, nick_key, seat_name
+from chat.updates import history_starts
 
 POLL_GRACE = 4
 """Times the grace time that a seat outlives the last call of a polling client."""
@@ -77,9 +79,11 @@ class Hub:
         self._access = access
         self._rooms: dict[str, LiveRoom] = {}
         self._loading: dict[str, asyncio.Task[LiveRoom]] = {}
+        self._early: dict[str, list[Committed]] = {}  # what came for a room while it was loaded
         self._known: set[str] = set()
         self._seats: dict[str, HubSeat] = {}  # of all rooms, by name
         self.searches = asyncio.Semaphore(SEARCHES)
+        self.neighbours = Neighbours(self)
         self._failed_at = float("-inf")
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -88,6 +92,8 @@ class Hub:
         await self.log.start(self._committed, self._failed)
         self._known = set(await self.log.rooms())
         self.keep(asyncio.create_task(self._wake_rooms()))
+        if self.log.shared:
+            self.keep(asyncio.create_task(self.neighbours.watch()))
 
     async def stop(self) -> None:
         """Take no more drafts, commit what is enqueued, and close the log."""
@@ -147,6 +153,8 @@ class Hub:
         """Return a room that exists. Raises a `ChatError`."""
         self.admit(access)
         name = clean_room(room)
+        if name not in self._known and self.log.shared:
+            await self.learn_rooms()
         if name not in self._known:
             raise NoSuchRoom(f"there is no room {name}: it comes into being when somebody enters it")
         return await self._room(name)
@@ -155,6 +163,14 @@ class Hub:
         """Return the names of all rooms, sorted. Raises `AccessDenied`."""
         self.admit(access)
         return sorted(self._known)
+
+    def live_rooms(self) -> list[LiveRoom]:
+        """Return the rooms that are loaded here."""
+        return list(self._rooms.values())
+
+    async def learn_rooms(self) -> None:
+        """Ask the log for rooms that other servers have opened."""
+        self._known.update(await self.log.rooms())
 
     def keep(self, task: asyncio.Task[Any]) -> None:
         """Hold a background task until it ends; `stop` cancels it."""
@@ -178,6 +194,13 @@ class Hub:
         return await asyncio.shield(task)
 
     async def _load(self, name: str) -> LiveRoom:
+        self._early[name] = []
+        try:
+            return await self._replay(name)
+        finally:
+            self._early.pop(name, None)
+
+    async def _replay(self, name: str) -> LiveRoom:
         entries, sure = replay_order(await self.log.tail(name, TAIL))
         room = LiveRoom(self, name)
         for place, entry in enumerate(entries, 1):
@@ -192,6 +215,8 @@ class Hub:
         for member in room.state.members.values():
             if member.node == self.node:
                 self.enlist(HubSeat(room, member.seat, member.author, member.technique))
+        for item in self._early[name]:
+            room.apply(item)
         if not room.state.epoch:
             outcome = await room.decide(Opened(str(uuid.uuid4())))
             if isinstance(outcome, ChatError) and not room.state.epoch:
@@ -209,7 +234,9 @@ class Hub:
         rooms = self._rooms
         touched = set()
         for item in batch:
-            room = rooms[item.room]
+            if (room := rooms.get(item.room)) is None:
+                self._early[item.room].append(item)
+                continue
             room.apply(item)
             touched.add(room)
         for room in touched:
@@ -234,6 +261,9 @@ class LiveRoom:
         self.seats: dict[str, HubSeat] = {}
         self._channels: dict[type[Sink[Any]], Channel] = {}
         self._waiting: set[asyncio.Future[None]] = set()  # long polls
+        self._own = True  # the newest entry is one of this node's
+        self.first = 1
+        """The seq of the oldest entry that is kept; as of the last time somebody came in."""
 
     @property
     def epoch(self) -> str:
@@ -251,18 +281,30 @@ class LiveRoom:
             self.ring.append(outcome)
             for channel in self._channels.values():
                 channel.pending.append(outcome)
-            if outcome.kind == "left" and (seat := self.seats.get(outcome.seat)):
-                self.hub.strike(seat)
-                self.flush(now=True)  # who leaves still sees what happened before
-                seat.end()
+            if outcome.kind in ("left", "resumed") and (seat := self.seats.get(outcome.seat)):
+                self._ended(seat, outcome)
         elif outcome is not None:
             self.hub.log.refuse(self.name, item.entry.seq)
+        self._own = item.note is not None
         if item.note is not None:
             reply, draft = item.note
             reply(draft, outcome)
 
+    def _ended(self, seat: HubSeat, event: Event) -> None:
+        """A seat of this node has left, or moved: to here, where it is, or to another node."""
+        reason: ChatError | None = None
+        if event.kind == "left" and not seat.leaving:
+            reason = Closing("you were taken for gone, and have left: come in again")
+        elif event.kind == "resumed":
+            if self.state.members[seat.seat].node == self.hub.node:
+                return
+            reason = SeatGone("the seat has moved to another server, and goes on there")
+        self.hub.strike(seat)
+        self.flush(now=True)  # who leaves still sees what happened before
+        seat.end(reason)
+
     def flush(self, *, now: bool = False) -> None:
-        if self.state.checkpoint_due() and not self.hub.closing:
+        if self.state.checkpoint_due(own=self._own) and not self.hub.closing:
             self.state.checkpointed = self.state.applied
             self.hub.log.append(self.name, self.state.checkpoint(), None)
         for channel in self._channels.values():
@@ -305,8 +347,11 @@ class LiveRoom:
                 f"the cursor {cursor.seq} is beyond the newest event {self.state.head} of room {self.name}: "
                 "begin without a cursor"
             )
+        self.first = await self.hub.log.first(self.name)
+        if cursor and 0 < cursor.seq < self.first - 1:
+            raise StaleCursor(history_starts(self.first))
         key = hello.seat_key
-        seat = self.seats.get(seat_name(key)) if key else None
+        seat = self._seat_of(seat_name(key)) if key else None
         if seat is None or nick_key(seat.nick) != nick_key(nick) or not await self._resume(seat, technique):
             seat = await self._join(nick, technique)
         else:
@@ -315,12 +360,22 @@ class LiveRoom:
         seat.touch()
         return seat
 
+    def _seat_of(self, name: str) -> HubSeat | None:
+        """Return the seat, also one that is at another server and is about to move here."""
+        if (seat := self.seats.get(name)) is not None:
+            return seat
+        member = self.state.members.get(name)
+        return HubSeat(self, name, member.author, member.technique) if member is not None else None
+
     async def _resume(self, seat: HubSeat, technique: str) -> bool:
         """Give a seat back to its owner; False when it ends just now."""
+        here = seat.seat in self.seats
         seat.touch()
-        if seat.technique != technique or seat.leaving:
+        if seat.technique != technique or seat.leaving or not here:
             body = Resumed(seat.seat, seat.nick, technique, self.hub.node)
-            outcome = await self.decide(body)
+            # In the table before the entry is: what comes back from the log must find its seat.
+            self.hub.enlist(seat)
+            outcome = await self.decide(body, None if here else lambda: self._not_here(seat))
             if isinstance(outcome, SeatGone):
                 return False
             if isinstance(outcome, ChatError):
@@ -342,19 +397,25 @@ class LiveRoom:
             raise self._refused(refusal, body)
         self.hub.enlist(seat)
 
-        def refused() -> None:
-            self.hub.strike(seat)
-            seat.end()
-
-        outcome = await self.decide(body, refused)
+        outcome = await self.decide(body, lambda: self._not_here(seat))
         if not isinstance(outcome, Event):
             raise self._refused(outcome, body)
         return seat
 
+    def _not_here(self, seat: HubSeat) -> None:
+        """The seat was not given, or could not move here."""
+        self.hub.strike(seat)
+        seat.end()
+
     def _refused(self, refusal: object, body: Joined) -> ChatError:
         if isinstance(refusal, NickTaken):
-            owner = self.seats.get(self.state.seat_of(body.key))
-            if owner is not None and (left := owner.expires_in()) is not None:
+            name = self.state.seat_of(body.key)
+            owner, member = self.seats.get(name), self.state.members.get(name)
+            if owner is not None:
+                left = owner.expires_in()
+            else:
+                left = self.hub.neighbours.expires_in(member.node) if member is not None else None
+            if left is not None:
                 return NickTaken(
                     f"{body.author} is away, and keeps the name for {left:.0f} s more", retry_after=left
                 )
@@ -495,7 +556,7 @@ class HubSeat:
             seat=self.seat,
             seat_key=self.key,
             epoch=state.epoch,
-            first=min(1, state.head),
+            first=min(room.first, state.head),
             head=state.head,
             n=max(self._n, state.members[self.seat].n) if self.seat in state.members else self._n,
             members=tuple(room.members()),
@@ -594,13 +655,13 @@ class HubSeat:
             if self._mailbox is not None:
                 self._mailbox.cut(outcome)
 
-    def end(self) -> None:
-        """The room has ended the seat."""
+    def end(self, reason: ChatError | None = None) -> None:
+        """The room has ended the seat; its owner is told the reason, if it is none that he knows."""
         self.ended = True
         self.quiet()
         if self._mailbox is not None:
             mailbox, self._mailbox = self._mailbox, None
-            mailbox.cut(SeatGone("the seat has ended"))
+            mailbox.cut(reason or SeatGone("the seat has ended"))
 
     def quiet(self) -> None:
         """No timer of this seat may fire any more."""

@@ -532,6 +532,9 @@ class Log(ABC):
     """What the server on this log calls itself in it. The one server of an embedded log keeps the same name
     for ever, so that a restart moves nobody; of several on one log each has its own."""
 
+    shared: bool = False
+    """Others may append to it as well."""
+
     async def gone(self, nodes: Collection[str]) -> set[str]:
         """Return those of these nodes, none of them this one, that are certainly not there any more."""
         return set()

@@ -21,7 +21,9 @@ import backends
 from chat.hub import Hub
 from chat.logs.memory import MemoryLog
 from chat.model import Hello, Limits
-from chat.ports import Address, ChatClient, ServerOptions, Technique
+from chat.ports import Address, ChatClient, ChatServer, ServerOptions, Technique
+from tests.broker import MISSING, WITHOUT, Hosts, broker, wanted
+from tests.broker_door import BrokerDoor
 from tests.kit import QUICK, Connect, Seated, Serving
 
 CI = os.environ.get("CI") == "true"
@@ -100,6 +102,29 @@ def nothing_blocks_the_loop() -> Iterator[None]:
         yield
 
 
+# --- for tests with a broker -------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
+    """The broker of the whole run, started when the first test wants it."""
+    with broker(tmp_path_factory.mktemp("broker") / "rabbitmq") as one:
+        yield Hosts(one)
+
+
+@pytest.fixture
+def vhost(request: pytest.FixtureRequest) -> str:
+    """The URL of a virtual host of this test alone; skipped without RabbitMQ, but not in CI."""
+    wanted()
+    hosts: Hosts = request.getfixturevalue("hosts")
+    return hosts.take()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if WITHOUT:
+        terminalreporter.write_line(f"{len(WITHOUT)} tests with a broker did not run. {MISSING}", yellow=True)
+
+
 # --- for the contract suite --------------------------------------------------------------------
 
 
@@ -153,19 +178,45 @@ async def hub(limits: Limits, access: str) -> AsyncIterator[Hub]:
 
 
 @pytest.fixture
-async def server(technique: Technique, hub: Hub, access: str) -> AsyncIterator[Serving]:
+def make_server(
+    technique: Technique, hub: Hub, access: str, request: pytest.FixtureRequest
+) -> Callable[[Address], ChatServer]:
+    """Return what makes a server of the technique at an address; of a broker, what makes a door to it."""
+    if technique.server is not None:
+        kind = technique.load_server()
+        return lambda address: kind(hub, address, ServerOptions(access=access))
+    url = request.getfixturevalue("vhost")
+    hosts: Hosts = request.getfixturevalue("hosts")
+    return lambda address: BrokerDoor(hub, address, hosts.broker, url, access)
+
+
+@pytest.fixture
+async def server(make_server: Callable[[Address], ChatServer]) -> AsyncIterator[Serving]:
     """The technique's server on a free port of 127.0.0.1; a test may stop it itself."""
-    server = technique.load_server()(hub, Address("127.0.0.1", 0), ServerOptions(access=access))
+    server = make_server(Address("127.0.0.1", 0))
     yield Serving(server, await server.start())
     await server.stop()
 
 
 @pytest.fixture
-async def connect(technique: Technique, server: Serving) -> AsyncIterator[Connect]:
+def make_client(technique: Technique, limits: Limits) -> Callable[[Address], ChatClient]:
+    """Return what makes a client of the technique for an address."""
+
+    def make(address: Address) -> ChatClient:
+        client = technique.load_client()(address, QUICK)
+        if technique.server is None:  # then each client keeps the limits itself
+            client.limits = limits  # type: ignore[attr-defined]
+        return client
+
+    return make
+
+
+@pytest.fixture
+async def connect(make_client: Callable[[Address], ChatClient], server: Serving) -> AsyncIterator[Connect]:
     clients: list[ChatClient] = []
 
     async def connect(nick: str, room: str = "lab", **hello: Any) -> Seated:
-        client = technique.load_client()(server.address, QUICK)
+        client = make_client(server.address)
         clients.append(client)
         return Seated(client, await client.connect(Hello(room, nick, **hello)))
 

@@ -26,12 +26,18 @@ class Relay:
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def start(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.address = Address(*self._server.sockets[0].getsockname())
+    async def start(self, port: int = 0) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", port)
+        host, port = self._server.sockets[0].getsockname()
+        # The target's URL, if it has one, is the URL of who stands before it.
+        self.address = Address(host, port, self._target.url.replace(str(self._target), f"{host}:{port}"))
+
+    def shut(self) -> None:
+        """Let nobody in any more."""
+        self._server.close()
 
     async def stop(self) -> None:
-        self._server.close()
+        self.shut()
         await self.cut()
 
     async def cut(self) -> None:

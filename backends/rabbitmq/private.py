@@ -1,0 +1,269 @@
+"""A RabbitMQ of one's own: run from what is installed, as any user, in a folder, gone afterwards.
+
+Nothing outside the folder is read or written: RabbitMQ's settings of the machine, its node name, its ports
+and its Erlang cookie are all replaced
+(https://www.rabbitmq.com/docs/configure#supported-environment-variables). It listens on 127.0.0.1 only, and
+lets in whoever has the password that stands in the folder. Everything here blocks: call it from a thread.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import IO
+
+import psutil
+
+from backends.rabbitmq import names
+from chat.model import ChatError, ConnectionLost
+from chat.ports import Address
+
+PLACES = ("/usr/lib/rabbitmq/bin", "/usr/local/sbin", "/opt/homebrew/sbin", "/opt/rabbitmq/sbin")
+"""Where the programs stand. Not /usr/sbin: Debian's wrapper there runs as root or rabbitmq only."""
+HOST = "127.0.0.1"
+USER = "chat"
+START_TIMEOUT = 60.0
+"""Seconds until it accepts connections; a usual machine needs four to nine."""
+STOP_TIMEOUT = 20.0
+CTL_TIMEOUT = 60.0
+WARM = 2.0
+"""Seconds after a node's very first stream in which a SIGKILL would leave that stream dead for good."""
+_GREETING = b"AMQP\x00\x00\x09\x01"
+_CONFIGURATION = """\
+listeners.tcp.default = {host}:{port}
+default_user = {user}
+default_pass = {password}
+loopback_users = none
+vm_memory_high_watermark.absolute = 512MiB
+disk_free_limit.absolute = 50MB
+log.file.level = info
+log.console = false
+"""
+
+
+def programs() -> Path | None:
+    """Return the folder with RabbitMQ's programs; None where it is not installed."""
+    for place in PLACES:
+        folder = Path(place)
+        if (folder / "rabbitmq-server").exists() and (folder / "rabbitmqctl").exists():
+            return folder
+    return None
+
+
+class PrivateBroker:
+    """One broker. It keeps its ports and its data over `stop` and `kill`, until `remove`."""
+
+    def __init__(self, folder: Path) -> None:
+        """``folder`` is made, and belongs to the broker alone. Raises `ChatError` where none is installed."""
+        installed = programs()
+        epmd = shutil.which("epmd") or shutil.which("epmd", path="/usr/lib/erlang/bin:/opt/homebrew/bin")
+        if installed is None or epmd is None:
+            raise ChatError("RabbitMQ is not installed")
+        self.folder = folder
+        self._programs, self._epmd = installed, epmd
+        self._port, self._distribution, self._epmd_port = _free_ports(3)
+        self._node = f"chat{secrets.token_hex(4)}@localhost"
+        self._password = secrets.token_urlsafe(16)
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._output: IO[bytes] | None = None
+        self._warm_at = 0.0
+        self._prepare()
+
+    @property
+    def url(self) -> str:
+        return f"amqp://{USER}:{self._password}@{HOST}:{self._port}/%2F"
+
+    @property
+    def address(self) -> Address:
+        return Address(HOST, self._port, self.url)
+
+    @property
+    def running(self) -> bool:
+        return bool(self._processes) and all(process.poll() is None for process in self._processes)
+
+    @property
+    def groups(self) -> list[int]:
+        """The process groups that are to be ended, whatever happens."""
+        return [process.pid for process in self._processes]
+
+    def _prepare(self) -> None:
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        configuration = _CONFIGURATION.format(host=HOST, port=self._port, user=USER, password=self._password)
+        for name, text in (
+            ("rabbitmq.conf", configuration),
+            ("enabled_plugins", "[].\n"),
+            (".erlang.cookie", secrets.token_hex(16)),
+        ):
+            file = self.folder / name
+            file.touch(mode=0o600)
+            file.write_text(text)
+        (self.folder / ".erlang.cookie").chmod(0o400)
+
+    def _environment(self) -> dict[str, str]:
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("RABBITMQ_", "ERL_", "CHAT_")) and name != "NOTIFY_SOCKET"
+        }
+        place = str(self.folder)
+        return {
+            **inherited,
+            "HOME": place,
+            "ERL_EPMD_PORT": str(self._epmd_port),
+            "ERL_EPMD_ADDRESS": HOST,
+            "RABBITMQ_CONF_ENV_FILE": os.devnull,
+            "RABBITMQ_NODENAME": self._node,
+            "RABBITMQ_NODE_IP_ADDRESS": HOST,
+            "RABBITMQ_NODE_PORT": str(self._port),
+            "RABBITMQ_DIST_PORT": str(self._distribution),
+            "RABBITMQ_CONFIG_FILE": f"{place}/rabbitmq.conf",
+            "RABBITMQ_ADVANCED_CONFIG_FILE": f"{place}/advanced.config",
+            "RABBITMQ_ENABLED_PLUGINS_FILE": f"{place}/enabled_plugins",
+            "RABBITMQ_MNESIA_BASE": f"{place}/data",
+            "RABBITMQ_LOG_BASE": f"{place}/log",
+            "RABBITMQ_GENERATED_CONFIG_DIR": f"{place}/schema",
+            "RABBITMQ_PID_FILE": f"{place}/pid",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+        }
+
+    # --- its life ------------------------------------------------------------------------------
+
+    def start(self, timeout: float = START_TIMEOUT) -> None:
+        """Start it, and return when it accepts connections. Raises `ChatError`."""
+        if self._output is None:
+            self._output = (self.folder / "console.log").open("ab")
+        self._processes = [
+            self._spawn([self._epmd, "-port", str(self._epmd_port), "-address", HOST]),
+            self._spawn([str(self._programs / "rabbitmq-server")]),
+        ]
+        deadline = time.monotonic() + timeout
+        while not _greets(HOST, self._port):
+            if not self.running:
+                self.kill()
+                raise ChatError(f"the private broker ended at once: see {self.folder / 'console.log'}")
+            if time.monotonic() > deadline:
+                self.kill()
+                raise ConnectionLost(
+                    f"the private broker did not get ready within {timeout:.0f} s: see {self.folder / 'log'}"
+                )
+            time.sleep(0.05)
+        if not self._warm_at:
+            self._warm_up()
+
+    def _spawn(self, command: list[str]) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=self._output,
+            cwd=self.folder,
+            env=self._environment(),
+            start_new_session=True,
+        )
+
+    def _warm_up(self) -> None:
+        """Make the first stream, which alone is so easily lost."""
+        import pika
+
+        from backends.rabbitmq.amqp import parameters
+
+        with pika.BlockingConnection(parameters(self.address, "", "warming up")) as connection:
+            connection.channel().queue_declare(
+                "chat.warmup", durable=True, arguments=dict(names.DIRECTORY_ARGUMENTS)
+            )
+        self._warm_at = time.monotonic() + WARM
+
+    def pid(self) -> int:
+        """Return the process of the Erlang machine. Raises `ChatError` when it does not run."""
+        with suppress(psutil.Error, IndexError):
+            server = psutil.Process(self._processes[1].pid)
+            for process in (server, *server.children(recursive=True)):
+                if process.name().startswith("beam"):
+                    return process.pid
+        raise ChatError("the private broker does not run")
+
+    def users(self) -> int:
+        """Return how many connections it has."""
+        with suppress(psutil.Error, ChatError):
+            return sum(
+                one.status == psutil.CONN_ESTABLISHED and one.laddr.port == self._port
+                for one in psutil.Process(self.pid()).net_connections("tcp")
+            )
+        return 0
+
+    def kill(self) -> None:
+        """End it as a crash does."""
+        time.sleep(max(0.0, self._warm_at - time.monotonic()))
+        for process in self._processes:
+            kill_group(process.pid)
+            process.wait()
+        self._processes = []
+
+    def stop(self) -> None:
+        """End it as a restart of the machine does: clients are told, and the data is written."""
+        if self.running:
+            with suppress(ChatError, ProcessLookupError):
+                os.kill(self.pid(), signal.SIGTERM)
+                with suppress(subprocess.TimeoutExpired):
+                    self._processes[1].wait(STOP_TIMEOUT)
+        self._warm_at = min(self._warm_at, 1e-9)
+        self.kill()
+
+    def remove(self) -> None:
+        """End it, and forget everything."""
+        self.kill() if not self.running else self.stop()
+        if self._output is not None:
+            self._output.close()
+            self._output = None
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def ctl(self, *arguments: str) -> str:
+        """Run ``rabbitmqctl`` on it, and return what it says. Raises `ChatError` with that when it fails."""
+        done = subprocess.run(
+            [str(self._programs / "rabbitmqctl"), "--silent", *arguments],
+            env=self._environment(),
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=CTL_TIMEOUT,
+            check=False,
+        )
+        if done.returncode:
+            raise ChatError(f"rabbitmqctl {arguments[0]}: {done.stderr.strip() or done.stdout.strip()}")
+        return done.stdout
+
+
+def kill_group(leader: int) -> None:
+    """Kill a process and all that it started."""
+    with suppress(ProcessLookupError):
+        if sys.platform == "win32":
+            os.kill(leader, signal.SIGTERM)
+        else:
+            os.killpg(leader, signal.SIGKILL)
+
+
+def _free_ports(count: int) -> list[int]:
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind((HOST, 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
+def _greets(host: str, port: int, timeout: float = 2.0) -> bool:
+    """Return whether a broker answers there with Connection.Start (AMQP 0-9-1, 4.2.2)."""
+    try:
+        with socket.create_connection((host, port), timeout) as connection:
+            connection.settimeout(timeout)
+            connection.sendall(_GREETING)
+            return connection.recv(1) == b"\x01"
+    except OSError:
+        return False
