@@ -19,9 +19,10 @@ from blockbuster import blockbuster_ctx
 
 import backends
 from chat.hub import Hub
+from chat.logs import open_log
 from chat.logs.memory import MemoryLog
 from chat.model import Hello, Limits
-from chat.ports import Address, ChatClient, ChatServer, ServerOptions, Technique
+from chat.ports import Address, ChatClient, ChatServer, Log, ServerOptions, Technique
 from tests.broker import MISSING, WITHOUT, Hosts, broker, wanted
 from tests.broker_door import BrokerDoor
 from tests.kit import QUICK, Connect, Seated, Serving
@@ -170,8 +171,17 @@ def access() -> str:
 
 
 @pytest.fixture
-async def hub(limits: Limits, access: str) -> AsyncIterator[Hub]:
-    hub = Hub(MemoryLog(), limits=limits, access=access)
+def log(request: pytest.FixtureRequest) -> Log:
+    """A log in memory; where a broker is the server, the one that this technique's clients read."""
+    label = request.getfixturevalue("technique") if "technique" in request.fixturenames else None
+    if label is None or label.server is not None:
+        return MemoryLog()
+    return open_log(request.getfixturevalue("vhost"))
+
+
+@pytest.fixture
+async def hub(limits: Limits, access: str, log: Log) -> AsyncIterator[Hub]:
+    hub = Hub(log, limits=limits, access=access)
     await hub.start()
     yield hub
     await hub.stop()

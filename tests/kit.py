@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 from chat.model import Welcome
@@ -20,6 +21,11 @@ class Serving(NamedTuple):
 class Seated(NamedTuple):
     client: ChatClient
     welcome: Welcome
+
+
+MakeServer = Callable[[Address], ChatServer]
+"""Makes a server of the technique under test; where a broker is the server, a door to it."""
+MakeClient = Callable[[Address], ChatClient]
 
 
 class Connect(Protocol):

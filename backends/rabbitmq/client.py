@@ -33,6 +33,7 @@ from chat.model import (
     ConnectionLost,
     Draft,
     Event,
+    Full,
     Gap,
     Hello,
     Joined,
@@ -160,6 +161,8 @@ class RabbitClient(Member):
         joined = Joined(seat, self.nick, nick_key(self.nick), self.technique, seat)
         if member is None and (refusal := self._state.check(joined)) is not None:
             raise await self._taken(link, refusal)
+        if member is None and len(self._state.members) >= self.limits.seats:
+            raise Full(f"the room has {self.limits.seats} seats and all are taken")
         await self._be_present(link, key)
         await self.write_will(link)
         if member is None:

@@ -45,7 +45,7 @@ async def test_the_welcome_tells_the_room_the_seat_and_the_limits(
 ) -> None:
     welcome = bob.welcome
     assert (welcome.room, welcome.nick, welcome.n, welcome.limits) == ("lab", "bob", 0, hub.limits)
-    assert (welcome.first, welcome.head) == (1, 3)
+    assert (welcome.first, welcome.head) == (1, (await bob.sees("joined", "bob")).seq)
     assert welcome.epoch == ann.welcome.epoch != ""
     assert [(m.seat, m.nick, m.technique) for m in welcome.members] == [
         (ann.welcome.seat, "ann", technique.name),
@@ -87,7 +87,8 @@ async def test_from_0_on_everything_is_replayed(ann: Person, enter: Enter) -> No
         await ann.say(f"m{i}")
     bob = await enter("bob", cursor=Cursor(0))
     seen = await bob.knows(bob.welcome.head)
-    assert [event.seq for event in seen] == list(range(1, 14))
+    assert len(seen) == 13
+    assert one_chain(sorted(seen, key=lambda event: event.seq))
     assert (seen[0].kind, seen[0].text, seen[0].prev) == ("opened", bob.welcome.epoch, 0)
 
 
