@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 import backends
-from chat.model import ChatError
+from chat.model import ChatError, ConnectionLost
 from chat.ports import SWITCH, Address, Setting, Technique, parse_address, parse_servers
 from chat.text import clean_nick, clean_room
 
 if TYPE_CHECKING:
     from chat.connect import Place
     from chat.model import Cursor
+    from chat.ports import Broker
     from chat.session import Session
     from chat.tls import Trust
 
@@ -451,7 +452,13 @@ def _port_of(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> d
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), help="The port of the one technique; 0: any free one.")
 @click.option("--port-of", multiple=True, metavar="NAME=PORT", callback=_port_of, help="Repeatable.")
-@click.option("--log", metavar="URL", help="memory or sqlite:PATH; without it, the log in your state folder.")
+@click.option(
+    "--log",
+    metavar="URL",
+    help="memory, sqlite:PATH, or amqp://USER:PASSWORD@HOST:PORT/VHOST, a broker that several servers share; "
+    "without it, the log in your state folder.",
+)
+@click.option("--broker", is_flag=True, help="Keep the log in a broker that is found here, or started.")
 @click.option("--fresh", is_flag=True, help="Set the log aside under a dated name and begin a new one.")
 @token_option
 @click.option("--open", "is_open", is_flag=True, help="No access token, though other machines can come in.")
@@ -468,6 +475,7 @@ def serve(
     port: int | None,
     port_of: dict[str, int],
     log: str | None,
+    broker: bool,
     fresh: bool,
     token_file: str | None,
     is_open: bool,
@@ -504,6 +512,10 @@ def serve(
     access = access_token(token_file)
     if is_open and access:
         raise click.UsageError("--open and an access token contradict each other: take one of them")
+    if broker:
+        if log is not None:
+            raise click.UsageError("--broker and --log contradict each other: take one of them")
+        log = _broker().address.url
     folder = state_dir(_warn) if log is None else None
     made = not (is_loopback(host) or access or is_open)
     if made:
@@ -535,6 +547,7 @@ def serve(
                 identity=identity,
                 settings=settings,
                 limits=Limits() if rate == "on" else Limits(burst=0),
+                found=broker,
                 idle=idle or (server.IDLE if background else None),
             ),
             ready,
@@ -542,6 +555,19 @@ def serve(
     finally:
         if registration:
             registration.end()
+
+
+def _broker() -> Broker:
+    """Find a broker that can keep a log, or start one."""
+    from chat.config import state_dir
+
+    for label in backends.techniques():
+        if label.broker is not None and label.log is not None and not label.missing():
+            _warn("looking for a broker; to start one takes some seconds")
+            found = label.load_broker()(state_dir(_warn), spawn=True)
+            _warn(f"the log is in a broker: {found.how}")
+            return found
+    raise ChatError("no technique with a broker can run here")
 
 
 def _token_line(token: str, as_json: bool) -> str:
@@ -631,6 +657,18 @@ def doctor(host: str | None, backend: Technique | None, token_file: str | None, 
         raise click.UsageError(f"which technique listens at {host}? say it with --backend")
     for label in [backend] if backend else backends.techniques():
         address = _parsed(host, label.port) if host else found.get(label.name)
+        how = ""
+        if address is None and label.broker is not None and not label.missing():
+            try:
+                there = label.load_broker()(state_dir(_warn), spawn=False)
+            except ConnectionLost as error:
+                click.echo(f"{label.name:<9} ok  can run here; {error}")
+                continue
+            except ChatError as error:
+                healthy = False
+                click.echo(f"{label.name:<9} no  {error}")
+                continue
+            address, how = there.address, f"; the broker is {there.how}"
         if address is None:
             if missing := label.missing():
                 line = "; ".join(f"{need.what} is missing: {need.install}" for need in missing)
@@ -644,7 +682,7 @@ def doctor(host: str | None, backend: Technique | None, token_file: str | None, 
             continue
         ok, line = asyncio.run(guide.doctor(label, address, access, trust))
         healthy &= ok
-        click.echo(f"{label.name:<9} {'ok' if ok else 'no'}  {line}")
+        click.echo(f"{label.name:<9} {'ok' if ok else 'no'}  {line}{how}")
     return 0 if healthy else FAILED
 
 

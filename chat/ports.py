@@ -582,6 +582,10 @@ class Log(ABC):
         ``limit`` before one; with neither, the newest. Checkpoints and refused entries are left out.
         """
 
+    async def remove(self, room: str) -> None:
+        """Forget a room for good, where a log outlives its servers. Nobody may be in it."""
+        raise ChatError("this log keeps its rooms to itself: end its server instead")
+
     @abstractmethod
     async def stop(self) -> None:
         """Commit what is enqueued, and close."""

@@ -14,11 +14,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from chat.hub import Hub
 from chat.logs import open_log
 from chat.model import ChatError, Limits
-from chat.ports import Address, ChatServer, ServerOptions, Technique
+from chat.ports import Address, ChatServer, ServerOptions, Technique, parse_address
 from chat.tls import Identity
 
 log = logging.getLogger(__name__)
@@ -40,15 +41,14 @@ class Offer:
     """Why it does not run."""
     encrypted: bool = False
     """It speaks TLS only."""
+    join: str = ""
+    """How to come in, where it is not by the address alone."""
 
     def line(self) -> str:
         if self.address is None:
             return f"{self.technique}  off  {self.reason}"
-        return (
-            f"{self.technique}  ready  {self.address}  "
-            f"join: chat --backend {self.technique} --server {reachable(self.address)}"
-            f"{' --ca FILE' if self.encrypted else ''}"
-        )
+        join = self.join or f"--server {reachable(self.address)}{' --ca FILE' if self.encrypted else ''}"
+        return f"{self.technique}  ready  {self.address}  join: chat --backend {self.technique} {join}"
 
     def json(self) -> str:
         if self.address is None:
@@ -81,6 +81,8 @@ class Plan:
     settings: Mapping[str, str] = field(default_factory=dict)
     """For the techniques that have them."""
     limits: Limits = field(default_factory=Limits)
+    found: bool = False
+    """The log's broker was found or started, not named: clients find it as well."""
     idle: float | None = None
     """Seconds without a seat after which the server ends itself; None: never."""
 
@@ -166,7 +168,9 @@ async def _offer(plan: Plan, technique: Technique, hub: Hub, servers: list[ChatS
     """Start one technique's server."""
     reason = ""
     if technique.server is None:
-        reason = "has no server of ours: a broker is the server"
+        if technique.log is not None and plan.log.partition(":")[0] in technique.schemes:
+            return _offer_broker(plan, technique)
+        reason = f"a broker is the server: chat --backend {technique.name}, or chat serve --broker"
     elif missing := technique.missing():
         reason = "missing " + ", ".join(f"{need.what} (install it: {need.install})" for need in missing)
     elif plan.identity is not None and not technique.tls:
@@ -191,6 +195,19 @@ async def _offer(plan: Plan, technique: Technique, hub: Hub, servers: list[ChatS
     if plan.named:
         raise ChatError(f"{technique.name} cannot start: {reason}")
     return Offer(technique.name, None, reason)
+
+
+def _offer_broker(plan: Plan, technique: Technique) -> Offer:
+    """Say where the broker is that keeps the log: its own clients go there, and are in the same rooms."""
+    address = parse_address(plan.log, technique.port, technique.schemes)
+    if plan.found:
+        return Offer(technique.name, address, join="(it finds the broker)")
+    path = urlsplit(plan.log).path
+    return Offer(
+        technique.name,
+        address,
+        join=f"--server {technique.schemes[0]}://USER:PASSWORD@{reachable(address)}{path}",
+    )
 
 
 def cannot_listen(address: Address, name: str, error: OSError) -> str:

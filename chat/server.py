@@ -1,26 +1,22 @@
 """The background server: the one server of this user on this machine, found, started and stopped.
 
-It is the server on the log in the state folder, whoever started it. While it lives it holds
-``server.lock``, which the operating system releases however it ends, and ``server.json`` says where it
-listens; no port is ever probed. Everything here blocks for a moment: call it from a thread.
+It is the server on the log in the state folder, whoever started it (`chat.daemon`: ``server.lock``,
+``server.json``). Everything here blocks for a moment: call it from a thread.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
-import msgspec
-from filelock import FileLock, Timeout
 from msgspec import Struct
 
 from chat.config import clean_environment
+from chat.daemon import Daemon
 from chat.model import ChatError, ConnectionLost
 from chat.ports import Address, is_loopback
 from chat.serve import Offer, own_address
@@ -29,7 +25,6 @@ IDLE = 30.0
 """Seconds after its last user until a background server ends itself."""
 START_TIMEOUT = 15.0
 STOPPED = "server.stopped"  # a file that is there after chat stop, until the next start
-PROBE = 1.0  # seconds, far more than looking takes
 STOP_TIMEOUT = 5.0
 
 
@@ -65,58 +60,54 @@ def default_log(folder: Path) -> str:
     return f"sqlite:{folder / 'chat.sqlite3'}"
 
 
+def _daemon(folder: Path) -> Daemon[Record]:
+    return Daemon(folder, "server", Record, "server", door="spawn.lock", start_timeout=START_TIMEOUT)
+
+
 class Registration:
     """Held by the server itself: makes it *the* server of this user."""
 
     def __init__(self, folder: Path, log: str) -> None:
         """Raises `ChatError` when there is one already."""
-        self._file = folder / "server.json"
         self._log = log
-        self._lock = FileLock(folder / "server.lock", thread_local=False)
-        try:
-            self._lock.acquire(timeout=PROBE)  # a client may be looking whether it is held
-        except Timeout:
-            record = _read(folder)
+        self._daemon = _daemon(folder)
+        if not self._daemon.claim():
+            record = self._daemon.read()
             pid = f" (process {record.pid})" if record else ""
             raise ChatError(
                 f"your server on this machine runs already{pid}: use it, end it with chat stop, "
                 "or give this one a log of its own with --log"
-            ) from None
-        except OSError as error:
-            raise ChatError(f"cannot write to the state folder {folder}: {error.strerror}") from None
-        self._file.unlink(missing_ok=True)
+            )
         (folder / STOPPED).unlink(missing_ok=True)
 
     def announce(self, offers: Sequence[Offer], access: str = "", *, encrypted: bool = False) -> None:
         """Tell the clients where to come."""
-        record = Record(
-            pid=os.getpid(),
-            instance=os.urandom(8).hex(),
-            started=int(time.time() * 1000),
-            log=self._log,
-            listening=tuple(
-                Listening(offer.technique, offer.address.host, offer.address.port)
-                for offer in offers
-                if offer.address
-            ),
-            off={offer.technique: offer.reason for offer in offers if not offer.address},
-            access=access,
-            encrypted=encrypted,
+        self._daemon.announce(
+            Record(
+                pid=os.getpid(),
+                instance=os.urandom(8).hex(),
+                started=int(time.time() * 1000),
+                log=self._log,
+                listening=tuple(
+                    Listening(offer.technique, offer.address.host, offer.address.port)
+                    for offer in offers
+                    if offer.address
+                ),
+                off={offer.technique: offer.reason for offer in offers if not offer.address},
+                access=access,
+                encrypted=encrypted,
+            )
         )
-        new = self._file.with_suffix(".new")
-        new.touch(mode=0o600)
-        new.write_bytes(msgspec.json.encode(record))
-        os.replace(new, self._file)  # a reader sees all of it or nothing
 
     def end(self) -> None:
-        self._file.unlink(missing_ok=True)
-        self._lock.release()
+        self._daemon.end()
 
 
 def running(folder: Path) -> Record | None:
     """Return the record of the server that runs now, ready or about to be; None when none does."""
-    with _door(folder):
-        return _running(folder)
+    daemon = _daemon(folder)
+    with daemon.door():
+        return daemon.running()
 
 
 def find(
@@ -131,8 +122,9 @@ def find(
     clients that notice at once, one starts it and the others wait for it. Raises `ConnectionLost` when there
     is none, or a `ChatError` that says why it can't be started.
     """
-    with _door(folder):
-        record = _running(folder)
+    daemon = _daemon(folder)
+    with daemon.door():
+        record = daemon.running()
         if record is None:
             if encrypted:
                 raise ConnectionLost(
@@ -142,7 +134,7 @@ def find(
                 raise ConnectionLost("no server of yours runs on this machine: start one with chat serve")
             if again and (folder / STOPPED).exists():
                 raise ConnectionLost("your server was stopped (chat stop): start it again with chat serve")
-            killed = _read(folder)
+            killed = daemon.read()
             if killed and killed.encrypted:
                 raise ConnectionLost(
                     "your server with TLS is gone: start it again with chat serve --tls-cert --tls-key, "
@@ -153,7 +145,8 @@ def find(
                     f"your server for other machines is gone: start it again with chat serve "
                     f"--host {public[0].host}, or forget it with chat stop"
                 )
-            record = _start(folder)
+            environment = {**clean_environment(), "CHAT_STATE_DIR": str(folder)}
+            record = daemon.start(["chat", "serve", "--background"], environment)
     if technique in record.off:
         raise ChatError(
             f"your server (process {record.pid}) does not offer {technique}: {record.off[technique]}"
@@ -175,16 +168,17 @@ def stop(folder: Path) -> Record | None:
 
     Clients that had it do not start it again; a new one does, or ``chat serve``.
     """
-    with _door(folder):
-        record = _running(folder)
+    daemon = _daemon(folder)
+    with daemon.door():
+        record = daemon.running()
         if record is None:
-            (folder / "server.json").unlink(missing_ok=True)  # of one that was killed
+            daemon.forget()  # that of one which was killed
             return None
         (folder / STOPPED).touch()
         with suppress(ProcessLookupError):
             os.kill(record.pid, signal.SIGTERM)
         deadline = time.monotonic() + STOP_TIMEOUT
-        while _held(folder):
+        while daemon.held():
             if time.monotonic() > deadline:
                 raise ChatError(
                     f"process {record.pid} did not end within {STOP_TIMEOUT:.0f} s: it is stopped or stuck; "
@@ -192,82 +186,3 @@ def stop(folder: Path) -> Record | None:
                 )
             time.sleep(0.02)
     return record
-
-
-@contextmanager
-def _door(folder: Path) -> Iterator[None]:
-    """One client at a time: looking at the server's lock takes it for a moment."""
-    try:
-        with FileLock(folder / "spawn.lock", timeout=START_TIMEOUT, thread_local=False):
-            yield
-    except Timeout:
-        raise ConnectionLost("somebody else is starting the server, and it does not get ready") from None
-    except OSError as error:
-        raise ChatError(f"cannot use the state folder {folder}: {error.strerror}") from None
-
-
-def _running(folder: Path) -> Record | None:
-    deadline = time.monotonic() + START_TIMEOUT
-    while _held(folder):
-        if record := _read(folder):
-            return record
-        if time.monotonic() > deadline:
-            raise ConnectionLost(f"a server holds {folder / 'server.lock'} but does not get ready")
-        time.sleep(0.02)
-    return None
-
-
-def _start(folder: Path) -> Record:
-    output = folder / "server.log"
-    command = [sys.executable, "-m", "chat", "serve", "--background"]
-    detached = 0
-    if sys.platform == "win32":
-        detached = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS
-    environment = {**clean_environment(), "CHAT_STATE_DIR": str(folder)}
-    (folder / "server.json").unlink(missing_ok=True)  # of one that was killed
-    with output.open("wb") as log:
-        child = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            cwd=folder,
-            env=environment,
-            start_new_session=True,
-            creationflags=detached,
-        )
-    deadline = time.monotonic() + START_TIMEOUT
-    while time.monotonic() < deadline:
-        if record := _read(folder):
-            _forget(child)
-            return record
-        if child.poll() is not None:
-            said = output.read_text(errors="replace").strip().splitlines()
-            why = said[-1].removeprefix("chat: ") if said else f"exit code {child.returncode}"
-            raise ChatError(f"the server did not start: {why}")
-        time.sleep(0.02)
-    child.kill()
-    child.wait()
-    raise ConnectionLost(f"the server did not get ready within {START_TIMEOUT:.0f} s: see {output}")
-
-
-def _forget(child: subprocess.Popen[bytes]) -> None:
-    """Let the child outlive us without a warning; should it end before us, nobody reaps it but init."""
-    child.returncode = 0
-
-
-def _held(folder: Path) -> bool:
-    lock = FileLock(folder / "server.lock", thread_local=False)
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        return True
-    lock.release()
-    return False
-
-
-def _read(folder: Path) -> Record | None:
-    try:
-        return msgspec.json.decode((folder / "server.json").read_bytes(), type=Record)
-    except (OSError, msgspec.MsgspecError):
-        return None

@@ -1,8 +1,8 @@
 """``chat demo``: the lesson in twenty seconds.
 
-A server of its own on free ports, with a log in memory; a bot on every technique that can run here, each
-a real client in the same room. With a terminal you talk to them; without one they talk alone, and what
-they saw is checked.
+A server of its own on free ports, with its log in a broker where one can be had, else in memory; a bot on
+every technique that can run here, each a real client in the same room. With a terminal you talk to them;
+without one they talk alone, and what they saw is checked.
 """
 
 from __future__ import annotations
@@ -14,15 +14,17 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from secrets import token_hex
 from statistics import median
 
 import backends
-from chat.config import clean_environment
-from chat.lines import event_line, out
+from chat.config import clean_environment, state_dir
+from chat.lines import err, event_line, out
+from chat.logs import open_log
 from chat.model import ChatError, Event, Hello
-from chat.ports import Address, ChatClient, Technique
+from chat.ports import Address, Broker, ChatClient, Technique
 from chat.session import Session
 from chat.updates import Arrived, Entered
 
@@ -49,21 +51,36 @@ class Served:
     address: Address
 
 
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where the lesson takes place."""
+
+    runs: list[Served]
+    off: dict[str, str]
+    """Techniques that do not run, and why."""
+    room: str
+
+
 @contextmanager
-def served() -> Iterator[tuple[list[Served], dict[str, str]]]:
+def served() -> Iterator[Stage]:
     """Run ``chat serve`` on free ports; yield what runs, and why the rest does not."""
-    command = [sys.executable, "-m", "chat", "serve", "--log", "memory", "--json"]
+    command = [sys.executable, "-m", "chat", "serve", "--json"]
     for name in backends.KNOWN:
         command += ["--port-of", f"{name}=0"]
+    brokers, off = _brokers()
+    log = next((broker.address.url for broker in brokers.values()), "memory")
+    # A broker may have a room of the usual name already. Its password is nothing for the list of processes.
+    room = f"demo-{token_hex(3)}" if brokers else ROOM
+    environment = {**clean_environment(), "CHAT_SERVE_LOG": log}
     child = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean_environment()
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     )
     assert child.stdout is not None
     assert child.stderr is not None
     watchdog = threading.Timer(START_TIMEOUT, child.kill)
     watchdog.start()
     try:
-        runs, off = [], {}
+        runs = []
         for name in backends.KNOWN:
             line = child.stdout.readline()
             if not line:
@@ -71,18 +88,44 @@ def served() -> Iterator[tuple[list[Served], dict[str, str]]]:
             offer = json.loads(line)
             if offer["state"] == "ready":
                 address = Address(offer["host"], offer["port"])
+                if name in brokers:
+                    address = brokers[name].address
                 runs.append(Served(backends.technique(offer["technique"]), address))
             else:
-                off[name] = offer["reason"]
+                off.setdefault(name, offer["reason"])
         watchdog.cancel()
-        yield runs, off
+        yield Stage(runs, off, room)
     finally:
         watchdog.cancel()
         child.terminate()
         child.communicate()
+        if brokers:
+            asyncio.run(_forget(log, room))
 
 
-def session(served: Served, nick: str, room: str = ROOM) -> Session:
+def _brokers() -> tuple[dict[str, Broker], dict[str, str]]:
+    """Return the broker of each technique that has one, found or started, and why there is none."""
+    found, off = {}, {}
+    for label in backends.techniques():
+        if label.broker is not None and label.log is not None and not label.missing():
+            err(f"looking for a broker for {label.name}; to start one takes some seconds")
+            try:
+                found[label.name] = label.load_broker()(state_dir(), spawn=True)
+            except ChatError as error:
+                off[label.name] = str(error)
+    return found, off
+
+
+async def _forget(log: str, room: str) -> None:
+    """Leave nothing in somebody's broker."""
+    with suppress(ChatError):
+        opened = open_log(log)
+        await opened.start(lambda _: None, lambda *_: None)
+        await opened.remove(room)
+        await opened.stop()
+
+
+def session(served: Served, nick: str, room: str) -> Session:
     async def dial() -> ChatClient:
         kind = await asyncio.to_thread(served.technique.load_client)
         return kind(served.address)
@@ -135,13 +178,14 @@ class Witness:
 
 def headless() -> int:
     """Let the bots talk alone; return 0 if everybody saw every message once and in order."""
-    with served() as (runs, off):
-        return asyncio.run(_story(runs, off))
+    with served() as stage:
+        return asyncio.run(_story(stage))
 
 
-async def _story(runs: list[Served], off: dict[str, str]) -> int:
-    teacher = Witness(runs[0], session(runs[0], TEACHER))
-    bots = [Witness(one, session(one, f"bot-{one.technique.name}")) for one in runs]
+async def _story(stage: Stage) -> int:
+    runs, off, room = stage.runs, stage.off, stage.room
+    teacher = Witness(runs[0], session(runs[0], TEACHER, room))
+    bots = [Witness(one, session(one, f"bot-{one.technique.name}", room)) for one in runs]
     everybody = [teacher, *bots]
     said_at = 0.0
 
@@ -205,8 +249,8 @@ def _verdict(teacher: Witness, bots: list[Witness], off: dict[str, str]) -> int:
 class Bots:
     """One bot a technique, on a loop of their own, so that they do not disturb the screen."""
 
-    def __init__(self, runs: list[Served]) -> None:
-        self._runs = runs
+    def __init__(self, stage: Stage) -> None:
+        self._runs, self._room = stage.runs, stage.room
         self._on = True
         self._stop: Callable[[], object] = lambda: None
         self._thread = threading.Thread(target=lambda: asyncio.run(self._live()), daemon=True)
@@ -233,7 +277,7 @@ class Bots:
 
     async def _one(self, served: Served) -> None:
         nick = f"bot-{served.technique.name}"
-        async with session(served, nick) as bot:
+        async with session(served, nick, self._room) as bot:
             async for batch in bot.updates():
                 for update in batch:
                     match update:

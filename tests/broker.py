@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from backends.rabbitmq.private import PrivateBroker, programs
+from backends.rabbitmq.private import INSTALL, PrivateBroker, programs
 from chat.ports import Address, parse_address
 
 BATCH = 40
 """Virtual hosts that are made at once: one call of rabbitmqctl costs as much as they do."""
-INSTALL = "apt-get install --no-install-recommends rabbitmq-server"
 MISSING = f"RabbitMQ is not installed: {INSTALL}, or make test BROKER=install"
 WITHOUT: list[str] = []
 """Tests that were skipped for it; `conftest.pytest_terminal_summary` says so."""

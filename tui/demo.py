@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chat.config import login_name
 from chat.session import Session
-from lab.demo import ROOM, Bots, served, session
+from lab.demo import Bots, served, session
 from tui.app import ChatApp, Choice
 from tui.commands import TABLE, Command, Refused
 from tui.screens.chat import ChatScreen
@@ -24,13 +24,14 @@ def bots_command(bots: Bots) -> Command:
 
 def run(theme: str | None) -> int:
     """Talk to the bots until you leave; return the exit code."""
-    with served() as (runs, off):
+    with served() as stage:
+        runs = stage.runs
         by_name = {one.technique.name: one for one in runs}
 
         def opened(choice: Choice) -> Session:
             return session(by_name[choice.technique], choice.nick or login_name(), choice.room)
 
-        bots = Bots(runs)
+        bots = Bots(stage)
         TABLE["bots"] = bots_command(bots)
 
         def greet() -> None:
@@ -38,10 +39,10 @@ def run(theme: str | None) -> int:
                 app.screen.timeline.note(
                     "write something: each bot tells when it saw it; /bots off, /help, /quit"
                 )
-                for name, reason in off.items():
+                for name, reason in stage.off.items():
                     app.screen.timeline.note(f"no bot on {name}: {reason}")
 
-        choice = Choice(runs[0].technique.name, ROOM, login_name())
+        choice = Choice(runs[0].technique.name, stage.room, login_name())
         app = ChatApp(opened, choice, theme=theme, on_first_paint=greet)
         bots.start()
         try:

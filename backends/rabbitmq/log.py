@@ -410,6 +410,12 @@ class StreamLog(Log):
         except ChatError:  # the link has ended: nobody knows
             return set()
 
+    async def remove(self, room: str) -> None:
+        channel = await self._standing().publishing.channel()
+        await channel.call("queue_delete", queue=names.log(room))
+        await channel.call("exchange_delete", exchange=names.exchange(room))
+        await channel.close()
+
     def _standing(self) -> Link:
         """Return the link that stands. Raises `NotStored` or `Closing` when there is none."""
         if not self._open:

@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO
@@ -28,6 +29,7 @@ from chat.ports import Address
 
 PLACES = ("/usr/lib/rabbitmq/bin", "/usr/local/sbin", "/opt/homebrew/sbin", "/opt/rabbitmq/sbin")
 """Where the programs stand. Not /usr/sbin: Debian's wrapper there runs as root or rabbitmq only."""
+INSTALL = "apt-get install --no-install-recommends rabbitmq-server"
 HOST = "127.0.0.1"
 USER = "chat"
 START_TIMEOUT = 60.0
@@ -219,7 +221,9 @@ class PrivateBroker:
 
     def remove(self) -> None:
         """End it, and forget everything."""
-        self.kill() if not self.running else self.stop()
+        if self.running:
+            self.stop()
+        self.kill()
         if self._output is not None:
             self._output.close()
             self._output = None
@@ -239,6 +243,15 @@ class PrivateBroker:
         if done.returncode:
             raise ChatError(f"rabbitmqctl {arguments[0]}: {done.stderr.strip() or done.stdout.strip()}")
         return done.stdout
+
+
+def kill_groups(leaders: Iterable[int], folder: str) -> None:
+    """Kill what a broker in this folder has left behind, and nobody who has one of these pids by now."""
+    for leader in leaders:
+        with suppress(psutil.Error):
+            process = psutil.Process(leader)
+            if folder in process.cwd():
+                kill_group(leader)
 
 
 def kill_group(leader: int) -> None:
