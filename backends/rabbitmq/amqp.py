@@ -33,6 +33,8 @@ OPEN_TIMEOUT = 5.0
 CALL_TIMEOUT = 10.0
 """Seconds until it has answered a call: far more than it takes, unless it is stuck."""
 CLOSE_TIMEOUT = 2.0
+DEEP = 30
+"""Errors that are looked at in the one that pika gives."""
 GUEST = "guest"
 """Who one is to a broker that is told nothing else: user and password that RabbitMQ has from the start."""
 
@@ -75,6 +77,26 @@ def parameters(address: Address, access: str, name: str) -> pika.ConnectionParam
     )
 
 
+async def greets(address: Address) -> None:
+    """Look whether a broker answers there (AMQP 0-9-1, 4.2.2), before it is pika's: that can't be broken off.
+
+    Raises `ConnectionLost`, or a `ChatError` where something else answers.
+    """
+    writer: asyncio.StreamWriter | None = None
+    try:
+        async with asyncio.timeout(OPEN_TIMEOUT):
+            reader, writer = await asyncio.open_connection(address.host, address.port)
+            writer.write(b"AMQP\x00\x00\x09\x01")
+            answer = await reader.read(1)
+    except (OSError, TimeoutError) as error:
+        raise explained(error, address) from None
+    finally:
+        if writer is not None:
+            writer.transport.abort()
+    if answer != b"\x01":  # a method frame
+        raise explained(exceptions.IncompatibleProtocolError(), address)
+
+
 class Connection:
     """One connection to a broker."""
 
@@ -101,28 +123,23 @@ class Connection:
         Raises `AccessDenied`, `ConnectionLost`, or a `ChatError` where the virtual host is not there.
         """
         loop = asyncio.get_running_loop()
-        opened: asyncio.Future[AsyncioConnection] = loop.create_future()
+        opened: asyncio.Future[AsyncioConnection | Exception] = loop.create_future()
         told = parameters(address, access, name)
         user = told.credentials.username
-
-        def failed(raw: AsyncioConnection, error: Any) -> None:
-            if not opened.done():
-                opened.set_exception(explained(error, address, user))
-
-        raw = AsyncioConnection(
-            told,
-            on_open_callback=lambda raw: _answer(opened, raw),
-            on_open_error_callback=failed,
-            custom_ioloop=loop,
+        AsyncioConnection.create_connection(
+            [told], on_done=lambda result: _answer(opened, result), custom_ioloop=loop
         )
         try:
             async with asyncio.timeout(OPEN_TIMEOUT + 1):
-                return cls(await opened, address, user)
-        except TimeoutError:
-            raise ConnectionLost(no_answer(address)) from None
-        finally:
-            if not opened.done() or opened.cancelled() or opened.exception():
-                _abandon(raw)
+                result = await asyncio.shield(opened)
+        except BaseException as error:
+            opened.add_done_callback(_let_go)  # pika 1.4 can't break off what it has begun
+            if isinstance(error, TimeoutError):
+                raise ConnectionLost(no_answer(address)) from None
+            raise
+        if not isinstance(result, AsyncioConnection):
+            raise explained(result, address, user)
+        return cls(result, address, user)
 
     async def channel(self, *, confirm: bool = False, prefetch: int = 0) -> Channel:
         """Open a channel; ``confirm``: every publishing is confirmed. Raises a `ChatError`."""
@@ -324,6 +341,13 @@ class Channel:
 
 def explained(error: Any, address: Address, user: str = GUEST) -> ChatError:
     """Return pika's error in the words of the chat: what happened, and what to do next."""
+    for cause in _causes(error):
+        if (told := _explained(cause, address, user)) is not None:
+            return told
+    return ConnectionLost(f"the connection to the broker at {address} is gone")
+
+
+def _explained(error: Any, address: Address, user: str) -> ChatError | None:
     match error:
         case exceptions.ProbableAuthenticationError() | exceptions.AuthenticationError():
             return AccessDenied(_denied(address, user))
@@ -345,17 +369,16 @@ def explained(error: Any, address: Address, user: str = GUEST) -> ChatError:
             return ConnectionLost(f"the broker at {address} gives no sign of life")
         case exceptions.ConnectionClosedByClient() | exceptions.ChannelClosedByClient():
             return ConnectionLost("the connection is closed")
-    for cause in _causes(error):
-        if isinstance(cause, ConnectionRefusedError):
+        case ConnectionRefusedError():
             return ConnectionLost(
                 f"no broker listens on {address}: start one (docker compose up -d rabbitmq), "
                 "or leave --server out"
             )
-        if isinstance(cause, TimeoutError | AMQPConnectorStackTimeout):
+        case TimeoutError() | AMQPConnectorStackTimeout():
             return ConnectionLost(no_answer(address))
-        if isinstance(cause, OSError):
-            return ConnectionLost(f"no connection to {address}: {cause.strerror or cause}")
-    return ConnectionLost(f"the connection to the broker at {address} is gone")
+        case OSError():
+            return ConnectionLost(f"no connection to {address}: {error.strerror or error}")
+    return None
 
 
 def _denied(address: Address, user: str) -> str:
@@ -381,22 +404,26 @@ def _causes(error: Any) -> list[Any]:
     """Return the error and what is inside it: pika wraps, by cause, by context and by argument."""
     found: list[Any] = []
     todo = [error]
-    while todo and len(found) < 20:
+    while todo and len(found) < DEEP:
         one = todo.pop(0)
-        if not isinstance(one, BaseException) or one in found:
-            inner = getattr(one, "exception", None)
-            if inner is not None and inner not in found:
-                todo.append(inner)
+        if one in found or one is None:
             continue
         found.append(one)
-        todo += [*one.args, one.__cause__, one.__context__, *getattr(one, "exceptions", ())]
-        todo.append(getattr(one, "exception", None))
+        if isinstance(one, BaseException):
+            todo += [*one.args, one.__cause__, one.__context__]
+        todo += [getattr(one, "exception", None), *getattr(one, "exceptions", ())]
     return found
 
 
 def _answer(future: asyncio.Future[Any], value: Any) -> None:
     if not future.done():
         future.set_result(value)
+
+
+def _let_go(opened: asyncio.Future[Any]) -> None:
+    """Nobody waits for this connection any more."""
+    if isinstance(raw := opened.result(), AsyncioConnection) and raw.is_open:
+        raw.close()
 
 
 def _looked_at(future: asyncio.Future[None]) -> None:

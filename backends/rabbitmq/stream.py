@@ -16,7 +16,7 @@ from typing import Any, Literal, Self
 import pika
 
 from backends.rabbitmq import names
-from backends.rabbitmq.amqp import Channel, Connection, Refused
+from backends.rabbitmq.amqp import Channel, Connection, Refused, greets
 from backends.rabbitmq.codec import offset_of, pack, properties, unpack
 from chat.model import Body, ChatError, ConnectionLost, Entry, Opened
 from chat.ports import Address
@@ -60,6 +60,7 @@ class Link:
     @classmethod
     async def open(cls, address: Address, access: str, name: str) -> Link:
         """Connect twice; ``name`` is what the broker's own tools show. Raises a `ChatError`."""
+        await greets(address)
         publishing = await Connection.open(address, access, f"{name}, publishing")
         try:
             consuming = await Connection.open(address, access, f"{name}, consuming")
