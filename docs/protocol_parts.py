@@ -14,6 +14,8 @@ from unittest.mock import patch
 
 import msgspec
 
+from backends.rabbitmq import names
+from backends.rabbitmq.codec import pack
 from backends.tcp.server import TcpServer
 from chat import text
 from chat.codec import encode
@@ -159,8 +161,8 @@ def events() -> str:
     lines = [row("kind", "has besides `seq`, `prev`, `at`", "meaning"), row("---", "---", "---")]
     for body in bodies:
         kind = body.__struct_config__.tag
-        names = list(json.loads(encode(event_of(Entry(2, 1, body), 1))))
-        more = ", ".join(f"`{name}`" for name in names if name not in ("kind", "seq", "prev", "at"))
+        had = list(json.loads(encode(event_of(Entry(2, 1, body), 1))))
+        more = ", ".join(f"`{name}`" for name in had if name not in ("kind", "seq", "prev", "at"))
         lines.append(row(f"`{kind}`", more, meanings.pop(str(kind))))
     assert not meanings
     return "\n".join(lines)
@@ -213,3 +215,73 @@ async def _play(steps: tuple[tuple[str, str, str], ...], log: MemoryLog) -> str:
     await server.stop()
     await hub.stop()
     return "\n".join(told)
+
+
+# --- in a broker ---------------------------------------------------------------------------------
+
+
+def declarations() -> str:
+    """Return the table of what is declared in a broker, and with which arguments."""
+    room, seat, grace = "ROOM", "SEAT", Limits().grace
+    rows: tuple[tuple[str, str, dict[str, object], str], ...] = (
+        (names.exchange(room), "exchange, fanout, durable", {}, "every entry of the room is published here"),
+        (names.log(room), "queue, durable", names.LOG_ARGUMENTS, "the log; bound to the exchange"),
+        (
+            names.presence("NODE"),
+            "queue, exclusive, auto-delete",
+            {},
+            "is there exactly while the server or client NODE is connected; of a client, NODE is its seat",
+        ),
+        (
+            names.will(room, seat),
+            "queue, durable",
+            names.will_arguments(room, grace),
+            f"a client's will, with a grace time of {grace:g} s",
+        ),
+        (
+            names.NODES,
+            "queue, durable",
+            {},
+            "consumed by every `chat serve` on this log; nothing is sent to it",
+        ),
+        (
+            names.DIRECTORY,
+            "queue, durable",
+            names.DIRECTORY_ARGUMENTS,
+            'names the rooms to servers: who opens one sends `{"room": ROOM}` here, by the default exchange',
+        ),
+        (
+            "chat.user.ROOM.HASH",
+            "queue, exclusive, auto-delete",
+            names.FANOUT_ARGUMENTS,
+            "in fanout mode: one's own, bound to the exchange",
+        ),
+    )
+    lines = [row("name", "what", "arguments", "for"), row("---", "---", "---", "---")]
+    for name, what, arguments, purpose in rows:
+        told = ", ".join(f"`{key}: {value}`" for key, value in arguments.items())
+        lines.append(row(f"`{name}`", what, told, purpose))
+    return "\n".join(lines)
+
+
+def entries() -> str:
+    """Return which fields the body of each kind of entry has."""
+    lines = [row("kind", "fields besides `at` and `kind`", "accepted, if"), row("---", "---", "---")]
+    for body, condition in (
+        (Opened, "it is the first: the room is open from here on"),
+        (Joined, "neither the seat nor the name's key is taken"),
+        (Resumed, "the seat is a member, under this author"),
+        (Left, "the seat is a member, under this author, at this node"),
+        (Sent, "the seat is a member, under this author; this n was not used"),
+        (Edited, "the same, and `id` is a message of this seat, not deleted"),
+        (Deleted, "the same"),
+    ):
+        told = ", ".join(f"`{name}`" for name in body.__struct_fields__)
+        lines.append(row(f"`{body.__struct_config__.tag}`", told, condition))
+    return "\n".join(lines)
+
+
+def entry_example() -> str:
+    """Return an entry's body as it stands in a message."""
+    body = Sent("850358367bd6586fd9bf2ccd", "ann", "rabbitmq", 1, "hello")
+    return pack(body, 1_795_393_822_791).decode()
