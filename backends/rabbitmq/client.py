@@ -23,7 +23,7 @@ from backends.rabbitmq.amqp import Channel, Refused
 from backends.rabbitmq.codec import APP
 from backends.rabbitmq.member import Member
 from backends.rabbitmq.past import Past
-from backends.rabbitmq.stream import Delivery, Follower, Link, boundary, knock
+from backends.rabbitmq.stream import Delivery, Follower, Link, boundary, enter_in_directory, knock
 from backends.rabbitmq.will import is_present, presence
 from chat.model import (
     Ack,
@@ -123,6 +123,8 @@ class RabbitClient(Member):
         assert self._loading is not None
         loaded = list(self._loading)
         entries = [delivery.entry for delivery in loaded if delivery.entry is not None]
+        if len(loaded) == 1 and loaded[0].id == id:
+            await enter_in_directory(link, self.room)
         if loaded[0].offset:
             self._first = await boundary(link, self.room, "first") + 1
             entries, _ = replay_order(entries)

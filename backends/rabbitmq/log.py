@@ -25,7 +25,7 @@ import pika
 from backends.rabbitmq import names
 from backends.rabbitmq.amqp import Refused
 from backends.rabbitmq.past import Past
-from backends.rabbitmq.stream import Delivery, Follower, Link, Start, boundary, knock
+from backends.rabbitmq.stream import Delivery, Follower, Link, Start, boundary, enter_in_directory, knock
 from backends.rabbitmq.will import is_present, presence
 from chat.model import Body, ChatError, Closing, Entry, NotStored, Opened
 from chat.pace import backoff
@@ -297,8 +297,6 @@ class StreamLog(Log):
                 self._loop.call_soon(self._hand_back)
             self._batch.append(Committed(followed.name, entry, own.note if own else None))
         if (known := self._knocks.get(delivery.id)) is not None and not known.done():
-            if followed.tail is not None and len(followed.tail) == 1:
-                self._enter_in_directory(followed.name)
             known.set_result(None)
             self._end_tail(followed)
         followed.taken = (follower, delivery)
@@ -326,11 +324,6 @@ class StreamLog(Log):
             self._acknowledge(followed)
         if batch:
             self._committed(batch)
-
-    def _enter_in_directory(self, room: str) -> None:
-        if self._link is not None:
-            body = json.dumps({"room": room}).encode()
-            self._link.publisher.publish("", names.DIRECTORY, body, pika.BasicProperties())
 
     # --- to the stream -------------------------------------------------------------------------
 
@@ -378,7 +371,10 @@ class StreamLog(Log):
         except BaseException:
             self._rooms.pop(room, None)
             raise
-        return self._tails.pop(room)[-count:]
+        entries = self._tails.pop(room)
+        if len(entries) == 1:
+            await enter_in_directory(link, room)
+        return entries[-count:]
 
     def refuse(self, room: str, seq: int) -> None:
         """A stream holds what was published and takes no notes: who reads it decides again (`Past`)."""

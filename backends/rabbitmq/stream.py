@@ -7,6 +7,7 @@ those who publish, and must not stop the room's news with it.
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 import uuid
 from collections.abc import Callable
@@ -244,6 +245,17 @@ async def knock(link: Link, room: str, at: int) -> tuple[Start, str]:
     await link.publish(room, Opened(str(uuid.uuid4())), at, id)
     end = await boundary(link, room, "last")
     return (end - TAIL if end > TAIL else "first"), id
+
+
+async def enter_in_directory(link: Link, room: str) -> None:
+    """Tell the servers on this log, also those that come later, of a room. Raises a `ChatError`."""
+    channel = await link.publishing.channel()
+    await channel.call(
+        "queue_declare", queue=names.DIRECTORY, durable=True, arguments=dict(names.DIRECTORY_ARGUMENTS)
+    )
+    await channel.close()
+    body = json.dumps({"room": room}).encode()
+    await link.publisher.publish("", names.DIRECTORY, body, pika.BasicProperties(delivery_mode=2))
 
 
 async def _or_end(done: asyncio.Future[int], follower: Follower, room: str) -> int:

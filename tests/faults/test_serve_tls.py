@@ -12,7 +12,11 @@ import backends
 from tests.processes import chat, running
 
 ENCRYPTED = [label.name for label in backends.techniques() if label.tls and not label.missing()]
-PLAIN = [label.name for label in backends.techniques() if not label.tls and not label.missing()]
+PLAIN = [
+    label.name
+    for label in backends.techniques()
+    if not (label.tls or label.server is None or label.missing())
+]
 
 
 @pytest.fixture(scope="module")

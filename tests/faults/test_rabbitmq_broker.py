@@ -1,0 +1,119 @@
+"""``kill -9`` of the broker while people talk: it is started again, and nobody loses a line."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+import backends
+from backends.rabbitmq import member
+from backends.rabbitmq.private import PrivateBroker
+from chat.connect import Place, open_session
+from chat.model import ConnectionLost, Event, Limits
+from chat.session import Session
+from chat.updates import Arrived, Entered, StateChanged
+from tests.broker import broker, wanted
+
+LINES = 1000
+
+
+@pytest.fixture
+def own_broker(tmp_path: Path) -> Iterator[PrivateBroker]:
+    wanted()
+    with broker(tmp_path / "broker") as one:
+        yield one
+
+
+class Reader:
+    """One person, and what arrived."""
+
+    def __init__(self, url: str, folder: Path, nick: str) -> None:
+        self.session: Session = open_session(Place(url, folder), backends.technique("rabbitmq"), "lab", nick)
+        self.seen: list[Event] = []
+        self.seats: set[str] = set()
+        self.reasons: list[str] = []
+        self.changed = asyncio.Condition()
+        self._watching = asyncio.create_task(self._watch())
+        self.session.start()
+
+    async def _watch(self) -> None:
+        async for batch in self.session.updates():
+            for update in batch:
+                if isinstance(update, Arrived):
+                    self.seen.append(update.event)
+                elif isinstance(update, Entered):
+                    self.seats.add(update.welcome.seat)
+                elif isinstance(update, StateChanged) and update.state.reason:
+                    self.reasons.append(update.state.reason)
+            async with self.changed:
+                self.changed.notify_all()
+
+    @property
+    def messages(self) -> list[tuple[int, str]]:
+        return [(event.id, event.text) for event in self.seen if event.kind == "sent"]
+
+    async def inside(self) -> None:
+        async with self.changed:
+            await self.changed.wait_for(lambda: self.seats)
+
+    async def until(self, count: int) -> None:
+        async with self.changed:
+            await self.changed.wait_for(lambda: len(self.messages) >= count)
+
+    async def close(self) -> None:
+        await self.session.close()
+        await self._watching
+
+
+@pytest.fixture
+async def people(
+    own_broker: PrivateBroker, state_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[list[Reader]]:
+    monkeypatch.setattr(member, "Limits", lambda: Limits(burst=0))  # a thousand lines, and not at 10/s
+    everybody = [Reader(own_broker.url, state_dir, nick) for nick in ("alice", "bob", "carol")]
+    for one in everybody:
+        await one.inside()
+    yield everybody
+    await asyncio.gather(*(one.close() for one in everybody))
+
+
+@pytest.mark.timeout(120)
+async def test_a_thousand_lines_across_a_kill_and_a_restart_are_everybodys_each_once_and_in_order(
+    people: list[Reader], own_broker: PrivateBroker
+) -> None:
+    said: dict[str, list[str]] = {one.session.nick: [] for one in people}
+    restarting: asyncio.Future[None] | None = None
+    for number in range(LINES):
+        speaker = people[number % 3].session
+        said[speaker.nick].append(f"{speaker.nick} {number}")
+        speaker.say(f"{speaker.nick} {number}")
+        if number == 400:
+            await people[0].until(300)  # so that some are stored, and some under way
+            await asyncio.to_thread(own_broker.kill)
+            restarting = asyncio.ensure_future(asyncio.to_thread(own_broker.start))
+    assert restarting is not None
+    await restarting
+    for one in people:
+        await one.until(LINES)
+    alice, bob, carol = people
+    assert alice.messages == bob.messages == carol.messages
+    ids = [id for id, _ in carol.messages]
+    assert ids == sorted(set(ids))
+    for nick, lines in said.items():
+        assert [text for _, text in carol.messages if text.startswith(nick)] == lines
+    assert [len(one.seats) for one in people] == [1, 1, 1], "nobody had to come in anew"
+
+
+async def test_where_no_broker_is_that_is_said_and_what_to_do(state_dir: Path) -> None:
+    label = backends.technique("rabbitmq")
+    session = open_session(Place("amqp://127.0.0.1:9", state_dir), label, "lab", "ann", give_up=0.1)
+    async with session:
+        async for _ in session.updates():
+            pass
+    assert isinstance(session.outcome, ConnectionLost)
+    assert "no broker listens on 127.0.0.1:9: start one (docker compose up -d rabbitmq)" in str(
+        session.outcome
+    )
