@@ -4,6 +4,8 @@
 BIN := .venv/bin
 # PYTHON=python3.13 picks the interpreter; empty: that of .venv, else the first that runs.
 PYTHON ?=
+# BROKER=install: install RabbitMQ for the tests, also where that might disturb somebody.
+BROKER ?=
 # Pages with generated parts; cog leaves the others as they are.
 PAGES = $(wildcard *.md docs/*.md backends/*/README.md)
 PACKAGES := chat backends protos wsdl lab tui
@@ -20,7 +22,8 @@ setup: ## Make .venv with everything in it; instant when nothing changed
 demo: setup ## See all techniques talk in one room
 	@$(BIN)/chat demo
 
-test: setup ## Run every test; ARGS='-k tcp -x' goes to pytest
+test: setup ## Run every test; ARGS='-k tcp -x' goes to pytest, BROKER=install installs RabbitMQ for it
+	@BROKER='$(BROKER)' .ci/broker
 	$(BIN)/python -m pytest $(ARGS)
 
 check: setup ## Check format, lint, types, the import floors and the generated pages
