@@ -9,6 +9,7 @@ import asyncio
 import gc
 import logging
 import os
+import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import pytest
 from blockbuster import blockbuster_ctx
 
 import backends
+from backends.rabbitmq.private import PrivateBroker
 from chat.hub import Hub
 from chat.logs import open_log
 from chat.logs.memory import MemoryLog
@@ -25,6 +27,8 @@ from chat.model import Hello, Limits
 from chat.ports import Address, ChatClient, ChatServer, Log, ServerOptions, Technique
 from tests.broker import MISSING, WITHOUT, Hosts, broker, wanted
 from tests.broker_door import BrokerDoor
+from tests.interop.node import Run
+from tests.interop.oncrpc_c.foreign import Foreign
 from tests.kit import QUICK, Connect, Seated, Serving
 
 CI = os.environ.get("CI") == "true"
@@ -103,6 +107,29 @@ def nothing_blocks_the_loop() -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+async def run() -> AsyncIterator[Run]:
+    """Starts a program; what still runs when the test is over is killed."""
+    started: list[Foreign] = []
+
+    async def run(*command: object, **environment: str) -> Foreign:
+        process = await asyncio.create_subprocess_exec(
+            *map(str, command),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONIOENCODING": "utf-8", **environment},
+        )
+        started.append(Foreign(process))
+        return started[-1]
+
+    yield run
+    for foreign in started:
+        if foreign.process.returncode is None:
+            foreign.process.kill()
+        await foreign.over()
+
+
 # --- for tests with a broker -------------------------------------------------------------------
 
 
@@ -119,6 +146,14 @@ def vhost(request: pytest.FixtureRequest) -> str:
     wanted()
     hosts: Hosts = request.getfixturevalue("hosts")
     return hosts.take()
+
+
+@pytest.fixture
+def own_broker(tmp_path: Path) -> Iterator[PrivateBroker]:
+    """A broker for a test that kills it, or changes what is everybody's; skipped like `vhost`."""
+    wanted()
+    with broker(tmp_path / "rabbitmq") as one:
+        yield one
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -15,16 +15,8 @@ from chat.connect import Place, open_session
 from chat.model import ConnectionLost, Event, Limits
 from chat.session import Session
 from chat.updates import Arrived, Entered, StateChanged
-from tests.broker import broker, wanted
 
 LINES = 1000
-
-
-@pytest.fixture
-def own_broker(tmp_path: Path) -> Iterator[PrivateBroker]:
-    wanted()
-    with broker(tmp_path / "broker") as one:
-        yield one
 
 
 class Reader:

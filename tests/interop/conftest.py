@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import subprocess
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -27,29 +25,6 @@ def node_program(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pa
         return install(technique, tmp_path_factory.mktemp(technique), environment)
 
     return cache(program)
-
-
-@pytest.fixture
-async def run() -> AsyncIterator[Run]:
-    """Starts a program; what still runs when the test is over is killed."""
-    started: list[Foreign] = []
-
-    async def run(*command: object, **environment: str) -> Foreign:
-        process = await asyncio.create_subprocess_exec(
-            *map(str, command),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**os.environ, "PYTHONIOENCODING": "utf-8", **environment},
-        )
-        started.append(Foreign(process))
-        return started[-1]
-
-    yield run
-    for foreign in started:
-        if foreign.process.returncode is None:
-            foreign.process.kill()
-        await foreign.over()
 
 
 @pytest.fixture
