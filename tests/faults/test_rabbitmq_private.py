@@ -73,7 +73,7 @@ def test_the_one_that_is_named_comes_first(folder: Path, monkeypatch: pytest.Mon
 
 def test_a_name_that_is_none_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHAT_AMQP_URL", "http://ann:secret@example.org/")
-    with pytest.raises(ChatError, match="CHAT_AMQP_URL: .* is no address here") as error:
+    with pytest.raises(ChatError, match=r"CHAT_AMQP_URL: .* is no address here") as error:
         find(folder, spawn=False)
     assert "secret" not in str(error.value)
 
