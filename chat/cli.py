@@ -780,6 +780,17 @@ def polls(backend: Technique | None, as_json: bool, write: str | None) -> None:
     measure.main(backend.name if backend else "rest", as_json, write)
 
 
+@bench.command(short_help="Our client beside plain pika, and three servers on one log.")
+@click.option("--server", metavar="URL", help="The broker; without it one is found, or started.")
+@click.option("--json", "as_json", is_flag=True)
+@click.option("--write", metavar="FILE", help="Also write the report as Markdown.")
+def broker(server: str | None, as_json: bool, write: str | None) -> None:
+    """Our client beside plain pika on one broker, and three servers that share a log in it."""
+    from lab.bench import broker as measure
+
+    measure.main(server, as_json, write)
+
+
 @bench.command()
 @click.option("--json", "as_json", is_flag=True)
 @click.option("--write", metavar="FILE", help="Also write the report as Markdown.")

@@ -1,0 +1,434 @@
+"""The benchmark of the broker: our client beside plain pika, and three servers on one log."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from secrets import token_hex
+
+import msgspec
+
+import backends
+from chat.config import clean_environment, state_dir
+from chat.logs import open_log
+from chat.model import ChatError, Event, Hello, Limits, Say, Sent
+from chat.ports import Address, ChatClient, parse_address
+from lab.bench.machine import Machine, machine
+from lab.bench.page import about, aligned, table, write_section
+from lab.bench.textbook_rabbitmq import Bare
+
+TEXT = "x" * 42
+ROUNDS = 5
+PACE = 0.02
+"""Seconds between two messages of the latency: somebody who types fast."""
+TYPED = 50
+"""Messages of a round of the latency."""
+WINDOW = 256
+"""Messages under way in a round of publishing."""
+BURST = 5000
+"""Messages of a round of publishing."""
+NODES = 3
+RATES = (100, 400, 1700)
+"""Entries a second, all servers together."""
+LASTING = 3.0
+"""Seconds at each rate."""
+TIMEOUT = 30.0
+"""Seconds until everything must have arrived."""
+LATENCY_GOAL = 1.2
+PUBLISH_GOAL = 0.8
+
+
+class Latency(msgspec.Struct):
+    """Milliseconds from publishing until somebody else has it."""
+
+    p50: float
+    p99: float
+
+    @classmethod
+    def of(cls, seconds: list[float]) -> Latency:
+        ordered = sorted(1000 * one for one in seconds)
+        return cls(statistics.median(ordered), ordered[int(0.99 * (len(ordered) - 1))])
+
+
+class Spread(msgspec.Struct):
+    """Append to apply on several servers, at a rate."""
+
+    rate: int
+    own: Latency
+    others: Latency
+
+
+class Report(msgspec.Struct):
+    at: str
+    machine: Machine
+    broker: str
+    bare: list[Latency]
+    ours: list[Latency]
+    bare_rate: list[float]
+    """Confirmed publishes a second of plain pika, ..."""
+    our_rate: list[float]
+    """... of ours, ..."""
+    send_rate: list[float]
+    """... and sends of ours that came back and were accepted."""
+    nodes: list[Spread]
+
+    @property
+    def latency_ratio(self) -> float:
+        return statistics.median(a.p50 for a in self.ours) / statistics.median(b.p50 for b in self.bare)
+
+    @property
+    def publish_ratio(self) -> float:
+        return statistics.median(self.our_rate) / statistics.median(self.bare_rate)
+
+
+class Arrivals:
+    """Which of the texts that were sent have come, when; each once and in order."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self.at: list[float] = []
+        self._all = asyncio.Event()
+
+    def came(self, text: str) -> None:
+        """Raises `ChatError` for one that is out of its place, or comes twice."""
+        if not text.startswith(f"{len(self.at)} "):
+            raise ChatError(f"message {len(self.at)} was to come, and {text:.20} came")
+        self.at.append(time.perf_counter())
+        if len(self.at) == self._count:
+            self._all.set()
+
+    def came_as_bytes(self, body: bytes) -> None:
+        self.came(body.decode())
+
+    async def all(self) -> None:
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                await self._all.wait()
+        except TimeoutError:
+            raise ChatError(f"{len(self.at)} of {self._count} messages came within {TIMEOUT:.0f} s") from None
+
+
+async def _typed(send: Callable[[str], Awaitable[object]], arrivals: Arrivals) -> list[float]:
+    """Send at the pace of somebody who types; return the seconds that each took."""
+    begun, sends = [], []
+    for number in range(TYPED):
+        begun.append(time.perf_counter())
+        sends.append(asyncio.ensure_future(send(f"{number} {TEXT}")))
+        await asyncio.sleep(PACE)
+    await asyncio.gather(*sends)
+    await arrivals.all()
+    return [there - here for here, there in zip(begun, arrivals.at, strict=True)]
+
+
+async def _pipelined(send: Callable[[int], Awaitable[object]], count: int) -> float:
+    """Keep so many under way; return how many a second were answered."""
+    free = asyncio.Semaphore(WINDOW)
+    begin = time.perf_counter()
+    sent: list[asyncio.Future[object]] = []
+    for number in range(count):
+        await free.acquire()
+        sent.append(asyncio.ensure_future(send(number)))
+        sent[-1].add_done_callback(lambda _: free.release())
+    await asyncio.gather(*sent)
+    return count / (time.perf_counter() - begin)
+
+
+class Pair:
+    """Two of our clients in a room: one that speaks, and one that listens."""
+
+    def __init__(self, address: Address, room: str) -> None:
+        kind = backends.technique("rabbitmq").load_client()
+        self.ann, self.bob = kind(address), kind(address)
+        for client in (self.ann, self.bob):
+            client.limits = Limits(burst=0)  # type: ignore[attr-defined]
+        self.room = room
+        self.on_message: Callable[[str], None] = lambda text: None
+        self._n = 0
+
+    async def open(self) -> None:
+        await self.ann.connect(Hello(self.room, "ann"))
+        await self.bob.connect(Hello(self.room, "bob"))
+        self._reading = [asyncio.create_task(self._read(one)) for one in (self.ann, self.bob)]
+
+    async def _read(self, client: ChatClient) -> None:
+        async for batch in client.events():
+            for event in batch:
+                if client is self.bob and isinstance(event, Event) and event.kind == "sent":
+                    self.on_message(event.text)
+
+    async def send(self, text: str) -> object:
+        self._n += 1
+        return await self.ann.send(Say(text, self._n))
+
+    def publish(self, number: int) -> asyncio.Future[None]:
+        """Publish an entry, for the confirm alone: nobody applies it."""
+        link = self.ann.link  # type: ignore[attr-defined]
+        body = Sent("0" * 24, "nobody", "rabbitmq", number + 1, TEXT)
+        done: asyncio.Future[None] = link.publish(self.room, body, int(time.time() * 1000), link.next_id())
+        return done
+
+    async def close(self) -> None:
+        for client in (self.ann, self.bob):
+            await client.close()
+        await asyncio.gather(*self._reading)
+
+
+async def _clients(url: str, address: Address, room: str, rounds: int, burst: int) -> dict[str, list[object]]:
+    bare, pair = Bare(url), Pair(address, room)
+    await bare.open()
+    await pair.open()
+    found: dict[str, list[object]] = {
+        key: [] for key in ("bare", "ours", "bare_rate", "our_rate", "send_rate")
+    }
+    for number in range(rounds + 1):
+        arrivals = Arrivals(TYPED)
+        bare.on_message = arrivals.came_as_bytes
+        latency = Latency.of(await _typed(lambda text: bare.publish(text.encode()), arrivals))
+        bare.on_message = lambda body: None
+        others = Arrivals(TYPED)
+        pair.on_message = others.came
+        our_latency = Latency.of(await _typed(pair.send, others))
+        pair.on_message = lambda text: None
+        bare_rate = await _pipelined(lambda _: bare.publish(TEXT.encode()), burst)
+        our_rate = await _pipelined(pair.publish, burst)
+        send_rate = await _pipelined(lambda _: pair.send(TEXT), burst)
+        if number:  # the first one warms up
+            found["bare"].append(latency)
+            found["ours"].append(our_latency)
+            found["bare_rate"].append(bare_rate)
+            found["our_rate"].append(our_rate)
+            found["send_rate"].append(send_rate)
+    await bare.close()
+    await pair.close()
+    return found
+
+
+# --- several servers -----------------------------------------------------------------------------
+
+
+@contextmanager
+def _nodes(url: str) -> Iterator[list[Address]]:
+    """Run servers on one log; yield where they listen."""
+    environment = {**clean_environment(), "CHAT_SERVE_LOG": url}
+    command = [sys.executable, "-m", "chat", "serve", "tcp", "--port", "0", "--json", "--rate", "off"]
+    children = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+        for _ in range(NODES)
+    ]
+    try:
+        addresses = []
+        for child in children:
+            assert child.stdout is not None
+            assert child.stderr is not None
+            line = child.stdout.readline()
+            if not line:
+                raise ChatError(f"a server did not start: {child.stderr.read().strip()}")
+            offer = json.loads(line)
+            addresses.append(Address(offer["host"], offer["port"]))
+        yield addresses
+    finally:
+        for child in children:
+            child.terminate()
+            child.communicate()
+
+
+async def _spread(addresses: list[Address], room: str, rate: int, seconds: float) -> Spread:
+    """Let one client at each server speak in turn; return how soon all had it."""
+    kind = backends.technique("tcp").load_client()
+    clients = [kind(address) for address in addresses]
+    count = int(rate * seconds)
+    begun: dict[str, tuple[float, int]] = {}
+    own: list[float] = []
+    others: list[float] = []
+    order: list[list[str]] = [[] for _ in clients]
+    over = asyncio.Event()
+
+    async def read(place: int) -> None:
+        async for batch in clients[place].events():
+            now = time.perf_counter()
+            for event in batch:
+                if isinstance(event, Event) and event.text in begun:
+                    at, speaker = begun[event.text]
+                    (own if speaker == place else others).append(now - at)
+                    order[place].append(event.text)
+            if sum(map(len, order)) == count * len(clients):
+                over.set()
+
+    for place, client in enumerate(clients):
+        await client.connect(Hello(room, f"at-{place}-{rate}"))
+    reading = [asyncio.create_task(read(place)) for place in range(len(clients))]
+    sends = []
+    start = time.perf_counter()
+    for number in range(count):
+        if (wait := start + number / rate - time.perf_counter()) > 0:
+            await asyncio.sleep(wait)
+        place, text = number % len(clients), f"{rate} {number} {TEXT}"
+        begun[text] = time.perf_counter(), place
+        sends.append(asyncio.create_task(clients[place].send(Say(text, number // len(clients) + 1))))
+    try:
+        async with asyncio.timeout(TIMEOUT):
+            await asyncio.gather(*sends)
+            await over.wait()
+    except TimeoutError:
+        raise ChatError(f"not everything was everywhere within {TIMEOUT:.0f} s") from None
+    for client in clients:
+        await client.close()
+    await asyncio.gather(*reading)
+    if any(one != order[0] for one in order) or len(set(order[0])) != count:
+        raise ChatError("the servers do not have the same messages in the same order")
+    return Spread(rate, Latency.of(own), Latency.of(others))
+
+
+# --- all of it -----------------------------------------------------------------------------------
+
+
+def run(url: str | None = None, rounds: int = ROUNDS, burst: int = BURST, seconds: float = LASTING) -> Report:
+    """Measure on this broker, or on one that is found or started. Raises `ChatError`."""
+    label = backends.technique("rabbitmq")
+    if url is None:
+        broker = label.load_broker()(state_dir(), spawn=True)
+        address, how = broker.address, broker.how
+    else:
+        address, how = parse_address(url, label.port, label.schemes), "named"
+    room = f"bench-{token_hex(3)}"
+    with tempfile.TemporaryDirectory(prefix="chat-bench-") as folder:
+        here = machine(Path(folder), libraries=("pika",))
+    try:
+        found = asyncio.run(_clients(address.url, address, room, rounds, burst))
+        with _nodes(address.url) as addresses:
+            spreads = [asyncio.run(_spread(addresses, f"{room}-n", rate, seconds)) for rate in RATES]
+    finally:
+        asyncio.run(_forget(address.url, room, f"{room}-n"))
+    return Report(
+        at=time.strftime("%Y-%m-%d %H:%M", time.gmtime()),
+        machine=here,
+        broker=f"RabbitMQ on {address.host}, {how.partition(' (')[0]}",
+        nodes=spreads,
+        **found,  # type: ignore[arg-type]
+    )
+
+
+async def _forget(url: str, *rooms: str) -> None:
+    with suppress(ChatError):
+        log = open_log(url)
+        await log.start(lambda _: None, lambda *_: None)
+        for room in rooms:
+            await log.remove(room)
+        await log.stop()
+
+
+def main(url: str | None, as_json: bool, write: str | None = None) -> None:
+    """Run, print, and write the page if asked to. Raises `ChatError`."""
+    report = run(url)
+    if as_json:
+        sys.stdout.write(msgspec.json.encode(report).decode() + os.linesep)
+    else:
+        sys.stdout.write(as_text(report) + "\n")
+    if write:
+        write_section(Path(write), "broker", as_page(report))
+
+
+GOALS = ["what", "goal", "found", ""]
+LATENCIES = ["publish to receive", "p50", "p50, range of the rounds", "p99"]
+PUBLISHES = ["with 256 under way", "a second", "range of the rounds"]
+SPREADS = ["three servers, entries/s", "own p50", "own p99", "others p50", "others p99"]
+
+
+def _goals(report: Report) -> list[list[str]]:
+    latency, publish = report.latency_ratio, report.publish_ratio
+    return [
+        [
+            "publish to receive, p50, to plain pika's",
+            f"at most {LATENCY_GOAL:g} times",
+            f"{latency:.2f}",
+            "met" if latency <= LATENCY_GOAL else "missed",
+        ],
+        [
+            "confirmed publishes a second, to plain pika's",
+            f"at least {PUBLISH_GOAL:g} times",
+            f"{publish:.2f}",
+            "met" if publish >= PUBLISH_GOAL else "missed",
+        ],
+    ]
+
+
+def _latencies(report: Report) -> list[list[str]]:
+    return [
+        [
+            name,
+            f"{statistics.median(one.p50 for one in found):.2f} ms",
+            f"{min(one.p50 for one in found):.2f}-{max(one.p50 for one in found):.2f} ms",
+            f"{statistics.median(one.p99 for one in found):.2f} ms",
+        ]
+        for name, found in (("plain pika", report.bare), ("ours", report.ours))
+    ]
+
+
+def _publishes(report: Report) -> list[list[str]]:
+    return [
+        [name, f"{statistics.median(found):,.0f}", f"{min(found):,.0f}-{max(found):,.0f}"]
+        for name, found in (
+            ("plain pika, confirmed", report.bare_rate),
+            ("ours, confirmed", report.our_rate),
+            ("ours, accepted by the room", report.send_rate),
+        )
+    ]
+
+
+def _spreads(report: Report) -> list[list[str]]:
+    return [
+        [
+            f"{one.rate:,}",
+            *(f"{ms:.1f} ms" for ms in (one.own.p50, one.own.p99, one.others.p50, one.others.p99)),
+        ]
+        for one in report.nodes
+    ]
+
+
+def as_text(report: Report) -> str:
+    """Return the report for a terminal."""
+    parts = [
+        aligned(GOALS, _goals(report)),
+        aligned(LATENCIES, _latencies(report)),
+        aligned(PUBLISHES, _publishes(report)),
+        aligned(SPREADS, _spreads(report)),
+    ]
+    return "\n\n".join("\n".join(part) for part in parts)
+
+
+def as_page(report: Report) -> str:
+    """Return the report as a section of `docs/performance.md`."""
+    return "\n".join(
+        [
+            "## The broker\n",
+            f"""Made by `chat bench broker` on {report.at} UTC.
+*Plain pika* is `lab/bench/textbook_rabbitmq.py`: pika's asyncio connection, confirms, two readers of a
+stream; no room, no rules. *Ours* are two clients of `--backend rabbitmq`, which apply the room's rules to
+every entry that they read. All in one process, with one broker, in turn, {len(report.bare)} rounds. Publish
+to receive: a message each {1000 * PACE:.0f} ms, until the other one has it. *Accepted by the room* is what a
+send waits for: the entry has come back out of the stream. Three servers: `chat serve tcp --log amqp://...
+--rate off`, a client at each, all processes on this machine; from the call of send until the event is there.
+Every message arrived everywhere, once and in order.
+""",
+            *about(report.machine),
+            f"- broker: {report.broker}",
+            "",
+            *table(GOALS, _goals(report)),
+            "",
+            *table(LATENCIES, _latencies(report)),
+            "",
+            *table(PUBLISHES, _publishes(report)),
+            "",
+            *table(SPREADS, _spreads(report)),
+            "",
+        ]
+    )
