@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -594,7 +595,13 @@ def status() -> int:
     from chat import server
     from chat.config import state_dir
 
-    record = server.running(state_dir(_warn))
+    folder = state_dir(_warn)
+    for label in backends.techniques():
+        if label.broker is not None and not label.missing():
+            with suppress(ChatError):
+                if (broker := label.load_broker()(folder, spawn=False)).private:
+                    click.echo(f"{label.name:<9} broker {broker.address}: {broker.how}")
+    record = server.running(folder)
     if record is None:
         click.echo("no server of yours runs on this machine")
         return FAILED

@@ -119,6 +119,7 @@ class RabbitClient(Member):
         known: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting[id] = known
         self._follower = await Follower.begin(link, self.room, start, self._delivered)
+        self._follower.closed.add_done_callback(self._follower_ended)
         await self._or_end(known)
         assert self._loading is not None
         loaded = list(self._loading)
@@ -266,6 +267,11 @@ class RabbitClient(Member):
             self._state.checkpointed = self._state.applied
             assert self._link is not None
             self.publish(self._link, self._state.checkpoint(), self._link.next_id())
+
+    def _follower_ended(self, closed: asyncio.Future[ChatError]) -> None:
+        """The stream can't be read any more, and it is not us who ended it: somebody may have deleted it."""
+        if not self._closing and self._end is None:
+            self._leave_to(ConnectionLost(f"the room's log can't be read any more: {closed.result()}"))
 
     def _moved(self, event: Event) -> None:
         """Something happened to our own seat."""

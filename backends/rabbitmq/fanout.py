@@ -85,6 +85,7 @@ class FanoutClient(Member):
         self.seat = seat_name(key)
         self._queue = await link.consuming.channel(prefetch=AHEAD)
         await self._own_queue(self._queue)
+        self._queue.closed.add_done_callback(lambda closed: self.lost(closed.result()))
         try:
             await presence(link, self.seat, lambda _: None)
         except Refused as error:

@@ -249,6 +249,11 @@ class StreamLog(Log):
             "start the server again"
         )
         log.error("%s", followed.broken)
+        # An exchange without a queue takes a message, confirms it, and forgets it.
+        lost = [id for id, item in self._under_way.items() if item.room == followed.name]
+        notes = [self._under_way.pop(id).note for id in lost]
+        if notes:
+            self._loop.call_soon(self._failed, notes, NotStored(f"not stored: {followed.broken}"))
 
     async def _follow(self, link: Link, followed: _Followed, start: Start, id: str) -> None:
         """Read from there on, and return when the knock with this id has come. Raises a `ChatError`."""
@@ -266,11 +271,8 @@ class StreamLog(Log):
         finally:
             self._knocks.pop(id, None)
 
-        def ended(closed: asyncio.Future[ChatError]) -> None:
-            if not link.closed.done() and self._open:
-                self._broken(followed)  # somebody has deleted the stream under us
-
-        follower.closed.add_done_callback(ended)
+        # Whether its connection ends or the stream was deleted: what there is then is found out anew.
+        follower.closed.add_done_callback(lambda _: self._spawn(link.close()) if self._open else None)
 
     # --- from the stream -----------------------------------------------------------------------
 

@@ -61,7 +61,7 @@ class Member(ChatClient):
         self._pace = Pace(self.limits, time.monotonic, margin=1.0)
         link = await Link.open(self.address, access, f"chat: {self.nick} in {self.room}")
         self._link = link
-        link.closed.add_done_callback(lambda closed: self.over(closed.result()))
+        link.closed.add_done_callback(lambda closed: self.lost(closed.result()))
         return link
 
     @property
@@ -115,6 +115,10 @@ class Member(ChatClient):
         return link.publish(self.room, body, int(time.time() * 1000), id)
 
     # --- the end -------------------------------------------------------------------------------
+
+    def lost(self, reason: ChatError) -> None:
+        """The connection has ended, or a channel that is needed: to connect again may help."""
+        self.over(ConnectionLost(str(reason)) if isinstance(reason, Refused) else reason)
 
     def over(self, reason: ChatError) -> None:
         """It has ended; only the first reason counts."""

@@ -198,6 +198,25 @@ async def test_who_is_said_to_have_left_and_has_not_is_told_to_come_back(enter: 
     assert back.welcome.seat != seat
 
 
+@pytest.mark.parametrize("what", ["log", "exchange"])
+async def test_who_deletes_the_room_in_the_broker_ends_it_and_another_one_begins(
+    enter: Enter, stranger: Any, what: str
+) -> None:
+    ann = await enter("ann")
+    if what == "log":
+        await stranger.call("queue_delete", queue=names.log("lab"))
+    else:
+        await stranger.call("exchange_delete", exchange=names.exchange("lab"))
+        with pytest.raises(ChatError):
+            await ann.say("to nobody")
+    reason = await ann.over
+    assert reason is not None
+    assert not reason.final
+    again = await enter("ann", seat_key=ann.welcome.seat_key)
+    await again.say("and on we go")
+    assert (again.welcome.epoch == ann.welcome.epoch) == (what == "exchange")
+
+
 # --- who is gone ---------------------------------------------------------------------------------
 
 

@@ -22,6 +22,7 @@ INSTALL = 50.0
 """Seconds for ``npm ci``: within the time that a test may take."""
 CLIENTS = {
     "grpc": Path("backends", "grpc", "clients", "node"),
+    "rabbitmq": Path("backends", "rabbitmq", "clients", "node"),
     "rest": Path("backends", "rest", "clients", "axios"),
     "soap": Path("backends", "soap", "clients", "node"),
 }

@@ -1,0 +1,271 @@
+"""The log that several servers share: the broker dies under them, and old pages are decided anew."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pika
+import pytest
+
+import backends
+from backends.rabbitmq import client as rabbit
+from backends.rabbitmq import names, past
+from backends.rabbitmq.amqp import Connection
+from backends.rabbitmq.codec import pack
+from backends.rabbitmq.log import StreamLog
+from backends.rabbitmq.private import PrivateBroker
+from chat.connect import Place, open_session
+from chat.hub import Hub
+from chat.model import ChatError, Cursor, Event, Hello, Limits, NotStored, Say, Sent, StaleCursor
+from chat.ports import Technique
+from chat.session import Session
+from chat.updates import Arrived, Entered
+from tests.broker import address
+from tests.contract.people import Enter, Person, one_chain
+from tests.interop.node import Run
+from tests.kit import Connect
+from tests.processes import CHAT
+
+pytestmark = pytest.mark.usefixtures("technique")  # then the hub is on the stream
+
+LINES = 40
+"""Of each; below the burst, so that nobody is paced."""
+
+
+@pytest.fixture
+def limits() -> Limits:
+    return Limits(burst=0)
+
+
+@pytest.fixture
+async def enter(connect: Connect) -> AsyncIterator[Enter]:
+    people: list[Person] = []
+
+    async def enter(nick: str, room: str = "lab", *, listen: bool = True, **hello: Any) -> Person:
+        people.append(Person(*await connect(nick, room, **hello)))
+        people[-1].listen()
+        return people[-1]
+
+    yield enter
+    for person in people:
+        await person.stop()
+
+
+@pytest.fixture
+def technique() -> Technique:
+    label = backends.technique("rabbitmq")
+    label.load_client()
+    return label
+
+
+class Reader:
+    def __init__(self, server: str, folder: Path, nick: str) -> None:
+        self.session: Session = open_session(Place(server, folder), backends.technique("tcp"), "lab", nick)
+        self.seen: list[Event] = []
+        self.seats: set[str] = set()
+        self.changed = asyncio.Condition()
+        self._watching = asyncio.create_task(self._watch())
+        self.session.start()
+
+    async def _watch(self) -> None:
+        async for batch in self.session.updates():
+            for update in batch:
+                if isinstance(update, Arrived):
+                    self.seen.append(update.event)
+                elif isinstance(update, Entered):
+                    self.seats.add(update.welcome.seat)
+            async with self.changed:
+                self.changed.notify_all()
+
+    @property
+    def messages(self) -> list[tuple[int, str]]:
+        return [(event.id, event.text) for event in self.seen if event.kind == "sent"]
+
+    async def inside(self) -> None:
+        async with self.changed:
+            await self.changed.wait_for(lambda: self.seats)
+
+    async def hears(self, count: int) -> None:
+        async with self.changed:
+            await self.changed.wait_for(lambda: len(self.messages) >= count)
+
+    async def close(self) -> None:
+        await self.session.close()
+        await self._watching
+
+
+@pytest.mark.timeout(120)
+async def test_a_broker_that_is_killed_under_two_servers_takes_no_line_with_it(
+    own_broker: PrivateBroker, run: Run, state_dir: Path
+) -> None:
+    readers = []
+    for nick in ("alice", "bob"):
+        serve = (*CHAT, "serve", "tcp", "--port", "0", "--rate", "off", "--json")
+        node = await run(*serve, CHAT_SERVE_LOG=own_broker.url)
+        offer = json.loads(await node.line())
+        readers.append(Reader(f"127.0.0.1:{offer['port']}", state_dir, nick))
+    for reader in readers:
+        await reader.inside()
+    for number in range(LINES):
+        for reader in readers:
+            reader.session.say(f"{reader.session.nick} {number}")
+        if number == 20:
+            await readers[1].hears(12)
+            await asyncio.to_thread(own_broker.kill)
+            starting = asyncio.create_task(asyncio.to_thread(own_broker.start))
+    await starting
+    for reader in readers:
+        await reader.hears(2 * LINES)
+    alice, bob = readers
+    assert alice.messages == bob.messages
+    assert len(set(alice.messages)) == 2 * LINES
+    for nick in ("alice", "bob"):
+        said = [text for _, text in bob.messages if text.startswith(nick)]
+        assert said == [f"{nick} {number}" for number in range(LINES)]
+    assert [len(reader.seats) for reader in readers] == [1, 1]
+    for reader in readers:
+        await reader.close()
+
+
+async def test_without_a_broker_a_server_does_not_start() -> None:
+    log = StreamLog("amqp://127.0.0.1:9/")
+    with pytest.raises(ChatError, match=r"no broker listens on 127\.0\.0\.1:9"):
+        await log.start(lambda _: None, lambda *_: None)
+
+
+# --- old pages -------------------------------------------------------------------------------------
+
+
+async def story(ann: Person, vhost: str) -> list[Event]:
+    """Let something happen, with refused entries between; return all events."""
+    stranger = await Connection.open(address(vhost), "", "a stranger")
+    channel = await stranger.channel(confirm=True)
+    seen: list[Event] = []
+    for number in range(60):
+        said = await ann.say(f"m{number}")
+        refused = pack(Sent("0" * 24, "nobody", "x", 1, "refused"), 1)
+        await channel.publish(names.exchange("lab"), "", refused, pika.BasicProperties())
+        if number % 7 == 0:
+            await ann.edit(said.seq, f"m{number}, edited")
+    last = await ann.say("last")
+    seen = await ann.knows(last.seq)
+    await stranger.close()
+    return seen
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Little is kept, so that pages come from the stream, in stretches."""
+    monkeypatch.setattr(rabbit, "RING", 5)
+    monkeypatch.setattr(past, "STRETCH", 16)
+    monkeypatch.setattr("chat.fanout.RING_EVENTS", 5)
+
+
+@pytest.mark.usefixtures("small")
+async def test_old_pages_are_what_everybody_saw_in_both_directions(enter: Enter, vhost: str) -> None:
+    ann = await enter("ann", cursor=Cursor(0))
+    events = await story(ann, vhost)
+    assert one_chain(events)
+    for limit in (3, 50):
+        read: list[Event] = []
+        while page := await ann.client.history(after=read[-1].seq if read else 0, limit=limit):
+            read += page
+        assert read == events
+        read = []
+        while page := await ann.client.history(before=read[0].seq if read else 10**6, limit=limit):
+            read = page + read
+        assert read == events
+
+
+@pytest.mark.usefixtures("small")
+async def test_a_server_on_the_log_has_the_same_pages(enter: Enter, vhost: str, hub: Hub) -> None:
+    ann = await enter("ann", cursor=Cursor(0))
+    events = await story(ann, vhost)
+    room = await hub.look("lab", "")
+    while room.head < events[-1].seq:
+        await room.read(room.head, 1, 5)
+    read: list[Event] = []
+    while page := await room.history(after=read[-1].seq if read else 0, before=None, limit=50):
+        read += page
+    assert read == events
+
+
+@pytest.mark.usefixtures("small")
+async def test_a_replay_from_far_back_is_whole(enter: Enter, vhost: str) -> None:
+    ann = await enter("ann", cursor=Cursor(0))
+    events = await story(ann, vhost)
+    bob = await enter("bob", cursor=Cursor(events[3].seq))
+    seen = await bob.knows(bob.welcome.head)
+    assert seen[:-1] == events[4:]
+
+
+# --- several servers ---------------------------------------------------------------------------------
+
+
+class Sits:
+    """Somebody's seat at a hub, without a connection."""
+
+    def __init__(self) -> None:
+        self.outcome: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+    def reply(self, _: Any, outcome: Any) -> None:
+        self.outcome.set_result(outcome)
+
+
+async def test_a_key_moves_a_seat_from_one_server_to_the_other(hub: Hub, vhost: str) -> None:
+    other = Hub(StreamLog(vhost), limits=hub.limits)
+    await other.start()
+    here = await hub.take_seat(Hello("lab", "ann"), "tcp")
+    key = here.welcome.seat_key
+    said = Sits()
+    here.send(Say("before", 1), said.reply)
+    before = await said.outcome
+    there = await other.take_seat(Hello("lab", "ann", seat_key=key), "grpc")
+    assert there.welcome.seat == here.welcome.seat
+    assert there.welcome.n == 1
+    again = Sits()
+    there.send(Say("before", 1), again.reply)
+    assert (await again.outcome).seq == before.seq, "what was said at the one is known at the other"
+    room = await hub.look("lab", "")
+    while room.members()[0].technique != "grpc":
+        await room.read(room.head, 1, 5)
+    assert here.ended
+    await other.stop()
+
+
+async def test_a_room_that_another_server_opened_is_found(hub: Hub, vhost: str) -> None:
+    other = Hub(StreamLog(vhost), limits=hub.limits)
+    await other.start()
+    await other.take_seat(Hello("elsewhere", "ann"), "tcp")
+    room = await hub.look("elsewhere", "")
+    assert [member.nick for member in room.members()] == ["ann"]
+    await other.stop()
+
+
+async def test_a_cursor_of_another_log_is_refused_by_a_server_on_the_stream(hub: Hub) -> None:
+    with pytest.raises(StaleCursor):
+        await hub.take_seat(Hello("lab", "ann", Cursor(1, "another epoch")), "tcp")
+
+
+async def test_a_log_that_is_deleted_under_a_server_is_said_and_nothing_is_written_to_another(
+    hub: Hub, vhost: str
+) -> None:
+    seat = await hub.take_seat(Hello("lab", "ann"), "tcp")
+    stranger = await Connection.open(address(vhost), "", "a stranger")
+    channel = await stranger.channel()
+    await channel.call("queue_delete", queue=names.log("lab"))
+    number = 0
+    while True:
+        number += 1
+        said = Sits()
+        seat.send(Say(f"m{number}", number), said.reply)
+        outcome = await said.outcome
+        if isinstance(outcome, ChatError) and "was deleted on the broker" in str(outcome):
+            break
+        await asyncio.sleep(0.05)
+    assert isinstance(outcome, NotStored)
+    await stranger.close()

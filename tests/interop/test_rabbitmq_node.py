@@ -1,0 +1,57 @@
+"""The chat client in Node with amqplib: another language, another AMQP library, the same room."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from backends.rabbitmq.private import PrivateBroker
+from tests.interop.node import Run, until
+from tests.interop.oncrpc_c.foreign import Foreign
+from tests.processes import chat, tail
+
+
+async def enter(run: Run, program: Path, url: str, nick: str) -> Foreign:
+    node = await run("node", program, url, nick)
+    await until(node, f"* you are {nick} in room lab")
+    return node
+
+
+async def test_it_talks_with_ours_and_leaves(
+    run: Run, node_program: Callable[[str], Path], vhost: str
+) -> None:
+    program = await asyncio.to_thread(node_program, "rabbitmq")
+    node = await enter(run, program, vhost, "me")
+    place = ("-b", "rabbitmq", "--server", vhost)
+    sent = await asyncio.to_thread(chat, "send", *place, "--as", "ann", "wörld")
+    assert sent.returncode == 0
+    assert (await until(node, "wörld")).endswith("ann (rabbitmq): wörld")
+    node.type("hello", "from JavaScript")
+    await until(node, "me (amqplib): from JavaScript")
+    assert await node.over() == (0, [])
+    events = await asyncio.to_thread(tail, *place, "--as", "eve", "--count", "9")
+    assert [(event["kind"], event["text"]) for event in events if event["author"] == "me"] == [
+        ("joined", ""),
+        ("sent", "hello"),
+        ("sent", "from JavaScript"),
+        ("left", ""),
+    ]
+
+
+async def test_it_comes_back_after_the_broker_and_says_everything_once(
+    run: Run, node_program: Callable[[str], Path], own_broker: PrivateBroker
+) -> None:
+    program = await asyncio.to_thread(node_program, "rabbitmq")
+    url = own_broker.url
+    talks, reads = await enter(run, program, url, "talks"), await enter(run, program, url, "reads")
+    for number in range(50):
+        talks.type(f"line {number}")
+        if number == 20:
+            await until(reads, "line 10")
+            await asyncio.to_thread(own_broker.kill)
+            starting = asyncio.create_task(asyncio.to_thread(own_broker.start))
+    await starting
+    await until(reads, "line 49")
+    said = [line.partition("): ")[2] for line in reads.lines if "talks (amqplib): " in line]
+    assert said == [f"line {number}" for number in range(50)]
