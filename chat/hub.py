@@ -235,7 +235,8 @@ class Hub:
         touched = set()
         for item in batch:
             if (room := rooms.get(item.room)) is None:
-                self._early[item.room].append(item)
+                if (early := self._early.get(item.room)) is not None:
+                    early.append(item)
                 continue
             room.apply(item)
             touched.add(room)

@@ -173,6 +173,7 @@ class RabbitClient(Member):
             if not isinstance(outcome, Event):
                 assert self._will is not None
                 await self._will.revoke()
+                self._left = None  # nobody was here who could leave
                 raise await self._taken(link, outcome)
         else:
             self.nick = member.author

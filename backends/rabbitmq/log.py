@@ -61,6 +61,7 @@ class _Followed:
 
     name: str
     past: Past
+    follower: Follower | None = None
     begin: int | None = None
     """The offset of the first message that has come."""
     tail: list[Entry] | None = field(default_factory=list)
@@ -271,13 +272,19 @@ class StreamLog(Log):
         finally:
             self._knocks.pop(id, None)
 
-        # Whether its connection ends or the stream was deleted: what there is then is found out anew.
-        follower.closed.add_done_callback(lambda _: self._spawn(link.close()) if self._open else None)
+        followed.follower = follower
+
+        def ended(_: object) -> None:
+            # Whether its connection ends or the stream was deleted: what there is then is found out anew.
+            if self._open and self._rooms.get(followed.name) is followed:
+                self._spawn(link.close())
+
+        follower.closed.add_done_callback(ended)
 
     # --- from the stream -----------------------------------------------------------------------
 
     def _delivered(self, followed: _Followed, follower: Follower, delivery: Delivery) -> None:
-        if followed.broken:
+        if followed.broken or self._rooms.get(followed.name) is not followed:
             return
         if followed.tail is None and delivery.offset < followed.next:
             if delivery.offset == followed.next - 1 and delivery.id != followed.last_id:
@@ -366,6 +373,8 @@ class StreamLog(Log):
     async def tail(self, room: str, count: int) -> list[Entry]:
         link = self._standing()
         self._names.add(room)
+        if (before := self._rooms.pop(room, None)) is not None and before.follower is not None:
+            await before.follower.close()  # the room could not be loaded then
         followed = self._rooms[room] = _Followed(room, Past(self._standing, room))
         try:
             start, id = await knock(link, room, self._now())

@@ -66,6 +66,7 @@ class Will:
         self._left = left
         self._grace = grace
         self._queue = names.will(room, left.seat)
+        self._channel: Channel | None = None
         self._held = 0  # the delivery that we hold
         self._task: asyncio.Task[None] | None = None
 
@@ -88,8 +89,9 @@ class Will:
     async def revoke(self) -> None:
         """It is not needed any more: the good-bye was said."""
         await self.stop()
-        with suppress(ChatError):  # else it is said a second time, and refused
-            await self._channel.call("queue_delete", queue=self._queue)
+        if self._channel is not None:
+            with suppress(ChatError):  # else it is said a second time, and refused
+                await self._channel.call("queue_delete", queue=self._queue)
 
     async def stop(self) -> None:
         """Renew it no more."""
@@ -99,7 +101,7 @@ class Will:
                 await self._task
 
     def _hold(self, method: Any, _: pika.BasicProperties, __: bytes) -> None:
-        if self._held:
+        if self._held and self._channel is not None:
             self._channel.ack(self._held)
         self._held = method.delivery_tag
 
