@@ -15,8 +15,11 @@ from chat.model import ChatError, Left, Limits
 from chat.ports import Log
 from chat.room import Room
 
-LOOK_EVERY = 2.0
-"""Seconds between two looks at the others."""
+LOOK_EVERY = 1.0
+"""Seconds between two looks at the other servers."""
+CLIENTS_EVERY = 10
+"""Looks after which also those are looked for who are at no server, but read the log themselves: they may be
+many, and most have a will that is quicker."""
 
 
 class _LiveRoom(Protocol):
@@ -51,6 +54,7 @@ class Neighbours:
     def __init__(self, hub: _Hub) -> None:
         self._hub = hub
         self._gone: dict[str, float] = {}  # by node, since when by the loop's clock
+        self._looks = 0
 
     async def watch(self) -> None:
         """Look at them again and again."""
@@ -66,9 +70,14 @@ class Neighbours:
         hub, now = self._hub, asyncio.get_running_loop().time()
         await hub.learn_rooms()
         rooms: list[_LiveRoom] = list(hub.live_rooms())
-        nodes = {member.node for room in rooms for member in room.state.members.values()} - {hub.node}
-        gone = await hub.log.gone(nodes)
-        self._gone = {node: self._gone.get(node, now) for node in gone}
+        members = [member for room in rooms for member in room.state.members.values()]
+        servers = {member.node for member in members if member.node != member.seat} - {hub.node}
+        clients = {member.node for member in members if member.node == member.seat}
+        self._looks += 1
+        asked = servers | clients if self._looks % CLIENTS_EVERY == 0 else servers
+        gone = await hub.log.gone(asked)
+        before = {node: since for node, since in self._gone.items() if node in clients - asked}
+        self._gone = before | {node: self._gone.get(node, now) for node in gone}
         deserted = {node for node, since in self._gone.items() if now - since >= hub.limits.grace}
         if hub.closing or not deserted:
             return
