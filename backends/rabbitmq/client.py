@@ -14,7 +14,6 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from itertools import islice
-from typing import Any
 
 import pika
 
@@ -23,7 +22,15 @@ from backends.rabbitmq.amqp import Channel, Refused
 from backends.rabbitmq.codec import APP
 from backends.rabbitmq.member import Member
 from backends.rabbitmq.past import Past
-from backends.rabbitmq.stream import Delivery, Follower, Link, boundary, enter_in_directory, knock
+from backends.rabbitmq.stream import (
+    READ_TIMEOUT,
+    Delivery,
+    Follower,
+    Link,
+    boundary,
+    enter_in_directory,
+    knock,
+)
 from backends.rabbitmq.will import is_present, presence
 from chat.model import (
     Ack,
@@ -120,7 +127,13 @@ class RabbitClient(Member):
         self._waiting[id] = known
         self._follower = await Follower.begin(link, self.room, start, self._delivered)
         self._follower.closed.add_done_callback(self._follower_ended)
-        await self._or_end(known)
+        try:
+            async with asyncio.timeout(READ_TIMEOUT):
+                await known
+        except TimeoutError:
+            raise ConnectionLost(
+                f"the log of room {self.room} could not be read within {READ_TIMEOUT:.0f} s"
+            ) from None
         assert self._loading is not None
         loaded = list(self._loading)
         entries = [delivery.entry for delivery in loaded if delivery.entry is not None]
@@ -241,8 +254,7 @@ class RabbitClient(Member):
             self._apply(delivery)
             return
         self._loading.append(delivery)
-        if len(self._loading) % (names.PREFETCH // 4) == 0:
-            follower.ack(delivery, multiple=True)
+        follower.ack(delivery)
         known = self._waiting.pop(delivery.id, None)
         if known is not None and not known.done():
             known.set_result(None)
@@ -258,7 +270,7 @@ class RabbitClient(Member):
             if outcome.seat == self.seat:
                 self._moved(outcome)
         elif not self._news and self._follower is not None:
-            self._follower.ack(delivery, multiple=True)
+            self._follower.ack(delivery)
         waiting = self._waiting.pop(delivery.id, None) if delivery.id else None
         if waiting is not None and not waiting.done():
             if entry is None:
@@ -315,7 +327,7 @@ class RabbitClient(Member):
                 last = delivery or last
             yield batch
             if last is not None and self._follower is not None:
-                self._follower.ack(last, multiple=True)
+                self._follower.ack(last)
         if not self._closing:
             raise self._end
 
@@ -349,6 +361,8 @@ class RabbitClient(Member):
 
     async def _decided(self, link: Link, body: Body) -> Outcome:
         """Publish an entry, and wait until it comes out of the stream and the room has decided."""
+        if self._end is not None:
+            raise self._end
         id = link.next_id()
         decided: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting[id] = decided
@@ -359,23 +373,9 @@ class RabbitClient(Member):
 
         self.publish(link, body, id).add_done_callback(confirmed)
         try:
-            return await self._or_end(decided)
+            return await decided  # `ended` sees to it that it does not wait for ever
         finally:
             self._waiting.pop(id, None)
-
-    async def _or_end(self, decided: asyncio.Future[Outcome]) -> Outcome:
-        """Wait, but not longer than the connection lives: then raise why it ended."""
-        if self._end is not None:
-            raise self._end
-        over = asyncio.ensure_future(self._ended.wait())
-        either: list[asyncio.Future[Any]] = [decided, over]
-        try:
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            over.cancel()
-        if decided.done():
-            return decided.result()
-        raise self._end or ConnectionLost("the connection is closed")
 
     # --- asking --------------------------------------------------------------------------------
 

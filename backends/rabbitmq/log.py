@@ -41,8 +41,6 @@ STOP_TIMEOUT = 2.0
 """Seconds in which what is under way may come back when the log is closed."""
 FIRST_EVERY = 30.0
 """Seconds for which it is believed where a room's history begins."""
-ACK_EVERY = names.PREFETCH // 4
-"""Deliveries after which the broker is told, at the latest."""
 AGAIN = 1.0
 """Seconds until we try once more to show that we are there."""
 
@@ -72,8 +70,6 @@ class _Followed:
     """The message id of that newest one: by it the stream is known again."""
     handed_back: int = 0
     """The seq up to which reads answer."""
-    taken: tuple[Follower, Delivery] | None = None
-    """The newest that has come, and is to be acknowledged."""
     first: int = 1
     first_at: float = float("-inf")
     broken: str = ""
@@ -308,15 +304,7 @@ class StreamLog(Log):
         if (known := self._knocks.get(delivery.id)) is not None and not known.done():
             known.set_result(None)
             self._end_tail(followed)
-        followed.taken = (follower, delivery)
-        if delivery.tag % ACK_EVERY == 0:
-            self._acknowledge(followed)
-
-    def _acknowledge(self, followed: _Followed) -> None:
-        if followed.taken is not None:
-            follower, delivery = followed.taken
-            followed.taken = None
-            follower.ack(delivery, multiple=True)
+        follower.ack(delivery)
 
     def _end_tail(self, followed: _Followed) -> None:
         """What comes from now on is handed back; in the same moment, so that nothing is between the two."""
@@ -328,9 +316,7 @@ class StreamLog(Log):
     def _hand_back(self) -> None:
         batch, self._batch = self._batch, []
         for item in batch:
-            followed = self._rooms[item.room]
-            followed.handed_back = item.entry.seq
-            self._acknowledge(followed)
+            self._rooms[item.room].handed_back = item.entry.seq
         if batch:
             self._committed(batch)
 

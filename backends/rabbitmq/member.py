@@ -48,7 +48,6 @@ class Member(ChatClient):
         self._pace = Pace(self.limits, time.monotonic, margin=1.0)
         self._end: ChatError | None = None
         """Why it is over; None while it is not."""
-        self._ended = asyncio.Event()
         self._closing = False
         self._notices: list[str] = []
 
@@ -124,7 +123,6 @@ class Member(ChatClient):
         """It has ended; only the first reason counts."""
         if self._end is None:
             self._end = reason
-            self._ended.set()
             self.ended(reason)
 
     def ended(self, reason: ChatError) -> None:

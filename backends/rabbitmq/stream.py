@@ -23,6 +23,8 @@ from chat.model import Body, ChatError, ConnectionLost, Entry, Opened
 from chat.ports import Address
 from chat.room import TAIL
 
+ACK_EVERY = names.PREFETCH // 4
+"""Deliveries after which the broker is told that they were taken."""
 READ_TIMEOUT = 20.0
 """Seconds in which what is there must have been read."""
 
@@ -137,6 +139,7 @@ class Follower:
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
+        self._acked = 0  # the newest delivery that the broker was told of
         self.closed = channel.closed
         """Done when nothing more comes, with the reason."""
 
@@ -161,7 +164,7 @@ class Follower:
         def deliver(method: Any, properties: pika.BasicProperties, data: bytes) -> None:
             offset = offset_of(properties.headers)
             if offset < beginning:  # a chunk is delivered as a whole
-                channel.ack(method.delivery_tag)
+                follower.ack(Delivery(offset, "", None, method.delivery_tag))
                 return
             id = properties.message_id
             entry = unpack(offset, data)
@@ -180,9 +183,14 @@ class Follower:
         channel.raw.add_on_cancel_callback(lambda _: channel.raw.close(320, "the broker has cancelled it"))
         return follower
 
-    def ack(self, delivery: Delivery, *, multiple: bool = False) -> None:
-        """So much has been dealt with; with ``multiple`` everything before it too."""
-        self._channel.ack(delivery.tag, multiple=multiple)
+    def ack(self, delivery: Delivery) -> None:
+        """It has been dealt with, and everything before it.
+
+        The broker is told now and then: to it an ack of a stream is a credit, and each costs a frame.
+        """
+        if delivery.tag - self._acked >= ACK_EVERY:
+            self._acked = delivery.tag
+            self._channel.ack(delivery.tag, multiple=True)
 
     async def close(self) -> None:
         await self._channel.close()
@@ -226,8 +234,7 @@ async def collect(link: Link, room: str, start: int, end: int) -> tuple[int, lis
             entries.append(delivery.entry)
         if delivery.offset >= end and not done.done():
             done.set_result(delivery.offset)
-        elif delivery.tag % (names.PREFETCH // 4) == 0:
-            reader.ack(delivery, multiple=True)
+        reader.ack(delivery)
 
     async with await Follower.begin(link, room, start, on_delivery) as follower:
         await _or_end(done, follower, room)
