@@ -275,9 +275,8 @@ class Channel:
         queue gets it, `ConnectionLost` when the channel ends before.
         """
         done: asyncio.Future[None] = self._loop.create_future()
-        done.add_done_callback(_looked_at)
         if self.closed.done():
-            done.set_exception(self.closed.result())
+            _fail(done, self.closed.result())
             return done
         self._published += 1
         self._unconfirmed[self._published] = done
@@ -286,7 +285,7 @@ class Channel:
         except exceptions.AMQPError as error:
             del self._unconfirmed[self._published]
             self._published -= 1
-            done.set_exception(self._connection.explain(error))
+            _fail(done, self._connection.explain(error))
         return done
 
     def ack(self, tag: int, *, multiple: bool = False) -> None:
@@ -309,9 +308,9 @@ class Channel:
             if done is None or done.done():
                 continue
             if not isinstance(method, pika.spec.Basic.Ack):
-                done.set_exception(NotStored("the broker does not take the message: try again"))
+                _fail(done, NotStored("the broker does not take the message: try again"))
             elif returned and tag == tags[-1]:
-                done.set_exception(Refused("no queue takes the message", 312))
+                _fail(done, Refused("no queue takes the message", 312))
             else:
                 done.set_result(None)
 
@@ -335,7 +334,7 @@ class Channel:
         self.closed.set_result(reason)
         for waiting in [*self._asked, *self._unconfirmed.values()]:
             if not waiting.done():
-                waiting.set_exception(reason)
+                _fail(waiting, reason)
         self._unconfirmed.clear()
 
 
@@ -426,10 +425,10 @@ def _let_go(opened: asyncio.Future[Any]) -> None:
         raw.close()
 
 
-def _looked_at(future: asyncio.Future[None]) -> None:
-    """Nobody needs to: a confirm that fails is told by the channel's end as well."""
-    if not future.cancelled():
-        future.exception()
+def _fail(future: asyncio.Future[Any], error: ChatError) -> None:
+    """Let it fail; nobody must look: a confirm that fails is told by the channel's end as well."""
+    future.set_exception(error)
+    future.exception()
 
 
 def _abandon(raw: AsyncioConnection) -> None:

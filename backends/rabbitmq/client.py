@@ -417,4 +417,4 @@ class RabbitClient(Member):
 
 
 def _takeover() -> pika.BasicProperties:
-    return pika.BasicProperties(content_type="application/json", type=f"{APP}.takeover", app_id=APP)
+    return pika.BasicProperties(content_type="application/json", type=f"{APP}.takeover")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import pika
@@ -57,12 +58,10 @@ def properties(body: Body, at: int, id: str) -> pika.BasicProperties:
     """Return the properties that go with it; ``id`` is how its publisher recognises it."""
     return pika.BasicProperties(
         content_type="application/json",
-        content_encoding="utf-8",
         delivery_mode=2,
         timestamp=at // 1000,
         type=f"{APP}.{kind(body)}",
         message_id=id,
-        app_id=APP,
     )
 
 
@@ -104,11 +103,11 @@ def _check(body: Body) -> None:
             _member(body)
         case Resumed() | Left():
             _seat(body.seat)
-            clean_nick(body.author)
+            _nick(body.author)
             _word(body.technique, body.node)
         case Sent() | Edited() | Deleted():
             _seat(body.seat)
-            clean_nick(body.author)
+            _nick(body.author)
             _word(body.technique)
             if not isinstance(body, Deleted):
                 clean_text(body.text)
@@ -124,11 +123,18 @@ def _member(who: Joined | SeatState) -> None:
         raise BadName("the key of a nick is its casefold")
 
 
+@lru_cache(4096)  # the same few, with every message; what raises is not kept
 def _seat(name: str) -> None:
     if not _SEAT.fullmatch(name):
         raise BadName("a seat has 24 hexadecimal digits")
 
 
+@lru_cache(4096)
+def _nick(author: str) -> None:
+    clean_nick(author)
+
+
+@lru_cache(4096)
 def _word(*words: str) -> None:
     for word in words:
         if not _WORD.fullmatch(word):

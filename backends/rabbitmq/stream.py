@@ -32,7 +32,7 @@ Start = int | Literal["first", "last"]
 """Where reading begins: an offset, the oldest message that is kept, or the newest chunk of messages."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Delivery:
     """A message of the stream, entry or not."""
 
