@@ -33,6 +33,8 @@ OPEN_TIMEOUT = 5.0
 CALL_TIMEOUT = 10.0
 """Seconds until it has answered a call: far more than it takes, unless it is stuck."""
 CLOSE_TIMEOUT = 2.0
+CANCELLED = 320
+"""With this code we close a channel whose consumer the broker has cancelled: its queue is gone."""
 DEEP = 30
 """Errors that are looked at in the one that pika gives."""
 GUEST = "guest"
@@ -366,6 +368,8 @@ def _explained(error: Any, address: Address, user: str) -> ChatError | None:
             return ChatError(f"{address} is no broker: it does not speak AMQP 0-9-1")
         case exceptions.AMQPHeartbeatTimeout():
             return ConnectionLost(f"the broker at {address} gives no sign of life")
+        case exceptions.ChannelClosedByClient(reply_code=code) if code == CANCELLED:
+            return ConnectionLost(str(error.reply_text))
         case exceptions.ConnectionClosedByClient() | exceptions.ChannelClosedByClient():
             return ConnectionLost("the connection is closed")
         case ConnectionRefusedError():

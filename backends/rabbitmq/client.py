@@ -284,7 +284,8 @@ class RabbitClient(Member):
     def _follower_ended(self, closed: asyncio.Future[ChatError]) -> None:
         """The stream can't be read any more, and it is not us who ended it: somebody may have deleted it."""
         if not self._closing and self._end is None:
-            self._leave_to(ConnectionLost(f"the room's log can't be read any more: {closed.result()}"))
+            reason = closed.result()
+            self._leave_to(ConnectionLost(str(reason)) if isinstance(reason, Refused) else reason)
 
     def _moved(self, event: Event) -> None:
         """Something happened to our own seat."""

@@ -17,7 +17,7 @@ from typing import Any, Literal, Self
 import pika
 
 from backends.rabbitmq import names
-from backends.rabbitmq.amqp import Channel, Connection, Refused, greets
+from backends.rabbitmq.amqp import CANCELLED, Channel, Connection, Refused, greets
 from backends.rabbitmq.codec import offset_of, pack, properties, unpack
 from chat.model import Body, ChatError, ConnectionLost, Entry, Opened
 from chat.ports import Address
@@ -180,7 +180,9 @@ class Follower:
         except BaseException:
             await channel.close()
             raise
-        channel.raw.add_on_cancel_callback(lambda _: channel.raw.close(320, "the broker has cancelled it"))
+        channel.raw.add_on_cancel_callback(
+            lambda _: channel.raw.close(CANCELLED, f"the log of room {room} is gone")
+        )
         return follower
 
     def ack(self, delivery: Delivery) -> None:
