@@ -352,7 +352,7 @@ class LiveRoom:
         if cursor and 0 < cursor.seq < self.first - 1:
             raise StaleCursor(history_starts(self.first))
         key = hello.seat_key
-        seat = self._seat_of(seat_name(key)) if key else None
+        seat = self._seat_of(seat_name(key), nick) if key else None
         if seat is None or nick_key(seat.nick) != nick_key(nick) or not await self._resume(seat, technique):
             seat = await self._join(nick, technique)
         else:
@@ -361,12 +361,14 @@ class LiveRoom:
         seat.touch()
         return seat
 
-    def _seat_of(self, name: str) -> HubSeat | None:
+    def _seat_of(self, name: str, nick: str) -> HubSeat | None:
         """Return the seat, also one that is at another server and is about to move here."""
         if (seat := self.seats.get(name)) is not None:
             return seat
         member = self.state.members.get(name)
-        return HubSeat(self, name, member.author, member.technique) if member is not None else None
+        if member is None or nick_key(member.author) != nick_key(nick):
+            return None
+        return HubSeat(self, name, member.author, member.technique)
 
     async def _resume(self, seat: HubSeat, technique: str) -> bool:
         """Give a seat back to its owner; False when it ends just now."""

@@ -9,8 +9,9 @@ import pytest
 
 from chat.hub import Hub
 from chat.logs.memory import MemoryLog
-from chat.model import Entry, Hello, Joined, Limits, NickTaken
+from chat.model import Entry, Hello, Joined, Left, Limits, NickTaken
 from chat.ports import Committed
+from chat.text import seat_name
 
 
 class SharedLog(MemoryLog):
@@ -101,3 +102,17 @@ async def test_clients_without_a_server_are_looked_for_less_often(hub: Hub, log:
 async def test_what_comes_for_a_room_that_is_not_loaded_here_harms_nobody(hub: Hub, log: SharedLog) -> None:
     hub._committed([Committed("elsewhere", Entry(1, 1, Joined("s9", "eve", "eve", "tcp", "there")), None)])
     assert members(hub) == ["ann", "bob", "cat", "s3"]
+
+
+async def test_a_key_of_a_seat_elsewhere_under_another_name_moves_nothing(hub: Hub, log: SharedLog) -> None:
+    key = "the key of bob"
+    log.append("lab", Joined(seat_name(key), "rob", "rob", "tcp", "there"), None)
+    await asyncio.sleep(0)
+    (room,) = hub.live_rooms()
+    seat = await hub.take_seat(Hello("lab", "eve", seat_key=key), "tcp")
+    assert seat.seat != seat_name(key)
+    before = room.state.applied
+    await asyncio.sleep(0.3)  # longer than the grace time
+    assert [member.node for member in room.state.members.values() if member.author == "rob"] == ["there"]
+    entries = await log.tail("lab", room.state.applied - before)
+    assert [entry.body.author for entry in entries if isinstance(entry.body, Left)].count("rob") == 0
