@@ -95,11 +95,11 @@ class RabbitClient(Member):
         link = await self.open_link(hello.access)
         self._past = Past(lambda: self.link, self.room)
         await self._load(link)
-        await self._check(hello)
-        key = await self._take_seat(link, hello.seat_key)
-        self._begin_at(hello)
+        self._check(hello)
         if await self.alone(link):
             self._notices = [f"this room lives in the broker; other techniques see it with: {self._serve()}"]
+        key = await self._take_seat(link, hello.seat_key)
+        self._begin_at(hello)
         state = self._state
         return Welcome(
             room=self.room,
@@ -152,7 +152,7 @@ class RabbitClient(Member):
         for delivery in late:
             self._apply(delivery)
 
-    async def _check(self, hello: Hello) -> None:
+    def _check(self, hello: Hello) -> None:
         cursor, state = hello.cursor, self._state
         if cursor is None:
             return

@@ -280,7 +280,12 @@ class StreamLog(Log):
     # --- from the stream -----------------------------------------------------------------------
 
     def _delivered(self, followed: _Followed, follower: Follower, delivery: Delivery) -> None:
-        if followed.broken or self._rooms.get(followed.name) is not followed:
+        if self._rooms.get(followed.name) is not followed:
+            return
+        known = self._knocks.get(delivery.id) if delivery.id else None
+        if followed.broken:
+            if known is not None and not known.done():
+                known.set_result(None)  # whoever waits for it finds the room broken
             return
         if followed.tail is None and delivery.offset < followed.next:
             if delivery.offset == followed.next - 1 and delivery.id != followed.last_id:
@@ -301,7 +306,7 @@ class StreamLog(Log):
             if not self._batch:
                 self._loop.call_soon(self._hand_back)
             self._batch.append(Committed(followed.name, entry, own.note if own else None))
-        if (known := self._knocks.get(delivery.id)) is not None and not known.done():
+        if known is not None and not known.done():
             known.set_result(None)
             self._end_tail(followed)
         follower.ack(delivery)

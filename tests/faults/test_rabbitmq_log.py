@@ -269,3 +269,26 @@ async def test_a_log_that_is_deleted_under_a_server_is_said_and_nothing_is_writt
         await asyncio.sleep(0.05)
     assert isinstance(outcome, NotStored)
     await stranger.close()
+
+
+async def test_another_log_in_its_place_is_known_by_what_is_in_it(hub: Hub, vhost: str) -> None:
+    """It may be longer than the one that was there: the place alone would not tell."""
+    seat = await hub.take_seat(Hello("lab", "ann"), "tcp")
+    stranger = await Connection.open(address(vhost), "", "a stranger")
+    channel = await stranger.channel(confirm=True)
+    await channel.call("queue_delete", queue=names.log("lab"))
+    await channel.call("queue_declare", queue=names.log("lab"), durable=True, arguments=names.LOG_ARGUMENTS)
+    await channel.call("queue_bind", queue=names.log("lab"), exchange=names.exchange("lab"))
+    for number in range(50):
+        body = pack(Sent("0" * 24, "nobody", "x", number + 1, "another log"), 1)
+        await channel.publish(names.exchange("lab"), "", body, pika.BasicProperties())
+    number = 0
+    while True:
+        number += 1
+        said = Sits()
+        seat.send(Say(f"m{number}", number), said.reply)
+        outcome = await said.outcome
+        if isinstance(outcome, ChatError) and "was deleted on the broker" in str(outcome):
+            break
+        await asyncio.sleep(0.05)
+    await stranger.close()
