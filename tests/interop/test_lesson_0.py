@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 
 from chat import server
-from tests.broker import wanted
 from tests.interop.node import Run, until
 from tests.interop.oncrpc_c.foreign import Foreign
 from tests.processes import chat
@@ -62,6 +61,13 @@ async def hears(terminal: Foreign, texts: list[str]) -> list[str]:
     return said
 
 
+@pytest.fixture
+def broker(vhost: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The broker that is found is the tests' own, in which nothing has happened yet."""
+    monkeypatch.setenv("CHAT_AMQP_URL", vhost)
+
+
+@pytest.mark.usefixtures("broker")
 async def test_1_everybody_in_one_room() -> None:
     (command,) = step(1)
     done = await asyncio.to_thread(chat, *shlex.split(command)[1:])
@@ -122,8 +128,8 @@ async def test_5_typed_by_hand(lesson: Class, run: Run) -> None:
     assert await hears(ann, ["typed by hand"]) == ["typed by hand"]
 
 
+@pytest.mark.usefixtures("broker")
 async def test_6_a_stream_remembers_and_an_exchange_does_not(lesson: Class) -> None:
-    await asyncio.to_thread(wanted)
     first, other, late, late_too = step(6)
     eve, fay = await lesson.enter(first), await lesson.enter(other)
     notice = await eve.line()

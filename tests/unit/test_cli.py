@@ -15,6 +15,7 @@ import click
 import pytest
 
 import backends
+from backends.rabbitmq.private import programs
 from chat import cli
 from chat.ports import SWITCH, Setting
 from tests.processes import CHAT, PATIENCE, chat, running, serving, tail
@@ -330,10 +331,13 @@ def test_a_broken_settings_file_is_one_line(tmp_path: Path) -> None:
     assert one_line(done.stderr)
 
 
-def test_the_demo_without_a_terminal_ends_with_a_table() -> None:
-    done = chat("demo", CHAT_TOKEN="of another server", CHAT_SERVE_HOST="0.0.0.0")
+def test_the_demo_without_a_terminal_ends_with_a_table(request: pytest.FixtureRequest) -> None:
+    broker = {"CHAT_AMQP_URL": request.getfixturevalue("vhost")} if programs() else {}
+    done = chat("demo", CHAT_TOKEN="of another server", CHAT_SERVE_HOST="0.0.0.0", **broker)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "each once, in order" in done.stdout.splitlines()[-1]
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("rabbitmq  ")]
+    assert ("each once, in order" if broker else "not here: no broker is here") in line
 
 
 # --- what only some techniques have --------------------------------------------------------------
