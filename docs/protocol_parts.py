@@ -248,7 +248,8 @@ def declarations() -> str:
             names.DIRECTORY,
             "queue, durable",
             names.DIRECTORY_ARGUMENTS,
-            'names the rooms to servers: who opens one sends `{"room": ROOM}` here, by the default exchange',
+            'names the rooms to servers: who opens one sends `{"room": ROOM}` here, by the default exchange; '
+            'who deletes one adds `"removed": true`',
         ),
         (
             "chat.user.ROOM.HASH",

@@ -169,9 +169,12 @@ class StreamLog(Log):
         channel = await link.consuming.channel(prefetch=names.PREFETCH)
 
         def on_message(method: Any, properties: pika.BasicProperties, body: bytes) -> None:
-            with suppress(ValueError, TypeError, KeyError):
-                if isinstance(name := json.loads(body)["room"], str):
-                    self._names.add(name)
+            with suppress(ValueError, TypeError, KeyError, AttributeError):
+                told = json.loads(body)
+                if told.get("removed"):
+                    self._names.discard(told["room"])
+                elif isinstance(told["room"], str):
+                    self._names.add(told["room"])
             if properties.message_id == mark and not read.done():
                 read.set_result(None)
             channel.ack(method.delivery_tag)
@@ -413,6 +416,8 @@ class StreamLog(Log):
         await channel.call("queue_delete", queue=names.log(room))
         await channel.call("exchange_delete", exchange=names.exchange(room))
         await channel.close()
+        self._names.discard(room)
+        await enter_in_directory(self._standing(), room, removed=True)
 
     def _standing(self) -> Link:
         """Return the link that stands. Raises `NotStored` or `Closing` when there is none."""

@@ -256,14 +256,17 @@ async def knock(link: Link, room: str, at: int) -> tuple[Start, str]:
     return (end - TAIL if end > TAIL else "first"), id
 
 
-async def enter_in_directory(link: Link, room: str) -> None:
-    """Tell the servers on this log, also those that come later, of a room. Raises a `ChatError`."""
+async def enter_in_directory(link: Link, room: str, *, removed: bool = False) -> None:
+    """Tell the servers on this log, also those that come later, of a room, or that it is no more.
+
+    Raises a `ChatError`.
+    """
     channel = await link.publishing.channel()
     await channel.call(
         "queue_declare", queue=names.DIRECTORY, durable=True, arguments=dict(names.DIRECTORY_ARGUMENTS)
     )
     await channel.close()
-    body = json.dumps({"room": room}).encode()
+    body = json.dumps({"room": room, "removed": True} if removed else {"room": room}).encode()
     await link.publisher.publish("", names.DIRECTORY, body, pika.BasicProperties(delivery_mode=2))
 
 

@@ -292,3 +292,18 @@ async def test_another_log_in_its_place_is_known_by_what_is_in_it(hub: Hub, vhos
             break
         await asyncio.sleep(0.05)
     await stranger.close()
+
+
+async def test_a_room_that_was_removed_is_none_to_a_server_that_comes_later(vhost: str) -> None:
+    logs = [StreamLog(vhost) for _ in range(2)]
+    for room in ("gone", "kept"):
+        client = rabbit.RabbitClient(address(vhost))
+        await client.connect(Hello(room, "ann"))
+        await client.close()
+    await logs[0].start(lambda _: None, lambda *_: None)
+    assert await logs[0].rooms() == ["gone", "kept"]
+    await logs[0].remove("gone")
+    await logs[1].start(lambda _: None, lambda *_: None)
+    assert await logs[0].rooms() == await logs[1].rooms() == ["kept"]
+    for log in logs:
+        await log.stop()
