@@ -51,7 +51,7 @@ from chat.text import clean_nick, clean_room, nick_key, seat_name
 AHEAD = 100
 """Messages that may be on their way to us unacknowledged; the others wait in our queue, or fall out of it."""
 AUTHORS = 2000
-"""Seats whose newest number is remembered, to notice what got lost and what comes twice."""
+"""Seats that are known: for the list of members, and by the newest number, to notice what got lost."""
 NAMED = 1000
 """Lost messages that are told one by one; of more, only the newest."""
 NOTICE = "fanout: no history, who comes late sees nothing, who is slow loses; --mode stream keeps everything"
@@ -140,7 +140,7 @@ class FanoutClient(Member):
     def _read(self, at: int, body: Body) -> None:
         match body:
             case Joined() | Resumed():
-                self._people[body.seat] = Person(body.seat, body.author, body.technique)
+                self._meet(Person(body.seat, body.author, body.technique))
                 self._happens(
                     "joined" if isinstance(body, Joined) else "resumed",
                     at,
@@ -164,11 +164,18 @@ class FanoutClient(Member):
             self._numbers.popitem(last=False)
         if last is not None and body.n > last + 1:
             self._miss(body.n - last - 1)
-        self._people.setdefault(body.seat, Person(body.seat, body.author, body.technique))
+        if body.seat not in self._people:
+            self._meet(Person(body.seat, body.author, body.technique))
         if isinstance(body, Sent):  # a change names a message by a place that we do not know
             seq = self._happens("sent", at, body.author, body.seat, body.technique, n=body.n, text=body.text)
             if body.seat == self.seat and (waiting := self._waiting.get(body.n)) and not waiting.done():
                 waiting.set_result(Ack(body.n, seq))
+
+    def _meet(self, person: Person) -> None:
+        """Somebody is here; of too many, who was met longest ago is forgotten."""
+        self._people[person.seat] = person
+        if len(self._people) > AUTHORS:
+            del self._people[next(seat for seat in self._people if seat != self.seat)]
 
     def _miss(self, count: int) -> None:
         """So many messages of somebody did not come; each gets a place."""
