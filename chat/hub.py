@@ -591,7 +591,9 @@ class HubSeat:
             body = body_of(draft, n, self.seat, self.nick, self.technique, limits.text_bytes)
         except BadText as error:
             return reply(draft, error)
-        if (known := room.state.check(body)) is not None:
+        state = room.state
+        known = state.foresee(body) if room.hub.log.shared else state.check(body)
+        if known is not None:
             return reply(draft, known)
         if wait := self._pace.take():
             return reply(draft, TooFast(too_fast(limits), n=n, retry_after=wait))

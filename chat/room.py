@@ -151,6 +151,13 @@ class Room:
                     return SeatGone("the seat has ended, or moved on")
         return None
 
+    def foresee(self, body: Body) -> Ack | ChatError | None:
+        """Say what `check` says, for who may be behind: None where what is on its way may change it."""
+        known = self.check(body)
+        if isinstance(known, NoSuchMessage) and isinstance(body, Edited | Deleted) and body.id > self.applied:
+            return None
+        return known
+
     def _authored(self, body: Sent | Edited | Deleted) -> Ack | ChatError | None:
         member = self.members.get(body.seat)
         if member is None or member.author != body.author:

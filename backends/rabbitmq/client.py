@@ -349,7 +349,7 @@ class RabbitClient(Member):
     async def send(self, draft: Draft) -> Ack:
         link = self.link
         body = self.body(draft)
-        known: Outcome = self._state.check(body)
+        known: Outcome = self._state.foresee(body)
         if known is None:
             self.take_pace(draft.n)
             known = await self._decided(link, body)

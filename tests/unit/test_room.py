@@ -429,3 +429,11 @@ def test_a_room_restored_from_a_checkpoint_soon_equals_one_that_read_everything(
         assert restored.checkpoint() == everything.checkpoint()
         assert restored._messages == everything._messages
         assert restored._drafts == everything._drafts
+
+
+def test_who_may_be_behind_does_not_foresee_that_a_message_to_come_is_none() -> None:
+    log = Log(sent(1))
+    room = log.room
+    assert room.foresee(edited(2, room.applied + 5)) is None
+    assert isinstance(room.check(edited(2, room.applied + 5)), NoSuchMessage)
+    assert isinstance(room.foresee(edited(2, 1)), NoSuchMessage)
