@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 import backends
 import backends.grpc.server
 import chat.hub
+from backends.grpc.codec import SERVICE
 from chat.hub import Hub
 from chat.model import Hello, NotStored, Say
 from chat.ports import Address, ChatClient, ChatServer, ClientOptions
@@ -68,12 +71,22 @@ async def fail_a_commit(node: Node) -> None:
     await client.close()
 
 
+async def until_it_says_so(address: Address) -> None:
+    """The server looks at its hub every HEALTH_EVERY: a stream may come before it has looked."""
+    async with grpc.aio.insecure_channel(str(address), [("grpc.enable_http_proxy", 0)]) as channel:
+        health: Any = health_pb2_grpc.HealthStub(channel)
+        async for said in health.Watch(health_pb2.HealthCheckRequest(service=SERVICE)):
+            if said.status == health_pb2.HealthCheckResponse.NOT_SERVING:
+                return
+
+
 async def test_a_server_that_cannot_store_gets_no_new_streams_until_it_can(
     nodes: list[Node], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ill, well = nodes
     await fail_a_commit(ill)
     assert not ill.hub.ready
+    await until_it_says_so(ill.address)
     before = ill.hub.seats
     clients = [client_of(nodes) for _ in range(CLIENTS)]
     for number, client in enumerate(clients):
