@@ -17,9 +17,10 @@ from itertools import islice
 
 import pika
 
-from backends.rabbitmq import names
+from backends.rabbitmq import known, names
 from backends.rabbitmq.amqp import Channel, Refused
 from backends.rabbitmq.codec import APP
+from backends.rabbitmq.known import Known
 from backends.rabbitmq.member import Member
 from backends.rabbitmq.past import Past
 from backends.rabbitmq.stream import (
@@ -27,9 +28,12 @@ from backends.rabbitmq.stream import (
     Delivery,
     Follower,
     Link,
+    Start,
+    begin_of_tail,
     boundary,
     enter_in_directory,
     knock,
+    peek,
 )
 from backends.rabbitmq.will import is_present, presence
 from chat.model import (
@@ -52,12 +56,10 @@ from chat.model import (
 )
 from chat.model import Member as Person
 from chat.ports import Address, ClientOptions
-from chat.room import Outcome, Room, event_of, replay_order
+from chat.room import Outcome, event_of, replay_order
 from chat.text import clean_nick, clean_room, nick_key, seat_name
 from chat.updates import history_starts
 
-RING = 1000
-"""Newest events that are kept for the replay and for pages of history."""
 TURN = 500  # entries decided in one go
 TAKE_OVER = 2.0
 """Seconds in which our other connection must give the seat back, when it is asked to."""
@@ -77,9 +79,8 @@ class RabbitClient(Member):
 
     def __init__(self, address: Address, options: ClientOptions | None = None) -> None:
         super().__init__(address, options)
-        self._state = Room()
-        self._first = 1
-        self._ring: deque[Event] = deque(maxlen=RING)
+        self._known = Known()
+        self._before = ""  # the seat that we came back for
         self._loading: list[Delivery] | None = []  # None: what comes is applied as it comes
         self._news: deque[tuple[Event, Delivery | None]] = deque()  # what `events` has yet to yield
         self._stirred = asyncio.Event()
@@ -94,20 +95,23 @@ class RabbitClient(Member):
         self.room, self.nick = clean_room(hello.room), clean_nick(hello.nick)
         link = await self.open_link(hello.access)
         self._past = Past(lambda: self.link, self.room)
+        if hello.cursor is not None and hello.seat_key:
+            self._before = seat_name(hello.seat_key)
+            self._known = known.recall(self.address.url, self.room, self._before)
         await self._load(link)
         self._check(hello)
         if await self.alone(link):
             self._notices = [f"this room lives in the broker; other techniques see it with: {self._serve()}"]
         key = await self._take_seat(link, hello.seat_key)
         self._begin_at(hello)
-        state = self._state
+        state = self._known.state
         return Welcome(
             room=self.room,
             nick=self.nick,
             seat=self.seat,
             seat_key=key,
             epoch=state.epoch,
-            first=self._first,
+            first=self._known.first,
             head=state.head,
             n=state.members[self.seat].n,
             members=tuple(self._members()),
@@ -122,38 +126,55 @@ class RabbitClient(Member):
 
     async def _load(self, link: Link) -> None:
         """Read what gives the room's state, and go on from there as it comes."""
-        start, id = await knock(link, self.room, int(time.time() * 1000))
-        known: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._waiting[id] = known
+        newest, id = await knock(link, self.room, int(time.time() * 1000))
+        if not await self._is_known(link, newest):
+            self._known = Known()
+        room, last = self._known, self._known.last
+        loaded = await self._read(link, begin_of_tail(newest) if last is None else last.seq, id)
+        entries = [delivery.entry for delivery in loaded if delivery.entry is not None]
+        if len(loaded) == 1 and loaded[0].id == id and last is None:
+            await enter_in_directory(link, self.room)
+        if loaded[0].offset:
+            room.first = await boundary(link, self.room, "first") + 1
+            if last is None:
+                entries, _ = replay_order(entries)
+        for place, entry in enumerate(entries, 1):
+            room.apply(entry)
+            if place % TURN == 0:
+                await asyncio.sleep(0)
+        room.last = next(
+            one.entry for one in reversed(loaded) if one.entry is not None
+        )  # the knock, or later
+        assert self._loading is not None
+        late, self._loading = self._loading[len(loaded) :], None
+        for delivery in late:
+            self._apply(delivery)
+
+    async def _is_known(self, link: Link, newest: int) -> bool:
+        """Return whether the stream is the one that we have read before, and still has where we were."""
+        last = self._known.last
+        if last is None or last.seq > newest:
+            return False
+        return (await peek(link, self.room, last.seq - 1)).entry == last
+
+    async def _read(self, link: Link, start: Start, id: str) -> list[Delivery]:
+        """Follow the stream from there on; return what has come when the knock with this id has."""
+        knocked: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiting[id] = knocked
         self._follower = await Follower.begin(link, self.room, start, self._delivered)
         self._follower.closed.add_done_callback(self._follower_ended)
         try:
             async with asyncio.timeout(READ_TIMEOUT):
-                await known
+                await knocked
         except TimeoutError:
             raise ConnectionLost(
                 f"the log of room {self.room} could not be read within {READ_TIMEOUT:.0f} s"
             ) from None
         assert self._loading is not None
-        loaded = list(self._loading)
-        entries = [delivery.entry for delivery in loaded if delivery.entry is not None]
-        if len(loaded) == 1 and loaded[0].id == id:
-            await enter_in_directory(link, self.room)
-        if loaded[0].offset:
-            self._first = await boundary(link, self.room, "first") + 1
-            entries, _ = replay_order(entries)
-        for place, entry in enumerate(entries, 1):
-            outcome = self._state.apply(entry)
-            if isinstance(outcome, Event):
-                self._ring.append(outcome)
-            if place % TURN == 0:
-                await asyncio.sleep(0)
-        late, self._loading = self._loading[len(loaded) :], None
-        for delivery in late:
-            self._apply(delivery)
+        return list(self._loading)
 
     def _check(self, hello: Hello) -> None:
-        cursor, state = hello.cursor, self._state
+        cursor, state = hello.cursor, self._known.state
         if cursor is None:
             return
         if cursor.epoch and cursor.epoch != state.epoch:
@@ -163,21 +184,21 @@ class RabbitClient(Member):
                 f"the cursor {cursor.seq} is beyond the newest event {state.head} of room {self.room}: "
                 "begin without a cursor"
             )
-        if 0 < cursor.seq < self._first - 1:
-            raise StaleCursor(history_starts(self._first))
+        if 0 < cursor.seq < self._known.first - 1:
+            raise StaleCursor(history_starts(self._known.first))
 
     async def _take_seat(self, link: Link, key: str) -> str:
         """Come in, or come back; return the seat key."""
         seat = seat_name(key)
-        member = self._state.members.get(seat) if key else None
+        member = self._known.state.members.get(seat) if key else None
         if member is None or nick_key(member.author) != nick_key(self.nick):
             key = secrets.token_urlsafe(16)
             seat, member = seat_name(key), None
         self.seat = seat
         joined = Joined(seat, self.nick, nick_key(self.nick), self.technique, seat)
-        if member is None and (refusal := self._state.check(joined)) is not None:
+        if member is None and (refusal := self._known.state.check(joined)) is not None:
             raise await self._taken(link, refusal)
-        if member is None and len(self._state.members) >= self.limits.seats:
+        if member is None and len(self._known.state.members) >= self.limits.seats:
             raise Full(f"the room has {self.limits.seats} seats and all are taken")
         await self._be_present(link, key)
         await self.write_will(link)
@@ -194,14 +215,14 @@ class RabbitClient(Member):
                 outcome = await self._decided(link, Resumed(seat, self.nick, self.technique, seat))
                 if not isinstance(outcome, Event):
                     raise ConnectionLost("the seat ended while you came back: come in again")
-        if seat not in self._state.members:
+        if seat not in self._known.state.members:
             raise ConnectionLost("the seat ended while you came back: come in again")
         return key
 
     async def _taken(self, link: Link, refusal: object) -> ChatError:
         """Return why we can't join; of a name's owner who is away that is said."""
         if isinstance(refusal, NickTaken):
-            owner = self._state.members.get(self._state.seat_of(nick_key(self.nick)))
+            owner = self._known.state.members.get(self._known.state.seat_of(nick_key(self.nick)))
             if owner is not None and not await is_present(link, owner.node):
                 grace = self.limits.grace
                 return NickTaken(
@@ -241,9 +262,9 @@ class RabbitClient(Member):
     def _begin_at(self, hello: Hello) -> None:
         if hello.cursor is not None:
             self._after = hello.cursor.seq
-        elif self._ring:
-            self._after = self._ring[-min(self.limits.replay, len(self._ring))].prev
-        replay = [(event, None) for event in self._ring if event.seq > self._after]
+        elif self._known.ring:
+            self._after = self._known.ring[-min(self.limits.replay, len(self._known.ring))].prev
+        replay = [(event, None) for event in self._known.ring if event.seq > self._after]
         live = {event.seq: (event, delivery) for event, delivery in self._news}
         self._news = deque(live.get(event.seq, (event, none)) for event, none in replay)
 
@@ -255,16 +276,15 @@ class RabbitClient(Member):
             return
         self._loading.append(delivery)
         follower.ack(delivery)
-        known = self._waiting.pop(delivery.id, None)
-        if known is not None and not known.done():
-            known.set_result(None)
+        knocked = self._waiting.pop(delivery.id, None)
+        if knocked is not None and not knocked.done():
+            knocked.set_result(None)
 
     def _apply(self, delivery: Delivery) -> None:
         entry, outcome = delivery.entry, None
         if entry is not None:
-            outcome = self._state.apply(entry)
+            outcome = self._known.apply(entry)
         if isinstance(outcome, Event):
-            self._ring.append(outcome)
             self._news.append((outcome, delivery))
             self._stirred.set()
             if outcome.seat == self.seat:
@@ -276,10 +296,11 @@ class RabbitClient(Member):
             if entry is None:
                 outcome = BadRequest("what was published came back as no entry of a log")
             waiting.set_result(outcome)
-        if entry is not None and self._state.checkpoint_due(own=waiting is not None) and self._end is None:
-            self._state.checkpointed = self._state.applied
+        state = self._known.state
+        if entry is not None and state.checkpoint_due(own=waiting is not None) and self._end is None:
+            state.checkpointed = state.applied
             assert self._link is not None
-            self.publish(self._link, self._state.checkpoint(), self._link.next_id())
+            self.publish(self._link, state.checkpoint(), self._link.next_id())
 
     def _follower_ended(self, closed: asyncio.Future[ChatError]) -> None:
         """The stream can't be read any more, and it is not us who ended it: somebody may have deleted it."""
@@ -291,7 +312,7 @@ class RabbitClient(Member):
         """Something happened to our own seat."""
         if event.kind == "left" and not self._closing:
             self._leave_to(ConnectionLost("your seat was taken for deserted, and has ended: come in again"))
-        elif event.kind == "resumed" and self._state.members[self.seat].node != self.seat:
+        elif event.kind == "resumed" and self._known.state.members[self.seat].node != self.seat:
             self._leave_to(SeatGone("the seat has moved to a server: it goes on there"))
 
     def _leave_to(self, reason: ChatError) -> None:
@@ -332,6 +353,14 @@ class RabbitClient(Member):
         if not self._closing:
             raise self._end
 
+    async def close(self, *, leave: bool = True) -> None:
+        if self._closing:
+            return
+        over = (leave and self._end is None) or (self._end is not None and self._end.final)
+        await super().close(leave=leave)
+        if (seat := self.seat or self._before) and not over and self._known.last is not None:
+            known.keep(self.address.url, self.room, seat, self._known)
+
     def ended(self, reason: ChatError) -> None:
         self._stirred.set()
         for waiting in self._waiting.values():
@@ -349,16 +378,16 @@ class RabbitClient(Member):
     async def send(self, draft: Draft) -> Ack:
         link = self.link
         body = self.body(draft)
-        known: Outcome = self._state.foresee(body)
-        if known is None:
+        outcome: Outcome = self._known.state.foresee(body)
+        if outcome is None:
             self.take_pace(draft.n)
-            known = await self._decided(link, body)
-        if isinstance(known, Event):
-            return Ack(draft.n, known.seq)
-        if isinstance(known, Ack):
-            return known
-        assert isinstance(known, ChatError)
-        raise known
+            outcome = await self._decided(link, body)
+        if isinstance(outcome, Event):
+            return Ack(draft.n, outcome.seq)
+        if isinstance(outcome, Ack):
+            return outcome
+        assert isinstance(outcome, ChatError)
+        raise outcome
 
     async def _decided(self, link: Link, body: Body) -> Outcome:
         """Publish an entry, and wait until it comes out of the stream and the room has decided."""
@@ -385,7 +414,7 @@ class RabbitClient(Member):
     ) -> list[Event]:
         self.link  # noqa: B018  # raises where there is none
         limit = max(1, min(limit, self.limits.page))
-        ring, head = self._ring, self._state.head
+        ring, head = self._known.ring, self._known.state.head
         if not ring or (after is not None and after >= head):
             return []
         if after is not None and after >= ring[0].prev:
@@ -406,7 +435,7 @@ class RabbitClient(Member):
         return self._members()
 
     def _members(self) -> list[Person]:
-        return [Person(one.seat, one.author, one.technique) for one in self._state.members.values()]
+        return [Person(one.seat, one.author, one.technique) for one in self._known.state.members.values()]
 
     async def ping(self) -> float:
         self.link  # noqa: B018  # raises where there is none

@@ -25,7 +25,16 @@ import pika
 from backends.rabbitmq import names
 from backends.rabbitmq.amqp import Refused
 from backends.rabbitmq.past import Past
-from backends.rabbitmq.stream import Delivery, Follower, Link, Start, boundary, enter_in_directory, knock
+from backends.rabbitmq.stream import (
+    Delivery,
+    Follower,
+    Link,
+    Start,
+    begin_of_tail,
+    boundary,
+    enter_in_directory,
+    knock,
+)
 from backends.rabbitmq.will import is_present, presence
 from chat.model import Body, ChatError, Closing, Entry, NotStored, Opened
 from chat.pace import backoff
@@ -236,8 +245,7 @@ class StreamLog(Log):
         for followed in self._rooms.values():
             if followed.broken or followed.tail is not None:
                 continue
-            _, id = await knock(link, followed.name, self._now())
-            newest = await boundary(link, followed.name, "last")
+            newest, id = await knock(link, followed.name, self._now())
             if newest < followed.next - 1:
                 self._broken(followed)
                 continue
@@ -371,8 +379,8 @@ class StreamLog(Log):
             await before.follower.close()  # the room could not be loaded then
         followed = self._rooms[room] = _Followed(room, Past(self._standing, room))
         try:
-            start, id = await knock(link, room, self._now())
-            await self._follow(link, followed, start, id)
+            newest, id = await knock(link, room, self._now())
+            await self._follow(link, followed, begin_of_tail(newest), id)
         except BaseException:
             self._rooms.pop(room, None)
             raise

@@ -12,7 +12,7 @@ import secrets
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 import pika
 
@@ -22,6 +22,8 @@ from backends.rabbitmq.codec import offset_of, pack, properties, unpack
 from chat.model import Body, ChatError, ConnectionLost, Entry, Opened
 from chat.ports import Address
 from chat.room import TAIL
+
+T = TypeVar("T")
 
 ACK_EVERY = names.PREFETCH // 4
 """Deliveries after which the broker is told that they were taken."""
@@ -204,19 +206,24 @@ class Follower:
         await self.close()
 
 
+async def peek(link: Link, room: str, start: Start) -> Delivery:
+    """Return the first message from ``start`` on. There must be one. Raises a `ChatError`."""
+    found: asyncio.Future[Delivery] = asyncio.get_running_loop().create_future()
+
+    def on_delivery(_: Follower, delivery: Delivery) -> None:
+        if not found.done():
+            found.set_result(delivery)
+
+    async with await Follower.begin(link, room, start, on_delivery, prefetch=1) as follower:
+        return await _or_end(found, follower, room)
+
+
 async def boundary(link: Link, room: str, which: Literal["first", "last"]) -> int:
     """Return the offset of the oldest message that is kept, or of the newest chunk's first one.
 
     The stream must not be empty. Raises a `ChatError`.
     """
-    found: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-
-    def on_delivery(_: Follower, delivery: Delivery) -> None:
-        if not found.done():
-            found.set_result(delivery.offset)
-
-    async with await Follower.begin(link, room, which, on_delivery, prefetch=1) as follower:
-        return await _or_end(found, follower, room)
+    return (await peek(link, room, which)).offset
 
 
 async def collect(link: Link, room: str, start: int, end: int) -> tuple[int, list[Entry]]:
@@ -243,17 +250,22 @@ async def collect(link: Link, room: str, start: int, end: int) -> tuple[int, lis
     return first, entries
 
 
-async def knock(link: Link, room: str, at: int) -> tuple[Start, str]:
-    """Make the room, and find where to begin to read; return that, and the id of our knock.
+async def knock(link: Link, room: str, at: int) -> tuple[int, str]:
+    """Make the room, and publish a knock; return the offset of the newest chunk's first message, and its id.
 
     The knock is an ``opened`` entry. The first one opens the room; every later one is refused by all, and is
-    what tells us, when we read it, that we know everything that was there when we came.
+    what tells us, when we read it, that we know everything that was there when we came. It is in the newest
+    chunk or, if others are quick, in an older one; what was there when we came is in older ones for sure.
     """
     await declare(link, room)
     id = link.next_id()
     await link.publish(room, Opened(str(uuid.uuid4())), at, id)
-    end = await boundary(link, room, "last")
-    return (end - TAIL if end > TAIL else "first"), id
+    return await boundary(link, room, "last"), id
+
+
+def begin_of_tail(newest: int) -> Start:
+    """Return where to begin to read, so that a `Room` knows all it must at that offset."""
+    return newest - TAIL if newest > TAIL else "first"
 
 
 async def enter_in_directory(link: Link, room: str, *, removed: bool = False) -> None:
@@ -270,7 +282,7 @@ async def enter_in_directory(link: Link, room: str, *, removed: bool = False) ->
     await link.publisher.publish("", names.DIRECTORY, body, pika.BasicProperties(delivery_mode=2))
 
 
-async def _or_end(done: asyncio.Future[int], follower: Follower, room: str) -> int:
+async def _or_end(done: asyncio.Future[T], follower: Follower, room: str) -> T:
     """Wait for the future, but not longer than the follower lives. Raises a `ChatError`."""
     either: list[asyncio.Future[Any]] = [done, follower.closed]
     await asyncio.wait(either, timeout=READ_TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
