@@ -334,6 +334,7 @@ class Channel:
         if self.closed.done():
             return
         self.closed.set_result(reason)
+        self._connection.closed.remove_done_callback(self._connection_ended)
         for waiting in [*self._asked, *self._unconfirmed.values()]:
             if not waiting.done():
                 _fail(waiting, reason)

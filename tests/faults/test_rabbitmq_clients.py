@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -13,11 +14,12 @@ import pytest
 
 import backends
 from backends.rabbitmq import names
-from backends.rabbitmq.amqp import Connection
+from backends.rabbitmq.amqp import Channel, Connection
 from backends.rabbitmq.client import RabbitClient
 from backends.rabbitmq.codec import pack
 from backends.rabbitmq.private import PrivateBroker
-from backends.rabbitmq.stream import Follower, Start
+from backends.rabbitmq.stream import Follower, Link, Start
+from backends.rabbitmq.will import is_present, presence
 from chat.model import (
     AccessDenied,
     ChatError,
@@ -216,6 +218,20 @@ async def test_who_deletes_the_room_in_the_broker_ends_it_and_another_one_begins
     again = await enter("ann", seat_key=ann.welcome.seat_key)
     await again.say("and on we go")
     assert (again.welcome.epoch == ann.welcome.epoch) == (what == "exchange")
+
+
+async def test_a_channel_that_has_ended_is_not_kept(vhost: str) -> None:
+    """A server looks every second who is there, each time on a channel of its own."""
+    link = await Link.open(address(vhost), "", "looking")
+    try:
+        await presence(link, "me", lambda _: None)
+        for _ in range(20):
+            assert await is_present(link, "me")
+        gc.collect()
+        kept = [one for one in gc.get_objects() if isinstance(one, Channel) and one.closed.done()]
+        assert not kept
+    finally:
+        await link.close()
 
 
 # --- who comes back ------------------------------------------------------------------------------
