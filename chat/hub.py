@@ -59,8 +59,8 @@ enough that a disk with room again is tried again."""
 TURN = 500  # entries replayed in one go
 SEARCHES = 2
 """Searches for the last change of an old message that read the log together; others wait."""
-
-
+BEHIND = 5.0
+"""Seconds in which what another server of a shared log has shown comes here too, or never will."""
 KEY_CHARS = 64
 """More than a seat key has: what is longer is none, and not kept."""
 
@@ -343,6 +343,8 @@ class LiveRoom:
         cursor = hello.cursor
         if cursor and cursor.epoch and cursor.epoch != self.state.epoch:
             raise StaleCursor(f"room {self.name} has another log than the cursor's: begin without a cursor")
+        if cursor and self.hub.log.shared and cursor.epoch:
+            await self._catch_up(cursor.seq)
         if cursor and cursor.seq > self.state.head:
             raise StaleCursor(
                 f"the cursor {cursor.seq} is beyond the newest event {self.state.head} of room {self.name}: "
@@ -360,6 +362,13 @@ class LiveRoom:
         seat.start = await self._replay_from(cursor)
         seat.touch()
         return seat
+
+    async def _catch_up(self, seq: int) -> None:
+        """Wait for what another server of this log has shown already, and has not come here yet."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + BEHIND
+        while self.state.head < seq and (left := deadline - loop.time()) > 0:
+            await self.next_event(left)
 
     def _seat_of(self, name: str, nick: str) -> HubSeat | None:
         """Return the seat, also one that is at another server and is about to move here."""

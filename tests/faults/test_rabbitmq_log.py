@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,16 @@ import pika
 import pytest
 
 import backends
-from backends.rabbitmq import client as rabbit
-from backends.rabbitmq import names, past
+from backends.rabbitmq import known, names, past
 from backends.rabbitmq.amqp import Connection
+from backends.rabbitmq.client import RabbitClient
 from backends.rabbitmq.codec import pack
 from backends.rabbitmq.log import StreamLog
 from backends.rabbitmq.private import PrivateBroker
 from chat.connect import Place, open_session
 from chat.hub import Hub
 from chat.model import ChatError, Cursor, Event, Hello, Limits, NotStored, Say, Sent, StaleCursor
-from chat.ports import Technique
+from chat.ports import Committed, Technique
 from chat.session import Session
 from chat.updates import Arrived, Entered
 from tests.broker import address
@@ -160,7 +160,7 @@ async def story(ann: Person, vhost: str) -> list[Event]:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Little is kept, so that pages come from the stream, in stretches."""
-    monkeypatch.setattr(rabbit, "RING", 5)
+    monkeypatch.setattr(known, "RING", 5)
     monkeypatch.setattr(past, "STRETCH", 16)
     monkeypatch.setattr("chat.fanout.RING_EVENTS", 5)
 
@@ -237,6 +237,31 @@ async def test_a_key_moves_a_seat_from_one_server_to_the_other(hub: Hub, vhost: 
     await other.stop()
 
 
+class Behind(StreamLog):
+    """A log whose entries reach their server late."""
+
+    async def start(self, committed: Callable[[list[Committed]], None], failed: Any) -> None:
+        def late(batch: list[Committed]) -> None:
+            asyncio.get_running_loop().call_later(0.3, committed, batch)
+
+        await super().start(late, failed)
+
+
+async def test_a_server_that_is_behind_lets_in_who_has_seen_more(hub: Hub, vhost: str) -> None:
+    other = Hub(Behind(vhost), limits=hub.limits)
+    await other.start()
+    await other.take_seat(Hello("lab", "bob"), "tcp")
+    here = await hub.take_seat(Hello("lab", "ann"), "tcp")
+    said = Sits()
+    here.send(Say("only here as yet", 1), said.reply)
+    seen = Cursor((await said.outcome).seq, here.welcome.epoch)
+    assert (await other.look("lab", "")).head < seen.seq
+    there = await other.take_seat(Hello("lab", "ann", seen, seat_key=here.welcome.seat_key), "tcp")
+    assert there.welcome.seat == here.welcome.seat
+    assert there.welcome.head >= seen.seq
+    await other.stop()
+
+
 async def test_a_room_that_another_server_opened_is_found(hub: Hub, vhost: str) -> None:
     other = Hub(StreamLog(vhost), limits=hub.limits)
     await other.start()
@@ -297,7 +322,7 @@ async def test_another_log_in_its_place_is_known_by_what_is_in_it(hub: Hub, vhos
 async def test_a_room_that_was_removed_is_none_to_a_server_that_comes_later(vhost: str) -> None:
     logs = [StreamLog(vhost) for _ in range(2)]
     for room in ("gone", "kept"):
-        client = rabbit.RabbitClient(address(vhost))
+        client = RabbitClient(address(vhost))
         await client.connect(Hello(room, "ann"))
         await client.close()
     await logs[0].start(lambda _: None, lambda *_: None)
