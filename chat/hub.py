@@ -405,7 +405,11 @@ class LiveRoom:
         seat.key = key
         # In the table before the entry is: what comes back from the log must find its seat.
         body = Joined(seat.seat, nick, nick_key(nick), technique, self.hub.node)
-        if refusal := self.state.check(body):
+        refusal = self.state.check(body)
+        # Whose name it is at another server may have left there a moment ago: the log decides.
+        if refusal is not None and not (
+            self.hub.log.shared and self.state.seat_of(body.key) not in self.seats
+        ):
             raise self._refused(refusal, body)
         self.hub.enlist(seat)
 

@@ -20,7 +20,7 @@ from backends.rabbitmq.log import StreamLog
 from backends.rabbitmq.private import PrivateBroker
 from chat.connect import Place, open_session
 from chat.hub import Hub
-from chat.model import ChatError, Cursor, Event, Hello, Limits, NotStored, Say, Sent, StaleCursor
+from chat.model import ChatError, Cursor, Event, Hello, Limits, NickTaken, NotStored, Say, Sent, StaleCursor
 from chat.ports import Committed, Technique
 from chat.session import Session
 from chat.updates import Arrived, Entered
@@ -259,6 +259,23 @@ async def test_a_server_that_is_behind_lets_in_who_has_seen_more(hub: Hub, vhost
     there = await other.take_seat(Hello("lab", "ann", seen, seat_key=here.welcome.seat_key), "tcp")
     assert there.welcome.seat == here.welcome.seat
     assert there.welcome.head >= seen.seq
+    await other.stop()
+
+
+async def test_a_server_that_is_behind_gives_a_name_that_was_free_before_it_knew(
+    hub: Hub, vhost: str
+) -> None:
+    other = Hub(Behind(vhost), limits=hub.limits)
+    await other.start()
+    here = await hub.take_seat(Hello("lab", "ann"), "tcp")
+    await other.take_seat(Hello("lab", "bob"), "tcp")
+    with pytest.raises(NickTaken):
+        await other.take_seat(Hello("lab", "ann"), "tcp")
+    here.leave()
+    while not here.ended:
+        await (await hub.look("lab", "")).next_event(5)
+    there = await other.take_seat(Hello("lab", "ann"), "tcp")
+    assert there.welcome.seat != here.welcome.seat
     await other.stop()
 
 
