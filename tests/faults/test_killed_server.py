@@ -13,10 +13,8 @@ import pytest
 
 from chat import server
 from chat.connect import Place, open_session
-from chat.model import Event
 from chat.ports import Technique
-from chat.session import Session
-from chat.updates import Arrived, Entered
+from tests.talker import Talker
 
 pytestmark = pytest.mark.skipif(
     sys.platform == "win32", reason="kills with a POSIX signal; on Windows nobody has tried it"
@@ -26,47 +24,14 @@ LINES = 40  # each; below the burst, so that nobody is paced
 KILLS = 3
 
 
-class Person:
-    def __init__(self, folder: Path, technique: Technique, nick: str) -> None:
-        self.session: Session = open_session(Place(None, folder), technique, "lab", nick)
-        self.seen: list[Event] = []
-        self.seats: set[str] = set()
-        self.entered = 0
-        self.changed = asyncio.Condition()
-        self._watching = asyncio.create_task(self._watch())
-        self.session.start()
-
-    async def _watch(self) -> None:
-        async for batch in self.session.updates():
-            for update in batch:
-                if isinstance(update, Arrived):
-                    self.seen.append(update.event)
-                elif isinstance(update, Entered):
-                    self.seats.add(update.welcome.seat)
-                    self.entered += 1
-            async with self.changed:
-                self.changed.notify_all()
-
-    @property
-    def messages(self) -> list[tuple[int, str]]:
-        return [(event.id, event.text) for event in self.seen if event.kind == "sent"]
-
-    async def until(self, count: int) -> None:
-        async with self.changed:
-            await self.changed.wait_for(lambda: len(self.messages) >= count)
-
-    async def close(self) -> None:
-        await self.session.close()
-        await self._watching
-
-
 @pytest.fixture
-async def people(technique: Technique, state_dir: Path) -> AsyncIterator[list[Person]]:
+async def people(technique: Technique, state_dir: Path) -> AsyncIterator[list[Talker]]:
     if technique.server is None:
         pytest.skip(f"{technique.name} has no server of ours; test_rabbitmq_broker.py kills the broker")
     if not technique.traits.resend:
         pytest.skip(f"{technique.name} sends nothing twice: what a killed server did not get is lost")
-    everybody = [Person(state_dir, technique, nick) for nick in ("alice", "bob", "carol")]
+    place = Place(None, state_dir)
+    everybody = [Talker(open_session(place, technique, "lab", nick)) for nick in ("alice", "bob", "carol")]
     yield everybody
     await asyncio.gather(*(one.close() for one in everybody))
     await asyncio.to_thread(server.stop, state_dir)
@@ -78,7 +43,7 @@ async def kill(folder: Path) -> None:
         os.kill(record.pid, signal.SIGKILL)
 
 
-async def test_no_line_is_lost_doubled_or_out_of_order(people: list[Person], state_dir: Path) -> None:
+async def test_no_line_is_lost_doubled_or_out_of_order(people: list[Talker], state_dir: Path) -> None:
     alice, bob, carol = people
     async with asyncio.timeout(50):
         for number in range(LINES):
@@ -97,7 +62,7 @@ async def test_no_line_is_lost_doubled_or_out_of_order(people: list[Person], sta
         assert said == [f"{nick} {number}" for number in range(LINES)]
 
 
-async def test_nobody_loses_name_or_seat(people: list[Person], state_dir: Path) -> None:
+async def test_nobody_loses_name_or_seat(people: list[Talker], state_dir: Path) -> None:
     async with asyncio.timeout(50):
         for one in people:
             one.session.say("here")

@@ -12,60 +12,19 @@ import backends
 from backends.rabbitmq import member
 from backends.rabbitmq.private import PrivateBroker
 from chat.connect import Place, open_session
-from chat.model import ConnectionLost, Event, Limits
-from chat.session import Session
-from chat.updates import Arrived, Entered, StateChanged
+from chat.model import ConnectionLost, Limits
+from tests.talker import Talker
 
 LINES = 1000
-
-
-class Reader:
-    """One person, and what arrived."""
-
-    def __init__(self, url: str, folder: Path, nick: str) -> None:
-        self.session: Session = open_session(Place(url, folder), backends.technique("rabbitmq"), "lab", nick)
-        self.seen: list[Event] = []
-        self.seats: set[str] = set()
-        self.reasons: list[str] = []
-        self.changed = asyncio.Condition()
-        self._watching = asyncio.create_task(self._watch())
-        self.session.start()
-
-    async def _watch(self) -> None:
-        async for batch in self.session.updates():
-            for update in batch:
-                if isinstance(update, Arrived):
-                    self.seen.append(update.event)
-                elif isinstance(update, Entered):
-                    self.seats.add(update.welcome.seat)
-                elif isinstance(update, StateChanged) and update.state.reason:
-                    self.reasons.append(update.state.reason)
-            async with self.changed:
-                self.changed.notify_all()
-
-    @property
-    def messages(self) -> list[tuple[int, str]]:
-        return [(event.id, event.text) for event in self.seen if event.kind == "sent"]
-
-    async def inside(self) -> None:
-        async with self.changed:
-            await self.changed.wait_for(lambda: self.seats)
-
-    async def until(self, count: int) -> None:
-        async with self.changed:
-            await self.changed.wait_for(lambda: len(self.messages) >= count)
-
-    async def close(self) -> None:
-        await self.session.close()
-        await self._watching
 
 
 @pytest.fixture
 async def people(
     own_broker: PrivateBroker, state_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[list[Reader]]:
+) -> AsyncIterator[list[Talker]]:
     monkeypatch.setattr(member, "Limits", lambda: Limits(burst=0))  # a thousand lines, and not at 10/s
-    everybody = [Reader(own_broker.url, state_dir, nick) for nick in ("alice", "bob", "carol")]
+    place, label = Place(own_broker.url, state_dir), backends.technique("rabbitmq")
+    everybody = [Talker(open_session(place, label, "lab", nick)) for nick in ("alice", "bob", "carol")]
     for one in everybody:
         await one.inside()
     yield everybody
@@ -74,7 +33,7 @@ async def people(
 
 @pytest.mark.timeout(120)
 async def test_a_thousand_lines_across_a_kill_and_a_restart_are_everybodys_each_once_and_in_order(
-    people: list[Reader], own_broker: PrivateBroker
+    people: list[Talker], own_broker: PrivateBroker
 ) -> None:
     said: dict[str, list[str]] = {one.session.nick: [] for one in people}
     restarting: asyncio.Future[None] | None = None

@@ -22,13 +22,12 @@ from chat.connect import Place, open_session
 from chat.hub import Hub
 from chat.model import ChatError, Cursor, Event, Hello, Limits, NickTaken, NotStored, Say, Sent, StaleCursor
 from chat.ports import Committed, Technique
-from chat.session import Session
-from chat.updates import Arrived, Entered
 from tests.broker import address
 from tests.contract.people import Enter, Person, one_chain
 from tests.interop.node import Run
 from tests.kit import Connect
 from tests.processes import CHAT
+from tests.talker import Talker
 
 pytestmark = pytest.mark.usefixtures("technique")  # then the hub is on the stream
 
@@ -62,42 +61,6 @@ def technique() -> Technique:
     return label
 
 
-class Reader:
-    def __init__(self, server: str, folder: Path, nick: str) -> None:
-        self.session: Session = open_session(Place(server, folder), backends.technique("tcp"), "lab", nick)
-        self.seen: list[Event] = []
-        self.seats: set[str] = set()
-        self.changed = asyncio.Condition()
-        self._watching = asyncio.create_task(self._watch())
-        self.session.start()
-
-    async def _watch(self) -> None:
-        async for batch in self.session.updates():
-            for update in batch:
-                if isinstance(update, Arrived):
-                    self.seen.append(update.event)
-                elif isinstance(update, Entered):
-                    self.seats.add(update.welcome.seat)
-            async with self.changed:
-                self.changed.notify_all()
-
-    @property
-    def messages(self) -> list[tuple[int, str]]:
-        return [(event.id, event.text) for event in self.seen if event.kind == "sent"]
-
-    async def inside(self) -> None:
-        async with self.changed:
-            await self.changed.wait_for(lambda: self.seats)
-
-    async def hears(self, count: int) -> None:
-        async with self.changed:
-            await self.changed.wait_for(lambda: len(self.messages) >= count)
-
-    async def close(self) -> None:
-        await self.session.close()
-        await self._watching
-
-
 @pytest.mark.timeout(120)
 async def test_a_broker_that_is_killed_under_two_servers_takes_no_line_with_it(
     own_broker: PrivateBroker, run: Run, state_dir: Path
@@ -107,19 +70,20 @@ async def test_a_broker_that_is_killed_under_two_servers_takes_no_line_with_it(
         serve = (*CHAT, "serve", "tcp", "--port", "0", "--rate", "off", "--json")
         node = await run(*serve, CHAT_SERVE_LOG=own_broker.url)
         offer = json.loads(await node.line())
-        readers.append(Reader(f"127.0.0.1:{offer['port']}", state_dir, nick))
+        place = Place(f"127.0.0.1:{offer['port']}", state_dir)
+        readers.append(Talker(open_session(place, backends.technique("tcp"), "lab", nick)))
     for reader in readers:
         await reader.inside()
     for number in range(LINES):
         for reader in readers:
             reader.session.say(f"{reader.session.nick} {number}")
         if number == 20:
-            await readers[1].hears(12)
+            await readers[1].until(12)
             await asyncio.to_thread(own_broker.kill)
             starting = asyncio.create_task(asyncio.to_thread(own_broker.start))
     await starting
     for reader in readers:
-        await reader.hears(2 * LINES)
+        await reader.until(2 * LINES)
     alice, bob = readers
     assert alice.messages == bob.messages
     assert len(set(alice.messages)) == 2 * LINES

@@ -10,7 +10,9 @@ import pytest
 
 import backends
 from chat import server
-from tests.faults.test_killed_server import Person, kill
+from chat.connect import Place, open_session
+from tests.faults.test_killed_server import kill
+from tests.talker import Talker
 
 pytestmark = pytest.mark.skipif(
     sys.platform == "win32", reason="kills with a POSIX signal; on Windows nobody has tried it"
@@ -18,7 +20,8 @@ pytestmark = pytest.mark.skipif(
 
 
 async def test_who_had_the_seat_has_it_again_and_sees_every_line_once(state_dir: Path) -> None:
-    people = [Person(state_dir, backends.technique("udp"), nick) for nick in ("alice", "bob")]
+    place, udp = Place(None, state_dir), backends.technique("udp")
+    people = [Talker(open_session(place, udp, "lab", nick)) for nick in ("alice", "bob")]
     alice, bob = people
     async with asyncio.timeout(50):
         for round_ in range(3):
@@ -28,8 +31,7 @@ async def test_who_had_the_seat_has_it_again_and_sees_every_line_once(state_dir:
                 await one.until(2 * round_ + 2)
             await kill(state_dir)
             for one in people:  # what is said before would get lost
-                async with one.changed:
-                    await one.changed.wait_for(lambda one=one, round_=round_: one.entered == round_ + 2)  # type: ignore[misc]  # bound
+                await one.inside(round_ + 2)
         alice.session.say("last")
         for one in people:
             await one.until(7)
