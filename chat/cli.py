@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from chat.connect import Place
     from chat.model import Cursor
     from chat.ports import Broker
+    from chat.server import Registration
     from chat.session import Session
     from chat.tls import Trust
 
@@ -490,7 +491,8 @@ def serve(
 ) -> None:
     """Serve the named techniques, or all that can run, until Ctrl+C.
 
-    Without --log it is your server on this machine: clients that are given no --server find it.
+    Without --log it is your server on this machine: clients that are given no --server find it. One on a
+    broker is that too, unless there is one.
     """
     from secrets import token_urlsafe
 
@@ -513,16 +515,18 @@ def serve(
     access = access_token(token_file)
     if is_open and access:
         raise click.UsageError("--open and an access token contradict each other: take one of them")
-    if broker:
-        if log is not None:
-            raise click.UsageError("--broker and --log contradict each other: take one of them")
-        log = _broker().address.url
     folder = state_dir(_warn) if log is None else None
+    shown = server.default_log(folder) if folder else ""
+    if broker:
+        if folder is None:
+            raise click.UsageError("--broker and --log contradict each other: take one of them")
+        found = _broker(folder)
+        log, shown = found.address.url, f"in the broker at {found.address}"
     made = not (is_loopback(host) or access or is_open)
     if made:
         access = kept_token(folder) if folder else token_urlsafe(16)
-    url = log or server.default_log(folder or Path())
-    registration = server.Registration(folder, url) if folder else None
+    url = log or shown
+    registration = _registration(folder, shown, broker=broker) if folder else None
     try:
         if fresh:
             _set_aside(url)
@@ -558,14 +562,25 @@ def serve(
             registration.end()
 
 
-def _broker() -> Broker:
-    """Find a broker that can keep a log, or start one."""
-    from chat.config import state_dir
+def _registration(folder: Path, log: str, *, broker: bool) -> Registration | None:
+    """Make this your server. There may be another one beside a server on a broker: clients find that."""
+    from chat.server import Registration, RunsAlready
 
+    try:
+        return Registration(folder, log)
+    except RunsAlready as error:
+        if not broker:
+            raise
+        _warn(f"{str(error).partition(':')[0]}: clients find that one, and come here with --server")
+        return None
+
+
+def _broker(folder: Path) -> Broker:
+    """Find a broker that can keep a log, or start one."""
     for label in backends.techniques():
         if label.broker is not None and label.log is not None and not label.missing():
             _warn("looking for a broker; to start one takes some seconds")
-            found = label.load_broker()(state_dir(_warn), spawn=True)
+            found = label.load_broker()(folder, spawn=True)
             _warn(f"the log is in a broker: {found.how}")
             return found
     raise ChatError("no technique with a broker can run here")
@@ -580,7 +595,7 @@ def _token_line(token: str, as_json: bool) -> str:
 def _set_aside(url: str) -> None:
     scheme, _, path = url.partition(":")
     if scheme != "sqlite":
-        raise click.UsageError(f"--fresh has nothing to set aside: {url} keeps no file")
+        raise click.UsageError(f"--fresh has nothing to set aside: a log of {scheme} keeps no file")
     from chat.logs.files import set_aside
 
     if aside := set_aside(Path(path)):

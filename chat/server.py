@@ -1,7 +1,7 @@
 """The background server: the one server of this user on this machine, found, started and stopped.
 
-It is the server on the log in the state folder, whoever started it (`chat.daemon`: ``server.lock``,
-``server.json``). Everything here blocks for a moment: call it from a thread.
+It is the server on the log in the state folder, or on the broker that was found here, whoever started it
+(`chat.daemon`: ``server.lock``, ``server.json``). Everything here blocks for a moment: call it from a thread.
 """
 
 from __future__ import annotations
@@ -64,17 +64,21 @@ def _daemon(folder: Path) -> Daemon[Record]:
     return Daemon(folder, "server", Record, "server", door="spawn.lock", start_timeout=START_TIMEOUT)
 
 
+class RunsAlready(ChatError):
+    """This user has a server on this machine."""
+
+
 class Registration:
     """Held by the server itself: makes it *the* server of this user."""
 
     def __init__(self, folder: Path, log: str) -> None:
-        """Raises `ChatError` when there is one already."""
+        """``log``: as users may read it. Raises `RunsAlready`, or `ChatError`: nothing can be written."""
         self._log = log
         self._daemon = _daemon(folder)
         if not self._daemon.claim():
             record = self._daemon.read()
             pid = f" (process {record.pid})" if record else ""
-            raise ChatError(
+            raise RunsAlready(
                 f"your server on this machine runs already{pid}: use it, end it with chat stop, "
                 "or give this one a log of its own with --log"
             )
@@ -115,8 +119,8 @@ def find(
 ) -> tuple[Address, str]:
     """Return where the background server listens, and its access token; start it when there is none.
 
-    ``spawn``: it may be started. A server for other machines is not, nor one with TLS: only its user can do
-    that. ``encrypted``: the client wants TLS, and gets no server without.
+    ``spawn``: it may be started. A server for other machines is not, nor one with TLS or on a broker: only
+    its user can do that. ``encrypted``: the client wants TLS, and gets no server without.
 
     ``again``: this client had it before, and does not start it if it was stopped on purpose. Of several
     clients that notice at once, one starts it and the others wait for it. Raises `ConnectionLost` when there
@@ -135,6 +139,11 @@ def find(
             if again and (folder / STOPPED).exists():
                 raise ConnectionLost("your server was stopped (chat stop): start it again with chat serve")
             killed = daemon.read()
+            if killed and not killed.log.startswith("sqlite:"):  # no room changes its log unasked
+                raise ConnectionLost(
+                    "your server on a broker is gone: start it again with chat serve --broker, "
+                    "or forget it with chat stop"
+                )
             if killed and killed.encrypted:
                 raise ConnectionLost(
                     "your server with TLS is gone: start it again with chat serve --tls-cert --tls-key, "

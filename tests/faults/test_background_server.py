@@ -11,9 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
+from tests.broker import address
 from tests.processes import chat, running, tail
 
 pytestmark = pytest.mark.skipif(
@@ -168,6 +170,42 @@ def test_a_server_started_by_hand_is_the_one_that_clients_find(state_dir: Path) 
         second = chat("serve")
         assert second.returncode == 1
         assert f"process {server.pid}" in second.stderr
+
+
+def test_a_server_on_a_broker_is_the_one_that_clients_find(state_dir: Path, vhost: str) -> None:
+    with running("serve", "tcp", "rabbitmq", "--port-of", "tcp=0", "--broker", CHAT_AMQP_URL=vhost) as server:
+        assert server.stdout is not None
+        assert "ready" in server.stdout.readline()
+        assert chat("send", "-b", "tcp", "--as", "ann", "over tcp").returncode == 0
+        assert chat("send", "-b", "rabbitmq", "--as", "bob", "in it", CHAT_AMQP_URL=vhost).returncode == 0
+        assert said() == ["over tcp", "in it"]
+        status = chat("status").stdout
+        assert f"log in the broker at {address(vhost)}\n" in status
+        assert (urlsplit(vhost).password or "") not in status + (state_dir / "server.json").read_text()
+        server.kill()
+        server.wait()
+    gone = chat("send", "-b", "tcp", "--as", "ann", "and now?")
+    assert "your server on a broker is gone: start it again with chat serve --broker" in gone.stderr
+    assert chat("stop").returncode == 0
+    assert chat("send", "-b", "tcp", "--as", "ann", "a log of its own").returncode == 0
+    assert said() == ["a log of its own"]
+
+
+def test_beside_a_server_of_ones_own_one_on_a_broker_says_who_is_found(state_dir: Path, vhost: str) -> None:
+    assert chat("send", "--as", "ann", "hello").returncode == 0
+    first = record(state_dir)["pid"]
+    with running("serve", "tcp", "--port", "0", "--broker", "--json", CHAT_AMQP_URL=vhost) as server:
+        assert server.stdout is not None
+        assert server.stderr is not None
+        offer = json.loads(server.stdout.readline())
+        assert said() == ["hello"]
+        there = f"{offer['host']}:{offer['port']}"
+        assert chat("send", "--server", there, "--as", "ann", "there").returncode == 0
+        assert said("--server", there) == ["there"]
+        server.terminate()
+        told = server.stderr.read()
+    assert f"(process {first}): clients find that one, and come here with --server\n" in told
+    assert record(state_dir)["pid"] == first
 
 
 def test_it_ends_itself_when_nobody_is_there(state_dir: Path) -> None:
