@@ -571,7 +571,7 @@ def _registration(folder: Path, log: str, *, broker: bool) -> Registration | Non
     except RunsAlready as error:
         if not broker:
             raise
-        _warn(f"{str(error).partition(':')[0]}: clients find that one, and come here with --server")
+        _warn(f"{error.fact}: clients find that one, and come here with --server")
         return None
 
 

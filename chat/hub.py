@@ -405,11 +405,9 @@ class LiveRoom:
         seat.key = key
         # In the table before the entry is: what comes back from the log must find its seat.
         body = Joined(seat.seat, nick, nick_key(nick), technique, self.hub.node)
-        refusal = self.state.check(body)
         # Whose name it is at another server may have left there a moment ago: the log decides.
-        if refusal is not None and not (
-            self.hub.log.shared and self.state.seat_of(body.key) not in self.seats
-        ):
+        elsewhere = self.hub.log.shared and self.state.seat_of(body.key) not in self.seats
+        if not elsewhere and (refusal := self.state.check(body)):
             raise self._refused(refusal, body)
         self.hub.enlist(seat)
 

@@ -65,7 +65,13 @@ def _daemon(folder: Path) -> Daemon[Record]:
 
 
 class RunsAlready(ChatError):
-    """This user has a server on this machine."""
+    """This user has a server on this machine; ``fact`` says which, the whole text what to do as well."""
+
+    def __init__(self, fact: str) -> None:
+        super().__init__(
+            f"{fact}: use it, end it with chat stop, or give this one a log of its own with --log"
+        )
+        self.fact = fact
 
 
 class Registration:
@@ -78,10 +84,7 @@ class Registration:
         if not self._daemon.claim():
             record = self._daemon.read()
             pid = f" (process {record.pid})" if record else ""
-            raise RunsAlready(
-                f"your server on this machine runs already{pid}: use it, end it with chat stop, "
-                "or give this one a log of its own with --log"
-            )
+            raise RunsAlready(f"your server on this machine runs already{pid}")
         (folder / STOPPED).unlink(missing_ok=True)
 
     def announce(self, offers: Sequence[Offer], access: str = "", *, encrypted: bool = False) -> None:

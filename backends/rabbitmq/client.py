@@ -142,9 +142,8 @@ class RabbitClient(Member):
             room.apply(entry)
             if place % TURN == 0:
                 await asyncio.sleep(0)
-        room.last = next(
-            one.entry for one in reversed(loaded) if one.entry is not None
-        )  # the knock, or later
+        # There is one: the knock, or what came with it.
+        room.last = next(one.entry for one in reversed(loaded) if one.entry is not None)
         assert self._loading is not None
         late, self._loading = self._loading[len(loaded) :], None
         for delivery in late:

@@ -7,7 +7,7 @@ import gc
 import signal
 import sys
 from collections.abc import AsyncIterator
-from typing import Any, cast
+from typing import Any
 
 import pika
 import pytest
@@ -241,14 +241,14 @@ async def test_a_channel_that_has_ended_is_not_kept(vhost: str) -> None:
 def begun(monkeypatch: pytest.MonkeyPatch) -> list[Start]:
     """Where rooms were read from, each time somebody began to."""
     starts: list[Start] = []
-    begin = Follower.begin.__func__  # type: ignore[attr-defined]
+    begin = Follower.begin
 
-    async def noted(cls: Any, link: Any, room: str, start: Start, *rest: Any, **more: Any) -> Follower:
+    async def noted(link: Link, room: str, start: Start, *rest: Any, **more: Any) -> Follower:
         if not more:  # to look at one message is not to read
             starts.append(start)
-        return cast(Follower, await begin(cls, link, room, start, *rest, **more))
+        return await begin(link, room, start, *rest, **more)
 
-    monkeypatch.setattr(Follower, "begin", classmethod(noted))
+    monkeypatch.setattr(Follower, "begin", noted)
     return starts
 
 

@@ -19,14 +19,13 @@ LONGER = {
 """Files of more lines than that, each with the reason why it is still one room."""
 
 LEAKS = {
-    "a home folder": r"/(?:home|Users)/(?!ann/|local/)[a-z]\w*/|/root/|[A-Z]:\\Users\\",
+    "a home folder": r"/(?:home|Users)/(?!ann/|local/)[a-z]\w*/|/roo[t]/|[A-Z]:\\Users\\",
     "a package index": r"(?:extra-)?index[-_]url|find[-_]links|https?://[^\s\"'`]+/simple\b|pythonhosted\.org",
     "a private key": r"-----BEGIN [A-Z ]*PRIVATE KEY",
     "a token of a service": r"\b(?:gh[pousr]_[A-Za-z0-9]{36}|AKIA[0-9A-Z]{16}|xox[abprs]-[0-9A-Za-z-]{10})",
 }
 GENERATED = re.compile(r"_pb2|_xdr\.py$")
 """Files that a command writes (`python -m protos`)."""
-THIS = Path("tests/guards/test_tree.py")
 
 
 def text_of(path: Path) -> str | None:
@@ -43,9 +42,7 @@ def test_every_text_file_is_utf8(tree: list[Path]) -> None:
 @pytest.mark.parametrize("what", LEAKS)
 def test_nothing_of_a_machine_or_a_secret_is_in_the_files(tree: list[Path], what: str) -> None:
     pattern = re.compile(LEAKS[what])
-    found = [
-        f"{path}: {hit[0]}" for path in tree if path != THIS for hit in pattern.finditer(text_of(path) or "")
-    ]
+    found = [f"{path}: {hit[0]}" for path in tree for hit in pattern.finditer(text_of(path) or "")]
     assert found == []
 
 
