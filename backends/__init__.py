@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from importlib import import_module
 
-from chat.ports import Technique
+from chat.interfaces.technique import Technique
 
 KNOWN = ("tcp", "udp", "rpyc", "grpc", "oncrpc", "rabbitmq", "rest", "soap")
 

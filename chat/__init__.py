@@ -1,4 +1,5 @@
-"""The chat itself: the domain, the interfaces, the hub, the log, the session and the command line.
+"""The chat itself. Each package imports only packages below it, in this order:
 
-Nothing is imported here, so that ``import chat.model`` costs nothing and can close no circle.
+``cli``; ``client`` and ``server``; (``backends``); ``transport``; ``background``; ``interfaces``; ``domain``.
+Nothing is imported here, so that ``import chat.domain.model`` costs nothing.
 """

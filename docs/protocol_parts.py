@@ -17,25 +17,14 @@ import msgspec
 from backends.rabbitmq import names
 from backends.rabbitmq.codec import pack
 from backends.tcp.server import TcpServer
-from chat import text
-from chat.codec import encode
-from chat.hub import Hub
-from chat.logs.memory import MemoryLog
-from chat.model import (
-    ERRORS,
-    ChatError,
-    Deleted,
-    Edited,
-    Entry,
-    Joined,
-    Left,
-    Limits,
-    Opened,
-    Resumed,
-    Sent,
-)
-from chat.ports import Address
-from chat.room import event_of
+from chat.domain import validation as text
+from chat.domain.errors import ERRORS, ChatError
+from chat.domain.json_codec import encode
+from chat.domain.model import Deleted, Edited, Entry, Joined, Left, Limits, Opened, Resumed, Sent
+from chat.domain.room import event_of
+from chat.interfaces.address import Address
+from chat.server.hub import Hub
+from chat.server.logs.memory import MemoryLog
 
 # --- tables --------------------------------------------------------------------------------------
 
@@ -180,8 +169,8 @@ def transcript(*steps: tuple[str, str, str]) -> str:
     ticks = iter(range(1_795_393_822_000, 1_795_393_900_000, 1_250))
     keys = iter(f"{word}-seat-key-22-chars"[:22] for word in ("anns", "bobs", "cats"))
     with (
-        patch("chat.hub.secrets.token_urlsafe", lambda _: next(keys)),
-        patch("chat.hub.uuid.uuid4", lambda: "6f1c0a5e-9d55-4b6c-8f0e-2a7d1b3c4d5e"),
+        patch("chat.server.live_room.secrets.token_urlsafe", lambda _: next(keys)),
+        patch("chat.server.hub.uuid.uuid4", lambda: "6f1c0a5e-9d55-4b6c-8f0e-2a7d1b3c4d5e"),
     ):
         return asyncio.run(_play(steps, MemoryLog(clock=lambda: next(ticks) / 1000)))
 

@@ -20,13 +20,18 @@ from secrets import token_hex
 from statistics import median
 
 import backends
-from chat.config import clean_environment, state_dir
-from chat.lines import err, event_line, out
-from chat.logs import open_log
-from chat.model import ChatError, Event, Hello
-from chat.ports import Address, Broker, ChatClient, Technique
-from chat.session import Session
-from chat.updates import Arrived, Entered
+from chat.background.process import clean_environment
+from chat.background.state_folder import state_dir
+from chat.client.lines import err, event_line, out
+from chat.client.session import Session
+from chat.client.session_events import Arrived, Entered
+from chat.domain.errors import ChatError
+from chat.domain.model import Event, Hello
+from chat.interfaces.address import Address
+from chat.interfaces.broker import Broker
+from chat.interfaces.client import ChatClient
+from chat.interfaces.technique import Technique
+from chat.server.logs import open_log
 
 ROOM = "lab"
 START_TIMEOUT = 15.0
@@ -119,7 +124,7 @@ def _brokers() -> tuple[dict[str, Broker], dict[str, str]]:
 async def _forget(log: str, room: str) -> None:
     """Leave nothing in somebody's broker."""
     with suppress(ChatError):
-        opened = open_log(log)
+        opened = open_log(log, backends.techniques())
         await opened.start(lambda _: None, lambda *_: None)
         await opened.remove(room)
         await opened.stop()

@@ -20,16 +20,20 @@ from blockbuster import blockbuster_ctx
 
 import backends
 from backends.rabbitmq.private import PrivateBroker
-from chat.hub import Hub
-from chat.logs import open_log
-from chat.logs.memory import MemoryLog
-from chat.model import Hello, Limits
-from chat.ports import Address, ChatClient, ChatServer, Log, ServerOptions, Technique
-from tests.broker import MISSING, WITHOUT, Hosts, broker, wanted
-from tests.broker_door import BrokerDoor
-from tests.interop.node import Run
-from tests.interop.oncrpc_c.foreign import Foreign
-from tests.kit import QUICK, Connect, Seated, Serving
+from chat.domain.model import Hello, Limits
+from chat.interfaces.address import Address
+from chat.interfaces.client import ChatClient
+from chat.interfaces.log import Log
+from chat.interfaces.server import ChatServer, ServerOptions
+from chat.interfaces.technique import Technique
+from chat.server.hub import Hub
+from chat.server.logs import open_log
+from chat.server.logs.memory import MemoryLog
+from tests.support.broker import MISSING, WITHOUT, Hosts, broker, wanted
+from tests.support.broker_door import BrokerDoor
+from tests.support.foreign import Foreign
+from tests.support.kit import QUICK, Connect, Seated, Serving
+from tests.support.node import Run
 
 CI = os.environ.get("CI") == "true"
 DEAD_PROXY = "http://127.0.0.1:9"  # the discard port: nothing listens
@@ -211,7 +215,7 @@ def log(request: pytest.FixtureRequest) -> Log:
     label = request.getfixturevalue("technique") if "technique" in request.fixturenames else None
     if label is None or label.server is not None:
         return MemoryLog()
-    return open_log(request.getfixturevalue("vhost"))
+    return open_log(request.getfixturevalue("vhost"), backends.techniques())
 
 
 @pytest.fixture

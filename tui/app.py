@@ -16,9 +16,10 @@ from textual.app import App, SystemCommand
 from textual.screen import Screen
 from textual.worker import WorkerError
 
-from chat.model import ChatError, Cursor
-from chat.ports import Technique
-from chat.session import Session
+from chat.client.session import Session
+from chat.domain.errors import ChatError
+from chat.domain.model import Cursor
+from chat.interfaces.technique import Technique
 from tui import themes
 from tui.commands import TABLE
 from tui.screens.chat import ChatScreen

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from chat.text import clean_text
+from chat.domain.validation import clean_text
 from tui.themes import NAMES
 
 if TYPE_CHECKING:

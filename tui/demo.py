@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from chat.config import login_name
-from chat.session import Session
+from chat.client.connect import login_name
+from chat.client.session import Session
 from lab.demo import Bots, served, session
 from tui.app import ChatApp, Choice
 from tui.commands import TABLE, Command, Refused

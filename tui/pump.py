@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from textual.app import App
 
-from chat.session import Session
-from chat.updates import Update
+from chat.client.session import Session
+from chat.client.session_events import Update
 
 FRAME = 1 / 30
 """Seconds between two paints; what comes meanwhile is one batch."""

@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 
 from rich.cells import cell_len, chop_cells
 
-from chat.text import printable
+from chat.domain.validation import printable
 
 Kind = Literal["message", "notice", "rule"]
 Mark = Literal["", "pending", "failed", "unconfirmed"]

@@ -11,17 +11,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import tzinfo
 
-from chat.model import Event, Gap
-from chat.updates import (
-    Arrived,
-    DraftMoved,
-    Entered,
-    Missed,
-    Noticed,
-    StartedOver,
-    Update,
-    history_starts,
-)
+from chat.client.session_events import Arrived, DraftMoved, Entered, Missed, Noticed, StartedOver, Update
+from chat.domain.errors import history_starts
+from chat.domain.model import Event, Gap
 from tui.rows import PENDING, Place, Row, clock_and_day, one_line, shown
 from tui.themes import NickColours
 from tui.widgets.message_view import MessageView

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from chat.ports import Need, Setting, Technique, Traits
+from chat.interfaces.settings import Setting
+from chat.interfaces.technique import Need, Technique, Traits
 
 TECHNIQUE = Technique(
     name="grpc",

@@ -31,21 +31,18 @@ from backends.grpc.codec import (
     refusal,
     welcome_of,
 )
-from chat.connections import closed_without_a_word, connection_refused, not_our_words, silent
-from chat.model import (
-    Ack,
-    BadRequest,
-    BadText,
-    ChatError,
-    ConnectionLost,
-    Draft,
-    Event,
-    Hello,
-    Member,
-    Welcome,
+from chat.domain.errors import BadRequest, BadText, ChatError, ConnectionLost
+from chat.domain.model import Ack, Draft, Event, Hello, Member, Welcome
+from chat.interfaces.address import Address
+from chat.interfaces.client import ChatClient, ClientOptions
+from chat.transport.errors import (
+    closed_without_a_word,
+    connection_refused,
+    no_tls,
+    not_our_words,
+    not_trusted,
+    silent,
 )
-from chat.ports import Address, ChatClient, ClientOptions
-from chat.tls import no_tls, not_trusted
 from protos import chat_pb2 as pb
 from protos.chat_pb2_grpc import ChatServiceStub
 

@@ -14,12 +14,9 @@ from urllib.parse import quote, unquote
 
 import grpc
 
-from chat.model import (
-    ERRORS,
+from chat.domain.errors import ERRORS, BadRequest, ChatError, ConnectionLost
+from chat.domain.model import (
     MAX_NUMBER,
-    BadRequest,
-    ChatError,
-    ConnectionLost,
     Cursor,
     Delete,
     Draft,
@@ -32,7 +29,7 @@ from chat.model import (
     Say,
     Welcome,
 )
-from chat.text import has_no_bytes, printable
+from chat.domain.validation import has_no_bytes, printable
 from protos import chat_pb2 as pb
 
 # The library writes to the terminal whatever goes wrong with a peer, over a screen that is drawn there. It

@@ -34,8 +34,10 @@ from backends.grpc.codec import (
     trailer,
     welcome_frame,
 )
-from chat.model import Ack, BadRequest, ChatError, Closing, ConnectionLost, Draft, Event, Full, SeatGone
-from chat.ports import LOW_WATER, Address, ChatServer, Seat, Sink
+from chat.domain.errors import BadRequest, ChatError, Closing, ConnectionLost, Full, SeatGone
+from chat.domain.model import Ack, Draft, Event
+from chat.interfaces.address import Address
+from chat.interfaces.server import LOW_WATER, ChatServer, Seat, Sink
 from protos import chat_pb2 as pb
 
 HELLO_TIMEOUT = 5.0

@@ -13,7 +13,7 @@ from typing import Any
 
 import grpc
 
-from chat.model import ChatError
+from chat.domain.errors import ChatError
 
 INSTALL = {
     "console": "pip install opentelemetry-sdk opentelemetry-instrumentation-grpc",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from chat.ports import Setting, Technique, Traits
+from chat.interfaces.settings import Setting
+from chat.interfaces.technique import Technique, Traits
 
 TECHNIQUE = Technique(
     name="oncrpc",

@@ -19,9 +19,9 @@ from backends.oncrpc.codec import (
     write_call,
     xid_of,
 )
-from chat.connections import closed_without_a_word, connection_refused, not_our_words
-from chat.model import BadRequest, ChatError, ConnectionLost
-from chat.ports import Address
+from chat.domain.errors import BadRequest, ChatError, ConnectionLost
+from chat.interfaces.address import Address
+from chat.transport.errors import closed_without_a_word, connection_refused, not_our_words
 from protos.chat_xdr import CHAT_NULL, CHAT_PROG, CHAT_V1, PROCEDURES
 from protos.xdr import Message, Unpacker, XdrError
 

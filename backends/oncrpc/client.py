@@ -10,24 +10,12 @@ from typing import TypeVar
 
 from backends.oncrpc.calls import Calls, dial
 from backends.oncrpc.words import error_from, event_from, fitting_text, hello_to, member_from, welcome_from
-from chat.connections import silent
-from chat.model import (
-    Ack,
-    BadRequest,
-    BadText,
-    ChatError,
-    ConnectionLost,
-    Delete,
-    Draft,
-    Edit,
-    Event,
-    Hello,
-    Member,
-    Say,
-    Welcome,
-)
-from chat.polling import Polls
-from chat.ports import Address, ChatClient, ClientOptions
+from chat.domain.errors import BadRequest, BadText, ChatError, ConnectionLost
+from chat.domain.model import Ack, Delete, Draft, Edit, Event, Hello, Member, Say, Welcome
+from chat.interfaces.address import Address
+from chat.interfaces.client import ChatClient, ClientOptions
+from chat.transport.errors import silent
+from chat.transport.polling import Polls
 from protos.chat_xdr import (
     CHAT_DELETE,
     CHAT_EDIT,

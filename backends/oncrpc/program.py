@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 
 from backends.oncrpc.codec import MAX_REPLY, AcceptStat, Call, refused, succeeded
 from backends.oncrpc.words import error_to, event_to, hello_from, member_to, number, welcome_to
-from chat.model import Ack, ChatError, Closing, Delete, Draft, Edit, Event, Say
-from chat.ports import HubPort, Seat
+from chat.domain.errors import ChatError, Closing
+from chat.domain.model import Ack, Delete, Draft, Edit, Event, Say
+from chat.interfaces.server import HubPort, Seat
 from protos.chat_xdr import (
     CHAT_DELETE,
     CHAT_EDIT,

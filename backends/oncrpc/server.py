@@ -16,8 +16,9 @@ from typing import cast
 from backends.oncrpc.codec import BadRecord, Denied, RecordReader, mark, read_call
 from backends.oncrpc.datagrams import DatagramServer, ReplyCache
 from backends.oncrpc.program import Caller, Program
-from chat.connections import keep_alive
-from chat.ports import LOW_WATER, Address, ChatServer
+from chat.interfaces.address import Address
+from chat.interfaces.server import LOW_WATER, ChatServer
+from chat.transport.stream import keep_alive
 
 PATIENCE = 10.0
 """Seconds in which no record comes to its end although one has begun; then the peer is hung up on."""

@@ -4,22 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from chat.model import (
-    ERRORS,
-    MAX_NUMBER,
-    AccessDenied,
-    BadRequest,
-    ChatError,
-    Cursor,
-    Event,
-    Hello,
-    Kind,
-    Limits,
-    Member,
-    StaleCursor,
-    Welcome,
-)
-from chat.text import clean_nick, clean_room, clean_text, printable
+from chat.domain.errors import ERRORS, AccessDenied, BadRequest, ChatError, StaleCursor
+from chat.domain.model import MAX_NUMBER, Cursor, Event, Hello, Kind, Limits, Member, Welcome
+from chat.domain.validation import clean_nick, clean_room, clean_text, printable
 from protos.chat_xdr import (
     CHAT_MAX_KEY,
     CHAT_MAX_NICK,

@@ -19,10 +19,10 @@ from pika.adapters.asyncio_connection import AsyncioConnection
 from pika.adapters.utils.connection_workflow import AMQPConnectorStackTimeout
 
 from backends.rabbitmq.names import HEARTBEAT, virtual_host
-from chat.connections import no_answer
-from chat.model import AccessDenied, ChatError, Closing, ConnectionLost, NotStored
-from chat.ports import Address
-from chat.text import printable
+from chat.domain.errors import AccessDenied, ChatError, Closing, ConnectionLost, NotStored
+from chat.domain.validation import printable
+from chat.interfaces.address import Address
+from chat.transport.errors import no_answer
 
 # What it logs is told as an error where somebody waits for it; nobody's screen is for its tracebacks.
 logging.getLogger("pika").addHandler(logging.NullHandler())

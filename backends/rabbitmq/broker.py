@@ -14,9 +14,10 @@ from pathlib import Path
 from msgspec import Struct
 
 from backends.rabbitmq.private import INSTALL, START_TIMEOUT, kill_groups, programs
-from chat.daemon import Daemon
-from chat.model import ChatError, ConnectionLost
-from chat.ports import Address, Broker, parse_address
+from chat.background.process import Daemon
+from chat.domain.errors import ChatError, ConnectionLost
+from chat.interfaces.address import Address, parse_address
+from chat.interfaces.broker import Broker
 
 VARIABLE = "CHAT_AMQP_URL"
 HOST, PORT = "127.0.0.1", 5672
@@ -44,7 +45,7 @@ def daemon(folder: Path) -> Daemon[Record]:
 
 
 def find(folder: Path, *, spawn: bool) -> Broker:
-    """See `chat.ports.FindBroker`."""
+    """See `chat.interfaces.broker.FindBroker`."""
     if url := os.environ.get(VARIABLE, "").strip():
         try:
             return Broker(parse_address(url, PORT, ("amqp",)), f"named by {VARIABLE}")

@@ -36,29 +36,22 @@ from backends.rabbitmq.stream import (
     peek,
 )
 from backends.rabbitmq.will import is_present, presence
-from chat.model import (
-    Ack,
+from chat.domain.errors import (
     BadRequest,
-    Body,
     ChatError,
     ConnectionLost,
-    Draft,
-    Event,
     Full,
-    Gap,
-    Hello,
-    Joined,
     NickTaken,
-    Resumed,
     SeatGone,
     StaleCursor,
-    Welcome,
+    history_starts,
 )
-from chat.model import Member as Person
-from chat.ports import Address, ClientOptions
-from chat.room import Outcome, event_of, replay_order
-from chat.text import clean_nick, clean_room, nick_key, seat_name
-from chat.updates import history_starts
+from chat.domain.model import Ack, Body, Draft, Event, Gap, Hello, Joined, Resumed, Welcome
+from chat.domain.model import Member as Person
+from chat.domain.room import Outcome, event_of, replay_order
+from chat.domain.validation import clean_nick, clean_room, nick_key, seat_name
+from chat.interfaces.address import Address
+from chat.interfaces.client import ClientOptions
 
 TURN = 500  # entries decided in one go
 TAKE_OVER = 2.0

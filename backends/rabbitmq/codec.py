@@ -15,11 +15,9 @@ from typing import Any
 import pika
 from msgspec import Struct
 
-from chat.codec import Decoder, decode_body, encode
-from chat.model import (
-    BadName,
-    BadRequest,
-    BadText,
+from chat.domain.errors import BadName, BadRequest, BadText
+from chat.domain.json_codec import Decoder, decode_body, encode
+from chat.domain.model import (
     Body,
     Checkpoint,
     Deleted,
@@ -33,7 +31,7 @@ from chat.model import (
     SeatState,
     Sent,
 )
-from chat.text import clean_nick, clean_text, nick_key
+from chat.domain.validation import clean_nick, clean_text, nick_key
 
 MAX_BODY = 1024 * 1024
 """Bytes of a message that can be an entry: a checkpoint of a full room has some 400,000."""

@@ -24,11 +24,10 @@ from backends.rabbitmq.codec import unpack
 from backends.rabbitmq.member import Member
 from backends.rabbitmq.stream import declare
 from backends.rabbitmq.will import presence
-from chat.model import (
+from chat.domain.errors import ChatError, ConnectionLost, NickTaken, StaleCursor
+from chat.domain.model import (
     Ack,
     Body,
-    ChatError,
-    ConnectionLost,
     Deleted,
     Draft,
     Edited,
@@ -38,15 +37,13 @@ from chat.model import (
     Joined,
     Left,
     Missing,
-    NickTaken,
     Resumed,
     Say,
     Sent,
-    StaleCursor,
     Welcome,
 )
-from chat.model import Member as Person
-from chat.text import clean_nick, clean_room, nick_key, seat_name
+from chat.domain.model import Member as Person
+from chat.domain.validation import clean_nick, clean_room, nick_key, seat_name
 
 AHEAD = 100
 """Messages that may be on their way to us unacknowledged; the others wait in our queue, or fall out of it."""

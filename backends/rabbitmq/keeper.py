@@ -16,8 +16,8 @@ from pathlib import Path
 
 from backends.rabbitmq.broker import Record, daemon
 from backends.rabbitmq.private import PrivateBroker
-from chat.daemon import Daemon
-from chat.model import ChatError
+from chat.background.process import Daemon
+from chat.domain.errors import ChatError
 
 IDLE = 30.0
 """Seconds after its last user until it ends."""

@@ -1,7 +1,7 @@
 """What a reader of a room's stream knows of it, kept between one connection of a seat and its next.
 
-Without it, whoever comes back would read the room's tail again (`chat.room.TAIL`); with it, only what was
-published meanwhile.
+Without it, whoever comes back would read the room's tail again (`chat.domain.room.TAIL`); with it, only
+what was published meanwhile.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 
-from chat.model import Entry, Event
-from chat.room import Outcome, Room
+from chat.domain.model import Entry, Event
+from chat.domain.room import Outcome, Room
 
 RING = 1000
 """Newest events that are kept for the replay and for pages of history."""

@@ -36,9 +36,11 @@ from backends.rabbitmq.stream import (
     knock,
 )
 from backends.rabbitmq.will import is_present, presence
-from chat.model import Body, ChatError, Closing, Entry, NotStored, Opened
-from chat.pace import backoff
-from chat.ports import Committed, Log, parse_address
+from chat.domain.errors import ChatError, Closing, NotStored
+from chat.domain.model import Body, Entry, Opened
+from chat.domain.rate_limit import backoff
+from chat.interfaces.address import parse_address
+from chat.interfaces.log import Committed, Log
 
 log = logging.getLogger(__name__)
 

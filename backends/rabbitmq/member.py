@@ -10,22 +10,12 @@ from backends.rabbitmq import names
 from backends.rabbitmq.amqp import Refused
 from backends.rabbitmq.stream import Link
 from backends.rabbitmq.will import Will
-from chat.model import (
-    BadRequest,
-    Body,
-    ChatError,
-    ConnectionLost,
-    Deleted,
-    Draft,
-    Edited,
-    Left,
-    Limits,
-    Sent,
-    TooFast,
-)
-from chat.pace import Pace, too_fast
-from chat.ports import Address, ChatClient, ClientOptions
-from chat.room import body_of
+from chat.domain.errors import BadRequest, ChatError, ConnectionLost, TooFast
+from chat.domain.model import Body, Deleted, Draft, Edited, Left, Limits, Sent
+from chat.domain.rate_limit import Pace, too_fast
+from chat.domain.room import body_of
+from chat.interfaces.address import Address
+from chat.interfaces.client import ChatClient, ClientOptions
 
 LEAVE_TIMEOUT = 2.0
 """Seconds in which a good-bye must be confirmed; then the will says it."""

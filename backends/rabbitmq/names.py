@@ -9,8 +9,8 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import Any
 
-from chat.ports import Address
-from chat.text import nick_key
+from chat.domain.validation import nick_key
+from chat.interfaces.address import Address
 
 PREFETCH = 1000
 """Messages of a stream that may be on their way to us unacknowledged."""

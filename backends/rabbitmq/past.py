@@ -1,7 +1,7 @@
 """Old pages of a room's history: read from the stream, and decided anew.
 
 A stream holds every entry, refused ones too, and remembers no decision. So a stretch of it is read from
-so far before that a `Room` knows all it must (`chat.room.TAIL`), and that room decides again, as every
+so far before that a `Room` knows all it must (`chat.domain.room.TAIL`), and that room decides again, as every
 reader's did. The last stretches are kept: the next page is most often in the same one.
 """
 
@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from backends.rabbitmq.stream import Link, collect
-from chat.model import Checkpoint, Entry, Event, Opened
-from chat.room import TAIL, Room, replay_order
+from chat.domain.model import Checkpoint, Entry, Event, Opened
+from chat.domain.room import TAIL, Room, replay_order
 
 STRETCH = 2000
 """Seqs that are decided at once. Each time `TAIL` entries before them are read as well."""
@@ -47,7 +47,7 @@ class Past:
     async def read(
         self, *, after: int | None = None, before: int | None = None, limit: int, head: int
     ) -> tuple[int, list[Entry]]:
-        """Do what `chat.ports.Log.read` does; ``head``: the seq up to which the reader has decided."""
+        """Do what `Log.read` does; ``head``: the seq up to which the reader has decided."""
         end = head if before is None else min(before - 1, head)
         if after is None:
             found: list[Entry] = []

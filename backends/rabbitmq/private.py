@@ -24,8 +24,8 @@ from typing import IO
 import psutil
 
 from backends.rabbitmq import names
-from chat.model import ChatError, ConnectionLost
-from chat.ports import Address
+from chat.domain.errors import ChatError, ConnectionLost
+from chat.interfaces.address import Address
 
 PLACES = ("/usr/lib/rabbitmq/bin", "/usr/local/sbin", "/opt/homebrew/sbin", "/opt/rabbitmq/sbin")
 """Where the programs stand. Not /usr/sbin: Debian's wrapper there runs as root or rabbitmq only."""

@@ -19,9 +19,10 @@ import pika
 from backends.rabbitmq import names
 from backends.rabbitmq.amqp import CANCELLED, Channel, Connection, Refused, greets
 from backends.rabbitmq.codec import offset_of, pack, properties, unpack
-from chat.model import Body, ChatError, ConnectionLost, Entry, Opened
-from chat.ports import Address
-from chat.room import TAIL
+from chat.domain.errors import ChatError, ConnectionLost
+from chat.domain.model import Body, Entry, Opened
+from chat.domain.room import TAIL
+from chat.interfaces.address import Address
 
 T = TypeVar("T")
 

@@ -20,7 +20,8 @@ from backends.rabbitmq import names
 from backends.rabbitmq.amqp import Channel, Refused
 from backends.rabbitmq.codec import pack, properties
 from backends.rabbitmq.stream import Link
-from chat.model import ChatError, Left
+from chat.domain.errors import ChatError
+from chat.domain.model import Left
 
 RENEWALS = 3
 """Times in the grace time that a will is written anew. A queue counts a message's time from its publishing,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from chat.polling import POLL
-from chat.ports import Setting, Technique, Traits
+from chat.interfaces.settings import Setting
+from chat.interfaces.technique import Technique, Traits
+from chat.transport.polling import POLL
 
 
 def read_origins(text: str) -> frozenset[str]:

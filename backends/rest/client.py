@@ -23,27 +23,15 @@ from backends.rest.codec import (
     encode,
     read_problem,
 )
-from chat.codec import Decoder
-from chat.connections import not_our_words
-from chat.model import (
-    AccessDenied,
-    Ack,
-    BadRequest,
-    ChatError,
-    ConnectionLost,
-    Delete,
-    Draft,
-    Edit,
-    Event,
-    Hello,
-    Member,
-    Say,
-    Welcome,
-)
-from chat.polling import POLL, Polls
-from chat.ports import Address, ChatClient, ClientOptions
-from chat.text import clean_room, has_no_bytes
-from chat.webclient import Turns, ask, base_url, lost, open_http
+from chat.domain.errors import AccessDenied, BadRequest, ChatError, ConnectionLost
+from chat.domain.json_codec import Decoder
+from chat.domain.model import Ack, Delete, Draft, Edit, Event, Hello, Member, Say, Welcome
+from chat.domain.validation import clean_room, has_no_bytes
+from chat.interfaces.address import Address
+from chat.interfaces.client import ChatClient, ClientOptions
+from chat.transport.errors import not_our_words
+from chat.transport.http_client import Turns, ask, base_url, lost, open_http
+from chat.transport.polling import POLL, Polls
 
 GOODBYE = 1.0
 """Seconds that a server has to take note of a leave."""

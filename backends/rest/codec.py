@@ -11,35 +11,29 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 from msgspec import Meta, Struct
 
-from chat.codec import Decoder
-from chat.model import (
+from chat.domain.errors import (
     ERRORS,
-    MAX_NUMBER,
     AccessDenied,
     BadName,
     BadRequest,
     BadText,
     ChatError,
     Closing,
-    Cursor,
     DraftConflict,
-    Event,
     Full,
-    Limits,
-    Member,
     NickTaken,
     NoSuchMessage,
     NoSuchRoom,
     NotStored,
     NotYours,
-    Number,
     SeatGone,
     SlowReader,
     StaleCursor,
     TooFast,
-    Welcome,
 )
-from chat.text import printable
+from chat.domain.json_codec import Decoder
+from chat.domain.model import MAX_NUMBER, Cursor, Event, Limits, Member, Number, Welcome
+from chat.domain.validation import printable
 
 JSON = b"application/json"
 PROBLEM = b"application/problem+json"
@@ -51,7 +45,9 @@ TEXT = {
     "maxLength": LIMITS.text_bytes,
     "pattern": "^[^\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u2028-\\u202e\\u2066-\\u2069\\ufffe\\uffff]*$",
 }
-"""What the contract says about names and texts, as far as JSON Schema can: the room decides (`chat.text`)."""
+"""What the contract says about names and texts, as far as JSON Schema can.
+
+The room decides (`chat.domain.validation`)."""
 
 # --- bodies ------------------------------------------------------------------------------------
 
@@ -68,7 +64,7 @@ class SeatRequest(Struct, frozen=True, omit_defaults=True):
 
 
 class SeatAnswer(Struct, frozen=True):
-    """The seat is taken; `chat.model.Welcome`, and where to read on from."""
+    """The seat is taken; `chat.domain.model.Welcome`, and where to read on from."""
 
     room: str
     nick: str

@@ -18,8 +18,8 @@ from backends.rest.codec import (
     SeatRequest,
     TextBody,
 )
-from chat.model import MAX_NUMBER
-from chat.polling import WAIT
+from chat.domain.model import MAX_NUMBER
+from chat.transport.polling import WAIT
 
 Json: TypeAlias = dict[str, Any]
 

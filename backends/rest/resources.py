@@ -38,26 +38,13 @@ from backends.rest.codec import (
     wants_json,
     whole_number,
 )
-from chat.codec import Decoder
-from chat.model import (
-    MAX_NUMBER,
-    Ack,
-    BadRequest,
-    ChatError,
-    Delete,
-    Draft,
-    Edit,
-    Event,
-    Hello,
-    NoSuchMessage,
-    NotYours,
-    Say,
-    SeatGone,
-)
-from chat.polling import WAIT
-from chat.ports import HubPort, Reader, Seat
-from chat.text import seat_name
-from chat.web import HungUp, WebServer, read_body
+from chat.domain.errors import BadRequest, ChatError, NoSuchMessage, NotYours, SeatGone
+from chat.domain.json_codec import Decoder
+from chat.domain.model import MAX_NUMBER, Ack, Delete, Draft, Edit, Event, Hello, Say
+from chat.domain.validation import seat_name
+from chat.interfaces.server import HubPort, Reader, Seat
+from chat.transport.http_server import HungUp, WebServer, read_body
+from chat.transport.polling import WAIT
 
 NAME = "rest"
 PAGES = 16

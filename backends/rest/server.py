@@ -17,8 +17,8 @@ from backends.rest.codec import PROBLEM, Refused, problem
 from backends.rest.operations import OPERATIONS
 from backends.rest.pages import Pages
 from backends.rest.resources import Endpoint, Resources, answer, answering, refusal
-from chat.model import BadRequest, ChatError
-from chat.web import Application, Receive, Scope, Send, WebServer
+from chat.domain.errors import BadRequest, ChatError
+from chat.transport.http_server import Application, Receive, Scope, Send, WebServer
 
 REQUEST_HEADERS = (
     "Authorization",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chat.ports import Need, Technique, Traits
+from chat.interfaces.technique import Need, Technique, Traits
 
 TECHNIQUE = Technique(
     name="rpyc",

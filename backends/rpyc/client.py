@@ -13,23 +13,18 @@ from rpyc.core import consts
 from backends.rpyc import codec, service
 from backends.rpyc.codec import Local, Raised, Remote, Request, Returned
 from backends.rpyc.connection import Connection, NoSuchName
-from chat.connections import closed_without_a_word, connection_refused, not_our_words, silent
-from chat.model import (
-    Ack,
-    BadRequest,
-    ChatError,
-    ConnectionLost,
-    Draft,
-    Edit,
-    Event,
-    Hello,
-    Member,
-    Say,
-    Welcome,
+from chat.domain.errors import BadRequest, ChatError, ConnectionLost
+from chat.domain.model import Ack, Draft, Edit, Event, Hello, Member, Say, Welcome
+from chat.domain.validation import has_no_bytes
+from chat.interfaces.address import Address
+from chat.interfaces.client import ChatClient, ClientOptions
+from chat.transport.errors import (
+    closed_without_a_word,
+    connection_refused,
+    handshake_failed,
+    not_our_words,
+    silent,
 )
-from chat.ports import Address, ChatClient, ClientOptions
-from chat.text import has_no_bytes
-from chat.tls import handshake_failed
 
 CONNECT_TIMEOUT = 5.0
 WELCOME_TIMEOUT = 10.0

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 from msgspec import Struct
 from rpyc.core import brine, channel, consts
 
-from chat.model import BadRequest, Limits
+from chat.domain.errors import BadRequest
+from chat.domain.model import Limits
 
 MAX_FRAME = Limits().frame_bytes
 HEADER = channel.Channel.FRAME_HEADER

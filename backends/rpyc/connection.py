@@ -18,8 +18,8 @@ from rpyc.core import consts
 from backends.rpyc import codec
 from backends.rpyc.codec import Framer, Local, Raised, Request, Returned
 from backends.rpyc.service import MODULE, error_pairs
-from chat.model import BadRequest, ChatError
-from chat.ports import LOW_WATER
+from chat.domain.errors import BadRequest, ChatError
+from chat.interfaces.server import LOW_WATER
 
 
 class NoSuchName(Exception):

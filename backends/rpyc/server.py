@@ -19,24 +19,12 @@ from backends.rpyc import codec, service
 from backends.rpyc.codec import Callback, Local, Raised, Request, Returned
 from backends.rpyc.connection import Connection, NoSuchName
 from backends.rpyc.service import BOUND, METHODS, NAMES, ROOT, History, Leave, Login, Members
-from chat.codec import shorten
-from chat.model import (
-    Ack,
-    BadRequest,
-    ChatError,
-    Closing,
-    ConnectionLost,
-    Delete,
-    Draft,
-    Edit,
-    Event,
-    Full,
-    Say,
-    SeatGone,
-    SlowReader,
-)
-from chat.ports import LOW_WATER, Address, ChatServer, Seat, Sink
-from chat.text import printable
+from chat.domain.errors import BadRequest, ChatError, Closing, ConnectionLost, Full, SeatGone, SlowReader
+from chat.domain.json_codec import shorten
+from chat.domain.model import Ack, Delete, Draft, Edit, Event, Say
+from chat.domain.validation import printable
+from chat.interfaces.address import Address
+from chat.interfaces.server import LOW_WATER, ChatServer, Seat, Sink
 
 LOGIN_TIMEOUT = 60.0
 """Seconds until somebody must have a seat: long, because people type it."""

@@ -13,24 +13,10 @@ import msgspec
 from msgspec import Struct
 
 from backends.rpyc.codec import Local, Raised, Remote
-from chat.codec import shorten
-from chat.model import (
-    ERRORS,
-    BadRequest,
-    ChatError,
-    Cursor,
-    Delete,
-    Draft,
-    Edit,
-    Event,
-    Hello,
-    Limits,
-    Member,
-    Number,
-    Say,
-    Welcome,
-)
-from chat.text import printable
+from chat.domain.errors import ERRORS, BadRequest, ChatError
+from chat.domain.json_codec import shorten
+from chat.domain.model import Cursor, Delete, Draft, Edit, Event, Hello, Limits, Member, Number, Say, Welcome
+from chat.domain.validation import printable
 
 Pairs = tuple[tuple[str, Any], ...]
 

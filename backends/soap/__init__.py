@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from chat.polling import POLL
-from chat.ports import Technique, Traits
+from chat.interfaces.technique import Technique, Traits
+from chat.transport.polling import POLL
 
 TECHNIQUE = Technique(
     name="soap",

@@ -18,12 +18,14 @@ from zeep.wsdl.utils import etree_to_string
 from zeep.wsse.username import UsernameToken
 
 from backends.soap.words import KINDS, MAX_WAIT, PATH, TNS, WSDL
-from chat.codec import shorten
-from chat.connections import not_our_words
-from chat.model import MAX_NUMBER, ChatError, ConnectionLost
-from chat.ports import Address, ClientOptions
-from chat.text import printable
-from chat.webclient import ask, base_url, lost, open_http
+from chat.domain.errors import ChatError, ConnectionLost
+from chat.domain.json_codec import shorten
+from chat.domain.model import MAX_NUMBER
+from chat.domain.validation import printable
+from chat.interfaces.address import Address
+from chat.interfaces.client import ClientOptions
+from chat.transport.errors import not_our_words
+from chat.transport.http_client import ask, base_url, lost, open_http
 
 BINDING = f"{{{TNS}}}ChatSoap12"
 MEDIA_TYPE = "application/soap+xml"

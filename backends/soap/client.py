@@ -12,26 +12,13 @@ import msgspec
 
 from backends.soap.calls import Calls, document
 from backends.soap.words import MAX_EVENTS, MAX_WAIT, camel, fitting_hello, fitting_text
-from chat.connections import not_our_words
-from chat.model import (
-    Ack,
-    BadRequest,
-    BadText,
-    ChatError,
-    ConnectionLost,
-    Delete,
-    Draft,
-    Edit,
-    Event,
-    Hello,
-    Limits,
-    Member,
-    Say,
-    Welcome,
-)
-from chat.polling import POLL, Polls
-from chat.ports import Address, ChatClient, ClientOptions
-from chat.webclient import Turns
+from chat.domain.errors import BadRequest, BadText, ChatError, ConnectionLost
+from chat.domain.model import Ack, Delete, Draft, Edit, Event, Hello, Limits, Member, Say, Welcome
+from chat.interfaces.address import Address
+from chat.interfaces.client import ChatClient, ClientOptions
+from chat.transport.errors import not_our_words
+from chat.transport.http_client import Turns
+from chat.transport.polling import POLL, Polls
 
 GOODBYE = 1.0  # seconds that a server has to take note of a Leave
 

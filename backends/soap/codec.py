@@ -20,9 +20,10 @@ from backends.soap.service import Chat
 from backends.soap.spyne_compat import Application, ComplexModel, Integer32, Long, Soap11
 from backends.soap.spyne_compat import Fault as SpyneFault
 from backends.soap.words import FAULT_NAMES, TNS, WSSE, carried, is_ours, snake
-from chat.codec import shorten
-from chat.model import BadRequest, ChatError, Event
-from chat.text import printable
+from chat.domain.errors import BadRequest, ChatError
+from chat.domain.json_codec import shorten
+from chat.domain.model import Event
+from chat.domain.validation import printable
 
 PAGES = 4
 """Answers to Fetch that are kept, each to be given to everybody who asks for the same."""

@@ -18,7 +18,7 @@ from typing import Any
 
 from backends.soap.codec import FaultCode, Refused
 from backends.soap.words import WSSE, WSU
-from chat.model import AccessDenied
+from chat.domain.errors import AccessDenied
 
 WINDOW = 300.0
 """Seconds that a token is taken after, and clocks may differ before, the time that it says it was created."""

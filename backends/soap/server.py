@@ -18,9 +18,9 @@ from backends.soap.codec import SERVER_FAILED, Codec, Refused, codecs
 from backends.soap.security import UsernameTokens
 from backends.soap.service import Call
 from backends.soap.words import ADDRESS, PATH, WSDL
-from chat.model import BadRequest, ChatError
-from chat.ports import Address
-from chat.web import Application, HungUp, Receive, Scope, Send, WebServer, read_body
+from chat.domain.errors import BadRequest, ChatError
+from chat.interfaces.address import Address
+from chat.transport.http_server import Application, HungUp, Receive, Scope, Send, WebServer, read_body
 
 MAX_BODY = 256 * 1024
 """Bytes of a request."""

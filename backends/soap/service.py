@@ -32,19 +32,9 @@ from backends.soap.words import (
     MAX_WORD,
     TNS,
 )
-from chat.model import (
-    MAX_NUMBER,
-    Ack,
-    ChatError,
-    Cursor,
-    Delete,
-    Draft,
-    Edit,
-    Event,
-    Hello,
-    Say,
-)
-from chat.ports import HubPort
+from chat.domain.errors import ChatError
+from chat.domain.model import MAX_NUMBER, Ack, Cursor, Delete, Draft, Edit, Event, Hello, Say
+from chat.interfaces.server import HubPort
 
 F = TypeVar("F", bound=Callable[..., Any])
 

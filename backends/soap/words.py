@@ -7,17 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from backends.soap import TECHNIQUE
-from chat.model import (
-    ERRORS,
-    ChatError,
-    Closing,
-    Cursor,
-    Full,
-    Hello,
-    NotStored,
-    StaleCursor,
-)
-from chat.text import clean_nick, clean_room, clean_text
+from chat.domain.errors import ERRORS, ChatError, Closing, Full, NotStored, StaleCursor
+from chat.domain.model import Cursor, Hello
+from chat.domain.validation import clean_nick, clean_room, clean_text
 
 TNS = "urn:chat:v1"
 """The target namespace: what every element of the chat's own is in."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chat.ports import Technique, Traits
+from chat.interfaces.technique import Technique, Traits
 
 TECHNIQUE = Technique(
     name="tcp",

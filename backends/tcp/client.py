@@ -9,7 +9,8 @@ from time import perf_counter
 from typing import Any, cast
 
 from backends.tcp.codec import LineReader
-from chat.codec import (
+from chat.domain.errors import BadRequest, ChatError, ConnectionLost
+from chat.domain.json_codec import (
     AckMessage,
     ErrorMessage,
     HelloMessage,
@@ -24,21 +25,17 @@ from chat.codec import (
     decode_response,
     encode,
 )
-from chat.connections import closed_without_a_word, connection_refused, not_our_words, silent
-from chat.model import (
-    Ack,
-    BadRequest,
-    ChatError,
-    ConnectionLost,
-    Draft,
-    Event,
-    Hello,
-    Member,
-    Welcome,
+from chat.domain.model import Ack, Draft, Event, Hello, Member, Welcome
+from chat.domain.validation import has_no_bytes
+from chat.interfaces.address import Address
+from chat.interfaces.client import ChatClient, ClientOptions
+from chat.transport.errors import (
+    closed_without_a_word,
+    connection_refused,
+    handshake_failed,
+    not_our_words,
+    silent,
 )
-from chat.ports import Address, ChatClient, ClientOptions
-from chat.text import has_no_bytes
-from chat.tls import handshake_failed
 
 CONNECT_TIMEOUT = 5.0
 WELCOME_TIMEOUT = 10.0

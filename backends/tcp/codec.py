@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from chat.model import BadRequest, Limits
+from chat.domain.errors import BadRequest
+from chat.domain.model import Limits
 
 MAX_LINE = Limits().frame_bytes
 

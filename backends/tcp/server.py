@@ -11,7 +11,8 @@ from collections.abc import Coroutine
 from typing import Any, cast
 
 from backends.tcp.codec import LineReader
-from chat.codec import (
+from chat.domain.errors import BadRequest, ChatError, Closing, ConnectionLost, Full
+from chat.domain.json_codec import (
     AckMessage,
     ErrorMessage,
     HelloMessage,
@@ -28,9 +29,10 @@ from chat.codec import (
     encode,
     encode_lines,
 )
-from chat.connections import keep_alive
-from chat.model import Ack, BadRequest, ChatError, Closing, ConnectionLost, Draft, Event, Full
-from chat.ports import LOW_WATER, Address, ChatServer, Seat, Sink
+from chat.domain.model import Ack, Draft, Event
+from chat.interfaces.address import Address
+from chat.interfaces.server import LOW_WATER, ChatServer, Seat, Sink
+from chat.transport.stream import keep_alive
 
 HELLO_TIMEOUT = 60.0
 """Seconds until the first line must be there: long, because people type it."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from chat.ports import SWITCH, Setting, Technique, Traits
+from chat.interfaces.settings import SWITCH, Setting
+from chat.interfaces.technique import Technique, Traits
 
 
 def probability(text: str) -> float:

@@ -32,24 +32,13 @@ from backends.udp.codec import (
 from backends.udp.inbox import Inbox
 from backends.udp.seal import DOWN, HELLO_DOWN, HELLO_UP, UP, Opener, Sealer, body_of, derive, root_key
 from backends.udp.wire import AGAIN, AGAIN_AT_MOST, Key, Wire
-from chat.codec import AckMessage, ErrorMessage, HistoryMessage, LeaveMessage, PingMessage
-from chat.connections import connection_refused, no_answer, not_our_words
-from chat.model import (
-    AccessDenied,
-    Ack,
-    BadRequest,
-    ChatError,
-    ConnectionLost,
-    Draft,
-    Event,
-    Gap,
-    Hello,
-    Member,
-    Unconfirmed,
-    Welcome,
-)
-from chat.ports import Address, ChatClient, ClientOptions
-from chat.text import has_no_bytes
+from chat.domain.errors import AccessDenied, BadRequest, ChatError, ConnectionLost, Unconfirmed
+from chat.domain.json_codec import AckMessage, ErrorMessage, HistoryMessage, LeaveMessage, PingMessage
+from chat.domain.model import Ack, Draft, Event, Gap, Hello, Member, Welcome
+from chat.domain.validation import has_no_bytes
+from chat.interfaces.address import Address
+from chat.interfaces.client import ChatClient, ClientOptions
+from chat.transport.errors import connection_refused, no_answer, not_our_words
 
 WELCOME_TIMEOUT = 5.0
 """Seconds for cookie and welcome, with all that gets lost on the way."""

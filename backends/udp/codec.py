@@ -1,6 +1,7 @@
 """The datagrams: one JSON object in each. No I/O.
 
-`docs/datagrams.md` is the specification. What is the same as in the line protocol comes from `chat.codec`.
+`docs/datagrams.md` is the specification. What is the same as in the line protocol comes from
+`chat.domain.json_codec`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from chat.codec import (
+from chat.domain.errors import ERRORS, ChatError
+from chat.domain.json_codec import (
     EVENT_KINDS,
     AckMessage,
     Decoder,
@@ -21,9 +23,7 @@ from chat.codec import (
     decode_numbered,
     encode,
 )
-from chat.model import (
-    ERRORS,
-    ChatError,
+from chat.domain.model import (
     Cursor,
     Delete,
     Edit,
@@ -36,7 +36,7 @@ from chat.model import (
     Say,
     Welcome,
 )
-from chat.text import printable
+from chat.domain.validation import printable
 
 MTU = 1200
 """Bytes of a datagram that pass nearly every network in one piece; a longer one travels in fragments, and is

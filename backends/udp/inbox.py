@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from chat.model import Event, Gap, Missing
-from chat.window import WIDTH, Window
+from chat.domain.event_window import WIDTH, Window
+from chat.domain.model import Event, Gap, Missing
 
 INBOX = 2000
 """Events that wait for the reader or for one before them; more are lost, as in a full buffer."""

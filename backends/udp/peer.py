@@ -22,9 +22,10 @@ from backends.udp.codec import (
     pack,
 )
 from backends.udp.seal import DOWN, UP, Opener, Sealer, derive
-from chat.codec import AckMessage, ErrorMessage, HistoryMessage, LeaveMessage, PingMessage, encode
-from chat.model import Ack, BadRequest, ChatError, ConnectionLost, Draft, Event
-from chat.ports import Seat, Sink
+from chat.domain.errors import BadRequest, ChatError, ConnectionLost
+from chat.domain.json_codec import AckMessage, ErrorMessage, HistoryMessage, LeaveMessage, PingMessage, encode
+from chat.domain.model import Ack, Draft, Event
+from chat.interfaces.server import Seat, Sink
 
 if TYPE_CHECKING:
     from backends.udp.server import Door

@@ -30,16 +30,10 @@ from backends.udp.faults import Faults
 from backends.udp.peer import SILENCE, Peer, Peername
 from backends.udp.seal import HELLO_DOWN, HELLO_UP, Opener, Sealer, body_of, derive, root_key
 from backends.udp.sockets import widen
-from chat.codec import LeaveMessage, PingMessage, encode
-from chat.model import (
-    AccessDenied,
-    BadRequest,
-    ChatError,
-    Closing,
-    ConnectionLost,
-    NickTaken,
-)
-from chat.ports import Address, ChatServer
+from chat.domain.errors import AccessDenied, BadRequest, ChatError, Closing, ConnectionLost, NickTaken
+from chat.domain.json_codec import LeaveMessage, PingMessage, encode
+from chat.interfaces.address import Address
+from chat.interfaces.server import ChatServer
 
 TICK = 1.0
 """Seconds between two looks at who is silent."""

@@ -12,11 +12,12 @@ from backends.udp.codec import LONGEST, MTU, SEAL, Response, decode_response
 from backends.udp.faults import Faults
 from backends.udp.seal import Opener, Sealer
 from backends.udp.sockets import widen
-from chat.codec import PingMessage, encode
-from chat.connections import connection_refused
-from chat.model import BadRequest, BadText, ChatError, ConnectionLost, Event
-from chat.ports import Address
-from chat.text import has_no_bytes
+from chat.domain.errors import BadRequest, BadText, ChatError, ConnectionLost
+from chat.domain.json_codec import PingMessage, encode
+from chat.domain.model import Event
+from chat.domain.validation import has_no_bytes
+from chat.interfaces.address import Address
+from chat.transport.errors import connection_refused
 
 TICK = 0.5
 """Seconds between two looks at how long it has been quiet."""

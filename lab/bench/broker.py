@@ -18,10 +18,13 @@ from secrets import token_hex
 import msgspec
 
 import backends
-from chat.config import clean_environment, state_dir
-from chat.logs import open_log
-from chat.model import ChatError, Event, Hello, Limits, Say, Sent
-from chat.ports import Address, ChatClient, parse_address
+from chat.background.process import clean_environment
+from chat.background.state_folder import state_dir
+from chat.domain.errors import ChatError
+from chat.domain.model import Event, Hello, Limits, Say, Sent
+from chat.interfaces.address import Address, parse_address
+from chat.interfaces.client import ChatClient
+from chat.server.logs import open_log
 from lab.bench.machine import Machine, machine
 from lab.bench.page import about, aligned, table, write_section
 from lab.bench.textbook_rabbitmq import Bare
@@ -319,7 +322,7 @@ def run(url: str | None = None, rounds: int = ROUNDS, burst: int = BURST, second
 
 async def _forget(url: str, *rooms: str) -> None:
     with suppress(ChatError):
-        log = open_log(url)
+        log = open_log(url, backends.techniques())
         await log.start(lambda _: None, lambda *_: None)
         for room in rooms:
             await log.remove(room)

@@ -13,7 +13,7 @@ from backends.udp.codec import (
     decode_response,
     encode_hello,
 )
-from chat.codec import ErrorMessage
+from chat.domain.json_codec import ErrorMessage
 from lab.bench.checker import DeliveryError
 from lab.bench.dialects import DIGITS, TEXT_BYTES
 from lab.bench.wires import TEXT

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from chat.model import ChatError
+from chat.domain.errors import ChatError
 from lab.bench import lanes, page, plans, report
 from lab.bench.report import Report
 from lab.bench.servers import LOG

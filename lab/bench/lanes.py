@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import msgspec
 
-from chat.model import ChatError
+from chat.domain.errors import ChatError
 from lab.bench import plans
 from lab.bench.load import Connected, Failed, Measured, Target, Task
 from lab.bench.machine import machine, pinned, usable_cores

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from backends import KNOWN
-from chat.model import ChatError
+from chat.domain.errors import ChatError
 from lab.bench.dialects import TEXT_BYTES
 from lab.bench.goals import per_cpu, per_second
 from lab.bench.load import Measured

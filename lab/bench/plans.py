@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chat.model import ChatError
+from chat.domain.errors import ChatError
 from lab.bench import regimes, servers
 from lab.bench.dialects import TEXT_BYTES
 from lab.bench.goals import Goal, cpu_ratio, p50_ratio, speed_ratio

@@ -13,7 +13,7 @@ import msgspec
 import psutil
 
 import backends
-from chat.model import ChatError
+from chat.domain.errors import ChatError
 from lab.bench import servers
 from lab.bench.checker import DeliveryError
 from lab.bench.http_client import HttpClient

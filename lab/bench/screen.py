@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from chat.model import ChatError
+from chat.domain.errors import ChatError
 from lab.bench.machine import Machine, cpu_seconds, machine
 from lab.bench.page import about, write_section
 from lab.bench.servers import HOST, OURS, environment, running

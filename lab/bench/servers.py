@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from chat.model import ChatError
+from chat.domain.errors import ChatError
 from lab.bench.machine import pinned
 
 START_TIMEOUT = 20.0

@@ -13,7 +13,7 @@ from typing import Self
 
 import psutil
 
-from chat.model import ChatError
+from chat.domain.errors import ChatError
 
 SIZE = (30, 100)
 """Lines and columns."""

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from chat.ports import Technique
-from tests.contract.people import Enter, Person
-from tests.kit import Connect
+from chat.interfaces.technique import Technique
+from tests.support.kit import Connect
+from tests.support.people import Enter, Person
 
 
 @pytest.fixture

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import pytest
 
-from chat.hub import Hub
-from chat.model import (
+from chat.domain.errors import (
     AccessDenied,
     BadName,
     BadText,
     ChatError,
     ConnectionLost,
-    Cursor,
     Full,
-    Hello,
-    Limits,
     NickTaken,
-    Say,
     SeatGone,
     StaleCursor,
 )
-from chat.ports import Technique
-from chat.text import seat_name
-from tests.contract.people import Enter, Person, one_chain
-from tests.kit import QUICK, Connect, Serving
+from chat.domain.model import Cursor, Hello, Limits, Say
+from chat.domain.validation import seat_name
+from chat.interfaces.technique import Technique
+from chat.server.hub import Hub
+from tests.support.kit import QUICK, Connect, Serving
+from tests.support.people import Enter, Person, one_chain
 
 NO_RATE = Limits(burst=0)
 
@@ -118,7 +115,7 @@ async def test_with_a_cursor_at_the_head_nothing_is_replayed(ann: Person, bob: P
 async def test_a_replay_longer_than_the_ring_is_whole(
     ann: Person, enter: Enter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chat.fanout.RING_EVENTS", 50)
+    monkeypatch.setattr("chat.server.fanout.RING_EVENTS", 50)
     for i in range(500):
         await ann.say(f"m{i}")
     bob = await enter("bob", cursor=Cursor(0))

@@ -6,12 +6,16 @@ import asyncio
 
 import pytest
 
-from chat.fanout import PAGE_BYTES
-from chat.hub import Hub, HubSeat
-from chat.model import ChatError, Closing, ConnectionLost, Cursor, Event, Hello, Limits, SlowReader
-from chat.ports import HIGH_WATER, Address, Technique
-from tests.contract.people import Enter, Person, one_chain
-from tests.kit import MakeClient, MakeServer, Serving
+from chat.domain.errors import ChatError, Closing, ConnectionLost, SlowReader
+from chat.domain.model import Cursor, Event, Hello, Limits
+from chat.interfaces.address import Address
+from chat.interfaces.server import HIGH_WATER
+from chat.interfaces.technique import Technique
+from chat.server.fanout import PAGE_BYTES
+from chat.server.hub import Hub
+from chat.server.seat import HubSeat
+from tests.support.kit import MakeClient, MakeServer, Serving
+from tests.support.people import Enter, Person, one_chain
 
 
 async def test_who_leaves_is_seen_leaving_and_the_name_is_free(

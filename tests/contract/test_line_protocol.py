@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from chat.hub import Hub
-from chat.model import Limits
-from tests.kit import Serving
-from tests.raw import RawPeer
+from chat.domain.model import Limits
+from chat.server.hub import Hub
+from tests.support.kit import Serving
+from tests.support.raw import RawPeer
 
 pytestmark = pytest.mark.parametrize("technique", ["tcp"], indirect=True)
 

@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 
 import backends
-from chat.model import Cursor, Event, Hello, Limits, Unconfirmed
-from chat.ports import ChatClient, ClientOptions, Technique
-from chat.session import Session
-from chat.updates import Arrived, DraftMoved
-from tests.contract.people import Enter, Person, one_chain
-from tests.contract.relay import DatagramRelay
-from tests.kit import Serving
+from chat.client.session import Session
+from chat.client.session_events import Arrived, DraftMoved
+from chat.domain.errors import Unconfirmed
+from chat.domain.model import Cursor, Event, Hello, Limits
+from chat.interfaces.client import ChatClient, ClientOptions
+from chat.interfaces.technique import Technique
+from tests.support.kit import Serving
+from tests.support.people import Enter, Person, one_chain
+from tests.support.relay import DatagramRelay
 
 
 @pytest.fixture(params=[label.name for label in backends.techniques() if not label.traits.lossless])

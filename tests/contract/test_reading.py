@@ -7,10 +7,10 @@ import itertools
 
 import pytest
 
-from chat.hub import Hub
-from chat.model import Event, Limits, Sent
-from chat.ports import Technique
-from tests.contract.people import Enter, Person, one_chain
+from chat.domain.model import Event, Limits, Sent
+from chat.interfaces.technique import Technique
+from chat.server.hub import Hub
+from tests.support.people import Enter, Person, one_chain
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ async def test_beyond_both_ends_there_is_nothing(ann: Person, hub: Hub) -> None:
 async def test_what_the_ring_has_lost_comes_from_the_log(
     ann: Person, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chat.fanout.RING_EVENTS", 3)
+    monkeypatch.setattr("chat.server.fanout.RING_EVENTS", 3)
     events = await story(ann, hub)
     assert await ann.client.history(after=0, limit=10) == events[:10]
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import pytest
 
 import backends
-from chat.hub import Hub
-from chat.model import ConnectionLost, Hello
-from chat.ports import Address, ClientOptions, Technique
-from tests.contract.people import Enter, Person
-from tests.kit import Serving
+from chat.domain.errors import ConnectionLost
+from chat.domain.model import Hello
+from chat.interfaces.address import Address
+from chat.interfaces.client import ClientOptions
+from chat.interfaces.technique import Technique
+from chat.server.hub import Hub
+from tests.support.kit import Serving
+from tests.support.people import Enter, Person
 
 
 @pytest.fixture(params=[label.name for label in backends.techniques() if label.several])

@@ -8,20 +8,10 @@ from unicodedata import normalize
 
 import pytest
 
-from chat.model import (
-    Ack,
-    BadRequest,
-    BadText,
-    DraftConflict,
-    Event,
-    Limits,
-    NoSuchMessage,
-    NotYours,
-    Say,
-    TooFast,
-)
-from chat.ports import Technique
-from tests.contract.people import Enter, Person
+from chat.domain.errors import BadRequest, BadText, DraftConflict, NoSuchMessage, NotYours, TooFast
+from chat.domain.model import Ack, Event, Limits, Say
+from chat.interfaces.technique import Technique
+from tests.support.people import Enter, Person
 
 
 @pytest.fixture

@@ -9,13 +9,17 @@ import pytest
 import trustme
 
 import backends
-from chat.hub import Hub
-from chat.model import ConnectionLost, Hello
-from chat.ports import Address, ChatClient, ClientOptions, ServerOptions, Technique
-from chat.tls import Identity, Trust
-from tests.contract.people import Person
-from tests.contract.relay import Relay
-from tests.kit import Serving
+from chat.domain.errors import ConnectionLost
+from chat.domain.model import Hello
+from chat.interfaces.address import Address
+from chat.interfaces.client import ChatClient, ClientOptions
+from chat.interfaces.server import ServerOptions
+from chat.interfaces.technique import Technique
+from chat.interfaces.tls import Identity, Trust
+from chat.server.hub import Hub
+from tests.support.kit import Serving
+from tests.support.people import Person
+from tests.support.relay import Relay
 
 HOST = "127.0.0.1"
 WORDS = "nobody reads along"

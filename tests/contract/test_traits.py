@@ -9,14 +9,15 @@ from typing import Any
 
 import pytest
 
-from chat.hub import Hub, HubSeat
-from chat.model import Cursor, Hello, Limits
-from chat.ports import Technique
-from chat.session import Session
-from chat.updates import Arrived, DraftMoved
-from tests.contract.people import Enter, Person, one_chain
-from tests.contract.relay import DatagramRelay, Relay, relay_to
-from tests.kit import QUICK, Serving
+from chat.client.session import Session
+from chat.client.session_events import Arrived, DraftMoved
+from chat.domain.model import Cursor, Hello, Limits
+from chat.interfaces.technique import Technique
+from chat.server.hub import Hub
+from chat.server.seat import HubSeat
+from tests.support.kit import QUICK, Serving
+from tests.support.people import Enter, Person, one_chain
+from tests.support.relay import DatagramRelay, Relay, relay_to
 
 ROOT = Path(__file__).parents[2]
 WORDS = "the text is täglich on the wire"

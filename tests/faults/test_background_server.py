@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.broker import address
-from tests.processes import chat, running, tail
+from tests.support.broker import address
+from tests.support.processes import chat, running, tail
 
 pytestmark = pytest.mark.skipif(
     sys.platform == "win32", reason="these tests kill with POSIX signals; on Windows nobody has tried them"

@@ -12,12 +12,15 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 import backends
 import backends.grpc.server
-import chat.hub
+import chat.server.hub
 from backends.grpc.codec import SERVICE
-from chat.hub import Hub
-from chat.model import Hello, NotStored, Say
-from chat.ports import Address, ChatClient, ChatServer, ClientOptions
-from tests.unit.stage import Disk, running
+from chat.domain.errors import NotStored
+from chat.domain.model import Hello, Say
+from chat.interfaces.address import Address
+from chat.interfaces.client import ChatClient, ClientOptions
+from chat.interfaces.server import ChatServer
+from chat.server.hub import Hub
+from tests.support.stage import Disk, running
 
 GRPC = backends.technique("grpc")
 CLIENTS = 24
@@ -33,7 +36,7 @@ class Node(NamedTuple):
 @pytest.fixture
 async def nodes(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[list[Node]]:
     """Two servers, each with rooms of its own, so that one sees where a stream went."""
-    monkeypatch.setattr(chat.hub, "UNREADY", 3600.0)
+    monkeypatch.setattr(chat.server.hub, "UNREADY", 3600.0)
     monkeypatch.setattr(backends.grpc.server, "HEALTH_EVERY", 0.01)
     disks = Disk(), Disk()
     async with running(disks[0]) as one, running(disks[1]) as two:
@@ -92,7 +95,7 @@ async def test_a_server_that_cannot_store_gets_no_new_streams_until_it_can(
     for number, client in enumerate(clients):
         await client.connect(Hello("lab", f"p{number}"))
     assert (ill.hub.seats, well.hub.seats) == (before, CLIENTS)
-    monkeypatch.setattr(chat.hub, "UNREADY", 0.0)
+    monkeypatch.setattr(chat.server.hub, "UNREADY", 0.0)
     while ill.hub.seats == before:
         clients.append(client_of(nodes))
         await clients[-1].connect(Hello("lab", f"q{len(clients)}"))

@@ -13,18 +13,21 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 import backends
 import backends.grpc.server
-import chat.hub
+import chat.server.hub
 from backends.grpc.codec import SERVICE, STATUS
 from backends.grpc.server import WINDOW, Stream
-from chat.fanout import PAGE_BYTES
-from chat.hub import Hub, HubSeat
-from chat.model import ERRORS, BadText, Closing, Hello, Limits, NotStored, Say
-from chat.ports import Address, Technique
+from chat.domain.errors import ERRORS, BadText, Closing, NotStored
+from chat.domain.model import Hello, Limits, Say
+from chat.interfaces.address import Address
+from chat.interfaces.technique import Technique
+from chat.server.fanout import PAGE_BYTES
+from chat.server.hub import Hub
+from chat.server.seat import HubSeat
 from protos import chat_pb2 as pb
 from protos.chat_pb2_grpc import ChatServiceStub
-from tests.contract.people import Person
-from tests.kit import Connect, Serving
-from tests.unit.stage import Disk, running
+from tests.support.kit import Connect, Serving
+from tests.support.people import Person
+from tests.support.stage import Disk, running
 
 HELLO = pb.ClientFrame(hello=pb.Hello(room="lab", nick="me"))
 NO_PROXY = [("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1)]
@@ -360,7 +363,7 @@ async def test_health_follows_what_the_server_can_do(
     technique: Technique, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A full disk is NOT_SERVING, a disk with room again SERVING, and a server that stops says so first."""
-    monkeypatch.setattr(chat.hub, "UNREADY", 3600.0)
+    monkeypatch.setattr(chat.server.hub, "UNREADY", 3600.0)
     monkeypatch.setattr(backends.grpc.server, "HEALTH_EVERY", 0.01)
     status = health_pb2.HealthCheckResponse
     disk = Disk()
@@ -378,7 +381,7 @@ async def test_health_follows_what_the_server_can_do(
                 await client.send(Say("lost", 1))
             assert (await watch.read()).status == status.NOT_SERVING
             disk.full = False
-            monkeypatch.setattr(chat.hub, "UNREADY", 0.0)
+            monkeypatch.setattr(chat.server.hub, "UNREADY", 0.0)
             assert (await watch.read()).status == status.SERVING
             await client.close()
             await server.stop()

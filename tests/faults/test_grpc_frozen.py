@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 
 import backends
-from chat.hub import Hub, HubSeat
-from chat.logs.memory import MemoryLog
-from chat.model import ConnectionLost, Hello
-from chat.ports import Address
-from tests.contract.people import Person
-from tests.processes import running
+from chat.domain.errors import ConnectionLost
+from chat.domain.model import Hello
+from chat.interfaces.address import Address
+from chat.server.hub import Hub
+from chat.server.logs.memory import MemoryLog
+from chat.server.seat import HubSeat
+from tests.support.people import Person
+from tests.support.processes import running
 
 pytestmark = pytest.mark.skipif(
     sys.platform == "win32", reason="freezes with a POSIX signal; on Windows nobody has tried it"

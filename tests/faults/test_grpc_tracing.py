@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.processes import chat, running
+from tests.support.processes import chat, running
 
 if os.environ.get("CI") != "true":
     pytest.importorskip("opentelemetry.instrumentation.grpc", reason="pip install 'wirechat[trace]'")

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from chat import server
-from chat.connect import Place, open_session
-from chat.ports import Technique
-from tests.talker import Talker
+from chat.background import server
+from chat.client.connect import Place, open_session
+from chat.interfaces.technique import Technique
+from tests.support.talker import Talker
 
 pytestmark = pytest.mark.skipif(
     sys.platform == "win32", reason="kills with a POSIX signal; on Windows nobody has tried it"

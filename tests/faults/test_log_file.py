@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 
-from chat.logs import files
-from chat.logs.files import VERSION, set_aside
-from chat.logs.sqlite import SqliteLog
-from chat.model import ChatError
-from tests.logbook import LogBook, child_holding, fill, texts
+from chat.domain.errors import ChatError
+from chat.server.logs import files
+from chat.server.logs.files import VERSION, set_aside
+from chat.server.logs.sqlite import SqliteLog
+from tests.support.logbook import LogBook, child_holding, fill, texts
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX only")
 
@@ -245,7 +245,7 @@ async def test_a_disk_without_room_for_a_new_log_is_named(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     if full == "when the file is made":
-        monkeypatch.setattr("chat.logs.files.os.open", no_room)
+        monkeypatch.setattr("chat.server.logs.files.os.open", no_room)
     else:
         monkeypatch.setattr(files, "_SCHEMA", "PRAGMA max_page_count = 1;" + vars(files)["_SCHEMA"])
     reason = await refusal(path)

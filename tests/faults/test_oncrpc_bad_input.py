@@ -20,9 +20,10 @@ import pytest
 import backends.oncrpc.server
 from backends.oncrpc.codec import MAX_CALL, MAX_FRAGMENTS
 from backends.oncrpc.server import MAX_OUTSTANDING, MAX_SEATLESS, Connection, OncRpcServer
-from chat.hub import Hub, HubSeat
-from chat.model import Limits, Member
-from chat.ports import Address
+from chat.domain.model import Limits, Member
+from chat.interfaces.address import Address
+from chat.server.hub import Hub
+from chat.server.seat import HubSeat
 from protos.chat_xdr import (
     CHAT_DELETE,
     CHAT_EDIT,
@@ -50,7 +51,7 @@ from protos.chat_xdr import (
     send_args,
 )
 from protos.xdr import Message
-from tests.faults.oncrpc_peer import (
+from tests.support.oncrpc_peer import (
     SUCCESS,
     StreamPeer,
     after,
@@ -60,7 +61,7 @@ from tests.faults.oncrpc_peer import (
     opaque,
     words,
 )
-from tests.unit.stage import Disk, running
+from tests.support.stage import Disk, running
 
 MEMORY = 8 * 1024 * 1024
 """Bytes that a scenario may cost at its peak, both sides together: less than what is thrown at the server."""

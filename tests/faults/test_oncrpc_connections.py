@@ -9,12 +9,12 @@ import pytest
 
 import backends.oncrpc.server
 from backends.oncrpc.server import OncRpcServer
-from chat.hub import Hub
-from chat.model import Limits
-from chat.ports import Address
+from chat.domain.model import Limits
+from chat.interfaces.address import Address
+from chat.server.hub import Hub
 from protos.chat_xdr import CHAT_FETCH, CHAT_NULL, CHAT_SEND, chat_status, draft_res, fetch_res, send_args
-from tests.faults.oncrpc_peer import SUCCESS, StreamPeer, after, connection_of, header, marked
-from tests.unit.stage import Disk, running
+from tests.support.oncrpc_peer import SUCCESS, StreamPeer, after, connection_of, header, marked
+from tests.support.stage import Disk, running
 
 
 @pytest.fixture

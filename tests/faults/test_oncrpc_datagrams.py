@@ -14,9 +14,12 @@ import backends.oncrpc.server
 from backends.oncrpc.client import OncRpcClient
 from backends.oncrpc.datagrams import MAX_CALL, MAX_OF_ONE, MAX_REPLY
 from backends.oncrpc.server import OncRpcServer, datagram_socket
-from chat.hub import Hub
-from chat.model import Closing, ConnectionLost, Cursor, Hello, Limits, Say
-from chat.ports import Address, ClientOptions, ServerOptions
+from chat.domain.errors import Closing, ConnectionLost
+from chat.domain.model import Cursor, Hello, Limits, Say
+from chat.interfaces.address import Address
+from chat.interfaces.client import ClientOptions
+from chat.interfaces.server import ServerOptions
+from chat.server.hub import Hub
 from protos.chat_xdr import (
     CHAT_DELETE,
     CHAT_FETCH,
@@ -30,9 +33,9 @@ from protos.chat_xdr import (
     fetch_res,
     send_args,
 )
-from tests.contract.people import Person, one_chain
-from tests.faults.oncrpc_peer import SUCCESS, DatagramPeer, StreamPeer, after, header, marked, words
-from tests.unit.stage import Disk, enter, running
+from tests.support.oncrpc_peer import SUCCESS, DatagramPeer, StreamPeer, after, header, marked, words
+from tests.support.people import Person, one_chain
+from tests.support.stage import Disk, enter, running
 
 UDP = ClientOptions(settings={"transport": "udp"})
 

@@ -9,8 +9,9 @@ import pytest
 
 import backends.oncrpc.client
 from backends.oncrpc.client import OncRpcClient
-from chat.model import BadRequest, ChatError, ConnectionLost, Hello, Say
-from chat.ports import Address
+from chat.domain.errors import BadRequest, ChatError, ConnectionLost
+from chat.domain.model import Hello, Say
+from chat.interfaces.address import Address
 from protos.chat_xdr import (
     CHAT_JOIN,
     CHAT_MEMBERS,
@@ -23,7 +24,7 @@ from protos.chat_xdr import (
     members_ok,
     members_res,
 )
-from tests.faults.oncrpc_peer import LAST, SUCCESS, marked, words
+from tests.support.oncrpc_peer import LAST, SUCCESS, marked, words
 
 Answer = Callable[[bytes, int], bytes]
 """Takes a call's xid and procedure; returns what goes back on the stream."""

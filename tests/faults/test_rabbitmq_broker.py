@@ -11,9 +11,10 @@ import pytest
 import backends
 from backends.rabbitmq import member
 from backends.rabbitmq.private import PrivateBroker
-from chat.connect import Place, open_session
-from chat.model import ConnectionLost, Limits
-from tests.talker import Talker
+from chat.client.connect import Place, open_session
+from chat.domain.errors import ConnectionLost
+from chat.domain.model import Limits
+from tests.support.talker import Talker
 
 LINES = 1000
 

@@ -20,23 +20,15 @@ from backends.rabbitmq.codec import pack
 from backends.rabbitmq.private import PrivateBroker
 from backends.rabbitmq.stream import Follower, Link, Start
 from backends.rabbitmq.will import is_present, presence
-from chat.model import (
-    AccessDenied,
-    ChatError,
-    Cursor,
-    Hello,
-    Joined,
-    Left,
-    Limits,
-    NickTaken,
-    Sent,
-    StaleCursor,
-)
-from chat.ports import Address, ChatClient, ClientOptions, Technique
-from chat.text import seat_name
-from tests.broker import Hosts, address
-from tests.contract.people import Person
-from tests.interop.node import Run, until
+from chat.domain.errors import AccessDenied, ChatError, NickTaken, StaleCursor
+from chat.domain.model import Cursor, Hello, Joined, Left, Limits, Sent
+from chat.domain.validation import seat_name
+from chat.interfaces.address import Address
+from chat.interfaces.client import ChatClient, ClientOptions
+from chat.interfaces.technique import Technique
+from tests.support.broker import Hosts, address
+from tests.support.node import Run, until
+from tests.support.people import Person
 
 CHAT = (sys.executable, "-m", "chat")
 
@@ -303,7 +295,7 @@ async def test_who_was_away_while_his_place_was_cut_off_begins_with_what_is_kept
 ) -> None:
     small = {**names.LOG_ARGUMENTS, "x-max-length-bytes": 200_000, "x-stream-max-segment-size-bytes": 50_000}
     monkeypatch.setattr(names, "LOG_ARGUMENTS", small)
-    monkeypatch.setattr("chat.room.CHECKPOINT_EVERY", 20)
+    monkeypatch.setattr("chat.domain.room.CHECKPOINT_EVERY", 20)
     ann, bob = await enter("ann"), await enter("bob")
     shown = await away(bob)
     for number in range(300):
@@ -407,7 +399,7 @@ async def test_a_cursor_from_before_what_is_kept_is_refused_with_where_history_s
 ) -> None:
     small = {**names.LOG_ARGUMENTS, "x-max-length-bytes": 200_000, "x-stream-max-segment-size-bytes": 50_000}
     monkeypatch.setattr(names, "LOG_ARGUMENTS", small)
-    monkeypatch.setattr("chat.room.CHECKPOINT_EVERY", 20)
+    monkeypatch.setattr("chat.domain.room.CHECKPOINT_EVERY", 20)
     ann = await enter("ann")
     for number in range(300):
         await ann.say(f"{number} " + "x" * 3000)

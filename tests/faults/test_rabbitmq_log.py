@@ -18,16 +18,18 @@ from backends.rabbitmq.client import RabbitClient
 from backends.rabbitmq.codec import pack
 from backends.rabbitmq.log import StreamLog
 from backends.rabbitmq.private import PrivateBroker
-from chat.connect import Place, open_session
-from chat.hub import Hub
-from chat.model import ChatError, Cursor, Event, Hello, Limits, NickTaken, NotStored, Say, Sent, StaleCursor
-from chat.ports import Committed, Technique
-from tests.broker import address
-from tests.contract.people import Enter, Person, one_chain
-from tests.interop.node import Run
-from tests.kit import Connect
-from tests.processes import CHAT
-from tests.talker import Talker
+from chat.client.connect import Place, open_session
+from chat.domain.errors import ChatError, NickTaken, NotStored, StaleCursor
+from chat.domain.model import Cursor, Event, Hello, Limits, Say, Sent
+from chat.interfaces.log import Committed
+from chat.interfaces.technique import Technique
+from chat.server.hub import Hub
+from tests.support.broker import address
+from tests.support.kit import Connect
+from tests.support.node import Run
+from tests.support.people import Enter, Person, one_chain
+from tests.support.processes import CHAT
+from tests.support.talker import Talker
 
 pytestmark = pytest.mark.usefixtures("technique")  # then the hub is on the stream
 
@@ -126,7 +128,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Little is kept, so that pages come from the stream, in stretches."""
     monkeypatch.setattr(known, "RING", 5)
     monkeypatch.setattr(past, "STRETCH", 16)
-    monkeypatch.setattr("chat.fanout.RING_EVENTS", 5)
+    monkeypatch.setattr("chat.server.fanout.RING_EVENTS", 5)
 
 
 @pytest.mark.usefixtures("small")

@@ -18,9 +18,9 @@ import pytest
 from backends.rabbitmq import broker
 from backends.rabbitmq.broker import Record, daemon, find, lets_guests_in
 from backends.rabbitmq.private import kill_groups
-from chat.model import ChatError, ConnectionLost
-from tests.broker import wanted
-from tests.processes import chat
+from chat.domain.errors import ChatError, ConnectionLost
+from tests.support.broker import wanted
+from tests.support.processes import chat
 
 FREE = 9  # the discard port: nothing listens
 

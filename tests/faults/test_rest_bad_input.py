@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from chat.hub import Hub
-from chat.model import MAX_NUMBER, Limits
-from tests.http_peer import HttpPeer
-from tests.kit import Serving
+from chat.domain.model import MAX_NUMBER, Limits
+from chat.server.hub import Hub
+from tests.support.http_peer import HttpPeer
+from tests.support.kit import Serving
 
 pytestmark = pytest.mark.parametrize("technique", ["rest"], indirect=True)
 

@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 
 from backends.rest.client import RestClient
-from chat.hub import Hub
-from chat.model import Ack, ChatError, ConnectionLost, Cursor, Edit, Hello, Limits, NotStored, Say
-from chat.ports import Address, ClientOptions
-from tests.contract.people import Person
-from tests.contract.relay import Relay
-from tests.http_peer import HttpPeer
-from tests.kit import Connect, Serving
+from chat.domain.errors import ChatError, ConnectionLost, NotStored
+from chat.domain.model import Ack, Cursor, Edit, Hello, Limits, Say
+from chat.interfaces.address import Address
+from chat.interfaces.client import ClientOptions
+from chat.server.hub import Hub
+from tests.support.http_peer import HttpPeer
+from tests.support.kit import Connect, Serving
+from tests.support.people import Person
+from tests.support.relay import Relay
 
 pytestmark = pytest.mark.parametrize("technique", ["rest"], indirect=True)
 
@@ -56,7 +58,7 @@ def polling(interval: str) -> ClientOptions:
 async def test_a_poll_with_nothing_new_is_small(
     relay: Relay, access: str, interval: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chat.polling.WAIT", 1.0)  # a long poll ends after a second
+    monkeypatch.setattr("chat.transport.polling.WAIT", 1.0)  # a long poll ends after a second
     client = RestClient(relay.address, polling(interval))
     person = Person(client, await client.connect(Hello("lab", "ann", access=access)))
     person.listen()
@@ -263,7 +265,7 @@ async def test_a_strange_server_is_said_to_be_strange(what: str, technique: obje
 async def test_a_server_that_says_nothing_is_said_to_be_silent(
     monkeypatch: pytest.MonkeyPatch, technique: object
 ) -> None:
-    monkeypatch.setattr("chat.webclient.ANSWER_TIMEOUT", 0.05)
+    monkeypatch.setattr("chat.transport.http_client.ANSWER_TIMEOUT", 0.05)
     done, closed = asyncio.Event(), asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

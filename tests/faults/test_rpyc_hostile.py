@@ -24,9 +24,9 @@ from rpyc.core import brine, consts
 
 from backends.rpyc import codec
 from backends.rpyc.codec import HEADER, Local, Raised, Remote, Request, Returned
-from chat.ports import Address
-from tests.processes import running
-from tests.rpyc_peer import FUNCTION, RpycPeer
+from chat.interfaces.address import Address
+from tests.support.processes import running
+from tests.support.rpyc_peer import FUNCTION, RpycPeer
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/status").exists(), reason="reads a process's peak memory from /proc, which Linux has"

@@ -13,12 +13,14 @@ import backends.rpyc.server
 from backends.rpyc import codec
 from backends.rpyc.codec import HEADER, Raised, Request, Returned
 from backends.rpyc.server import MAX_SEATLESS, WINDOW, ClientConnection, RpycServer
-from chat.fanout import PAGE_BYTES
-from chat.hub import Hub
-from chat.model import Closing, Limits
-from chat.ports import HIGH_WATER, Address
-from tests.rpyc_peer import FUNCTION, RpycPeer
-from tests.unit.stage import Disk
+from chat.domain.errors import Closing
+from chat.domain.model import Limits
+from chat.interfaces.address import Address
+from chat.interfaces.server import HIGH_WATER
+from chat.server.fanout import PAGE_BYTES
+from chat.server.hub import Hub
+from tests.support.rpyc_peer import FUNCTION, RpycPeer
+from tests.support.stage import Disk
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 import trustme
 
 import backends
-from tests.processes import chat, running
+from tests.support.processes import chat, running
 
 ENCRYPTED = [label.name for label in backends.techniques() if label.tls and not label.missing()]
 PLAIN = [

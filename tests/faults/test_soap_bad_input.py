@@ -13,11 +13,11 @@ import pytest
 
 from backends.soap.server import MAX_BODY
 from backends.soap.words import TNS
-from chat.hub import Hub
-from chat.model import Limits
-from tests.http_peer import Answer
-from tests.kit import Serving
-from tests.soap_peer import ENVELOPES, TYPES, SoapPeer, envelope, read_fault, request
+from chat.domain.model import Limits
+from chat.server.hub import Hub
+from tests.support.http_peer import Answer
+from tests.support.kit import Serving
+from tests.support.soap_peer import ENVELOPES, TYPES, SoapPeer, envelope, read_fault, request
 
 pytestmark = pytest.mark.parametrize("technique", ["soap"], indirect=True)
 

@@ -15,12 +15,14 @@ from zeep.wsse.username import UsernameToken
 
 from backends.soap.server import SoapServer
 from backends.soap.words import TNS, WSDL, WSSE
-from chat.hub import Hub, HubSeat
-from chat.model import Limits
-from chat.ports import Address, ServerOptions
-from chat.tls import Identity
-from tests.kit import Serving
-from tests.soap_peer import ENVELOPES, SoapPeer, envelope, read_fault, request
+from chat.domain.model import Limits
+from chat.interfaces.address import Address
+from chat.interfaces.server import ServerOptions
+from chat.interfaces.tls import Identity
+from chat.server.hub import Hub
+from chat.server.seat import HubSeat
+from tests.support.kit import Serving
+from tests.support.soap_peer import ENVELOPES, SoapPeer, envelope, read_fault, request
 
 pytestmark = pytest.mark.parametrize("technique", ["soap"], indirect=True)
 

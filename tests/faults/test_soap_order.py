@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 import backends
-from chat.hub import Hub
-from chat.model import NotStored, Say
-from chat.ports import Technique
-from tests.kit import Connect
+from chat.domain.errors import NotStored
+from chat.domain.model import Say
+from chat.interfaces.technique import Technique
+from chat.server.hub import Hub
+from tests.support.kit import Connect
 
 
 @pytest.fixture

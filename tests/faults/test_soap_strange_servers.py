@@ -10,11 +10,12 @@ import pytest
 
 from backends.soap.client import SoapClient
 from backends.soap.words import TNS
-from chat.hub import Hub
-from chat.model import ChatError, ConnectionLost, Cursor, Full, Hello, Limits, NickTaken, Say
-from chat.ports import Address
-from tests.kit import QUICK, Connect, Serving
-from tests.soap_peer import ENVELOPES, envelope, request
+from chat.domain.errors import ChatError, ConnectionLost, Full, NickTaken
+from chat.domain.model import Cursor, Hello, Limits, Say
+from chat.interfaces.address import Address
+from chat.server.hub import Hub
+from tests.support.kit import QUICK, Connect, Serving
+from tests.support.soap_peer import ENVELOPES, envelope, request
 
 Stranger = Callable[[bytes], Awaitable[Address]]
 SOAP = "application/soap+xml; charset=utf-8"

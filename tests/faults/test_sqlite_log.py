@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from chat.logs.sqlite import SqliteLog
-from chat.model import NotStored
-from tests.logbook import LogBook, child_holding, fill, run_child, said, texts
+from chat.domain.errors import NotStored
+from chat.server.logs.sqlite import SqliteLog
+from tests.support.logbook import LogBook, child_holding, fill, run_child, said, texts
 
 
 @pytest.fixture

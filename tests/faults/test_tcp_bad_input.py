@@ -16,12 +16,13 @@ import pytest
 
 import backends.tcp.server
 from backends.tcp.server import MAX_SEATLESS, Connection, TcpServer
-from chat.fanout import PAGE_BYTES
-from chat.hub import Hub
-from chat.model import Limits
-from chat.ports import HIGH_WATER, Address
-from tests.raw import Line, RawPeer
-from tests.unit.stage import Disk
+from chat.domain.model import Limits
+from chat.interfaces.address import Address
+from chat.interfaces.server import HIGH_WATER
+from chat.server.fanout import PAGE_BYTES
+from chat.server.hub import Hub
+from tests.support.raw import Line, RawPeer
+from tests.support.stage import Disk
 
 MEMORY = 8 * 1024 * 1024
 """Bytes that a scenario may cost at its peak, both sides together: less than what is thrown at the server."""

@@ -7,10 +7,10 @@ import json
 from typing import Any
 
 from backends.tcp.server import MAX_UNDECIDED, TURN, TcpServer
-from chat.hub import Hub
-from chat.logs.memory import MemoryLog
-from chat.model import Body, Limits
-from chat.ports import Address
+from chat.domain.model import Body, Limits
+from chat.interfaces.address import Address
+from chat.server.hub import Hub
+from chat.server.logs.memory import MemoryLog
 
 SENT = 5 * MAX_UNDECIDED
 

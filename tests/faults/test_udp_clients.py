@@ -17,12 +17,17 @@ from backends.udp.client import UdpClient
 from backends.udp.codec import MTU
 from backends.udp.peer import SILENCE
 from backends.udp.server import UdpServer
-from chat.hub import Hub, HubSeat
-from chat.model import BadText, ConnectionLost, Cursor, Edit, Hello, Limits, NickTaken, NotStored, Say
-from chat.ports import Address, ClientOptions, ServerOptions, Technique
-from tests.contract.people import Person
-from tests.contract.relay import DatagramRelay
-from tests.kit import Connect, Serving
+from chat.domain.errors import BadText, ConnectionLost, NickTaken, NotStored
+from chat.domain.model import Cursor, Edit, Hello, Limits, Say
+from chat.interfaces.address import Address
+from chat.interfaces.client import ClientOptions
+from chat.interfaces.server import ServerOptions
+from chat.interfaces.technique import Technique
+from chat.server.hub import Hub
+from chat.server.seat import HubSeat
+from tests.support.kit import Connect, Serving
+from tests.support.people import Person
+from tests.support.relay import DatagramRelay
 
 
 @pytest.fixture

@@ -16,13 +16,15 @@ from backends.udp.codec import GoneMessage
 from backends.udp.peer import QUESTIONS
 from backends.udp.seal import HELLO_UP, Sealer, derive, root_key
 from backends.udp.server import Door, UdpServer
-from chat.codec import encode
-from chat.hub import Hub
-from chat.model import ChatError, Limits
-from chat.ports import Address, Technique
-from tests.contract.people import Person
-from tests.faults.udp_peer import NONCE, RawPeer
-from tests.kit import Connect, Serving
+from chat.domain.errors import ChatError
+from chat.domain.json_codec import encode
+from chat.domain.model import Limits
+from chat.interfaces.address import Address
+from chat.interfaces.technique import Technique
+from chat.server.hub import Hub
+from tests.support.kit import Connect, Serving
+from tests.support.people import Person
+from tests.support.udp_peer import NONCE, RawPeer
 
 TOKEN = "open sesame"
 GARBAGE = (

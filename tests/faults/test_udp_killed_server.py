@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 import backends
-from chat import server
-from chat.connect import Place, open_session
+from chat.background import server
+from chat.client.connect import Place, open_session
 from tests.faults.test_killed_server import kill
-from tests.talker import Talker
+from tests.support.talker import Talker
 
 pytestmark = pytest.mark.skipif(
     sys.platform == "win32", reason="kills with a POSIX signal; on Windows nobody has tried it"

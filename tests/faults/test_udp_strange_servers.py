@@ -15,10 +15,12 @@ import backends.udp.wire
 from backends.udp.client import UdpClient
 from backends.udp.seal import DOWN, Sealer, derive, root_key
 from backends.udp.server import Door, UdpServer
-from chat.model import AccessDenied, ChatError, ConnectionLost, Cursor, Hello
-from chat.ports import Address, Technique
-from tests.contract.people import Person
-from tests.kit import Connect, Serving
+from chat.domain.errors import AccessDenied, ChatError, ConnectionLost
+from chat.domain.model import Cursor, Hello
+from chat.interfaces.address import Address
+from chat.interfaces.technique import Technique
+from tests.support.kit import Connect, Serving
+from tests.support.people import Person
 
 COOKIE = "0" * 32
 Message = dict[str, Any]

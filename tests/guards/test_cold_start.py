@@ -33,7 +33,7 @@ LATE = (
 HELP = """
 import sys
 sys.argv = ["chat", "--help"]
-from chat.cli import main
+from chat.cli.main import main
 try:
     main()
 except SystemExit as ended:
@@ -56,8 +56,8 @@ def fresh(code: str) -> list[str]:
 
 @pytest.mark.parametrize(
     "code",
-    ["import chat.cli", "import backends; backends.techniques()", HELP],
-    ids=["import chat.cli", "backends.techniques()", "chat --help"],
+    ["import chat.cli.main", "import backends; backends.techniques()", HELP],
+    ids=["import chat.cli.main", "backends.techniques()", "chat --help"],
 )
 def test_nothing_heavy_is_loaded_at_start(code: str) -> None:
     *_, loaded = fresh(f"{code}\nimport sys\nprint(*(name for name in {LATE} if name in sys.modules))")

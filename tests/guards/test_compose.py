@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 import backends
-from chat.cli import chat
-from chat.ports import Address, parse_address
+from chat.cli.main import chat
+from chat.interfaces.address import Address, parse_address
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))

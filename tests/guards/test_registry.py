@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 import backends
-from chat.ports import ChatClient, ChatServer
+from chat.interfaces.client import ChatClient
+from chat.interfaces.server import ChatServer
 
 HOME = Path(backends.__file__).parent
 

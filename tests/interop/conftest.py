@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from chat.ports import Address
-from tests.interop.node import Run, Start, install
-from tests.interop.oncrpc_c.foreign import Foreign
+from chat.interfaces.address import Address
+from tests.support.foreign import Foreign
+from tests.support.node import Run, Start, install
 
 
 @pytest.fixture(scope="session")

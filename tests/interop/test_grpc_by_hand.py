@@ -18,7 +18,7 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message_factory import GetMessageClass
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
-from tests.processes import PATIENCE, chat, running, tail
+from tests.support.processes import PATIENCE, chat, running, tail
 
 CHAPTER = Path(__file__).parents[2] / "backends" / "grpc" / "README.md"
 SERVICE = "chat.v1.ChatService"

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.interop.node import install
-from tests.processes import PATIENCE, chat, running, tail
+from tests.support.node import install
+from tests.support.processes import PATIENCE, chat, running, tail
 
 
 @pytest.fixture(scope="session")

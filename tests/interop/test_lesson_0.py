@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from chat import server
-from tests.interop.node import Run, until
-from tests.interop.oncrpc_c.foreign import Foreign
-from tests.processes import chat
+from chat.background import server
+from tests.support.foreign import Foreign
+from tests.support.node import Run, until
+from tests.support.processes import chat
 
 PAGE = Path(__file__).parents[2] / "docs" / "lesson-0.md"
 CHAT = (sys.executable, "-m", "chat")

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.processes import PATIENCE, chat, tail
+from tests.support.processes import PATIENCE, chat, tail
 
 CHAPTER = Path(__file__).parents[2] / "backends" / "rabbitmq" / "README.md"
 

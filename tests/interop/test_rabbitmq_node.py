@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from backends.rabbitmq.private import PrivateBroker
-from tests.interop.node import Run, until
-from tests.interop.oncrpc_c.foreign import Foreign
-from tests.processes import chat, tail
+from tests.support.foreign import Foreign
+from tests.support.node import Run, until
+from tests.support.processes import chat, tail
 
 
 async def enter(run: Run, program: Path, url: str, nick: str) -> Foreign:

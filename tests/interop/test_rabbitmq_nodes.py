@@ -10,10 +10,10 @@ import sys
 
 import pytest
 
-from chat.ports import Address
+from chat.interfaces.address import Address
 from lab.bench.servers import free_port
-from tests.interop.node import Run, until
-from tests.interop.oncrpc_c.foreign import Foreign
+from tests.support.foreign import Foreign
+from tests.support.node import Run, until
 
 LINES = 100
 """What each of the three says."""

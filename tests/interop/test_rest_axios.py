@@ -9,10 +9,10 @@ from contextlib import suppress
 
 import pytest
 
-from chat.ports import Address
-from tests.contract.relay import Relay
-from tests.interop.node import Start, serving
-from tests.raw import RawPeer
+from chat.interfaces.address import Address
+from tests.support.node import Start, serving
+from tests.support.raw import RawPeer
+from tests.support.relay import Relay
 
 
 class Breaking(Relay):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import PATIENCE, chat, running, tail
+from tests.support.processes import PATIENCE, chat, running, tail
 
 CHAPTER = Path(__file__).parents[2] / "backends" / "rest" / "README.md"
 PLACE = "CHAT=http://127.0.0.1:8000"

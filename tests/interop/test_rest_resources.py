@@ -10,11 +10,13 @@ import pytest
 
 from backends.rest.codec import encode
 from backends.rest.resources import PAGE_BYTES
-from chat.hub import Hub
-from chat.model import Limits
-from chat.ports import Address, ServerOptions, Technique
-from tests.http_peer import Answer, HttpPeer
-from tests.kit import Serving
+from chat.domain.model import Limits
+from chat.interfaces.address import Address
+from chat.interfaces.server import ServerOptions
+from chat.interfaces.technique import Technique
+from chat.server.hub import Hub
+from tests.support.http_peer import Answer, HttpPeer
+from tests.support.kit import Serving
 
 pytestmark = pytest.mark.parametrize("technique", ["rest"], indirect=True)
 
@@ -243,9 +245,9 @@ async def test_who_is_too_fast_is_told_when_to_go_on(ann: Guest) -> None:
 async def test_an_old_message_is_found_with_its_last_change_and_stays_as_it_is(
     ann: Guest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chat.room.WINDOW", 10)
-    monkeypatch.setattr("chat.hub.WINDOW", 10)
-    monkeypatch.setattr("chat.hub.TURN", 3)
+    monkeypatch.setattr("chat.domain.room.WINDOW", 10)
+    monkeypatch.setattr("chat.server.live_room.WINDOW", 10)
+    monkeypatch.setattr("chat.server.live_room.TURN", 3)
     ids = [(await ann.says(text)).json["id"] for text in ("kept", "edited", "deleted")]
     await ann.does("PUT", f"/messages/{ids[1]}", {"text": "changed"})
     await ann.does("DELETE", f"/messages/{ids[2]}")

@@ -16,7 +16,7 @@ import pytest
 
 from backends.rest.openapi import FILE
 from backends.rest.operations import OPERATIONS
-from tests.processes import running
+from tests.support.processes import running
 
 SECONDS = 55
 SETTINGS = """

@@ -20,7 +20,7 @@ import rpyc
 import trustme
 from rpyc.utils.factory import connect_stream
 
-from tests.processes import PATIENCE, chat, running
+from tests.support.processes import PATIENCE, chat, running
 
 CHAPTER = Path(__file__).parents[2] / "backends" / "rpyc" / "README.md"
 Event = dict[str, Any]

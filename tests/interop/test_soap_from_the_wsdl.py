@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import PATIENCE, chat, running, tail
+from tests.support.processes import PATIENCE, chat, running, tail
 
 CHAPTER = Path(__file__).parents[2] / "backends" / "soap" / "README.md"
 ACCESS = "Sesam, öffne dich"

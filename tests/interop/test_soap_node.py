@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from tests.contract.relay import Relay
-from tests.interop.node import Start, serving
+from tests.support.node import Start, serving
+from tests.support.relay import Relay
 
 
 async def test_the_access_token_itself_never_crosses_the_wire(start: Start) -> None:

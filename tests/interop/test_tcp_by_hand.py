@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import PATIENCE, chat, serving, tail
+from tests.support.processes import PATIENCE, chat, serving, tail
 
 CHAPTER = Path(__file__).parents[2] / "backends" / "tcp" / "README.md"
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.processes import PATIENCE, chat, running, tail
+from tests.support.processes import PATIENCE, chat, running, tail
 
 CHAPTER = Path(__file__).parents[2] / "backends" / "udp" / "README.md"
 

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 import trustme
 
-from chat.ports import Address
+from chat.interfaces.address import Address
 from lab.bench.servers import free_port
-from tests.interop.node import CLIENTS, ROOT, Start, event, serving, until
-from tests.interop.oncrpc_c.foreign import id_of
-from tests.processes import chat
-from tests.raw import Line, RawPeer
+from tests.support.foreign import id_of
+from tests.support.node import CLIENTS, ROOT, Start, event, serving, until
+from tests.support.processes import chat
+from tests.support.raw import Line, RawPeer
 
 TEXTS = (
     "Grüße, größer als ASCII",

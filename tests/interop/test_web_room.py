@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from chat.ports import Address
+from chat.interfaces.address import Address
 from lab.bench.servers import free_port
-from tests.interop.node import Run, Start, serving, until
-from tests.interop.oncrpc_c.foreign import Foreign
+from tests.support.foreign import Foreign
+from tests.support.node import Run, Start, serving, until
 
 PEOPLE = {"alice": "rest", "bob": "soap", "carol": "udp", "dave": "rest", "eve": "soap", "frank": "tcp"}
 IN_NODE = ("dave", "eve")

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import backends
-from tests.tui.support import Desk, Running, chatting, until, write
+from tests.support.desk import Desk, Running, chatting, until, write
 from tui.themes import NAMES
 
 FOLDER = Path(__file__).parents[2] / "docs" / "pictures"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from textual.binding import Binding
 
-from chat.model import NotYours
-from tests.tui.support import Desk, caught_up, chat, chatting, line_with, text, until, write
+from chat.domain.errors import NotYours
+from tests.support.desk import Desk, caught_up, chat, chatting, line_with, text, until, write
 from tui.commands import COMMANDS, Refused, parse
 from tui.screens.chat import ChatScreen
 from tui.screens.help import help_text

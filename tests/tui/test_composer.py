@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from textual import events
 
-from chat.model import Limits
-from tests.tui.support import Desk, Running, caught_up, chat, chatting, text, until, write
+from chat.domain.model import Limits
+from tests.support.desk import Desk, Running, caught_up, chat, chatting, text, until, write
 from tui.screens.paste import PasteScreen
 from tui.widgets.completion import Completion, candidates
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from chat.model import AccessDenied, ConnectionLost, NickTaken
-from tests.tui.support import Desk, caught_up, chat, chatting, lines, text, until, write
+from chat.domain.errors import AccessDenied, ConnectionLost, NickTaken
+from tests.support.desk import Desk, caught_up, chat, chatting, lines, text, until, write
 
 
 def status(pilot_text: str) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-from chat.model import Hello, Say
-from chat.ports import ChatClient, Technique
-from chat.session import Session
-from tests.kit import QUICK, Connect, Serving
-from tests.tui.support import line_with, text, until, write
+from chat.client.session import Session
+from chat.domain.model import Hello, Say
+from chat.interfaces.client import ChatClient
+from chat.interfaces.technique import Technique
+from tests.support.desk import line_with, text, until, write
+from tests.support.kit import QUICK, Connect, Serving
 from tui.app import ChatApp, Choice
 
 

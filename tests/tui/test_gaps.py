@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from chat.model import Event, Gap, Missing, Unconfirmed
-from tests.tui.support import (
+from chat.domain.errors import Unconfirmed
+from chat.domain.model import Event, Gap, Missing
+from tests.support.desk import (
     Desk,
     Running,
     chat,

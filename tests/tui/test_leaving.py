@@ -9,7 +9,7 @@ import pytest
 
 from lab.bench.servers import free_port
 from lab.bench.terminal import Terminal
-from tests.processes import CHAT, PATIENCE
+from tests.support.processes import CHAT, PATIENCE
 
 pytestmark = pytest.mark.skipif(
     sys.platform == "win32", reason="needs a pseudo-terminal, and Windows has none for it"

@@ -11,7 +11,7 @@ from textual.app import App, ComposeResult
 from textual.geometry import Offset
 from textual.selection import Selection
 
-from tests.tui.support import Desk, Running, caught_up, chat, chatting, lines, text, until
+from tests.support.desk import Desk, Running, caught_up, chat, chatting, lines, text, until
 from tui.rows import Look, Place, Row, lay_out
 from tui.themes import FALLBACK
 from tui.widgets.message_view import KEEP, MessageView

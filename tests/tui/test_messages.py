@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from rich.style import Style
 
-from chat.model import ConnectionLost, Limits, NotYours, StaleCursor, TooFast
-from tests.tui.support import (
+from chat.domain.errors import ConnectionLost, NotYours, StaleCursor, TooFast
+from chat.domain.model import Limits
+from tests.support.desk import (
     START,
     Desk,
     Running,

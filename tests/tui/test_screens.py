@@ -9,10 +9,10 @@ import pytest
 from textual import events
 from textual.widgets import Input, OptionList
 
-from chat.model import BadText, ChatError
-from chat.ports import Need, Technique, Traits
-from chat.session import Session
-from tests.tui.support import Desk, Running, caught_up, chat, chatting, check_golden, text, until, write
+from chat.client.session import Session
+from chat.domain.errors import BadText, ChatError
+from chat.interfaces.technique import Need, Technique, Traits
+from tests.support.desk import Desk, Running, caught_up, chat, chatting, check_golden, text, until, write
 from tui.app import ChatApp, Choice
 from tui.screens.chat import ChatScreen
 

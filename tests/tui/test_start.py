@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from tests.tui.support import Desk, chatting
+from tests.support.desk import Desk, chatting
 
 LIBRARIES = ["grpc", "zeep", "spyne", "fastapi", "httpx", "uvicorn", "pika", "rpyc", "sqlite3"]
 LATER = ["tui.screens.help", "tui.screens.picker", "tui.screens.paste"]

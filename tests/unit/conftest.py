@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-import chat.pace
-from chat.hub import Hub
-from tests.unit.fake_client import FakeRoom
-from tests.unit.stage import Clock, Disk, running
+import chat.client.session
+import chat.domain.rate_limit
+from chat.server.hub import Hub
+from tests.support.fake_client import FakeRoom
+from tests.support.stage import Clock, Disk, running
 
 
 @pytest.fixture
@@ -36,5 +37,5 @@ async def room() -> FakeRoom:
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A session's next try follows at once."""
-    monkeypatch.setattr(chat.pace, "FIRST_RETRY", 0.0)
-    monkeypatch.setattr(chat.session, "FIRST_PING", 0.0)
+    monkeypatch.setattr(chat.domain.rate_limit, "FIRST_RETRY", 0.0)
+    monkeypatch.setattr(chat.client.session, "FIRST_PING", 0.0)

@@ -18,10 +18,10 @@ from textual.screen import Screen
 from textual.widgets import Static, TextArea
 from textual.worker import Worker, WorkerState
 
-from chat.model import ChatError, NickTaken
-from chat.session import Session
-from chat.text import clean_nick, clean_text
-from chat.updates import Measured, State, StateChanged, Update
+from chat.client.session import Session
+from chat.client.session_events import Measured, State, StateChanged, Update
+from chat.domain.errors import ChatError, NickTaken
+from chat.domain.validation import clean_nick, clean_text
 from tui.commands import COMMANDS, TABLE, Refused, parse
 from tui.pump import pump
 from tui.rows import one_line

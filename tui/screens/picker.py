@@ -16,9 +16,9 @@ from textual.screen import Screen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from chat.model import BadName
-from chat.ports import Technique
-from chat.text import clean_nick, clean_room
+from chat.domain.errors import BadName
+from chat.domain.validation import clean_nick, clean_room
+from chat.interfaces.technique import Technique
 from tui.rows import wrap
 
 MIN_WIDTH = 30

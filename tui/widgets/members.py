@@ -8,7 +8,7 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from chat.model import Member
+from chat.domain.model import Member
 from tui.rows import fit, one_line
 from tui.themes import NickColours
 

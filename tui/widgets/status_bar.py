@@ -11,7 +11,7 @@ from textual.reactive import reactive
 from textual.timer import Timer
 from textual.widget import Widget
 
-from chat.updates import State
+from chat.client.session_events import State
 from tui.rows import duration, one_line
 
 SIGNS = {

@@ -15,11 +15,12 @@ import pytest
 from backends.oncrpc.server import OncRpcServer
 from backends.tcp.client import TcpClient
 from backends.tcp.server import TcpServer
-from chat.hub import Hub
-from chat.model import Hello
-from chat.ports import Address, ChatClient
-from tests.contract.people import Person
-from tests.interop.oncrpc_c.foreign import INSTALL, Enter, Foreign, Launch, make
+from chat.domain.model import Hello
+from chat.interfaces.address import Address
+from chat.interfaces.client import ChatClient
+from chat.server.hub import Hub
+from tests.support.foreign import INSTALL, Enter, Foreign, Launch, make
+from tests.support.people import Person
 
 SANITIZE = "-fsanitize=address,undefined -fno-sanitize-recover=undefined"
 

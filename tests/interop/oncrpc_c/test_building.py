@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.oncrpc_c.foreign import INSTALL, SOURCES, make
+from tests.support.foreign import INSTALL, SOURCES, make
 
 
 def test_they_build_without_a_warning(programs: Path, tmp_path: Path) -> None:

@@ -7,11 +7,11 @@ import signal
 import pytest
 
 from backends.tcp.client import TcpClient
-from chat.hub import Hub
-from chat.model import Hello, Limits
-from chat.ports import Address
-from tests.contract.people import Person
-from tests.interop.oncrpc_c.foreign import SPOKEN, Enter, Launch, id_of, served
+from chat.domain.model import Hello, Limits
+from chat.interfaces.address import Address
+from chat.server.hub import Hub
+from tests.support.foreign import SPOKEN, Enter, Launch, id_of, served
+from tests.support.people import Person
 
 NOBODY = Address("127.0.0.1", 9)  # the discard port: nothing listens
 

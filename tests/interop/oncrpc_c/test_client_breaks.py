@@ -11,13 +11,14 @@ import pytest
 
 from backends.oncrpc.client import OncRpcClient
 from backends.oncrpc.server import OncRpcServer
-from chat.hub import Hub
-from chat.logs.memory import MemoryLog
-from chat.model import Body, Sent
-from chat.ports import Address, ClientOptions
-from tests.contract.people import Person
-from tests.contract.relay import Relay
-from tests.interop.oncrpc_c.foreign import SPOKEN, Enter, Launch, end_seat, served
+from chat.domain.model import Body, Sent
+from chat.interfaces.address import Address
+from chat.interfaces.client import ClientOptions
+from chat.server.hub import Hub
+from chat.server.logs.memory import MemoryLog
+from tests.support.foreign import SPOKEN, Enter, Launch, end_seat, served
+from tests.support.people import Person
+from tests.support.relay import Relay
 
 # --- what breaks -------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lab.bench.servers import free_port
-from tests.interop.oncrpc_c.foreign import Foreign, Launch
+from tests.support.foreign import Foreign, Launch
 
 PEOPLE = {"alice": "grpc", "bob": "rpyc", "carol": "oncrpc", "dave": "oncrpc", "eve": "tcp"}
 ROUNDS, LINES = 10, 20

@@ -7,20 +7,11 @@ import asyncio
 import pytest
 
 from backends.oncrpc.client import OncRpcClient
-from chat.model import (
-    Ack,
-    BadText,
-    Cursor,
-    DraftConflict,
-    Event,
-    NickTaken,
-    NoSuchMessage,
-    NotYours,
-    StaleCursor,
-)
-from chat.ports import Address
-from tests.contract.people import Person, one_chain
-from tests.interop.oncrpc_c.foreign import SPOKEN, Enter, Launch
+from chat.domain.errors import BadText, DraftConflict, NickTaken, NoSuchMessage, NotYours, StaleCursor
+from chat.domain.model import Ack, Cursor, Event
+from chat.interfaces.address import Address
+from tests.support.foreign import SPOKEN, Enter, Launch
+from tests.support.people import Person, one_chain
 
 
 @pytest.fixture

@@ -1,0 +1,113 @@
+"""`chat demo` and `chat bench`: showing and measuring."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+import backends
+from chat.cli.options import backend_option
+from chat.interfaces.technique import Technique
+
+if TYPE_CHECKING:
+    pass
+
+
+@click.command()
+@click.option("--theme", metavar="NAME", help="dark, light or high-contrast.")
+def demo(theme: str | None) -> int:
+    """The lesson in twenty seconds: you, and a bot on every technique that can run here.
+
+    Without a terminal the bots talk alone, and the exit code is 0 only if every message arrived once and
+    in order.
+    """
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        from tui import demo as show
+
+        return show.run(theme)
+    from lab.demo import headless
+
+    return headless()
+
+
+@click.group()
+def bench() -> None:
+    """Measure: ratios side by side in one run, not promises."""
+
+
+@bench.command(short_help="One room, many readers: what a delivery costs.")
+@backend_option
+@click.option("--clients", default=200, show_default=True, type=click.IntRange(2, 1000))
+@click.option("--seconds", default=5.0, show_default=True, type=click.FloatRange(0.5, 60))
+@click.option("--json", "as_json", is_flag=True)
+@click.option("--write", metavar="FILE", help="Also write the report as Markdown.")
+def fanout(backend: Technique | None, clients: int, seconds: float, as_json: bool, write: str | None) -> None:
+    """One room, many readers: our server beside a textbook one, and others.
+
+    It can measure tcp (the default), udp, rpyc and grpc.
+    """
+    from lab.bench import fanout as measure
+
+    measure.main((backend or backends.technique(backends.KNOWN[0])).name, clients, seconds, as_json, write)
+
+
+@bench.command(short_help="Requests and their answers: how many a second.")
+@backend_option
+@click.option("--seconds", default=5.0, show_default=True, type=click.FloatRange(0.5, 60))
+@click.option("--json", "as_json", is_flag=True)
+@click.option("--write", metavar="FILE", help="Also write the report as Markdown.")
+def calls(backend: Technique | None, seconds: float, as_json: bool, write: str | None) -> None:
+    """Requests and their answers, one caller and many: our server beside one that does nothing but answer.
+
+    It can measure oncrpc (the default; beside an echo), rest and soap (beside a bare FastAPI route).
+    """
+    from lab.bench import calls as measure
+
+    measure.main(backend.name if backend else "oncrpc", seconds, as_json, write)
+
+
+@bench.command(short_help="1,000 long polls and one message: how soon all have it.")
+@backend_option
+@click.option("--json", "as_json", is_flag=True)
+@click.option("--write", metavar="FILE", help="Also write the report as Markdown.")
+def polls(backend: Technique | None, as_json: bool, write: str | None) -> None:
+    """1,000 long polls held by our server, and one message: how soon the last one is answered.
+
+    It can measure rest (the default) and soap.
+    """
+    from lab.bench import polls as measure
+
+    measure.main(backend.name if backend else "rest", as_json, write)
+
+
+@bench.command(short_help="Our client beside plain pika, and three servers on one log.")
+@click.option("--server", metavar="URL", help="The broker; without it one is found, or started.")
+@click.option("--json", "as_json", is_flag=True)
+@click.option("--write", metavar="FILE", help="Also write the report as Markdown.")
+def broker(server: str | None, as_json: bool, write: str | None) -> None:
+    """Our client beside plain pika on one broker, and three servers that share a log in it."""
+    from lab.bench import broker as measure
+
+    measure.main(server, as_json, write)
+
+
+@bench.command()
+@click.option("--json", "as_json", is_flag=True)
+@click.option("--write", metavar="FILE", help="Also write the report as Markdown.")
+def start(as_json: bool, write: str | None) -> None:
+    """How long chat --help takes, and the first frame of the screen."""
+    from lab.bench import start as measure
+
+    measure.main(as_json, write)
+
+
+@bench.command(short_help="The screen with 10,000 messages.")
+@click.option("--json", "as_json", is_flag=True)
+@click.option("--write", metavar="FILE", help="Also write the report as Markdown.")
+def tui(as_json: bool, write: str | None) -> None:
+    """The screen with 10,000 messages: CPU for one more, and time from key to paint."""
+    from lab.bench import screen as measure
+
+    measure.main(as_json, write)

@@ -1,0 +1,72 @@
+"""Settings and folders, in one place: flags win over the environment, which wins over the file.
+
+Every option can stand in the environment (``CHAT_BACKEND``, ``CHAT_SERVE_HOST``) and in the file
+``config.toml`` (``backend = "tcp"``, ``[serve] host = "127.0.0.1"``); click does the merging.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+from chat.background.state_folder import APP
+from chat.domain.errors import ChatError
+
+
+def config_file() -> Path:
+    """Return where the settings file is looked for: ``CHAT_CONFIG``, or the user's config folder."""
+    if named := os.environ.get("CHAT_CONFIG"):
+        return Path(named)
+    from platformdirs import user_config_path
+
+    return user_config_path(APP, appauthor=False) / "config.toml"
+
+
+def read_config() -> dict[str, Any]:
+    """Return the settings file's content; empty when there is none. Raises `ChatError`."""
+    path = config_file()
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise ChatError(f"cannot read {path}: {error.strerror}") from None
+    import tomllib
+
+    try:
+        return tomllib.loads(text.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ChatError(f"{path} is not TOML: {error}") from None
+
+
+def access_token(token_file: str | None) -> str:
+    """Return the access token from the file, or from ``CHAT_TOKEN``; "" for none. Raises `ChatError`."""
+    if token_file is None:
+        return os.environ.get("CHAT_TOKEN", "").strip()
+    try:
+        token = Path(token_file).read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise ChatError(f"cannot read the access token from {token_file}: {why}") from None
+    if not token:
+        raise ChatError(f"the token file {token_file} is empty")
+    return token
+
+
+def kept_token(folder: Path) -> str:
+    """Return the access token that was made for this user's server, and make it the first time.
+
+    It stays the same over restarts, or the others would be locked out by each.
+    """
+    file = folder / "access-token"
+    try:
+        token = file.read_text().strip()
+    except FileNotFoundError:
+        token = ""
+    if not token:
+        token = secrets.token_urlsafe(16)
+        file.touch(mode=0o600)
+        file.write_text(token)
+    return token

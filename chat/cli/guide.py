@@ -1,0 +1,132 @@
+"""What the techniques are and whether they can run: ``chat techniques``, ``explain`` and ``doctor``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import asdict
+from importlib.resources import files
+from secrets import token_hex
+
+import backends
+from chat.domain.errors import ChatError, ConnectionLost
+from chat.domain.model import Hello
+from chat.interfaces.address import Address
+from chat.interfaces.client import ClientOptions
+from chat.interfaces.technique import Technique
+from chat.interfaces.tls import Trust
+from chat.transport.errors import no_answer
+
+EXPLAIN = ("<!-- explain -->", "<!-- /explain -->")
+DOCTOR_TIMEOUT = 4.0
+_INTERNAL = ("client", "server", "needs", "settings")
+
+
+def as_json() -> str:
+    """Return every label with its traits, and what is missing here, as JSON."""
+    return json.dumps(
+        [
+            {
+                **{key: value for key, value in asdict(label).items() if key not in _INTERNAL},
+                "settings": [
+                    {"name": one.name, "summary": one.summary, "choices": one.choices, "default": one.usual}
+                    for one in label.settings
+                ],
+                "missing": [{"what": need.what, "install": need.install} for need in label.missing()],
+            }
+            for label in backends.techniques()
+        ],
+        indent=2,
+    )
+
+
+def rows() -> list[tuple[str, ...]]:
+    """Return the table of labels and traits, its heading first: at most 80 columns when padded."""
+    table: list[tuple[str, ...]] = [
+        ("technique", "port", "news", "ordered", "lossless", "stored by", "bytes", "contract")
+    ]
+    for label in backends.techniques():
+        traits = label.traits
+        table.append(
+            (
+                label.name,
+                str(label.port),
+                "push" if traits.push else "poll",
+                _yes(traits.ordered),
+                _yes(traits.lossless),
+                traits.stores,
+                traits.encoding,
+                "its chapter"
+                if traits.contract == chapter(label)
+                else traits.contract.removeprefix(f"backends/{label.name}/"),
+            )
+        )
+    return table
+
+
+def table() -> str:
+    """Return the table for a terminal."""
+    lines = rows()
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+
+
+def markdown() -> str:
+    """Return the table for the README, with a link to each chapter."""
+    head, *rest = rows()
+    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    for row in rest:
+        lines.append(f"| [{row[0]}](backends/{row[0]}/README.md) | " + " | ".join(row[1:]) + " |")
+    return "\n".join(lines)
+
+
+def chapter(label: Technique) -> str:
+    """Return where a technique's chapter stands, from the project's top folder."""
+    return f"backends/{label.name}/README.md"
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+def explain(label: Technique) -> str:
+    """Return the chapter's one screen: what stands between its two markers."""
+    chapter = files(f"backends.{label.name}").joinpath("README.md").read_text(encoding="utf-8")
+    begin, end = EXPLAIN
+    screen = chapter.partition(begin)[2].partition(end)[0].strip("\n")
+    return "\n".join(line for line in screen.splitlines() if not line.startswith("```"))
+
+
+def cheat_sheet() -> str:
+    """Return a line or two a technique: the whole program on one screen."""
+    lines = []
+    for label in backends.techniques():
+        flow = "server pushes" if label.traits.push else "client polls"
+        loss = "nothing gets lost" if label.traits.lossless else "messages may get lost"
+        lines.append(f"{label.name:<9} {label.title}, port {label.port}: {flow}, {loss}")
+        lines.append(f"{'':<9} {label.summary}")
+    return "\n".join([*lines, "", "chat explain NAME tells more; chat --backend NAME tries it."])
+
+
+async def doctor(
+    label: Technique, address: Address, access: str, trust: Trust | None = None
+) -> tuple[bool, str]:
+    """Look whether a client of this technique gets in there; return that, and a line for the user."""
+    if missing := label.missing():
+        return False, "; ".join(f"{need.what} is missing: {need.install}" for need in missing)
+    if trust and not label.tls:
+        return False, "cannot be encrypted, so it was not tried: leave out --ca"
+    client = label.load_client()(address, ClientOptions(trust=trust))
+    try:
+        async with asyncio.timeout(DOCTOR_TIMEOUT):
+            await client.connect(Hello("doctor", f"doctor-{token_hex(3)}", access=access))
+            rtt = await client.ping()
+    except TimeoutError:
+        return False, no_answer(address)
+    except ConnectionLost as error:
+        return False, str(error)
+    except ChatError as error:
+        return False, f"{address} answers, but refuses: {error}"
+    finally:
+        await client.close()
+    return True, f"{address}, round trip {rtt * 1000:.1f} ms"

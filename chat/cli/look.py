@@ -1,0 +1,110 @@
+"""`chat doctor`, `chat techniques` and `chat explain`: what there is and whether it works."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+import backends
+from chat.cli.options import (
+    FAILED,
+    backend_option,
+    ca_option,
+    complete,
+    given_address,
+    load_trust,
+    token_option,
+    warn,
+)
+from chat.domain.errors import ChatError, ConnectionLost
+from chat.interfaces.address import Address
+from chat.interfaces.technique import Technique
+
+if TYPE_CHECKING:
+    pass
+
+
+@click.command()
+@click.argument("host", metavar="[HOST[:PORT]]", required=False)
+@backend_option
+@token_option
+@ca_option
+def doctor(host: str | None, backend: Technique | None, token_file: str | None, ca: str | None) -> int:
+    """Look which techniques work: here, or on the server at HOST. One line each.
+
+    With a PORT --backend tells which technique is to be there; without it each is looked for at its own.
+    """
+    import asyncio
+
+    from chat.background import server
+    from chat.background.state_folder import state_dir
+    from chat.cli import guide
+    from chat.cli.config import access_token
+    from chat.interfaces.address import own_address
+
+    access, trust = access_token(token_file), load_trust(ca)
+    record = None if host else server.running(state_dir(warn))
+    found = {}
+    off: dict[str, str] = {}
+    if record:
+        access, off = record.access, record.off
+        if record.encrypted and trust is None:
+            raise ChatError(f"your server (process {record.pid}) speaks TLS: give --ca")
+        found = {one.technique: own_address(Address(one.host, one.port)) for one in record.listening}
+    healthy = True
+    if host and not backend and given_address(host, 0).port:
+        raise click.UsageError(f"which technique listens at {host}? say it with --backend")
+    for label in [backend] if backend else backends.techniques():
+        address = given_address(host, label.port) if host else found.get(label.name)
+        how = ""
+        if address is None and label.broker is not None and not label.missing():
+            try:
+                there = label.load_broker()(state_dir(warn), spawn=False)
+            except ConnectionLost as error:
+                click.echo(f"{label.name:<9} ok  can run here; {error}")
+                continue
+            except ChatError as error:
+                healthy = False
+                click.echo(f"{label.name:<9} no  {error}")
+                continue
+            address, how = there.address, f"; the broker is {there.how}"
+        if address is None:
+            if missing := label.missing():
+                line = "; ".join(f"{need.what} is missing: {need.install}" for need in missing)
+            elif record:
+                line = f"off on your server (process {record.pid}): {off.get(label.name, 'not asked for')}"
+            else:
+                line = "can run here; no server of yours runs yet: start one with chat serve"
+            ok = not missing and not record
+            healthy &= ok
+            click.echo(f"{label.name:<9} {'ok' if ok else 'no'}  {line}")
+            continue
+        ok, line = asyncio.run(guide.doctor(label, address, access, trust))
+        healthy &= ok
+        click.echo(f"{label.name:<9} {'ok' if ok else 'no'}  {line}{how}")
+    return 0 if healthy else FAILED
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="As JSON, with every trait.")
+def techniques(as_json: bool) -> None:
+    """Show the table of techniques and what each promises."""
+    from chat.cli import guide
+
+    click.echo(guide.as_json() if as_json else guide.table())
+
+
+@click.command()
+@click.argument("name", required=False, shell_complete=complete)
+def explain(name: str | None) -> None:
+    """Explain a technique on one screen; without a NAME, all of them."""
+    from chat.cli import guide
+
+    if name is None:
+        click.echo(guide.cheat_sheet())
+        return
+    try:
+        click.echo(guide.explain(backends.technique(name)))
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None

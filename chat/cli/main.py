@@ -1,0 +1,116 @@
+"""``chat``: the command line. Everything behind it is imported when its command runs."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+import backends
+from chat.cli import bench, look, serve, talk
+from chat.cli.options import FAILED, WRONG_USAGE, Client, client_options, warn
+from chat.domain.errors import ChatError
+
+if TYPE_CHECKING:
+    from chat.client.session import Session
+
+
+@click.group(
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+    epilog="""
+    \b
+    Examples:
+      chat                                  choose a technique, a room, a name
+      chat --backend tcp --as ann           talk over TCP, on your own server
+      chat -b tcp --server 10.0.0.5:7010    talk on another machine's server
+      chat serve                            be the server, with every technique
+      chat demo                             the lesson in twenty seconds
+    """,
+)
+@client_options
+@click.option("--plain", is_flag=True, help="Lines instead of a screen: for pipes and screen readers.")
+@click.option("--theme", metavar="NAME", help="dark, light or high-contrast.")
+@click.version_option(package_name="wirechat", message="chat %(version)s")
+@click.pass_context
+def chat(
+    context: click.Context,
+    me: Client,
+    plain: bool,
+    theme: str | None,
+) -> int | None:
+    """One chat over every classical way programs talk to each other."""
+    if command := context.invoked_subcommand:
+        for name in context.params:
+            if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+                option = next(one for one in context.command.params if one.name == name).opts[0]
+                raise click.UsageError(
+                    f"{option} stands before {command}, which would not see it: write it behind {command}"
+                )
+        return None
+    if plain:
+        import asyncio
+
+        from chat.cli import plain as lines
+
+        return asyncio.run(lines.plain(me.session()))
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise ChatError("this is no terminal: use chat --plain, chat send or chat tail")
+    from tui.app import ChatApp, Choice
+
+    def opened(choice: Choice) -> Session:
+        technique = backends.technique(choice.technique)
+        return me.session(technique, choice.room, choice.nick, cursor=choice.cursor)
+
+    choice = Choice(me.backend.name, me.room, me.nick) if me.backend else None
+    app = ChatApp(opened, choice, room=me.room, nick=me.nick, theme=theme)
+    app.run()
+    if app.session is not None and (left := app.session.pending):
+        warn(
+            f"{left} message{'s were' if left > 1 else ' was'} not sent, or not acknowledged: you left first"
+        )
+        return FAILED
+    return app.return_code
+
+
+for command in (
+    talk.send,
+    talk.tail,
+    serve.serve,
+    serve.status,
+    serve.stop,
+    look.doctor,
+    look.techniques,
+    look.explain,
+    bench.demo,
+    bench.bench,
+):
+    chat.add_command(command)
+
+
+def main() -> None:
+    """Run ``chat``; errors are one line, the exit code is 0 ok, 1 failed, 2 wrong usage."""
+    from chat.background.state_folder import ENVIRONMENT
+    from chat.cli.config import read_config
+
+    try:
+        code = chat.main(
+            prog_name="chat",
+            standalone_mode=False,
+            auto_envvar_prefix=ENVIRONMENT,
+            default_map=read_config(),
+        )
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        code = 0
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "chat"
+        click.echo(f"chat: {error.format_message()} ({command} --help shows how)", err=True)
+        code = WRONG_USAGE
+    except (click.ClickException, ChatError) as error:
+        click.echo(f"chat: {error}", err=True)
+        code = FAILED
+    except (click.Abort, KeyboardInterrupt):
+        code = FAILED
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,277 @@
+"""The options that several commands share, and what they make of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+import backends
+from chat.domain.errors import ChatError
+from chat.domain.validation import clean_nick, clean_room
+from chat.interfaces.address import Address, parse_address, parse_servers
+from chat.interfaces.settings import SWITCH, Setting
+from chat.interfaces.technique import Technique
+
+if TYPE_CHECKING:
+    from chat.client.connect import Place
+    from chat.client.session import Session
+    from chat.domain.model import Cursor
+    from chat.interfaces.tls import Trust
+
+
+FAILED, WRONG_USAGE = 1, 2
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def schemes() -> list[str]:
+    return [scheme for label in backends.techniques() for scheme in label.schemes]
+
+
+def technique_named(_: click.Context, __: click.Parameter, name: str | None) -> Technique | None:
+    if name is None:
+        return None
+    try:
+        return backends.technique(name)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def techniques_named(_: click.Context, __: click.Parameter, names: tuple[str, ...]) -> list[Technique]:
+    try:
+        return [backends.technique(name) for name in names]
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def complete(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
+    return [name for name in backends.KNOWN if name.startswith(begun)]
+
+
+def checked(check: Callable[[str], object]) -> Callable[..., str | None]:
+    """Return a callback that makes what ``check`` refuses a wrong usage."""
+
+    def callback(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                check(value)
+            except (ChatError, ValueError) as error:
+                raise click.BadParameter(str(error)) from None
+        return value
+
+    return callback
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """What every client is told: the options that `chat`, `chat send` and `chat tail` share."""
+
+    backend: Technique | None
+    server: str | None
+    room: str
+    nick: str | None
+    token_file: str | None
+    ca: str | None
+    no_spawn: bool
+    settings: dict[str, str]
+    """What the user has chosen, by `Setting.name`."""
+
+    @property
+    def technique(self) -> Technique:
+        return self.backend or backends.technique(backends.KNOWN[0])
+
+    def session(
+        self,
+        technique: Technique | None = None,
+        room: str | None = None,
+        nick: str | None = None,
+        *,
+        cursor: Cursor | None = None,
+        give_up: float | None = None,
+    ) -> Session:
+        """Return a session that is not started yet; what is given wins over the options."""
+        from chat.client.connect import login_name, open_session
+
+        technique, nick = technique or self.technique, nick or self.nick
+        return open_session(
+            self._place(),
+            technique,
+            room or self.room,
+            nick or login_name(),
+            settings=chosen(self.settings, [technique], "client"),
+            other_nicks=nick is None,
+            cursor=cursor,
+            give_up=give_up,
+        )
+
+    def _place(self) -> Place:
+        from chat.background.state_folder import state_dir
+        from chat.cli.config import access_token
+        from chat.client.connect import Place
+
+        return Place(
+            self.server,
+            state_dir(warn),
+            spawn=not self.no_spawn,
+            access=access_token(self.token_file),
+            trust=load_trust(self.ca),
+        )
+
+
+def load_trust(ca: str | None) -> Trust | None:
+    from chat.interfaces.tls import Trust
+
+    return Trust.load(Path(ca)) if ca else None
+
+
+def _settings(side: str) -> Iterator[tuple[Setting, str]]:
+    """Yield what can be chosen on this side, and by whom it is offered."""
+    offers: dict[str, list[str]] = {}
+    known: dict[str, Setting] = {}
+    for label in backends.techniques():
+        for setting in label.settings:
+            if getattr(setting, side):
+                known.setdefault(setting.name, setting)
+                offers.setdefault(setting.name, []).append(label.name)
+    for name, setting in known.items():
+        yield setting, ", ".join(offers[name])
+
+
+def settings_options(side: str) -> Callable[[F], F]:
+    """Add an option for each setting of the techniques; the command gets them as one dict, ``settings``."""
+
+    def add(command: F) -> F:
+        offered = list(_settings(side))
+
+        @wraps(command)
+        def collect(*arguments: Any, **options: Any) -> Any:
+            given = {setting.name: options.pop(_parameter(setting)) for setting, _ in offered}
+            chosen = {name: value for name, value in given.items() if value is not None}
+            return command(*arguments, settings=chosen, **options)
+
+        for setting, names in reversed(offered):
+            collect = _option(setting, names)(collect)
+        return collect  # type: ignore[return-value]  # the same command, with more options
+
+    return add
+
+
+def _option(setting: Setting, names: str) -> Callable[[F], F]:
+    flag, about = f"--{setting.name}", f"{names}: {setting.summary}"
+    if setting.choices == SWITCH:
+        return click.option(flag, _parameter(setting), flag_value="on", default=None, help=f"{about}.")
+    if setting.choices:
+        return click.option(
+            flag,
+            _parameter(setting),
+            type=click.Choice(setting.choices),
+            help=f"{about} (default: {setting.usual}).",
+        )
+    return click.option(
+        flag,
+        _parameter(setting),
+        metavar=setting.metavar,
+        callback=checked(setting.check),
+        help=f"{about} (default: {setting.usual})." if setting.usual else f"{about}.",
+    )
+
+
+def _parameter(setting: Setting) -> str:
+    return f"set_{setting.name.replace('-', '_')}"
+
+
+def chosen(settings: dict[str, str], techniques: list[Technique], side: str) -> dict[str, str]:
+    """Return the settings. Raises UsageError for one that none of the techniques has."""
+    known = {one.name for label in techniques for one in label.settings if getattr(one, side)}
+    for name in settings:
+        if name not in known:
+            raise click.UsageError(f"{', '.join(label.name for label in techniques)} has no --{name}")
+    return settings
+
+
+def backend_option(command: F) -> F:
+    return click.option(
+        "--backend",
+        "-b",
+        metavar="NAME",
+        callback=technique_named,
+        shell_complete=complete,
+        help=f"The technique: {', '.join(backends.KNOWN)}.",
+    )(command)
+
+
+def ca_option(command: F) -> F:
+    return click.option(
+        "--ca",
+        metavar="FILE",
+        envvar="CHAT_CA",
+        help="Connect with TLS, and trust the authorities in FILE (PEM), no others.",
+    )(command)
+
+
+def client_options(command: F) -> F:
+    """Add what every client takes; the command gets it as one `Client`, its first argument."""
+
+    @wraps(command)
+    def collect(*arguments: Any, **options: Any) -> Any:
+        me = Client(**{name: options.pop(name) for name in Client.__slots__})
+        return command(*arguments, me, **options)
+
+    for option in reversed(
+        [
+            backend_option,
+            click.option(
+                "--server",
+                metavar="HOST[:PORT]",
+                callback=checked(lambda text: parse_servers(text, 0, schemes())),
+                help="The server; without it, your own one on this machine. Several, separated by commas, "
+                "where the technique can choose among them. A broker may be given as a URL.",
+            ),
+            click.option(
+                "--room",
+                default="lab",
+                show_default=True,
+                metavar="ROOM",
+                callback=checked(clean_room),
+                help="The room.",
+            ),
+            click.option(
+                "--as",
+                "nick",
+                metavar="NAME",
+                callback=checked(clean_nick),
+                help="Your name; without it, your login name.",
+            ),
+            token_option,
+            ca_option,
+            click.option("--no-spawn", is_flag=True, help="Do not start your own server when none runs."),
+            settings_options("client"),
+        ]
+    ):
+        collect = option(collect)
+    return collect  # type: ignore[return-value]  # the same command, with more options
+
+
+def token_option(command: F) -> F:
+    return click.option(
+        "--token-file",
+        metavar="FILE",
+        help="Where the access token stands; else CHAT_TOKEN holds it.",
+    )(command)
+
+
+def warn(line: str) -> None:
+    click.echo(f"chat: {line}", err=True)
+
+
+def given_address(host: str, port: int) -> Address:
+    try:
+        return parse_address(host, port)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None

@@ -1,0 +1,230 @@
+"""Line mode: ``chat --plain``, ``chat send`` and ``chat tail``, for pipes, scripts and screen readers."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
+from io import TextIOBase, TextIOWrapper
+
+from chat.client.lines import err, event_line, out
+from chat.client.session import Session
+from chat.client.session_events import (
+    Arrived,
+    DraftMoved,
+    Entered,
+    Missed,
+    Noticed,
+    StartedOver,
+    StateChanged,
+)
+from chat.domain.errors import BadText, ChatError
+from chat.domain.json_codec import event_json, gap_json
+from chat.domain.validation import clean_text
+
+DRAIN = 10.0
+"""Seconds that drafts may still take to be acknowledged after the input has ended."""
+AHEAD = 200  # drafts in the outbox, beyond which no more input is read
+
+
+async def read_lines(file: Iterable[str]) -> AsyncIterator[str]:
+    """Yield lines as they come, without blocking the loop; any file will do, on any system.
+
+    The reading thread is a daemon: a terminal that never ends must not keep the program alive.
+    """
+    loop = asyncio.get_running_loop()
+    queue: asyncio.Queue[str | None] = asyncio.Queue(AHEAD)
+
+    if isinstance(file, TextIOWrapper):  # a byte that is no UTF-8 spoils its line, not all that follow
+        file.reconfigure(errors="surrogateescape")
+
+    def read() -> None:
+        with suppress(RuntimeError, OSError, ValueError):  # the loop or the file was closed meanwhile
+            try:
+                for line in file:
+                    asyncio.run_coroutine_threadsafe(queue.put(line.rstrip("\r\n")), loop).result()
+            finally:
+                asyncio.run_coroutine_threadsafe(queue.put(None), loop).result()
+
+    threading.Thread(target=read, daemon=True).start()
+    while (line := await queue.get()) is not None:
+        yield line
+
+
+# --- chat --plain ------------------------------------------------------------------------------
+
+
+async def plain(session: Session, *, input: Iterable[str] = sys.stdin) -> int:
+    """Talk in lines until the input ends or ``/quit``; return 1 if something was not acknowledged."""
+    drafts: dict[int, str] = {}
+    inside = asyncio.Event()
+    failed = False
+
+    async def show() -> None:
+        nonlocal failed
+        said = ""
+        noticed: set[str] = set()
+        async for batch in session.updates():
+            for update in batch:
+                match update:
+                    case Arrived(event, draft):
+                        drafts.pop(draft, None)
+                        out(event_line(event))
+                    case Missed(gap):
+                        out(f"! {gap}")
+                    case Noticed(text) if text not in noticed:
+                        noticed.add(text)
+                        out(f"* {text}")
+                    case Entered(welcome):
+                        out(f"* you are {welcome.nick} in room {welcome.room}; /help tells what you can do")
+                        inside.set()
+                    case StartedOver(reason):
+                        out(f"* {reason}")
+                    case DraftMoved(draft, "failed" | "unconfirmed" as phase, reason):
+                        failed = True
+                        out(f"! {phase}: {drafts.pop(draft, '')!r}: {reason}")
+                    case StateChanged(state) if state.name == "retrying" and state.reason != said:
+                        said = state.reason
+                        out(f"* {said}; trying again")
+                    case StateChanged(state) if state.name == "up":
+                        said = ""
+                        out(f"* connected to {state.address}")
+                    case _:
+                        pass
+
+    async def type_() -> None:
+        await inside.wait()
+        await _type(session, input, drafts)
+
+    async with session:
+        showing = asyncio.create_task(show())
+        typing = asyncio.create_task(type_())
+        await asyncio.wait({showing, typing}, return_when=asyncio.FIRST_COMPLETED)
+        if typing.done():
+            typing.result()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(session.settled(), DRAIN)
+            failed |= session.pending > 0
+        typing.cancel()
+    with suppress(asyncio.CancelledError):
+        await typing
+    await showing
+    if session.outcome:
+        raise session.outcome
+    return int(failed)
+
+
+async def _type(session: Session, file: Iterable[str], drafts: dict[int, str]) -> None:
+    async for line in read_lines(file):
+        command, _, _ = line.partition(" ")
+        if command == "/quit":
+            return
+        if command == "/who":
+            here = (f"{member.nick} ({member.technique})" for member in session.members.values())
+            out("* " + ", ".join(here))
+        elif command == "/help":
+            out("* type a line to say it; /who: who is here; /quit: leave; chat without --plain knows more")
+        elif command.startswith("/") and not command.startswith("//"):
+            out(f"! there is no command {command}; /help tells what there is, // begins a message with /")
+        elif line.strip():
+            try:
+                text = clean_text(line.removeprefix("/") if line.startswith("//") else line)
+            except BadText as error:
+                out(f"! {error}")
+            else:
+                drafts[session.say(text)] = text
+                await session.settled(AHEAD)
+
+
+# --- chat send ---------------------------------------------------------------------------------
+
+
+async def send(session: Session, texts: Iterable[str]) -> int:
+    """Send each text, or each line of a file; return 0 if every one was acknowledged.
+
+    Names those that were not on stderr, with their line number and the reason.
+    """
+    lines: dict[int, int] = {}  # token to line number
+    trouble: dict[int, str] = {}  # line number to reason
+    from_input = isinstance(texts, TextIOBase)  # where a blank line is no message
+
+    async def follow() -> None:
+        async for batch in session.updates():
+            for update in batch:
+                match update:
+                    case DraftMoved(draft, "failed", reason):
+                        trouble[lines[draft]] = f"was not sent: {reason}"
+                    case DraftMoved(draft, "unconfirmed", reason):
+                        trouble[lines[draft]] = f"is unconfirmed: {reason}"
+                    case Arrived(_, draft) if draft:
+                        trouble.pop(lines[draft], None)
+                    case _:
+                        pass
+
+    async with session:
+        following = asyncio.create_task(follow())
+        number = 0
+        async for text in _each(texts):
+            number += 1
+            if from_input and not text.strip():
+                continue
+            try:
+                lines[session.say(clean_text(text))] = number
+            except BadText as error:
+                trouble[number] = f"was not sent: {error}"
+            await session.settled(AHEAD)
+            if session.outcome is not None:
+                err("the rest was not read")
+                break  # it may never end
+        await session.settled()
+    await following
+    why = f"was not sent: {session.outcome or 'the session ended'}"
+    trouble |= {lines[token]: why for token in session.unanswered()}
+    for number, reason in sorted(trouble.items()):
+        err(f"line {number} {reason}")
+    return int(bool(trouble))
+
+
+async def _each(texts: Iterable[str]) -> AsyncIterator[str]:
+    if isinstance(texts, TextIOBase):
+        async for line in read_lines(texts):
+            yield line
+    else:
+        for text in texts:
+            yield text
+
+
+# --- chat tail ---------------------------------------------------------------------------------
+
+
+async def tail(session: Session, *, count: int | None, seconds: float | None, as_json: bool) -> int:
+    """Print events as they come; return 1 if fewer than ``count`` came within so many seconds."""
+    seen, epoch, said = 0, "", ""
+    try:
+        async with asyncio.timeout(seconds), session:
+            async for batch in session.updates():
+                for update in batch:
+                    match update:
+                        case Entered(welcome):
+                            epoch = welcome.epoch
+                        case StartedOver(reason):
+                            err(reason)
+                        case StateChanged(state) if state.name == "retrying" and state.reason != said:
+                            said = state.reason
+                            err(f"{said}; trying again")
+                        case StateChanged(state) if state.name == "up":
+                            said = ""
+                        case Arrived(event):
+                            out(event_json(event, session.room, epoch) if as_json else event_line(event))
+                            seen += 1
+                            if seen == count:
+                                return 0
+                        case Missed(gap):
+                            out(gap_json(gap, session.room, epoch) if as_json else f"! {gap}")
+                        case _:
+                            pass
+    except TimeoutError:
+        return int(count is not None)
+    raise session.outcome or ChatError("the session ended")

@@ -1,0 +1,241 @@
+"""`chat serve`, `chat status` and `chat stop`: servers on this machine."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+import backends
+from chat.cli.options import FAILED, chosen, complete, settings_options, techniques_named, token_option, warn
+from chat.domain.errors import ChatError
+from chat.interfaces.technique import Technique
+
+if TYPE_CHECKING:
+    from chat.background.server import Registration
+    from chat.interfaces.broker import Broker
+
+
+def _port_of(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> dict[str, int]:
+    ports = {}
+    for pair in pairs:
+        name, _equals, port = pair.partition("=")
+        if not (port.isascii() and port.isdigit() and int(port) < 65536):
+            raise click.BadParameter(f"{pair!r}: write NAME=PORT, e.g. tcp=7010")
+        try:
+            ports[backends.technique(name).name] = int(port)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
+    return ports
+
+
+@click.command(
+    epilog="""
+    \b
+    Examples:
+      chat serve                            every technique, this machine only
+      chat serve tcp --port 0 --log memory  a free port, nothing remembered
+      chat serve --host 0.0.0.0             for a class, with an access token
+    """
+)
+@click.argument(
+    "techniques", nargs=-1, metavar="[TECHNIQUE]...", callback=techniques_named, shell_complete=complete
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), help="The port of the one technique; 0: any free one.")
+@click.option("--port-of", multiple=True, metavar="NAME=PORT", callback=_port_of, help="Repeatable.")
+@click.option(
+    "--log",
+    metavar="URL",
+    help="memory, sqlite:PATH, or amqp://USER:PASSWORD@HOST:PORT/VHOST, a broker that several servers share; "
+    "without it, the log in your state folder.",
+)
+@click.option("--broker", is_flag=True, help="Keep the log in a broker that is found here, or started.")
+@click.option("--fresh", is_flag=True, help="Set the log aside under a dated name and begin a new one.")
+@token_option
+@click.option("--open", "is_open", is_flag=True, help="No access token, though other machines can come in.")
+@click.option("--tls-cert", metavar="FILE", help="Serve with TLS: the server's certificate (PEM), ...")
+@click.option("--tls-key", metavar="FILE", help="... and its private key. Techniques without TLS stay off.")
+@click.option("--rate", default="on", type=click.Choice(["on", "off"]), help="Limit what one seat may send.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--background", is_flag=True, hidden=True, help="Ends itself when nobody is there.")
+@click.option("--idle", type=float, hidden=True, help="Seconds until then.")
+@settings_options("server")
+def serve(
+    techniques: list[Technique],
+    host: str,
+    port: int | None,
+    port_of: dict[str, int],
+    log: str | None,
+    broker: bool,
+    fresh: bool,
+    token_file: str | None,
+    is_open: bool,
+    tls_cert: str | None,
+    tls_key: str | None,
+    rate: str,
+    as_json: bool,
+    background: bool,
+    idle: float | None,
+    settings: dict[str, str],
+) -> None:
+    """Serve the named techniques, or all that can run, until Ctrl+C.
+
+    Without --log it is your server on this machine: clients that are given no --server find it. One on a
+    broker is that too, unless there is one.
+    """
+    from secrets import token_urlsafe
+
+    from chat.background import server
+    from chat.background.state_folder import state_dir
+    from chat.cli.config import access_token, kept_token
+    from chat.domain.model import Limits
+    from chat.interfaces.address import is_loopback
+    from chat.interfaces.tls import Identity
+    from chat.server.serve import Offer, Plan, run
+
+    if port is not None:
+        if len(techniques) != 1:
+            raise click.UsageError("--port needs exactly one technique; for several use --port-of NAME=PORT")
+        port_of = {techniques[0].name: port}
+    if bool(tls_cert) != bool(tls_key):
+        raise click.UsageError("--tls-cert and --tls-key go together: the certificate, and its private key")
+    identity = Identity.load(Path(tls_cert), Path(tls_key)) if tls_cert and tls_key else None
+    served = techniques or backends.techniques()
+    settings = chosen(settings, served, "server")
+    access = access_token(token_file)
+    if is_open and access:
+        raise click.UsageError("--open and an access token contradict each other: take one of them")
+    folder = state_dir(warn) if log is None else None
+    shown = server.default_log(folder) if folder else ""
+    if broker:
+        if folder is None:
+            raise click.UsageError("--broker and --log contradict each other: take one of them")
+        found = _broker(folder)
+        log, shown = found.address.url, f"in the broker at {found.address}"
+    made = not (is_loopback(host) or access or is_open)
+    if made:
+        access = kept_token(folder) if folder else token_urlsafe(16)
+    url = log or shown
+    registration = _registration(folder, shown, broker=broker) if folder else None
+    try:
+        if fresh:
+            _set_aside(url)
+
+        def ready(offers: list[Offer]) -> None:
+            if registration:
+                listening = [
+                    server.Listening(offer.technique, offer.address.host, offer.address.port)
+                    for offer in offers
+                    if offer.address
+                ]
+                off = {offer.technique: offer.reason for offer in offers if not offer.address}
+                registration.announce(listening, off, access, encrypted=identity is not None)
+            if made:
+                click.echo(_token_line(access, as_json))
+            for offer in offers:
+                click.echo(offer.json() if as_json else offer.line())
+            sys.stdout.flush()
+
+        run(
+            Plan(
+                served,
+                named=bool(techniques),
+                log=url,
+                brokers=backends.techniques(),
+                host=host,
+                ports=port_of,
+                any_port=background,
+                access=access,
+                identity=identity,
+                settings=settings,
+                limits=Limits() if rate == "on" else Limits(burst=0),
+                found=broker,
+                idle=idle or (server.IDLE if background else None),
+            ),
+            ready,
+        )
+    finally:
+        if registration:
+            registration.end()
+
+
+def _registration(folder: Path, log: str, *, broker: bool) -> Registration | None:
+    """Make this your server. There may be another one beside a server on a broker: clients find that."""
+    from chat.background.server import Registration, RunsAlready
+
+    try:
+        return Registration(folder, log)
+    except RunsAlready as error:
+        if not broker:
+            raise
+        warn(f"{error.fact}: clients find that one, and come here with --server")
+        return None
+
+
+def _broker(folder: Path) -> Broker:
+    """Find a broker that can keep a log, or start one."""
+    for label in backends.techniques():
+        if label.broker is not None and label.log is not None and not label.missing():
+            warn("looking for a broker; to start one takes some seconds")
+            found = label.load_broker()(folder, spawn=True)
+            warn(f"the log is in a broker: {found.how}")
+            return found
+    raise ChatError("no technique with a broker can run here")
+
+
+def _token_line(token: str, as_json: bool) -> str:
+    if as_json:
+        return json.dumps({"access_token": token})
+    return f"access token: {token}\n  (the others set CHAT_TOKEN to it, or put it into a --token-file)"
+
+
+def _set_aside(url: str) -> None:
+    scheme, _, path = url.partition(":")
+    if scheme != "sqlite":
+        raise click.UsageError(f"--fresh has nothing to set aside: a log of {scheme} keeps no file")
+    from chat.server.logs.files import set_aside
+
+    if aside := set_aside(Path(path)):
+        click.echo(f"chat: the log so far is now {aside}", err=True)
+
+
+@click.command()
+def status() -> int:
+    """Show your server on this machine. Exit code 1 when none runs."""
+    from datetime import datetime
+
+    from chat.background import server
+    from chat.background.state_folder import state_dir
+
+    folder = state_dir(warn)
+    for label in backends.techniques():
+        if label.broker is not None and not label.missing():
+            with suppress(ChatError):
+                if (broker := label.load_broker()(folder, spawn=False)).private:
+                    click.echo(f"{label.name:<9} broker {broker.address}: {broker.how}")
+    record = server.running(folder)
+    if record is None:
+        click.echo("no server of yours runs on this machine")
+        return FAILED
+    since = datetime.fromtimestamp(record.started / 1000).strftime("%Y-%m-%d %H:%M")
+    click.echo(f"process {record.pid}, since {since}, log {record.log}")
+    for listening in record.listening:
+        click.echo(f"{listening.technique:<9} ready  {listening.host}:{listening.port}")
+    for technique, reason in record.off.items():
+        click.echo(f"{technique:<9} off    {reason}")
+    return 0
+
+
+@click.command()
+def stop() -> None:
+    """End your server on this machine; what was said stays in its log."""
+    from chat.background import server
+    from chat.background.state_folder import state_dir
+
+    record = server.stop(state_dir(warn))
+    click.echo(f"process {record.pid} has ended" if record else "no server of yours runs on this machine")

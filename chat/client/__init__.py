@@ -1,0 +1,1 @@
+"""The side of the person who talks: a session that outlives its connections, and what it needs."""

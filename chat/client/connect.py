@@ -1,0 +1,108 @@
+"""Opens sessions: from what the user asked for to a `Session` that finds its server by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from chat.client.seat_keys import SeatKeyFile
+from chat.client.session import Session
+from chat.domain.errors import BadName, ChatError
+from chat.domain.model import Cursor, Hello
+from chat.domain.validation import LIMITS, clean_nick
+from chat.interfaces.address import Address, parse_servers
+from chat.interfaces.client import ChatClient, ClientOptions
+from chat.interfaces.technique import Technique
+from chat.interfaces.tls import Trust
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which server, and how to get in."""
+
+    server: str | None
+    """``HOST[:PORT]``, or several; None: this user's server on this machine."""
+    state: Path
+    spawn: bool = True
+    """Start the background server when it does not run."""
+    access: str = ""
+    trust: Trust | None = None
+    """Connect with TLS; None: without."""
+
+
+def open_session(
+    place: Place,
+    technique: Technique,
+    room: str,
+    nick: str,
+    *,
+    settings: Mapping[str, str] | None = None,
+    other_nicks: bool = False,
+    cursor: Cursor | None = None,
+    give_up: float | None = None,
+) -> Session:
+    """Return a session that is not started yet. Raises `ChatError` for what the technique can't do."""
+    if missing := technique.missing():
+        wanted = ", ".join(f"{need.what} (install it: {need.install})" for need in missing)
+        raise ChatError(f"{technique.name} cannot run here: missing {wanted}")
+    if place.trust and not technique.tls:
+        raise ChatError(
+            f"{technique.name} cannot be encrypted here: leave out --ca, or take another technique"
+        )
+    address: Address | None = None
+    also: tuple[Address, ...] = ()
+    if place.server is not None:
+        try:
+            address, *rest = parse_servers(place.server, technique.port, technique.schemes)
+        except ValueError as error:
+            raise ChatError(str(error)) from None
+        if rest and not technique.several:
+            raise ChatError(f"{technique.name} takes one server, and {1 + len(rest)} are given: choose one")
+        also = tuple(rest)
+    options = ClientOptions(also, place.trust, settings or {}, found=address is None)
+
+    had_one = False
+
+    async def dial() -> ChatClient:
+        nonlocal had_one
+        if address is None and technique.broker is not None:
+            target = await asyncio.to_thread(_find_broker, place, technique)
+        elif address is None:
+            target, session.access = await asyncio.to_thread(_find, place, technique, had_one)
+            had_one = True
+        else:
+            target = address
+        # In a thread as well: some techniques' libraries take half a second to import.
+        kind = await asyncio.to_thread(technique.load_client)
+        return kind(target, options)
+
+    session = Session(
+        dial,
+        Hello(room, nick, cursor, place.access),
+        resend=technique.traits.resend,
+        keys=SeatKeyFile(place.state, place.server or "local", room),
+        other_nicks=other_nicks,
+        give_up=give_up,
+    )
+    return session
+
+
+def _find(place: Place, technique: Technique, again: bool) -> tuple[Address, str]:
+    from chat.background import server
+
+    return server.find(place.state, technique.name, place.spawn, again, encrypted=place.trust is not None)
+
+
+def _find_broker(place: Place, technique: Technique) -> Address:
+    return technique.load_broker()(place.state, spawn=place.spawn).address
+
+
+def login_name() -> str:
+    """Return the login name as a nick; ``guest`` where it can't be one."""
+    try:
+        return clean_nick(getpass.getuser()[: LIMITS.nick_chars - 4])
+    except (BadName, OSError, KeyError):
+        return "guest"

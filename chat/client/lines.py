@@ -1,0 +1,44 @@
+"""Events as lines of text, and how lines are printed."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+
+from chat.domain.model import Event
+from chat.domain.validation import printable
+
+
+def event_line(event: Event) -> str:
+    """Return an event as a line for people. Further lines of a text are indented."""
+    time = datetime.fromtimestamp(event.at / 1000).strftime("%H:%M")
+    text = event.text.replace("\n", "\n      ")
+    match event.kind:
+        case "opened":
+            return f"{time} * the room was opened"
+        case "joined":
+            return f"{time} * {event.author} joined ({event.technique})"
+        case "resumed":
+            return f"{time} * {event.author} moved to {event.technique}"
+        case "left":
+            return f"{time} * {event.author} left"
+        case "sent":
+            return f"{time} {event.author} ({event.technique}): {text}"
+        case "edited":
+            return f"{time} * {event.author} changed message {event.id}: {text}"
+        case "deleted":
+            return f"{time} * {event.author} deleted message {event.id}"
+
+
+def out(line: str) -> None:
+    """Print a line at once; a terminal that lacks a character gets a placeholder, not an error."""
+    line = printable(line)
+    try:
+        print(line, flush=True)  # noqa: T201 - this is the output
+    except UnicodeEncodeError:
+        encoding = sys.stdout.encoding
+        print(line.encode(encoding, "replace").decode(encoding), flush=True)  # noqa: T201 - as above
+
+
+def err(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201 - this is the output

@@ -1,0 +1,90 @@
+"""Seat keys that outlive the process: who comes back within the grace time gets the seat back.
+
+One small file a server, room and nick, in the state folder. A live client holds its file's lock, so a
+second one under the same name does not take the first one's seat away.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from hashlib import blake2b
+from pathlib import Path
+from typing import Protocol
+
+from filelock import BaseFileLock, FileLock, Timeout
+
+from chat.domain.validation import nick_key
+
+
+class SeatKeys(Protocol):
+    """Keeps seat keys beyond the process, so that a restarted client gets its seat back.
+
+    Called from a thread: it may block.
+    """
+
+    def claim(self, nick: str) -> str:
+        """Return the kept key for this nick, or "" when there is none or another process has it."""
+
+    def keep(self, nick: str, key: str) -> None: ...
+
+    def forget(self) -> None: ...
+
+    def release(self) -> None: ...
+
+
+class SeatKeyFile:
+    """The key of one client's seat. Blocks for small file operations."""
+
+    def __init__(self, folder: Path, place: str, room: str) -> None:
+        """``place`` names the server, e.g. its address: a key is shown only to the one who gave it."""
+        self._folder = folder / "seats"
+        self._place = place
+        self._room = room
+        self._path: Path | None = None
+        self._lock: BaseFileLock | None = None
+
+    def claim(self, nick: str) -> str:
+        """Return the kept key for this nick, or "" when there is none or another process has it."""
+        name = blake2b(f"{self._place}\0{self._room}\0{nick_key(nick)}".encode(), digest_size=12).hexdigest()
+        path = self._folder / name
+        if path == self._path:
+            return self._read(path)
+        self.release()
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = FileLock(f"{path}.lock", thread_local=False)
+            lock.acquire(blocking=False)
+        except (OSError, Timeout):
+            return ""
+        self._path, self._lock = path, lock
+        return self._read(path)
+
+    def keep(self, nick: str, key: str) -> None:
+        """Write the key, for the nick that was claimed last."""
+        if self._path is None:
+            return
+        with suppress(OSError):  # without it only a crash within the grace time costs the seat
+            new = self._path.with_suffix(".new")
+            descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(key)
+            os.replace(new, self._path)
+
+    def forget(self) -> None:
+        """The seat has ended: its key opens nothing any more."""
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+        self.release()
+
+    def release(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+        self._path = self._lock = None
+
+    @staticmethod
+    def _read(path: Path) -> str:
+        try:
+            return path.read_text()
+        except (OSError, UnicodeDecodeError):
+            return ""

@@ -1,0 +1,147 @@
+"""What can go wrong: every error that a user may be told, and its code on every wire."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ChatError(Exception):
+    """Base of everything a user may be told. ``code`` names the kind on every wire."""
+
+    code: ClassVar[str] = "error"
+    final: ClassVar[bool] = True
+    """True: the same request again would fail again."""
+
+    def __init__(self, text: str, *, n: int = 0, ref: int = 0, retry_after: float | None = None) -> None:
+        super().__init__(text)
+        self.n = n
+        """The draft this is about; 0: none."""
+        self.ref = ref
+        """The request this is about, where requests are numbered; 0: none."""
+        self.retry_after = retry_after
+        """Seconds after which another try makes sense, where that is known."""
+
+
+class BadRequest(ChatError):
+    """The peer does not speak the protocol: not JSON, an unknown kind, a field of another type."""
+
+    code = "bad_request"
+
+
+class BadText(ChatError):
+    """A text is empty, too long or holds a character that is not allowed."""
+
+    code = "bad_text"
+
+
+class BadName(ChatError):
+    """A nick or a room name is not one."""
+
+    code = "bad_name"
+
+
+class NickTaken(ChatError):
+    """Somebody has this nick; ``retry_after`` is set when its owner is away and may lose it."""
+
+    code = "nick_taken"
+    final = False
+
+
+class AccessDenied(ChatError):
+    """The access token is missing or wrong."""
+
+    code = "access_denied"
+
+
+class NotYours(ChatError):
+    """Only the seat that sent a message may edit or delete it."""
+
+    code = "not_yours"
+
+
+class NoSuchMessage(ChatError):
+    """The message does not exist, was deleted, or is too old to be changed."""
+
+    code = "no_such_message"
+
+
+class NoSuchRoom(ChatError):
+    """Nobody has ever entered this room, so there is nothing to be read."""
+
+    code = "no_such_room"
+
+
+class DraftConflict(ChatError):
+    """The draft number was used before, with another content."""
+
+    code = "draft_conflict"
+
+
+class StaleCursor(ChatError):
+    """The cursor belongs to another epoch, or its seq is beyond the head: begin without one."""
+
+    code = "stale_cursor"
+
+
+class SeatGone(ChatError):
+    """The seat has ended, or another connection has taken it over."""
+
+    code = "seat_gone"
+
+
+class Full(ChatError):
+    """No more rooms, seats or connections."""
+
+    code = "full"
+    final = False
+
+
+class TooFast(ChatError):
+    """Over the rate; ``retry_after`` says when the next draft is welcome."""
+
+    code = "too_fast"
+    final = False
+
+
+class NotStored(ChatError):
+    """The log could not commit (disk full, file gone): nothing happened, nothing was shown."""
+
+    code = "not_stored"
+    final = False
+
+
+class Closing(ChatError):
+    """The server is going down; come back later and resume."""
+
+    code = "closing"
+    final = False
+
+
+class SlowReader(ChatError):
+    """This client fell too far behind and is disconnected; it may resume from its cursor."""
+
+    code = "slow_reader"
+    final = False
+
+
+class ConnectionLost(ChatError):
+    """The connection ended, or there was none: the text says why."""
+
+    code = "connection_lost"
+    final = False
+
+
+class Unconfirmed(ConnectionLost):
+    """No answer came, and the technique asks only once: nobody knows whether the room has the draft."""
+
+
+_KINDS: list[type[ChatError]] = [ChatError, *ChatError.__subclasses__()]
+
+
+ERRORS: dict[str, type[ChatError]] = {kind.code: kind for kind in _KINDS}
+"""Every error by its code, for the techniques that carry them as such."""
+
+
+def history_starts(first: int) -> str:
+    """Say that there is nothing before this seq: the log keeps only so much."""
+    return f"history starts at {first}: what was said before is not kept any more"

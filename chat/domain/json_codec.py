@@ -1,0 +1,269 @@
+"""The domain as JSON: the messages of the line protocols, the log's bodies, ``--json``.
+
+`docs/protocol.md` is the specification of what is here. Every object has a ``kind``. Decoding is
+strict: wrong types and unknown kinds are errors that say where; unknown fields are ignored, so
+that a newer peer may add some.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from chat.domain.errors import ERRORS, BadRequest, ChatError
+from chat.domain.model import (
+    MAX_NUMBER,
+    Ack,
+    Body,
+    Cursor,
+    Delete,
+    Edit,
+    Event,
+    Gap,
+    Hello,
+    Limits,
+    Member,
+    Number,
+    Say,
+    Welcome,
+)
+from chat.domain.validation import printable
+
+T = TypeVar("T")
+
+_encoder = msgspec.json.Encoder()
+encode = _encoder.encode
+"""Return any struct of the model or of this page as JSON, UTF-8, without a newline."""
+
+
+def shorten(text: str, size: int = 160) -> str:
+    """Return the text, with its middle left out if it is longer than ``size`` characters."""
+    return text if len(text) <= size else f"{text[: size // 2]} ... {text[-size // 2 :]}"
+
+
+class Decoder(Generic[T]):
+    """Reads one JSON value of a type. ``decode`` raises `BadRequest` with a text for the sender."""
+
+    def __init__(self, what: Any) -> None:
+        self._decode = msgspec.json.Decoder(what).decode
+
+    def decode(self, data: bytes) -> T:
+        try:
+            return self._decode(data)  # type: ignore[no-any-return]
+        except msgspec.ValidationError as error:
+            # The error quotes the value, which may be as long as a frame.
+            raise BadRequest(f"JSON of the wrong shape: {shorten(printable(str(error)))}") from None
+        except msgspec.DecodeError as error:
+            why = str(error).removeprefix("JSON is malformed: ")
+            if why.endswith("truncated") and b"\\ud" in data.lower():
+                why += ", or a surrogate (\\ud800 to \\udfff) stands alone"
+            raise BadRequest(f"not JSON: {why}") from None
+        except UnicodeDecodeError as error:
+            raise BadRequest(f"not UTF-8: byte 0x{error.object[error.start]:02x}") from None
+        except RecursionError:
+            raise BadRequest("JSON nested too deeply") from None
+
+
+# --- client to server --------------------------------------------------------------------------
+
+
+class HelloMessage(Struct, frozen=True, tag_field="kind", tag="hello", omit_defaults=True):
+    """The first message of a connection."""
+
+    nick: str
+    room: str = "lab"
+    after: Number | None = None
+    """The cursor's seq; absent: replay the newest events."""
+    epoch: str = ""
+    access: str = ""
+    seat_key: str = ""
+
+    @classmethod
+    def of(cls, hello: Hello) -> HelloMessage:
+        cursor = hello.cursor
+        return cls(
+            nick=hello.nick,
+            room=hello.room,
+            after=cursor.seq if cursor else None,
+            epoch=cursor.epoch if cursor else "",
+            access=hello.access,
+            seat_key=hello.seat_key,
+        )
+
+    def hello(self) -> Hello:
+        cursor = None if self.after is None else Cursor(self.after, self.epoch)
+        return Hello(self.room, self.nick, cursor, self.access, self.seat_key)
+
+
+class HistoryMessage(Struct, frozen=True, tag_field="kind", tag="history", omit_defaults=True):
+    """Asks for a page of old events; ``ref`` comes back in the reply."""
+
+    ref: Number = 0
+    after: Number | None = None
+    before: Number | None = None
+    limit: Number = 200
+
+
+class MembersMessage(Struct, frozen=True, tag_field="kind", tag="members", omit_defaults=True):
+    ref: Number = 0
+
+
+class PingMessage(Struct, frozen=True, tag_field="kind", tag="ping", omit_defaults=True):
+    ref: Number = 0
+
+
+class LeaveMessage(Struct, frozen=True, tag_field="kind", tag="leave"):
+    """Ends the seat; the server closes the connection."""
+
+
+Request = HelloMessage | Say | Edit | Delete | HistoryMessage | MembersMessage | PingMessage | LeaveMessage
+
+# --- server to client --------------------------------------------------------------------------
+
+
+class WelcomeMessage(Struct, frozen=True, tag_field="kind", tag="welcome"):
+    room: str
+    nick: str
+    seat: str
+    seat_key: str
+    epoch: str
+    first: Number
+    head: Number
+    n: Number
+    members: tuple[Member, ...]
+    limits: Limits
+
+    @classmethod
+    def of(cls, welcome: Welcome) -> WelcomeMessage:
+        return cls(**{name: getattr(welcome, name) for name in Welcome.__struct_fields__})
+
+    def welcome(self) -> Welcome:
+        return Welcome(**{name: getattr(self, name) for name in Welcome.__struct_fields__})
+
+
+class AckMessage(Struct, frozen=True, tag_field="kind", tag="ack"):
+    """Answers a draft that no event can answer: one that was accepted before."""
+
+    n: Number
+    seq: Number
+
+    @classmethod
+    def of(cls, ack: Ack) -> AckMessage:
+        return cls(ack.n, ack.seq)
+
+
+class ErrorMessage(Struct, frozen=True, tag_field="kind", tag="error", omit_defaults=True):
+    """A refusal; ``n`` names the draft, ``ref`` the request, neither: the connection."""
+
+    code: str
+    text: str
+    n: Number = 0
+    ref: Number = 0
+    retry_after: float | None = None
+
+    @classmethod
+    def of(cls, error: ChatError, ref: int = 0) -> ErrorMessage:
+        retry_after = None if error.retry_after is None else max(0.001, round(error.retry_after, 3))
+        return cls(error.code, str(error), error.n, ref or error.ref, retry_after)
+
+    def error(self) -> ChatError:
+        kind = ERRORS.get(self.code, ChatError)
+        return kind(printable(self.text), n=self.n, retry_after=self.retry_after)
+
+
+class PageMessage(Struct, frozen=True, tag_field="kind", tag="page"):
+    """The reply to ``history``."""
+
+    ref: Number
+    events: list[Event]
+
+
+class MemberListMessage(Struct, frozen=True, tag_field="kind", tag="members"):
+    """The reply to ``members``."""
+
+    ref: Number
+    members: list[Member]
+
+
+class PongMessage(Struct, frozen=True, tag_field="kind", tag="pong"):
+    """The reply to ``ping``."""
+
+    ref: Number
+
+
+Response = WelcomeMessage | AckMessage | ErrorMessage | PageMessage | MemberListMessage | PongMessage
+
+
+class _Kind(Struct):
+    kind: str
+
+
+class _Numbers(Struct):
+    n: Any = 0
+    ref: Any = 0
+
+
+EVENT_KINDS = frozenset(("opened", "joined", "resumed", "left", "sent", "edited", "deleted"))
+_request: Decoder[Request] = Decoder(Request)
+_response: Decoder[Response] = Decoder(Response)
+_event: Decoder[Event] = Decoder(Event)
+_kind: Decoder[_Kind] = Decoder(_Kind)
+_numbers: Decoder[_Numbers] = Decoder(_Numbers)
+_body: Decoder[Body] = Decoder(Body)
+
+
+def decode_request(data: bytes) -> Request:
+    """Return what a client sent.
+
+    Raises `BadRequest`, with the draft's or the request's number where that much could be read: whoever
+    waits for the answer must not wait for ever.
+    """
+    return decode_numbered(_request, data)
+
+
+def decode_numbered(decoder: Decoder[T], data: bytes) -> T:
+    """Do what `decode_request` does, for the requests of another protocol."""
+    try:
+        return decoder.decode(data)
+    except BadRequest as error:
+        with suppress(BadRequest):
+            numbers = _numbers.decode(data)
+            error.n = numbers.n if type(numbers.n) is int and 0 <= numbers.n <= MAX_NUMBER else 0
+            error.ref = numbers.ref if type(numbers.ref) is int and 0 <= numbers.ref <= MAX_NUMBER else 0
+        raise
+
+
+decode_body = _body.decode
+"""Return a log entry's body. Raises `BadRequest`."""
+
+
+def decode_response(data: bytes) -> Response | Event:
+    """Return what a server sent. Raises `BadRequest`."""
+    if _kind.decode(data).kind in EVENT_KINDS:
+        return _event.decode(data)
+    return _response.decode(data)
+
+
+def encode_lines(events: Sequence[Event]) -> bytes:
+    """Return the events as JSON lines, each ended by a newline."""
+    return _encoder.encode_lines(events)
+
+
+def event_json(event: Event, room: str, epoch: str) -> str:
+    """Return the event for people and scripts: one line, every field, with its room and epoch.
+
+    What a server's text could do to a terminal is escaped, in the way that JSON has for it.
+    """
+    fields = {name: getattr(event, name) for name in Event.__struct_fields__}
+    return printable(json.dumps({"room": room, "epoch": epoch, **fields}, ensure_ascii=False))
+
+
+def gap_json(gap: Gap, room: str, epoch: str) -> str:
+    """Return what a technique has lost, for scripts: the seqs, and what kinds of events they were."""
+    kinds = [one.kind for one in gap.missing]
+    return json.dumps({"room": room, "epoch": epoch, "kind": "gap", "seqs": gap.seqs, "kinds": kinds})

@@ -1,0 +1,284 @@
+"""The values of the domain: drafts, entries, events, members and limits.
+
+Values are frozen ``msgspec`` structs: they cost a tenth of a dataclass to make, which is what a
+server does twice for every message, and `chat.domain.json_codec` reads and writes them without glue.
+Those that every message needs are left out of garbage collection (``gc=False``): none can be part of a
+cycle.
+
+Units everywhere: ``at`` is integer milliseconds since the Unix epoch, UTC; ``seq`` counts from 1 in
+its room; durations are seconds. An empty string or 0 in an optional field means "absent".
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+MAX_NUMBER = 2**53 - 1
+Number = Annotated[int, Meta(ge=0, le=MAX_NUMBER)]
+"""A seq, a draft number or a time: exact in every JSON library and in SQLite."""
+
+# --- what a person wants to happen: drafts -----------------------------------------------------
+
+
+class Say(Struct, frozen=True, gc=False, tag_field="kind", tag="say"):
+    """A new message."""
+
+    text: str
+    n: Number = 0
+    """The draft's number, counted from 1 by its seat. 0: the server takes the next one."""
+
+
+class Edit(Struct, frozen=True, tag_field="kind", tag="edit"):
+    """Another text for an own message."""
+
+    id: Number
+    """The message: the seq of its ``sent`` event."""
+    text: str
+    n: Number = 0
+
+
+class Delete(Struct, frozen=True, tag_field="kind", tag="delete"):
+    """Take an own message back."""
+
+    id: Number
+    n: Number = 0
+
+
+Draft = Say | Edit | Delete
+
+
+class Ack(Struct, frozen=True):
+    """The draft is committed to the log and was accepted by the room."""
+
+    n: Number
+    seq: Number
+    """The seq of the event that the draft became."""
+
+
+# --- what the log holds: entries ---------------------------------------------------------------
+
+
+class _Body(Struct, frozen=True, tag_field="kind", tag=str.lower, omit_defaults=True):
+    pass
+
+
+class Opened(_Body, frozen=True):
+    """The first entry of every room; ``epoch`` is the identity of this log of this room."""
+
+    epoch: str
+
+
+class Joined(_Body, frozen=True):
+    """Somebody took a seat."""
+
+    seat: str
+    """The seat's public name: a hash of its seat key (`chat.domain.validation.seat_name`)."""
+    author: str
+    """The nick, NFC."""
+    key: str
+    """The nick's casefold, computed once when it came in: Unicode tables differ between nodes."""
+    technique: str
+    node: str
+    """The server that owns the seat's connection."""
+
+
+class Resumed(_Body, frozen=True):
+    """A seat moved to another node or technique."""
+
+    seat: str
+    author: str
+    technique: str
+    node: str
+
+
+class Left(_Body, frozen=True):
+    """A seat ended; refused unless seat and node both match."""
+
+    seat: str
+    author: str
+    technique: str
+    node: str
+
+
+class Sent(_Body, frozen=True, gc=False):
+    seat: str
+    author: str
+    technique: str
+    n: Number
+    text: str
+
+
+class Edited(_Body, frozen=True):
+    seat: str
+    author: str
+    technique: str
+    n: Number
+    id: Number
+    text: str
+
+
+class Deleted(_Body, frozen=True):
+    seat: str
+    author: str
+    technique: str
+    n: Number
+    id: Number
+
+
+class SeatState(Struct, frozen=True):
+    """One member, as a checkpoint carries it."""
+
+    seat: str
+    author: str
+    key: str
+    technique: str
+    node: str
+    n: Number
+    """The seat's highest draft number so far."""
+
+
+class Checkpoint(_Body, frozen=True):
+    """The state so far, for a reader that finds the log's beginning cut off. Not an event."""
+
+    epoch: str
+    head: Number
+    members: tuple[SeatState, ...]
+
+
+Body = Opened | Joined | Resumed | Left | Sent | Edited | Deleted | Checkpoint
+
+
+class Entry(Struct, frozen=True, gc=False):
+    """A committed line of the log. Only `chat.domain.room.Room.apply` decides what it means."""
+
+    seq: Number
+    at: Number
+    body: Body
+
+
+# --- what everybody in the room sees: events ---------------------------------------------------
+
+Kind = Literal["opened", "joined", "resumed", "left", "sent", "edited", "deleted"]
+
+
+class Event(Struct, frozen=True, gc=False, omit_defaults=True):
+    """An accepted entry. Flat, so that every technique can carry it in its own way."""
+
+    kind: Kind
+    seq: Number
+    prev: Number
+    """The seq of the event before this one; 0 for the first. Seqs have holes, prev has none."""
+    at: Number
+    author: str = ""
+    """The nick; the right to edit and delete belongs to the seat."""
+    seat: str = ""
+    technique: str = ""
+    n: Number = 0
+    """The author's draft number (sent, edited, deleted)."""
+    id: Number = 0
+    """The message this is about: its own seq for sent, the target's for edited and deleted."""
+    text: str = ""
+    """The text (sent, edited), or the epoch (opened)."""
+
+
+class Missing(Struct, frozen=True, gc=False, omit_defaults=True):
+    """An event that did not come: its place and its kind, and nothing of what it says."""
+
+    seq: Number
+    prev: Number
+    kind: Kind = "sent"
+
+
+class Gap(Struct, frozen=True):
+    """Events that a technique has lost, in the room's order. Each may still come, late."""
+
+    missing: tuple[Missing, ...]
+
+    @property
+    def seqs(self) -> list[int]:
+        return [one.seq for one in self.missing]
+
+    def __str__(self) -> str:
+        """Name them for a person: ``2 messages missing: 41, 43``."""
+        messages = [str(one.seq) for one in self.missing if one.kind == "sent"]
+        others = [f"{one.seq} ({one.kind})" for one in self.missing if one.kind != "sent"]
+        parts = []
+        if messages:
+            parts.append(f"{len(messages)} message{'s' * (len(messages) > 1)} missing: {', '.join(messages)}")
+        if others:
+            parts.append(f"{len(others)} event{'s' * (len(others) > 1)} missing: {', '.join(others)}")
+        return "; ".join(parts)
+
+
+# --- coming in ---------------------------------------------------------------------------------
+
+
+class Cursor(Struct, frozen=True):
+    """A place in a room's log. An empty epoch means the current one; seq 0 the beginning."""
+
+    seq: Number
+    epoch: str = ""
+
+
+class Hello(Struct, frozen=True):
+    """Asks for a seat.
+
+    Without a cursor the newest `Limits.replay` events are replayed, with one everything after it.
+    """
+
+    room: str
+    nick: str
+    cursor: Cursor | None = None
+    access: str = ""
+    """The access token: the key of the house."""
+    seat_key: str = ""
+    """The key of a seat taken before: gets that seat back as long as it has not ended."""
+
+
+class Member(Struct, frozen=True):
+    seat: str
+    nick: str
+    technique: str
+
+
+class Limits(Struct, frozen=True):
+    """What the server allows; told to every client in Welcome."""
+
+    text_bytes: int = 4000
+    """UTF-8 bytes of one message."""
+    nick_chars: int = 24
+    nick_bytes: int = 96
+    frame_bytes: int = 65536
+    """The largest frame (line, body, datagram, ...) that a client may send."""
+    burst: int = 50
+    """Drafts a seat may send at once; 0: no limit."""
+    rate: float = 10.0
+    """Drafts a second after the burst."""
+    replay: int = 200
+    """Events replayed to a client without a cursor."""
+    page: int = 200
+    """Events in one reply to a history request, at most."""
+    grace: float = 15.0
+    """Seconds that a seat outlives its connection."""
+    rooms: int = 1000
+    seats: int = 2000
+
+
+class Welcome(Struct, frozen=True):
+    """The seat is taken."""
+
+    room: str
+    nick: str
+    seat: str
+    seat_key: str
+    epoch: str
+    first: Number
+    """The seq of the oldest event that can still be read; 0: none."""
+    head: Number
+    """The seq of the newest event; the replay reaches at least this far."""
+    n: Number
+    """The highest draft number that this seat has used: count on from there."""
+    members: tuple[Member, ...]
+    limits: Limits

@@ -1,0 +1,88 @@
+"""The client half of a technique: one connection of one person."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from chat.domain.model import Ack, Draft, Event, Gap, Hello, Member, Welcome
+from chat.interfaces.address import Address
+from chat.interfaces.tls import Trust
+
+
+@dataclass(frozen=True, slots=True)
+class ClientOptions:
+    """What a client may be told besides the address."""
+
+    also: tuple[Address, ...] = ()
+    """Further servers of the same rooms, for techniques that take `Technique.several`."""
+    trust: Trust | None = None
+    """Connect with TLS, and to nobody whom this does not vouch for; None: without TLS."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """By `Setting.name`; what is not in it is the setting's first choice."""
+    found: bool = False
+    """The user named no server: a broker was found, or started."""
+
+
+class ChatClient(ABC):
+    """One connection of one person. It retries nothing: that is the session's work.
+
+    Every method raises a `ChatError`; `ConnectionLost` when the connection is gone or never was.
+    All run on one event loop.
+    """
+
+    def __init__(self, address: Address, options: ClientOptions | None = None) -> None:
+        self.address = address
+        self.options = options or ClientOptions()
+
+    @abstractmethod
+    async def connect(self, hello: Hello) -> Welcome:
+        """Connect and take the seat."""
+
+    @abstractmethod
+    async def send(self, draft: Draft) -> Ack:
+        """Hand the draft over, in call order, and wait until the room has decided.
+
+        Its number counts from 1. Several drafts may be under way at once, each number only once.
+
+        Raises the refusal of this draft; for every other reason, also the connection's last word,
+        `ConnectionLost`: then nobody knows, and it is to be sent again. Where nothing is sent again
+        (`Traits.resend`) and no answer came in time: `Unconfirmed`.
+        """
+
+    @abstractmethod
+    def events(self) -> AsyncIterator[Sequence[Event | Gap]]:
+        """Yield the room's events in batches as they come, the replay first, own ones included.
+
+        A technique that loses events (`Traits.lossless`) names those that are missing by a `Gap`; one
+        that is not `Traits.ordered` may yield them in any order, and more than once.
+
+        Raises `ConnectionLost` or what the server gave as the reason when the connection ends;
+        returns after `close`.
+        """
+
+    @abstractmethod
+    async def history(
+        self, *, after: int | None = None, before: int | None = None, limit: int
+    ) -> list[Event]:
+        """Return at most ``limit`` events, ascending: the first after a seq, or the last before one."""
+
+    @abstractmethod
+    async def members(self) -> list[Member]: ...
+
+    @abstractmethod
+    async def ping(self) -> float:
+        """Return the round-trip time in seconds."""
+
+    @abstractmethod
+    async def close(self, *, leave: bool = True) -> None:
+        """End the connection and, with ``leave``, the seat. Safe to call twice, never raises."""
+
+    def activity(self) -> str:
+        """Return what the status bar shows besides the rtt, e.g. ``polls 40, empty 37``."""
+        return ""
+
+    def notices(self) -> Sequence[str]:
+        """Return what the user should know about this connection once it stands, a line each."""
+        return ()

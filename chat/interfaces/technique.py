@@ -1,0 +1,111 @@
+"""What a technique is: its label and what it promises.
+
+A backend is a folder in `backends/` whose ``__init__`` holds one `Technique` and imports no
+third-party library; those come when `Technique.load_client` or `load_server` is called.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, Literal, cast
+
+from chat.domain.errors import ChatError
+from chat.interfaces.broker import FindBroker
+from chat.interfaces.client import ChatClient
+from chat.interfaces.server import ChatServer
+from chat.interfaces.settings import Setting
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What the technique promises. The contract suite measures each of them."""
+
+    push: bool
+    """The server speaks first; else the client polls."""
+    ordered: bool
+    """Events arrive in the room's order."""
+    lossless: bool
+    """Nothing is lost while the connection stands."""
+    resend: bool
+    """The session sends unacknowledged drafts again after a reconnect."""
+    stores: Literal["server", "broker"]
+    """Who keeps the room's log."""
+    contract: str
+    """Where the messages are defined: an IDL file, or the page of the protocol."""
+    encoding: Literal["text", "binary"]
+    encrypted: bool
+    """The bytes on the wire are encrypted by default."""
+    transport: Literal["tcp", "udp"] = "tcp"
+    """What carries the bytes by default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Something that must be there for the technique to run."""
+
+    what: str
+    """A module (``kind="module"``) or a program on the path (``kind="program"``)."""
+    install: str
+    """What the user can do about it, as a command."""
+    kind: Literal["module", "program"] = "module"
+
+    def met(self) -> bool:
+        if self.kind == "program":
+            return shutil.which(self.what) is not None
+        return find_spec(self.what) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Technique:
+    """The label of a backend: all that the rest of the program knows about it."""
+
+    name: str
+    title: str
+    family: Literal["sockets", "rpc", "broker", "rest", "soap"]
+    summary: str
+    """One line for the picker: what is special about it."""
+    traits: Traits
+    port: int
+    client: str
+    """Import string of the `ChatClient`, e.g. ``backends.tcp.client:TcpClient``."""
+    server: str | None
+    """Import string of the `ChatServer`; None where a broker is the server."""
+    aliases: tuple[str, ...] = ()
+    needs: tuple[Need, ...] = ()
+    tls: bool = False
+    """It can be encrypted: takes `Identity` and `Trust`."""
+    several: bool = False
+    """A client may be given several addresses, and takes one of those that work."""
+    settings: tuple[Setting, ...] = ()
+    schemes: tuple[str, ...] = ()
+    """URL schemes that name its server, and its log where it has one: ``amqp://user:password@host:port/vhost``."""
+    broker: str | None = None
+    """Where a broker is the server: import string of what finds one, or starts one; see `FindBroker`."""
+    log: str | None = None
+    """Import string of a `Log` that is kept by the broker, called with (URL, clock=)."""
+
+    def missing(self) -> list[Need]:
+        """Return what is not installed here."""
+        return [need for need in self.needs if not need.met()]
+
+    def load_client(self) -> type[ChatClient]:
+        return cast("type[ChatClient]", load(self.client))
+
+    def load_broker(self) -> FindBroker:
+        if self.broker is None:
+            raise ChatError(f"{self.name} needs no broker")
+        return cast("FindBroker", load(self.broker))
+
+    def load_server(self) -> type[ChatServer]:
+        if self.server is None:
+            raise ChatError(f"{self.name} has no server of ours: a broker is the server")
+        return cast("type[ChatServer]", load(self.server))
+
+
+def load(path: str) -> Any:
+    """Import what an import string ``module:attribute`` names."""
+    module, _, attribute = path.partition(":")
+    return getattr(import_module(module), attribute)

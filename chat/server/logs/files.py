@@ -1,0 +1,189 @@
+"""The file of a durable log: made whole, locked, checked before use, set aside.
+
+A file that is not a sound log of ours is only ever read.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from chat.domain.errors import ChatError
+from chat.domain.validation import printable
+
+APPLICATION_ID = int.from_bytes(b"chat")
+VERSION = 1
+"""The format of the log, in `PRAGMA user_version`."""
+
+_MAGIC = b"SQLite format 3\0"
+_HEADER = 100  # bytes; https://www.sqlite.org/fileformat2.html#the_database_header
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_FRESH = "chat serve --fresh sets it aside and begins a new one"
+
+_SCHEMA = f"""
+PRAGMA journal_mode = MEMORY;
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {VERSION};
+BEGIN;
+CREATE TABLE entries (
+    room TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (room, seq)
+) WITHOUT ROWID;
+CREATE TABLE refused (
+    room TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    PRIMARY KEY (room, seq)
+) WITHOUT ROWID;
+COMMIT;
+"""
+
+
+def connect(path: Path, mode: str) -> sqlite3.Connection:
+    """Open the database without creating it, ``mode`` "ro" or "rw". For one thread at a time."""
+    return sqlite3.connect(
+        f"{path.as_uri()}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False
+    )
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock of this log. It ends with the process, however that ends.
+
+    Raises `ChatError` when another holds it, naming the other's pid.
+    """
+    from filelock import FileLock, Timeout  # imports asyncio: not at a cold start
+
+    lock = FileLock(f"{path}.lock", thread_local=False)
+    owner = Path(f"{path}.pid")  # a file of its own: on Windows nobody can read the locked one
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        try:
+            pid = f"process {int(owner.read_text())}"
+        except (OSError, ValueError):
+            pid = "another process"
+        raise ChatError(
+            f"the log {shown(path)} is in use by a chat server ({pid}): "
+            "stop that one (chat stop, or Ctrl+C where it runs), or name another log with --log"
+        ) from None
+    try:
+        owner.write_text(str(os.getpid()))
+        yield
+    finally:
+        owner.unlink(missing_ok=True)
+        lock.release()
+
+
+def prepare(path: Path) -> None:
+    """Make the log, or see that the one there is sound; its folder exists and the lock is held.
+
+    Raises `ChatError` for a file that can't be used, OSError or sqlite3.Error where the disk
+    can't; `explained` has words for these.
+    """
+    if path.exists():
+        _check(path)
+    elif Path(f"{path}-wal").exists():
+        raise ChatError(f"the log {shown(path)} is gone, but its {path.name}-wal is there: {_FRESH}")
+    else:
+        _create(path)
+
+
+def set_aside(path: Path) -> Path | None:
+    """Rename the log to a dated name beside it and return that; None: there was none.
+
+    Raises `ChatError` while a server uses it.
+    """
+    path = path.expanduser().resolve()
+    if not _parts(path):
+        return None
+    try:
+        with locked(path):
+            stem = f"{path.stem}-{datetime.now():%Y-%m-%dT%H%M%S}"
+            aside, number = path.with_name(stem + path.suffix), 1
+            while _parts(aside):
+                number += 1
+                aside = path.with_name(f"{stem}-{number}{path.suffix}")
+            for part in _parts(path):
+                os.rename(f"{path}{part}", f"{aside}{part}")
+    except OSError as error:
+        raise explained(path, error) from error
+    return aside
+
+
+def explained(path: Path, error: Exception) -> ChatError:
+    """Say for a person why the log can't be used, and what to do."""
+    log = f"the log {shown(path)}"
+    name = getattr(error, "sqlite_errorname", "")
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return ChatError(f"{log} is damaged ({error}): {_FRESH}")
+    if name.startswith("SQLITE_BUSY"):
+        return ChatError(f"another program holds {log} open for writing: close that one")
+    if name.startswith("SQLITE_FULL") or getattr(error, "errno", 0) in _NO_ROOM:
+        return ChatError(f"no room on the disk for {log}: make room, or name another place with --log")
+    reason = printable((isinstance(error, OSError) and error.strerror) or str(error))
+    return ChatError(
+        f"can't write {log} ({reason}): give yourself the right to write it and its folder, "
+        "or name another place with --log"
+    )
+
+
+def shown(path: Path) -> str:
+    return printable(str(path))
+
+
+def _parts(path: Path) -> list[str]:
+    """Return what there is of the log. The database first: a -wal without it is noticed by `prepare`."""
+    return [part for part in ("", "-wal", "-shm") if Path(f"{path}{part}").exists()]
+
+
+def _check(path: Path) -> None:
+    with path.open("r+b") as file:  # SQLite would notice at the first entry that it can only read
+        header = file.read(_HEADER)
+    log = f"the log {shown(path)}"
+    if not header:
+        raise ChatError(f"{log} is an empty file, so its entries are lost: {_FRESH}")
+    if header[:16] != _MAGIC[: len(header)]:
+        raise ChatError(f"{shown(path)} is not a chat log (not even SQLite): name another file, or {_FRESH}")
+    if len(header) < _HEADER:
+        raise ChatError(f"{log} is damaged (cut off after {len(header)} bytes): {_FRESH}")
+    # Read here, because SQLite would touch the file's neighbours to tell us.
+    version = int.from_bytes(header[60:64])
+    if int.from_bytes(header[68:72]) != APPLICATION_ID:
+        raise ChatError(f"{shown(path)} is the database of another program: name another file, or {_FRESH}")
+    if version != VERSION:
+        raise ChatError(
+            f"{log} has format {version}, this chat knows format {VERSION}: "
+            f"use the chat that wrote it, or {_FRESH}"
+        )
+    # Read-only, so that closing it does not carry the -wal into a damaged file. Immutable, so that
+    # SQLite does not make a -wal, where there is none.
+    mode = "ro" if Path(f"{path}-wal").exists() else "ro&immutable=1"
+    with closing(connect(path, mode)) as db:
+        (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise ChatError(f"{log} is damaged ({printable(verdict)}): {_FRESH}")
+        names = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if not {"entries", "refused"} <= names:
+            raise ChatError(f"{log} is damaged (a table is missing): {_FRESH}")
+
+
+def _create(path: Path) -> None:
+    """Make the database under another name, so that under its own there is only ever a whole one."""
+    new = Path(f"{path}.new")
+    new.unlink(missing_ok=True)
+    try:
+        os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))  # SQLite would make it 0644
+        with closing(connect(new, "rw")) as db:
+            db.executescript(_SCHEMA)
+        os.replace(new, path)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise

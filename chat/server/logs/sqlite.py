@@ -1,0 +1,284 @@
+"""The durable log: one SQLite file, one thread that writes, one that reads.
+
+Appends queue up while a transaction runs, and the next one takes them all (group commit): the
+busier the room, the cheaper an entry. WAL, synchronous=FULL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import sqlite3
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, suppress
+from os.path import samestat
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, TypeVar
+
+from chat.domain.errors import BadRequest, ChatError, Closing, NotStored
+from chat.domain.json_codec import decode_body, encode
+from chat.domain.model import Body, Entry
+from chat.domain.validation import printable
+from chat.interfaces.log import Clock, Committed, Log
+from chat.server.logs.files import connect, explained, locked, prepare, shown
+
+T = TypeVar("T")
+Refusal = tuple[str, int]
+"""A room and the seq it refused."""
+
+_MOST = 1000
+"""Entries of one transaction: they come back in one call, which should not hold the loop for long."""
+_FEW, _MANY = 64, 249
+"""Rows of one INSERT: 1 to 64, or 249 (SQLite before 3.32 takes 999 parameters, 4 a row). A third less
+CPU than executemany, and the GIL is let go and won back once a statement, not once a row: a busy loop
+may keep it for a switch interval every time."""
+_INSERT = {
+    rows: "INSERT INTO entries VALUES " + ", ".join(["(?, ?, ?, CAST(? AS TEXT))"] * rows)
+    for rows in (*range(1, _FEW + 1), _MANY)
+}
+_ROOMS = """
+WITH RECURSIVE names(room) AS (
+    SELECT min(room) FROM entries
+    UNION ALL
+    SELECT (SELECT min(room) FROM entries WHERE room > names.room) FROM names WHERE room IS NOT NULL
+)
+SELECT room, (SELECT max(seq) FROM entries WHERE entries.room = names.room) FROM names
+WHERE room IS NOT NULL
+"""
+"""Every room and its last seq, by one search in the index each."""
+_SELECT = "SELECT seq, at, CAST(body AS BLOB) FROM entries"
+_ACCEPTED = f"""{_SELECT}
+WHERE room = ? AND seq > ? AND seq < ? AND body NOT GLOB '{{"kind":"checkpoint"*'
+AND NOT EXISTS (SELECT 1 FROM refused WHERE refused.room = entries.room AND refused.seq = entries.seq)
+"""
+
+
+class SqliteLog(Log):
+    """Keeps the rooms in the database at ``place``, which is made with its folder if need be.
+
+    Everything that both the loop and the writer touch goes through the queue or
+    ``call_soon_threadsafe``; the rest belongs to the loop, or to one connection's thread.
+    """
+
+    def __init__(self, place: str | Path, *, clock: Clock = time.time) -> None:
+        if not str(place):
+            raise ChatError("the sqlite log needs a file: write sqlite:PATH")
+        self.path = Path(place)
+        self._clock = clock
+        self._open = False
+        self._held = ExitStack()
+        self._queue: SimpleQueue[Committed | Refusal | None] = SimpleQueue()
+        self._last: dict[str, int] = {}
+        self._handed_back: dict[str, int] = {}
+        """Per room the seq up to which the room has decided, and so up to which reads answer."""
+        self._unwritten: defaultdict[str, set[int]] = defaultdict(set)
+        """Refused seqs that are not in the database yet."""
+
+    async def start(
+        self,
+        committed: Callable[[list[Committed]], None],
+        failed: Callable[[list[Any], ChatError], None],
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._committed = committed
+        self._failed = failed
+        self._reader = ThreadPoolExecutor(1, "log-reader")
+        try:
+            self._last = await self._loop.run_in_executor(self._reader, self._open_file)
+        except BaseException:
+            # In the same thread, so after the opening, also when it was not waited for to the end.
+            self._reader.submit(self._held.close)
+            self._reader.shutdown(wait=False)
+            raise
+        self._handed_back = dict(self._last)
+        self._writer = Thread(target=self._write, name="log-writer", daemon=True)
+        self._open = True
+        self._writer.start()
+
+    def append(self, room: str, body: Body, note: Any) -> None:
+        if not self._open:
+            raise Closing("the log is closed")
+        seq = self._last.get(room, 0) + 1
+        self._last[room] = seq
+        self._queue.put(Committed(room, Entry(seq, int(self._clock() * 1000), body), note))
+
+    def refuse(self, room: str, seq: int) -> None:
+        self._unwritten[room].add(seq)
+        self._queue.put((room, seq))
+
+    async def stop(self) -> None:
+        if not self._open:
+            return
+        self._open = False
+        self._queue.put(None)  # only to wake it
+        try:
+            await self._loop.run_in_executor(self._reader, self._writer.join)
+            # What the last batches made the room refuse has come after the writer's end.
+            refused = [(room, seq) for room, seqs in self._unwritten.items() for seq in seqs]
+            await self._loop.run_in_executor(self._reader, self._close_file, refused)
+        finally:
+            self._reader.submit(self._held.close)
+            self._reader.shutdown(wait=False)
+
+    # --- reading: in the reader's thread --------------------------------------------------------
+
+    async def rooms(self) -> list[str]:
+        return sorted(self._handed_back)
+
+    async def tail(self, room: str, count: int) -> list[Entry]:
+        end = self._handed_back.get(room, 0)
+        return await self._read(self._tail, room, end, count)
+
+    async def read(
+        self, room: str, *, after: int | None = None, before: int | None = None, limit: int
+    ) -> tuple[int, list[Entry]]:
+        end = self._handed_back.get(room, 0) + 1
+        if before is not None:
+            end = min(before, end)
+        return await self._read(self._page, room, after, end, limit, frozenset(self._unwritten.get(room, ())))
+
+    async def _read(self, work: Callable[..., T], room: str, *args: Any) -> T:
+        if not self._open:
+            raise Closing("the log is closed")
+        try:
+            return await self._loop.run_in_executor(self._reader, work, room, *args)
+        except sqlite3.Error as error:
+            raise explained(self.path, error) from error
+        except BadRequest as error:
+            raise ChatError(
+                f"the log {shown(self.path)} holds an entry of {room} that is damaged: {error}"
+            ) from error
+
+    def _tail(self, room: str, end: int, count: int) -> list[Entry]:
+        rows = self._reading.execute(
+            f"{_SELECT} WHERE room = ? AND seq <= ? ORDER BY seq DESC LIMIT ?", (room, end, count)
+        ).fetchall()
+        return [Entry(seq, at, decode_body(body)) for seq, at, body in reversed(rows)]
+
+    def _page(
+        self, room: str, after: int | None, end: int, limit: int, unwritten: frozenset[int]
+    ) -> tuple[int, list[Entry]]:
+        def accepted(above: int, below: int, order: str, limit: int) -> list[tuple[int, int, bytes]]:
+            rows = self._reading.execute(
+                f"{_ACCEPTED} ORDER BY seq {order} LIMIT ?", (room, above, below, limit + len(unwritten))
+            )
+            return [row for row in rows.fetchall() if row[0] not in unwritten][:limit]
+
+        if after is None:
+            rows = accepted(0, end, "DESC", limit + 1)
+            earlier = rows[limit:]
+            rows = rows[:limit][::-1]
+        else:
+            rows = accepted(after, end, "ASC", limit)
+            earlier = accepted(0, after + 1, "DESC", 1)
+        page = [Entry(seq, at, decode_body(body)) for seq, at, body in rows]
+        return (earlier[0][0] if earlier else 0), page
+
+    # --- opening and closing: in the reader's thread --------------------------------------------
+
+    def _open_file(self) -> dict[str, int]:
+        """Lock, check and open the file; return every room's last seq."""
+        path = self.path
+        with ExitStack() as stack:
+            try:
+                path = self.path = path.expanduser().resolve()
+                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                stack.enter_context(locked(path))
+                prepare(path)
+                self._file = path.stat()
+                self._writing = stack.enter_context(closing(connect(path, "rw")))
+                self._writing.execute("PRAGMA synchronous = FULL")
+                (mode,) = self._writing.execute("PRAGMA journal_mode = WAL").fetchone()
+                if mode != "wal":
+                    raise ChatError(f"the log {shown(path)} can't be used: SQLite has no WAL on this disk")
+                self._reading = stack.enter_context(closing(connect(path, "ro")))
+                last = dict(self._reading.execute(_ROOMS).fetchall())
+            except (OSError, sqlite3.Error) as error:
+                raise explained(path, error) from error
+            self._held.enter_context(stack.pop_all())
+        return last
+
+    def _close_file(self, refused: list[Refusal]) -> None:
+        with suppress(sqlite3.Error, OSError):  # they may be said again
+            self._store([], refused)
+        self._held.close()
+
+    # --- writing: in the writer's thread --------------------------------------------------------
+
+    def _write(self) -> None:
+        refused: list[Refusal] = []
+        while self._open or not self._queue.empty():
+            items = [self._queue.get()]
+            items += [self._queue.get_nowait() for _ in range(min(self._queue.qsize(), _MOST - 1))]
+            batch = [item for item in items if isinstance(item, Committed)]
+            refused += [item for item in items if isinstance(item, tuple)]
+            try:
+                self._store(batch, refused)
+            except Exception as error:  # whatever it is: the writer goes on
+                self._tell(self._not_stored, [item.note for item in batch], _not_stored(error))
+            else:
+                self._tell(self._stored, batch, refused)
+                refused = []
+
+    def _store(self, batch: list[Committed], refused: list[Refusal]) -> None:
+        """Commit all of it or, with an exception, nothing."""
+        if not samestat(self._file, os.stat(self.path)):  # SQLite would write into the deleted file
+            raise FileNotFoundError(errno.ENOENT, "another file took its place")
+        db = self._writing
+        statements: list[tuple[str, Sequence[str | int | bytes]]] = []
+        start = 0
+        while start < len(batch):
+            left = len(batch) - start
+            rows = batch[start : start + (_MANY if left >= _MANY else min(left, _FEW))]
+            start += len(rows)
+            values: list[str | int | bytes] = []
+            for item in rows:
+                entry = item.entry
+                values += (item.room, entry.seq, entry.at, encode(entry.body))
+            statements.append((_INSERT[len(rows)], values))
+        statements += [("INSERT OR IGNORE INTO refused VALUES (?, ?)", refusal) for refusal in refused]
+        if len(statements) == 1:  # a transaction of its own, with two ways to the GIL less
+            db.execute(*statements[0])
+            return
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            for statement in statements:
+                db.execute(*statement)
+            db.execute("COMMIT")
+        except BaseException:
+            if db.in_transaction:
+                with suppress(sqlite3.Error):
+                    db.execute("ROLLBACK")
+            raise
+
+    def _tell(self, what: Callable[..., None], *args: Any) -> None:
+        with suppress(RuntimeError):  # the loop was closed without stop(): nobody is left to tell
+            self._loop.call_soon_threadsafe(what, *args)
+
+    # --- back on the loop -----------------------------------------------------------------------
+
+    def _stored(self, batch: list[Committed], refused: list[Refusal]) -> None:
+        for room, seq in refused:
+            self._unwritten[room].discard(seq)
+        for item in batch:
+            self._handed_back[item.room] = item.entry.seq
+        if batch:
+            self._committed(batch)
+
+    def _not_stored(self, notes: list[Any], error: ChatError) -> None:
+        if notes:
+            self._failed(notes, error)
+
+
+def _not_stored(error: Exception) -> NotStored:
+    if getattr(error, "sqlite_errorname", "").startswith("SQLITE_FULL"):
+        return NotStored("not stored, the server's disk is full: make room there, then send it again")
+    if isinstance(error, FileNotFoundError):
+        return NotStored("not stored, the server's log file was deleted or moved: start the server again")
+    return NotStored(f"not stored, the server's log does not take it ({printable(str(error))}): try again")

@@ -1,0 +1,244 @@
+"""``chat serve``: one hub, and the servers of all techniques that were asked for or can run."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import gc
+import json
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from chat.domain.errors import ChatError
+from chat.domain.model import Limits
+from chat.interfaces.address import Address, own_address, parse_address
+from chat.interfaces.server import ChatServer, ServerOptions
+from chat.interfaces.technique import Technique
+from chat.interfaces.tls import Identity
+from chat.server.hub import Hub
+from chat.server.logs import open_log
+
+log = logging.getLogger(__name__)
+
+STOP_TIMEOUT = 3.0
+SWITCH = 0.002
+"""Seconds after which a busy loop lets the log's writer run. Python's 5 ms would delay commits; 0.5 ms
+splits what arrives together into more of them, and costs a tenth more CPU a message."""
+IDLE_CHECK = 1.0  # seconds between two looks at whether anybody is there
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What became of one technique."""
+
+    technique: str
+    address: Address | None = None
+    reason: str = ""
+    """Why it does not run."""
+    encrypted: bool = False
+    """It speaks TLS only."""
+    join: str = ""
+    """How to come in, where it is not by the address alone."""
+
+    def line(self) -> str:
+        if self.address is None:
+            return f"{self.technique}  off  {self.reason}"
+        join = self.join or f"--server {reachable(self.address)}{' --ca FILE' if self.encrypted else ''}"
+        return f"{self.technique}  ready  {self.address}  join: chat --backend {self.technique} {join}"
+
+    def json(self) -> str:
+        if self.address is None:
+            return json.dumps({"technique": self.technique, "state": "off", "reason": self.reason})
+        return json.dumps(
+            {
+                "technique": self.technique,
+                "state": "ready",
+                "host": self.address.host,
+                "port": self.address.port,
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to serve."""
+
+    techniques: Sequence[Technique]
+    named: bool
+    """The user named them: one that can't start is an error."""
+    log: str
+    brokers: Sequence[Technique] = ()
+    """Techniques whose brokers may keep the log."""
+    host: str = "127.0.0.1"
+    ports: Mapping[str, int] = field(default_factory=dict)
+    any_port: bool = False
+    """A default port that is taken is replaced by a free one."""
+    access: str = ""
+    identity: Identity | None = None
+    """Serve with TLS; techniques that can't do not run."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """For the techniques that have them."""
+    limits: Limits = field(default_factory=Limits)
+    found: bool = False
+    """The log's broker was found or started, not named: clients find it as well."""
+    idle: float | None = None
+    """Seconds without a seat after which the server ends itself; None: never."""
+
+
+def reachable(address: Address) -> Address:
+    """Return what another machine should dial for an address that means every interface."""
+    if own_address(address) is address:
+        return address
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing: asks the kernel which address it would use
+            return Address(probe.getsockname()[0], address.port)
+        except OSError:  # no network
+            return Address(socket.gethostname(), address.port)
+
+
+def run(plan: Plan, ready: Callable[[list[Offer]], None]) -> None:
+    """Serve until SIGINT or SIGTERM, or until the plan's idle time is over.
+
+    ``ready`` is called once, when every technique accepts or has said why not. Raises `ChatError` when
+    the log can't be used, a named technique can't start, or none can.
+    """
+    factory = asyncio.new_event_loop
+    if sys.platform != "win32":
+        import uvloop
+
+        factory = uvloop.new_event_loop
+    _allow_many_connections()
+    sys.setswitchinterval(SWITCH)
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(_serve(plan, ready))
+
+
+def _allow_many_connections() -> None:
+    """Raise the soft limit of open files, often 1,024, so that every seat can have its connection."""
+    if sys.platform != "win32":  # it has no such limit
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = 2 * Limits().seats
+        if soft < wanted:
+            with suppress(OSError, ValueError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (wanted if hard < 0 else min(wanted, hard), hard))
+
+
+async def _serve(plan: Plan, ready: Callable[[list[Offer]], None]) -> None:
+    hub = Hub(open_log(plan.log, plan.brokers), limits=plan.limits, access=plan.access)
+    stop = _signalled()
+    await hub.start()
+    servers: list[ChatServer] = []
+    try:
+        offers = [await _offer(plan, technique, hub, servers) for technique in plan.techniques]
+        if not servers:
+            raise ChatError("; ".join(f"{offer.technique}: {offer.reason}" for offer in offers))
+        gc.freeze()  # what is loaded by now stays; a collection that looks at it all stops the room for 10 ms
+        ready(offers)
+        waits: list[asyncio.Task[Any]] = [asyncio.create_task(stop.wait())]
+        if plan.idle is not None:
+            waits.append(asyncio.create_task(_until_idle(hub, plan.idle)))
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+    finally:
+        hub.closing = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STOP_TIMEOUT):
+                for failed in await asyncio.gather(
+                    *(server.stop() for server in servers), return_exceptions=True
+                ):
+                    if isinstance(failed, Exception):  # ours; the log is closed all the same
+                        log.error("a server did not stop well", exc_info=failed)
+        await hub.stop()
+
+
+async def _offer(plan: Plan, technique: Technique, hub: Hub, servers: list[ChatServer]) -> Offer:
+    """Start one technique's server."""
+    reason = ""
+    if technique.server is None:
+        if technique.log is not None and plan.log.partition(":")[0] in technique.schemes:
+            return _offer_broker(plan, technique)
+        reason = f"a broker is the server: chat --backend {technique.name}, or chat serve --broker"
+    elif missing := technique.missing():
+        reason = "missing " + ", ".join(f"{need.what} (install it: {need.install})" for need in missing)
+    elif plan.identity is not None and not technique.tls:
+        reason = "cannot be encrypted, and --tls-cert is given: serve it by itself, without"
+    if not reason:
+        options = ServerOptions(plan.identity, plan.access, plan.settings)
+        port = plan.ports.get(technique.name, technique.port)
+        ports = [port, 0] if plan.any_port else [port]
+        for port in ports:
+            try:
+                server = technique.load_server()(hub, Address(plan.host, port), options)
+                address = await server.start()
+            except ImportError as error:  # there, but of a version that does not fit
+                reason = f"cannot be loaded: {error}"
+            except ChatError as error:
+                reason = str(error)
+            except OSError as error:
+                reason = cannot_listen(Address(plan.host, port), technique.name, error)
+            else:
+                servers.append(server)
+                return Offer(technique.name, address, encrypted=plan.identity is not None)
+    if plan.named:
+        raise ChatError(f"{technique.name} cannot start: {reason}")
+    return Offer(technique.name, None, reason)
+
+
+def _offer_broker(plan: Plan, technique: Technique) -> Offer:
+    """Say where the broker is that keeps the log: its own clients go there, and are in the same rooms."""
+    address = parse_address(plan.log, technique.port, technique.schemes)
+    if plan.found:
+        return Offer(technique.name, address, join="(it finds the broker)")
+    path = urlsplit(plan.log).path
+    return Offer(
+        technique.name,
+        address,
+        join=f"--server {technique.schemes[0]}://USER:PASSWORD@{reachable(address)}{path}",
+    )
+
+
+def cannot_listen(address: Address, name: str, error: OSError) -> str:
+    """Say why nothing listens there, and what to do."""
+    match error.errno:
+        case errno.EADDRINUSE:
+            return (
+                f"{address} is in use: take another port with --port-of {name}=PORT (0: any free one), "
+                "or end the program that listens there"
+            )
+        case errno.EACCES:
+            return f"{address} may not be used by you: take a port above 1023 with --port-of {name}=PORT"
+        case errno.EADDRNOTAVAIL:
+            return f"{address.host} is no address of this machine"
+    return f"cannot listen on {address}: {error.strerror or error}"
+
+
+def _signalled() -> asyncio.Event:
+    """Return an event that SIGINT and SIGTERM set."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(number, stop.set)
+        except NotImplementedError:  # Windows
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
+    return stop
+
+
+async def _until_idle(hub: Hub, seconds: float) -> None:
+    """Return when nobody has had a seat for that long."""
+    loop = asyncio.get_running_loop()
+    last = loop.time()
+    while loop.time() - last < seconds:
+        await asyncio.sleep(IDLE_CHECK)
+        if hub.seats:
+            last = loop.time()

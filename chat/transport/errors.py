@@ -1,0 +1,61 @@
+"""Connections: how it is noticed that a peer has vanished, and what to say when there is none.
+
+The words are for the person who waits: what happened, to what, and what to do next.
+"""
+
+from __future__ import annotations
+
+from chat.interfaces.address import Address, is_loopback
+
+_OTHER = "another technique may listen there (chat techniques tells the ports)"
+
+
+def no_answer(address: Address) -> str:
+    """Say that nothing came back at all, and what that means here."""
+    if is_loopback(address.host):
+        return f"no answer from {address}: the program that listens there is stopped or stuck"
+    return f"no answer from {address}: a firewall, or the network keeps its clients apart"
+
+
+def connection_refused(address: Address, error: OSError) -> str:
+    """Say for a person why no connection came about, and what to do."""
+    if isinstance(error, ConnectionRefusedError):
+        return f"nothing listens on {address}: start a server there with chat serve"
+    if isinstance(error, TimeoutError):
+        return no_answer(address)
+    return f"cannot reach {address}: {error.strerror or error}"
+
+
+def silent(address: Address) -> str:
+    """Say that a connection came about, and nothing over it."""
+    return f"{address} took the connection and said nothing: {_OTHER}, or it is stopped or stuck"
+
+
+def closed_without_a_word(address: Address) -> str:
+    """Say that a connection was closed before anything came over it."""
+    return f"{address} closed the connection without a word: {_OTHER}, or it speaks TLS (then give --ca)"
+
+
+def not_our_words(address: Address, technique: str, why: object = "") -> str:
+    """Say that what listens there speaks something else."""
+    return f"what listens at {address} does not speak {technique}{why and f' ({why})'}: {_OTHER}"
+
+
+def handshake_failed(host: str, error: Exception) -> str:
+    """Say for a person why no encrypted connection came about, and what to do."""
+    import ssl
+
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return not_trusted(host, error.verify_message.rstrip("."))
+    return no_tls(host)
+
+
+def not_trusted(host: str, why: str = "") -> str:
+    return (
+        f"the certificate of {host} is not trusted{why and f' ({why})'}: give --ca the certificate of the "
+        "authority that signed it, and take the address that it was issued for"
+    )
+
+
+def no_tls(host: str) -> str:
+    return f"{host} does not speak TLS: leave out --ca, or start the server with --tls-cert and --tls-key"

@@ -1,0 +1,173 @@
+"""What the techniques over HTTP share on the client's side: an httpx client, and words for its errors."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.util import find_spec
+
+import httpx
+
+from chat.domain.errors import ChatError, ConnectionLost
+from chat.interfaces.address import Address
+from chat.interfaces.client import ClientOptions
+from chat.transport.errors import (
+    closed_without_a_word,
+    connection_refused,
+    handshake_failed,
+    not_our_words,
+    silent,
+)
+
+if find_spec("sniffio") is None:
+    # httpcore tries to import it at each lock that it takes, and what is missing is looked for on the whole
+    # path: a fifth of a request's time.
+    sys.modules["sniffio"] = None  # type: ignore[assignment]  # "it can't be imported" (Python's import system)
+
+CONNECT_TIMEOUT = 5.0
+ANSWER_TIMEOUT = 10.0
+"""Seconds that a server has for an answer, besides the time that it was asked to wait."""
+CONNECTIONS = 16
+"""A poll has one, and so has each draft that is not answered yet."""
+KEEP_ALIVE = 60.0
+"""Seconds that a connection may rest between two requests: less than a server keeps it."""
+MAX_ANSWER = 16 * 1024 * 1024
+"""Bytes of an answer: a page of the longest texts has a few hundred kilobytes, in the worst case 5 MB."""
+
+_CLOSED = re.compile("disconnected|peer closed")  # how httpx tells it from what is no HTTP
+
+
+class TooLong(httpx.HTTPError):
+    """The answer has more than `MAX_ANSWER` bytes."""
+
+
+class Turns:
+    """Lets one draft go after the other, in the order of the calls.
+
+    Where one is refused for the moment, those that wait behind it by then are refused with it: they would
+    overtake it.
+    """
+
+    def __init__(self) -> None:
+        self._order = asyncio.Lock()
+        self._refusals = 0
+        self._refusal: ChatError = ConnectionLost("")
+
+    @asynccontextmanager
+    async def turn(self, n: int) -> AsyncIterator[None]:
+        """Wait until it is this draft's turn. Raises the refusal of one before it."""
+        before = self._refusals
+        async with self._order:
+            if self._refusals != before:
+                refusal = self._refusal
+                raise type(refusal)(str(refusal), n=n, retry_after=refusal.retry_after)
+            try:
+                yield
+            except ChatError as error:
+                if not error.final:
+                    self._refusals += 1
+                    self._refusal = error
+                raise
+
+
+def base_url(address: Address, options: ClientOptions) -> str:
+    return f"{'https' if options.trust else 'http'}://{address}"
+
+
+def open_http(options: ClientOptions) -> httpx.AsyncClient:
+    """Return a client that trusts whom the options say, and takes no proxy from the environment."""
+    return httpx.AsyncClient(
+        verify=options.trust.context if options.trust else False,
+        trust_env=False,
+        timeout=httpx.Timeout(ANSWER_TIMEOUT, connect=CONNECT_TIMEOUT, pool=None),
+        limits=httpx.Limits(
+            max_connections=CONNECTIONS,
+            max_keepalive_connections=CONNECTIONS,
+            keepalive_expiry=KEEP_ALIVE,
+        ),
+    )
+
+
+def waiting(seconds: float) -> httpx.Timeout:
+    """Return the timeouts for a question that the server may keep open."""
+    return httpx.Timeout(ANSWER_TIMEOUT + seconds, connect=CONNECT_TIMEOUT, pool=None)
+
+
+async def ask(
+    http: httpx.AsyncClient, request: httpx.Request, wait: float = 0.0
+) -> tuple[httpx.Response, bytes]:
+    """Send a request with just the headers that it has; return the response and its body.
+
+    ``wait``: seconds that the server may keep it open. Raises an error of httpx, also for an answer without
+    an end: one that is too long, or too slow as a whole.
+    """
+    request.extensions["timeout"] = waiting(wait).as_dict()
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT + ANSWER_TIMEOUT + wait):
+            response = await http.send(request, stream=True)
+            try:
+                return response, await _read(response)
+            finally:
+                await response.aclose()
+    except TimeoutError:
+        raise httpx.ReadTimeout("", request=request) from None
+
+
+async def _read(response: httpx.Response) -> bytes:
+    parts, size = [], 0
+    try:
+        async for part in response.aiter_raw():  # nothing was asked to be compressed
+            size += len(part)
+            if size <= MAX_ANSWER:
+                parts.append(part)
+            else:  # not by leaving: the generators below this one would stay open
+                await response.extensions["network_stream"].aclose()
+    except httpx.HTTPError:
+        if size <= MAX_ANSWER:
+            raise
+    if size > MAX_ANSWER:
+        raise TooLong("an answer without an end")
+    return b"".join(parts)
+
+
+def lost(address: Address, technique: str, error: Exception, *, heard: bool) -> ConnectionLost:
+    """Return what to tell of an error of httpx; ``heard``: the server has answered before."""
+    causes = list(_causes(error))
+    for cause in causes:
+        if isinstance(cause, ssl.SSLError):
+            return ConnectionLost(handshake_failed(str(address), cause))
+    if isinstance(error, httpx.ConnectError):
+        system = [cause for cause in causes if isinstance(cause, OSError)]
+        return ConnectionLost(connection_refused(address, system[-1] if system else OSError(str(error))))
+    match error:
+        case httpx.ConnectTimeout():
+            return ConnectionLost(connection_refused(address, TimeoutError()))
+        case httpx.TimeoutException():
+            return ConnectionLost(
+                f"{address} has not answered for {ANSWER_TIMEOUT:.0f} s" if heard else silent(address)
+            )
+        case httpx.InvalidURL() | httpx.UnsupportedProtocol():
+            return ConnectionLost(f"cannot reach {address}: this is no address of a web server")
+        case TooLong():
+            return ConnectionLost(not_our_words(address, technique, str(error)))
+        case httpx.RemoteProtocolError() if not _CLOSED.search(str(error)):
+            return ConnectionLost(not_our_words(address, technique, "no HTTP"))
+        case _:
+            return ConnectionLost(
+                "the server closed the connection" if heard else closed_without_a_word(address)
+            )
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """Return the error, and what it came from, the deepest last; of a group the first."""
+    chain: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in chain:
+        chain.append(cause)
+        group = cause.exceptions if isinstance(cause, BaseExceptionGroup) else ()
+        cause = group[0] if group else cause.__cause__ or cause.__context__
+    return chain

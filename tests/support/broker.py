@@ -1,0 +1,75 @@
+"""A real RabbitMQ for the tests: one for the whole run, and a virtual host of its own for each test."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from backends.rabbitmq.private import INSTALL, PrivateBroker, programs
+from chat.interfaces.address import Address, parse_address
+
+BATCH = 40
+"""Virtual hosts that are made at once: one call of rabbitmqctl costs as much as they do."""
+MISSING = f"RabbitMQ is not installed: {INSTALL}, or make test BROKER=install"
+WITHOUT: list[str] = []
+"""Tests that were skipped for it; `conftest.pytest_terminal_summary` says so."""
+
+
+def wanted() -> None:
+    """Skip the test where RabbitMQ is not installed; in CI that is a failure."""
+    if programs() is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail(MISSING, pytrace=False)
+        WITHOUT.append(os.environ.get("PYTEST_CURRENT_TEST", "").partition(" ")[0])
+        pytest.skip(MISSING)
+
+
+class Hosts:
+    """The virtual hosts of one broker, each used by one test."""
+
+    def __init__(self, broker: PrivateBroker) -> None:
+        self.broker = broker
+        self._made = 0
+        self._ready: list[str] = []
+        self._used: list[str] = []
+
+    def take(self) -> str:
+        """Return the URL of a virtual host in which nothing has happened yet."""
+        if not self._ready:
+            self._make()
+        name = self._ready.pop()
+        self._used.append(name)
+        return self.broker.url.replace("%2F", name)
+
+    def _make(self) -> None:
+        first, self._made = self._made, self._made + BATCH
+        self._ready = [f"test{number}" for number in range(first, self._made)]
+        everything = '<<".*">>, <<".*">>, <<".*">>'
+        steps = [f'rabbit_vhost:delete(<<"{name}">>, <<"tests">>)' for name in self._used]
+        for name in self._ready:
+            steps.append(f'rabbit_vhost:add(<<"{name}">>, <<"tests">>)')
+            steps.append(
+                "rabbit_auth_backend_internal:set_permissions("
+                f'<<"chat">>, <<"{name}">>, {everything}, <<"tests">>)'
+            )
+        self._used = []
+        self.broker.ctl("eval", ", ".join(steps) + ".")
+
+
+@contextmanager
+def broker(folder: Path) -> Iterator[PrivateBroker]:
+    """Run a broker of one's own: for tests that kill it, or change what is everybody's."""
+    one = PrivateBroker(folder)
+    try:
+        one.start()
+        yield one
+    finally:
+        one.remove()
+
+
+def address(url: str) -> Address:
+    return parse_address(url, 5672, ("amqp",))

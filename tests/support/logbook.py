@@ -1,0 +1,126 @@
+"""A log under test with what it handed back, in this process or in one to be killed."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import textwrap
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from chat.domain.errors import ChatError
+from chat.domain.model import Body, Sent
+from chat.interfaces.log import Committed, Log
+from chat.server.logs.sqlite import SqliteLog
+
+
+def said(text: str = "hello") -> Sent:
+    return Sent("5ea7", "zoë", "tcp", 1, text)
+
+
+class LogBook:
+    """Starts the log, appends to it, notes what comes back, and stops it.
+
+    ``refuse``: seqs to refuse as soon as they come back, as the hub does.
+    """
+
+    def __init__(self, log: Log, refuse: Collection[int] = ()) -> None:
+        self.log = log
+        self.committed: list[Committed] = []
+        self.batches = 0
+        self.failed: list[tuple[list[Any], ChatError]] = []
+        self._refuse = refuse
+        self._open = 0
+        self._settled = asyncio.Event()
+
+    async def __aenter__(self) -> LogBook:
+        await self.log.start(self._on_committed, self._on_failed)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.log.stop()
+
+    def append(self, room: str, body: Body, note: Any = None) -> None:
+        self._open += 1
+        self._settled.clear()
+        self.log.append(room, body, note)
+
+    async def settled(self) -> None:
+        """Wait until every append has come back, committed or failed."""
+        if self._open:
+            await self._settled.wait()
+
+    async def say(self, *texts: str, room: str = "lab") -> list[int]:
+        """Append messages, wait for them, and return the seqs of those that are committed."""
+        start = len(self.committed)
+        for text in texts:
+            self.append(room, said(text), text)
+        await self.settled()
+        return [item.entry.seq for item in self.committed[start:]]
+
+    def _on_committed(self, batch: list[Committed]) -> None:
+        self.committed += batch
+        self.batches += 1
+        for item in batch:
+            if item.entry.seq in self._refuse:
+                self.log.refuse(item.room, item.entry.seq)
+        self._back(len(batch))
+
+    def _on_failed(self, notes: list[Any], error: ChatError) -> None:
+        self.failed.append((notes, error))
+        self._back(len(notes))
+
+    def _back(self, count: int) -> None:
+        self._open -= count
+        if not self._open:
+            self._settled.set()
+
+
+async def fill(path: Path, *texts: str) -> None:
+    """Make a log with these messages in room lab."""
+    async with LogBook(SqliteLog(path)) as book:
+        await book.say(*texts)
+
+
+async def texts(path: Path) -> list[str]:
+    async with LogBook(SqliteLog(path)) as book:
+        _, page = await book.log.read("lab", after=0, limit=10_000)
+    return [getattr(entry.body, "text", "") for entry in page]
+
+
+def run_child(code: str, *args: object, before: Sequence[str] = ()) -> subprocess.Popen[str]:
+    """Run Python code in a process of its own, by way of the command ``before``."""
+    imports = "import asyncio, sys\nfrom chat.server.logs.sqlite import SqliteLog\n"
+    imports += "from tests.support.logbook import LogBook\n"
+    return subprocess.Popen(
+        [*before, sys.executable, "-c", imports + textwrap.dedent(code), *map(str, args)],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+
+
+@contextmanager
+def child_holding(path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Run a process that has the log open, until the block ends or it is killed."""
+    child = run_child(
+        """
+        async def main():
+            async with LogBook(SqliteLog(sys.argv[1])) as book:
+                await book.say("held")
+                print("ready", flush=True)
+                await asyncio.Event().wait()
+        asyncio.run(main())
+        """,
+        path,
+    )
+    assert child.stdout
+    with child, child.stdout:
+        try:
+            assert child.stdout.readline() == "ready\n"
+            yield child
+        finally:
+            child.kill()

@@ -1,0 +1,42 @@
+"""The benchmark of the broker: a short real run, its page, and what it does not let pass."""
+
+from __future__ import annotations
+
+import pytest
+
+from chat.domain.errors import ChatError
+from lab.bench import broker
+
+
+@pytest.mark.timeout(120)
+def test_a_short_run_measures_everything_and_the_page_tells_it(
+    vhost: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broker, "TYPED", 5)
+    monkeypatch.setattr(broker, "RATES", (50,))
+    report = broker.run(vhost, rounds=1, burst=300, seconds=0.5)
+    assert all(0 < one.p50 <= one.p99 for one in (*report.bare, *report.ours))
+    assert all(one > 0 for one in (*report.bare_rate, *report.our_rate, *report.send_rate))
+    (spread,) = report.nodes
+    assert spread.rate == 50
+    assert 0 < spread.own.p50 <= spread.own.p99
+    for written in (broker.as_text(report), broker.as_page(report)):
+        assert f"{report.latency_ratio:.2f}" in written
+        assert f"{report.publish_ratio:.2f}" in written
+    assert "chat:" not in broker.as_page(report), "no password"
+
+
+@pytest.mark.parametrize("text", ["0 x", "2 x"], ids=["twice", "lost"])
+async def test_what_is_out_of_its_place_ends_the_run(text: str) -> None:
+    arrivals = broker.Arrivals(3)
+    arrivals.came("0 x")
+    with pytest.raises(ChatError, match="was to come"):
+        arrivals.came(text)
+
+
+async def test_what_does_not_come_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broker, "TIMEOUT", 0.05)
+    arrivals = broker.Arrivals(2)
+    arrivals.came("0 x")
+    with pytest.raises(ChatError, match="1 of 2 messages came"):
+        await arrivals.all()

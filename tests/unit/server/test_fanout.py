@@ -1,0 +1,338 @@
+"""Fan-out: what the ring keeps, when is written, and that nobody misses or repeats an event.
+
+The sinks here take nothing until the test drains them; the log answers when the test lets it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import chat.server.fanout
+from chat.domain.errors import ChatError, SlowReader
+from chat.domain.model import Event
+from chat.interfaces.server import Sink
+from chat.server.fanout import (
+    EVENT_BYTES,
+    PAGE_BYTES,
+    RING_BYTES,
+    RING_EVENTS,
+    Channel,
+    Mailbox,
+    Ring,
+    pages,
+    weight,
+)
+
+
+def event(seq: int, prev: int, text: str = "") -> Event:
+    return Event("sent", seq, prev, 0, text=text)
+
+
+def chain(seqs: Sequence[int], text: str = "") -> list[Event]:
+    return [event(seq, prev, text) for prev, seq in zip([0, *seqs], seqs, strict=False)]
+
+
+def seqs_of(events: Sequence[Event]) -> list[int]:
+    return [event.seq for event in events]
+
+
+def filled(events: Sequence[Event]) -> Ring:
+    ring = Ring()
+    for each in events:
+        ring.append(each)
+    return ring
+
+
+# --- the ring ------------------------------------------------------------------------------------
+
+
+def test_the_ring_keeps_a_bounded_number_of_events() -> None:
+    ring = filled(chain(range(1, 5 * RING_EVENTS)))
+    assert len(ring) == RING_EVENTS
+    assert len(ring._events) <= 2 * RING_EVENTS + 1
+
+
+def test_the_ring_keeps_a_bounded_number_of_bytes() -> None:
+    ring = filled(chain(range(1, RING_EVENTS), "x" * 4000))
+    assert sum(map(weight, ring.after(ring.before_last(RING_EVENTS), RING_EVENTS))) <= RING_BYTES
+
+
+@given(st.sets(st.integers(1, 40), max_size=20).map(sorted), st.integers(0, 45), st.integers(1, 6))
+def test_the_ring_answers_like_a_list_of_the_newest_events(seqs: list[int], seq: int, count: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chat.server.fanout, "RING_EVENTS", 4)
+        events = chain(seqs)
+        ring, kept = filled(events), events[-4:]
+    assert ring.complete == (len(events) <= 4)
+    assert ring.reaches(seq) == all(each in kept for each in events if each.seq > seq)
+    if ring.reaches(seq):
+        assert ring.after(seq, count) == [each for each in kept if each.seq > seq][:count]
+    assert [each for each in kept if each.seq > ring.before_last(count)] == kept[-count:]
+
+
+@given(st.lists(st.integers(0, 4000), max_size=100))
+def test_pages_are_small_and_hold_everything_in_order(sizes: list[int]) -> None:
+    events = [event(seq, seq - 1, "x" * size) for seq, size in enumerate(sizes, 1)]
+    cut = list(pages(events))
+    assert [each for page in cut for each in page] == events
+    assert all(sum(map(weight, page)) <= PAGE_BYTES for page in cut)
+
+
+def test_an_event_larger_than_a_page_is_a_page() -> None:
+    large = event(1, 0, "x" * (2 * PAGE_BYTES))
+    assert list(pages([large, event(2, 1)])) == [[large], [event(2, 1)]]
+
+
+# --- a channel -----------------------------------------------------------------------------------
+
+
+class Peer(Sink[bytes]):
+    """A connection whose peer takes everything only when it is drained."""
+
+    gap = 3600.0
+
+    def __init__(self, after: int = 0) -> None:
+        self.after = after
+        self.got: list[int] = []
+        self.writes = 0
+        self.waiting = 0
+        self.reason: ChatError | None = None
+        self.written = asyncio.Event()
+
+    @staticmethod
+    def encode(events: Sequence[Event]) -> bytes:
+        return b" ".join(b"%d" % each.seq for each in events)
+
+    def write(self, blob: bytes) -> None:
+        assert self.reason is None, "written to after it was cut"
+        seqs = [int(seq) for seq in blob.split()]
+        self.got += seqs
+        self.writes += 1
+        self.written.set()
+        self.waiting += len(seqs) * EVENT_BYTES
+
+    def buffered(self) -> int:
+        return self.waiting
+
+    def close(self, reason: ChatError) -> None:
+        self.reason = reason
+
+
+class PromptPeer(Peer):
+    gap = 0.001
+
+
+class Stage:
+    """A channel, the room's whole log, and the page reads that were not answered yet."""
+
+    def __init__(self, kind: type[Peer] = Peer) -> None:
+        self.log: list[Event] = []
+        self.ring = Ring()
+        self.reads: dict[Mailbox, list[Event]] = {}
+        self.channel = Channel(kind, self.ring, 0, self._read)
+        self.mailboxes: dict[Peer, Mailbox] = {}
+
+    def _read(self, mailbox: Mailbox) -> None:
+        assert mailbox not in self.reads, "one page at a time"
+        self.reads[mailbox] = [each for each in self.log if each.seq > mailbox.cursor][:5]
+
+    def happen(self, count: int, hole: int = 1) -> None:
+        """Let the room accept events, as the hub does it."""
+        for _ in range(count):
+            head = self.log[-1].seq if self.log else 0
+            new = event(head + hole, head)
+            self.log.append(new)
+            self.ring.append(new)
+            self.channel.pending.append(new)
+        self.channel.flush()
+
+    def attach(self, peer: Peer) -> Peer:
+        self.mailboxes[peer] = Mailbox(peer, self.channel, peer.after)
+        self.mailboxes[peer].pump()
+        return peer
+
+    def drain(self, peer: Peer) -> None:
+        peer.waiting = 0
+        self.mailboxes[peer].pump()
+
+    def answer(self, mailbox: Mailbox) -> None:
+        mailbox.take(self.reads.pop(mailbox))
+
+    def settle(self) -> None:
+        """Let every peer take, and the log answer, until nothing moves any more."""
+        self.channel.flush(now=True)
+        written = -1
+        while written != (written := sum(peer.writes for peer in self.mailboxes)) or self.reads:
+            for mailbox in list(self.reads):
+                self.answer(mailbox)
+            for peer in self.mailboxes:
+                self.drain(peer)
+
+    def due(self, peer: Peer) -> list[int]:
+        return [each.seq for each in self.log if each.seq > peer.after]
+
+
+@contextmanager
+def everything_small() -> Iterator[None]:
+    """A ring of 8 events, pages of 3, buffers of 2 to 6."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chat.server.fanout, "RING_EVENTS", 8)
+        patch.setattr(chat.server.fanout, "PAGE_BYTES", 3 * EVENT_BYTES)
+        patch.setattr(chat.server.fanout, "LOW_WATER", 2 * EVENT_BYTES)
+        patch.setattr(chat.server.fanout, "HIGH_WATER", 6 * EVENT_BYTES)
+        yield
+
+
+@pytest.fixture
+def small() -> Iterator[None]:
+    with everything_small():
+        yield
+
+
+async def test_one_event_is_written_at_once() -> None:
+    stage = Stage()
+    peer = stage.attach(Peer())
+    for _ in range(3):
+        stage.happen(1)
+    assert peer.got == [1, 2, 3]
+
+
+async def test_after_a_burst_events_are_gathered_for_the_gap() -> None:
+    stage = Stage(PromptPeer)
+    peer = stage.attach(PromptPeer())
+    stage.happen(2)
+    stage.happen(1)
+    stage.happen(2)
+    assert (peer.got, peer.writes) == ([1, 2], 1)
+    while len(peer.got) < 5:
+        peer.written.clear()
+        await peer.written.wait()
+    assert (peer.got, peer.writes) == ([1, 2, 3, 4, 5], 2)
+
+
+async def test_who_has_read_what_the_gap_holds_back_does_not_get_it_again() -> None:
+    stage = Stage()
+    stage.happen(2)
+    stage.happen(2)
+    peer = stage.attach(Peer(after=4))
+    stage.settle()
+    assert peer.got == []
+
+
+async def test_what_the_gap_holds_back_can_be_written_now() -> None:
+    stage = Stage()
+    peer = stage.attach(Peer())
+    stage.happen(2)
+    stage.happen(2)
+    stage.channel.flush(now=True)
+    assert peer.got == [1, 2, 3, 4]
+
+
+@pytest.mark.usefixtures("small")
+async def test_a_peer_that_does_not_read_is_not_written_to() -> None:
+    stage = Stage()
+    peer = stage.attach(Peer())
+    for _ in range(8):
+        stage.happen(1)
+    assert peer.got == [1, 2, 3, 4, 5, 6, 7]
+    stage.settle()
+    assert peer.got == stage.due(peer)
+
+
+@pytest.mark.usefixtures("small")
+async def test_who_falls_further_behind_than_the_ring_is_cut_and_the_others_go_on() -> None:
+    stage = Stage()
+    slow, quick = stage.attach(Peer()), stage.attach(Peer())
+    for _ in range(30):
+        stage.happen(1)
+        stage.drain(quick)
+    assert isinstance(slow.reason, SlowReader)
+    assert quick.got == stage.due(quick)
+
+
+@pytest.mark.usefixtures("small")
+async def test_a_long_replay_is_never_cut_however_slowly_it_is_read() -> None:
+    stage = Stage()
+    stage.happen(30)
+    stage.channel.flush(now=True)
+    slow = stage.attach(Peer())
+    for _ in range(30):
+        stage.happen(1)
+    stage.settle()
+    assert slow.reason is None
+    assert slow.got == stage.due(slow)
+
+
+async def test_a_log_that_cannot_be_read_ends_the_connection() -> None:
+    stage = Stage()
+    stage.happen(2 * RING_EVENTS)
+    stage.channel.flush(now=True)
+    peer = stage.attach(Peer())
+    (mailbox,) = stage.reads
+    mailbox.cut(ChatError("the disk is gone"))
+    assert str(peer.reason) == "the disk is gone"
+    mailbox.take(stage.log)  # too late: nothing may be written any more
+    assert peer.got == []
+
+
+async def test_a_mailbox_that_is_closed_gets_nothing_more() -> None:
+    stage = Stage()
+    peer = stage.attach(Peer())
+    stage.happen(1)
+    stage.mailboxes[peer].close()
+    stage.happen(1)
+    assert (peer.got, peer.reason) == ([1], None)
+
+
+Step = Callable[[Stage, int], None]
+
+
+def answers_one(stage: Stage, which: int) -> None:
+    if stage.reads:
+        stage.answer(list(stage.reads)[which % len(stage.reads)])
+
+
+def drains_one(stage: Stage, which: int) -> None:
+    if stage.mailboxes:
+        stage.drain(list(stage.mailboxes)[which % len(stage.mailboxes)])
+
+
+def attaches(stage: Stage, which: int) -> None:
+    seqs = [0, *seqs_of(stage.log)]
+    stage.attach(Peer(seqs[which % len(seqs)]))
+
+
+steps: list[Step] = [
+    lambda stage, some: stage.happen(1, hole=1 + some % 3),
+    lambda stage, some: stage.happen(1 + some % 12),
+    lambda stage, _: stage.channel.flush(now=True),
+    attaches,
+    drains_one,
+    drains_one,
+    answers_one,
+]
+
+
+@given(st.lists(st.tuples(st.sampled_from(steps), st.integers(0, 100)), max_size=60))
+async def test_everybody_gets_each_event_once_in_order_whatever_happens_when(
+    story: list[tuple[Step, int]],
+) -> None:
+    with everything_small():
+        stage = Stage()
+        for step, some in story:
+            step(stage, some)
+            for peer in stage.mailboxes:
+                assert peer.got == stage.due(peer)[: len(peer.got)]
+                assert peer.waiting <= (6 + 3) * EVENT_BYTES
+        stage.settle()
+        for peer in stage.mailboxes:
+            if peer.reason is None:
+                assert peer.got == stage.due(peer)
+            else:
+                assert isinstance(peer.reason, SlowReader)
