@@ -351,6 +351,7 @@ class Session:
         arrived = Arrived(event)
         if event.n and event.seat in self._seats and (queued := self._by_number.pop(event.n, None)):
             self._take(queued)
+            client.answered(event.n)
             arrived = Arrived(event, queued.token, self._clock() - queued.since)
         try:
             await self._follow_members(client, event.seq, event)

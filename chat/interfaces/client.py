@@ -41,14 +41,27 @@ class ChatClient(ABC):
         """Connect and take the seat."""
 
     @abstractmethod
-    async def send(self, draft: Draft) -> Ack:
-        """Hand the draft over, in call order, and wait until the room has decided.
+    async def send(self, draft: Draft) -> Ack | None:
+        """Hand the draft over, in call order, and wait until it is known what became of it.
 
-        Its number counts from 1. Several drafts may be under way at once, each number only once.
+        Args:
+            draft: numbered from 1. Several may be under way at once, each number only once.
 
-        Raises the refusal of this draft; for every other reason, also the connection's last word,
-        `ConnectionLost`: then nobody knows, and it is to be sent again. Where nothing is sent again
-        (`Traits.resend`) and no answer came in time: `Unconfirmed`.
+        Returns:
+            The room's explicit acknowledgement; or None, after `answered` was called for this draft.
+
+        Raises:
+            ChatError: the refusal of this draft.
+            ConnectionLost: the connection ended first, for whatever reason. Nobody knows what became of the
+                draft; it is to be sent again.
+            Unconfirmed: no answer came in time, and the technique sends nothing again (`Traits.resend`).
+        """
+
+    def answered(self, n: int) -> None:  # noqa: B027  # what a request and its reply need: nothing
+        """The event of the draft with this number has come: `send` need not wait for an answer.
+
+        The caller matches events to drafts, because it does so after a reconnect as well. A technique that
+        answers each draft by a reply of its own ignores this.
         """
 
     @abstractmethod

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from chat.domain.errors import ChatError
-from chat.domain.model import Ack, Delete, Edit, Event, Gap, Say, Welcome
+from chat.domain.model import Ack, Delete, Draft, Edit, Event, Gap, Say, Welcome
 from chat.interfaces.client import ChatClient
 
 
@@ -23,6 +23,7 @@ class Person:
         self.seen: list[Event] = []
         """Every event, as it came."""
         self.gaps: list[Gap] = []
+        self._own: dict[int, int] = {}  # the own drafts' numbers, to the seqs of their events
         self.over: asyncio.Future[ChatError | None] = asyncio.get_running_loop().create_future()
         """Why the events ended; None after `ChatClient.close`."""
         self._news = asyncio.Event()
@@ -31,13 +32,16 @@ class Person:
     # --- talking -------------------------------------------------------------------------------
 
     async def say(self, text: str, n: int = 0) -> Ack:
-        return await self.client.send(Say(text, n or self.next_n()))
+        return await self._send(Say(text, n or self.next_n()))
 
     async def edit(self, id: int, text: str, n: int = 0) -> Ack:
-        return await self.client.send(Edit(id, text, n or self.next_n()))
+        return await self._send(Edit(id, text, n or self.next_n()))
 
     async def delete(self, id: int, n: int = 0) -> Ack:
-        return await self.client.send(Delete(id, n or self.next_n()))
+        return await self._send(Delete(id, n or self.next_n()))
+
+    async def _send(self, draft: Draft) -> Ack:
+        return await self.client.send(draft) or Ack(draft.n, self._own[draft.n])
 
     def next_n(self) -> int:
         self.n += 1
@@ -52,7 +56,12 @@ class Person:
         end: ChatError | None = None
         try:
             async for batch in self.client.events():
-                self.seen += [news for news in batch if isinstance(news, Event)]
+                events = [news for news in batch if isinstance(news, Event)]
+                self.seen += events
+                for event in events:
+                    if event.n and event.seat == self.welcome.seat:
+                        self._own[event.n] = event.seq
+                        self.client.answered(event.n)
                 self.gaps += [news for news in batch if isinstance(news, Gap)]
                 self._news.set()
         except ChatError as error:
