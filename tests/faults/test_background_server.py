@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -15,8 +16,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from backends.tcp.client import TcpClient
+from chat.background import server
+from chat.domain.model import Event, Hello
+from chat.interfaces.address import Address
 from tests.support.broker import address
-from tests.support.processes import chat, running, tail
+from tests.support.processes import chat, running
 
 pytestmark = pytest.mark.skipif(
     sys.platform == "win32", reason="these tests kill with POSIX signals; on Windows nobody has tried them"
@@ -27,7 +32,7 @@ pytestmark = pytest.mark.skipif(
 def ends(state_dir: Path) -> Any:
     """No server outlives its test."""
     yield
-    chat("stop")
+    server.stop(state_dir)
 
 
 def record(folder: Path) -> dict[str, Any]:
@@ -35,11 +40,21 @@ def record(folder: Path) -> dict[str, Any]:
     return content
 
 
-def said(*arguments: str) -> list[str]:
-    events = tail("--as", "reader", "--timeout", "3", *arguments)
-    seqs = [event["seq"] for event in events]
+def said(folder: Path, spawn: bool = True, address: Address | None = None) -> list[str]:
+    """Return what was said in room lab at the server that clients find, or at another one."""
+
+    async def read(where: Address, access: str) -> list[Event]:
+        client = TcpClient(where)
+        await client.connect(Hello("lab", "reader", access=access))
+        events = await client.history(after=0, limit=200)
+        await client.close()
+        return events
+
+    found = (address, "") if address else server.find(folder, "tcp", spawn)
+    events = asyncio.run(read(*found))
+    seqs = [event.seq for event in events]
     assert seqs == sorted(set(seqs))
-    return [event["text"] for event in events if event["kind"] == "sent"]
+    return [event.text for event in events if event.kind == "sent"]
 
 
 def test_the_first_client_starts_it_and_stop_ends_it(state_dir: Path) -> None:
@@ -52,7 +67,7 @@ def test_the_first_client_starts_it_and_stop_ends_it(state_dir: Path) -> None:
     ended = chat("stop")
     assert ended.stdout == f"process {shown.stdout.split()[1].rstrip(',')} has ended\n"
     assert chat("status").returncode == 1
-    assert said() == ["hello"]  # history survives
+    assert said(state_dir) == ["hello"]  # history survives
 
 
 def test_of_many_clients_one_starts_it(state_dir: Path) -> None:
@@ -60,7 +75,7 @@ def test_of_many_clients_one_starts_it(state_dir: Path) -> None:
     with ThreadPoolExecutor(len(names)) as pool:
         done = list(pool.map(lambda name: chat("send", "--as", name, f"from {name}"), names))
     assert [one.returncode for one in done] == [0] * len(names), [one.stderr for one in done]
-    assert sorted(said()) == [f"from {name}" for name in names]
+    assert sorted(said(state_dir)) == [f"from {name}" for name in names]
     assert (state_dir / "server.log").read_text().count("tcp  ready") == 1
 
 
@@ -70,7 +85,7 @@ def test_a_killed_server_is_started_again_and_nothing_is_lost(state_dir: Path) -
     os.kill(first["pid"], signal.SIGKILL)
     assert chat("send", "--as", "ann", "after").returncode == 0
     assert record(state_dir)["instance"] != first["instance"]
-    assert said() == ["before", "after"]
+    assert said(state_dir) == ["before", "after"]
 
 
 def test_a_client_that_is_there_when_it_is_killed_goes_on(state_dir: Path) -> None:
@@ -105,41 +120,37 @@ def test_a_server_that_was_stopped_is_not_started_again_by_who_had_it(state_dir:
             pass
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"CHAT_SERVE_LOG": "memory"},
-        {"CHAT_SERVE_HOST": "0.0.0.0"},
-        {"CHAT_TOKEN": "x"},
-        {"CHAT_SERVE_FRESH": "1"},
-    ],
-    ids=lambda settings: next(iter(settings)),
-)
-def test_it_is_the_same_whatever_the_first_terminal_has_set(
-    state_dir: Path, settings: dict[str, str]
-) -> None:
+def test_it_is_the_same_whatever_the_first_terminal_has_set(state_dir: Path) -> None:
+    settings = {
+        "CHAT_SERVE_LOG": "memory",
+        "CHAT_SERVE_HOST": "0.0.0.0",
+        "CHAT_TOKEN": "x",
+        "CHAT_SERVE_FRESH": "1",
+    }
     assert chat("send", "--as", "ann", "hello", **settings).returncode == 0
-    assert {one["host"] for one in record(state_dir)["listening"]} == {"127.0.0.1"}
+    started = record(state_dir)
+    assert {one["host"] for one in started["listening"]} == {"127.0.0.1"}
+    assert (started["log"], started["access"]) == (server.default_log(state_dir), "")
     assert chat("send", "--as", "bob", "from a terminal without").returncode == 0
 
 
 def test_a_server_for_other_machines_lets_its_user_in_and_comes_back_only_by_hand(state_dir: Path) -> None:
-    with running("serve", "--host", "0.0.0.0", "--port-of", "tcp=0", "--json") as server:
-        assert server.stdout is not None
-        token = json.loads(server.stdout.readline())["access_token"]
-        assert server.stdout.readline()
+    with running("serve", "--host", "0.0.0.0", "--port-of", "tcp=0", "--json") as serving:
+        assert serving.stdout is not None
+        token = json.loads(serving.stdout.readline())["access_token"]
+        assert serving.stdout.readline()
         assert chat("send", "--as", "ann", "no token needed: it is mine").returncode == 0
         second = chat("serve", "--host", "0.0.0.0", "--json")
         assert second.returncode == 1
         assert second.stdout == ""  # no other token
-        server.kill()
-        server.wait()
+        serving.kill()
+        serving.wait()
         refused = chat("send", "--as", "ann", "hello?")
         assert refused.returncode == 1
         assert "start it again with chat serve --host 0.0.0.0" in refused.stderr
-    with running("serve", "--host", "0.0.0.0", "--port-of", "tcp=0", "--json") as server:
-        assert server.stdout is not None
-        assert json.loads(server.stdout.readline())["access_token"] == token
+    with running("serve", "--host", "0.0.0.0", "--port-of", "tcp=0", "--json") as serving:
+        assert serving.stdout is not None
+        assert json.loads(serving.stdout.readline())["access_token"] == token
 
 
 def test_a_taken_default_port_gets_a_free_one(state_dir: Path) -> None:
@@ -163,64 +174,66 @@ def test_no_spawn_says_what_to_start(state_dir: Path) -> None:
 
 
 def test_a_server_started_by_hand_is_the_one_that_clients_find(state_dir: Path) -> None:
-    with running("serve", "tcp", "--port", "0") as server:
-        assert server.stdout is not None
-        assert "ready" in server.stdout.readline()
+    with running("serve", "tcp", "--port", "0") as serving:
+        assert serving.stdout is not None
+        assert "ready" in serving.stdout.readline()
         assert chat("send", "--no-spawn", "--as", "ann", "hello").returncode == 0
         second = chat("serve")
         assert second.returncode == 1
-        assert f"process {server.pid}" in second.stderr
+        assert f"process {serving.pid}" in second.stderr
 
 
 def test_a_server_on_a_broker_is_the_one_that_clients_find(state_dir: Path, vhost: str) -> None:
-    with running("serve", "tcp", "rabbitmq", "--port-of", "tcp=0", "--broker", CHAT_AMQP_URL=vhost) as server:
-        assert server.stdout is not None
-        assert "ready" in server.stdout.readline()
+    with running(
+        "serve", "tcp", "rabbitmq", "--port-of", "tcp=0", "--broker", CHAT_AMQP_URL=vhost
+    ) as serving:
+        assert serving.stdout is not None
+        assert "ready" in serving.stdout.readline()
         assert chat("send", "-b", "tcp", "--as", "ann", "over tcp").returncode == 0
         assert chat("send", "-b", "rabbitmq", "--as", "bob", "in it", CHAT_AMQP_URL=vhost).returncode == 0
-        assert said() == ["over tcp", "in it"]
+        assert said(state_dir) == ["over tcp", "in it"]
         status = chat("status").stdout
         assert f"log in the broker at {address(vhost)}\n" in status
         assert (urlsplit(vhost).password or "") not in status + (state_dir / "server.json").read_text()
-        server.kill()
-        server.wait()
+        serving.kill()
+        serving.wait()
     gone = chat("send", "-b", "tcp", "--as", "ann", "and now?")
     assert "your server on a broker is gone: start it again with chat serve --broker" in gone.stderr
     assert chat("stop").returncode == 0
     assert chat("send", "-b", "tcp", "--as", "ann", "a log of its own").returncode == 0
-    assert said() == ["a log of its own"]
+    assert said(state_dir) == ["a log of its own"]
 
 
 def test_beside_a_server_of_ones_own_one_on_a_broker_says_who_is_found(state_dir: Path, vhost: str) -> None:
     assert chat("send", "--as", "ann", "hello").returncode == 0
     first = record(state_dir)["pid"]
-    with running("serve", "tcp", "--port", "0", "--broker", "--json", CHAT_AMQP_URL=vhost) as server:
-        assert server.stdout is not None
-        assert server.stderr is not None
-        offer = json.loads(server.stdout.readline())
-        assert said() == ["hello"]
+    with running("serve", "tcp", "--port", "0", "--broker", "--json", CHAT_AMQP_URL=vhost) as serving:
+        assert serving.stdout is not None
+        assert serving.stderr is not None
+        offer = json.loads(serving.stdout.readline())
+        assert said(state_dir) == ["hello"]
         there = f"{offer['host']}:{offer['port']}"
         assert chat("send", "--server", there, "--as", "ann", "there").returncode == 0
-        assert said("--server", there) == ["there"]
-        server.terminate()
-        told = server.stderr.read()
+        assert said(state_dir, address=Address(offer["host"], offer["port"])) == ["there"]
+        serving.terminate()
+        told = serving.stderr.read()
     assert f"(process {first}): clients find that one, and come here with --server\n" in told
     assert record(state_dir)["pid"] == first
 
 
 def test_it_ends_itself_when_nobody_is_there(state_dir: Path) -> None:
-    with running("serve", "--background", "--idle", "0.2") as server:
-        assert server.wait(20) == 0
+    with running("serve", "--background", "--idle", "0.2") as serving:
+        assert serving.wait(20) == 0
     assert not (state_dir / "server.json").exists()
 
 
 def test_fresh_sets_the_log_aside(state_dir: Path) -> None:
     assert chat("send", "--as", "ann", "old").returncode == 0
     chat("stop")
-    with running("serve", "--fresh", "tcp", "--port", "0") as server:
-        assert server.stdout is not None
-        assert "ready" in server.stdout.readline()
-        assert said("--no-spawn") == []
+    with running("serve", "--fresh", "tcp", "--port", "0") as serving:
+        assert serving.stdout is not None
+        assert "ready" in serving.stdout.readline()
+        assert said(state_dir, spawn=False) == []
     assert len(list(state_dir.glob("chat-2*.sqlite3"))) == 1
 
 

@@ -18,7 +18,7 @@ from backends.rest.openapi import FILE
 from backends.rest.operations import OPERATIONS
 from tests.support.processes import running
 
-SECONDS = 55
+SECONDS = 110
 SETTINGS = """
 [parameters]
 wait = 0  # or it would wait for up to 20 seconds, again and again

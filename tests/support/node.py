@@ -18,7 +18,7 @@ from tests.support.foreign import Foreign
 from tests.support.processes import running
 
 ROOT = Path(__file__).parents[2]
-INSTALL = 50.0
+INSTALL = 100.0
 """Seconds for ``npm ci``: within the time that a test may take."""
 CLIENTS = {
     "grpc": Path("backends", "grpc", "clients", "node"),

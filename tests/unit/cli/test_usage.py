@@ -7,6 +7,7 @@ import json
 import pytest
 
 import backends
+from chat.cli import talk
 from tests.support.processes import chat_here, one_line
 
 
@@ -48,7 +49,10 @@ def test_wrong_usage_is_one_line_and_exit_code_2(arguments: list[str]) -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
-def test_a_failure_says_what_happened_and_exits_with_1(arguments: list[str], says: str) -> None:
+def test_a_failure_says_what_happened_and_exits_with_1(
+    arguments: list[str], says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(talk, "GIVE_UP", 0.1)
     done = chat_here(*arguments)
     assert done.returncode == 1
     assert says in done.stderr
