@@ -305,7 +305,7 @@ class Blob(NamedTuple):
 class Stream(Sink[Blob]):
     """One person's stream: reads its frames, writes the hub's, and is the sink of its seat."""
 
-    gap = 0.03
+    coalescing = 0.03
     """A frame costs 50 us a reader here, however much is in it: under load fewer and larger ones are sent."""
 
     def __init__(self, server: GrpcServer) -> None:

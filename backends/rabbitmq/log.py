@@ -15,7 +15,7 @@ import random
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,7 +40,7 @@ from chat.domain.errors import ChatError, Closing, NotStored
 from chat.domain.model import Body, Entry, Opened
 from chat.domain.rate_limit import backoff
 from chat.interfaces.address import parse_address
-from chat.interfaces.log import Committed, Log
+from chat.interfaces.log import Committed, Log, OnCommitted, OnFailed, Pending
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,11 @@ class _UnderWay:
     room: str
     body: Body
     at: int
-    note: Any
+    pending: Pending | None
+
+
+def _pending(items: Iterable[_UnderWay]) -> list[Pending]:
+    return [item.pending for item in items if item.pending is not None]
 
 
 @dataclass(slots=True)
@@ -115,11 +119,7 @@ class StreamLog(Log):
 
     # --- opening and closing -------------------------------------------------------------------
 
-    async def start(
-        self,
-        committed: Callable[[list[Committed]], None],
-        failed: Callable[[list[Any], ChatError], None],
-    ) -> None:
+    async def start(self, committed: OnCommitted, failed: OnFailed) -> None:
         self._loop = asyncio.get_running_loop()
         self._committed = committed
         self._failed = failed
@@ -234,10 +234,10 @@ class StreamLog(Log):
                 self._publish(id, item)
 
     def _give_up(self) -> None:
-        """Nobody waits for ever; what is in the stream after all is handed back without a note."""
+        """Give up waiting. What is in the stream after all is handed back like another node's entry."""
         if self._link is None:
             items, self._under_way = list(self._under_way.values()), OrderedDict()
-            self._failed([item.note for item in items], self._away())
+            self._failed(_pending(items), self._away())
 
     def _away(self) -> NotStored:
         return NotStored(f"not stored, the log's broker at {self._address} is away: try again")
@@ -261,9 +261,10 @@ class StreamLog(Log):
         log.error("%s", followed.broken)
         # An exchange without a queue takes a message, confirms it, and forgets it.
         lost = [id for id, item in self._under_way.items() if item.room == followed.name]
-        notes = [self._under_way.pop(id).note for id in lost]
-        if notes:
-            self._loop.call_soon(self._failed, notes, NotStored(f"not stored: {followed.broken}"))
+        items = [self._under_way.pop(id) for id in lost]
+        if items:
+            error = NotStored(f"not stored: {followed.broken}")
+            self._loop.call_soon(self._failed, _pending(items), error)
 
     async def _follow(self, link: Link, followed: _Followed, start: Start, id: str) -> None:
         """Read from there on, and return when the knock with this id has come. Raises a `ChatError`."""
@@ -318,7 +319,7 @@ class StreamLog(Log):
         elif entry is not None:
             if not self._batch:
                 self._loop.call_soon(self._hand_back)
-            self._batch.append(Committed(followed.name, entry, own.note if own else None))
+            self._batch.append(Committed(followed.name, entry, own.pending if own else None))
         if known is not None and not known.done():
             known.set_result(None)
             self._end_tail(followed)
@@ -340,7 +341,7 @@ class StreamLog(Log):
 
     # --- to the stream -------------------------------------------------------------------------
 
-    def append(self, room: str, body: Body, note: Any) -> None:
+    def append(self, room: str, body: Body, pending: Pending | None) -> None:
         if not self._open:
             raise Closing("the log is closed")
         broken = followed.broken if (followed := self._rooms.get(room)) else ""
@@ -348,11 +349,11 @@ class StreamLog(Log):
             refusal = NotStored(f"not stored: {broken}") if broken else self._away()
             if self._link is not None and not broken:
                 refusal = NotStored(f"not stored, the broker takes nothing ({self._link.blocked}): try again")
-            self._loop.call_soon(self._failed, [note], refusal)
+            self._loop.call_soon(self._failed, [pending] if pending else [], refusal)
             return
         self._published += 1
         id = f"{self.node}-{self._published}"
-        item = self._under_way[id] = _UnderWay(room, body, self._now(), note)
+        item = self._under_way[id] = _UnderWay(room, body, self._now(), pending)
         self._publish(id, item)
 
     def _publish(self, id: str, item: _UnderWay) -> None:
@@ -362,7 +363,7 @@ class StreamLog(Log):
             error = None if done.cancelled() else done.exception()
             # Where the connection has ended it stays, and is published again.
             if isinstance(error, NotStored) and self._under_way.pop(id, None) is not None:
-                self._failed([item.note], error)
+                self._failed(_pending([item]), error)
 
         self._link.publish(item.room, item.body, item.at, id).add_done_callback(confirmed)
 
@@ -392,7 +393,7 @@ class StreamLog(Log):
         return entries[-count:]
 
     def refuse(self, room: str, seq: int) -> None:
-        """A stream holds what was published and takes no notes: who reads it decides again (`Past`)."""
+        """Do nothing: a stream stores no decisions, and every reader decides again (`Past`)."""
 
     async def read(
         self, room: str, *, after: int | None = None, before: int | None = None, limit: int

@@ -55,7 +55,7 @@ log = logging.getLogger(__name__)
 class Peer(Sink[Datagrams]):
     """One address with its seat."""
 
-    gap = (
+    coalescing = (
         0.03  # fewer datagrams are cheaper for everybody: the kernel takes as long for a short as for a long
     )
 

@@ -57,7 +57,9 @@ Outcome = Event | Ack | ChatError | None
 
 
 @dataclass(slots=True)
-class _Member:
+class MemberState:
+    """A member, as the rules need it; `SeatState` is the same in a checkpoint."""
+
     seat: str
     author: str
     key: str
@@ -77,7 +79,7 @@ class Room:
         self.applied = 0
         """The seq of the newest entry, refused ones included."""
         self.checkpointed = 0
-        self.members: dict[str, _Member] = {}
+        self.members: dict[str, MemberState] = {}
         """By seat, in the order of joining."""
         self._by_key: dict[str, str] = {}  # a nick's casefold to its seat
         self._messages: dict[int, str] = {}  # by id, to the author's seat; "" when deleted
@@ -114,7 +116,7 @@ class Room:
             return refusal
         match body:
             case Joined():
-                member = _Member(body.seat, body.author, body.key, body.technique, body.node)
+                member = MemberState(body.seat, body.author, body.key, body.technique, body.node)
                 self.members[body.seat] = member
                 self._by_key[body.key] = body.seat
             case Resumed():
@@ -243,7 +245,7 @@ class Room:
             return
         self.epoch, self.head = checkpoint.epoch, checkpoint.head
         for state in checkpoint.members:
-            self.members[state.seat] = _Member(
+            self.members[state.seat] = MemberState(
                 state.seat, state.author, state.key, state.technique, state.node, state.n
             )
             self._by_key[state.key] = state.seat

@@ -32,9 +32,9 @@ B = TypeVar("B")
 class Sink(ABC, Generic[B]):
     """Where the hub writes the events for one connection of a push technique."""
 
-    gap: float = 0.005
-    """Seconds between two writes under load, to a hundred connections or more; to fewer, less. Idle rooms
-    are written at once."""
+    coalescing: float = 0.005
+    """Write coalescing: seconds until the next write after one of several events, in a room with a hundred
+    connections or more; with fewer, less in proportion. A single event is written at once."""
 
     @staticmethod
     @abstractmethod

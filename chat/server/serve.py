@@ -151,7 +151,7 @@ async def _serve(plan: Plan, ready: Callable[[list[Offer]], None]) -> None:
         for wait in waits:
             wait.cancel()
     finally:
-        hub.closing = True
+        hub.close()
         with suppress(TimeoutError):
             async with asyncio.timeout(STOP_TIMEOUT):
                 for failed in await asyncio.gather(

@@ -115,7 +115,7 @@ async def test_with_a_cursor_at_the_head_nothing_is_replayed(ann: Person, bob: P
 async def test_a_replay_longer_than_the_ring_is_whole(
     ann: Person, enter: Enter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chat.server.fanout.RING_EVENTS", 50)
+    monkeypatch.setattr("chat.domain.room_replica.RING_EVENTS", 50)
     for i in range(500):
         await ann.say(f"m{i}")
     bob = await enter("bob", cursor=Cursor(0))

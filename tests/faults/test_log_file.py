@@ -206,8 +206,9 @@ def unprivileged(tmp_path: Path) -> Iterator[None]:
         yield
         return
     nobody = 65534
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        folder.chmod(0o755)
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.owner() == "root" and folder.stat().st_mode & 0o777 == 0o700:
+            folder.chmod(0o755)
     os.chown(tmp_path, nobody, -1)
     for file in tmp_path.iterdir():
         os.chown(file, nobody, -1)

@@ -128,7 +128,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Little is kept, so that pages come from the stream, in stretches."""
     monkeypatch.setattr(known, "RING", 5)
     monkeypatch.setattr(past, "STRETCH", 16)
-    monkeypatch.setattr("chat.server.fanout.RING_EVENTS", 5)
+    monkeypatch.setattr("chat.domain.room_replica.RING_EVENTS", 5)
 
 
 @pytest.mark.usefixtures("small")

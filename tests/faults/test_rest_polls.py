@@ -127,7 +127,7 @@ async def test_a_thousand_long_polls_wait_and_are_all_woken(server: Serving, hub
         key, head = took.json["seat_key"], took.json["head"]
         for peer in peers[1:]:
             await peer.send(peer.request("GET", f"/rooms/lab/events?after={head}&wait=20"))
-        await until(lambda: len(hub._rooms["lab"]._waiting) == CROWD - 1)
+        await until(lambda: len(hub._rooms["lab"]._long_polls) == CROWD - 1)
         await peers[0].ask("POST", "/rooms/lab/messages", {"text": "news"}, headers={"Seat-Key": key})
         for answer in await asyncio.gather(*(peer.answer() for peer in peers[1:])):
             assert [event["text"] for event in answer.json["events"]] == ["news"]
@@ -147,8 +147,8 @@ async def test_after_a_lost_answer_nothing_more_is_sent(relay: Relay, connect: C
     await person.sees("joined", "ann")
     append = hub.log.append
 
-    def cut(room: str, body: Any, note: Any) -> None:
-        append(room, body, note)
+    def cut(room: str, body: Any, pending: Any) -> None:
+        append(room, body, pending)
         hub.log.append = append  # type: ignore[method-assign]
         cutting.append(asyncio.ensure_future(relay.cut()))
 
@@ -183,10 +183,9 @@ async def test_what_waits_behind_a_draft_does_not_overtake_it_when_it_is_refused
     client, _ = await connect("ann")
     append = hub.log.append
 
-    def full(room: str, body: Any, note: Any) -> None:
+    def full(room: str, body: Any, pending: Any) -> None:
         monkeypatch.setattr(hub.log, "append", append)  # there is room again
-        reply, draft = note
-        reply(draft, NotStored("the disk is full", n=draft.n))
+        pending.failed(NotStored("the disk is full"))
 
     monkeypatch.setattr(hub.log, "append", full)
     drafts = [Say(f"m{n}", n) for n in (1, 2, 3)]

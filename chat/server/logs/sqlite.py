@@ -25,7 +25,7 @@ from chat.domain.errors import BadRequest, ChatError, Closing, NotStored
 from chat.domain.json_codec import decode_body, encode
 from chat.domain.model import Body, Entry
 from chat.domain.validation import printable
-from chat.interfaces.log import Clock, Committed, Log
+from chat.interfaces.log import Clock, Committed, Log, OnCommitted, OnFailed, Pending
 from chat.server.logs.files import connect, explained, locked, prepare, shown
 
 T = TypeVar("T")
@@ -80,11 +80,7 @@ class SqliteLog(Log):
         self._unwritten: defaultdict[str, set[int]] = defaultdict(set)
         """Refused seqs that are not in the database yet."""
 
-    async def start(
-        self,
-        committed: Callable[[list[Committed]], None],
-        failed: Callable[[list[Any], ChatError], None],
-    ) -> None:
+    async def start(self, committed: OnCommitted, failed: OnFailed) -> None:
         self._loop = asyncio.get_running_loop()
         self._committed = committed
         self._failed = failed
@@ -101,12 +97,12 @@ class SqliteLog(Log):
         self._open = True
         self._writer.start()
 
-    def append(self, room: str, body: Body, note: Any) -> None:
+    def append(self, room: str, body: Body, pending: Pending | None) -> None:
         if not self._open:
             raise Closing("the log is closed")
         seq = self._last.get(room, 0) + 1
         self._last[room] = seq
-        self._queue.put(Committed(room, Entry(seq, int(self._clock() * 1000), body), note))
+        self._queue.put(Committed(room, Entry(seq, int(self._clock() * 1000), body), pending))
 
     def refuse(self, room: str, seq: int) -> None:
         self._unwritten[room].add(seq)
@@ -221,7 +217,7 @@ class SqliteLog(Log):
             try:
                 self._store(batch, refused)
             except Exception as error:  # whatever it is: the writer goes on
-                self._tell(self._not_stored, [item.note for item in batch], _not_stored(error))
+                self._tell(self._not_stored, batch, _not_stored(error))
             else:
                 self._tell(self._stored, batch, refused)
                 refused = []
@@ -271,9 +267,9 @@ class SqliteLog(Log):
         if batch:
             self._committed(batch)
 
-    def _not_stored(self, notes: list[Any], error: ChatError) -> None:
-        if notes:
-            self._failed(notes, error)
+    def _not_stored(self, batch: list[Committed], error: ChatError) -> None:
+        if batch:
+            self._failed([item.pending for item in batch if item.pending is not None], error)
 
 
 def _not_stored(error: Exception) -> NotStored:
