@@ -185,7 +185,7 @@ async def test_an_unconfirmed_draft_that_turns_up_is_known_as_the_own(room: Fake
 
 
 async def test_unconfirmed_drafts_do_not_pile_up(room: FakeRoom, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chat.client.session.WIDTH", 2)
+    monkeypatch.setattr("chat.client.outbox.WIDTH", 2)
     room.refuse_drafts = [LOST] * 5
     async with talking(room, resend=False) as (session, watch):
         for n in range(1, 6):
