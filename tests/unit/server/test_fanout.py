@@ -17,7 +17,7 @@ import chat.domain.room_replica
 import chat.server.fanout
 from chat.domain.errors import ChatError, SlowReader
 from chat.domain.model import Event
-from chat.domain.room_replica import EVENT_BYTES, RING_BYTES, RING_EVENTS, EventRing, weight
+from chat.domain.room_replica import EVENT_BYTES, RING_EVENTS, EventRing, weight
 from chat.interfaces.server import Sink
 from chat.server.fanout import PAGE_BYTES, Channel, Mailbox, pages
 
@@ -41,31 +41,7 @@ def filled(events: Sequence[Event]) -> EventRing:
     return ring
 
 
-# --- the ring ------------------------------------------------------------------------------------
-
-
-def test_the_ring_keeps_a_bounded_number_of_events() -> None:
-    ring = filled(chain(range(1, 5 * RING_EVENTS)))
-    assert len(ring) == RING_EVENTS
-    assert len(ring._events) <= 2 * RING_EVENTS + 1
-
-
-def test_the_ring_keeps_a_bounded_number_of_bytes() -> None:
-    ring = filled(chain(range(1, RING_EVENTS), "x" * 4000))
-    assert sum(map(weight, ring.after(ring.before_last(RING_EVENTS), RING_EVENTS))) <= RING_BYTES
-
-
-@given(st.sets(st.integers(1, 40), max_size=20).map(sorted), st.integers(0, 45), st.integers(1, 6))
-def test_the_ring_answers_like_a_list_of_the_newest_events(seqs: list[int], seq: int, count: int) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(chat.domain.room_replica, "RING_EVENTS", 4)
-        events = chain(seqs)
-        ring, kept = filled(events), events[-4:]
-    assert ring.complete == (len(events) <= 4)
-    assert ring.reaches(seq) == all(each in kept for each in events if each.seq > seq)
-    if ring.reaches(seq):
-        assert ring.after(seq, count) == [each for each in kept if each.seq > seq][:count]
-    assert [each for each in kept if each.seq > ring.before_last(count)] == kept[-count:]
+# --- pages ------------------------------------------------------------------------------------
 
 
 @given(st.lists(st.integers(0, 4000), max_size=100))
