@@ -33,7 +33,19 @@ from chat.client.session_events import (
 )
 from chat.domain.errors import ChatError, ConnectionLost, NickTaken, StaleCursor, Unconfirmed
 from chat.domain.event_window import WIDTH, Window
-from chat.domain.model import Cursor, Delete, Draft, Edit, Event, Gap, Hello, Limits, Member, Say, Welcome
+from chat.domain.model import (
+    Cursor,
+    Delete,
+    Draft,
+    Edit,
+    Event,
+    Hello,
+    Limits,
+    Member,
+    MissingEvents,
+    Say,
+    Welcome,
+)
 from chat.domain.rate_limit import Pace, backoff
 from chat.interfaces.client import ChatClient
 
@@ -340,8 +352,10 @@ class Session:
     async def _read(self, client: ChatClient) -> None:
         async for batch in client.events():
             for news in batch:
-                told = self._missed(client, news) if isinstance(news, Gap) else self._arrived(client, news)
-                await told
+                if isinstance(news, MissingEvents):
+                    await self._missed(client, news)
+                else:
+                    await self._arrived(client, news)
             self._see_whether_caught_up()
 
     async def _arrived(self, client: ChatClient, event: Event) -> None:
@@ -358,16 +372,16 @@ class Session:
         finally:  # the cursor has passed it: it does not come again when the connection breaks just now
             await self._tell(arrived)
 
-    async def _missed(self, client: ChatClient, gap: Gap) -> None:
-        seen = self._seen(gap.missing[0].prev)
-        missing = tuple(one for one in gap.missing if seen.miss(one.seq, one.prev))
+    async def _missed(self, client: ChatClient, missing: MissingEvents) -> None:
+        seen = self._seen(missing.events[0].prev)
+        lost = tuple(one for one in missing.events if seen.miss(one.seq, one.prev))
         self.cursor = Cursor(seen.floor, self._epoch)
         try:
-            if changes := [one.seq for one in missing if one.kind in MEMBERSHIP]:
+            if changes := [one.seq for one in lost if one.kind in MEMBERSHIP]:
                 await self._follow_members(client, changes[-1], None)
         finally:
-            if missing:
-                await self._tell(Missed(Gap(missing)))
+            if lost:
+                await self._tell(Missed(MissingEvents(lost)))
 
     def _see_whether_caught_up(self) -> None:
         if not self._resend or (self.cursor.seq if self.cursor else 0) >= self._head:
