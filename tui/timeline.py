@@ -13,7 +13,7 @@ from datetime import tzinfo
 
 from chat.client.session_events import Arrived, DraftMoved, Entered, Missed, Noticed, StartedOver, Update
 from chat.domain.errors import history_starts
-from chat.domain.model import Event, Gap
+from chat.domain.model import Event, MissingEvents
 from tui.rows import PENDING, Place, Row, clock_and_day, one_line, shown
 from tui.themes import NickColours
 from tui.widgets.message_view import MessageView
@@ -52,7 +52,7 @@ class Timeline:
         self._seats: set[str] = set()
         self._drafts: dict[int, tuple[str, Place]] = {}  # token to what was asked and for which row
         self._unconfirmed: dict[int, Place] = {}  # token to the row of what may still turn up
-        self._gaps: dict[int, tuple[Gap, Place]] = {}  # seq to the notice that names it as missing
+        self._missing: dict[int, tuple[MissingEvents, Place]] = {}  # seq to the notice that names it
         self._noticed: set[str] = set()
         self._changes: dict[int, Event] = {}  # by message: the newest edit or deletion
         self._name = re.compile("(?!)")  # finds a mention of this user
@@ -69,8 +69,8 @@ class Timeline:
                 self._start_over(reason)
             case Arrived(event, draft, took):
                 self._arrived(event, draft, took)
-            case Missed(gap):
-                self._missed(gap)
+            case Missed(missing):
+                self._missed(missing)
             case Noticed(text) if text not in self._noticed:
                 self._noticed.add(text)
                 self.note(one_line(text))
@@ -97,7 +97,7 @@ class Timeline:
         self.newest = self.oldest = self.first = self._notes = 0
         self.exhausted = False
         self._changes.clear()
-        self._gaps.clear()
+        self._missing.clear()
 
     def _arrived(self, event: Event, draft: int, took: float | None) -> None:
         if draft:
@@ -112,31 +112,31 @@ class Timeline:
             self.new_members = True
         self._show(event, took)
 
-    def _missed(self, gap: Gap) -> None:
+    def _missed(self, missing: MissingEvents) -> None:
         """Say so where they would stand."""
-        self.newest = max(self.newest, gap.missing[-1].seq)
-        place = Place(self._log, gap.missing[0].seq, -1)  # beside it, should it come late
-        row = Row(place, "notice", str(gap), nick="✖", mark="failed")
+        self.newest = max(self.newest, missing.events[-1].seq)
+        place = Place(self._log, missing.events[0].seq, -1)  # beside it, should it come late
+        row = Row(place, "notice", str(missing), nick="✖", mark="failed")
         self._view.put(self._timed(row, self._now_ms()))
-        self._note_gap(gap, place)
+        self._note_missing(missing, place)
         self.new_members = True
 
-    def _note_gap(self, gap: Gap, place: Place) -> None:
-        for seq in gap.seqs:
-            self._gaps[seq] = gap, place
-        while len(self._gaps) > REMEMBERED:
-            del self._gaps[next(iter(self._gaps))]
+    def _note_missing(self, missing: MissingEvents, place: Place) -> None:
+        for seq in missing.seqs:
+            self._missing[seq] = missing, place
+        while len(self._missing) > REMEMBERED:
+            del self._missing[next(iter(self._missing))]
 
     def _found(self, seq: int) -> None:
         """It is not missing any more: take it out of the notice."""
-        gap, place = self._gaps.pop(seq)
-        rest = Gap(tuple(one for one in gap.missing if one.seq != seq))
+        missing, place = self._missing.pop(seq)
+        rest = MissingEvents(tuple(one for one in missing.events if one.seq != seq))
         row = self._view.row(place)
         if row is None:
             return
-        if rest.missing:
+        if rest.events:
             self._view.put(replace(row, text=str(rest)))
-            self._note_gap(rest, place)
+            self._note_missing(rest, place)
         else:
             self._view.drop(place)
 
@@ -246,7 +246,7 @@ class Timeline:
     # --- rows ----------------------------------------------------------------------------------
 
     def _show(self, event: Event, took: float | None) -> None:
-        if event.seq in self._gaps:
+        if event.seq in self._missing:
             self._found(event.seq)
         place = Place(self._log, event.seq)
         match event.kind:

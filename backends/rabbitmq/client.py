@@ -46,7 +46,7 @@ from chat.domain.errors import (
     StaleCursor,
     history_starts,
 )
-from chat.domain.model import Ack, Body, Draft, Event, Gap, Hello, Joined, Resumed, Welcome
+from chat.domain.model import Ack, Body, Draft, Event, Hello, Joined, MissingEvents, Resumed, Welcome
 from chat.domain.model import Member as Person
 from chat.domain.room import Outcome, event_of, replay_order
 from chat.domain.validation import clean_nick, clean_room, nick_key, seat_name
@@ -318,7 +318,7 @@ class RabbitClient(Member):
         if self._link is not None:
             await self._link.close()
 
-    async def events(self) -> AsyncIterator[Sequence[Event | Gap]]:
+    async def events(self) -> AsyncIterator[Sequence[Event | MissingEvents]]:
         self.link  # noqa: B018  # raises where there is none
         while self._news and self._after < self._news[0][0].prev:
             page = await self.history(after=self._after, limit=self.limits.page)

@@ -32,11 +32,11 @@ from chat.domain.model import (
     Draft,
     Edited,
     Event,
-    Gap,
     Hello,
     Joined,
     Left,
     Missing,
+    MissingEvents,
     Resumed,
     Say,
     Sent,
@@ -59,7 +59,7 @@ class FanoutClient(Member):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self._news: deque[Event | Gap | int] = deque()
+        self._news: deque[Event | MissingEvents | int] = deque()
         """What `events` has yet to yield; a number: the delivery that is to be acknowledged then."""
         self._stirred = asyncio.Event()
         self._seq = 0
@@ -181,7 +181,7 @@ class FanoutClient(Member):
         for _ in range(min(count, NAMED)):
             self._seq += 1
             missing.append(Missing(self._seq, self._seq - 1))
-        self._tell(Gap(tuple(missing)))
+        self._tell(MissingEvents(tuple(missing)))
 
     def _happens(
         self, kind: Any, at: int, author: str, seat: str, technique: str, *, n: int = 0, text: str = ""
@@ -191,18 +191,18 @@ class FanoutClient(Member):
         self._tell(Event(kind, self._seq, self._seq - 1, at, author, seat, technique, n, id, text))
         return self._seq
 
-    def _tell(self, news: Event | Gap) -> None:
+    def _tell(self, news: Event | MissingEvents) -> None:
         self._news.append(news)
         self._stirred.set()
 
-    async def events(self) -> AsyncIterator[Sequence[Event | Gap]]:
+    async def events(self) -> AsyncIterator[Sequence[Event | MissingEvents]]:
         self.link  # noqa: B018  # raises where there is none
         while self._news or self._end is None:
             if not self._news:
                 self._stirred.clear()
                 await self._stirred.wait()
                 continue
-            batch, read = list[Event | Gap](), 0
+            batch, read = list[Event | MissingEvents](), 0
             while self._news and len(batch) < self.limits.page:
                 if isinstance(news := self._news.popleft(), int):
                     read = news

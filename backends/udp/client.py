@@ -34,7 +34,7 @@ from backends.udp.seal import DOWN, HELLO_DOWN, HELLO_UP, UP, Opener, Sealer, bo
 from backends.udp.wire import AGAIN, AGAIN_AT_MOST, Key, Wire
 from chat.domain.errors import AccessDenied, BadRequest, ChatError, ConnectionLost, Unconfirmed
 from chat.domain.json_codec import AckMessage, ErrorMessage, HistoryMessage, LeaveMessage, PingMessage
-from chat.domain.model import Ack, Draft, Event, Gap, Hello, Member, Welcome
+from chat.domain.model import Ack, Draft, Event, Hello, Member, MissingEvents, Welcome
 from chat.domain.validation import has_no_bytes
 from chat.interfaces.address import Address
 from chat.interfaces.client import ChatClient, ClientOptions
@@ -320,7 +320,7 @@ class UdpClient(ChatClient):
                 ) from None
         return ack
 
-    async def events(self) -> AsyncIterator[Sequence[Event | Gap]]:
+    async def events(self) -> AsyncIterator[Sequence[Event | MissingEvents]]:
         wire = self._joined()
         inbox = self._inbox
         while not inbox.replayed and not wire.over:

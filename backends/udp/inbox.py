@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from chat.domain.event_window import WIDTH, Window
-from chat.domain.model import Event, Gap, Missing
+from chat.domain.model import Event, Missing, MissingEvents
 
 INBOX = 2000
 """Events that wait for the reader or for one before them; more are lost, as in a full buffer."""
@@ -35,8 +35,8 @@ class Inbox:
         self._window.hear_of(head)
         self._head = head
         self._in_order = in_order
-        self._out: list[Event | Gap] = []
-        self._live: list[Event | Gap] = []  # pushed while the replay is not done
+        self._out: list[Event | MissingEvents] = []
+        self._live: list[Event | MissingEvents] = []  # pushed while the replay is not done
         self._held: dict[int, Event] = {}  # in order: what the reader may not see yet
 
     @property
@@ -77,7 +77,7 @@ class Inbox:
         """Whether there is something to read."""
         return bool(self._out)
 
-    def read(self) -> Sequence[Event | Gap]:
+    def read(self) -> Sequence[Event | MissingEvents]:
         """Return what the reader has not seen."""
         out, self._out = self._out, []
         return out
@@ -117,7 +117,7 @@ class Inbox:
         lost = tuple(one for one in missing if self._window.miss(one.seq, one.prev))
         if lost:
             self.lost += len(lost)
-            self._out.append(Gap(lost))
+            self._out.append(MissingEvents(lost))
 
     def skip(self, seq: int) -> None:
         """There is nothing that could come up to this seq."""

@@ -21,7 +21,7 @@ from chat.client.session_events import (
     StateChanged,
 )
 from chat.domain.errors import BadText, ChatError
-from chat.domain.json_codec import event_json, gap_json
+from chat.domain.json_codec import event_json, missing_json
 from chat.domain.validation import clean_text
 
 DRAIN = 10.0
@@ -72,8 +72,8 @@ async def plain(session: Session, *, input: Iterable[str] = sys.stdin) -> int:
                     case Arrived(event, draft):
                         drafts.pop(draft, None)
                         out(event_line(event))
-                    case Missed(gap):
-                        out(f"! {gap}")
+                    case Missed(missing):
+                        out(f"! {missing}")
                     case Noticed(text) if text not in noticed:
                         noticed.add(text)
                         out(f"* {text}")
@@ -221,8 +221,8 @@ async def tail(session: Session, *, count: int | None, seconds: float | None, as
                             seen += 1
                             if seen == count:
                                 return 0
-                        case Missed(gap):
-                            out(gap_json(gap, session.room, epoch) if as_json else f"! {gap}")
+                        case Missed(missing):
+                            out(missing_json(missing, session.room, epoch) if as_json else f"! {missing}")
                         case _:
                             pass
     except TimeoutError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chat.domain.event_window import Window
-from chat.domain.model import Cursor, Event, Gap, Member, Missing, Welcome
+from chat.domain.model import Cursor, Event, Member, Missing, MissingEvents, Welcome
 
 MEMBERSHIP = ("joined", "resumed", "left")
 """Kinds of events that change the list of members."""
@@ -51,12 +51,12 @@ class RoomView:
             self.cursor = Cursor(window.floor, self._epoch)
         return new
 
-    def miss(self, gap: Gap) -> tuple[Missing, ...]:
+    def miss(self, missing: MissingEvents) -> tuple[Missing, ...]:
         """Events are missing; return those that have not come after all."""
-        window = self._since(gap.missing[0].prev)
-        missing = tuple(one for one in gap.missing if window.miss(one.seq, one.prev))
+        window = self._since(missing.events[0].prev)
+        lost = tuple(one for one in missing.events if window.miss(one.seq, one.prev))
         self.cursor = Cursor(window.floor, self._epoch)
-        return missing
+        return lost
 
     def follow(self, event: Event) -> bool:
         """Apply a new event to the list of members.

@@ -31,7 +31,7 @@ from chat.client.session_events import (
 )
 from chat.client.update_queue import UpdateQueue
 from chat.domain.errors import ChatError, ConnectionLost, NickTaken, StaleCursor
-from chat.domain.model import Cursor, Delete, Edit, Event, Gap, Hello, Limits, Member, Say, Welcome
+from chat.domain.model import Cursor, Delete, Edit, Event, Hello, Limits, Member, MissingEvents, Say, Welcome
 from chat.interfaces.client import ChatClient
 
 if TYPE_CHECKING:
@@ -292,7 +292,11 @@ class Session:
     async def _read(self, client: ChatClient) -> None:
         async for batch in client.events():
             for news in batch:
-                told = self._missed(client, news) if isinstance(news, Gap) else self._arrived(client, news)
+                told = (
+                    self._missed(client, news)
+                    if isinstance(news, MissingEvents)
+                    else self._arrived(client, news)
+                )
                 await told
             self._see_whether_caught_up()
 
@@ -310,14 +314,14 @@ class Session:
         finally:  # the cursor has passed it: it does not come again if the connection breaks just now
             await self._tell(arrived)
 
-    async def _missed(self, client: ChatClient, gap: Gap) -> None:
-        missing = self._view.miss(gap)
+    async def _missed(self, client: ChatClient, missing: MissingEvents) -> None:
+        lost = self._view.miss(missing)
         try:
-            if changes := [one.seq for one in missing if one.kind in MEMBERSHIP]:
+            if changes := [one.seq for one in lost if one.kind in MEMBERSHIP]:
                 self._view.refresh(await client.members(), changes[-1])
         finally:
-            if missing:
-                await self._tell(Missed(Gap(missing)))
+            if lost:
+                await self._tell(Missed(MissingEvents(lost)))
 
     def _see_whether_caught_up(self) -> None:
         if not self._resend or self._view.caught_up:

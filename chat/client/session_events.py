@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from chat.domain.errors import history_starts
-from chat.domain.model import Event, Gap, Welcome
+from chat.domain.model import Event, MissingEvents, Welcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Arrived:
 class Missed:
     """Events that the technique has lost. Each may still arrive, late."""
 
-    gap: Gap
+    missing: MissingEvents
 
 
 Phase = Literal["waiting", "sending", "sent", "failed", "unconfirmed"]

@@ -24,10 +24,10 @@ from chat.domain.model import (
     Delete,
     Edit,
     Event,
-    Gap,
     Hello,
     Limits,
     Member,
+    MissingEvents,
     Number,
     Say,
     Welcome,
@@ -263,7 +263,7 @@ def event_json(event: Event, room: str, epoch: str) -> str:
     return printable(json.dumps({"room": room, "epoch": epoch, **fields}, ensure_ascii=False))
 
 
-def gap_json(gap: Gap, room: str, epoch: str) -> str:
+def missing_json(missing: MissingEvents, room: str, epoch: str) -> str:
     """Return what a technique has lost, for scripts: the seqs, and what kinds of events they were."""
-    kinds = [one.kind for one in gap.missing]
-    return json.dumps({"room": room, "epoch": epoch, "kind": "gap", "seqs": gap.seqs, "kinds": kinds})
+    kinds = [one.kind for one in missing.events]
+    return json.dumps({"room": room, "epoch": epoch, "kind": "gap", "seqs": missing.seqs, "kinds": kinds})

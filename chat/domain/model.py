@@ -191,19 +191,19 @@ class Missing(Struct, frozen=True, gc=False, omit_defaults=True):
     kind: Kind = "sent"
 
 
-class Gap(Struct, frozen=True):
+class MissingEvents(Struct, frozen=True):
     """Events that a technique has lost, in the room's order. Each may still come, late."""
 
-    missing: tuple[Missing, ...]
+    events: tuple[Missing, ...]
 
     @property
     def seqs(self) -> list[int]:
-        return [one.seq for one in self.missing]
+        return [one.seq for one in self.events]
 
     def __str__(self) -> str:
         """Name them for a person: ``2 messages missing: 41, 43``."""
-        messages = [str(one.seq) for one in self.missing if one.kind == "sent"]
-        others = [f"{one.seq} ({one.kind})" for one in self.missing if one.kind != "sent"]
+        messages = [str(one.seq) for one in self.events if one.kind == "sent"]
+        others = [f"{one.seq} ({one.kind})" for one in self.events if one.kind != "sent"]
         parts = []
         if messages:
             parts.append(f"{len(messages)} message{'s' * (len(messages) > 1)} missing: {', '.join(messages)}")

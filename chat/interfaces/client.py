@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from chat.domain.model import Ack, Draft, Event, Gap, Hello, Member, Welcome
+from chat.domain.model import Ack, Draft, Event, Hello, Member, MissingEvents, Welcome
 from chat.interfaces.address import Address
 from chat.interfaces.tls import Trust
 
@@ -65,11 +65,11 @@ class ChatClient(ABC):
         """
 
     @abstractmethod
-    def events(self) -> AsyncIterator[Sequence[Event | Gap]]:
+    def events(self) -> AsyncIterator[Sequence[Event | MissingEvents]]:
         """Yield the room's events in batches as they come, the replay first, own ones included.
 
-        A technique that loses events (`Traits.lossless`) names those that are missing by a `Gap`; one
-        that is not `Traits.ordered` may yield them in any order, and more than once.
+        A technique that loses events (`Traits.lossless`) names those that are missing
+        (`MissingEvents`); one that is not `Traits.ordered` may yield them in any order, and more than once.
 
         Raises `ConnectionLost` or what the server gave as the reason when the connection ends;
         returns after `close`.

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import backends.udp.inbox
 from backends.udp.inbox import Inbox
-from chat.domain.model import Event, Gap, Missing
+from chat.domain.model import Event, Missing, MissingEvents
 
 
 def event(seq: int, prev: int | None = None) -> Event:
@@ -20,9 +20,9 @@ def missing(*seqs: int) -> list[Missing]:
     return [Missing(seq, seq - 1) for seq in seqs]
 
 
-def seqs(news: Sequence[Event | Gap]) -> list[int | list[int]]:
-    """Events by their seq, gaps by the list of theirs."""
-    return [one.seqs if isinstance(one, Gap) else one.seq for one in news]
+def seqs(news: Sequence[Event | MissingEvents]) -> list[int | list[int]]:
+    """Events by their seq, missing events by the list of theirs."""
+    return [one.seqs if isinstance(one, MissingEvents) else one.seq for one in news]
 
 
 # --- as it comes ---------------------------------------------------------------------------------
@@ -173,7 +173,7 @@ def test_everything_is_read_once_or_named(
     assert inbox.complete
     news = inbox.read()
     read = [one.seq for one in news if isinstance(one, Event)]
-    named = [seq for one in news if isinstance(one, Gap) for seq in one.seqs]
+    named = [seq for one in news if isinstance(one, MissingEvents) for seq in one.seqs]
     assert sorted(named) == ([] if in_order else sorted(lost))
     assert sorted([*read, *named]) == list(range(1, 21))
     assert not in_order or read == list(range(1, 21))

@@ -1,9 +1,9 @@
-"""What the list shows where a technique loses: gaps in their place, late messages, unconfirmed lines."""
+"""What the list shows with a lossy technique: missing events, late messages, unconfirmed lines."""
 
 from __future__ import annotations
 
 from chat.domain.errors import Unconfirmed
-from chat.domain.model import Event, Gap, Missing
+from chat.domain.model import Event, Missing, MissingEvents
 from tests.support.desk import (
     Desk,
     Running,
@@ -25,13 +25,13 @@ def lossy(desk: Desk, *texts: str) -> list[Event]:
     return events
 
 
-def bring(desk: Desk, *news: Event | Gap) -> None:
+def bring(desk: Desk, *news: Event | MissingEvents) -> None:
     for one in news:
         desk._clients[0].arriving.put_nowait(one)
 
 
-def gap(*events: Event) -> Gap:
-    return Gap(tuple(Missing(one.seq, one.prev, one.kind) for one in events))
+def missing(*events: Event) -> MissingEvents:
+    return MissingEvents(tuple(Missing(one.seq, one.prev, one.kind) for one in events))
 
 
 def above(pilot: Running, first: str, second: str) -> bool:
@@ -39,13 +39,13 @@ def above(pilot: Running, first: str, second: str) -> bool:
     return screen.index(first) < screen.index(second)
 
 
-async def test_a_gap_stands_where_the_messages_would() -> None:
+async def test_the_notice_stands_where_the_messages_would() -> None:
     desk = Desk()
     desk.says("bob", "before")
     async with chatting(desk) as pilot:
         lost = lossy(desk, "one", "two")
         desk.says("bob", "after")
-        bring(desk, gap(*lost))
+        bring(desk, missing(*lost))
         await until(pilot, lambda: "missing" in text(pilot))
         assert "✖" in line_with(pilot, "2 messages missing: 2, 3")
         assert above(pilot, "before", "missing")
@@ -59,7 +59,7 @@ async def test_who_may_have_come_unseen_is_asked_for() -> None:
         clients, desk._clients = desk._clients, []
         joined = desk.joins("zoe")
         desk._clients = clients
-        bring(desk, gap(joined))
+        bring(desk, missing(joined))
         await until(pilot, lambda: "1 event missing: 2 (joined)" in text(pilot))
         await write(pilot, "/who")
         await until(pilot, lambda: "zoe (tcp)" in text(pilot))
@@ -71,7 +71,7 @@ async def test_what_comes_late_stands_in_its_place_and_is_no_longer_called_missi
     async with chatting(desk) as pilot:
         one, two = lossy(desk, "one", "two")
         desk.says("bob", "after")
-        bring(desk, gap(one, two), two)
+        bring(desk, missing(one, two), two)
         await until(pilot, lambda: "two" in text(pilot))
         assert line_with(pilot, "1 message missing: 2")
         assert above(pilot, "missing", "two")
@@ -106,7 +106,7 @@ async def test_an_unconfirmed_line_that_turns_up_is_an_own_message_like_others()
         assert chat(pilot).timeline.own_message(None) is not None
 
 
-async def test_on_a_small_screen_gaps_and_unconfirmed_lines_fit() -> None:
+async def test_on_a_small_screen_missing_events_and_unconfirmed_lines_fit() -> None:
     desk = Desk()
     desk.resend = False
     desk.activity = "lost 3, late 0, twice 0"
@@ -115,9 +115,9 @@ async def test_on_a_small_screen_gaps_and_unconfirmed_lines_fit() -> None:
     async with chatting(desk, (80, 24)) as pilot:
         lost = lossy(desk, *map(str, range(12)))
         desk.says("bob", "after")
-        bring(desk, gap(*lost))
+        bring(desk, missing(*lost))
         await until(pilot, lambda: "missing" in text(pilot))
         desk.refusal = Unconfirmed("no answer in 3 s: it may have got lost, or its answer")
         await write(pilot, "is anybody there?")
         await until(pilot, lambda: "unconfirmed" in text(pilot))
-        check_golden(pilot, "gaps_80x24")
+        check_golden(pilot, "missing_events_80x24")

@@ -1,4 +1,4 @@
-"""The session where a technique loses and asks only once: gaps by name, late events, unconfirmed drafts."""
+"""The session with a lossy technique: missing events, late events, unconfirmed drafts."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import pytest
 from chat.client.session import Session
 from chat.client.session_events import Arrived, DraftMoved, Missed
 from chat.domain.errors import ConnectionLost, Unconfirmed
-from chat.domain.model import Cursor, Event, Gap, Member, Missing
+from chat.domain.model import Cursor, Event, Member, Missing, MissingEvents
 from tests.support.fake_client import FakeClient, FakeRoom, Watch, talking
 
 LOST = Unconfirmed("no answer in 3 s: it may have got lost, or its answer")
 
 
-def missing(*seqs: int, kind: Any = "sent") -> Gap:
-    return Gap(tuple(Missing(seq, seq - 1, kind) for seq in seqs))
+def missing(*seqs: int, kind: Any = "sent") -> MissingEvents:
+    return MissingEvents(tuple(Missing(seq, seq - 1, kind) for seq in seqs))
 
 
-def bring(room: FakeRoom, *news: Event | Gap) -> None:
+def bring(room: FakeRoom, *news: Event | MissingEvents) -> None:
     """Let the connection bring exactly this."""
     batch: Any = list(news)
     room.connections[0].queue.put_nowait(batch)
@@ -29,8 +29,8 @@ def message(seq: int) -> Event:
     return Event("sent", seq, seq - 1, 0, "eve", "s9", "udp", seq, seq, f"m{seq}")
 
 
-def gaps(watch: Watch) -> list[list[int]]:
-    return [update.gap.seqs for update in watch.all(Missed)]
+def told_missing(watch: Watch) -> list[list[int]]:
+    return [update.missing.seqs for update in watch.all(Missed)]
 
 
 def order(watch: Watch) -> list[int]:
@@ -41,15 +41,15 @@ async def inside(session: Session, watch: Watch) -> None:
     await watch.until(lambda: session.cursor == Cursor(1, "e1"))
 
 
-# --- gaps ----------------------------------------------------------------------------------------
+# --- missing events ------------------------------------------------------------------------------
 
 
-async def test_a_gap_is_told_and_the_cursor_passes_it(room: FakeRoom) -> None:
+async def test_missing_events_are_told_and_the_cursor_passes_them(room: FakeRoom) -> None:
     async with talking(room) as (session, watch):
         await inside(session, watch)
         bring(room, message(4), missing(2, 3), message(5))
         await watch.until(lambda: order(watch) == [1, 4, 5])
-        assert gaps(watch) == [[2, 3]]
+        assert told_missing(watch) == [[2, 3]]
         assert session.cursor == Cursor(5, "e1")
 
 
@@ -73,13 +73,13 @@ async def test_what_comes_late_is_told_once(room: FakeRoom) -> None:
         assert order(watch) == [1, 3, 2, 4]
 
 
-async def test_of_a_gap_only_what_has_not_come_is_told(room: FakeRoom) -> None:
+async def test_of_missing_events_only_what_has_not_come_is_told(room: FakeRoom) -> None:
     async with talking(room) as (session, watch):
         await inside(session, watch)
         bring(room, message(4), message(2), missing(2, 3), missing(3))
         bring(room, message(5))
         await watch.until(lambda: 5 in order(watch))
-        assert gaps(watch) == [[3]]
+        assert told_missing(watch) == [[3]]
 
 
 async def test_after_a_break_it_begins_behind_what_was_missing(room: FakeRoom) -> None:
@@ -106,11 +106,13 @@ async def test_where_somebody_may_have_come_or_gone_unseen_the_members_are_asked
     async with talking(room) as (session, watch):
         await inside(session, watch)
         bring(room, message(3), missing(2, kind=kind))
-        await watch.until(lambda: gaps(watch))
+        await watch.until(lambda: told_missing(watch))
         assert [member.nick for member in session.members.values()] == ["zoe"]
 
 
-async def test_a_gap_asks_for_the_members_once(room: FakeRoom, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_missing_events_ask_for_the_members_once(
+    room: FakeRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[None] = []
 
     async def members(self: FakeClient) -> list[Member]:
@@ -121,7 +123,7 @@ async def test_a_gap_asks_for_the_members_once(room: FakeRoom, monkeypatch: pyte
     async with talking(room) as (session, watch):
         await inside(session, watch)
         bring(room, message(5), missing(2, 3, 4, kind="joined"))
-        await watch.until(lambda: gaps(watch))
+        await watch.until(lambda: told_missing(watch))
         assert len(asked) == 1
 
 
@@ -137,8 +139,8 @@ async def test_what_was_missing_or_late_is_told_though_the_connection_breaks_ove
     async with talking(room, resend=False) as (session, watch):
         await inside(session, watch)
         bring(room, message(4), missing(2, 3, kind="joined"))
-        await watch.until(lambda: gaps(watch))
-        assert gaps(watch) == [[2, 3]]
+        await watch.until(lambda: told_missing(watch))
+        assert told_missing(watch) == [[2, 3]]
 
 
 async def test_a_late_event_does_not_bring_back_who_has_left(

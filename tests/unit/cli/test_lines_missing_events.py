@@ -1,4 +1,4 @@
-"""Line mode where a technique loses: gaps are lines, and a text that nobody confirmed is an exit code."""
+"""Line mode with a lossy technique: missing events are lines, an unconfirmed text is an exit code."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ import pytest
 from chat.cli import plain as lines
 from chat.client.session import Session
 from chat.domain.errors import Unconfirmed
-from chat.domain.model import Ack, Draft, Event, Gap, Hello, Missing
+from chat.domain.model import Ack, Draft, Event, Hello, Missing, MissingEvents
 from tests.support.fake_client import FakeClient, FakeRoom
 
-GAP = Gap((Missing(2, 1), Missing(3, 2, "joined")))
+MISSING = MissingEvents((Missing(2, 1), Missing(3, 2, "joined")))
 LAST = Event("sent", 4, 3, 0, "eve", "s9", "udp", 1, 4, "after it")
 
 
 @pytest.fixture
 def lossy(room: FakeRoom, monkeypatch: pytest.MonkeyPatch) -> Session:
-    """A session whose replay has a gap, and whose texts with "lost" in them get no answer."""
+    """A session whose replay misses events, and whose texts with "lost" in them get no answer."""
     real_events, real_send = FakeClient.events, FakeClient.send
 
     async def events(self: FakeClient) -> AsyncIterator[Any]:
         source = real_events(self)
         yield await anext(source)
-        yield [GAP, LAST]
+        yield [MISSING, LAST]
         async for batch in source:
             yield batch
 
@@ -40,11 +40,13 @@ def lossy(room: FakeRoom, monkeypatch: pytest.MonkeyPatch) -> Session:
     return Session(room.dial, Hello("lab", "ann"), resend=False)
 
 
-async def test_tail_prints_a_gap_as_an_object(lossy: Session, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_tail_prints_missing_events_as_an_object(
+    lossy: Session, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert await lines.tail(lossy, count=2, seconds=None, as_json=True) == 0
-    opened, gap, last = map(json.loads, capsys.readouterr().out.splitlines())
+    opened, missing, last = map(json.loads, capsys.readouterr().out.splitlines())
     assert (opened["kind"], last["text"]) == ("opened", "after it")
-    assert gap == {
+    assert missing == {
         "room": "lab",
         "epoch": "e1",
         "kind": "gap",
@@ -53,7 +55,9 @@ async def test_tail_prints_a_gap_as_an_object(lossy: Session, capsys: pytest.Cap
     }
 
 
-async def test_tail_prints_a_gap_for_people(lossy: Session, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_tail_prints_missing_events_for_people(
+    lossy: Session, capsys: pytest.CaptureFixture[str]
+) -> None:
     await lines.tail(lossy, count=2, seconds=None, as_json=False)
     assert capsys.readouterr().out.splitlines()[1] == ("! 1 message missing: 2; 1 event missing: 3 (joined)")
 
