@@ -14,7 +14,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from backends.rabbitmq.private import INSTALL, START_TIMEOUT, kill_groups, programs
-from chat.background.process import Daemon
+from chat.background.process import BackgroundProcess
 from chat.domain.errors import ChatError, ConnectionLost
 from chat.interfaces.address import Address, parse_address
 from chat.interfaces.broker import Broker
@@ -37,10 +37,15 @@ class Record(Struct, frozen=True):
     folder: str
 
 
-def daemon(folder: Path) -> Daemon[Record]:
+def daemon(folder: Path) -> BackgroundProcess[Record]:
     """Return what is known of the private broker in a state folder."""
-    return Daemon(
-        folder, "broker", Record, "private broker", door="broker.spawn.lock", start_timeout=START_TIMEOUT + 15
+    return BackgroundProcess(
+        folder,
+        "broker",
+        Record,
+        "private broker",
+        guard="broker.spawn.lock",
+        start_timeout=START_TIMEOUT + 15,
     )
 
 
@@ -54,7 +59,7 @@ def find(folder: Path, *, spawn: bool) -> Broker:
     if lets_guests_in(HOST, PORT):
         return Broker(Address(HOST, PORT, f"amqp://guest:guest@{HOST}:{PORT}/%2F"), "on its usual port")
     private = daemon(folder)
-    with private.door():
+    with private.guard():
         record = private.running()
         if record is None and spawn:
             record = _start(private)
@@ -70,7 +75,7 @@ def find(folder: Path, *, spawn: bool) -> Broker:
     )
 
 
-def _start(private: Daemon[Record]) -> Record:
+def _start(private: BackgroundProcess[Record]) -> Record:
     if programs() is None:
         raise ChatError(f"no broker is here, and RabbitMQ is not installed: {_install()}")
     end_leftovers(private)
@@ -83,7 +88,7 @@ def _install() -> str:
     return f"{INSTALL} (or brew install rabbitmq), or {COMPOSE}, or set {VARIABLE} to a broker's URL"
 
 
-def end_leftovers(private: Daemon[Record]) -> None:
+def end_leftovers(private: BackgroundProcess[Record]) -> None:
     """End what a keeper that was killed has left behind."""
     if (record := private.read()) is not None:
         kill_groups(record.groups, record.folder)

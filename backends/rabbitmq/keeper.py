@@ -16,7 +16,7 @@ from pathlib import Path
 
 from backends.rabbitmq.broker import Record, daemon
 from backends.rabbitmq.private import PrivateBroker
-from chat.background.process import Daemon
+from chat.background.process import BackgroundProcess
 from chat.domain.errors import ChatError
 
 IDLE = 30.0
@@ -50,7 +50,7 @@ def _record(broker: PrivateBroker) -> Record:
     return Record(os.getpid(), broker.url, tuple(broker.groups), str(broker.folder))
 
 
-def _keep(broker: PrivateBroker, private: Daemon[Record], idle: float) -> None:
+def _keep(broker: PrivateBroker, private: BackgroundProcess[Record], idle: float) -> None:
     restarts: deque[float] = deque(maxlen=RESTARTS)
     last_used = time.monotonic()
     while time.monotonic() - last_used < idle:

@@ -1,9 +1,8 @@
-"""The client's side of a conversation: reconnect, resume, outbox, pacing, de-duplication.
+"""The client's side of a conversation: it connects, reconnects and resumes.
 
-A session outlives its connections. It knows no technique (it is given ``dial``) and no widget (it
-yields updates). Nothing that was said is lost or said twice, however often the connection breaks:
-drafts stay in the outbox until the room has answered, and are sent again only after the replay has
-shown what the room already has.
+A session outlives its connections. It knows no technique (it is given ``dial``) and no widget (it yields
+updates). No draft is lost or said twice, however often the connection breaks: drafts stay in the outbox
+until the room has answered, and are sent again only after the replay has shown what the room already has.
 """
 
 from __future__ import annotations
@@ -38,18 +37,21 @@ if TYPE_CHECKING:
     from chat.client.seat_keys import SeatKeys
 
 Dial = Callable[[], Awaitable[ChatClient]]
-"""Finds the server, starting it where that is wanted, and returns a client that is not yet connected."""
+"""Finds the server, or starts it, and returns a client that is not connected yet."""
 
-FIRST_PING = 0.5  # later than a client's first paint, which would be measured too
+FIRST_PING = 0.5
+"""Seconds until the first ping: later than the first paint of the screen, which would be measured too."""
 PING_EVERY = 5.0
+"""Seconds between an answer and the next ping."""
 PING_TIMEOUT = 10.0
+"""Seconds without an answer after which the connection counts as lost."""
 
 
 class Session:
     """One person in one room.
 
-    ``async with Session(...) as session`` starts it and leaves the room at the end; somebody must
-    consume `updates` all the while.
+    ``async with Session(...) as session`` starts it, and leaves the room at the end. The caller must consume
+    `updates` meanwhile.
     """
 
     def __init__(
@@ -99,7 +101,7 @@ class Session:
         self._closing = False
         self._task: asyncio.Task[None] | None = None
         self.outcome: ChatError | None = None
-        """Why the session went down by itself."""
+        """Why the session ended by itself; None: it did not."""
         self._hurry = asyncio.Event()
 
     @property
@@ -155,7 +157,7 @@ class Session:
         self._task = asyncio.create_task(self._run())
 
     async def close(self, *, leave: bool = True) -> None:
-        """End the connection and `updates`, with ``leave`` the seat too. Gives up what is unanswered."""
+        """End the connection and `updates`, and with ``leave`` the seat. Unanswered drafts are given up."""
         self._closing = True
         if self._client is not None:
             await self._client.close(leave=leave)
@@ -196,7 +198,7 @@ class Session:
             self._end()
 
     async def _live(self) -> ChatError | None:
-        """Connect, and connect again; return what makes another try useless, None after `close`."""
+        """Connect again and again; return the error that ends the session, None after `close`."""
         name = 1
         self._reconnect.disconnected()
         while not self._closing:
@@ -233,7 +235,7 @@ class Session:
         return None
 
     async def _start_over(self, reason: str) -> None:
-        """Begin with another log. A change would hit another message there: it fails."""
+        """The room has another log. Drafts that change a message fail: they would hit another message."""
         self._view.start_over()
         await self._tell(StartedOver(reason))
         await self._sender.fail_changes("the message is not in this log any more")
@@ -261,7 +263,7 @@ class Session:
     # --- one connection ------------------------------------------------------------------------
 
     async def _talk(self, client: ChatClient, welcome: Welcome) -> None:
-        """Serve one connection until it ends; raises why."""
+        """Serve one connection until it ends. Raises the reason."""
         self._client = client
         await self._welcomed(client, welcome)
         tasks = {asyncio.create_task(work(client)) for work in (self._read, self._send, self._measure)}

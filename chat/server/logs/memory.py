@@ -1,6 +1,6 @@
-"""The log that lives and dies with its server: for the demo, for tests, for measuring.
+"""A log in memory, which ends with its server: for the demo, for tests, for benchmarks.
 
-It promises the same order of callbacks as the durable one: nothing is handed back inside append.
+Like the durable log it never calls back while `append` runs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from chat.interfaces.log import Clock, Committed, Log, OnCommitted, OnFailed, Pe
 
 
 class MemoryLog(Log):
-    """Keeps every entry in a list; an entry's place is its seq - 1, for nothing fails here."""
+    """Keeps every entry in a list. Nothing fails here, so an entry's index is its seq - 1."""
 
     def __init__(self, place: str = "", *, clock: Clock = time.time) -> None:
         if place:
