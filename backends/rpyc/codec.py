@@ -92,24 +92,25 @@ class Framer:
         self._rest = bytearray()
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Return the messages that are whole now.
+        """Return the messages that are complete now.
 
-        Raises `BadRequest` when a frame is longer than the limit, on the wire or inflated, or is none; the
-        framer is of no use after that.
+        Raises:
+            BadRequest: a frame is too long on the wire, or this is not RPyC. Where the next frame begins is
+                not known after that.
         """
         self._rest += data
         rest, place, messages = self._rest, 0, []
         while len(rest) - place >= HEADER.size:
             length, deflated = HEADER.unpack_from(rest, place)
             if length > self._limit:
-                raise BadRequest(f"a frame may have {self._limit} bytes, this one claims {length}")
+                raise self._broken(f"a frame may have {self._limit} bytes, this one claims {length}")
             begin = place + HEADER.size
             end = begin + length
             if len(rest) < end + len(FLUSHER):
                 break
             place = end + len(FLUSHER)
             if rest[end:place] != FLUSHER:
-                raise BadRequest("not a frame of RPyC: it does not end with LF")
+                raise self._broken("not a frame of RPyC: it does not end with LF")
             message = bytes(rest[begin:end])
             if deflated:
                 message = Deflated(message)
@@ -117,6 +118,10 @@ class Framer:
             messages.append(message)
         del rest[:place]
         return messages
+
+    def _broken(self, why: str) -> BadRequest:
+        self._rest.clear()
+        return BadRequest(why)
 
 
 def frame(message: bytes) -> bytes:

@@ -272,12 +272,11 @@ async def test_an_end_of_ours_is_no_error_of_ours(
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
-async def test_a_draft_that_no_frame_can_hold_is_refused_and_the_stream_goes_on(connect: Connect) -> None:
-    client, _ = await connect("ann")
+async def test_a_draft_that_no_frame_can_hold_is_refused_and_the_stream_goes_on(ann: Person) -> None:
     with pytest.raises(BadText) as refused:
-        await client.send(Say("x" * 70_000, 1))
+        await ann.say("x" * 70_000, n=1)
     assert refused.value.n == 1
-    await client.send(Say("and on we go", 1))
+    await ann.say("and on we go", n=1)
 
 
 async def test_watchers_do_not_keep_anybody_out(

@@ -6,12 +6,14 @@ import asyncio
 import json
 from typing import Any
 
-from backends.tcp.server import MAX_UNDECIDED, TURN, TcpServer
+from backends.tcp.server import TcpServer
 from chat.domain.model import Body, Limits
 from chat.interfaces.address import Address
 from chat.interfaces.log import Pending
 from chat.server.hub import Hub
 from chat.server.logs.memory import MemoryLog
+from chat.transport.request_queue import TURN
+from chat.transport.stream import MAX_UNDECIDED
 
 SENT = 5 * MAX_UNDECIDED
 

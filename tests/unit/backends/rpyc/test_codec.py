@@ -16,7 +16,7 @@ from rpyc.core.protocol import Connection
 
 from backends.rpyc import codec, service
 from backends.rpyc.codec import HEADER, Callback, Framer, Local, Raised, Remote, Request, Returned
-from backends.rpyc.connection import Connection as OurConnection
+from backends.rpyc.protocol import RpycProtocol
 from chat.domain.errors import ERRORS, BadRequest, NickTaken
 from chat.domain.model import Cursor, Delete, Edit, Event, Limits, Member, Say, Welcome
 
@@ -317,6 +317,6 @@ def test_an_error_that_nobody_knows_is_told_by_its_name() -> None:
 
 def test_eight_requests_are_served_and_no_others() -> None:
     """Whoever adds one makes reachable what RPyC does by it."""
-    served = {name for name in OurConnection._serve.__code__.co_names if name.startswith("HANDLE_")}
+    served = {name for name in RpycProtocol._serve.__code__.co_names if name.startswith("HANDLE_")}
     eight = ("CALL", "CALLATTR", "CLOSE", "DEL", "GETATTR", "GETROOT", "INSPECT", "PING")
     assert served == {f"HANDLE_{name}" for name in eight}
