@@ -58,7 +58,7 @@ def polling(interval: str) -> ClientOptions:
 async def test_a_poll_with_nothing_new_is_small(
     relay: Relay, access: str, interval: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chat.transport.polling.WAIT", 1.0)  # a long poll ends after a second
+    monkeypatch.setattr("chat.transport.polling_client.WAIT", 1.0)  # a long poll ends after a second
     client = RestClient(relay.address, polling(interval))
     person = Person(client, await client.connect(Hello("lab", "ann", access=access)))
     person.listen()
