@@ -34,6 +34,7 @@ from tests.support.broker_door import BrokerDoor
 from tests.support.foreign import Foreign
 from tests.support.kit import QUICK, Connect, Seated, Serving
 from tests.support.node import Run
+from tests.support.once import run_folder
 
 CI = os.environ.get("CI") == "true"
 DEAD_PROXY = "http://127.0.0.1:9"  # the discard port: nothing listens
@@ -139,8 +140,10 @@ async def run() -> AsyncIterator[Run]:
 
 @pytest.fixture(scope="session")
 def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
-    """The broker of the whole run, started when the first test wants it."""
-    with broker(tmp_path_factory.mktemp("broker") / "rabbitmq") as one:
+    """This worker's part of the broker of the whole run, which is started when the first test needs it."""
+    from tests.support.shared_broker import shared_broker  # POSIX only
+
+    with shared_broker(run_folder(tmp_path_factory) / "broker") as one:
         yield Hosts(one)
 
 
@@ -171,9 +174,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Run the contract suite on both loops that the program uses, everything else on asyncio's."""
+    """Run every test on asyncio's loop; one that is marked with ``both_loops`` on uvloop as well."""
     factories: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
-    if "contract" in item.path.relative_to(config.rootpath).parts:
+    if item.get_closest_marker("both_loops"):
         try:
             import uvloop
         except ImportError:  # there is none for Windows

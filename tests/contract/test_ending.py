@@ -34,6 +34,7 @@ async def test_who_only_hangs_up_does_not_leave(ann: Person, bob: Person) -> Non
     assert [member.nick for member in await ann.client.members()] == ["ann", "bob"]
 
 
+@pytest.mark.both_loops
 async def test_after_the_close_the_events_end_without_an_error(ann: Person) -> None:
     await ann.client.close()
     assert await ann.over is None
@@ -51,6 +52,7 @@ async def test_closing_twice_does_no_harm(ann: Person) -> None:
     await ann.client.close(leave=False)
 
 
+@pytest.mark.both_loops
 async def test_a_server_that_stops_tells_its_clients(
     ann: Person, bob: Person, server: Serving, technique: Technique
 ) -> None:
@@ -63,6 +65,7 @@ async def test_a_server_that_stops_tells_its_clients(
         assert not reason.final
 
 
+@pytest.mark.both_loops
 async def test_what_is_under_way_when_the_server_stops_gets_an_answer(ann: Person, server: Serving) -> None:
     drafts = [asyncio.create_task(ann.say(f"m{i}")) for i in range(20)]
     await asyncio.sleep(0)
@@ -73,6 +76,7 @@ async def test_what_is_under_way_when_the_server_stops_gets_an_answer(ann: Perso
         )
 
 
+@pytest.mark.both_loops
 async def test_after_a_restart_the_seat_goes_on_where_it_was(
     ann: Person, server: Serving, make_server: MakeServer, enter: Enter
 ) -> None:
@@ -91,6 +95,7 @@ async def test_after_a_restart_the_seat_goes_on_where_it_was(
     await again.stop()
 
 
+@pytest.mark.both_loops
 async def test_a_port_that_is_taken_is_an_oserror(server: Serving, make_server: MakeServer) -> None:
     with pytest.raises(OSError):  # noqa: PT011  # the system's own text, in its own language
         await make_server(server.address).start()
@@ -116,6 +121,7 @@ def seat_of(hub: Hub, person: Person) -> HubSeat:
 
 # The grace time is for who polls: nobody takes the seat away while the others talk.
 @pytest.mark.parametrize("limits", [Limits(burst=0, grace=60.0)], ids=[""])
+@pytest.mark.both_loops
 async def test_who_does_not_read_is_cut_and_the_others_go_on(
     ann: Person, enter: Enter, hub: Hub, technique: Technique
 ) -> None:

@@ -42,11 +42,13 @@ async def test_lines_behind_the_hello_are_served_when_the_seat_is_taken(peer: Ra
     assert await texts(peer, 2) == ["one", "two"]
 
 
+@pytest.mark.both_loops
 async def test_one_write_may_hold_very_many_lines(peer: RawPeer) -> None:
     await peer.send(HELLO + b"".join(b'{"kind":"say","text":"%d"}\n' % i for i in range(3000)))
     assert await texts(peer, 3000) == [str(i) for i in range(3000)]
 
 
+@pytest.mark.both_loops
 async def test_one_line_may_come_in_very_many_writes(peer: RawPeer) -> None:
     for byte in HELLO + b'{"kind":"say","text":"slowly"}\n':
         await peer.send(bytes([byte]))
@@ -131,6 +133,7 @@ async def test_absent_fields_stand_for_nothing(peer: RawPeer) -> None:
 # --- going ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.both_loops
 async def test_what_was_said_before_the_leave_is_heard_and_the_own_left_is_the_last_line(
     peer: RawPeer,
 ) -> None:
@@ -140,6 +143,7 @@ async def test_what_was_said_before_the_leave_is_heard_and_the_own_left_is_the_l
     assert [line["kind"] for line in await peer.end()] == ["welcome", "opened", "joined", "sent", "left"]
 
 
+@pytest.mark.both_loops
 async def test_a_half_close_hangs_up_and_keeps_the_seat(peer: RawPeer, server: Serving, hub: Hub) -> None:
     welcome = await peer.enter("ann")
     peer.writer.write_eof()
@@ -149,6 +153,7 @@ async def test_a_half_close_hangs_up_and_keeps_the_seat(peer: RawPeer, server: S
         assert (await again.enter("ann", seat_key=welcome["seat_key"]))["seat"] == welcome["seat"]
 
 
+@pytest.mark.both_loops
 async def test_a_takeover_is_told_as_the_last_line(peer: RawPeer, server: Serving) -> None:
     welcome = await peer.enter("ann")
     async with await RawPeer.open(server.address) as again:

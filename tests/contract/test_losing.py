@@ -84,6 +84,7 @@ class Loss:
 # --- as it is ------------------------------------------------------------------------------------
 
 
+@pytest.mark.both_loops
 async def test_exactly_what_got_lost_is_named(ann: Person, eve: Person, relay: DatagramRelay) -> None:
     loss = Loss(relay, *(f"m{i}" for i in (3, 4, 11)))
     for i in range(20):
@@ -246,6 +247,7 @@ async def test_a_draft_is_sent_again_until_it_is_answered_and_said_once(
 
 
 @pytest.mark.parametrize("faults", [{"loss": "0.3"}, {"dup": "0.5", "reorder": "0.5"}], ids=["loss", "chaos"])
+@pytest.mark.both_loops
 async def test_through_a_bad_network_everything_comes_in_order(
     technique: Technique, server: Serving, ann: Person, faults: dict[str, str]
 ) -> None:

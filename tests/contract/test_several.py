@@ -21,6 +21,7 @@ def technique(request: pytest.FixtureRequest) -> Technique:
 
 
 @pytest.mark.parametrize("gone", [0, 1])
+@pytest.mark.both_loops
 async def test_where_one_is_gone_the_other_is_taken(
     technique: Technique, hub: Hub, server: Serving, enter: Enter, gone: int
 ) -> None:

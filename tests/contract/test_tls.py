@@ -21,6 +21,8 @@ from tests.support.kit import Serving
 from tests.support.people import Person
 from tests.support.relay import Relay
 
+pytestmark = pytest.mark.both_loops
+
 HOST = "127.0.0.1"
 WORDS = "nobody reads along"
 NICK = "ann-of-green-gables"

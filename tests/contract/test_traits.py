@@ -68,6 +68,7 @@ async def test_order(technique: Technique, ann: Person, bob: Person) -> None:
         assert all(event.prev < event.seq for event in bob.seen), "what is out of order can be put in order"
 
 
+@pytest.mark.both_loops
 async def test_loss(technique: Technique, ann: Person, bob: Person) -> None:
     texts = await say_all(ann, 500)
     last = await bob.hears(texts[-1])
@@ -88,6 +89,7 @@ async def say_all(person: Person, count: int) -> list[str]:
 # --- what is claimed about a break ---------------------------------------------------------------
 
 
+@pytest.mark.both_loops
 async def test_resending(technique: Technique, relay: Relay | DatagramRelay, enter: Enter) -> None:
     """Break the connection again and again while a session talks: every text arrives once, or is reported."""
     watcher = await enter("watcher", cursor=Cursor(0))

@@ -11,20 +11,22 @@ import pytest
 
 from chat.interfaces.address import Address
 from tests.support.foreign import Foreign
-from tests.support.node import Run, Start, install
+from tests.support.node import Run, Start, install, program
+from tests.support.once import made_once
 
 
 @pytest.fixture(scope="session")
 def node_program(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Returns the client of a technique, in a copy of its folder."""
-    environment = dict(
-        os.environ
-    )  # of the session: in a test's own the proxies are dead, and npm may need them
+    """Returns the client of a technique, in a copy of its folder that all workers share."""
+    environment = dict(os.environ)  # before a test makes the proxies dead: npm may need them
 
-    def program(technique: str) -> Path:
-        return install(technique, tmp_path_factory.mktemp(technique), environment)
+    def find(technique: str) -> Path:
+        def make(folder: Path) -> None:
+            install(technique, folder, environment)
 
-    return cache(program)
+        return program(technique, made_once(tmp_path_factory, f"node-{technique}", make))
+
+    return cache(find)
 
 
 @pytest.fixture

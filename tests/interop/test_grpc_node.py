@@ -13,14 +13,13 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.support.node import install
 from tests.support.processes import PATIENCE, chat, running, tail
 
 
-@pytest.fixture(scope="session")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def program(node_program: Callable[[str], Path]) -> Path:
     """Return the client in a copy of its folder, with what it needs installed there."""
-    return install("grpc", tmp_path_factory.mktemp("node"), dict(os.environ))
+    return node_program("grpc")
 
 
 class Node:

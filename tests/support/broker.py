@@ -11,6 +11,7 @@ import pytest
 
 from backends.rabbitmq.private import INSTALL, PrivateBroker, programs
 from chat.interfaces.address import Address, parse_address
+from tests.support.once import WORKER
 
 BATCH = 40
 """Virtual hosts that are made at once: one call of rabbitmqctl costs as much as they do."""
@@ -29,7 +30,7 @@ def wanted() -> None:
 
 
 class Hosts:
-    """The virtual hosts of one broker, each used by one test."""
+    """The virtual hosts that this worker makes in the broker, each used by one test."""
 
     def __init__(self, broker: PrivateBroker) -> None:
         self.broker = broker
@@ -47,7 +48,7 @@ class Hosts:
 
     def _make(self) -> None:
         first, self._made = self._made, self._made + BATCH
-        self._ready = [f"test{number}" for number in range(first, self._made)]
+        self._ready = [f"test{WORKER}-{number}" for number in range(first, self._made)]
         everything = '<<".*">>, <<".*">>, <<".*">>'
         steps = [f'rabbit_vhost:delete(<<"{name}">>, <<"tests">>)' for name in self._used]
         for name in self._ready:

@@ -32,8 +32,13 @@ def cannot_run(reason: str) -> NoReturn:
     (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
 
 
-def install(technique: str, copy: Path, environment: dict[str, str]) -> Path:
-    """Copy the client and the contracts that it may read, install what it needs; return the program."""
+def program(technique: str, copy: Path) -> Path:
+    """Return where `install` puts the client."""
+    return copy / CLIENTS[technique] / "chat-client.js"
+
+
+def install(technique: str, copy: Path, environment: dict[str, str]) -> None:
+    """Copy the client and the contracts that it may read, and install what it needs."""
     npm = shutil.which("npm")
     if npm is None or shutil.which("node") is None:
         cannot_run("node and npm are not installed: apt install nodejs npm")
@@ -53,7 +58,6 @@ def install(technique: str, copy: Path, environment: dict[str, str]) -> Path:
     )
     if done.returncode:
         cannot_run(f"npm ci fails: {done.stderr.strip()}")
-    return folder / "chat-client.js"
 
 
 async def event(node: Foreign, kind: str, author: str) -> dict[str, Any]:

@@ -37,6 +37,12 @@ class Relay:
         """Let nobody in any more."""
         self._server.close()
 
+    async def idle(self, within: float) -> bool:
+        """Wait at most so many seconds until nobody is connected any more; return whether that is so."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=within)
+        return not self._tasks
+
     async def stop(self) -> None:
         self.shut()
         await self.cut()

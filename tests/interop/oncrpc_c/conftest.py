@@ -20,6 +20,7 @@ from chat.interfaces.address import Address
 from chat.interfaces.client import ChatClient
 from chat.server.hub import Hub
 from tests.support.foreign import INSTALL, Enter, Foreign, Launch, make
+from tests.support.once import made_once
 from tests.support.people import Person
 
 SANITIZE = "-fsanitize=address,undefined -fno-sanitize-recover=undefined"
@@ -41,7 +42,10 @@ def can_sanitize(folder: Path) -> bool:
 @pytest.fixture(scope="session")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of chat-client and chat-server; where possible they end badly over any misuse of memory."""
-    folder = tmp_path_factory.mktemp("c")
+    return made_once(tmp_path_factory, "oncrpc-c", build)
+
+
+def build(folder: Path) -> None:
     missing = [name for name in ("make", "gcc", "rpcgen") if shutil.which(name) is None]
     built = None
     if not missing:
@@ -54,7 +58,6 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
     assert built is not None
     assert built.returncode == 0, built.stderr
-    return folder
 
 
 @pytest.fixture
