@@ -51,7 +51,8 @@ NOT_JSON = {
     "a surrogate": b'{"text":"\\ud800"}',
     "a surrogate in a name that is ignored": b'{"text":"hi","\\udfff":1}',
     "a control character": b'{"text":"a\x07"}',
-    "deep": b'{"text":"hi","x":' + b"[" * 20_000 + b"]" * 20_000 + b"}",
+    # Python 3.14 reads that if its stack is large enough, and then comes to a text that is none.
+    "deep": b'{"x":' + b"[" * 20_000 + b"]" * 20_000 + b',"text":1}',
     "a deep open end": b"[" * 60_000,
     "UTF-16": '{"text":"hi"}'.encode("utf-16"),
     "a byte order mark": b'\xef\xbb\xbf{"text":"hi"}',

