@@ -135,9 +135,12 @@ class Connection:
             async with asyncio.timeout(OPEN_TIMEOUT + 1):
                 result = await asyncio.shield(opened)
         except BaseException as error:
-            opened.add_done_callback(_let_go)  # pika 1.4 can't break off what it has begun
+            opened.add_done_callback(_let_go)  # pika 1.4 can't break off what it has begun: its abort() fails
             if isinstance(error, TimeoutError):
                 raise ConnectionLost(no_answer(address)) from None
+            await asyncio.wait([opened], timeout=CLOSE_TIMEOUT)
+            if opened.done() and isinstance(raw := opened.result(), AsyncioConnection):
+                await cls(raw, address, user).close()
             raise
         if not isinstance(result, AsyncioConnection):
             raise explained(result, address, user)
