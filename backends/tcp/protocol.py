@@ -27,6 +27,11 @@ MAX_REPLY_LINE = 4 * 1024 * 1024
 """Bytes of the longest line that a server sends: a page of 200 events of 4,000 bytes, escaped."""
 
 
+# Looked up for every line: an attribute of an enum costs as much as a call.
+_OPENING = State.OPENING
+_CHANGES_STATE = frozenset((HelloMessage, LeaveMessage))
+
+
 class TcpProtocol:
     """What both sides share: the state, framing, and what is to be sent."""
 
@@ -84,14 +89,18 @@ class ServerProtocol(TcpProtocol):
             if line.isspace():
                 return None
             raise self._refusal(error) from None
+        if type(request) in _CHANGES_STATE or self.state is _OPENING:
+            self._advance(request)
+        return request
+
+    def _advance(self, request: Request) -> None:
         if self.state is State.OPENING:
             if not isinstance(request, HelloMessage):
                 raise self._refusal(BadRequest(f"{request.__struct_config__.tag} came before the hello"))
         elif isinstance(request, HelloMessage):
             raise BadRequest("this connection has its seat already: a second hello is refused")
-        elif isinstance(request, LeaveMessage) and self.state is State.SEATED:
+        elif self.state is State.SEATED:
             self.state = State.LEAVING
-        return request
 
     def _refusal(self, error: BadRequest) -> BadRequest:
         if self.state is not State.OPENING:

@@ -14,7 +14,6 @@ class State(Enum):
     CLOSING = "the server has written its last words; nothing but the end comes after them"
     CLOSED = "the connection is gone"
 
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more may be written."""
-        return self is State.CLOSING or self is State.CLOSED
+    def __init__(self, _meaning: str) -> None:
+        self.ended = self.name in ("CLOSING", "CLOSED")
+        """Nothing more may be written. An attribute, because it is looked up for every message."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from random import Random
 from typing import Any, get_args, get_type_hints
 
 import pytest
@@ -88,6 +89,29 @@ def test_events_come_back_one_a_line(events: list[Event]) -> None:
     *lines, rest = codec.encode_lines(events).split(b"\n")
     assert rest == b""
     assert [decode_response(line) for line in lines] == events
+
+
+@given(st.one_of(EVENT, RESPONSE), st.randoms(use_true_random=False))
+def test_a_message_of_a_server_is_understood_in_any_order_of_its_fields(
+    value: Struct, random: Random
+) -> None:
+    fields = list(json.loads(encode(value)).items())
+    random.shuffle(fields)
+    assert decode_response(json.dumps(dict(fields)).encode()) == value
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        (b' {"kind" : "pong", "ref": 3}', codec.PongMessage),
+        (b'{"kind":"p\\u006fng","ref":3}', codec.PongMessage),
+        (b'{"kind":"s\\u0065nt","seq":1,"prev":0,"at":0}', Event),
+        (b'{"kind":"sent","seq":1,"prev":0,"at":0,"kind":"left"}', Event),
+    ],
+    ids=["with blanks", "a response, escaped", "an event, escaped", "twice"],
+)
+def test_a_kind_is_understood_however_it_is_written(line: bytes, kind: type[Struct]) -> None:
+    assert type(decode_response(line)) is kind
 
 
 @given(st.one_of(REQUEST, RESPONSE, BODY))
