@@ -47,13 +47,6 @@ hypothesis.settings.load_profile("chat")
 # --- for every test ----------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module", autouse=True)
-def what_stays_is_not_looked_at_again() -> None:
-    """Whatever other modules loaded and left stays: the collection after each test passes it by."""
-    gc.collect()
-    gc.freeze()
-
-
 @pytest.fixture(autouse=True)
 def state_dir(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Nothing of this user's settings gets in, and nothing of a test gets out."""
@@ -67,6 +60,19 @@ def state_dir(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     folder = tmp_path / "state"
     monkeypatch.setenv("CHAT_STATE_DIR", str(folder))
     return folder
+
+
+_wide_fixtures_over: list[str] = []
+"""Fixtures of a module or of the session that ended since the last test: what they left fails the next."""
+
+
+def pytest_fixture_post_finalizer(fixturedef: pytest.FixtureDef[Any]) -> None:
+    if fixturedef.scope != "function" and fixturedef.baseid:
+        _wide_fixtures_over.append(fixturedef.argname)
+
+
+def pytest_sessionfinish() -> None:
+    gc.unfreeze()
 
 
 class _Complaints(logging.Handler):
@@ -85,8 +91,14 @@ class _Complaints(logging.Handler):
 def nothing_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A task that outlives its test, an error in one and an open socket fail this test, not the next.
 
-    The event loop is closed before this ends, because pytest-asyncio's runner starts after it.
+    The event loop is closed before this ends, because pytest-asyncio's runner starts after it. Only what was
+    made since the test began is looked at: a collection of everything costs more than most tests.
     """
+    if _wide_fixtures_over:
+        _wide_fixtures_over.clear()
+        gc.unfreeze()
+        gc.collect()
+    gc.freeze()
     complaints = _Complaints()
     cancel_all_tasks: Callable[[asyncio.AbstractEventLoop], None] = vars(asyncio.runners)["_cancel_all_tasks"]
 
@@ -105,9 +117,9 @@ def nothing_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         pytest.fail("\n\n".join(complaints.texts), pytrace=False)
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="session", autouse=True)
 def nothing_blocks_the_loop() -> Iterator[None]:
-    """A sleep, a file or a lock that our code waits for on the loop is an error there."""
+    """A sleep, a file or a lock that our code waits for on a loop is an error there."""
     with blockbuster_ctx(OURS):
         yield
 
