@@ -1,4 +1,4 @@
-"""How a benchmark's report is written down: for a terminal, and for `docs/performance.md`."""
+"""Writes a benchmark's report for a terminal and for `docs/performance.md`."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def _command(report: Report) -> str:
 
 
 def about(machine: Machine) -> list[str]:
-    """Return what a page tells about the machine."""
+    """Return the lines about the machine for the page."""
     return [
         f"- machine: {machine.cpu}, {machine.cores} cores, load {machine.load} at the start",
         f"- system: {machine.system}",
@@ -131,7 +131,7 @@ def _shown(report: Report) -> dict[str, tuple[Figure, str]]:
 
 
 def _figures(report: Report, regime: Regime) -> list[list[str]]:
-    """Return a row for each server: the medians of its rounds."""
+    """Return a row for each server with the medians of its rounds."""
     rows = []
     for series in report.series:
         if series.regime == regime.name:
@@ -180,6 +180,7 @@ def _notes(report: Report) -> list[str]:
 
 
 def aligned(head: list[str], rows: list[list[str]]) -> list[str]:
+    """Return the lines of a table for a terminal; all columns but the first are right-aligned."""
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     return [
         "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip()
@@ -188,11 +189,12 @@ def aligned(head: list[str], rows: list[list[str]]) -> list[str]:
 
 
 def table(head: list[str], rows: list[list[str]]) -> list[str]:
+    """Return the lines of a table in Markdown."""
     return ["| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows)]
 
 
 def write_section(path: Path, name: str, text: str) -> None:
-    """Put the text in the page's section of this name, or at its end. Raises `ChatError`."""
+    """Replace the page's section with this name, or append it. Raises `ChatError`."""
     begin, end = f"<!-- {name}: written by chat bench -->\n", f"<!-- {name} ends -->\n"
     try:
         page = path.read_text(encoding="utf-8") if path.exists() else "# Performance\n"

@@ -1,4 +1,4 @@
-"""What is measured for each technique: servers, regimes, goals, and what the page says about them."""
+"""The plan of each benchmark and technique: servers, regimes, goals, and the text on the page."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from lab.bench.servers import Candidate
 @dataclass(frozen=True)
 class Plan:
     benchmark: str
-    """``fanout`` or ``calls``: which command it belongs to."""
+    """The command that uses it: ``fanout`` or ``calls``."""
     section: str
-    """Of the page that it is written to."""
+    """The section of the page."""
     heading: str
     about: str
-    """What is measured, for the page; may hold ``{clients}``."""
+    """What is measured, for the page; may contain ``{clients}``."""
     sink: str
-    """The module that offers the load."""
+    """The module of the load generator."""
     yardstick: Candidate
     ours: Candidate
     regimes: tuple[Regime, ...]
     warm_up: Regime
     goals: tuple[Goal, ...]
     others: tuple[Candidate, ...] = ()
-    """Measured, too, where they are installed."""
+    """Measured too, if they are installed."""
     libraries: tuple[str, ...] = ()
-    """Whose versions matter."""
+    """Libraries whose versions are on the page."""
     lossy: bool = False
-    """Messages may be lost: how many were is told."""
+    """Messages may be lost; the page says how many."""
 
 
 def find(benchmark: str, backend: str) -> Plan:
-    """Raises `ChatError` where nothing is planned."""
+    """Return the plan. Raises `ChatError` if there is none."""
     plan = PLANS.get((benchmark, backend))
     if plan is None:
         known = ", ".join(name for kind, name in PLANS if kind == benchmark)

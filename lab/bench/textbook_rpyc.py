@@ -1,7 +1,7 @@
-"""The chat that a good RPyC tutorial shows: a `ThreadedServer`, a thread a client, callbacks by `async_`.
+"""A chat server as in a good RPyC tutorial: a `ThreadedServer`, a thread for each client, `async_` callbacks.
 
-It is a yardstick, and the stock server that the hostile tests break: no log, no rules, the library's default
-settings. Run it with ``python -m lab.bench.textbook_rpyc PORT``.
+``chat bench fanout -b rpyc`` compares ours with it, and a test shows how it can be attacked: no log, no
+rules, the library's default settings. Run it with ``python -m lab.bench.textbook_rpyc PORT``.
 """
 
 import sys
@@ -12,7 +12,7 @@ import rpyc
 from rpyc.utils.server import ThreadedServer
 
 people: dict[str, Callable[..., Any]] = {}
-"""Each one's callback, by nick; the wrapper is kept, because RPyC caches it weakly."""
+"""The callbacks by nick. The wrapper is kept here, because RPyC holds only a weak reference to it."""
 
 
 class ChatService(rpyc.Service):  # type: ignore[misc]
@@ -26,7 +26,7 @@ class ChatService(rpyc.Service):  # type: ignore[misc]
 
     def exposed_login(self, nick: str, callback: Callable[..., Any]) -> None:
         if not isinstance(nick, str) or nick in people:
-            raise ValueError("the nick is taken, or none")
+            raise ValueError("the nick is taken, or no nick")
         people[nick] = rpyc.async_(callback)
         self.nick = nick
 

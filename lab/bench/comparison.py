@@ -1,6 +1,7 @@
-"""Servers side by side: each runs all the while, on one core, and its sink on another.
+"""Compares servers in one run. All of them run on one core all the time, and their load generators on
+another.
 
-They are measured in turn and in short rounds, so that what disturbs the machine hits all.
+They are measured in turn, in short rounds, so that a disturbance of the machine affects all of them.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ T = TypeVar("T")
 WARM_UP_SECONDS = 0.2
 
 
-class Lane:
-    """One server with its sink."""
+class MeasuredServer:
+    """A running server and its load generator."""
 
     def __init__(self, candidate: Candidate, sink: subprocess.Popen[bytes], connected: Connected) -> None:
         self.candidate = candidate
@@ -39,6 +40,7 @@ class Lane:
         self._sink = sink
 
     def measure(self, regime: Regime, seconds: float) -> Measured:
+        """Measure one round. Raises `ChatError`."""
         measured = ask(self.candidate, self._sink, Task(regime, seconds), Measured)
         self.sent += measured.messages
         return measured
@@ -55,12 +57,21 @@ def run(
     rounds: int | None = None,
     check: Callable[[Path, int], int] | None = None,
 ) -> Report:
-    """Measure each regime for ``seconds`` a server, and return what was found.
+    """Measure every server of a plan.
 
-    ``regimes`` names some of the plan's; None: all. ``others``: also the plan's other servers, where they
-    are installed. ``rounds``: instead of each regime's own. ``check`` gets our server's folder and how many
-    messages were sent to it, and returns how many it has stored. Raises `ChatError` when ours or the
-    yardstick can't be measured, and what ``check`` raises.
+    Args:
+        benchmark: ``fanout`` or ``calls``.
+        backend: the technique.
+        clients: how many connect to each server.
+        seconds: for each server in each regime.
+        regimes: names of the plan's regimes; None: all.
+        others: also measure the plan's other servers, if they are installed.
+        rounds: how many, instead of each regime's own number.
+        check: gets our server's folder and the number of messages that were sent to it; returns how many it
+            has stored.
+
+    Raises:
+        ChatError: ours or the yardstick cannot be measured, or ``check`` raises it.
     """
     plan = plans.find(benchmark, backend)
     wanted = [regime for regime in plan.regimes if regimes is None or regime.name in regimes]
@@ -71,20 +82,20 @@ def run(
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chat-bench-")))
         here = machine(folder, server_core, sink_core, plan.libraries)
 
-        def enter(candidate: Candidate) -> Lane:
-            return stack.enter_context(_lane(plan, candidate, clients, folder, server_core, sink_core))
+        def start(candidate: Candidate) -> MeasuredServer:
+            return stack.enter_context(_started(plan, candidate, clients, folder, server_core, sink_core))
 
-        lanes = [enter(plan.yardstick), enter(plan.ours)]
+        compared = [start(plan.yardstick), start(plan.ours)]
         for candidate in plan.others if others else ():
             if not candidate.here():
                 left_out.append(f"{candidate.title}: not installed")
                 continue
             try:
-                lanes.append(enter(candidate))
+                compared.append(start(candidate))
             except ChatError as error:
                 left_out.append(str(error))
-        series = _measure(plan, lanes, wanted, seconds, rounds)
-        sent = lanes[1].sent
+        series = _measure(plan, compared, wanted, seconds, rounds)
+        sent = compared[1].sent
         logged = check(folder / plan.ours.name, sent) if check else None
     return Report(
         at=time.strftime("%Y-%m-%d %H:%M", time.gmtime()),
@@ -95,12 +106,12 @@ def run(
         machine=here,
         servers=[
             Server(
-                lane.candidate.name,
-                lane.candidate.title,
-                lane.connected.connects,
-                lane.connected.client_bytes,
+                one.candidate.name,
+                one.candidate.title,
+                one.connected.connects,
+                one.connected.client_bytes,
             )
-            for lane in lanes
+            for one in compared
         ],
         series=series,
         left_out=left_out,
@@ -110,31 +121,31 @@ def run(
 
 
 def _measure(
-    plan: Plan, lanes: list[Lane], regimes: list[Regime], seconds: float, wanted: int | None
+    plan: Plan, compared: list[MeasuredServer], regimes: list[Regime], seconds: float, wanted: int | None
 ) -> list[Series]:
-    for lane in lanes:
-        lane.measure(plan.warm_up, WARM_UP_SECONDS)
+    for one in compared:
+        one.measure(plan.warm_up, WARM_UP_SECONDS)
     series = []
     for regime in regimes:
         rounds = wanted or regime.rounds
-        taking_part = lanes if regime.others else lanes[:2]
-        found: dict[str, list[Measured]] = {lane.candidate.name: [] for lane in taking_part}
+        taking_part = compared if regime.others else compared[:2]
+        found: dict[str, list[Measured]] = {one.candidate.name: [] for one in taking_part}
         for _ in range(rounds):
-            for lane in taking_part:
-                found[lane.candidate.name].append(lane.measure(regime, seconds / rounds))
+            for one in taking_part:
+                found[one.candidate.name].append(one.measure(regime, seconds / rounds))
         series += [Series(name, regime.name, measured) for name, measured in found.items()]
     return series
 
 
 @contextmanager
-def _lane(
+def _started(
     plan: Plan,
     candidate: Candidate,
     clients: int,
     folder: Path,
     server_core: list[int],
     sink_core: list[int],
-) -> Iterator[Lane]:
+) -> Iterator[MeasuredServer]:
     with running(candidate, folder / candidate.name, server_core) as server:
         with pinned(sink_core):
             sink = subprocess.Popen(
@@ -143,13 +154,13 @@ def _lane(
         with sink:
             try:
                 target = Target(candidate.dialect, HOST, server.port, server.pid, clients)
-                yield Lane(candidate, sink, ask(candidate, sink, target, Connected))
+                yield MeasuredServer(candidate, sink, ask(candidate, sink, target, Connected))
             finally:
                 sink.terminate()
 
 
 def ask(candidate: Candidate, sink: subprocess.Popen[bytes], question: msgspec.Struct, kind: type[T]) -> T:
-    """Give the sink something to do, and return what it answers. Raises `ChatError`."""
+    """Send a request to the load generator, and return its answer. Raises `ChatError`."""
     assert sink.stdin is not None
     assert sink.stdout is not None
     sink.stdin.write(msgspec.json.encode(question) + b"\n")
