@@ -105,10 +105,11 @@ class RoomReplica:
         return outcome
 
     def replay(self, entries: list[Entry]) -> Iterator[list[int]]:
-        """Load the room from the newest entries of its log.
+        """Load the room from the newest entries of its log; or go on, if it was loaded before.
 
         Args:
-            entries: in the order of the log. If the log's beginning was cut off they must hold a checkpoint.
+            entries: in the order of the log. To load a room whose log's beginning was cut off, they must hold
+                a checkpoint. To go on, they must follow the entry `last`.
 
         Yields:
             After every `REPLAY_BATCH` entries, so that the caller can let others run: the seqs that the room
@@ -117,7 +118,7 @@ class RoomReplica:
         Raises:
             ChatError: the beginning was cut off, and there is no checkpoint.
         """
-        ordered, sure = replay_order(entries)
+        ordered, sure = replay_order(entries) if self.last is None else (entries, 0)
         refused: list[int] = []
         for place, entry in enumerate(ordered, 1):
             outcome = self.apply(entry)

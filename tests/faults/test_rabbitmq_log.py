@@ -12,7 +12,7 @@ import pika
 import pytest
 
 import backends
-from backends.rabbitmq import known, names, past
+from backends.rabbitmq import history_reader, names
 from backends.rabbitmq.amqp import Connection
 from backends.rabbitmq.client import RabbitClient
 from backends.rabbitmq.codec import pack
@@ -125,9 +125,8 @@ async def story(ann: Person, vhost: str) -> list[Event]:
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Little is kept, so that pages come from the stream, in stretches."""
-    monkeypatch.setattr(known, "RING", 5)
-    monkeypatch.setattr(past, "STRETCH", 16)
+    """Rings and blocks are small, so that pages are read from the stream."""
+    monkeypatch.setattr(history_reader, "BLOCK_SEQS", 16)
     monkeypatch.setattr("chat.domain.room_replica.RING_EVENTS", 5)
 
 

@@ -1,4 +1,4 @@
-"""What both modes of the client share: the link to the broker, the limits, the will, the end."""
+"""What both modes of the client share: the link to the broker, the limits, the last will, the end."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import time
 from contextlib import suppress
 
 from backends.rabbitmq import names
-from backends.rabbitmq.amqp import Refused
+from backends.rabbitmq.amqp_errors import Refused
 from backends.rabbitmq.stream import Link
-from backends.rabbitmq.will import Will
+from backends.rabbitmq.will import LastWill
 from chat.domain.errors import BadRequest, ChatError, ConnectionLost, TooFast
 from chat.domain.model import Body, Deleted, Draft, Edited, Left, Limits, Sent
 from chat.domain.rate_limit import Pace, too_fast
@@ -18,11 +18,11 @@ from chat.interfaces.address import Address
 from chat.interfaces.client import ChatClient, ClientOptions
 
 LEAVE_TIMEOUT = 2.0
-"""Seconds in which a good-bye must be confirmed; then the will says it."""
+"""Seconds until the broker has confirmed the ``left`` entry; without a confirm the last will publishes it."""
 
 
-class Member(ChatClient):
-    """One person's link to a broker. No server keeps a room's limits, so each client keeps them itself."""
+class BrokerClient(ChatClient):
+    """One connection of one person to a broker. No server enforces the limits, so each client keeps them."""
 
     technique = "rabbitmq"
 
@@ -33,18 +33,25 @@ class Member(ChatClient):
         self.nick = ""
         self.seat = ""
         self._link: Link | None = None
-        self._will: Will | None = None
-        self._left: Left | None = None
+        self._will: LastWill | None = None
+        self._left: Left | None = None  # the entry that ends the seat
         self._pace = Pace(self.limits, time.monotonic, margin=1.0)
-        self._end: ChatError | None = None
-        """Why it is over; None while it is not."""
+        self._reason: ChatError | None = None  # why the connection is over; None while it is not
         self._closing = False
         self._notices: list[str] = []
 
-    # --- coming in -----------------------------------------------------------------------------
+    # --- connecting ----------------------------------------------------------------------------
 
     async def open_link(self, access: str) -> Link:
-        """Connect. Raises a `ChatError`."""
+        """Connect to the broker.
+
+        Args:
+            access: the shared access token.
+
+        Raises:
+            BadRequest: this client has connected before.
+            ChatError: no broker answers, or it refuses the login.
+        """
         if self._link is not None:
             raise BadRequest("a client connects once")
         self._pace = Pace(self.limits, time.monotonic, margin=1.0)
@@ -55,21 +62,21 @@ class Member(ChatClient):
 
     @property
     def link(self) -> Link:
-        """The link that stands. Raises why there is none."""
-        if self._end is not None:
-            raise self._end
+        """The link to the broker, while the client has a seat. Raises a `ChatError` that says why not."""
+        if self._reason is not None:
+            raise self._reason
         if self._link is None or not self.seat:
             raise ConnectionLost("not connected")
         return self._link
 
     async def write_will(self, link: Link) -> None:
-        """From now on others hear of it when we are gone without a word."""
+        """Publish the last will of the seat. Raises a `ChatError`."""
         self._left = Left(self.seat, self.nick, self.technique, self.seat)
-        self._will = Will(link, self.room, self._left, self.limits.grace)
+        self._will = LastWill(link, self.room, self._left, self.limits.grace)
         await self._will.write()
 
-    async def alone(self, link: Link) -> bool:
-        """Return whether no server is connected to this broker, through which other techniques come in."""
+    async def without_servers(self, link: Link) -> bool:
+        """Return whether no server, through which other techniques join, is connected to this broker."""
         channel = await link.consuming.channel()
         try:
             answer = await channel.call("queue_declare", queue=names.NODES, passive=True)
@@ -87,53 +94,53 @@ class Member(ChatClient):
             return f"broker takes nothing: {self._link.blocked}"
         return ""
 
-    # --- speaking ------------------------------------------------------------------------------
+    # --- publishing ----------------------------------------------------------------------------
 
     def body(self, draft: Draft) -> Sent | Edited | Deleted:
-        """Return the entry that a draft becomes. Raises what a server would refuse it with."""
+        """Return the entry's body for a draft. Raises the `ChatError` that a server would refuse it with."""
         if not draft.n:
             raise BadRequest("a draft needs a number, counted from 1")
         return body_of(draft, draft.n, self.seat, self.nick, self.technique, self.limits.text_bytes)
 
-    def take_pace(self, n: int) -> None:
-        """Raise `TooFast` for who is over the rate."""
+    def check_rate(self, n: int) -> None:
+        """Count draft ``n`` against the rate limit. Raises `TooFast` if it is over the limit."""
         if wait := self._pace.take():
             raise TooFast(too_fast(self.limits), n=n, retry_after=wait)
 
     def publish(self, link: Link, body: Body, id: str) -> asyncio.Future[None]:
+        """Publish an entry with the time of now; see `Link.publish`."""
         return link.publish(self.room, body, int(time.time() * 1000), id)
 
     # --- the end -------------------------------------------------------------------------------
 
     def lost(self, reason: ChatError) -> None:
-        """The connection has ended, or a channel that is needed: to connect again may help."""
-        self.over(ConnectionLost(str(reason)) if isinstance(reason, Refused) else reason)
+        """End, because the connection or a channel has ended. A new connection may help."""
+        self.end(ConnectionLost(str(reason)) if isinstance(reason, Refused) else reason)
 
-    def over(self, reason: ChatError) -> None:
-        """It has ended; only the first reason counts."""
-        if self._end is None:
-            self._end = reason
-            self.ended(reason)
+    def end(self, reason: ChatError) -> None:
+        """End with this reason; only the first one counts."""
+        if self._reason is None:
+            self._reason = reason
+            self.on_end(reason)
 
-    def ended(self, reason: ChatError) -> None:
-        """Tell whoever waits."""
+    def on_end(self, reason: ChatError) -> None:
+        """Wake what waits in this client: the connection is over."""
 
     async def close(self, *, leave: bool = True) -> None:
         if self._closing:
             return
         self._closing = True
-        link, will, standing = self._link, self._will, self._end is None
+        link, will, connected = self._link, self._will, self._reason is None
         if link is not None:
-            if leave and standing and self._left is not None:
-                await self._say_good_bye(link)
+            if leave and connected and self._left is not None:
+                await self._publish_left(link, self._left)
             if will is not None:
-                await (will.revoke() if leave and standing else will.stop())
-        self.over(ConnectionLost("the connection is closed"))
+                await (will.revoke() if leave and connected else will.stop())
+        self.end(ConnectionLost("the connection is closed"))
         if link is not None:
             await link.close()
 
-    async def _say_good_bye(self, link: Link) -> None:
-        assert self._left is not None
+    async def _publish_left(self, link: Link, left: Left) -> None:
         with suppress(ChatError, TimeoutError):
             async with asyncio.timeout(LEAVE_TIMEOUT):
-                await self.publish(link, self._left, link.next_id())
+                await self.publish(link, left, link.next_id())
