@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 PATIENCE = 20.0
 """Seconds after which a process is taken for hung."""
@@ -28,6 +31,25 @@ def chat(*arguments: str, input: str = "", **environment: str) -> subprocess.Com
         env={**os.environ, "PYTHONIOENCODING": "utf-8", **environment},
         check=False,
     )
+
+
+def chat_here(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in this process, which is quicker by an interpreter's start; its input is empty.
+
+    For what a command prints and how it exits. What it loads, and what a signal does to it, needs `chat`.
+    """
+    from chat.cli.main import main
+
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setattr("sys.argv", ["chat", *arguments])
+        patch.setattr("sys.stdin", io.StringIO())
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        with pytest.raises(SystemExit) as ended:
+            main()
+    assert isinstance(ended.value.code, int)
+    return subprocess.CompletedProcess(["chat", *arguments], ended.value.code, out.getvalue(), err.getvalue())
 
 
 @contextmanager
@@ -61,6 +83,11 @@ def serving(*arguments: str, **environment: str) -> Iterator[tuple[subprocess.Po
         assert line, process.communicate()[1]
         offer = json.loads(line)
         yield process, f"{offer['host']}:{offer['port']}"
+
+
+def one_line(text: str) -> bool:
+    """Whether this is an error as all commands print it."""
+    return text.startswith("chat: ") and text.count("\n") == 1
 
 
 def tail(*arguments: str) -> list[dict[str, Any]]:
