@@ -6,12 +6,12 @@ import pytest
 
 from backends.rabbitmq.stream import replayable
 from chat.domain.errors import ChatError
-from chat.domain.model import Checkpoint, Entry, Opened, Sent
+from chat.domain.model import Body, Checkpoint, Entry, Opened, Sent
 
 
 def entries(kinds: str) -> list[Entry]:
     """Return entries: ``o`` opened, ``s`` sent, ``c`` a checkpoint."""
-    bodies = {
+    bodies: dict[str, Body] = {
         "o": Opened("epoch"),
         "s": Sent("s1", "ann", "tcp", 1, "hello"),
         "c": Checkpoint("epoch", 1, ()),
