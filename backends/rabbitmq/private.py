@@ -228,7 +228,7 @@ class PrivateBroker:
         self._processes = []
 
     def stop(self) -> None:
-        """End it with SIGTERM, as the end of the machine does: it tells clients and saves its data."""
+        """End it with SIGTERM, as a shutdown of the machine would: it tells its clients first."""
         if self.running:
             with suppress(ChatError, ProcessLookupError):
                 os.kill(self.pid(), signal.SIGTERM)
@@ -248,7 +248,11 @@ class PrivateBroker:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def ctl(self, *arguments: str) -> str:
-        """Run ``rabbitmqctl`` on it; return its output. Raises `ChatError` with its error text."""
+        """Run ``rabbitmqctl`` on it, and return its output.
+
+        Raises:
+            ChatError: it failed; with its error text.
+        """
         done = subprocess.run(
             [str(self._programs / "rabbitmqctl"), "--silent", *arguments],
             env=self._environment(),

@@ -169,7 +169,7 @@ def test_it_ends_after_its_last_user_and_leaves_nothing(folder: Path) -> None:
     assert private.read() is None
 
 
-def test_what_a_killed_keeper_leaves_behind_is_ended_by_the_next(folder: Path) -> None:
+def test_what_a_killed_daemon_leaves_behind_is_ended_by_the_next(folder: Path) -> None:
     find(folder, spawn=True)
     first = record_in(folder)
     os.kill(first.pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""What stands for a server of ours where a broker is the server: a door to it that can be opened and shut."""
+"""Takes the place of a chat server in the tests of a broker: a relay to the broker that can be stopped."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ SOON = 0.2
 """Seconds for connections that were closed just now to end."""
 
 
-class BrokerDoor(ChatServer):
-    """Lets clients through to one virtual host of a real broker.
+class BrokerRelay(ChatServer):
+    """Relays clients to one virtual host of a real broker.
 
-    When it stops, they hear what a broker says to them that goes down (AMQP reply code 320), and nobody gets
-    through any more.
+    When it stops, its clients get the reply code of a broker that shuts down (320, CONNECTION_FORCED), and no
+    client can connect any more.
     """
 
     def __init__(self, hub: Hub, address: Address, broker: PrivateBroker, url: str, access: str = "") -> None:
