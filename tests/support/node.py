@@ -33,12 +33,12 @@ def cannot_run(reason: str) -> NoReturn:
 
 
 def install(technique: str, copy: Path, environment: dict[str, str]) -> Path:
-    """Copy the client and the contracts that it may read, install what it needs; return the program."""
+    """Copy the client and what it reads outside its folder, install its packages; return the program."""
     npm = shutil.which("npm")
     if npm is None or shutil.which("node") is None:
         cannot_run("node and npm are not installed: apt install nodejs npm")
-    for contracts in ("protos", "wsdl"):
-        shutil.copytree(ROOT / contracts, copy / contracts)
+    for shared in ("protos", "wsdl", "backends/javascript"):
+        shutil.copytree(ROOT / shared, copy / shared)
     folder = shutil.copytree(
         ROOT / CLIENTS[technique], copy / CLIENTS[technique], ignore=shutil.ignore_patterns("node_modules")
     )
