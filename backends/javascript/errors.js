@@ -1,13 +1,13 @@
-/** What can go wrong, in words for a person. */
+/** Errors of the chat, with texts for a person. */
 
-/** Errors that another try may mend; after any other the same request would fail again. */
-const PASSING = new Set(["closing", "connection_lost", "full", "not_stored", "seat_gone", "too_fast"]);
+/** Errors that may be gone at the next try. After any other error the same request would fail again. */
+const PASSING = new Set(["closing", "connection_lost", "full", "not_stored", "slow_reader", "too_fast"]);
 
-/** What the server refused, or why there is no connection. */
+/** The server's refusal, or the reason why there is no connection. */
 export class ChatError extends Error {
   constructor(message, code, retryAfter = 0) {
     super(message);
-    this.code = code; // docs/protocol.md lists them
+    this.code = code; // docs/protocol.md lists the codes
     this.retryAfter = retryAfter; // seconds; 0: not known
   }
 
@@ -16,8 +16,8 @@ export class ChatError extends Error {
   }
 }
 
-/** Why a request got no answer, from the error of Node's http or of Axios. */
-export function lost(address, error) {
+/** Returns the reason why an HTTP request got no answer, from an error of Node's http or of Axios. */
+export function connectionLost(address, error) {
   const code = error.code ?? error.cause?.code ?? "";
   const why = () => {
     if (code === "ECONNREFUSED") return `nothing listens on ${address}: start a server there with chat serve`;
