@@ -1,7 +1,7 @@
-"""A chat server as in a good RPyC tutorial: a `ThreadedServer`, a thread for each client, `async_` callbacks.
+"""The chat that a good RPyC tutorial shows: a `ThreadedServer`, a thread a client, callbacks by `async_`.
 
-``chat bench fanout -b rpyc`` compares ours with it, and a test shows how it can be attacked: no log, no
-rules, the library's default settings. Run it with ``python -m lab.bench.textbook_rpyc PORT``.
+The benchmark compares our server with it: no log, no rules, the library's default settings. It is made for
+programs that trust each other; listen on loopback only. Run it with ``python -m lab.bench.textbook_rpyc PORT``.
 """
 
 import sys
@@ -12,7 +12,7 @@ import rpyc
 from rpyc.utils.server import ThreadedServer
 
 people: dict[str, Callable[..., Any]] = {}
-"""The callbacks by nick. The wrapper is kept here, because RPyC holds only a weak reference to it."""
+"""Each one's callback, by nick; the wrapper is kept, because RPyC caches it weakly."""
 
 
 class ChatService(rpyc.Service):  # type: ignore[misc]
@@ -26,7 +26,7 @@ class ChatService(rpyc.Service):  # type: ignore[misc]
 
     def exposed_login(self, nick: str, callback: Callable[..., Any]) -> None:
         if not isinstance(nick, str) or nick in people:
-            raise ValueError("the nick is taken, or no nick")
+            raise ValueError("the nick is taken, or none")
         people[nick] = rpyc.async_(callback)
         self.nick = nick
 
