@@ -133,9 +133,9 @@ class RabbitClient(BrokerClient):
             if (member.technique, member.node) != (self.technique, seat):
                 outcome = await reader.decide(Resumed(seat, self.nick, self.technique, seat))
                 if not isinstance(outcome, Event):
-                    raise ConnectionLost("the seat ended while you came back: come in again")
+                    raise ConnectionLost("the seat ended while you were coming back: join again")
         if seat not in state.members:
-            raise ConnectionLost("the seat ended while you came back: come in again")
+            raise ConnectionLost("the seat ended while you were coming back: join again")
         return key
 
     async def _join_error(self, link: Link, reader: RoomReader, refusal: Outcome) -> ChatError:
@@ -188,9 +188,9 @@ class RabbitClient(BrokerClient):
         if event.seat != self.seat or self._reader is None:
             return
         if event.kind == "left" and not self._closing:
-            self._disconnect(ConnectionLost("your seat was taken for deserted, and has ended: come in again"))
+            self._disconnect(ConnectionLost("your seat has ended, because you seemed to be gone: join again"))
         elif event.kind == "resumed" and self._reader.replica.state.members[self.seat].node != self.seat:
-            self._disconnect(SeatGone("the seat has moved to a server: it goes on there"))
+            self._disconnect(SeatGone("the seat has moved to a server, and goes on there"))
 
     def _on_lost(self, reason: ChatError) -> None:
         if not self._closing and self._reason is None:

@@ -139,7 +139,7 @@ class RoomReader:
         own = self._undecided.pop(delivery.id, None) if delivery.id else None
         if own is not None and not own.done():
             if entry is None:
-                outcome = BadRequest("what was published came back as no entry of a log")
+                outcome = BadRequest("the published message has come back, but it is no log entry")
             own.set_result(outcome)
         if entry is None or self._reason is not None:
             return
@@ -249,7 +249,11 @@ class RoomReader:
         self._reason = reason
         self._changed.set()
         # A final reason is about the connection. What was published may be stored all the same.
-        unknown = ConnectionLost(f"nobody knows whether it arrived: {reason}") if reason.final else reason
+        unknown = (
+            ConnectionLost(f"it is unknown whether the message was stored: {reason}")
+            if reason.final
+            else reason
+        )
         for waiting in self._undecided.values():
             if not waiting.done():
                 waiting.set_exception(unknown)
