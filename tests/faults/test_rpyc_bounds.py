@@ -70,7 +70,8 @@ def padded(size: int) -> bytes:
 
 def deflated(message: bytes) -> bytes:
     small = zlib.compress(message)
-    return HEADER.pack(len(small), 1) + small + b"\n"
+    head: bytes = HEADER.pack(len(small), 1)
+    return head + small + b"\n"
 
 
 @pytest.mark.parametrize("pack", [codec.frame, deflated], ids=["on the wire", "inflated"])
