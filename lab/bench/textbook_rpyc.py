@@ -1,7 +1,8 @@
 """The chat that a good RPyC tutorial shows: a `ThreadedServer`, a thread a client, callbacks by `async_`.
 
 The benchmark compares our server with it: no log, no rules, the library's default settings. It is made for
-programs that trust each other; listen on loopback only. Run it with ``python -m lab.bench.textbook_rpyc PORT``.
+programs that trust each other, and listens on loopback only. Run it with
+``python -m lab.bench.textbook_rpyc PORT``.
 """
 
 import sys
