@@ -62,7 +62,8 @@ async def refused(peer: RpycPeer, handler: int, *args: object) -> Raised:
 def padded(size: int) -> bytes:
     """Return a ping of just this many bytes, without its frame."""
     for text in range(size - 40, size):
-        message = bytes(codec.request(1, consts.HANDLE_PING, (text * "x",))[HEADER.size : -1])
+        frame: bytes = codec.request(1, consts.HANDLE_PING, (text * "x",))
+        message: bytes = frame.removesuffix(codec.FLUSHER)[HEADER.size :]
         if len(message) == size:
             return message
     raise AssertionError(size)
