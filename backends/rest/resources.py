@@ -14,25 +14,25 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from backends.rest.codec import (
-    JSON,
     EventPage,
-    Headers,
     MemberList,
     Message,
     Receipt,
-    Refused,
     RoomList,
     RoomState,
     SeatAnswer,
-    access_token,
     decode_seat_request,
     decode_text,
-    draft_number,
     encode,
+)
+from backends.rest.conversion import Headers, Refused, problem
+from backends.rest.headers import (
+    JSON,
+    access_token,
+    draft_number,
     etag,
     is_json,
     names,
-    problem,
     read_headers,
     read_query,
     wants_json,

@@ -14,10 +14,11 @@ from email.message import Message as Headers
 from functools import lru_cache
 from typing import Any
 
-from backends.soap.codec import SERVER_FAILED, Codec, Refused, codecs
+from backends.soap.codec import SERVER_FAILED, Codec, codecs
+from backends.soap.conversion import ADDRESS, PATH, WSDL
 from backends.soap.security import UsernameTokens
 from backends.soap.service import Call
-from backends.soap.words import ADDRESS, PATH, WSDL
+from backends.soap.xml_reader import Refused
 from chat.domain.errors import BadRequest, ChatError
 from chat.interfaces.address import Address
 from chat.transport.http_server import (
