@@ -6,7 +6,7 @@ import asyncio
 from typing import TypeVar
 
 from backends.oncrpc.calls import Calls, dial
-from backends.oncrpc.words import error_from, event_from, fitting_text, hello_to, member_from, welcome_from
+from backends.oncrpc.conversion import LIMITS, error_from, event_from, hello_to, member_from, welcome_from
 from chat.domain.errors import ConnectionLost
 from chat.domain.model import Ack, Delete, Edit, Hello, Member, Say, Welcome
 from chat.interfaces.address import Address
@@ -69,10 +69,12 @@ class OncRpcClient(PollingClient):
             raise ConnectionLost(silent(self.address)) from None
 
     async def _say(self, draft: Say) -> Ack:
-        return await self._change(CHAT_SEND, send_args(self._seat_key, draft.n, fitting_text(draft.text)))
+        return await self._change(
+            CHAT_SEND, send_args(self._seat_key, draft.n, LIMITS.check_text(draft.text))
+        )
 
     async def _edit(self, draft: Edit) -> Ack:
-        args = edit_args(self._seat_key, draft.n, draft.id, fitting_text(draft.text))
+        args = edit_args(self._seat_key, draft.n, draft.id, LIMITS.check_text(draft.text))
         return await self._change(CHAT_EDIT, args)
 
     async def _delete(self, draft: Delete) -> Ack:

@@ -8,18 +8,9 @@ from typing import TypeVar
 
 import httpx
 
-from backends.rest.codec import (
-    JSON,
-    PROBLEM,
-    EventPage,
-    MemberList,
-    Receipt,
-    SeatAnswer,
-    SeatRequest,
-    TextBody,
-    encode,
-    read_problem,
-)
+from backends.rest.codec import EventPage, MemberList, Receipt, SeatAnswer, SeatRequest, TextBody, encode
+from backends.rest.conversion import PROBLEM, read_problem
+from backends.rest.headers import JSON
 from chat.domain.errors import AccessDenied, BadRequest, ChatError, ConnectionLost
 from chat.domain.json_codec import Decoder
 from chat.domain.model import Ack, Delete, Edit, Hello, Member, Say, Welcome

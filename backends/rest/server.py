@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from backends.rest import read_origins
-from backends.rest.codec import PROBLEM, Refused, problem
+from backends.rest.conversion import PROBLEM, Refused, problem
 from backends.rest.operations import OPERATIONS
 from backends.rest.pages import Pages
 from backends.rest.resources import Endpoint, Resources, answer, answering, refusal

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from backends.soap.calls import Calls, document
-from backends.soap.words import MAX_EVENTS, MAX_WAIT, camel, fitting_hello, fitting_text
+from backends.soap.conversion import LIMITS, MAX_EVENTS, MAX_WAIT, camel
 from chat.domain.errors import ConnectionLost
 from chat.domain.model import Ack, Delete, Edit, Event, Hello, Limits, Member, Say, Welcome
 from chat.interfaces.address import Address
@@ -29,7 +29,7 @@ class SoapClient(PollingClient):
         self._calls: Calls | None = None
 
     async def _join(self, hello: Hello) -> tuple[Welcome, int]:
-        hello = fitting_hello(hello)
+        hello = LIMITS.check_hello(hello)
         await asyncio.to_thread(document)
         self._calls = Calls(self.address, self.options, hello.nick, hello.access)
         cursor = hello.cursor
@@ -48,10 +48,10 @@ class SoapClient(PollingClient):
         return msgspec.structs.replace(welcome, members=tuple(await self._members())), start
 
     async def _say(self, draft: Say) -> Ack:
-        return await self._change("Send", n=draft.n, text=fitting_text(draft.text))
+        return await self._change("Send", n=draft.n, text=LIMITS.check_text(draft.text))
 
     async def _edit(self, draft: Edit) -> Ack:
-        return await self._change("Edit", n=draft.n, id=draft.id, text=fitting_text(draft.text))
+        return await self._change("Edit", n=draft.n, id=draft.id, text=LIMITS.check_text(draft.text))
 
     async def _delete(self, draft: Delete) -> Ack:
         return await self._change("Delete", n=draft.n, id=draft.id)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
-import sys
-from importlib.util import find_spec
 
 import httpx
 
@@ -20,11 +18,6 @@ from chat.transport.errors import (
     not_our_words,
     silent,
 )
-
-if find_spec("sniffio") is None:
-    # httpcore tries to import it at each lock that it takes, and what is missing is looked for on the whole
-    # path: a fifth of a request's time.
-    sys.modules["sniffio"] = None  # type: ignore[assignment]  # "it can't be imported" (Python's import system)
 
 CONNECT_TIMEOUT = 5.0
 ANSWER_TIMEOUT = 10.0

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from backends.soap.conversion import TNS
 from backends.soap.server import MAX_BODY
-from backends.soap.words import TNS
 from chat.domain.model import Limits
 from chat.server.hub import Hub
 from tests.support.http_peer import Answer

@@ -9,7 +9,7 @@ from contextlib import suppress
 import pytest
 
 from backends.soap.client import SoapClient
-from backends.soap.words import TNS
+from backends.soap.conversion import TNS
 from chat.domain.errors import ChatError, ConnectionLost, Full, NickTaken
 from chat.domain.model import Cursor, Hello, Limits, Say
 from chat.interfaces.address import Address

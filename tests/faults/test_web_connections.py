@@ -8,15 +8,15 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+import chat.transport.http_connection
 import chat.transport.http_server
 from chat.domain.errors import ChatError, Closing
 from chat.interfaces.address import Address
 from chat.server.hub import Hub
+from chat.transport.http_connection import MAX_AHEAD, MAX_HEAD
 from chat.transport.http_server import (
-    MAX_AHEAD,
-    MAX_HEAD,
     Application,
-    HungUp,
+    ClientDisconnected,
     Receive,
     Scope,
     Send,
@@ -58,7 +58,7 @@ class Echo(WebServer):
                 await self.done.wait()
             if path == "/large":
                 body = bytes(8 << 20)
-        except HungUp:
+        except ClientDisconnected:
             self.ended.put_nowait("hung up")
             return
         except Closing as closing:
@@ -127,7 +127,7 @@ async def test_too_many_requests_ahead_are_not_queued(peer: HttpPeer, echo: Echo
 
 @pytest.mark.parametrize("lead", [b"", b"\r\n"], ids=["nothing", "an empty line"])
 async def test_who_says_nothing_is_hung_up_on(hub: Hub, monkeypatch: pytest.MonkeyPatch, lead: bytes) -> None:
-    monkeypatch.setattr(chat.transport.http_server, "REQUEST_TIMEOUT", 0.05)
+    monkeypatch.setattr(chat.transport.http_connection, "REQUEST_TIMEOUT", 0.05)
     echo = Echo(hub)
     async with await HttpPeer.open(await echo.start()) as peer:
         await peer.send(lead)
@@ -140,7 +140,7 @@ async def test_empty_lines_between_requests_keep_no_connection_open(
 ) -> None:
     await peer.send(GET)
     await peer.answer()
-    monkeypatch.setattr(chat.transport.http_server, "REQUEST_TIMEOUT", 0.05)
+    monkeypatch.setattr(chat.transport.http_connection, "REQUEST_TIMEOUT", 0.05)
     await peer.send(b"\r\n")
     assert await peer.rest() == b""
 
@@ -157,7 +157,7 @@ async def test_empty_lines_between_requests_keep_no_connection_open(
 async def test_a_request_that_does_not_end_is_answered_in_time(
     peer: HttpPeer, echo: Echo, monkeypatch: pytest.MonkeyPatch, begun: bytes
 ) -> None:
-    monkeypatch.setattr(chat.transport.http_server, "REQUEST_TIMEOUT", 0.05)
+    monkeypatch.setattr(chat.transport.http_connection, "REQUEST_TIMEOUT", 0.05)
     await peer.send(begun)
     assert (await peer.answer()).status == 408
     assert await peer.rest() == b""
@@ -167,7 +167,7 @@ async def test_between_requests_a_connection_rests_and_is_closed_at_last(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(chat.transport.http_server, "KEEP_ALIVE", 1)
-    monkeypatch.setattr(chat.transport.http_server, "REQUEST_TIMEOUT", 0.05)
+    monkeypatch.setattr(chat.transport.http_connection, "REQUEST_TIMEOUT", 0.05)
     echo = Echo(hub)
     async with await HttpPeer.open(await echo.start()) as peer:
         await peer.send(GET)
@@ -182,7 +182,7 @@ async def test_between_requests_a_connection_rests_and_is_closed_at_last(
 async def test_who_takes_nothing_of_an_answer_is_cut(
     echo: Echo, peer: HttpPeer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chat.transport.http_server, "ANSWER_TIMEOUT", 0.05)
+    monkeypatch.setattr(chat.transport.http_connection, "ANSWER_TIMEOUT", 0.05)
     await peer.send(b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n" * 4)
     peer.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a stream's is a Transport
     (connection,) = echo._connections

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Self
 
 from lxml import etree
 
-from backends.soap.words import KINDS, TNS
+from backends.soap.conversion import KINDS, TNS
 from chat.interfaces.address import Address
 from tests.support.http_peer import Answer, HttpPeer
 

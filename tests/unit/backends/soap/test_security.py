@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from backends.soap.codec import FaultCode, Refused
+from backends.soap.conversion import WSSE, WSU
 from backends.soap.security import MAX_NONCE, SPAN, WINDOW, Nonces, UsernameTokens
-from backends.soap.words import WSSE, WSU
+from backends.soap.xml_reader import FaultCode, Refused
 from chat.domain.errors import AccessDenied
 
 NOW = 1_795_572_000.0

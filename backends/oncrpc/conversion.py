@@ -1,17 +1,17 @@
-"""The chat's words as chat.x has them, and back: for the client and the server alike."""
+"""The model's values as chat.x has them, and back, for both sides. No I/O."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from chat.domain.errors import ERRORS, AccessDenied, BadRequest, ChatError, StaleCursor
+from chat.domain.errors import ERRORS, BadRequest, ChatError
 from chat.domain.model import MAX_NUMBER, Cursor, Event, Hello, Kind, Limits, Member, Welcome
-from chat.domain.validation import clean_nick, clean_room, clean_text, printable
+from chat.domain.validation import printable
+from chat.transport.wire_limits import WireLimits
 from protos.chat_xdr import (
     CHAT_MAX_KEY,
     CHAT_MAX_NICK,
     CHAT_MAX_REASON,
-    CHAT_MAX_ROOM,
     CHAT_MAX_TEXT,
     CHAT_MAX_TOKEN,
     CHAT_MAX_WORD,
@@ -29,7 +29,7 @@ from protos.chat_xdr import (
 STATUS = {
     code: chat_status[f"CHAT_{code.upper()}"]
     for code in ERRORS
-    if code != "connection_lost"  # the one that no server says
+    if code != "connection_lost"  # no server reports it
 }
 """Every error by its code."""
 _ERROR = {status: ERRORS[code] for code, status in STATUS.items()}
@@ -49,7 +49,7 @@ _MAX_MS = 0xFFFFFFFF
 
 
 def error_to(error: ChatError, n: int = 0) -> tuple[chat_status, chat_error]:
-    """Return an error as a result has it; ``n`` is the draft that was refused, unless the error knows it."""
+    """Return an error as a result has it; ``n`` is the refused draft, unless the error names it."""
     wait = 0 if error.retry_after is None else min(max(1, round(error.retry_after * 1000)), _MAX_MS)
     return STATUS.get(error.code, chat_status.CHAT_ERROR), chat_error(
         _shortened(str(error)), error.n or n, wait
@@ -57,9 +57,9 @@ def error_to(error: ChatError, n: int = 0) -> tuple[chat_status, chat_error]:
 
 
 def error_from(status: chat_status, value: object) -> ChatError:
-    """Return what a result that is not CHAT_OK says."""
+    """Return the error of a result that is not CHAT_OK."""
     if not isinstance(value, chat_error) or status not in _ERROR:
-        return ChatError(f"the server answered {status.name} and said nothing")
+        return ChatError(f"the server answered {status.name} without a reason")
     wait = value.retry_after_ms / 1000 if value.retry_after_ms else None
     return _ERROR[status](printable(value.text), n=value.n, retry_after=wait)
 
@@ -71,50 +71,37 @@ def _shortened(text: str) -> str:
     return data[: CHAT_MAX_REASON - 4].decode(errors="ignore") + " ..."
 
 
-# --- coming in ---------------------------------------------------------------------------------
+# --- joining -----------------------------------------------------------------------------------
 
 
-def fitting(text: str, bound: int, clean: Callable[[str], str]) -> str:
-    """Return a text that XDR can carry; if it can't, ``clean`` says why, or makes it shorter (NFC)."""
+def fits(text: str, bound: int) -> bool:
+    """Whether XDR can carry the text, and it has at most so many bytes of UTF-8."""
     try:
-        if len(text.encode()) <= bound:
-            return text
+        return len(text.encode()) <= bound
     except UnicodeEncodeError:
-        pass
-    return clean(text)
+        return False
 
 
-def fitting_text(text: str) -> str:
-    return fitting(text, CHAT_MAX_TEXT, clean_text)
+LIMITS = WireLimits(
+    fits,
+    text=CHAT_MAX_TEXT,
+    nick=CHAT_MAX_NICK,
+    key=CHAT_MAX_KEY,
+    epoch=CHAT_MAX_WORD,
+    token=CHAT_MAX_TOKEN,
+)
 
 
 def hello_to(hello: Hello) -> join_args:
-    """Raises a `ChatError` for what has no place in chat.x: the server would refuse it, too."""
-    cursor = hello.cursor
-    return join_args(
-        fitting(hello.room, CHAT_MAX_ROOM, clean_room),
-        fitting(hello.nick, CHAT_MAX_NICK, clean_nick),
-        fitting(hello.access, CHAT_MAX_TOKEN, _no_token),
-        fitting(hello.seat_key, CHAT_MAX_KEY, _no_key),
-        chat_cursor(cursor.seq, fitting(cursor.epoch, CHAT_MAX_WORD, _no_epoch)) if cursor else None,
-    )
+    """Raises a `ChatError` for a hello that does not fit into chat.x: the server would refuse it, too."""
+    hello = LIMITS.check_hello(hello)
+    cursor = chat_cursor(hello.cursor.seq, hello.cursor.epoch) if hello.cursor else None
+    return join_args(hello.room, hello.nick, hello.access, hello.seat_key, cursor)
 
 
 def hello_from(args: join_args) -> Hello:
     cursor = Cursor(number(args.cursor.seq), args.cursor.epoch) if args.cursor else None
     return Hello(args.room, args.nick, cursor, args.access, args.seat_key)
-
-
-def _no_token(text: str) -> str:
-    raise AccessDenied("the access token is wrong: ask who runs the server for the right one")
-
-
-def _no_key(text: str) -> str:
-    return ""  # no server gave such a key, so it opens nothing
-
-
-def _no_epoch(text: str) -> str:
-    raise StaleCursor("the room has another log than the cursor's: begin without a cursor")
 
 
 def welcome_to(welcome: Welcome, start: int) -> join_ok:
@@ -148,11 +135,11 @@ def welcome_from(ok: join_ok, members: Sequence[Member]) -> Welcome:
     )
 
 
-# --- what is in the room -----------------------------------------------------------------------
+# --- events and members ------------------------------------------------------------------------
 
 
 def number(value: int) -> int:
-    """Return a number that a peer sent. Raises `BadRequest`: XDR has larger ones than the chat."""
+    """Return a number from a peer. Raises `BadRequest` for one that XDR has and the chat has not."""
     if value > MAX_NUMBER:
         raise BadRequest(f"the number {value} is too large: all are below 2^53")
     return value
