@@ -45,7 +45,7 @@ def machine(
     """
     pinned = "processes can't be pinned on this system, or there is one core only"
     if server_core:
-        pinned = f"servers on core {server_core[0]}, load and sink on core {sink_core[0]}"
+        pinned = f"servers on core {server_core[0]}, load generators on core {sink_core[0]}"
     names = ("uvloop", "msgspec", "textual", *libraries)
     versions = [f"{name} {version(name)}" for name in names if _installed(name)]
     return Machine(

@@ -250,9 +250,9 @@ def as_page(report: Report) -> str:
         [
             f"## Long polls: {title}\n",
             f"""Made by `chat bench polls -b {report.backend}` on {report.at} UTC.
-{report.clients:,} clients, each with a seat, and a connection over which it asks for news. There are none, so
-the server holds every poll. When it has come to rest, one of them says something. Times count from then;
-every poll was answered once, with that message and nothing else. {len(report.rounds)} messages. Ours is
+{report.clients:,} clients, each with a seat and a connection for polling. There are no new events, so
+the server holds every poll. When the server is idle, one client sends a message. Times count from then.
+Every poll was answered once, with that message only. This was done for {len(report.rounds)} messages. Ours is
 `chat serve {report.backend} --log memory --rate off`.
 """,
             *about(report.machine),
@@ -284,8 +284,8 @@ def _verdict(report: Report) -> str:
 def _notes(report: Report) -> list[str]:
     cpu = 1000 * statistics.median(report.of("server_cpu")) / report.clients
     return [
-        f"Threads of the server: {report.threads} while it holds them, {report.idle_threads} before.",
-        f"Memory: {report.poll_bytes / 1024:.1f} KiB for each poll that is held, and "
+        f"Threads of the server: {report.threads} while it holds the polls, {report.idle_threads} before.",
+        f"Memory: {report.poll_bytes / 1024:.1f} KiB for each held poll, and "
         f"{report.client_bytes / 1024:.1f} KiB for each client, with its seat and connection.",
-        f"Server CPU: {cpu:.0f} us an answer. {report.joins:,.0f} clients came in a second.",
+        f"Server CPU: {cpu:.0f} us per answer. {report.joins:,.0f} clients joined in a second.",
     ]

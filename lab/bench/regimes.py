@@ -24,20 +24,20 @@ BEHIND = 1000
 
 CHAT = Regime("chat", "20 messages/s", window=BEHIND, rounds=5, rate=20.0)
 TCP = (
-    Regime("saturation", "256 messages under way", window=256, rounds=20, others=True),
+    Regime("saturation", "256 messages in flight", window=256, rounds=20, others=True),
     Regime("open", "5,000 messages/s", window=BEHIND, rounds=4, rate=5000.0),
-    Regime("lockstep", "one message under way", window=1, rounds=20),
+    Regime("lockstep", "one message in flight", window=1, rounds=20),
     CHAT,
 )
 WARM_UP = Regime("warm-up", "", window=256, rounds=1)
 
 # The textbook RPC servers deliver about 50 messages a second: a larger window would take them seconds to
 # drain.
-RPC = (Regime("saturation", "32 messages under way", window=32, rounds=10), CHAT)
+RPC = (Regime("saturation", "32 messages in flight", window=32, rounds=10), CHAT)
 WARM_UP_RPC = Regime("warm-up", "", window=32, rounds=1)
 
 # So many datagrams fit in every receiver's buffer, even if a server sends one for each message.
-UDP = (Regime("saturation", "64 messages under way", window=64, rounds=20, others=True), CHAT)
+UDP = (Regime("saturation", "64 messages in flight", window=64, rounds=20, others=True), CHAT)
 WARM_UP_UDP = Regime("warm-up", "", window=64, rounds=1)
 
 CALLS = (
