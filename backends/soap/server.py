@@ -21,15 +21,8 @@ from backends.soap.service import Call
 from backends.soap.xml_reader import Refused
 from chat.domain.errors import BadRequest, ChatError
 from chat.interfaces.address import Address
-from chat.transport.http_server import (
-    Application,
-    ClientDisconnected,
-    Receive,
-    Scope,
-    Send,
-    WebServer,
-    read_body,
-)
+from chat.transport.asgi import Application, Receive, Scope, Send
+from chat.transport.http_server import ClientDisconnected, WebServer, read_body
 
 MAX_BODY = 256 * 1024
 """Bytes of a request."""

@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from time import time
-from typing import TYPE_CHECKING
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from chat.domain.errors import BadRequest, ChatError
+from chat.transport.asgi import WebSite
 from chat.transport.request_guard import CROWDED, http_date
 from chat.transport.stream import keep_alive
-
-if TYPE_CHECKING:
-    from chat.transport.http_server import WebServer
 
 REQUEST_TIMEOUT = 10.0
 """Seconds for a whole request, and from the connection to the first one."""
@@ -40,7 +37,7 @@ class HttpConnection(HttpToolsProtocol):
     nothing more is read.
     """
 
-    def __init__(self, web: WebServer, config: uvicorn.Config, state: ServerState) -> None:
+    def __init__(self, web: WebSite, config: uvicorn.Config, state: ServerState) -> None:
         super().__init__(config, state, {})
         self._web = web
         self._answering: RequestResponseCycle | None = None

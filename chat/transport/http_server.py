@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from abc import abstractmethod
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, TypeAlias, TypeVar
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 import uvicorn
 from uvicorn.server import ServerState
@@ -19,14 +19,9 @@ from uvicorn.server import ServerState
 from chat.domain.errors import ChatError, Closing
 from chat.interfaces.address import Address
 from chat.interfaces.server import ChatServer
+from chat.transport.asgi import Application, Receive
 from chat.transport.http_connection import REQUEST_TIMEOUT, HttpConnection
 from chat.transport.request_guard import RequestGuard
-
-Scope: TypeAlias = Any
-Receive: TypeAlias = Callable[[], Awaitable[Any]]
-Send: TypeAlias = Callable[[Any], Awaitable[None]]
-Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
-"""An ASGI application (asgi.readthedocs.io, specification 2.3)."""
 
 KEEP_ALIVE = 75.0
 """Seconds that a connection may rest between two requests: longer than the longest time between two polls."""

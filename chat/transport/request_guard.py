@@ -13,12 +13,10 @@ from email.utils import formatdate
 from functools import lru_cache
 from ipaddress import ip_address
 from time import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chat.domain.errors import BadRequest, ChatError, Full
-
-if TYPE_CHECKING:
-    from chat.transport.http_server import Application, Receive, Scope, Send, WebServer
+from chat.transport.asgi import Application, Receive, Scope, Send, WebSite
 
 CROWDED = "crowded"
 """In a request's state (ASGI): its connection is one beyond the limit."""
@@ -27,7 +25,7 @@ CROWDED = "crowded"
 class RequestGuard:
     """An ASGI application around that of a technique."""
 
-    def __init__(self, app: Application, web: WebServer) -> None:
+    def __init__(self, app: Application, web: WebSite) -> None:
         self._app = app
         self._web = web
         self._names = {web.address.host.lower(), socket.gethostname().lower()}

@@ -13,16 +13,9 @@ import chat.transport.http_server
 from chat.domain.errors import ChatError, Closing
 from chat.interfaces.address import Address
 from chat.server.hub import Hub
+from chat.transport.asgi import Application, Receive, Scope, Send
 from chat.transport.http_connection import MAX_AHEAD, MAX_HEAD
-from chat.transport.http_server import (
-    Application,
-    ClientDisconnected,
-    Receive,
-    Scope,
-    Send,
-    WebServer,
-    read_body,
-)
+from chat.transport.http_server import ClientDisconnected, WebServer, read_body
 from tests.support.http_peer import HttpPeer
 
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
