@@ -207,7 +207,7 @@ def unprivileged(tmp_path: Path) -> Iterator[None]:
         return
     nobody = 65534
     for folder in (tmp_path, *tmp_path.parents):
-        if folder.owner() == "root" and folder.stat().st_mode & 0o777 == 0o700:
+        if not folder.stat().st_mode & stat.S_IXOTH:
             folder.chmod(0o755)
     os.chown(tmp_path, nobody, -1)
     for file in tmp_path.iterdir():

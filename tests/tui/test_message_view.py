@@ -11,6 +11,7 @@ from textual.app import App, ComposeResult
 from textual.geometry import Offset
 from textual.selection import Selection
 
+from chat.domain.errors import ConnectionLost
 from tests.support.desk import Desk, Running, caught_up, chat, chatting, lines, text, until
 from tui.rows import Look, Place, Row, lay_out
 from tui.themes import FALLBACK
@@ -202,6 +203,7 @@ async def test_a_smaller_window_still_shows_the_end() -> None:
 async def test_a_banner_does_not_end_the_following() -> None:
     desk = long_room()
     async with chatting(desk) as pilot:
+        desk.away = ConnectionLost("the cable is gone", retry_after=600.0)  # so that the banner stays
         desk.breaks("the cable is gone")
         await until(pilot, lambda: "the cable is gone" in text(pilot))
         view = chat(pilot).view
