@@ -1,8 +1,8 @@
 # Everything a developer does, from a fresh clone on. `make help` lists it.
-# Needs a POSIX shell, GNU make 3.81 or newer and Python 3.11 to 3.13; without make see CONTRIBUTING.md.
+# Needs a POSIX shell, GNU make 3.81 or newer and Python 3.11 to 3.14; without make see CONTRIBUTING.md.
 
 BIN := .venv/bin
-# PYTHON=python3.13 picks the interpreter; empty: that of .venv, else the first that runs.
+# PYTHON=python3.14 picks the interpreter; empty: that of .venv, else the first that runs.
 PYTHON ?=
 # BROKER=install: install RabbitMQ for the tests, also where that might disturb somebody.
 BROKER ?=

@@ -1,7 +1,7 @@
-"""Makes the generated parts of protocol.md out of the code: tables, code points, and a real transcript.
+"""Generates parts of protocol.md from the code: tables, code points, and a real transcript.
 
-`make docs` writes them, `make check` fails when the page and the code differ. A field, an error or a limit
-without a word about it here or there is an error too.
+`make docs` writes them, and `make check` fails if the page and the code differ. It also fails for a field, an
+error or a limit that has no description.
 """
 
 from __future__ import annotations
@@ -30,11 +30,12 @@ from chat.server.logs.memory import MemoryLog
 
 
 def row(*cells: object) -> str:
+    """Return a row of a table in Markdown."""
     return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
 
 
 def fields(message: type[msgspec.Struct], **meanings: str) -> str:
-    """Return a table of a message's fields; each must be given its meaning."""
+    """Return the table of a message's fields; ``meanings`` describes each of them, in their order."""
     info = msgspec.inspect.type_info(message)
     assert isinstance(info, msgspec.inspect.StructType)
     assert [field.name for field in info.fields] == list(meanings), [field.name for field in info.fields]
@@ -48,6 +49,7 @@ def fields(message: type[msgspec.Struct], **meanings: str) -> str:
 
 
 def type_name(of: msgspec.inspect.Type) -> str:
+    """Return how the page calls a type."""
     match of:
         case msgspec.inspect.IntType():
             return "number"
@@ -71,7 +73,7 @@ def type_name(of: msgspec.inspect.Type) -> str:
 
 
 def limits(**meanings: str) -> str:
-    """Return the table of the limits with their usual values."""
+    """Return the table of the limits with their default values."""
     usual = msgspec.structs.asdict(Limits())
     assert list(usual) == list(meanings), list(usual)
     lines = [row("field", "usual", "meaning"), row("---", "---", "---")]
@@ -79,7 +81,7 @@ def limits(**meanings: str) -> str:
 
 
 def errors(**what_to_do: str) -> str:
-    """Return the table of the errors."""
+    """Return the table of the errors; ``what_to_do`` is for the reader of each code."""
     kinds = {
         code: kind for code, kind in ERRORS.items() if kind is not ChatError and code != "connection_lost"
     }
@@ -92,12 +94,13 @@ def errors(**what_to_do: str) -> str:
 
 
 def code_points(*groups: tuple[str, str]) -> str:
-    """Return a table of code point ranges: (what, the inside of a regex character class) each."""
+    """Return a table of code points; each group is a title and the inside of a regex character class."""
     lines = [row("code points", "what"), row("---", "---")]
     return "\n".join([*lines, *(row(", ".join(ranges(chars)), what) for what, chars in groups)])
 
 
 def ranges(chars: str) -> Iterator[str]:
+    """Yield the ranges of a regex character class, e.g. ``U+0000 to U+0008``."""
     for one, last in re.findall(r"(.)(?:-(.))?", chars, re.DOTALL):
         yield f"U+{ord(one):04X}" + (f" to U+{ord(last):04X}" if last else "")
 
@@ -114,7 +117,7 @@ BLANKS = ", ".join(ranges("\t\n \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"))
 
 
 def blanks() -> str:
-    """Return the characters that do not make a message by themselves."""
+    """Return the blank characters; they alone make no message."""
     found = {
         chr(code) for code in range(0x110000) if chr(code).isspace() and not text._TEXT.search(chr(code))
     }
@@ -128,7 +131,7 @@ def blanks() -> str:
 
 
 def events() -> str:
-    """Return which fields each kind of event has, by encoding one of each."""
+    """Return the table of the event kinds and their fields, by encoding an event of each kind."""
     bodies = (
         Opened("e"),
         Joined("s", "a", "a", "t", "n"),
@@ -139,15 +142,15 @@ def events() -> str:
         Deleted("s", "a", "t", 1, 1),
     )
     meanings = {
-        "opened": "the room's first event; `text` is its epoch",
+        "opened": "the room's first event; `text` is the epoch",
         "joined": "somebody took a seat",
-        "resumed": "a seat moved to another technique or server; it is the same person",
+        "resumed": "a seat moved to another technique or server; it is still the same person",
         "left": "a seat ended",
         "sent": "a message; `id` is its own `seq`",
-        "edited": "the message `id` has another text now",
-        "deleted": "the message `id` is taken back",
+        "edited": "the message `id` has a new text",
+        "deleted": "the message `id` was deleted",
     }
-    lines = [row("kind", "has besides `seq`, `prev`, `at`", "meaning"), row("---", "---", "---")]
+    lines = [row("kind", "fields besides `seq`, `prev`, `at`", "meaning"), row("---", "---", "---")]
     for body in bodies:
         kind = body.__struct_config__.tag
         had = list(json.loads(encode(event_of(Entry(2, 1, body), 1))))
@@ -161,10 +164,13 @@ def events() -> str:
 
 
 def transcript(*steps: tuple[str, str, str]) -> str:
-    """Play the steps (who, line or "", what must come next or "") against a server; return what was said.
+    """Run the steps against a server, and return what was sent and received.
 
-    ``who`` is a person; "(hangs up)" as the line ends that person's connection. A new hello opens one.
     Times, epoch and keys are fixed, so that the page does not change by itself.
+
+    Args:
+        steps: a person, the line that this person sends (or ""), and the kinds that must then come to that
+            person. The line "(hangs up)" closes the person's connection; a hello opens a new one.
     """
     ticks = iter(range(1_795_393_822_000, 1_795_393_900_000, 1_250))
     keys = iter(f"{word}-seat-key-22-chars"[:22] for word in ("anns", "bobs", "cats"))
@@ -210,7 +216,7 @@ async def _play(steps: tuple[tuple[str, str, str], ...], log: MemoryLog) -> str:
 
 
 def declarations() -> str:
-    """Return the table of what is declared in a broker, and with which arguments."""
+    """Return the table of what is declared in a broker."""
     room, seat, grace = "ROOM", "SEAT", Limits().grace
     rows: tuple[tuple[str, str, dict[str, object], str], ...] = (
         (names.exchange(room), "exchange, fanout, durable", {}, "every entry of the room is published here"),
@@ -219,7 +225,7 @@ def declarations() -> str:
             names.presence("NODE"),
             "queue, exclusive, auto-delete",
             {},
-            "is there exactly while the server or client NODE is connected; of a client, NODE is its seat",
+            "exists exactly while the server or client NODE is connected; for a client, NODE is its seat",
         ),
         (
             names.will(room, seat),
@@ -237,14 +243,14 @@ def declarations() -> str:
             names.DIRECTORY,
             "queue, durable",
             names.DIRECTORY_ARGUMENTS,
-            'names the rooms to servers: who opens one sends `{"room": ROOM}` here, by the default exchange; '
-            'who deletes one adds `"removed": true`',
+            'tells servers the rooms: a client that opens one sends `{"room": ROOM}` here, through the '
+            'default exchange; when a room is deleted, `"removed": true` is added',
         ),
         (
             "chat.user.ROOM.HASH",
             "queue, exclusive, auto-delete",
             names.FANOUT_ARGUMENTS,
-            "in fanout mode: one's own, bound to the exchange",
+            "in fanout mode: each client's own, bound to the exchange",
         ),
     )
     lines = [row("name", "what", "arguments", "for"), row("---", "---", "---", "---")]
@@ -255,15 +261,15 @@ def declarations() -> str:
 
 
 def entries() -> str:
-    """Return which fields the body of each kind of entry has."""
+    """Return the table of the entry kinds, their fields, and when they are accepted."""
     lines = [row("kind", "fields besides `at` and `kind`", "accepted, if"), row("---", "---", "---")]
     for body, condition in (
-        (Opened, "it is the first: the room is open from here on"),
-        (Joined, "neither the seat nor the name's key is taken"),
+        (Opened, "it is the first one; it opens the room"),
+        (Joined, "neither the seat nor the key is taken"),
         (Resumed, "the seat is a member, under this author"),
         (Left, "the seat is a member, under this author, at this node"),
-        (Sent, "the seat is a member, under this author; this n was not used"),
-        (Edited, "the same, and `id` is a message of this seat, not deleted"),
+        (Sent, "the seat is a member, under this author, and has not used this n"),
+        (Edited, "the same, and `id` is a message of this seat that is not deleted"),
         (Deleted, "the same"),
     ):
         told = ", ".join(f"`{name}`" for name in body.__struct_fields__)
@@ -272,6 +278,6 @@ def entries() -> str:
 
 
 def entry_example() -> str:
-    """Return an entry's body as it stands in a message."""
+    """Return the body of an entry, as it is in a message."""
     body = Sent("850358367bd6586fd9bf2ccd", "ann", "rabbitmq", 1, "hello")
     return pack(body, 1_795_393_822_791).decode()

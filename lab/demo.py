@@ -1,8 +1,8 @@
-"""``chat demo``: the lesson in twenty seconds.
+"""``chat demo``: one room over every technique, in twenty seconds.
 
-A server of its own on free ports, with its log in a broker where one can be had, else in memory; a bot on
-every technique that can run here, each a real client in the same room. With a terminal you talk to them;
-without one they talk alone, and what they saw is checked.
+It starts a server on free ports, with its log in a broker if one is found or can be started, else in memory.
+A bot joins the room over every technique that can run here; each is a real client. In a terminal the user
+talks to the bots. Without one the bots talk alone, and the program checks which messages each one received.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from chat.server.logs import open_log
 
 ROOM = "lab"
 START_TIMEOUT = 15.0
-STORY_TIMEOUT = 60.0  # seconds for the whole lesson; far more than it takes to poll
+STORY_TIMEOUT = 60.0  # seconds for all messages; polling takes far less
 TEACHER = "teacher"
 SCRIPT = (
     "Good morning! Everybody here is in one room, each over another technique.",
@@ -50,7 +50,7 @@ SCRIPT = (
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A technique that runs, and where."""
+    """A technique that runs, and the address of its server."""
 
     technique: Technique
     address: Address
@@ -58,23 +58,28 @@ class Served:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Where the lesson takes place."""
+    """What the demo's server offers."""
 
     runs: list[Served]
     off: dict[str, str]
-    """Techniques that do not run, and why."""
+    """The reasons why the other techniques do not run."""
     room: str
 
 
 @contextmanager
 def served() -> Iterator[Stage]:
-    """Run ``chat serve`` on free ports; yield what runs, and why the rest does not."""
+    """Run ``chat serve`` on free ports; yield which techniques run.
+
+    Raises:
+        ChatError: the server did not start.
+    """
     command = [sys.executable, "-m", "chat", "serve", "--json"]
     for name in backends.KNOWN:
         command += ["--port-of", f"{name}=0"]
     brokers, off = _brokers()
     log = next((broker.address.url for broker in brokers.values()), "memory")
-    # A broker may have a room of the usual name already. Its password is nothing for the list of processes.
+    # A broker may already have a room with the usual name. Its URL contains a password, which must not appear
+    # in the list of processes.
     room = f"demo-{token_hex(3)}" if brokers else ROOM
     environment = {**clean_environment(), "CHAT_SERVE_LOG": log}
     child = subprocess.Popen(
@@ -109,11 +114,15 @@ def served() -> Iterator[Stage]:
 
 
 def _brokers() -> tuple[dict[str, Broker], dict[str, str]]:
-    """Return the broker of each technique that has one, found or started, and why there is none."""
+    """Find or start a broker for each technique that needs one.
+
+    Returns:
+        The brokers by technique, and the reasons why there is none for a technique.
+    """
     found, off = {}, {}
     for label in backends.techniques():
         if label.broker is not None and label.log is not None and not label.missing():
-            err(f"looking for a broker for {label.name}; to start one takes some seconds")
+            err(f"looking for a broker for {label.name}; starting one takes some seconds")
             try:
                 found[label.name] = label.load_broker()(state_dir(), spawn=True)
             except ChatError as error:
@@ -122,7 +131,7 @@ def _brokers() -> tuple[dict[str, Broker], dict[str, str]]:
 
 
 async def _forget(log: str, room: str) -> None:
-    """Leave nothing in somebody's broker."""
+    """Remove the demo's room from the broker."""
     with suppress(ChatError):
         opened = open_log(log, backends.techniques())
         await opened.start(lambda _: None, lambda *_: None)
@@ -131,6 +140,10 @@ async def _forget(log: str, room: str) -> None:
 
 
 def session(served: Served, nick: str, room: str) -> Session:
+    """Return a session that is not started yet."""
+
+    """Return a session that is not started yet."""
+
     async def dial() -> ChatClient:
         kind = await asyncio.to_thread(served.technique.load_client)
         return kind(served.address)
@@ -139,7 +152,7 @@ def session(served: Served, nick: str, room: str) -> Session:
 
 
 def manner(technique: Technique) -> str:
-    """Say how news reaches a client of this technique."""
+    """Return the technique and how events reach its clients, e.g. ``tcp, push``."""
     return f"{technique.name}, {'push' if technique.traits.push else 'poll'}"
 
 
@@ -148,21 +161,25 @@ def manner(technique: Technique) -> str:
 
 @dataclass(slots=True)
 class Witness:
-    """One participant, and what it saw."""
+    """One client, and the events that it has received."""
 
     served: Served
     session: Session
     seen: list[Event] = field(default_factory=list)
     took: list[float] = field(default_factory=list)
-    """Milliseconds from the teacher's Enter until the message was here."""
+    """Milliseconds from sending each of the teacher's messages until it came here."""
     heard: asyncio.Condition = field(default_factory=asyncio.Condition)
     inside: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def messages(self) -> list[tuple[int, str]]:
+        """Id and text of each message, in the order in which they came."""
+        """Id and text of each message, in the order in which they came."""
         return [(event.id, event.text) for event in self.seen if event.kind == "sent"]
 
     async def watch(self, on_event: Callable[[Witness, Event], None]) -> None:
+        """Collect the events until the session ends; call ``on_event`` with each. Raises its `ChatError`."""
+        """Collect the events until the session ends; call ``on_event`` with each. Raises its `ChatError`."""
         async for batch in self.session.updates():
             for update in batch:
                 if isinstance(update, Entered):
@@ -176,13 +193,13 @@ class Witness:
             raise self.session.outcome
 
     async def until(self, count: int) -> None:
-        """Wait until so many messages are here."""
+        """Wait until so many messages have come."""
         async with self.heard:
             await self.heard.wait_for(lambda: len(self.messages) >= count)
 
 
 def headless() -> int:
-    """Let the bots talk alone; return 0 if everybody saw every message once and in order."""
+    """Run the demo without a terminal; return 0 if every client got every message once and in order."""
     with served() as stage:
         return asyncio.run(_story(stage))
 
@@ -219,7 +236,7 @@ async def _story(stage: Stage) -> int:
     teaching = asyncio.create_task(lesson())
     await asyncio.wait({teaching, *watching}, timeout=STORY_TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
     if not teaching.done():
-        out("* the lesson did not come to its end")
+        out(f"* not all messages came within {STORY_TIMEOUT:.0f} s")
     teaching.cancel()
     for one in everybody:
         await one.session.close()
@@ -230,7 +247,7 @@ async def _story(stage: Stage) -> int:
 
 
 def _verdict(teacher: Witness, bots: list[Witness], off: dict[str, str]) -> int:
-    """Print the closing table; every transcript is held against the first one's order."""
+    """Print the table at the end. Each bot must have the same messages in the same order as the teacher."""
     order, expected = teacher.messages, len(SCRIPT) * (1 + len(bots))
     right = len(order) == expected and order == sorted(set(order))
     out("")
@@ -241,7 +258,7 @@ def _verdict(teacher: Witness, bots: list[Witness], off: dict[str, str]) -> int:
         out(
             f"{bot.served.technique.name:<10} {len(bot.messages):>4}/{expected:<4} "
             f"{median(bot.took) if bot.took else float('nan'):>9.1f}  "
-            f"{'each once, in order' if same else 'lost, doubled or out of order'}"
+            f"{'each once, in order' if same else 'lost, duplicated or out of order'}"
         )
     for name, reason in off.items():
         out(f"{name:<10} {'-':>9} {'-':>9}  not here: {reason}")
@@ -252,7 +269,7 @@ def _verdict(teacher: Witness, bots: list[Witness], off: dict[str, str]) -> int:
 
 
 class Bots:
-    """One bot a technique, on a loop of their own, so that they do not disturb the screen."""
+    """The bots in a thread with a loop of its own, so that they do not slow down the screen."""
 
     def __init__(self, stage: Stage) -> None:
         self._runs, self._room = stage.runs, stage.room
@@ -261,14 +278,16 @@ class Bots:
         self._thread = threading.Thread(target=lambda: asyncio.run(self._live()), daemon=True)
 
     def start(self) -> None:
+        """Let the bots join the room."""
         self._thread.start()
 
     def stop(self) -> None:
+        """Let the bots leave; wait for at most 5 s."""
         self._stop()
         self._thread.join(timeout=5)
 
     def switch(self, on: bool) -> None:
-        """``/bots on`` and ``/bots off``."""
+        """Let the bots answer, or be silent."""
         self._on = on
 
     async def _live(self) -> None:

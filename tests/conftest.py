@@ -30,7 +30,7 @@ from chat.server.hub import Hub
 from chat.server.logs import open_log
 from chat.server.logs.memory import MemoryLog
 from tests.support.broker import MISSING, WITHOUT, Hosts, broker, wanted
-from tests.support.broker_door import BrokerDoor
+from tests.support.broker_relay import BrokerRelay
 from tests.support.foreign import Foreign
 from tests.support.kit import QUICK, Connect, Seated, Serving
 from tests.support.node import Run
@@ -245,13 +245,13 @@ async def hub(limits: Limits, access: str, log: Log) -> AsyncIterator[Hub]:
 def make_server(
     technique: Technique, hub: Hub, access: str, request: pytest.FixtureRequest
 ) -> Callable[[Address], ChatServer]:
-    """Return what makes a server of the technique at an address; of a broker, what makes a door to it."""
+    """Return what makes a server of the technique at an address; of a broker, what makes a relay to it."""
     if technique.server is not None:
         kind = technique.load_server()
         return lambda address: kind(hub, address, ServerOptions(access=access))
     url = request.getfixturevalue("vhost")
     hosts: Hosts = request.getfixturevalue("hosts")
-    return lambda address: BrokerDoor(hub, address, hosts.broker, url, access)
+    return lambda address: BrokerRelay(hub, address, hosts.broker, url, access)
 
 
 @pytest.fixture

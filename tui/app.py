@@ -1,4 +1,4 @@
-"""The application: owns the session, the themes and the screens."""
+"""The application: owns the session and shows the picker and the chat screen."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Where the user wants to be."""
+    """The technique, room and name that the user has chosen."""
 
     technique: str
     room: str = "lab"
     nick: str | None = None
-    """None: any name will do."""
+    """None: any name."""
     cursor: Cursor | None = None
-    """Where to go on after a session has ended, so that nothing is missing in between."""
+    """Where the last session ended: the next one begins there, so that no event is missing."""
 
 
 OpenSession = Callable[[Choice], Session]
@@ -47,10 +47,19 @@ OpenSession = Callable[[Choice], Session]
 class ChatApp(App[None]):
     """One person at one terminal.
 
-    Raises `ChatError` at once when the session that ``choice`` asks for can't be opened. Without a
-    choice the picker comes first, with ``room`` and ``nick`` filled in and the ``techniques`` that the
-    registry knows. ``on_first_paint`` is called when the first frame is on the terminal. Times are
-    shown in ``zone``, None: the local one; ``now`` tells the seconds since the epoch.
+    Args:
+        open_session: opens the session for a choice.
+        choice: what to show; None: the picker asks.
+        room: the room that the picker suggests.
+        nick: the name that the picker suggests.
+        theme: one of `tui.themes.NAMES`; None: the default.
+        techniques: what the picker offers; None: all that the registry knows.
+        zone: the time zone of the times; None: the local one.
+        now: returns the seconds since the epoch.
+        on_first_paint: called when the first frame is on the terminal.
+
+    Raises:
+        ChatError: the session for ``choice`` cannot be opened, or there is no such theme.
     """
 
     TITLE = "chat"
@@ -87,7 +96,7 @@ class ChatApp(App[None]):
         if choice is not None:
             self.session = open_session(choice)
         elif techniques is None:
-            from backends import techniques as registered  # the labels only, and only for the picker
+            from backends import techniques as registered  # late: only the picker needs the labels
 
             self._techniques = registered()
 
@@ -97,7 +106,7 @@ class ChatApp(App[None]):
     def get_default_screen(self) -> Screen[None]:
         if self.session is not None:
             return self._chat(self.session)
-        from tui.screens.picker import PickerScreen  # only where it is shown
+        from tui.screens.picker import PickerScreen  # late: it is not always shown
 
         return PickerScreen(self._techniques or (), room=self._room, nick=self._nick)
 
@@ -124,7 +133,7 @@ class ChatApp(App[None]):
         await self.push_screen(self._chat(self.session))
 
     async def on_chat_screen_reopen(self, event: ChatScreen.Reopen) -> None:
-        """Start again where the session that went down has ended."""
+        """Open a new session that begins where the last one ended."""
         screen = self._screen
         if self.session is None or self._choice is None or screen is None:
             return
@@ -143,7 +152,7 @@ class ChatApp(App[None]):
         if self.session is not None:
             if self._screen is not None:
                 self._screen.leaving = True
-            # The pump ends with the session: what came last is shown, and nothing is left running.
+            # The pump ends with the session. Waiting for it shows the last updates, and leaves no task.
             pumps = [worker for worker in self.workers if worker.group == "pump"]
             with suppress(TimeoutError, WorkerError):
                 async with asyncio.timeout(2):
@@ -157,7 +166,7 @@ class ChatApp(App[None]):
         self.exit()
 
     def _handle_exception(self, error: Exception) -> None:
-        """End with one sentence where Textual would print a traceback; tests still get the error."""
+        """Exit with one sentence instead of Textual's traceback; a test still gets the error."""
         if self.is_headless:
             super()._handle_exception(error)
         else:

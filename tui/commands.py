@@ -1,56 +1,96 @@
-"""The one table of commands: /help, the palette, completion and the keys are all made from it."""
+"""The table of commands: /help, the palette, completion and the keys are generated from it."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from chat.client.session import Session
 from chat.domain.validation import clean_text
+from tui.rows import Row
 from tui.themes import NAMES
-
-if TYPE_CHECKING:
-    from tui.rows import Row
-    from tui.screens.chat import ChatScreen
+from tui.timeline import Timeline
 
 
 class Refused(Exception):
-    """What the user typed can't be done; the text says why and stays in the composer."""
+    """A command or a message is not accepted; the error text says why, and the composer keeps the input."""
+
+
+class CommandTarget(Protocol):
+    """What a command can do: the part of the chat screen that commands use."""
+
+    session: Session
+    timeline: Timeline
+
+    def show_help(self) -> None: ...
+
+    def edit_in_composer(self, id: int, text: str) -> None:
+        """Put a message into the composer, to be changed."""
+
+    def find(self, text: str) -> None:
+        """Highlight a text; an empty one removes the highlighting. Raises `Refused`."""
+
+    def load_history(self) -> None:
+        """Load a page of older messages. Raises `Refused`."""
+
+    def copy(self, argument: str) -> None:
+        """Copy the newest message, or ``#ID``. Raises `Refused`."""
+
+    def toggle_times(self) -> None: ...
+
+    def toggle_ids(self) -> None: ...
+
+    def set_theme(self, name: str) -> None: ...
+
+    def clear(self) -> None: ...
+
+    def to_top(self) -> None: ...
+
+    def to_end(self) -> None: ...
+
+    def retry(self, nick: str = "") -> None:
+        """Connect now; with ``nick`` under another name. Raises `Refused` and `BadName`."""
+
+    async def quit(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
+    """One command of the chat screen."""
+
     name: str
+    """Without the slash."""
     usage: str
-    """What follows the name; empty: nothing."""
+    """The argument, as help shows it; empty: there is none."""
     summary: str
-    run: Callable[[ChatScreen, str], Awaitable[None] | None]
-    """Gets what follows the name. Raises `Refused` or `BadText`."""
+    run: Callable[[CommandTarget, str], Awaitable[None] | None]
+    """Called with the argument. Raises `Refused` or a `ChatError`."""
     key: str = ""
-    """The key that does the same, in Textual's words."""
+    """The key that runs the command, as Textual names it."""
     ask: bool = False
-    """The key and the palette put the name into the composer, because something must follow it."""
+    """Whether the key and the palette put the name into the composer, because an argument must follow."""
     values: tuple[str, ...] = ()
-    """What may follow, where that is a choice."""
+    """The possible arguments, if they are a fixed choice."""
 
 
 # --- what the commands do ----------------------------------------------------------------------
 
 
-def _help(screen: ChatScreen, argument: str) -> None:
-    screen.show_help()
+def _help(target: CommandTarget, argument: str) -> None:
+    target.show_help()
 
 
-def _target(screen: ChatScreen, argument: str) -> tuple[Row, str]:
-    """Return the own message that ``[#ID] REST`` means, and REST."""
+def _own_row(target: CommandTarget, argument: str) -> tuple[Row, str]:
+    """Return the own message that ``[#ID] REST`` names, and REST. Raises `Refused`."""
     word, _, rest = argument.partition(" ")
     number = None
     if word.startswith("#"):
         if not (word[1:].isascii() and word[1:].isdigit()):
-            raise Refused(f"{word} is no message: write its number, like #12 (/ids shows them)")
+            raise Refused(f"{word} is not a message number: write it like #12 (/ids shows the numbers)")
         number, argument = int(word[1:]), rest
-    row = screen.timeline.own_message(number)
+    row = target.timeline.own_message(number)
     if row is None:
         if number is None:
             raise Refused("there is no message of yours to change")
@@ -58,113 +98,116 @@ def _target(screen: ChatScreen, argument: str) -> tuple[Row, str]:
     return row, argument.strip()
 
 
-def _edit(screen: ChatScreen, argument: str) -> None:
-    row, text = _target(screen, argument)
+def _edit(target: CommandTarget, argument: str) -> None:
+    row, text = _own_row(target, argument)
     if not text:
-        screen.composer.load_edit(row.id, row.text)
+        target.edit_in_composer(row.id, row.text)
         return
-    session = screen.session
+    session = target.session
     text = clean_text(text, session.limits.text_bytes)
-    screen.timeline.changing(session.edit(row.id, text), row.id, "edit")
+    target.timeline.changing(session.edit(row.id, text), row.id, "edit")
 
 
-def _delete(screen: ChatScreen, argument: str) -> None:
-    row, rest = _target(screen, argument)
+def _delete(target: CommandTarget, argument: str) -> None:
+    row, rest = _own_row(target, argument)
     if rest:
         raise Refused("write /delete for your last message, or /delete #ID")
-    screen.timeline.changing(screen.session.delete(row.id), row.id, "delete")
+    target.timeline.changing(target.session.delete(row.id), row.id, "delete")
 
 
-def _who(screen: ChatScreen, argument: str) -> None:
-    members = screen.session.members.values()
+def _who(target: CommandTarget, argument: str) -> None:
+    members = target.session.members.values()
     names = ", ".join(f"{member.nick} ({member.technique})" for member in members)
-    screen.timeline.note(f"{len(members)} here: {names}")
+    target.timeline.note(f"{len(members)} here: {names}")
 
 
-def _find(screen: ChatScreen, argument: str) -> None:
-    screen.find(argument)
+def _find(target: CommandTarget, argument: str) -> None:
+    target.find(argument)
 
 
-def _history(screen: ChatScreen, argument: str) -> None:
-    screen.load_history()
+def _history(target: CommandTarget, argument: str) -> None:
+    target.load_history()
 
 
-def _copy(screen: ChatScreen, argument: str) -> None:
-    screen.copy(argument)
+def _copy(target: CommandTarget, argument: str) -> None:
+    target.copy(argument)
 
 
-def _ms(screen: ChatScreen, argument: str) -> None:
-    screen.toggle_times()
+def _ms(target: CommandTarget, argument: str) -> None:
+    target.toggle_times()
 
 
-def _ids(screen: ChatScreen, argument: str) -> None:
-    screen.toggle_ids()
+def _ids(target: CommandTarget, argument: str) -> None:
+    target.toggle_ids()
 
 
-def _theme(screen: ChatScreen, argument: str) -> None:
+def _theme(target: CommandTarget, argument: str) -> None:
     if argument not in NAMES:
         raise Refused(f"there is no theme {argument!r}: choose {', '.join(NAMES)}")
-    screen.app.theme = argument
+    target.set_theme(argument)
 
 
-def _clear(screen: ChatScreen, argument: str) -> None:
-    screen.clear()
+def _clear(target: CommandTarget, argument: str) -> None:
+    target.clear()
 
 
-def _top(screen: ChatScreen, argument: str) -> None:
-    screen.view.to_top()
+def _top(target: CommandTarget, argument: str) -> None:
+    target.to_top()
 
 
-def _end(screen: ChatScreen, argument: str) -> None:
-    screen.view.to_end()
+def _end(target: CommandTarget, argument: str) -> None:
+    target.to_end()
 
 
-async def _retry(screen: ChatScreen, argument: str) -> None:
-    screen.retry(argument)
+async def _retry(target: CommandTarget, argument: str) -> None:
+    target.retry(argument)
 
 
-async def _quit(screen: ChatScreen, argument: str) -> None:
-    await screen.app.action_quit()
+async def _quit(target: CommandTarget, argument: str) -> None:
+    await target.quit()
 
 
 COMMANDS = (
-    Command("help", "", "what can be typed, and the keys", _help, "f1"),
-    Command("edit", "[#ID] [TEXT]", "change your last message, or this one", _edit, "ctrl+up"),
-    Command("delete", "[#ID]", "take your last message back, or this one", _delete),
-    Command("who", "", "who is here, and over which technique", _who, "ctrl+o"),
-    Command("find", "[TEXT]", "mark a text; again: the next older one", _find, "ctrl+f", ask=True),
-    Command("copy", "[#ID]", "copy the newest message, or this one", _copy),
-    Command("history", "", "fetch older messages", _history),
+    Command("help", "", "commands and keys", _help, "f1"),
+    Command("edit", "[#ID] [TEXT]", "edit your last message, or message #ID", _edit, "ctrl+up"),
+    Command("delete", "[#ID]", "delete your last message, or message #ID", _delete),
+    Command("who", "", "who is here, and with which technique", _who, "ctrl+o"),
+    Command("find", "[TEXT]", "find a text; again: the next older match", _find, "ctrl+f", ask=True),
+    Command("copy", "[#ID]", "copy the newest message, or message #ID", _copy),
+    Command("history", "", "load older messages", _history),
     Command("top", "", "go to the oldest message", _top, "ctrl+home"),
     Command("end", "", "go to the newest message", _end, "ctrl+end"),
     Command("ms", "", "show or hide how long your messages took", _ms, "ctrl+t"),
-    Command("ids", "", "show the messages' numbers, not the time", _ids),
+    Command("ids", "", "show message numbers instead of times", _ids),
     Command("theme", "NAME", "|".join(NAMES), _theme, ask=True, values=NAMES),
-    Command("clear", "", "empty the screen; the room keeps everything", _clear, "ctrl+l"),
-    Command("retry", "[NAME]", "connect now, or again as NAME", _retry, "ctrl+r"),
+    Command("clear", "", "clear the screen, not the room's history", _clear, "ctrl+l"),
+    Command("retry", "[NAME]", "connect now, or as NAME", _retry, "ctrl+r"),
     Command("quit", "", "leave the room", _quit, "ctrl+q"),
 )
 
 TABLE = {command.name: command for command in COMMANDS}
-"""The commands by name. A program around the chat may add some before the app starts, like the demo."""
+"""The commands by name. The demo adds one before the app starts."""
 
 KEYS = (
     ("Enter", "send"),
     ("Ctrl+J", "a new line (often Alt+Enter too)"),
     ("Tab", "complete /command, name or @name"),
-    ("Up, Down", "what you wrote before"),
+    ("Up, Down", "messages you wrote before"),
     ("PgUp, PgDn", "scroll"),
     ("Drag, Ctrl+C", "select with the mouse, and copy"),
-    ("Ctrl+P", "every command by name"),
-    ("Esc", "close, cancel an edit, unmark"),
+    ("Ctrl+P", "list of all commands"),
+    ("Esc", "close, cancel an edit, remove marks"),
 )
-"""Keys of the composer and the list, which need no command."""
+"""Keys of the composer and the list that are not commands."""
 
 
 def parse(text: str) -> tuple[Command, str] | str:
-    """Return the command and its argument, or the message to send. Raises `Refused`.
+    """Return the command and its argument, or the message to send.
 
-    A message that begins with a slash is written with two.
+    Two slashes at the beginning stand for a message that begins with one.
+
+    Raises:
+        Refused: there is no such command, or it takes no argument.
     """
     if not text.startswith("/"):
         return text
@@ -183,5 +226,5 @@ def parse(text: str) -> tuple[Command, str] | str:
 
 
 def key_name(key: str) -> str:
-    """Write a key as people do: ``ctrl+up`` becomes ``Ctrl+Up``."""
+    """Return a key as help shows it: ``ctrl+up`` becomes ``Ctrl+Up``."""
     return "+".join(part.capitalize() for part in key.split("+"))

@@ -1,4 +1,4 @@
-"""``chat demo`` in a terminal: you, and a bot on every technique that can run here."""
+"""``chat demo`` in a terminal: the user, and a bot on every technique that can run here."""
 
 from __future__ import annotations
 
@@ -6,24 +6,28 @@ from chat.client.connect import login_name
 from chat.client.session import Session
 from lab.demo import Bots, served, session
 from tui.app import ChatApp, Choice
-from tui.commands import TABLE, Command, Refused
+from tui.commands import TABLE, Command, CommandTarget, Refused
 from tui.screens.chat import ChatScreen
 
 
 def bots_command(bots: Bots) -> Command:
-    """Return ``/bots``, which makes them talk or be quiet."""
+    """Return the command ``/bots``, which switches their answers on and off."""
 
-    def run(screen: ChatScreen, argument: str) -> None:
+    def run(target: CommandTarget, argument: str) -> None:
         if argument not in ("on", "off"):
             raise Refused("write /bots on or /bots off")
         bots.switch(argument == "on")
-        screen.timeline.note(f"the bots are {'back' if argument == 'on' else 'quiet'}")
+        target.timeline.note(f"the bots are {'back' if argument == 'on' else 'quiet'}")
 
     return Command("bots", "on|off", "let the bots answer, or be quiet", run, ask=True, values=("on", "off"))
 
 
 def run(theme: str | None) -> int:
-    """Talk to the bots until you leave; return the exit code."""
+    """Run the demo until the user leaves; return the exit code.
+
+    Args:
+        theme: one of `tui.themes.NAMES`; None: the default.
+    """
     with served() as stage:
         runs = stage.runs
         by_name = {one.technique.name: one for one in runs}

@@ -1,4 +1,4 @@
-"""The one way from a session to the screen: drained in batches, painted at most 30 times a second."""
+"""Passes a session's updates to the screen, in batches, at most 30 times a second."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from chat.client.session import Session
 from chat.client.session_events import Update
 
 FRAME = 1 / 30
-"""Seconds between two paints; what comes meanwhile is one batch."""
+"""Seconds between two batches; each contains the updates since the last one."""
 
 
 async def pump(session: Session, app: App[None], apply: Callable[[list[Update]], None]) -> None:
-    """Hand every batch of updates to ``apply``, until the session has ended."""
+    """Call ``apply`` with every batch of updates until the session has ended."""
     async for batch in session.updates():
         with app.batch_update():
             apply(batch)

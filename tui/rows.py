@@ -1,7 +1,7 @@
-"""What the message list shows, and how it breaks into lines. No widget in here, only values.
+"""The rows of the message list, and how they are broken into lines. There is no widget in this file.
 
-A row's place in the list is its place in the room's log, so that the order on screen is the room's
-order whatever comes in first.
+Rows are sorted by their place in the room's log. So the order on the screen is the room's order, in whatever
+order events come.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ Part = Literal["nick", "edited", "deleted", "reason"]
 
 
 class Place(NamedTuple):
-    """Where a row stands; rows are sorted by it."""
+    """The position of a row; rows are sorted by it."""
 
     log: int
-    """Counts the logs this room has had while we looked; `PENDING` for what no log has yet."""
+    """The number of the log: 0, and 1 more each time the room gets another log. `PENDING` for a draft."""
     seq: int
     sub: int = 0
-    """For what stands between two events: our own notices, and drafts that failed."""
+    """Sorts rows between two events: notices of this program, and drafts that failed."""
 
 
 PENDING = 2**53
@@ -37,16 +37,18 @@ PENDING = 2**53
 
 @dataclass(frozen=True, slots=True)
 class Row:
+    """One message, notice or rule."""
+
     place: Place
     kind: Kind
     text: str
-    """Already cleaned by `shown`."""
+    """Made safe by `shown`."""
     day: str = ""
-    """The day that is named above its first row, e.g. ``Mon 23 November 2026``."""
+    """E.g. ``Mon 23 November 2026``; it is shown above the first row of each day."""
     clock: str = ""
     """Hours and minutes, e.g. ``12:56``."""
     nick: str = ""
-    """The author, or the sign of a notice."""
+    """The author; for a notice, its sign."""
     colour: int = 0
     """The number of the nick's colour."""
     technique: str = ""
@@ -59,24 +61,24 @@ class Row:
     mention: bool = False
     mark: Mark = ""
     phase: str = ""
-    """What an own row waits for, e.g. ``sending``."""
+    """The state of an own draft, e.g. ``sending``."""
     reason: str = ""
-    """Why it failed, or waits, on a line of its own."""
+    """Why the draft failed or waits; shown on a line of its own."""
     took: float | None = None
-    """Seconds from Enter until the own event was back."""
+    """Seconds from Enter until the message's event came."""
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How rows are laid out: what is shown, and how wide the columns are, in cells."""
+    """What rows show, and the widths of their columns in cells."""
 
     width: int
     times: bool = True
-    """End own rows in the time they took."""
+    """Whether own rows end with the time that they took."""
     ids: bool = False
-    """Show the ids of messages in place of the time of day."""
+    """Whether message numbers are shown instead of the time of day."""
     badge: int = 8
-    """The badge's column; ``rabbitmq`` fits."""
+    """The width of the technique's column; ``rabbitmq`` fits."""
 
     @property
     def clock(self) -> int:
@@ -88,7 +90,7 @@ class Look:
 
     @property
     def left(self) -> int:
-        """Where the text begins: a margin for marks, the time, the nick."""
+        """The column where the text begins, after mark, time and nick."""
         return 1 + self.clock + 1 + self.nick + 1
 
     @property
@@ -101,20 +103,20 @@ class Look:
 
 
 class Layout(NamedTuple):
-    """A row as lines."""
+    """A row, broken into lines."""
 
     text: str
-    """The row's text and what is said after it."""
+    """The row's text, and after it "(edited)" or the reason."""
     lines: list[tuple[int, int]]
-    """Slices of the text."""
+    """Start and end of each line in ``text``."""
     parts: list[tuple[int, int, Part]]
-    """Slices that have a look of their own."""
+    """Start, end and style of the parts that look different."""
     tail: str
-    """Stands right-aligned on the last line."""
+    """Right-aligned on the last line."""
 
 
 def lay_out(row: Row, look: Look) -> Layout:
-    """Break a row into lines. The day above it isn't among them."""
+    """Break a row into lines; the line with the day above it is not included."""
     if row.kind == "rule":
         return Layout(row.text, [(0, len(row.text))], [], "")
     parts: list[tuple[int, int, Part]] = []
@@ -145,10 +147,10 @@ _WORD = re.compile(r"[^ ]+ *| +")
 
 
 def wrap(text: str, width: int) -> list[tuple[int, int]]:
-    """Return slices of the text, one a line, that are at most ``width`` cells wide.
+    """Break a text into lines of at most ``width`` cells; return the start and end of each.
 
-    Breaks at newlines and after spaces, which may hang over the end of their line; a longer word is
-    cut between two graphemes.
+    Lines are broken at newlines and after spaces. Spaces may exceed the width. A word that is longer than a
+    line is cut between two graphemes.
     """
     lines: list[tuple[int, int]] = []
     start = 0
@@ -183,7 +185,7 @@ def _wrap_paragraph(text: str, start: int, end: int, width: int) -> Iterator[tup
 
 
 def duration(seconds: float) -> str:
-    """Write a duration with two or three digits: ``1.2 ms``, ``640 ms``, ``2.3 s``."""
+    """Format a duration: ``1.2 ms``, ``640 ms``, ``2.3 s``."""
     if seconds < 0.01:
         return f"{seconds * 1000:.1f} ms"
     if seconds < 1:
@@ -193,26 +195,31 @@ def duration(seconds: float) -> str:
 
 @lru_cache(maxsize=4096)
 def clock_and_day(minute: int, zone: tzinfo | None) -> tuple[str, str]:
-    """Return the time of day and the day, for minutes since the epoch; dashes and no day for no time."""
+    """Return the time of day and the day.
+
+    Args:
+        minute: since the epoch. For one that is out of range, dashes and no day are returned.
+        zone: None: the local one.
+    """
     try:
         when = datetime.fromtimestamp(minute * 60, zone)
-    except (ValueError, OverflowError, OSError):  # a server may send any number
+    except (ValueError, OverflowError, OSError):  # a server can send any number
         return "--:--", ""
     return f"{when:%H:%M}", f"{when:%a} {when.day} {when:%B} {when.year}"
 
 
 def shown(text: str) -> str:
-    """Return a text of others so that it can stand in a list: visible characters, tabs as spaces."""
+    """Return another person's text, safe to be shown: control characters are escaped, tabs become spaces."""
     return printable(text).expandtabs(4)
 
 
 def one_line(text: str) -> str:
-    """The same for what has one line: a name, a reason, an address."""
+    """Do the same for a name, a reason or an address, and make it one line."""
     return " ".join(printable(text).split())
 
 
 def fit(text: str, width: int, *, right: bool = False) -> str:
-    """Cut or pad a text to so many cells; what was cut ends in …"""
+    """Cut or pad a text to ``width`` cells; a text that was cut ends with "…"."""
     size = cell_len(text)
     if size > width:
         text = chop_cells(text, width - 1)[0] + "…"

@@ -1,7 +1,8 @@
-"""The three themes, and the colours of nicks in each: to be told apart by colour-blind eyes too.
+"""The three themes, and the colours of nicks in each.
 
-The nicks' hues are those of Okabe and Ito, made lighter on dark ground and darker on light ground
-until each has a contrast of 4.5 to 1 (7 to 1 in high contrast), which a test measures.
+The hues are those of Okabe and Ito, which colour-blind people can distinguish. They are made lighter on a
+dark background and darker on a light one, until each has a contrast of 4.5 to 1 (7 to 1 in high contrast). A
+test measures that.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from textual.theme import Theme
 
 DEFAULT = "dark"
 NICKS = 8
-"""How many colours nicks have; every theme names them nick-0 and so on."""
+"""The number of colours for nicks; every theme defines them as nick-0, nick-1, ..."""
 
 
 def _nicks(*colours: str) -> dict[str, str]:
@@ -101,11 +102,14 @@ THEMES = (
 NAMES = tuple(theme.name for theme in THEMES)
 
 FALLBACK = dict(THEMES[0].variables)
-"""Our own variables, for a theme that is not ours."""
+"""Values of our variables for a theme of Textual."""
 
 
 class NickColours:
-    """Gives each nick a colour: the same in every session where possible, its own while there are any."""
+    """Assigns colours to nicks.
+
+    A nick gets the same colour in every session if possible, and one of its own as long as there are any.
+    """
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}

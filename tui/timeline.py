@@ -1,7 +1,7 @@
-"""Turns what a session reports into rows: one timeline a room, in the room's order.
+"""Turns a session's updates into rows, in the room's order.
 
-It remembers what the rows alone don't tell: which drafts wait, and edits of messages that are not
-here yet because history is paged in backwards.
+It also remembers what rows do not contain: the drafts without an answer, and edits of messages that are not
+in the list yet because older history is loaded later.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from datetime import tzinfo
 
 from chat.client.session_events import Arrived, DraftMoved, Entered, Missed, Noticed, StartedOver, Update
 from chat.domain.errors import history_starts
-from chat.domain.model import Event, Gap
+from chat.domain.model import Event, MissingEvents
 from tui.rows import PENDING, Place, Row, clock_and_day, one_line, shown
 from tui.themes import NickColours
 from tui.widgets.message_view import MessageView
 
 REMEMBERED = 5000
-"""Changes kept for messages that are not in the list."""
+"""The most edits and deletions that are kept for messages that are not in the list."""
 SHORT = 20
-"""Characters of a reason that still fit behind the text."""
+"""The most characters of a reason that is shown on the line of the text."""
 
 
 class Timeline:
-    """The rows of one room. Feed it updates inside ``view.changing()``."""
+    """The rows of one room. Call `apply` inside ``view.changing()``."""
 
     def __init__(
         self, view: MessageView, *, nick: str, zone: tzinfo | None, now: Callable[[], float]
@@ -38,28 +38,28 @@ class Timeline:
         self.first = 0
         """The seq of the oldest entry that the room still has."""
         self.exhausted = False
-        """There was nothing older when we asked."""
-        """The seq of the oldest event that the room still has."""
+        """Whether the server has said that there are no older events."""
         self.new_members = False
-        """Somebody came or went since this was last set to False."""
+        """Whether the members have changed since this was last set to False."""
         self.colours = NickColours()
         self._view = view
         self._zone = zone
         self._now = now
-        self._log = 0  # counts the logs that this room has had
+        self._log = 0  # the number of the log, see `Place`
         self._epoch = ""
         self._notes = 0  # notices since the newest event
         self._seats: set[str] = set()
-        self._drafts: dict[int, tuple[str, Place]] = {}  # token to what was asked and for which row
-        self._unconfirmed: dict[int, Place] = {}  # token to the row of what may still turn up
-        self._gaps: dict[int, tuple[Gap, Place]] = {}  # seq to the notice that names it as missing
+        self._drafts: dict[int, tuple[str, Place]] = {}  # token to the kind of draft and its row
+        self._unconfirmed: dict[int, Place] = {}  # token to its row: the message may still come
+        self._missing: dict[int, tuple[MissingEvents, Place]] = {}  # seq to the notice that names it
         self._noticed: set[str] = set()
         self._changes: dict[int, Event] = {}  # by message: the newest edit or deletion
-        self._name = re.compile("(?!)")  # finds a mention of this user
+        self._name = re.compile("(?!)")  # matches a mention of this user
 
     # --- what the session says -----------------------------------------------------------------
 
     def apply(self, update: Update) -> None:
+        """Show an update."""
         match update:
             case Entered(welcome):
                 self._entered(welcome.nick, welcome.seat, welcome.epoch)
@@ -69,8 +69,8 @@ class Timeline:
                 self._start_over(reason)
             case Arrived(event, draft, took):
                 self._arrived(event, draft, took)
-            case Missed(gap):
-                self._missed(gap)
+            case Missed(missing):
+                self._missed(missing)
             case Noticed(text) if text not in self._noticed:
                 self._noticed.add(text)
                 self.note(one_line(text))
@@ -85,7 +85,7 @@ class Timeline:
         self._epoch = epoch
         self._seats.add(seat)
         self.nick = nick = one_line(nick)
-        # One or two letters are a word of some language sooner than a name.
+        # A name of one or two letters may also be a word: it counts as a mention only with "@".
         sign = "@?" if len(nick) > 2 else "@"
         self._name = re.compile(rf"(?<!\w){sign}{re.escape(nick)}(?!\w)", re.IGNORECASE)
 
@@ -97,7 +97,7 @@ class Timeline:
         self.newest = self.oldest = self.first = self._notes = 0
         self.exhausted = False
         self._changes.clear()
-        self._gaps.clear()
+        self._missing.clear()
 
     def _arrived(self, event: Event, draft: int, took: float | None) -> None:
         if draft:
@@ -112,31 +112,31 @@ class Timeline:
             self.new_members = True
         self._show(event, took)
 
-    def _missed(self, gap: Gap) -> None:
-        """Say so where they would stand."""
-        self.newest = max(self.newest, gap.missing[-1].seq)
-        place = Place(self._log, gap.missing[0].seq, -1)  # beside it, should it come late
-        row = Row(place, "notice", str(gap), nick="✖", mark="failed")
+    def _missed(self, missing: MissingEvents) -> None:
+        """Show a notice where the missing events would be."""
+        self.newest = max(self.newest, missing.events[-1].seq)
+        place = Place(self._log, missing.events[0].seq, -1)  # next to the first of them, which may come late
+        row = Row(place, "notice", str(missing), nick="✖", mark="failed")
         self._view.put(self._timed(row, self._now_ms()))
-        self._note_gap(gap, place)
+        self._note_missing(missing, place)
         self.new_members = True
 
-    def _note_gap(self, gap: Gap, place: Place) -> None:
-        for seq in gap.seqs:
-            self._gaps[seq] = gap, place
-        while len(self._gaps) > REMEMBERED:
-            del self._gaps[next(iter(self._gaps))]
+    def _note_missing(self, missing: MissingEvents, place: Place) -> None:
+        for seq in missing.seqs:
+            self._missing[seq] = missing, place
+        while len(self._missing) > REMEMBERED:
+            del self._missing[next(iter(self._missing))]
 
     def _found(self, seq: int) -> None:
-        """It is not missing any more: take it out of the notice."""
-        gap, place = self._gaps.pop(seq)
-        rest = Gap(tuple(one for one in gap.missing if one.seq != seq))
+        """Remove an event that came late from its notice."""
+        missing, place = self._missing.pop(seq)
+        rest = MissingEvents(tuple(one for one in missing.events if one.seq != seq))
         row = self._view.row(place)
         if row is None:
             return
-        if rest.missing:
+        if rest.events:
             self._view.put(replace(row, text=str(rest)))
-            self._note_gap(rest, place)
+            self._note_missing(rest, place)
         else:
             self._view.drop(place)
 
@@ -156,7 +156,7 @@ class Timeline:
                 self._view.put(replace(row, phase=say, reason=""))
 
     def _fail(self, asked: str, row: Row | None, phase: str, reason: str) -> Place | None:
-        """Show that a draft was not sent, or that nobody knows; return where, if it has its own row."""
+        """Show that a draft failed or is unconfirmed; return its place, if it has its own row."""
         if asked == "say" and row is not None:
             self._view.drop(row.place)
             said = "✖ not sent" if phase == "failed" else "? unconfirmed"
@@ -179,21 +179,21 @@ class Timeline:
         return None
 
     def ended(self, reason: str) -> None:
-        """The session is over: nothing that waits will be sent."""
+        """The session has ended: show that the waiting drafts are not sent."""
         for draft in list(self._drafts):
             self._moved(draft, "failed", reason)
 
     # --- what the user did ---------------------------------------------------------------------
 
     def said(self, draft: int, text: str, phase: str) -> None:
-        """Show an own message at once."""
+        """Show an own message before its event has come."""
         place = Place(PENDING, draft)
         self._drafts[draft] = ("say", place)
         row = Row(place, "message", shown(text), nick=self.nick, own=True, mark="pending", phase=phase)
         self._view.put(self._timed(row, self._now_ms()))
 
     def changing(self, draft: int, id: int, what: str) -> None:
-        """Show that an own message is being changed; ``what``: edit or delete."""
+        """Show that a change of an own message is being sent; ``what``: ``edit`` or ``delete``."""
         place = Place(self._log, id)
         self._drafts[draft] = (f"{what} of #{id}", place)
         row = self._view.row(place)
@@ -201,12 +201,12 @@ class Timeline:
             self._view.put(replace(row, phase=f"{what}: sending"))
 
     def note(self, text: str, *, failed: bool = False) -> None:
-        """Say something to this user only, below the newest event."""
+        """Show a notice of this program below the newest event."""
         row = Row(self._after_newest(), "notice", shown(text), nick="✖" if failed else "·")
         self._view.put(self._timed(replace(row, mark="failed") if failed else row, self._now_ms()))
 
     def own_message(self, id: int | None) -> Row | None:
-        """Return an own message that can be changed: the one with this id, or the newest."""
+        """Return the own message with this id, or the newest one, if it can be changed."""
         for row in reversed(self._view.rows):
             if row.place.log == self._log and row.own and row.id and not row.deleted and id in (None, row.id):
                 return row
@@ -219,22 +219,22 @@ class Timeline:
 
     @property
     def beginning(self) -> str:
-        """What to say to somebody who looks for more."""
+        """The text for a user who asks for older messages than there are."""
         cut = self.first > 1
         return history_starts(self.first) if cut else "nothing older: this is where the room's log begins"
 
     @property
     def reaches_back(self) -> bool:
-        """Whether the list begins in the log of now, so that older rows belong above it."""
+        """Whether the first row belongs to the current log, so that older rows can be put above it."""
         return bool(self._view.rows) and self._view.rows[0].place.log == self._log
 
     def cleared(self) -> None:
-        """The list was emptied: history begins at the newest event again."""
+        """Note that the list was emptied: older messages are loaded from the newest event on."""
         self.oldest = self.newest + 1
         self.exhausted = False
 
     def add_older(self, events: Iterable[Event]) -> int:
-        """Show events from before what is shown; returns how many there were."""
+        """Add events that are older than those in the list; return how many they were."""
         count = 0
         for event in events:
             count += 1
@@ -246,7 +246,7 @@ class Timeline:
     # --- rows ----------------------------------------------------------------------------------
 
     def _show(self, event: Event, took: float | None) -> None:
-        if event.seq in self._gaps:
+        if event.seq in self._missing:
             self._found(event.seq)
         place = Place(self._log, event.seq)
         match event.kind:

@@ -1,7 +1,7 @@
 """The gRPC client: one channel, one stream for the chat, unary calls beside it.
 
-Only two tasks touch the stream, one to write and one to read: in grpc.aio, to cancel whoever waits for a
-write or a read cancels the whole call.
+Only two tasks touch the stream, one that writes and one that reads: in grpc.aio, cancelling a task that waits
+for a write or a read cancels the whole call.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import ipaddress
 import json
 import random
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from time import perf_counter
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import grpc
 
@@ -43,21 +43,22 @@ from chat.transport.errors import (
     not_trusted,
     silent,
 )
+from chat.transport.inbox import Inbox
+from chat.transport.pending_replies import PendingReplies
+from chat.transport.stream_client import GOODBYE_TIMEOUT, WELCOME_TIMEOUT
 from protos import chat_pb2 as pb
 from protos.chat_pb2_grpc import ChatServiceStub
 
-CONNECT_TIMEOUT = 10.0
 DEADLINE = 10.0
 """Seconds that a unary call may take; the server is told."""
-GOODBYE = 1.0  # seconds that a server has to take note of a leave
-LET_GO = 0.2  # seconds; it takes the library a few milliseconds
-INBOX = 2000  # events that wait for the consumer; then the stream is read no further
-ACKS = 8
-"""Acks a window: each costs the server as much as a write."""
+RELEASE_TIMEOUT = 0.2
+"""Seconds that the library has to end a call that was never connected; it takes a few milliseconds."""
+ACKS_PER_WINDOW = 8
+"""How often a window's worth of events is acknowledged: each ack costs the server as much as a write."""
 OPTIONS: list[tuple[str, int | str]] = [
-    ("grpc.use_local_subchannel_pool", 1),  # a connection of one's own
+    ("grpc.use_local_subchannel_pool", 1),  # share no connection with other clients in this process
     ("grpc.enable_http_proxy", 0),
-    ("grpc.enable_retries", 0),  # the session sends again, and knows what
+    ("grpc.enable_retries", 0),  # the session sends again, and knows which drafts
     ("grpc.max_send_message_length", MAX_FRAME),
     ("grpc.max_receive_message_length", MAX_REPLY),
     # A frozen server is noticed after 8 + 4 seconds. Without ping_timeout_ms it took half a minute.
@@ -77,6 +78,9 @@ BALANCE = {
 """With several servers: each new call goes to the next one, and none to a server that says NOT_SERVING."""
 
 
+T = TypeVar("T")
+
+
 class GrpcClient(ChatClient):
     def __init__(self, address: Address, options: ClientOptions | None = None) -> None:
         super().__init__(address, options)
@@ -92,7 +96,7 @@ class GrpcClient(ChatClient):
         self._stub = ChatServiceStub(self._channel)
         call = self._stub.Chat(metadata=self._metadata)
         try:
-            async with asyncio.timeout(CONNECT_TIMEOUT):
+            async with asyncio.timeout(WELCOME_TIMEOUT):
                 await call.write(first)
                 frame = await call.read()
         except TimeoutError:
@@ -148,21 +152,21 @@ class GrpcClient(ChatClient):
             return ConnectionLost(closed_without_a_word(self.address))
         return ConnectionLost(f"no connection to {where}: {code.name}, {details}")
 
-    async def send(self, draft: Draft) -> Ack:
+    async def send(self, draft: Draft) -> Ack | None:
         if not draft.n:
             raise BadRequest("a draft needs a number, counted from 1: its answer is found by it")
         frame = draft_frame(draft)
         if frame.ByteSize() > MAX_FRAME:  # it would end the stream, and again after each reconnect
             raise BadText(f"a message may have {MAX_FRAME} bytes on the wire, this one has more", n=draft.n)
-        return cast(Ack, await self._joined().ask(frame, ("draft", draft.n)))
+        return await self._connected().request(frame, ("draft", draft.n), _ack)
+
+    def answered(self, n: int) -> None:
+        self._connected().replies.resolve(("draft", n), None)
 
     async def events(self) -> AsyncIterator[list[Event]]:
-        stream = self._joined()
-        while True:
-            if batch := await stream.next_batch():
-                yield batch
-            else:
-                return
+        stream = self._connected()
+        while batch := await stream.next_batch():
+            yield batch
 
     async def history(
         self, *, after: int | None = None, before: int | None = None, limit: int
@@ -183,7 +187,7 @@ class GrpcClient(ChatClient):
         return {"metadata": self._metadata, "timeout": DEADLINE}
 
     async def _call(self, call: Any) -> Any:
-        self._joined().check()
+        self._connected().check()
         try:
             return await call()
         except grpc.aio.AioRpcError as error:
@@ -191,14 +195,14 @@ class GrpcClient(ChatClient):
         except (grpc.aio.UsageError, asyncio.CancelledError):
             task = asyncio.current_task()
             if task is None or not task.cancelling():
-                self._joined().check()  # closed while it was under way
+                self._connected().check()  # closed while it was under way
             raise
 
     async def ping(self) -> float:
-        stream = self._joined()
+        stream = self._connected()
         ref = stream.next_ref()
         start = perf_counter()
-        await stream.ask(pb.ClientFrame(ping=pb.Ping(ref=ref)), ("ref", ref))
+        await stream.request(pb.ClientFrame(ping=pb.Ping(ref=ref)), ("ref", ref), lambda _: None)
         return perf_counter() - start
 
     async def close(self, *, leave: bool = True) -> None:
@@ -208,7 +212,7 @@ class GrpcClient(ChatClient):
             channel, self._channel = self._channel, None
             await channel.close()
             if self._stream is None:
-                await _let_go()
+                await _released()
 
     def activity(self) -> str:
         """Say how many events a frame has carried, on average: more than one under load."""
@@ -216,16 +220,17 @@ class GrpcClient(ChatClient):
             return ""
         return f"{self._stream.received / self._stream.frames:.1f} events a frame"
 
-    def _joined(self) -> _Stream:
+    def _connected(self) -> _Stream:
         if self._stream is None:
             raise ConnectionLost("not connected")
         return self._stream
 
 
 def _target(addresses: list[Address]) -> str:
-    """Return the addresses as a gRPC name: a host name for its resolver, or a list of numbers.
+    """Return the addresses as a gRPC name: a host name for its resolver, or a list of numeric addresses.
 
-    The list is shuffled: a channel's first call, which is the chat's stream, goes to whoever answers first.
+    The list is shuffled: a channel's first call, which is the chat's stream, goes to the first server that
+    answers.
 
     Raises `ChatError` for a list that gRPC can't take.
     """
@@ -244,17 +249,17 @@ def _target(addresses: list[Address]) -> str:
     return f"ipv{versions.pop()}:" + ",".join(map(str, random.sample(addresses, len(addresses))))
 
 
-async def _let_go() -> None:
-    """Wait until the library has taken note that a call is over which never got through."""
+async def _released() -> None:
+    """Wait until the library has ended a call that was never connected."""
     inside = [
         task for task in asyncio.all_tasks() if "Call._" in getattr(task.get_coro(), "__qualname__", "")
     ]
     if inside:
-        await asyncio.wait(inside, timeout=LET_GO)
+        await asyncio.wait(inside, timeout=RELEASE_TIMEOUT)
 
 
 async def _reason(call: Any) -> ChatError | None:
-    """Return why the server has ended the stream; None when it had no complaint."""
+    """Return why the server has ended the stream; None if the status is OK."""
     code = await call.code()
     if code is grpc.StatusCode.OK:
         return None
@@ -263,46 +268,45 @@ async def _reason(call: Any) -> ChatError | None:
     return refusal(error) or ConnectionLost(f"the stream broke: {code.name}, {details}")
 
 
+def _ack(message: pb.DraftAck | None) -> Ack | None:
+    """Return the acknowledgement; None for a draft that the client has seen as an event."""
+    return None if message is None else Ack(message.n, message.seq)
+
+
 class _Stream:
-    """The bidirectional stream: frames to events and answers."""
+    """The bidirectional stream: frames up, events and replies down."""
 
     def __init__(self, call: Any, welcome: pb.Welcome) -> None:
         self._call = call
-        self._seat = welcome.seat
-        self._ack_every = max(1, welcome.window // ACKS)
+        self._ack_every = max(1, welcome.window // ACKS_PER_WINDOW)  # bytes
         self.frames = 0
         self.received = 0
-        self._asked: dict[tuple[str, int], asyncio.Future[Any]] = {}
-        self._inbox: list[Event] = []
+        self.replies = PendingReplies()
+        self._may_read = asyncio.Event()
+        self._may_read.set()
+        self._inbox = Inbox(self._may_read.clear, self._may_read.set)
         self._inbox_bytes = 0
         self._unacked_bytes = 0
-        self._taken = asyncio.Event()  # by the consumer
-        self._news = asyncio.Event()
         self._out: deque[pb.ClientFrame] = deque()
         self._to_write = asyncio.Event()
         self._ref = 0
-        self._closed_by_us = False
         self._over = False
-        self._why: ChatError = ConnectionLost("the connection is closed")
+        self._reason: ChatError = ConnectionLost("the connection is closed")
         self._reader = asyncio.create_task(self._read())
         self._writer = asyncio.create_task(self._write())
 
-    # --- asking --------------------------------------------------------------------------------
+    # --- requests ------------------------------------------------------------------------------
 
     def check(self) -> None:
-        """Raise why the stream is over, if it is."""
+        """Raise `ConnectionLost` if the stream is over."""
         if self._over:
-            raise ConnectionLost(str(self._why))
+            raise ConnectionLost(str(self._reason))
 
-    async def ask(self, frame: pb.ClientFrame, key: tuple[str, int]) -> object:
-        """Send, and wait for the answer that carries the draft's or the request's number."""
+    async def request(self, frame: pb.ClientFrame, key: tuple[str, int], read: Callable[[Any], T]) -> T:
+        """Send a frame, and wait for the reply that carries the draft's or the request's number."""
         self.check()
-        answer = self._asked[key] = asyncio.get_running_loop().create_future()
-        try:
-            self._send(frame)
-            return await answer
-        finally:
-            self._asked.pop(key, None)
+        self._send(frame)
+        return await self.replies.wait(key, read)
 
     def next_ref(self) -> int:
         self._ref += 1
@@ -313,29 +317,20 @@ class _Stream:
         self._to_write.set()
 
     async def next_batch(self) -> list[Event]:
-        """Return the events that have come, at least one; none after `close`. Raises why it ended."""
-        while not self._inbox:
-            if self._over:
-                if self._closed_by_us:
-                    return []
-                raise self._why
-            self._news.clear()
-            await self._news.wait()
-        batch, self._inbox = self._inbox, []
+        """Return the events that have come, as `Inbox.take`; acknowledge them now and then."""
+        batch = await self._inbox.take()
         self._unacked_bytes += self._inbox_bytes
         self._inbox_bytes = 0
-        if self._unacked_bytes >= self._ack_every and not self._over:
+        if batch and self._unacked_bytes >= self._ack_every and not self._over:
             self._unacked_bytes = 0
             self._send(pb.ClientFrame(ack=pb.EventsAck(seq=batch[-1].seq)))
-        self._taken.set()
         return batch
 
     async def close(self, leave: bool) -> None:
-        self._closed_by_us = True
-        self._taken.set()
+        self._inbox.close()
         if not self._over and leave:
             self._send(pb.ClientFrame(leave=pb.Leave()))
-            await asyncio.wait([self._reader], timeout=GOODBYE)
+            await asyncio.wait([self._reader], timeout=GOODBYE_TIMEOUT)
         for task in (self._reader, self._writer):
             task.cancel()
         await asyncio.wait([self._reader, self._writer])
@@ -357,45 +352,29 @@ class _Stream:
         try:
             while (frame := await self._call.read()) is not grpc.aio.EOF:
                 self._take(frame)
-                while len(self._inbox) >= INBOX and not self._closed_by_us:
-                    self._taken.clear()
-                    await self._taken.wait()
-            self._why = await _reason(self._call) or ConnectionLost("the server ended the stream")
+                await self._may_read.wait()
+            self._reason = await _reason(self._call) or ConnectionLost("the server ended the stream")
         except grpc.aio.AioRpcError as error:
-            self._why = refusal(error) or ConnectionLost(
+            self._reason = refusal(error) or ConnectionLost(
                 f"the stream broke: {error.code().name}, {error.details()}"
             )
         except ChatError as error:
-            self._why = ConnectionLost(f"this is no chat server: {error}")
+            self._reason = ConnectionLost(f"this is no chat server: {error}")
         finally:
             self._over = True
-            self._news.set()
-            for answer in self._asked.values():
-                if not answer.done():  # the reason is about the stream: what was asked may have happened
-                    answer.set_exception(ConnectionLost(str(self._why)))
+            self._inbox.end(self._reason)
+            self.replies.fail(self._reason)
 
     def _take(self, frame: pb.ServerFrame) -> None:
         match frame.WhichOneof("kind"):
             case "events":
                 self.frames += 1
+                self.received += len(frame.events.events)
                 self._inbox_bytes += frame.events.ByteSize()
-                for message in frame.events.events:
-                    event = event_of(message)
-                    self.received += 1
-                    self._inbox.append(event)
-                    if event.n and event.seat == self._seat:
-                        self._answer(("draft", event.n), Ack(event.n, event.seq))
-                self._news.set()
+                self._inbox.put(list(map(event_of, frame.events.events)))
             case "ack":
-                self._answer(("draft", frame.ack.n), Ack(frame.ack.n, frame.ack.seq))
+                self.replies.resolve(("draft", frame.ack.n), frame.ack)
             case "pong":
-                self._answer(("ref", frame.pong.ref), None)
+                self.replies.resolve(("ref", frame.pong.ref), None)
             case "problem":
-                answer = self._asked.get(("draft", frame.problem.n))
-                if answer is not None and not answer.done():
-                    answer.set_exception(problem_of(frame.problem))
-
-    def _answer(self, key: tuple[str, int], value: object) -> None:
-        answer = self._asked.get(key)
-        if answer is not None and not answer.done():
-            answer.set_result(value)
+                self.replies.refuse(("draft", frame.problem.n), problem_of(frame.problem))

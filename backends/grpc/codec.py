@@ -1,7 +1,7 @@
 """The domain as protobuf messages and gRPC statuses. No I/O.
 
-`protos/chat.proto` is the specification. A refusal is a status code, for those who know gRPC and nothing of
-chat, and an error code in the trailing metadata, for those who do.
+`protos/chat.proto` is the specification. A refusal has a status code, for tools that know gRPC only, and an
+error code in the trailing metadata, for clients of the chat.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from chat.domain.model import (
 from chat.domain.validation import has_no_bytes, printable
 from protos import chat_pb2 as pb
 
-# The library writes to the terminal whatever goes wrong with a peer, over a screen that is drawn there. It
-# looks at this when the first channel or server is made; who asks for its words still gets them.
+# The library logs every connection that fails to the terminal, over a screen that is drawn there. It reads
+# this when the first channel or server is made; a user who sets the variable still gets the log.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 SERVICE = "chat.v1.ChatService"
@@ -85,7 +85,7 @@ def event_of(message: pb.Event) -> Event:
 
 
 def events_frame(events: Iterable[Event]) -> bytes:
-    """Return a whole frame, serialized: the same bytes for every reader."""
+    """Return a whole frame, serialized: the same bytes for every client."""
     return pb.ServerFrame(
         events=pb.Events(events=[event_message(event) for event in events])
     ).SerializeToString()
@@ -95,7 +95,7 @@ def events_frame(events: Iterable[Event]) -> bytes:
 
 
 def draft_frame(draft: Draft) -> pb.ClientFrame:
-    """Raises `BadText` for a text that has no bytes."""
+    """Raises `BadText` for a text that can't be encoded as UTF-8, `BadRequest` for a number out of range."""
     try:
         match draft:
             case Say():
@@ -129,11 +129,11 @@ def _number(value: int) -> int:
     return value
 
 
-# --- coming in -----------------------------------------------------------------------------------
+# --- hello and welcome -----------------------------------------------------------------------------------
 
 
 def hello_frame(hello: Hello) -> pb.ClientFrame:
-    """The access token is not in it: it goes into the metadata of every call."""
+    """Return a hello without the access token, which is in the metadata of every call."""
     cursor = None if hello.cursor is None else pb.Cursor(seq=hello.cursor.seq, epoch=hello.cursor.epoch)
     try:
         return pb.ClientFrame(
@@ -195,14 +195,12 @@ def member_of(message: pb.Member) -> Member:
 # --- the access token ----------------------------------------------------------------------------
 
 _BEARER = "Bearer "
-_AS_IT_IS = "".join(map(chr, range(0x21, 0x7F))).replace(
-    "%", ""
-)  # visible ASCII is all that metadata may hold
+_UNQUOTED = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")  # metadata holds visible ASCII only
 
 
 def credentials(access: str) -> Metadata:
-    """Return the metadata that carries the token; what metadata can't hold is percent-encoded."""
-    return (("authorization", _BEARER + quote(access, safe=_AS_IT_IS)),) if access else ()
+    """Return the metadata with the token; characters that metadata can't carry are percent-encoded."""
+    return (("authorization", _BEARER + quote(access, safe=_UNQUOTED)),) if access else ()
 
 
 def access_of(metadata: Iterable[tuple[str, str | bytes]] | None) -> str:
@@ -235,7 +233,7 @@ STATUS = {
     "slow_reader": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "connection_lost": grpc.StatusCode.UNAVAILABLE,
 }
-"""What ends a call, as gRPC has it."""
+"""The status of a call that ends with an error, by the error's code."""
 
 
 def problem_frame(error: ChatError) -> pb.ServerFrame:
@@ -262,7 +260,7 @@ def _seconds(error: ChatError) -> float | None:
 
 
 def refusal(error: grpc.aio.AioRpcError) -> ChatError | None:
-    """Return what the server of a chat said; None when it was somebody else: the library, the network."""
+    """Return the error that a chat server sent; None for an error of the library or the network."""
     trailing = dict(error.trailing_metadata() or ())
     kind = ERRORS.get(str(trailing.get("chat-error", "")))
     if kind is None or kind is ConnectionLost:

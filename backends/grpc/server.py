@@ -1,7 +1,7 @@
-"""The gRPC server: one bidirectional stream a person, unary calls beside it, health and reflection.
+"""The gRPC server: one bidirectional stream a client, unary calls beside it, health and reflection.
 
-The hub's events are serialized once for everybody. A stream is a coroutine that writes what the hub hands
-over; how far its peer is behind is known from its acks, because HTTP/2 alone would let megabytes pile up.
+The hub's events are serialized once for all clients. A stream is a coroutine that writes what the hub hands
+over. The client's acks say how far it is behind, because HTTP/2 alone would let megabytes pile up.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import asyncio
 import logging
 import socket
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, NamedTuple
 
 import grpc
@@ -19,6 +19,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from backends.grpc import tracing
+from backends.grpc.access import AccessInterceptor
 from backends.grpc.codec import (
     MAX_FRAME,
     MAX_REPLY,
@@ -34,28 +35,25 @@ from backends.grpc.codec import (
     trailer,
     welcome_frame,
 )
+from backends.grpc.health import Health, keep
 from chat.domain.errors import BadRequest, ChatError, Closing, ConnectionLost, Full, SeatGone
 from chat.domain.model import Ack, Draft, Event
 from chat.interfaces.address import Address
 from chat.interfaces.server import LOW_WATER, ChatServer, Seat, Sink
+from chat.transport.connection_state import State
+from chat.transport.stream import LINGER, MAX_UNAUTHENTICATED, MAX_UNDECIDED
 from protos import chat_pb2 as pb
 
 HELLO_TIMEOUT = 5.0
-"""Seconds until the first frame must be there."""
+"""Seconds until the first frame must have come."""
 WINDOW = 256 * 1024
-"""Bytes of events that are sent ahead of the peer's acks."""
-SHARE = 4
-"""The part of the window that counts against the hub's marks: 256 KiB ahead are its 64 KiB."""
-MAX_UNDECIDED = 1000
-"""Drafts of one peer that may wait for the log; then it is not read until half of them are decided."""
+"""Bytes of events that are sent ahead of the client's acks."""
+WINDOW_SCALE = 4
+"""Unacknowledged bytes per byte that `buffered` tells: a full `WINDOW` is then the hub's `HIGH_WATER`."""
 MAX_UNREAD = 64 * 1024
-"""Bytes of answers that a peer may leave lying; then it is not read until it has taken them."""
-LINGER = 2.0
-"""Seconds that a peer has to take the last words."""
-LAST_STATUS = 0.1
-"""Seconds that a watcher of the health is left to take the last status."""
+"""Bytes of frames that wait to be written; then the client is not read until it has taken them."""
 HEALTH_EVERY = 0.5
-"""Seconds between two looks at whether the hub can store what is said."""
+"""Seconds between two checks of whether the hub can store drafts."""
 OPTIONS = [
     ("grpc.so_reuseport", 0),  # a port that is taken is an error
     ("grpc.max_receive_message_length", MAX_FRAME),
@@ -70,12 +68,6 @@ OPTIONS = [
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.http2.max_ping_strikes", 3),
 ]
-OPEN = "/grpc.health.v1.Health/"
-"""What needs no access token: balancers ask it, and it tells nothing of what is said."""
-MAX_WATCHERS = 64
-"""Watchers of the health; the oldest is let go for one more, and comes again."""
-MAX_SEATLESS = 256
-"""Streams without a seat; the oldest is cut for one more."""
 
 log = logging.getLogger(__name__)
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -84,12 +76,12 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class GrpcServer(ChatServer):
     async def start(self) -> Address:
         self.streams: set[Stream] = set()
-        self.seatless: dict[Stream, None] = {}  # the oldest first
-        self._calls: set[asyncio.Task[Any]] = set()  # those that last: streams, and watchers of the health
+        self.unauthenticated: dict[Stream, None] = {}  # streams without a hello; the oldest first
+        self._calls: set[asyncio.Task[Any]] = set()  # the long ones: streams, and watchers of the health
         interceptors = tracing.server_interceptors(self.options.settings.get("trace", "off"))
         self._server = grpc.aio.server(
             options=OPTIONS,
-            interceptors=[*interceptors, Door(self.hub.admit)],
+            interceptors=[*interceptors, AccessInterceptor(self.hub.admit)],
             maximum_concurrent_rpcs=2 * self.hub.limits.seats,
         )
         self._server.add_generic_rpc_handlers((self._handlers(),))
@@ -104,7 +96,7 @@ class GrpcServer(ChatServer):
         return Address(self.address.host, port)
 
     async def _listen(self) -> int:
-        """Listen at every address of the host; given its name, the library is content with one of them."""
+        """Listen at every address of the host; given a name, the library would listen at one of them."""
         loop = asyncio.get_running_loop()
         host, port = self.address.host, self.address.port
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -125,7 +117,7 @@ class GrpcServer(ChatServer):
             raise OSError(str(error)) from None
 
     def _handlers(self) -> grpc.GenericRpcHandler:
-        """Like the generated ``add_ChatServiceServicer_to_server``; but frames are serialized already."""
+        """Do what the generated ``add_ChatServiceServicer_to_server`` does, with serialized frames."""
         unary = grpc.unary_unary_rpc_method_handler
         return grpc.method_handlers_generic_handler(
             SERVICE,
@@ -146,14 +138,14 @@ class GrpcServer(ChatServer):
         for stream in list(self.streams):
             stream.close(Closing("the server is going down; come back and resume"))
         await self._server.stop(LINGER)
-        if self._calls:  # whose peer has gone just before: the library does not wait for them
+        if self._calls:  # the library does not wait for those whose client has just gone
             await asyncio.wait(self._calls, timeout=LINGER)
         await asyncio.gather(self._watching, return_exceptions=True)
 
     # --- health --------------------------------------------------------------------------------
 
     async def _watch(self) -> None:
-        """Say NOT_SERVING while nothing can be stored, so that balancers send people elsewhere."""
+        """Report NOT_SERVING while nothing can be stored, so that balancers choose another server."""
         told = self.hub.ready
         while True:
             await asyncio.sleep(HEALTH_EVERY)
@@ -171,22 +163,22 @@ class GrpcServer(ChatServer):
     async def _chat(self, requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
         stream = Stream(self)
         self.streams.add(stream)
-        _keep(asyncio.current_task(), self._calls)
+        keep(asyncio.current_task(), self._calls)
         try:
             try:
-                async with asyncio.timeout(HELLO_TIMEOUT) as stream.patience:
-                    self.seatless[stream] = None
-                    if len(self.seatless) > MAX_SEATLESS:
-                        next(iter(self.seatless)).make_room()
+                async with asyncio.timeout(HELLO_TIMEOUT) as stream.hello_timeout:
+                    self.unauthenticated[stream] = None
+                    if len(self.unauthenticated) > MAX_UNAUTHENTICATED:
+                        next(iter(self.unauthenticated)).evict()
                     first = await anext(requests, None)
             except TimeoutError:
-                if stream in self.seatless:
+                if stream in self.unauthenticated:
                     await context.abort(
                         grpc.StatusCode.DEADLINE_EXCEEDED, f"no hello came within {HELLO_TIMEOUT:.0f} s"
                     )
-                full = Full(f"more than {MAX_SEATLESS} streams said nothing, and yours was the oldest")
+                full = Full(f"more than {MAX_UNAUTHENTICATED} streams have no seat, and yours was the oldest")
                 await context.abort(STATUS[full.code], str(full), trailer(full))
-            self.seatless.pop(stream, None)
+            self.unauthenticated.pop(stream, None)
             if first is None:
                 return
             try:
@@ -197,7 +189,7 @@ class GrpcServer(ChatServer):
                 await context.abort(STATUS[error.code], str(error), trailer(error))
         finally:
             self.streams.discard(stream)
-            self.seatless.pop(stream, None)
+            self.unauthenticated.pop(stream, None)
             await stream.end()
 
     async def _history(self, request: pb.HistoryRequest, context: Context) -> pb.HistoryReply:
@@ -218,113 +210,34 @@ class GrpcServer(ChatServer):
         return pb.MembersReply(members=map(member_message, room.members()))
 
 
-class Health(health.aio.HealthServicer):
-    """The standard service; its watchers, who never end by themselves, are let go when the server stops."""
-
-    def __init__(self, calls: set[asyncio.Task[Any]]) -> None:
-        super().__init__()
-        self._calls = calls
-        self._watchers: dict[asyncio.Event, None] = {}  # set: let go; the oldest first
-
-    async def Watch(self, request: Any, context: Any) -> None:
-        _keep(asyncio.current_task(), self._calls)
-        let_go = asyncio.Event()
-        self._watchers[let_go] = None
-        if len(self._watchers) > MAX_WATCHERS:
-            oldest = next(iter(self._watchers))
-            del self._watchers[oldest]
-            oldest.set()
-        watch = asyncio.ensure_future(super().Watch(request, context))
-        stopped = asyncio.ensure_future(let_go.wait())
-        try:
-            await asyncio.wait([watch, stopped], return_when=asyncio.FIRST_COMPLETED)
-            await asyncio.wait([watch], timeout=LAST_STATUS if let_go.is_set() else None)
-        finally:
-            self._watchers.pop(let_go, None)
-            watch.cancel()
-            stopped.cancel()
-            await asyncio.wait([watch, stopped])
-
-    async def stop(self) -> None:
-        """Tell every watcher NOT_SERVING, for good, and end."""
-        await self.enter_graceful_shutdown()
-        for let_go in self._watchers:
-            let_go.set()
-
-
-def _keep(task: asyncio.Task[Any] | None, calls: set[asyncio.Task[Any]]) -> None:
-    if task is not None:
-        calls.add(task)
-        task.add_done_callback(calls.discard)
-
-
-class Door(grpc.aio.ServerInterceptor):
-    """Lets no call in without the access token, where one is asked for: whichever method, before it begins.
-
-    Taking a seat and looking at a room ask for it again; this is for what does neither.
-    """
-
-    def __init__(self, admit: Callable[[str], None]) -> None:
-        self._admit = admit
-
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any] | None:
-        handler = await continuation(handler_call_details)
-        if handler is None or handler_call_details.method.startswith(OPEN):
-            return handler
-        try:
-            self._admit(access_of(handler_call_details.invocation_metadata))
-        except ChatError as error:
-            return _refuse(error, stream=handler.request_streaming)
-        return handler
-
-
-def _refuse(error: ChatError, *, stream: bool) -> grpc.RpcMethodHandler[Any, Any]:
-    async def refuse(_: Any, context: Context) -> Any:
-        await context.abort(STATUS[error.code], str(error), trailer(error))
-
-    async def refuse_stream(requests: Any, context: Context) -> AsyncIterator[bytes]:
-        await refuse(requests, context)
-        yield b""  # never; but it makes a generator of this, which is what a tracing interceptor expects
-
-    if stream:
-        return grpc.stream_stream_rpc_method_handler(refuse_stream)
-    return grpc.unary_unary_rpc_method_handler(refuse)
-
-
 class Blob(NamedTuple):
-    """What is written to every stream: one frame, and the seq of the last event in it."""
+    """One frame that is written to every stream, and the seq of the last event in it."""
 
     frame: bytes
     seq: int
 
 
 class Stream(Sink[Blob]):
-    """One person's stream: reads its frames, writes the hub's, and is the sink of its seat."""
+    """One client's stream: reads its frames, writes the hub's, and is the sink of its seat."""
 
-    gap = 0.03
-    """A frame costs 50 us a reader here, however much is in it: under load fewer and larger ones are sent."""
+    coalescing = 0.03
+    """A frame costs 50 us for each client, however large it is: under load fewer and larger ones are sent."""
 
     def __init__(self, server: GrpcServer) -> None:
-        self.patience: asyncio.Timeout
-        """With who has not said hello."""
+        self.hello_timeout: asyncio.Timeout
         self._server = server
+        self._state = State.OPENING
         self._seat: Seat | None = None
         self._out: deque[bytes] = deque()
         self._out_bytes = 0
         self._unacked: deque[tuple[int, int]] = deque()  # seq and size of the frames with events
         self._unacked_bytes = 0
-        self._above = False  # of the hub's low-water mark
-        self._news = asyncio.Event()  # something to write, or the end
-        self._room = asyncio.Event()  # the peer may be read
-        self._room.set()
+        self._above_low_water = False  # the hub is to be told when that changes
+        self._wake = asyncio.Event()  # something to write, or the end
+        self._may_read = asyncio.Event()
+        self._may_read.set()
         self._undecided = 0
         self._reason: ChatError | None = None
-        self._over = False
-        self._leaving = False
         self._reader: asyncio.Task[None] | None = None
         self._task = asyncio.current_task()
         self._deadline: asyncio.TimerHandle | None = None
@@ -335,37 +248,37 @@ class Stream(Sink[Blob]):
         if frame.WhichOneof("kind") != "hello":
             raise BadRequest("the first frame of a stream must be a hello")
         seat = await self._server.hub.take_seat(hello_of(frame.hello, access), "grpc")
-        if self._over:  # the server has been stopped meanwhile
+        if self._state.ended:  # the server has been stopped meanwhile
             raise self._reason or Closing("the server is going down; come back and resume")
-        self._seat = seat
+        self._seat, self._state = seat, State.SEATED
         welcome = welcome_frame(seat.welcome, WINDOW).SerializeToString()
         seat.attach(self)
         return welcome
 
-    def make_room(self) -> None:
-        """End for one more stream that says nothing."""
-        del self._server.seatless[self]
-        self.patience.reschedule(0.0)
+    def evict(self) -> None:
+        """End this stream without a seat to admit another."""
+        del self._server.unauthenticated[self]
+        self.hello_timeout.reschedule(0.0)
 
     async def serve(self, requests: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """Yield frames until the stream is over; raises why, unless its owner has left."""
+        """Yield frames until the stream is over. Raises the reason, unless the client has left."""
         self._reader = asyncio.create_task(self._read(requests))
         while True:
             while self._out:
                 frame = self._out.popleft()
                 yield frame  # waits while HTTP/2's own window is full
                 self._out_bytes -= len(frame)
-                self._ease()
-            if self._over:
+                self._go_on()
+            if self._state.ended:
                 break
-            self._news.clear()
-            await self._news.wait()
-        if self._reason is not None and not (self._leaving and isinstance(self._reason, SeatGone)):
+            self._wake.clear()
+            await self._wake.wait()
+        if self._reason is not None:
             raise self._reason
 
     async def end(self) -> None:
         """The call is over, however it ended."""
-        self._over = True
+        self._state = State.CLOSED
         if self._deadline is not None:
             self._deadline.cancel()
         if self._seat is not None:  # before the await, which may be cancelled
@@ -386,29 +299,31 @@ class Stream(Sink[Blob]):
         self._out_bytes += size
         self._unacked.append((blob.seq, size))
         self._unacked_bytes += size
-        self._above = self._above or self.buffered() > LOW_WATER
-        self._news.set()
+        self._above_low_water = self._above_low_water or self.buffered() > LOW_WATER
+        self._wake.set()
 
     def buffered(self) -> int:
-        return max(self._out_bytes, self._unacked_bytes // SHARE)
+        return max(self._out_bytes, self._unacked_bytes // WINDOW_SCALE)
 
     def close(self, reason: ChatError) -> None:
-        if self._over:
+        if self._state.ended:
             return
-        self._reason, self._over = reason, True
-        self._news.set()
-        if self._task is not None:  # it may wait for a peer that takes nothing
+        if self._state is not State.LEAVING or not isinstance(reason, SeatGone):  # it has asked for that
+            self._reason = reason
+        self._state = State.CLOSING
+        self._wake.set()
+        if self._task is not None:  # it may wait for a client that takes nothing
             self._deadline = asyncio.get_running_loop().call_later(LINGER, self._task.cancel)
 
-    def _ease(self) -> None:
-        """Some of what was written is taken: let the hub, or the peer, go on."""
-        if self._above and self.buffered() <= LOW_WATER and self._seat is not None:
-            self._above = False
+    def _go_on(self) -> None:
+        """Resume what waited for the client to take something, or for the room's decision."""
+        if self._above_low_water and self.buffered() <= LOW_WATER and self._seat is not None:
+            self._above_low_water = False
             self._seat.drained(self)
         if self._undecided <= MAX_UNDECIDED // 2 and self._out_bytes <= MAX_UNREAD:
-            self._room.set()
+            self._may_read.set()
 
-    # --- what the peer says --------------------------------------------------------------------
+    # --- frames of the client ------------------------------------------------------------------
 
     async def _read(self, requests: AsyncIterator[bytes]) -> None:
         seat = self._seat
@@ -420,18 +335,18 @@ class Stream(Sink[Blob]):
                 except BadRequest as error:
                     self._answer(problem_frame(error))
                 if self._undecided >= MAX_UNDECIDED or self._out_bytes > MAX_UNREAD:
-                    self._room.clear()
-                    await self._room.wait()
+                    self._may_read.clear()
+                    await self._may_read.wait()
         except asyncio.CancelledError:
             pass  # by `end`, or by grpc: the call is gone
         except grpc.aio.AbortError:
-            pass  # by `_chat`, which has told the peer why
+            pass  # by `_chat`, which has told the client why
         except Exception:
-            log.exception("a stream failed")  # ours: its peer is told, and comes back
+            log.exception("a stream failed")  # a bug: the client is told, and may come back
             self.close(ConnectionLost("the server failed at this stream; come back and resume"))
-        if not self._leaving:
-            self._over = True
-            self._news.set()
+        if self._state is State.SEATED:  # one that leaves is still told that it has left
+            self._state = State.CLOSING
+            self._wake.set()
 
     def _take(self, seat: Seat, frame: pb.ClientFrame) -> None:
         match frame.WhichOneof("kind"):
@@ -443,36 +358,36 @@ class Stream(Sink[Blob]):
                 unacked = self._unacked
                 while unacked and unacked[0][0] <= frame.ack.seq:
                     self._unacked_bytes -= unacked.popleft()[1]
-                self._ease()
+                self._go_on()
             case "ping":
                 self._answer(pb.ServerFrame(pong=pb.Pong(ref=frame.ping.ref)))
             case "leave":
-                self._leaving = True
+                self._state = State.LEAVING
                 seat.leave()
             case "hello":
-                raise BadRequest("hello was said already; this stream has its seat")
+                raise BadRequest("this stream has its seat already: a second hello is refused")
             case _:
                 raise BadRequest("a frame without a kind that this server knows")
 
     def _decided(self, draft: Draft, outcome: Event | Ack | ChatError) -> None:
-        """Say what no event says; an accepted draft's answer is its event."""
+        """Answer a draft that no event answers; an accepted draft's event is its answer."""
         self._undecided -= 1
-        self._ease()
+        self._go_on()
         if isinstance(outcome, Ack):
             self._answer(pb.ServerFrame(ack=pb.DraftAck(n=outcome.n, seq=outcome.seq)))
         elif isinstance(outcome, ChatError):
             self._answer(problem_frame(outcome))
 
     def _answer(self, frame: pb.ServerFrame) -> None:
-        if not self._over:
+        if not self._state.ended:
             data = frame.SerializeToString()
             self._out.append(data)
             self._out_bytes += len(data)
-            self._news.set()
+            self._wake.set()
 
 
 def _parse(data: bytes) -> pb.ClientFrame:
     try:
         return pb.ClientFrame.FromString(data)
     except DecodeError:
-        raise BadRequest("the frame is no chat.v1.ClientFrame") from None
+        raise BadRequest("the frame is not a chat.v1.ClientFrame") from None

@@ -1,7 +1,7 @@
-"""Tracing by OpenTelemetry, for who asks for it: a span for every call, joined over the wire by its metadata.
+"""Optional tracing by OpenTelemetry: a span for every call, linked over the wire by its metadata.
 
-The interceptors are OpenTelemetry's own. They see calls: the stream of a chat is one span, from coming in to
-leaving, and what is said inside it is not theirs to see.
+The interceptors are OpenTelemetry's own. They see calls: the stream of a chat is one span, from the hello to
+its end, and the messages inside it have no spans.
 """
 
 from __future__ import annotations
@@ -23,36 +23,36 @@ INSTALL = {
 
 
 def server_interceptors(kind: str) -> Sequence[grpc.aio.ServerInterceptor]:
-    """Return what traces a server's calls; nothing for ``off``. Raises `ChatError`."""
+    """Return the interceptors that trace a server's calls; none for ``off``. Raises `ChatError`."""
     if kind == "off":
         return ()
     provider = _provider(kind)
     from opentelemetry.instrumentation.grpc import aio_server_interceptor
 
-    make: Any = aio_server_interceptor  # it has no hints
+    make: Any = aio_server_interceptor  # it has no type hints
     return (make(tracer_provider=provider),)
 
 
 def client_interceptors(kind: str) -> Sequence[grpc.aio.ClientInterceptor]:
-    """Return what traces a client's calls; nothing for ``off``. Raises `ChatError`."""
+    """Return the interceptors that trace a client's calls; none for ``off``. Raises `ChatError`."""
     if kind == "off":
         return ()
     provider = _provider(kind)
     from opentelemetry.instrumentation.grpc import aio_client_interceptors
 
-    make: Any = aio_client_interceptors  # it has no hints
+    make: Any = aio_client_interceptors  # it has no type hints
     return tuple(make(tracer_provider=provider))
 
 
 @cache
 def _provider(kind: str) -> Any:
-    """Return the one provider of this process: it hands the spans to stderr, or to a collector.
+    """Return the one provider of this process: it writes the spans to stderr, or sends them to a collector.
 
-    The collector's address is where OpenTelemetry has it: ``OTEL_EXPORTER_OTLP_ENDPOINT``, or port 4317
+    OpenTelemetry reads the collector's address from ``OTEL_EXPORTER_OTLP_ENDPOINT``; the default is port 4317
     of this machine.
     """
     try:
-        from opentelemetry.instrumentation.grpc import aio_server_interceptor  # noqa: F401  # is it there?
+        from opentelemetry.instrumentation.grpc import aio_server_interceptor  # noqa: F401  # is it installed?
         from opentelemetry.sdk.resources import Resource
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import (

@@ -11,7 +11,7 @@ from itertools import accumulate, takewhile
 from typing import Any, TypeVar
 
 from backends.oncrpc.codec import MAX_REPLY, AcceptStat, Call, refused, succeeded
-from backends.oncrpc.words import error_to, event_to, hello_from, member_to, number, welcome_to
+from backends.oncrpc.conversion import error_to, event_to, hello_from, member_to, number, welcome_to
 from chat.domain.errors import ChatError, Closing
 from chat.domain.model import Ack, Delete, Draft, Edit, Event, Say
 from chat.interfaces.server import HubPort, Seat

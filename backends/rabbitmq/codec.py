@@ -1,8 +1,8 @@
-"""An entry of a room's log as an AMQP message, and back.
+"""Encodes an entry of a room's log as an AMQP message, and decodes it.
 
-The body alone decides: the entry's body as JSON, with ``at`` in the same object. The properties say the
-same to people who look at a queue, and to filters. Whoever has the broker's password may publish anything,
-so everything that a server of ours would refuse at its door is refused here, by every reader alike.
+Only the message's body counts: the entry's body as JSON, with ``at`` in the same object. The properties
+repeat some of it for people that look at a queue, and for filters. Anybody with the broker's password may
+publish anything. So every reader checks what a server checks before it appends an entry.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from chat.domain.model import (
 from chat.domain.validation import clean_nick, clean_text, nick_key
 
 MAX_BODY = 1024 * 1024
-"""Bytes of a message that can be an entry: a checkpoint of a full room has some 400,000."""
+"""Bytes of an entry's message at most. The checkpoint of a full room has some 400,000."""
 APP = "chat"
 _SEAT = re.compile(r"[0-9a-f]{24}")
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # a technique, a node, an epoch
@@ -48,12 +48,23 @@ _time: Decoder[_Time] = Decoder(_Time)
 
 
 def pack(body: Body, at: int) -> bytes:
-    """Return the message's body for an entry of that time (ms UTC)."""
+    """Return the message's body for an entry.
+
+    Args:
+        body: the entry's body.
+        at: ms UTC.
+    """
     return b'{"at":%d,' % at + encode(body)[1:]
 
 
 def properties(body: Body, at: int, id: str) -> pika.BasicProperties:
-    """Return the properties that go with it; ``id`` is how its publisher recognises it."""
+    """Return the message's properties.
+
+    Args:
+        body: the entry's body.
+        at: ms UTC; AMQP's timestamp has seconds.
+        id: the ``message_id``; its publisher recognises the message by it.
+    """
     return pika.BasicProperties(
         content_type="application/json",
         delivery_mode=2,
@@ -64,13 +75,18 @@ def properties(body: Body, at: int, id: str) -> pika.BasicProperties:
 
 
 def kind(body: Body) -> str:
+    """Return the kind of an entry, e.g. ``sent``."""
     return str(body.__struct_config__.tag)
 
 
 def unpack(offset: int, data: bytes) -> Entry | None:
-    """Return the entry at this offset of the stream, or None for a message that is none.
+    """Return the entry in a message, or None if the message is no entry.
 
-    Every reader must arrive at the same answer, so it depends on the bytes alone.
+    The answer depends on the bytes alone, because it must be the same for every reader.
+
+    Args:
+        offset: the message's offset in the stream. The entry's seq is one more.
+        data: the message's body.
     """
     if len(data) > MAX_BODY:
         return None
@@ -84,12 +100,12 @@ def unpack(offset: int, data: bytes) -> Entry | None:
 
 
 def offset_of(headers: Mapping[str, Any] | None) -> int:
-    """Return a delivered message's offset. Raises KeyError where it did not come from a stream."""
+    """Return the offset of a delivery of a stream. Raises `KeyError` for another queue's."""
     return int((headers or {})["x-stream-offset"])
 
 
 def _check(body: Body) -> None:
-    """Raise an error for what no server of ours would have written."""
+    """Raise an error for an entry that no server would have appended."""
     match body:
         case Opened():
             _word(body.epoch)
@@ -121,7 +137,7 @@ def _member(who: Joined | SeatState) -> None:
         raise BadName("the key of a nick is its casefold")
 
 
-@lru_cache(4096)  # the same few, with every message; what raises is not kept
+@lru_cache(4096)  # the same few values in every message; an error is not cached
 def _seat(name: str) -> None:
     if not _SEAT.fullmatch(name):
         raise BadName("a seat has 24 hexadecimal digits")

@@ -1,7 +1,7 @@
-"""What things are called in the broker, and with which arguments they are declared.
+"""The names of exchanges and queues in the broker, and the arguments they are declared with.
 
-`docs/protocol.md` is the specification of what is here. A declaration with other arguments is an error
-(406), so that nobody reads another queue than he thinks.
+`docs/protocol.md` is the specification. A declaration with other arguments is an error (406), so that nobody
+reads a queue of another kind by mistake.
 """
 
 from __future__ import annotations
@@ -12,49 +12,57 @@ from typing import Any
 from chat.domain.validation import nick_key
 from chat.interfaces.address import Address
 
+PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"
+"""The first bytes that a client sends (AMQP 0-9-1, 4.2.2)."""
 PREFETCH = 1000
-"""Messages of a stream that may be on their way to us unacknowledged."""
+"""Deliveries of a stream that may be unacknowledged (``basic.qos``)."""
 HEARTBEAT = 5
-"""Seconds between two signs of life; who gives none is taken for dead by the broker after up to three times
-as long (AMQP 0-9-1, 4.2.7)."""
+"""Seconds between two heartbeats. After at most three times as long the broker takes a silent client for
+dead (AMQP 0-9-1, 4.2.7; https://www.rabbitmq.com/docs/heartbeats)."""
 
 DIRECTORY = "chat.rooms"
 """The stream that names every room."""
 DIRECTORY_ARGUMENTS = {"x-queue-type": "stream", "x-max-length-bytes": 1_000_000}
 NODES = "chat.nodes"
-"""The queue that every node consumes: its consumers are counted, nothing is sent to it."""
+"""The queue that every node consumes. Its consumers are counted; nothing is sent to it."""
 
 LOG_ARGUMENTS: dict[str, Any] = {
     "x-queue-type": "stream",
     "x-max-length-bytes": 50_000_000,
     "x-stream-max-segment-size-bytes": 1_000_000,
 }
-"""About 250,000 short messages are kept; a whole segment of the oldest is cut off at once."""
+"""A room's stream keeps about 250,000 short messages; the broker deletes whole segments, the oldest first
+(https://www.rabbitmq.com/docs/streams#retention)."""
 FANOUT_ARGUMENTS: dict[str, Any] = {"x-max-length": 1000, "x-overflow": "drop-head"}
-"""In the textbook's mode: a slow one loses the oldest of what waits for it."""
+"""In fanout mode a slow reader loses the oldest messages of its queue."""
 
 
 def exchange(room: str) -> str:
+    """Return the name of a room's fanout exchange."""
     return f"chat.room.{room}"
 
 
 def log(room: str) -> str:
+    """Return the name of a room's stream."""
     return f"chat.log.{room}"
 
 
 def presence(node: str) -> str:
-    """The exclusive queue that is there exactly while this node is connected."""
+    """Return the name of the exclusive queue that exists exactly while this node is connected."""
     return f"chat.node.{node}"
 
 
 def will(room: str, seat: str) -> str:
+    """Return the name of the queue that holds a seat's last will."""
     return f"chat.will.{room}.{seat}"
 
 
 def will_arguments(room: str, grace: float) -> dict[str, Any]:
-    """A message that nobody fetches within the grace time (s) goes on to the room's exchange.
+    """Return the arguments of a last will's queue.
 
-    ``at-least-once``, because what else is dead-lettered into a stream may get lost without a word.
+    A message that is not consumed within ``grace`` seconds is dead-lettered to the room's exchange. It must
+    be ``at-least-once``: RabbitMQ 3.10 loses other dead letters into a stream without an error (measured).
+    See https://www.rabbitmq.com/docs/quorum-queues#dead-lettering.
     """
     ttl = max(1, int(grace * 1000))
     return {
@@ -68,12 +76,12 @@ def will_arguments(room: str, grace: float) -> dict[str, Any]:
 
 
 def own_queue(room: str, nick: str) -> str:
-    """The exclusive queue of somebody in the textbook's mode; who has it has the nick."""
+    """Return the name of a client's exclusive queue in fanout mode. Its owner has the nick."""
     return f"chat.user.{room}.{blake2b(nick_key(nick).encode(), digest_size=8).hexdigest()}"
 
 
 def virtual_host(address: Address) -> str:
-    """Return the virtual host that the address names, for an error."""
+    """Return the virtual host that the address names; without one: ``/``."""
     from urllib.parse import unquote, urlsplit
 
     return unquote(urlsplit(address.url).path[1:]) or "/"

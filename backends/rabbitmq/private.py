@@ -1,9 +1,8 @@
-"""A RabbitMQ of one's own: run from what is installed, as any user, in a folder, gone afterwards.
+"""A RabbitMQ broker of one user: run from the installed programs, in a folder of its own, removed afterwards.
 
-Nothing outside the folder is read or written: RabbitMQ's settings of the machine, its node name, its ports
-and its Erlang cookie are all replaced
-(https://www.rabbitmq.com/docs/configure#supported-environment-variables). It listens on 127.0.0.1 only, and
-lets in whoever has the password that stands in the folder. Everything here blocks: call it from a thread.
+It reads and writes nothing outside the folder. The machine's RabbitMQ settings, node name, ports and Erlang
+cookie are replaced (https://www.rabbitmq.com/docs/configure#supported-environment-variables). It listens on
+127.0.0.1 only; the password is in the folder. Everything here blocks: call it from a thread.
 """
 
 from __future__ import annotations
@@ -27,18 +26,20 @@ from backends.rabbitmq import names
 from chat.domain.errors import ChatError, ConnectionLost
 from chat.interfaces.address import Address
 
-PLACES = ("/usr/lib/rabbitmq/bin", "/usr/local/sbin", "/opt/homebrew/sbin", "/opt/rabbitmq/sbin")
-"""Where the programs stand. Not /usr/sbin: Debian's wrapper there runs as root or rabbitmq only."""
+PROGRAM_FOLDERS = ("/usr/lib/rabbitmq/bin", "/usr/local/sbin", "/opt/homebrew/sbin", "/opt/rabbitmq/sbin")
+"""Where the programs may be. Not /usr/sbin: Debian's wrapper there runs only as root or rabbitmq."""
 INSTALL = "apt-get install --no-install-recommends rabbitmq-server"
 HOST = "127.0.0.1"
 USER = "chat"
 START_TIMEOUT = 60.0
-"""Seconds until it accepts connections; a usual machine needs four to nine."""
+"""Seconds until it accepts connections; 4 to 9 were measured."""
 STOP_TIMEOUT = 20.0
+"""Seconds until it has ended after SIGTERM; then it is killed."""
 CTL_TIMEOUT = 60.0
-WARM = 2.0
-"""Seconds after a node's very first stream in which a SIGKILL would leave that stream dead for good."""
-_GREETING = b"AMQP\x00\x00\x09\x01"
+"""Seconds until ``rabbitmqctl`` has ended."""
+FIRST_STREAM_DELAY = 2.0
+"""Seconds after a node's first stream was declared. A SIGKILL within 1.0 s of it makes that stream unusable
+for ever (measured with RabbitMQ 3.10); so `PrivateBroker.kill` waits that long."""
 _CONFIGURATION = """\
 listeners.tcp.default = {host}:{port}
 default_user = {user}
@@ -52,19 +53,25 @@ log.console = false
 
 
 def programs() -> Path | None:
-    """Return the folder with RabbitMQ's programs; None where it is not installed."""
-    for place in PLACES:
-        folder = Path(place)
+    """Return the folder with RabbitMQ's programs; None if it is not installed."""
+    for folder in map(Path, PROGRAM_FOLDERS):
         if (folder / "rabbitmq-server").exists() and (folder / "rabbitmqctl").exists():
             return folder
     return None
 
 
 class PrivateBroker:
-    """One broker. It keeps its ports and its data over `stop` and `kill`, until `remove`."""
+    """One broker. It keeps its ports and its data across `stop` and `kill`, until `remove`."""
 
     def __init__(self, folder: Path) -> None:
-        """``folder`` is made, and belongs to the broker alone. Raises `ChatError` where none is installed."""
+        """Write the broker's settings; `start` runs it.
+
+        Args:
+            folder: is created, and belongs to the broker alone.
+
+        Raises:
+            ChatError: RabbitMQ is not installed.
+        """
         installed = programs()
         epmd = shutil.which("epmd") or shutil.which("epmd", path="/usr/lib/erlang/bin:/opt/homebrew/bin")
         if installed is None or epmd is None:
@@ -76,24 +83,27 @@ class PrivateBroker:
         self._password = secrets.token_urlsafe(16)
         self._processes: list[subprocess.Popen[bytes]] = []
         self._output: IO[bytes] | None = None
-        self._warm_at = 0.0
+        self._killable_at = 0.0
         self._prepare()
 
     @property
     def url(self) -> str:
+        """The URL of its first virtual host, with user and password."""
         return f"amqp://{USER}:{self._password}@{HOST}:{self._port}/%2F"
 
     @property
     def address(self) -> Address:
+        """The same as an address."""
         return Address(HOST, self._port, self.url)
 
     @property
     def running(self) -> bool:
+        """Whether all its processes run."""
         return bool(self._processes) and all(process.poll() is None for process in self._processes)
 
     @property
     def groups(self) -> list[int]:
-        """The process groups that are to be ended, whatever happens."""
+        """Its process groups, to be killed if nothing else ends it; see `kill_groups`."""
         return [process.pid for process in self._processes]
 
     def _prepare(self) -> None:
@@ -136,10 +146,18 @@ class PrivateBroker:
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
         }
 
-    # --- its life ------------------------------------------------------------------------------
+    # --- starting and ending -------------------------------------------------------------------
 
     def start(self, timeout: float = START_TIMEOUT) -> None:
-        """Start it, and return when it accepts connections. Raises `ChatError`."""
+        """Start it, and return when it accepts connections.
+
+        Args:
+            timeout: seconds.
+
+        Raises:
+            ConnectionLost: it did not get ready in time.
+            ChatError: it ended at once.
+        """
         if self._output is None:
             self._output = (self.folder / "console.log").open("ab")
         self._processes = [
@@ -147,7 +165,7 @@ class PrivateBroker:
             self._spawn([str(self._programs / "rabbitmq-server")]),
         ]
         deadline = time.monotonic() + timeout
-        while not _greets(HOST, self._port):
+        while not _answers(HOST, self._port):
             if not self.running:
                 self.kill()
                 raise ChatError(f"the private broker ended at once: see {self.folder / 'console.log'}")
@@ -157,8 +175,8 @@ class PrivateBroker:
                     f"the private broker did not get ready within {timeout:.0f} s: see {self.folder / 'log'}"
                 )
             time.sleep(0.05)
-        if not self._warm_at:
-            self._warm_up()
+        if not self._killable_at:
+            self._declare_first_stream()
 
     def _spawn(self, command: list[str]) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
@@ -171,20 +189,20 @@ class PrivateBroker:
             start_new_session=True,
         )
 
-    def _warm_up(self) -> None:
-        """Make the first stream, which alone is so easily lost."""
+    def _declare_first_stream(self) -> None:
+        """Declare a stream that nobody uses: only the first is in danger, see `FIRST_STREAM_DELAY`."""
         import pika
 
-        from backends.rabbitmq.amqp import parameters
+        from backends.rabbitmq.amqp_login import parameters
 
         with pika.BlockingConnection(parameters(self.address, "", "warming up")) as connection:
             connection.channel().queue_declare(
                 "chat.warmup", durable=True, arguments=dict(names.DIRECTORY_ARGUMENTS)
             )
-        self._warm_at = time.monotonic() + WARM
+        self._killable_at = time.monotonic() + FIRST_STREAM_DELAY
 
     def pid(self) -> int:
-        """Return the process of the Erlang machine. Raises `ChatError` when it does not run."""
+        """Return the process id of the Erlang virtual machine. Raises `ChatError` if it does not run."""
         with suppress(psutil.Error, IndexError):
             server = psutil.Process(self._processes[1].pid)
             for process in (server, *server.children(recursive=True)):
@@ -192,8 +210,8 @@ class PrivateBroker:
                     return process.pid
         raise ChatError("the private broker does not run")
 
-    def users(self) -> int:
-        """Return how many connections it has."""
+    def connections(self) -> int:
+        """Return how many clients are connected; 0 if it does not run."""
         with suppress(psutil.Error, ChatError):
             return sum(
                 one.status == psutil.CONN_ESTABLISHED and one.laddr.port == self._port
@@ -202,25 +220,25 @@ class PrivateBroker:
         return 0
 
     def kill(self) -> None:
-        """End it as a crash does."""
-        time.sleep(max(0.0, self._warm_at - time.monotonic()))
+        """Kill it with SIGKILL, as a crash would."""
+        time.sleep(max(0.0, self._killable_at - time.monotonic()))
         for process in self._processes:
             kill_group(process.pid)
             process.wait()
         self._processes = []
 
     def stop(self) -> None:
-        """End it as a restart of the machine does: clients are told, and the data is written."""
+        """End it with SIGTERM, as a shutdown of the machine would: it tells its clients first."""
         if self.running:
             with suppress(ChatError, ProcessLookupError):
                 os.kill(self.pid(), signal.SIGTERM)
                 with suppress(subprocess.TimeoutExpired):
                     self._processes[1].wait(STOP_TIMEOUT)
-        self._warm_at = min(self._warm_at, 1e-9)
+        self._killable_at = min(self._killable_at, 1e-9)
         self.kill()
 
     def remove(self) -> None:
-        """End it, and forget everything."""
+        """End it, and delete its folder."""
         if self.running:
             self.stop()
         self.kill()
@@ -230,7 +248,11 @@ class PrivateBroker:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def ctl(self, *arguments: str) -> str:
-        """Run ``rabbitmqctl`` on it, and return what it says. Raises `ChatError` with that when it fails."""
+        """Run ``rabbitmqctl`` on it, and return its output.
+
+        Raises:
+            ChatError: it failed; with its error text.
+        """
         done = subprocess.run(
             [str(self._programs / "rabbitmqctl"), "--silent", *arguments],
             env=self._environment(),
@@ -246,7 +268,12 @@ class PrivateBroker:
 
 
 def kill_groups(leaders: Iterable[int], folder: str) -> None:
-    """Kill what a broker in this folder has left behind, and nobody who has one of these pids by now."""
+    """Kill the process groups of a broker that were left behind.
+
+    Args:
+        leaders: process ids of the group leaders.
+        folder: the broker's. A process that works elsewhere has got the id since then, and is not killed.
+    """
     for leader in leaders:
         with suppress(psutil.Error):
             process = psutil.Process(leader)
@@ -255,7 +282,7 @@ def kill_groups(leaders: Iterable[int], folder: str) -> None:
 
 
 def kill_group(leader: int) -> None:
-    """Kill a process and all that it started."""
+    """Kill a process and all processes of its group."""
     with suppress(ProcessLookupError):
         if sys.platform == "win32":
             os.kill(leader, signal.SIGTERM)
@@ -271,12 +298,12 @@ def _free_ports(count: int) -> list[int]:
         return [one.getsockname()[1] for one in sockets]
 
 
-def _greets(host: str, port: int, timeout: float = 2.0) -> bool:
+def _answers(host: str, port: int, timeout: float = 2.0) -> bool:
     """Return whether a broker answers there with Connection.Start (AMQP 0-9-1, 4.2.2)."""
     try:
         with socket.create_connection((host, port), timeout) as connection:
             connection.settimeout(timeout)
-            connection.sendall(_GREETING)
+            connection.sendall(names.PROTOCOL_HEADER)
             return connection.recv(1) == b"\x01"
     except OSError:
         return False

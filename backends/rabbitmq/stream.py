@@ -1,23 +1,26 @@
-"""A room in the broker: its exchange, the stream that remembers what was published there, and how to read it.
+"""A room in the broker: its fanout exchange and its stream, and how to publish to them and read them.
 
-Client and node use the same: two connections, because a broker that is short of memory stops reading from
-those who publish, and must not stop the room's news with it.
+Clients and nodes have two connections each, one to publish and one to consume. A broker that is short of
+memory stops reading from connections that publish, and deliveries must not stop with them.
+See https://www.rabbitmq.com/docs/streams and https://www.rabbitmq.com/docs/connection-blocked.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import dropwhile
 from typing import Any, Literal, Self, TypeVar
 
 import pika
 
 from backends.rabbitmq import names
-from backends.rabbitmq.amqp import CANCELLED, Channel, Connection, Refused, greets
+from backends.rabbitmq.amqp import Channel, Connection
+from backends.rabbitmq.amqp_errors import CONSUMER_CANCELLED, Refused
+from backends.rabbitmq.amqp_login import probe
 from backends.rabbitmq.codec import offset_of, pack, properties, unpack
 from chat.domain.errors import ChatError, ConnectionLost
 from chat.domain.model import Body, Entry, Opened
@@ -27,46 +30,57 @@ from chat.interfaces.address import Address
 T = TypeVar("T")
 
 ACK_EVERY = names.PREFETCH // 4
-"""Deliveries after which the broker is told that they were taken."""
+"""Deliveries between two acknowledgements to the broker."""
 READ_TIMEOUT = 20.0
-"""Seconds in which what is there must have been read."""
+"""Seconds until the messages that a stream holds have been read."""
 
 Start = int | Literal["first", "last"]
-"""Where reading begins: an offset, the oldest message that is kept, or the newest chunk of messages."""
+"""The consumer argument ``x-stream-offset``: an offset, the oldest message that is kept, or the newest chunk.
+A chunk is what the broker stores and delivers as a whole."""
 
 
 @dataclass(slots=True)
 class Delivery:
-    """A message of the stream, entry or not."""
+    """A message that a stream has delivered."""
 
     offset: int
     id: str
-    """How its publisher called it; "" where he did not."""
+    """The ``message_id`` that its publisher gave it; "" without one."""
     entry: Entry | None
-    """None: the message is no entry, and every reader passes it over."""
+    """None: the message is no entry, and every reader ignores it."""
     tag: int
-    """To be given to `Follower.ack`."""
+    """The delivery tag, for `Follower.ack`."""
 
 
 class Link:
-    """What we have of a broker: a connection to publish, and one to consume."""
+    """The two connections of a client or node to a broker."""
 
     def __init__(self, publishing: Connection, consuming: Connection, publisher: Channel) -> None:
         self.publishing = publishing
         self.consuming = consuming
         self.publisher = publisher
-        """A channel on which every message is confirmed."""
+        """A channel of ``publishing`` with publisher confirms."""
         self.closed: asyncio.Future[ChatError] = asyncio.get_running_loop().create_future()
-        """Done when any of it has ended, with the reason; the rest is to be closed."""
+        """Done when one of the connections, or the publisher, has ended, with the reason. The rest is open
+        until `close`."""
         self._instance = secrets.token_hex(6)
         self._published = 0
         for part in (publishing.closed, consuming.closed, publisher.closed):
-            part.add_done_callback(self._ended)
+            part.add_done_callback(self._part_closed)
 
     @classmethod
     async def open(cls, address: Address, access: str, name: str) -> Link:
-        """Connect twice; ``name`` is what the broker's own tools show. Raises a `ChatError`."""
-        await greets(address)
+        """Open both connections.
+
+        Args:
+            address: the broker's.
+            access: the shared access token, see `backends.rabbitmq.amqp_login.parameters`.
+            name: the connections' name in the broker's own tools.
+
+        Raises:
+            ChatError: no broker answers, or it refuses the login.
+        """
+        await probe(address)
         publishing = await Connection.open(address, access, f"{name}, publishing")
         try:
             consuming = await Connection.open(address, access, f"{name}, consuming")
@@ -81,33 +95,43 @@ class Link:
 
     @property
     def blocked(self) -> str:
-        """Why the broker takes nothing at the moment; "" while it does."""
+        """Why the broker takes no messages at the moment; "" if it does."""
         return self.publishing.blocked
 
     async def close(self) -> None:
+        """Close both connections. Never raises."""
         await asyncio.gather(self.publishing.close(), self.consuming.close())
 
     def next_id(self) -> str:
-        """Return a message id that nobody else has used."""
+        """Return a message id that nobody has used before."""
         self._published += 1
         return f"{self._instance}-{self._published}"
 
     def publish(self, room: str, body: Body, at: int, id: str) -> asyncio.Future[None]:
-        """Publish an entry to the room's exchange; the future is done with the broker's confirm.
+        """Publish an entry to the room's exchange.
 
-        See `Channel.publish` for how it fails.
+        Args:
+            room: its name.
+            body: the entry's body.
+            at: ms UTC.
+            id: the message id; the publisher recognises its own entries by it.
+
+        Returns:
+            A future that is done with the broker's confirm; it fails like that of `Channel.publish`.
         """
         return self.publisher.publish(names.exchange(room), "", pack(body, at), properties(body, at, id))
 
-    def _ended(self, part: asyncio.Future[ChatError]) -> None:
+    def _part_closed(self, part: asyncio.Future[ChatError]) -> None:
         if not self.closed.done():
             self.closed.set_result(part.result())
 
 
 async def declare(link: Link, room: str, *, stream: bool = True) -> None:
-    """Make the room's exchange and, with ``stream``, its log, unless they are there.
+    """Declare the room's exchange and, with ``stream``, its stream and their binding. Both may exist.
 
-    Raises `ChatError` where somebody declared them otherwise, `ConnectionLost` where they are not up yet.
+    Raises:
+        ConnectionLost: the stream is not up yet.
+        ChatError: the exchange or queue exists with other arguments, or the account may not use it.
     """
     channel = await link.publishing.channel()
     try:
@@ -120,13 +144,13 @@ async def declare(link: Link, room: str, *, stream: bool = True) -> None:
             )
             await channel.call("queue_bind", queue=names.log(room), exchange=names.exchange(room))
     except Refused as error:
-        raise declined(error, room) from None
+        raise _refusal(error, room) from None
     finally:
         await channel.close()
 
 
-def declined(error: Refused, room: str) -> ChatError:
-    """Return what it means that the broker refused to declare or to read the room's log."""
+def _refusal(error: Refused, room: str) -> ChatError:
+    """Return the error for a broker that refuses to declare or to read the room's stream."""
     if error.reply_code == 406:
         return ChatError(
             f"somebody else has made room {room}'s exchange or log here, with other arguments: take another "
@@ -138,13 +162,13 @@ def declined(error: Refused, room: str) -> ChatError:
 
 
 class Follower:
-    """Reads a room's stream from some place on, for as long as it is not closed."""
+    """A consumer of a room's stream. It reads until it is closed, also what is published later."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
-        self._acked = 0  # the newest delivery that the broker was told of
+        self._acked = 0  # the newest delivery tag that was acknowledged
         self.closed = channel.closed
-        """Done when nothing more comes, with the reason."""
+        """Done when nothing more is delivered, with the reason."""
 
     @classmethod
     async def begin(
@@ -156,22 +180,29 @@ class Follower:
         *,
         prefetch: int = names.PREFETCH,
     ) -> Follower:
-        """Read from ``start`` on; what is older than the oldest message that is kept begins there.
+        """Start to read a room's stream.
 
-        At most ``prefetch`` deliveries come that are not acknowledged. Raises a `ChatError`.
+        Args:
+            link: to the broker.
+            room: its name.
+            start: where to begin. If the broker has deleted that offset, with the oldest that is kept.
+            on_delivery: called on the loop; it may be called before this method has returned.
+            prefetch: deliveries that may be unacknowledged.
+
+        Raises:
+            ChatError: the stream can't be read.
         """
         channel = await link.consuming.channel(prefetch=prefetch)
         follower = cls(channel)
-        beginning = start if isinstance(start, int) else 0
+        first = start if isinstance(start, int) else 0
 
         def deliver(method: Any, properties: pika.BasicProperties, data: bytes) -> None:
             offset = offset_of(properties.headers)
-            if offset < beginning:  # a chunk is delivered as a whole
+            if offset < first:  # the broker delivers the whole chunk that contains the offset
                 follower.ack(Delivery(offset, "", None, method.delivery_tag))
                 return
             id = properties.message_id
             entry = unpack(offset, data)
-            # Before `begin` has returned, if the deliveries come with the broker's answer.
             on_delivery(
                 follower, Delivery(offset, id if isinstance(id, str) else "", entry, method.delivery_tag)
             )
@@ -179,25 +210,27 @@ class Follower:
         try:
             await channel.consume(names.log(room), deliver, arguments={"x-stream-offset": start})
         except Refused as error:
-            raise declined(error, room) from None
+            raise _refusal(error, room) from None
         except BaseException:
             await channel.close()
             raise
         channel.raw.add_on_cancel_callback(
-            lambda _: channel.raw.close(CANCELLED, f"the log of room {room} is gone")
+            lambda _: channel.raw.close(CONSUMER_CANCELLED, f"the log of room {room} is gone")
         )
         return follower
 
     def ack(self, delivery: Delivery) -> None:
-        """It has been dealt with, and everything before it.
+        """Acknowledge a delivery and all before it.
 
-        The broker is told now and then: to it an ack of a stream is a credit, and each costs a frame.
+        On a stream an acknowledgement only allows the broker to deliver more. So it is sent every `ACK_EVERY`
+        deliveries.
         """
         if delivery.tag - self._acked >= ACK_EVERY:
             self._acked = delivery.tag
             self._channel.ack(delivery.tag, multiple=True)
 
     async def close(self) -> None:
+        """Stop reading. Never raises."""
         await self._channel.close()
 
     async def __aenter__(self) -> Self:
@@ -207,8 +240,12 @@ class Follower:
         await self.close()
 
 
-async def peek(link: Link, room: str, start: Start) -> Delivery:
-    """Return the first message from ``start`` on. There must be one. Raises a `ChatError`."""
+async def read_one(link: Link, room: str, start: Start) -> Delivery:
+    """Return the first message from ``start`` on. If there is none yet it fails after `READ_TIMEOUT`.
+
+    Raises:
+        ChatError: the stream can't be read.
+    """
     found: asyncio.Future[Delivery] = asyncio.get_running_loop().create_future()
 
     def on_delivery(_: Follower, delivery: Delivery) -> None:
@@ -216,21 +253,28 @@ async def peek(link: Link, room: str, start: Start) -> Delivery:
             found.set_result(delivery)
 
     async with await Follower.begin(link, room, start, on_delivery, prefetch=1) as follower:
-        return await _or_end(found, follower, room)
+        return await _result(found, follower, room)
 
 
-async def boundary(link: Link, room: str, which: Literal["first", "last"]) -> int:
-    """Return the offset of the oldest message that is kept, or of the newest chunk's first one.
-
-    The stream must not be empty. Raises a `ChatError`.
-    """
-    return (await peek(link, room, which)).offset
+async def oldest_offset(link: Link, room: str) -> int:
+    """Return the offset of the oldest message that a stream keeps. Raises like `read_one`."""
+    return (await read_one(link, room, "first")).offset
 
 
-async def collect(link: Link, room: str, start: int, end: int) -> tuple[int, list[Entry]]:
-    """Return the first offset that was there from ``start`` on, and the entries from it to ``end``, included.
+async def read_range(link: Link, room: str, start: int, end: int) -> tuple[int, list[Entry]]:
+    """Read the entries of a stretch of the stream.
 
-    ``end`` must be the offset of a message, or less than the newest one's. Raises a `ChatError`.
+    Args:
+        link: to the broker.
+        room: its name.
+        start: the first offset that is wanted; the broker may have deleted it.
+        end: the last offset, included. It must not be beyond the newest message.
+
+    Returns:
+        The offset of the first message that was there, and the entries.
+
+    Raises:
+        ChatError: the stream can't be read.
     """
     entries: list[Entry] = []
     first = -1
@@ -247,49 +291,71 @@ async def collect(link: Link, room: str, start: int, end: int) -> tuple[int, lis
         reader.ack(delivery)
 
     async with await Follower.begin(link, room, start, on_delivery) as follower:
-        await _or_end(done, follower, room)
+        await _result(done, follower, room)
     return first, entries
 
 
-async def knock(link: Link, room: str, at: int) -> tuple[int, str]:
-    """Make the room, and publish a knock; return the offset of the newest chunk's first message, and its id.
+async def publish_barrier(link: Link, room: str, at: int) -> tuple[int, str]:
+    """Declare the room and publish a barrier entry: one that is published only to find the stream's end.
 
-    The knock is an ``opened`` entry. The first one opens the room; every later one is refused by all, and is
-    what tells us, when we read it, that we know everything that was there when we came. It is in the newest
-    chunk or, if others are quick, in an older one; what was there when we came is in older ones for sure.
+    It is an ``opened`` entry. The first one opens the room; all readers refuse every later one. When the
+    publisher reads its barrier entry, it has read everything that the stream held before.
+
+    Args:
+        link: to the broker.
+        room: its name.
+        at: ms UTC.
+
+    Returns:
+        The offset at which the newest chunk begins, and the barrier's message id. The barrier is in that
+        chunk or, if others publish at the same time, in an older one.
+
+    Raises:
+        ChatError: the room can't be declared, the broker did not take the entry, or it can't be read.
     """
     await declare(link, room)
     id = link.next_id()
     await link.publish(room, Opened(str(uuid.uuid4())), at, id)
-    return await boundary(link, room, "last"), id
+    return (await read_one(link, room, "last")).offset, id
 
 
-def begin_of_tail(newest: int) -> Start:
-    """Return where to begin to read, so that a `Room` knows all it must at that offset."""
+def tail_start(newest: int) -> Start:
+    """Return where to begin to read, so that a `Room` knows its whole state at the offset ``newest``."""
     return newest - TAIL if newest > TAIL else "first"
 
 
-async def enter_in_directory(link: Link, room: str, *, removed: bool = False) -> None:
-    """Tell the servers on this log, also those that come later, of a room, or that it is no more.
+def replayable(entries: list[Entry], *, from_start: bool) -> list[Entry]:
+    """Return the entries without those at the front from which a room can't be replayed.
 
-    Raises a `ChatError`.
+    `RoomReplica.replay` takes an ``opened`` entry at the front for the one that opened the room. At the start
+    of the stream, entries before that one have no effect. Anywhere else an ``opened`` entry is a barrier
+    entry, which was refused.
+
+    Args:
+        entries: in the order of the stream.
+        from_start: they begin with the first message that the stream ever had.
+
+    Raises:
+        ChatError: the stream's start was deleted, and only barrier entries are left.
     """
-    channel = await link.publishing.channel()
-    await channel.call(
-        "queue_declare", queue=names.DIRECTORY, durable=True, arguments=dict(names.DIRECTORY_ARGUMENTS)
-    )
-    await channel.close()
-    body = json.dumps({"room": room, "removed": True} if removed else {"room": room}).encode()
-    await link.publisher.publish("", names.DIRECTORY, body, pika.BasicProperties(delivery_mode=2))
+    kept = list(dropwhile(lambda entry: isinstance(entry.body, Opened) != from_start, entries))
+    if entries and not kept and not from_start:
+        raise ChatError("the beginning of this room's log was cut off, and no checkpoint is in what is left")
+    return kept
 
 
-async def _or_end(done: asyncio.Future[T], follower: Follower, room: str) -> T:
-    """Wait for the future, but not longer than the follower lives. Raises a `ChatError`."""
+async def _result(done: asyncio.Future[T], follower: Follower, room: str) -> T:
+    """Return the future's result, if it comes before the consumer ends and within `READ_TIMEOUT`."""
     either: list[asyncio.Future[Any]] = [done, follower.closed]
     await asyncio.wait(either, timeout=READ_TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
     if done.done():
         return done.result()
     if follower.closed.done():
         reason = follower.closed.result()
-        raise declined(reason, room) if isinstance(reason, Refused) else reason
-    raise ConnectionLost(f"the log of room {room} could not be read within {READ_TIMEOUT:.0f} s")
+        raise _refusal(reason, room) if isinstance(reason, Refused) else reason
+    raise read_timeout(room)
+
+
+def read_timeout(room: str) -> ConnectionLost:
+    """Return the error for a stream that was not read within `READ_TIMEOUT`."""
+    return ConnectionLost(f"the log of room {room} could not be read within {READ_TIMEOUT:.0f} s")

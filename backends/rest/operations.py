@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from backends.rest.codec import (
-    KINDS,
-    TITLES,
     EventPage,
     MemberList,
     Message,
@@ -18,6 +16,7 @@ from backends.rest.codec import (
     SeatRequest,
     TextBody,
 )
+from backends.rest.conversion import KINDS, TITLES
 from chat.domain.model import MAX_NUMBER
 from chat.transport.polling import WAIT
 

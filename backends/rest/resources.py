@@ -14,25 +14,25 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from backends.rest.codec import (
-    JSON,
     EventPage,
-    Headers,
     MemberList,
     Message,
     Receipt,
-    Refused,
     RoomList,
     RoomState,
     SeatAnswer,
-    access_token,
     decode_seat_request,
     decode_text,
-    draft_number,
     encode,
+)
+from backends.rest.conversion import Headers, Refused, problem
+from backends.rest.headers import (
+    JSON,
+    access_token,
+    draft_number,
     etag,
     is_json,
     names,
-    problem,
     read_headers,
     read_query,
     wants_json,
@@ -43,7 +43,7 @@ from chat.domain.json_codec import Decoder
 from chat.domain.model import MAX_NUMBER, Ack, Delete, Draft, Edit, Event, Hello, Say
 from chat.domain.validation import seat_name
 from chat.interfaces.server import HubPort, Reader, Seat
-from chat.transport.http_server import HungUp, WebServer, read_body
+from chat.transport.http_server import ClientDisconnected, WebServer, read_body
 from chat.transport.polling import WAIT
 
 NAME = "rest"
@@ -73,7 +73,7 @@ class Call:
             raise Refused(406, BadRequest("there is only application/json here: it must be in Accept"))
 
     async def body(self, decoder: Decoder[T], limit: int) -> T:
-        """Read the body. Raises a `ChatError`, and `HungUp`."""
+        """Read the body. Raises a `ChatError`, and `ClientDisconnected`."""
         if not is_json(self.headers.get(b"content-type", b"")):
             raise Refused(415, BadRequest("the body must be JSON in UTF-8: Content-Type: application/json"))
         if self.headers.get(b"content-encoding", b"identity").lower() != b"identity":
@@ -317,7 +317,7 @@ def answering(endpoint: Endpoint) -> Endpoint:
     async def handle(request: Request) -> Response:
         try:
             return await endpoint(request)
-        except HungUp:
+        except ClientDisconnected:
             return Answer(400, [])  # that nobody gets
         except ChatError as error:
             told = error

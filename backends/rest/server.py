@@ -13,12 +13,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from backends.rest import read_origins
-from backends.rest.codec import PROBLEM, Refused, problem
+from backends.rest.conversion import PROBLEM, Refused, problem
 from backends.rest.operations import OPERATIONS
 from backends.rest.pages import Pages
 from backends.rest.resources import Endpoint, Resources, answer, answering, refusal
 from chat.domain.errors import BadRequest, ChatError
-from chat.transport.http_server import Application, Receive, Scope, Send, WebServer
+from chat.transport.asgi import Application, Receive, Scope, Send
+from chat.transport.http_server import WebServer
 
 REQUEST_HEADERS = (
     "Authorization",

@@ -1,4 +1,4 @@
-"""RPyC: Python calls Python over a connection; each client hands the server a function, and is called."""
+"""RPyC: Python calls Python over a connection; the server calls a function that each client has handed it."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
 """RPyC's wire format: frames, messages, values. No I/O, so that any bytes in any slicing can be tried.
 
 A frame is a length (4 bytes, big-endian), a flag (1: deflated), a message and LF. A message is its kind
-(1 byte) and the *brine* of its number and content; brine is RPyC's form of immutable values. A value in it
-is *boxed*: labelled as a value, as a tuple of boxes, or as the name of an object on one of the two sides.
+(1 byte) and the *brine* of its number and content; brine is RPyC's encoding of immutable values. A value in
+it is *boxed*: labelled as a value, as a tuple of boxes, or as the name of an object on one of the two sides.
 
-Such a name is all that an object of the peer's ever is here. RPyC itself makes a proxy of it (a netref),
-which asks the peer about every attribute, even ``__class__``, and so can pass for whatever the peer likes.
+An object of the peer's is a name here and nothing else. RPyC itself makes a proxy of it (a netref), which
+asks the peer about its attributes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MAX_FRAME = Limits().frame_bytes
 HEADER = channel.Channel.FRAME_HEADER
 FLUSHER: bytes = channel.Channel.FLUSHER
 MAX_NAME = 256  # characters of a type's name
-MAX_ID = 2**64  # id() of any object is below
+MAX_ID = 2**64  # the id() of any object is less
 
 Name = tuple[str, int, int]
 """RPyC's ``id_pack``: the type's name, the id of the type, the id of the object (0: it is a type)."""
@@ -44,7 +44,7 @@ class Remote(Struct, frozen=True):
 class Request(NamedTuple):
     number: int
     handler: int
-    """One of ``consts.HANDLE_...``: what is to be done with the arguments."""
+    """One of ``consts.HANDLE_...``: what to do with the arguments."""
     args: tuple[Any, ...]
 
 
@@ -68,7 +68,7 @@ Message = Request | Returned | Raised
 
 
 class Deflated(bytes):
-    """A message that is inflated when it is its turn: 90 bytes can become 64 KiB, and many may wait."""
+    """A compressed message. It is inflated when it is its turn: many may wait, and each may become 64 KiB."""
 
     limit = MAX_FRAME
 
@@ -85,31 +85,32 @@ class Deflated(bytes):
 
 
 class Framer:
-    """Feed it bytes as they come, get whole messages."""
+    """Cuts a stream of bytes into messages."""
 
     def __init__(self, limit: int = MAX_FRAME) -> None:
         self._limit = limit
         self._rest = bytearray()
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Return the messages that are whole now.
+        """Return the messages that are complete now.
 
-        Raises `BadRequest` when a frame is longer than the limit, on the wire or inflated, or is none; the
-        framer is of no use after that.
+        Raises:
+            BadRequest: a frame is too long on the wire, or this is not RPyC. Where the next frame begins is
+                not known after that.
         """
         self._rest += data
         rest, place, messages = self._rest, 0, []
         while len(rest) - place >= HEADER.size:
             length, deflated = HEADER.unpack_from(rest, place)
             if length > self._limit:
-                raise BadRequest(f"a frame may have {self._limit} bytes, this one claims {length}")
+                raise self._broken(f"a frame may have {self._limit} bytes, this one claims {length}")
             begin = place + HEADER.size
             end = begin + length
             if len(rest) < end + len(FLUSHER):
                 break
             place = end + len(FLUSHER)
             if rest[end:place] != FLUSHER:
-                raise BadRequest("not a frame of RPyC: it does not end with LF")
+                raise self._broken("not a frame of RPyC: it does not end with LF")
             message = bytes(rest[begin:end])
             if deflated:
                 message = Deflated(message)
@@ -118,9 +119,13 @@ class Framer:
         del rest[:place]
         return messages
 
+    def _broken(self, why: str) -> BadRequest:
+        self._rest.clear()
+        return BadRequest(why)
+
 
 def frame(message: bytes) -> bytes:
-    """Return the message with what goes around it. Nothing is deflated: peers take it either way."""
+    """Return the message in its frame. Nothing is deflated: RPyC accepts both."""
     return b"".join((HEADER.pack(len(message), 0), message, FLUSHER))
 
 
@@ -151,7 +156,7 @@ def decode(message: bytes) -> Message:
 
 
 def _raised(number: int, content: Any) -> Raised:
-    """Read an exception by hand: RPyC would make a class for every name that the peer thinks of."""
+    """Read an exception as data: RPyC would make a class for every name that the peer sends."""
     if content == consts.EXC_STOP_ITERATION:
         return Raised(number, "StopIteration", "", {})
     (_, name), args, fields, _ = content
@@ -160,7 +165,7 @@ def _raised(number: int, content: Any) -> Raised:
 
 
 def unbox(box: Any) -> Any:
-    """Return a value that came boxed. Raises anything if it is no box."""
+    """Return the value in a box. Raises any exception if it is not a box."""
     label, value = box
     if label == consts.LABEL_VALUE:
         return value
@@ -179,7 +184,7 @@ def unbox(box: Any) -> Any:
 
 
 def box(value: Any) -> tuple[int, Any]:
-    """Return the value as it travels: what is mine here is the peer's there."""
+    """Return the value boxed: a local object here is a remote one for the peer."""
     if type(value) is Local:
         return consts.LABEL_REMOTE_REF, value.name
     if type(value) is Remote:
@@ -194,7 +199,7 @@ def _message(kind: int, number: int, content: Any) -> bytes:
 
 
 def request(number: int, handler: int, args: tuple[Any, ...]) -> bytes:
-    """Return a frame. Raises UnicodeEncodeError for a lone surrogate, which has no bytes."""
+    """Return the frame of a request. Raises UnicodeEncodeError for a lone surrogate."""
     return _message(consts.MSG_REQUEST, number, (handler, box(args)))
 
 
@@ -211,7 +216,7 @@ def raised(number: int, module: str, name: str, text: str, fields: tuple[tuple[s
 
 
 def keywords(pairs: tuple[tuple[str, Any], ...]) -> bytes:
-    """Return keyword arguments in brine: the part of a callback that is the same for everybody."""
+    """Return keyword arguments in brine: the part of a callback that is the same for all clients."""
     dumped: bytes = brine.dump(pairs)
     return dumped
 
@@ -220,9 +225,9 @@ _CALLING = bytes([consts.MSG_REQUEST]) + brine.TAG_TUP2
 
 
 class Callback:
-    """A function of the peer's. A call of it is put together from parts, so that most of it is made once.
+    """A function of the peer's. A call of it is joined from parts, so that most of it is encoded once.
 
-    Brine writes no lengths around a tuple's items: what comes last can be appended.
+    Brine writes no lengths around a tuple's items, so the last item can be appended.
     """
 
     def __init__(self, function: Remote) -> None:

@@ -1,7 +1,7 @@
-"""The service: what can be called, with which arguments, and the model's values as RPyC carries them.
+"""The service: the methods that can be called, their arguments, and the model's values as RPyC carries them.
 
-Everything goes by value, as pairs of name and value, because a dict would go by reference and every look
-into it would be a round trip. ``dict(pairs)`` makes it one.
+Everything is sent by value, as pairs of name and value. A dict would be sent by reference, and reading a key
+would be a round trip. ``dict(pairs)`` makes a dict.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Pairs = tuple[tuple[str, Any], ...]
 
 
 class Login(Struct, frozen=True):
-    """Take a seat; from then on the callback is called with what happens."""
+    """Take a seat; from then on the callback is called with each event."""
 
     nick: str
     room: str
@@ -51,7 +51,7 @@ class Members(Struct, frozen=True):
 
 
 class Leave(Struct, frozen=True):
-    """Give the seat up, and end the connection."""
+    """End the seat and the connection."""
 
 
 Call = Login | Draft | History | Members | Leave
@@ -67,7 +67,7 @@ METHODS: dict[str, type[Call]] = {
 }
 ROOT = Local(("chat.ChatService", 1, 1))
 """What ``conn.root`` is."""
-# RPyC knows the type of a bound method, and asks nothing about it.
+# RPyC knows the type of a bound method, and does not ask for its methods.
 BOUND = {name: Local(("builtins.method", 2, place)) for place, name in enumerate(METHODS, 1)}
 """What ``conn.root.send`` is."""
 NAMES = {bound: name for name, bound in BOUND.items()}
@@ -80,7 +80,7 @@ def call(method: str, args: Any, kwargs: Any) -> Call:
     try:
         given = dict(zip(fields, args, strict=False)) | dict(kwargs)
     except (TypeError, ValueError):
-        raise BadRequest(f"{method}: the arguments are none") from None
+        raise BadRequest(f"{method}: the keywords are not pairs of a name and a value") from None
     if len(given) != len(args) + len(kwargs) or not given.keys() <= set(fields):
         raise BadRequest(f"{method} takes {', '.join(fields) or 'no arguments'}, each once")
     if type(given.get("cursor")) is int:
@@ -99,7 +99,7 @@ ALWAYS = frozenset(("kind", "seq", "prev", "at"))
 
 
 def event_pairs(event: Event) -> Pairs:
-    """Return the fields that say something, in the model's order."""
+    """Return the fields that are set, in the model's order."""
     return tuple(pair for pair in _pairs(event) if pair[1] or pair[0] in ALWAYS)
 
 
@@ -117,7 +117,7 @@ def _pairs(value: Struct) -> Pairs:
 
 
 def event_of(fields: dict[str, Any]) -> Event:
-    """Return the event. Raises `BadRequest`, like all that read what came."""
+    """Return the event. Raises `BadRequest`, as every function here that reads what a peer sent."""
     return _read(Event, fields)
 
 
@@ -138,7 +138,7 @@ def welcome_of(pairs: Any) -> Welcome:
 
 def seq_of(value: Any) -> int:
     if type(value) is not int:
-        raise BadRequest("a draft's answer is no seq")
+        raise BadRequest("the answer to a draft is not a seq")
     return value
 
 
@@ -160,18 +160,18 @@ def _read(kind: type[S], fields: dict[str, Any]) -> S:
     try:
         return msgspec.convert(fields, kind)
     except msgspec.ValidationError as error:
-        raise BadRequest(f"no {kind.__name__}: {shorten(printable(str(error)))}") from None
+        raise BadRequest(f"not a valid {kind.__name__}: {shorten(printable(str(error)))}") from None
 
 
 # --- errors ------------------------------------------------------------------------------------
 
 MODULE = "chat"
-"""The module that exceptions seem to come from: `NickTaken` arrives as ``chat.NickTaken``."""
+"""The module name of exceptions: `NickTaken` arrives as ``chat.NickTaken``."""
 _KINDS = {kind.__name__: kind for kind in ERRORS.values()}
 
 
 def error_pairs(error: ChatError) -> Pairs:
-    """Return what an error knows besides its text: an exception's attributes."""
+    """Return the attributes of an error besides its text."""
     known: list[tuple[str, Any]] = [("code", error.code)]
     if error.n:
         known.append(("n", error.n))
@@ -186,7 +186,7 @@ def last_words(error: ChatError) -> Pairs:
 
 
 def error_of(raised: Raised) -> ChatError:
-    """Return the error that an exception of the peer's stands for."""
+    """Return the error that the peer's exception carries."""
     kind = _KINDS.get(raised.name)
     if kind is None:
         what = f"{raised.name}: {raised.text}" if raised.text else raised.name

@@ -17,7 +17,7 @@ from zeep.wsdl import Document
 from zeep.wsdl.utils import etree_to_string
 from zeep.wsse.username import UsernameToken
 
-from backends.soap.words import KINDS, MAX_WAIT, PATH, TNS, WSDL
+from backends.soap.conversion import KINDS, MAX_WAIT, PATH, TNS, WSDL
 from chat.domain.errors import ChatError, ConnectionLost
 from chat.domain.json_codec import shorten
 from chat.domain.model import MAX_NUMBER

@@ -1,57 +1,39 @@
-"""The SOAP client: asks for news with Fetch, at intervals or with one that waits, hidden behind `events`."""
+"""The SOAP client: every call names its seat by the seat key, and is an envelope that zeep makes."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import suppress
-from time import perf_counter
 from typing import Any, TypeVar
 
 import msgspec
 
 from backends.soap.calls import Calls, document
-from backends.soap.words import MAX_EVENTS, MAX_WAIT, camel, fitting_hello, fitting_text
-from chat.domain.errors import BadRequest, BadText, ChatError, ConnectionLost
-from chat.domain.model import Ack, Delete, Draft, Edit, Event, Hello, Limits, Member, Say, Welcome
+from backends.soap.conversion import LIMITS, MAX_EVENTS, MAX_WAIT, camel
+from chat.domain.errors import ConnectionLost
+from chat.domain.model import Ack, Delete, Edit, Event, Hello, Limits, Member, Say, Welcome
 from chat.interfaces.address import Address
-from chat.interfaces.client import ChatClient, ClientOptions
+from chat.interfaces.client import ClientOptions
 from chat.transport.errors import not_our_words
-from chat.transport.http_client import Turns
-from chat.transport.polling import POLL, Polls
-
-GOODBYE = 1.0  # seconds that a server has to take note of a Leave
+from chat.transport.polling import POLL
+from chat.transport.polling_client import Page, PollingClient
 
 T = TypeVar("T")
 
+_WELCOME = [name for name in Welcome.__struct_fields__ if name not in ("members", "limits")]
 
-class SoapClient(ChatClient):
-    """Every call names its seat: there is no connection that would know it.
 
-    Drafts go one after the other, each when the one before it is answered: over several connections nobody
-    knows which comes first. After one whose answer is lost nothing more is sent, because what is sent again
-    must not come behind it.
-    """
-
+class SoapClient(PollingClient):
     def __init__(self, address: Address, options: ClientOptions | None = None) -> None:
-        super().__init__(address, options)
-        self._polls = Polls(POLL.among(self.options.settings))
+        options = options or ClientOptions()
+        super().__init__(address, options, interval=POLL.among(options.settings))
         self._calls: Calls | None = None
-        self._seat_key = ""
-        self._start = 0
-        self._page = MAX_EVENTS
-        self._closing = False
-        self._turns = Turns()
-        self._reason = ""
-        self._over: asyncio.Future[None] | None = None
 
-    async def connect(self, hello: Hello) -> Welcome:
-        hello = fitting_hello(hello)
+    async def _join(self, hello: Hello) -> tuple[Welcome, int]:
+        hello = LIMITS.check_hello(hello)
         await asyncio.to_thread(document)
-        self._over = asyncio.get_running_loop().create_future()
         self._calls = Calls(self.address, self.options, hello.nick, hello.access)
         cursor = hello.cursor
-        joined = await self._call(
+        joined = await self._request(
             "Join",
             room=hello.room,
             nick=hello.nick,
@@ -59,138 +41,71 @@ class SoapClient(ChatClient):
             after=cursor.seq if cursor else None,
             epoch=(cursor.epoch or None) if cursor else None,
         )
-        limits = self._made(Limits, _limits(joined))
-        fields = {name: getattr(joined, camel(name), None) for name in _WELCOME}
-        welcome = self._made(Welcome, {**fields, "members": (), "limits": limits})
-        self._start = self._made(int, joined.start)
-        self._seat_key, self._page = welcome.seat_key, max(1, min(limits.page, MAX_EVENTS))
-        return msgspec.structs.replace(welcome, members=tuple(await self.members()))
+        limits = self._made(Limits, _fields(joined.limits, Limits.__struct_fields__))
+        fields = {**_fields(joined, _WELCOME), "members": (), "limits": limits}
+        welcome, start = self._made(Welcome, fields), self._made(int, joined.start)
+        self._seat_key = welcome.seat_key
+        return msgspec.structs.replace(welcome, members=tuple(await self._members())), start
 
-    async def send(self, draft: Draft) -> Ack:
-        key, n = self._joined(), draft.n
-        if not n:
-            raise BadRequest("a draft needs a number, counted from 1: sent again, it is known by it")
-        arguments: dict[str, Any]
-        try:
-            match draft:
-                case Say():
-                    name, arguments = "Send", {"text": fitting_text(draft.text)}
-                case Edit():
-                    name, arguments = "Edit", {"id": draft.id, "text": fitting_text(draft.text)}
-                case Delete():
-                    name, arguments = "Delete", {"id": draft.id}
-        except BadText as error:
-            error.n = n
-            raise
-        async with self._turns.turn(n):
-            self._joined()
-            answer = await self._call(name, seatKey=key, n=n, **arguments)
-        return self._made(Ack, {"n": answer.n, "seq": answer.seq})
+    async def _say(self, draft: Say) -> Ack:
+        return await self._change("Send", n=draft.n, text=LIMITS.check_text(draft.text))
 
-    async def events(self) -> AsyncIterator[list[Event]]:
-        key, after = self._joined(), self._start
+    async def _edit(self, draft: Edit) -> Ack:
+        return await self._change("Edit", n=draft.n, id=draft.id, text=LIMITS.check_text(draft.text))
 
-        async def poll(wait: float) -> list[Event]:
-            wait = min(MAX_WAIT, round(wait))
-            return await self._fetch(seatKey=key, after=after, limit=MAX_EVENTS, wait=wait)
+    async def _delete(self, draft: Delete) -> Ack:
+        return await self._change("Delete", n=draft.n, id=draft.id)
 
-        try:
-            async for events in self._polls.news(poll, self._page, self._over):
-                after = events[-1].seq
-                yield events
-            self._joined()
-        except ChatError:
-            if not self._closing:
-                raise
+    async def _fetch(self, after: int | None, before: int | None, limit: int, wait: float = 0.0) -> Page:
+        answer = await self._request(
+            "Fetch",
+            seatKey=self._seat_key,
+            after=after,
+            before=before,
+            limit=min(limit, MAX_EVENTS),
+            wait=min(MAX_WAIT, round(wait)),
+        )
+        events = [self._made(Event, _present(event, Event)) for event in answer.event]
+        return Page(events, self._made(int, answer.head))
 
-    async def history(
-        self, *, after: int | None = None, before: int | None = None, limit: int
-    ) -> list[Event]:
-        limit = max(1, min(limit, MAX_EVENTS))
-        return await self._fetch(seatKey=self._joined(), after=after, before=before, limit=limit, wait=0)
-
-    async def _fetch(self, **arguments: Any) -> list[Event]:
-        answer = await self._call("Fetch", **arguments)
-        return [self._made(Event, _present(event, Event)) for event in answer.event]
-
-    async def members(self) -> list[Member]:
-        answer = await self._call("Members", seatKey=self._joined())
+    async def _members(self) -> list[Member]:
+        answer = await self._request("Members", seatKey=self._seat_key)
         return [self._made(Member, _present(member, Member)) for member in answer or ()]
 
-    async def ping(self) -> float:
-        self._joined()
-        start = perf_counter()  # uvloop's own clock stands still within a turn
-        await self._call("Ping")
-        return perf_counter() - start
+    async def _ping(self) -> None:
+        await self._request("Ping")
 
-    async def close(self, *, leave: bool = True) -> None:
-        calls, self._calls = self._calls, None
-        self._closing = True
-        leaves = leave and self._seat_key and not self._reason
-        self._end("the connection is closed")
-        if calls is None:
-            return
-        if leaves:
-            with suppress(ChatError, TimeoutError):
-                async with asyncio.timeout(GOODBYE):
-                    await calls.call("Leave", seatKey=self._seat_key)
-        await calls.close()
+    async def _leave(self) -> None:
+        await self._request("Leave", seatKey=self._seat_key)
 
-    def activity(self) -> str:
-        return str(self._polls)
+    async def _disconnect(self) -> None:
+        if self._calls is not None:
+            await self._calls.close()
 
-    # --- calls ---------------------------------------------------------------------------------
+    # --- requests ------------------------------------------------------------------------------
 
-    async def _call(self, operation: str, **arguments: Any) -> Any:
-        """Call, and return what the response holds. Raises the refusal, and `ConnectionLost`."""
-        if self._calls is None or self._over is None:
-            raise ConnectionLost(self._reason or "not connected")
-        calling = asyncio.ensure_future(self._calls.call(operation, **arguments))
-        try:
-            await asyncio.wait((calling, self._over), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            if not calling.done():
-                calling.cancel()
-                await asyncio.gather(calling, return_exceptions=True)
-        if calling.cancelled():
-            raise ConnectionLost(self._reason or "the connection is closed")
-        try:
-            return calling.result()
-        except ConnectionLost as error:
-            self._end(str(error))
-            raise
+    async def _request(self, operation: str, **arguments: Any) -> Any:
+        """Call an operation; return what zeep reads in the response."""
+        assert self._calls is not None
+        return await self._calls.call(operation, **arguments)
+
+    async def _change(self, operation: str, **arguments: Any) -> Ack:
+        answer = await self._request(operation, seatKey=self._seat_key, **arguments)
+        return self._made(Ack, {"n": answer.n, "seq": answer.seq})
 
     def _made(self, kind: type[T], fields: Any) -> T:
         """Return a value of the model. Raises `ConnectionLost` if the server has left something out."""
         try:
             return msgspec.convert(fields, kind)
         except msgspec.ValidationError as error:
-            lost = ConnectionLost(not_our_words(self.address, "soap", error))
-            self._end(str(lost))
-            raise lost from None
-
-    def _joined(self) -> str:
-        if self._reason:
-            raise ConnectionLost(self._reason)
-        if self._calls is None or not self._seat_key:
-            raise ConnectionLost("not connected")
-        return self._seat_key
-
-    def _end(self, reason: str) -> None:
-        """Ask nothing more: the reason is why."""
-        if not self._reason:
-            self._reason = reason
-            if self._over is not None:
-                self._over.set_result(None)
+            raise ConnectionLost(not_our_words(self.address, "soap", error)) from None
 
 
-_WELCOME = [name for name in Welcome.__struct_fields__ if name not in ("members", "limits")]
-
-
-def _limits(joined: Any) -> dict[str, Any]:
-    return {name: getattr(joined.limits, camel(name), None) for name in Limits.__struct_fields__}
+def _fields(value: Any, names: Any) -> dict[str, Any]:
+    """Return the fields by the model's names; an element that is absent is None."""
+    return {name: getattr(value, camel(name), None) for name in names}
 
 
 def _present(value: Any, kind: type[msgspec.Struct]) -> dict[str, Any]:
-    """Return the fields that are there: what is empty was left out, and comes back as None."""
+    """Return the fields that are there: an empty one is left out of the XML, and zeep reads it as None."""
     return {name: held for name in kind.__struct_fields__ if (held := getattr(value, name, None)) is not None}

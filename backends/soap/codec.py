@@ -1,161 +1,46 @@
-"""SOAP messages and back, for both versions: envelopes, what the schema allows, faults. No I/O.
+"""SOAP messages of both versions: reads requests, writes responses and faults. No I/O.
 
-spyne knows the types and operations, and its schema is asked about every request. Envelopes are read and
-written here: spyne lets by what SOAP forbids (document types, a second body, headers that must be understood,
-a fault as a request), and takes four times as long. SOAP 1.1 is the W3C note of 2000-05-08, SOAP 1.2 the
+spyne knows the types and operations, and its schema checks every request. Envelopes are read and written
+here: spyne accepts what SOAP forbids (document types, a second Body, headers that must be understood, a fault
+as a request), and takes four times as long. SOAP 1.1 is the W3C note of 2000-05-08, SOAP 1.2 the
 recommendation of 2007-04-27.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from lxml import etree
 
-from backends.soap.service import Chat
-from backends.soap.spyne_compat import Application, ComplexModel, Integer32, Long, Soap11
-from backends.soap.spyne_compat import Fault as SpyneFault
-from backends.soap.words import FAULT_NAMES, TNS, WSSE, carried, is_ours, snake
+from backends.soap.conversion import FAULT_NAMES, TNS, WSSE, fault_text, is_server_fault
+from backends.soap.schema import Contract, Field, Operation, contract
+from backends.soap.xml_reader import FaultCode, Refused, parse, refused
 from chat.domain.errors import BadRequest, ChatError
 from chat.domain.json_codec import shorten
 from chat.domain.model import Event
 from chat.domain.validation import printable
 
 PAGES = 4
-"""Answers to Fetch that are kept, each to be given to everybody who asks for the same."""
+"""Responses to Fetch that are kept: many clients ask for the same one."""
 MAX_ATTRIBUTES = 16
-"""Attributes of an element: for ten thousand of them the schema takes a hundred milliseconds."""
+"""Attributes of an element: the schema needs a hundred milliseconds for ten thousand of them."""
 MAX_NAMED = 8
-"""Headers that were not understood, and are named in the fault."""
+"""Headers that were not understood and are named in the fault."""
 SECURITY = f"{{{WSSE}}}Security"
-_MARK = b"(?:\xef\xbb\xbf)?"
-_DECLARED = re.compile(_MARK + rb"""<\?xml\s[^>]*?\sencoding\s*=\s*["']([!-~]*?)["']""")
-_TYPED = re.compile(_MARK + rb"(?>\s+|<\?(?>.*?\?>)|<!--(?>.*?-->))*+<!DOCTYPE", re.DOTALL)
-"""A document type among what may stand before the root (XML 1.0, productions 22 to 28)."""
-TRANSPORT = "http://schemas.xmlsoap.org/soap/http"
 SERVER_FAILED = "the server failed: its log says why"
 
 
 @dataclass(frozen=True, slots=True)
-class FaultCode:
-    """What a fault is coded as, if not by its error: a name of SOAP's own, or of another namespace."""
-
-    name: str
-    namespace: str = ""
-    headers: tuple[str, ...] = ()
-    """Tags of the headers that were not understood."""
-
-
-class Refused(Exception):
-    """A message that no operation sees."""
-
-    def __init__(self, error: ChatError, code: FaultCode | None = None) -> None:
-        super().__init__(str(error))
-        self.error = error
-        self.code = code
-
-
-@dataclass(frozen=True, slots=True)
 class Message:
-    """An envelope that was opened."""
+    """The contents of an envelope."""
 
     body: Any
-    """The one element in the body."""
+    """The one element in the Body."""
     security: Any
     """The header ``wsse:Security``; None: there is none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """An element of a struct."""
-
-    tag: str
-    name: str
-    """The attribute of the model's value that it holds."""
-    required: bool
-    """It is there even if the value is empty."""
-    many: bool
-    """The value is a sequence, and each of its items an element."""
-    read: Callable[[str], Any]
-    """Makes a value of the text, which the schema has seen."""
-    fields: tuple[Field, ...]
-    """Its own elements, if it is a struct."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Operation:
-    name: str
-    function: Callable[..., Coroutine[Any, Any, Sequence[Any]]]
-    """Takes a `Call` and the values of the request's fields; returns those of the response's."""
-    places: dict[str, tuple[int, Field]]
-    """The request's fields by their tags, each with its place among the arguments."""
-    tag: str
-    """The response's element."""
-    fields: tuple[Field, ...]
-    """The response's fields."""
-
-
-class Contract:
-    """What spyne makes of `backends.soap.service`: the schema and the operations. Takes a while, and writes
-    and reads files."""
-
-    def __init__(self) -> None:
-        self.app = application()
-        self._validator = self.app.in_protocol
-        found = self.app.interface.method_id_map.values()
-        self.operations = {f"{{{TNS}}}{one.name}": _operation(one) for one in found}
-
-    def check(self, element: Any) -> None:
-        """Raise `Refused` unless the schema allows this."""
-        try:
-            self._validator.validate_document(element)
-        except SpyneFault:
-            last = self._validator.validation_schema.error_log.last_error
-            why = last.message.replace(f"{{{TNS}}}", "") if last else "unknown"
-            raise _refused(f"not as the WSDL has it: {shorten(printable(why))}") from None
-
-
-def application() -> Any:
-    """Return spyne's application. Both versions of SOAP have the same contents: it is made for one."""
-    made = Application(
-        [Chat], tns=TNS, name="Chat", in_protocol=Soap11(validator="lxml"), out_protocol=Soap11()
-    )
-    made.transport = TRANSPORT
-    return made
-
-
-def _operation(found: Any) -> Operation:
-    asked = enumerate(_fields(found.in_message))
-    return Operation(
-        found.name,
-        found.function,
-        {field.tag: (place, field) for place, field in asked},
-        f"{{{TNS}}}{found.out_message.get_type_name()}",
-        _fields(found.out_message),
-    )
-
-
-def _fields(struct: Any) -> tuple[Field, ...]:
-    return tuple(
-        Field(
-            f"{{{TNS}}}{name}",
-            snake(name),
-            kind.Attributes.min_occurs > 0,
-            kind.Attributes.max_occurs > 1,
-            _number if issubclass(kind, Long | Integer32) else str,
-            _fields(kind) if issubclass(kind, ComplexModel) else (),
-        )
-        for name, kind in struct._type_info.items()
-    )
-
-
-def _number(text: str) -> int:
-    """Return an integer that the schema allows: any number of zeros may stand before it."""
-    return int(text.strip().lstrip("+-0") or 0)  # int() refuses more than 4300 digits; none is below zero
 
 
 class Codec:
@@ -167,9 +52,9 @@ class Codec:
     """The envelope's."""
     prefix: ClassVar[str] = "soap"
     actor: ClassVar[str]
-    """The attribute of a header that says whom it is for."""
+    """The attribute of a header that names its receiver."""
     actors: ClassVar[tuple[str, ...]]
-    """Who of them we are."""
+    """The receivers that this server is."""
 
     def __init__(self, contract: Contract) -> None:
         self.content_type = f"{self.media_type}; charset=utf-8"
@@ -179,43 +64,42 @@ class Codec:
     # --- requests ------------------------------------------------------------------------------
 
     def open(self, data: bytes) -> Message:
-        """Return what an envelope holds. Raises `Refused`."""
-        root = _parse(data)
+        """Return the contents of an envelope. Raises `Refused`."""
+        root = parse(data)
         env = self.namespace
         if root.tag != f"{{{env}}}Envelope":
             raise _wrong_envelope(root.tag, self.version)
         parts = [part.tag for part in root]
         if parts not in ([f"{{{env}}}Body"], [f"{{{env}}}Header", f"{{{env}}}Body"]):
-            raise _refused("an envelope holds at most one Header, and then one Body")
+            raise refused("an envelope holds at most one Header, and then one Body")
         security = None
-        strange = []
+        unknown = []
         for header in root[0] if len(root) > 1 else ():
             if header.get(f"{{{env}}}{self.actor}", "") not in self.actors:
                 continue
             if header.tag == SECURITY and security is None:
                 security = header
             elif header.get(f"{{{env}}}mustUnderstand") in ("1", "true"):
-                strange.append(header.tag)
-        if strange:
-            named = tuple(strange[:MAX_NAMED])
-            error = BadRequest(f"a header is not known here: {shorten(printable(', '.join(named)))}")
+                unknown.append(header.tag)
+        if unknown:
+            named = tuple(unknown[:MAX_NAMED])
+            error = BadRequest(
+                f"a header that must be understood is unknown: {shorten(printable(', '.join(named)))}"
+            )
             raise Refused(error, FaultCode("MustUnderstand", headers=named))
         body = root[-1]
         if len(body) != 1:
-            raise _refused(f"a Body holds one element, and here are {len(body)}")
+            raise refused(f"a Body holds one element, this one holds {len(body)}")
         return Message(body[0], security)
 
     def read(self, message: Message) -> tuple[Operation, list[Any]]:
-        """Return the operation that is called, and its arguments, None for what is absent.
-
-        Raises `Refused`.
-        """
+        """Return the operation and its arguments, None for one that is absent. Raises `Refused`."""
         element = message.body
         operation = self._contract.operations.get(element.tag)
         if operation is None:
-            raise _refused(f"there is no operation {shorten(printable(element.tag))}: see the WSDL")
+            raise refused(f"there is no operation {shorten(printable(element.tag))}: see the WSDL")
         if any(len(part.attrib) > MAX_ATTRIBUTES for part in element.iter()):
-            raise _refused(f"an element may have {MAX_ATTRIBUTES} attributes, and none here needs one")
+            raise refused(f"an element may have {MAX_ATTRIBUTES} attributes, and none needs one")
         self._contract.check(element)
         arguments: list[Any] = [None] * len(operation.places)
         for child in element:
@@ -235,11 +119,11 @@ class Codec:
         return _bytes(envelope)
 
     def _page(self, operation: Operation, head: int, events: tuple[Event, ...]) -> bytes:
-        """`write` for Fetch: many ask for the same page."""
+        """Write the response of Fetch; `page` keeps it, because many clients ask for the same one."""
         return self.write(operation, (head, events))
 
     def fault(self, error: ChatError, code: FaultCode | None = None) -> tuple[int, bytes]:
-        """Return the HTTP status and the message that tell of an error."""
+        """Return the HTTP status and the message of an error."""
         raise NotImplementedError
 
     def _envelope(self) -> Any:
@@ -259,14 +143,14 @@ class Codec11(Codec):
     actors = ("", "http://schemas.xmlsoap.org/soap/actor/next")
 
     def fault(self, error: ChatError, code: FaultCode | None = None) -> tuple[int, bytes]:
-        """SOAP 1.1, 4.4; the status is 500 whoever is at fault (6.2)."""
+        """See SOAP 1.1, 4.4. The status is always 500 (6.2)."""
         envelope = self._envelope()
         fault = self._add(self._add(envelope, "Body"), "Fault")
-        code = code or FaultCode("Server" if is_ours(error) else "Client")
+        code = code or FaultCode("Server" if is_server_fault(error) else "Client")
         nsmap = {"code": code.namespace} if code.namespace else None
         prefix = "code" if code.namespace else self.prefix
         etree.SubElement(fault, "faultcode", nsmap=nsmap).text = f"{prefix}:{code.name}"
-        etree.SubElement(fault, "faultstring").text = carried(str(error))
+        etree.SubElement(fault, "faultstring").text = fault_text(str(error))
         if not _about_headers(code):
             _write_detail(etree.SubElement(fault, "detail"), error)
         return 500, _bytes(envelope)
@@ -280,7 +164,7 @@ class Codec12(Codec):
     actors = ("", f"{namespace}/role/next", f"{namespace}/role/ultimateReceiver")
 
     def fault(self, error: ChatError, code: FaultCode | None = None) -> tuple[int, bytes]:
-        """SOAP 1.2 part 1, 5.4; the status is 400 when the sender is at fault (part 2, table 20)."""
+        """See SOAP 1.2 part 1, 5.4. The status is 400 when the sender is at fault (part 2, table 20)."""
         envelope = self._envelope()
         header = self._add(envelope, "Header") if code is not None and _about_headers(code) else None
         fault = self._add(self._add(envelope, "Body"), "Fault")
@@ -295,12 +179,12 @@ class Codec12(Codec):
                 for namespace in (self.namespace, Codec11.namespace):
                     self._add_qname(upgrade, "SupportedEnvelope", etree.QName(namespace, "Envelope"))
         else:
-            value.text = f"{self.prefix}:{'Receiver' if is_ours(error) else 'Sender'}"
+            value.text = f"{self.prefix}:{'Receiver' if is_server_fault(error) else 'Sender'}"
             subcode = self._add(coded, "Subcode")
             namespace, local = (code.namespace, code.name) if code else (TNS, fault_name(error))
             detailed = etree.SubElement(subcode, f"{{{self.namespace}}}Value", nsmap={"code": namespace})
             detailed.text = f"code:{local}"
-        text = self._add(self._add(fault, "Reason"), "Text", carried(str(error)))
+        text = self._add(self._add(fault, "Reason"), "Text", fault_text(str(error)))
         text.set("{http://www.w3.org/XML/1998/namespace}lang", "en")
         if header is None:
             _write_detail(self._add(fault, "Detail"), error)
@@ -313,13 +197,7 @@ class Codec12(Codec):
 
 
 VERSIONS = {kind.namespace: kind.version for kind in (Codec11, Codec12)}
-"""The envelope's namespace is SOAP's version."""
-
-
-@cache
-def contract() -> Contract:
-    """Return the contract, made once. To be called in a thread."""
-    return Contract()
+"""The version of SOAP by the envelope's namespace."""
 
 
 def codecs() -> dict[str, Codec]:
@@ -327,81 +205,31 @@ def codecs() -> dict[str, Codec]:
     return {kind.media_type: kind(contract()) for kind in (Codec11, Codec12)}
 
 
-# --- XML ---------------------------------------------------------------------------------------
-
-
-def _parse(data: bytes) -> Any:
-    """Return the root of a document without a type. Raises `Refused`.
-
-    The type is looked for before libxml2 sees it: asked not to load what a type names, it opens some of it
-    all the same. So the encoding is settled here, too, and nothing is hidden in another one. libxml2 takes
-    256 elements inside one another and no more.
-    """
-    data = _in_utf8(data)
-    if _TYPED.match(data):
-        raise _refused("a SOAP message has no document type")
-    parser = etree.XMLParser(
-        encoding="utf-8",
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        huge_tree=False,
-        remove_comments=True,
-        remove_pis=True,
-        collect_ids=False,
-    )
-    try:
-        return etree.fromstring(data, parser)
-    except etree.XMLSyntaxError as error:
-        raise _refused(f"not XML: {shorten(printable(error.msg or 'nothing'))}") from None
-
-
-def _in_utf8(data: bytes) -> bytes:
-    """Return a document that came in UTF-8 or UTF-16, in UTF-8. Raises `Refused` for other encodings.
-
-    The bytes tell which of the two it is (XML 1.0, appendix F), and the declaration may not contradict them.
-    """
-    wide = data[:2] in (b"\xff\xfe", b"\xfe\xff", b"<\0", b"\0<")
-    if wide:
-        order = {b"<\0": "utf-16-le", b"\0<": "utf-16-be"}.get(data[:2], "utf-16")
-        try:
-            data = data.decode(order).encode()
-        except UnicodeError:
-            raise _refused("not XML: neither UTF-8 nor UTF-16") from None
-    declared = _DECLARED.match(data)
-    if declared is not None:
-        name = declared[1].decode().lower()
-        if not name.startswith("utf-16") if wide else name not in ("utf-8", "us-ascii", "ascii"):
-            raise _refused(f"a message that says it is {shorten(name, 40)} is not taken: send UTF-8")
-    return data
-
-
-def _refused(text: str) -> Refused:
-    return Refused(BadRequest(text))
+# --- helpers -----------------------------------------------------------------------------------
 
 
 def _wrong_envelope(tag: str, version: str) -> Refused:
     name = etree.QName(tag)
     if name.localname != "Envelope":
-        return _refused(f"not a SOAP message, but {shorten(printable(tag))}")
+        return refused(f"not a SOAP envelope: the root element is {shorten(printable(tag))}")
     other = VERSIONS.get(name.namespace or "")
-    why = f"the envelope is SOAP {other}'s" if other else "the envelope is of no SOAP that is known here"
-    return Refused(BadRequest(f"{why}, and the Content-Type SOAP {version}'s"), FaultCode("VersionMismatch"))
+    why = f"the envelope is SOAP {other}" if other else "the envelope is of an unknown version of SOAP"
+    return Refused(BadRequest(f"{why}, but the Content-Type is SOAP {version}"), FaultCode("VersionMismatch"))
 
 
 def _about_headers(code: FaultCode) -> bool:
-    """Such faults have no detail: a detail is about the body (SOAP 1.1, 4.4)."""
+    """Whether a fault has no detail: a detail concerns the body (SOAP 1.1, 4.4)."""
     return code.name in ("MustUnderstand", "VersionMismatch")
 
 
 def fault_name(error: ChatError) -> str:
-    """Return the name of the element in which an error is told."""
+    """Return the name of the element of an error."""
     return FAULT_NAMES.get(error.code, FAULT_NAMES["error"])
 
 
 def _write_detail(parent: Any, error: ChatError) -> None:
     element = etree.SubElement(parent, f"{{{TNS}}}{fault_name(error)}", nsmap={"tns": TNS})
-    etree.SubElement(element, f"{{{TNS}}}text").text = carried(str(error))
+    etree.SubElement(element, f"{{{TNS}}}text").text = fault_text(str(error))
     if error.n:
         etree.SubElement(element, f"{{{TNS}}}n").text = str(error.n)
     if error.retry_after is not None:
@@ -409,7 +237,7 @@ def _write_detail(parent: Any, error: ChatError) -> None:
 
 
 def _write(parent: Any, field: Field, held: Any) -> None:
-    """Append a field's value. By hand, for spyne takes ten times as long."""
+    """Append a field's value. Written by hand: spyne takes ten times as long."""
     if field.many:
         for one in held:
             _write_one(parent, field, one)

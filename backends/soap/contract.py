@@ -12,9 +12,9 @@ from typing import Any
 
 from lxml import etree
 
-from backends.soap.codec import application
+from backends.soap.conversion import ADDRESS, WSDL
+from backends.soap.schema import application
 from backends.soap.spyne_compat import InterfaceDocuments
-from backends.soap.words import ADDRESS, WSDL
 
 NS = "{http://schemas.xmlsoap.org/wsdl/}"
 XSD = "{http://www.w3.org/2001/XMLSchema}"

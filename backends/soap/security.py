@@ -16,8 +16,8 @@ from datetime import UTC, datetime
 from hashlib import sha1
 from typing import Any
 
-from backends.soap.codec import FaultCode, Refused
-from backends.soap.words import WSSE, WSU
+from backends.soap.conversion import WSSE, WSU
+from backends.soap.xml_reader import FaultCode, Refused
 from chat.domain.errors import AccessDenied
 
 WINDOW = 300.0

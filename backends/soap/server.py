@@ -14,13 +14,15 @@ from email.message import Message as Headers
 from functools import lru_cache
 from typing import Any
 
-from backends.soap.codec import SERVER_FAILED, Codec, Refused, codecs
+from backends.soap.codec import SERVER_FAILED, Codec, codecs
+from backends.soap.conversion import ADDRESS, PATH, WSDL
 from backends.soap.security import UsernameTokens
 from backends.soap.service import Call
-from backends.soap.words import ADDRESS, PATH, WSDL
+from backends.soap.xml_reader import Refused
 from chat.domain.errors import BadRequest, ChatError
 from chat.interfaces.address import Address
-from chat.transport.http_server import Application, HungUp, Receive, Scope, Send, WebServer, read_body
+from chat.transport.asgi import Application, Receive, Scope, Send
+from chat.transport.http_server import ClientDisconnected, WebServer, read_body
 
 MAX_BODY = 256 * 1024
 """Bytes of a request."""
@@ -81,14 +83,14 @@ class SoapServer(WebServer):
                 )
                 return
             status, answer = await self._serve(codec, data, receive)
-        except HungUp:
+        except ClientDisconnected:
             return
         await _respond(send, status, codec.content_type, answer)
 
     # --- SOAP ----------------------------------------------------------------------------------
 
     async def _serve(self, codec: Codec, data: bytes, receive: Receive) -> tuple[int, bytes]:
-        """Return the status and the message that answer a message. Raises `HungUp`."""
+        """Return the status and the message that answer a message. Raises `ClientDisconnected`."""
 
         def poll(work: Coroutine[Any, Any, Any]) -> Coroutine[Any, Any, Any]:
             return self.poll(receive, work)
@@ -108,7 +110,7 @@ class SoapServer(WebServer):
             return codec.fault(refused.error, refused.code)
         except ChatError as error:
             return codec.fault(error)
-        except HungUp:
+        except ClientDisconnected:
             raise
         except Exception:
             log.exception("a call failed")

@@ -10,6 +10,17 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar, cast
 
+from backends.soap.conversion import (
+    FAULT_NAMES,
+    FAULTS,
+    MAX_EVENTS,
+    MAX_NICK,
+    MAX_REASON,
+    MAX_TEXT,
+    MAX_WAIT,
+    MAX_WORD,
+    TNS,
+)
 from backends.soap.spyne_compat import (
     ComplexModel,
     Double,
@@ -20,17 +31,6 @@ from backends.soap.spyne_compat import (
     ServiceBase,
     Unicode,
     rpc,
-)
-from backends.soap.words import (
-    FAULT_NAMES,
-    FAULTS,
-    MAX_EVENTS,
-    MAX_NICK,
-    MAX_REASON,
-    MAX_TEXT,
-    MAX_WAIT,
-    MAX_WORD,
-    TNS,
 )
 from chat.domain.errors import ChatError
 from chat.domain.model import MAX_NUMBER, Ack, Cursor, Delete, Draft, Edit, Event, Hello, Say

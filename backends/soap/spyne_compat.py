@@ -1,4 +1,4 @@
-"""What we take of spyne 2.14.0, the last one: from here, so that Python 3.12 and 3.13 can import it.
+"""What we take of spyne 2.14.0, the last one: from here, so that Python 3.12 and later can import it.
 
 What it lacks there: its copy of six finds modules in a way that Python 3.12 no longer asks for (PEP 302, and
 not PEP 451), and of which 3.11 warns; and it imports `cgi`, which is gone in 3.13, for one function. Its

@@ -1,4 +1,4 @@
-"""TCP: a byte stream without message borders, so we draw our own: one JSON object a line."""
+"""TCP: a byte stream without message boundaries, so we add our own: one JSON object a line."""
 
 from __future__ import annotations
 

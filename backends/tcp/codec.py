@@ -1,4 +1,4 @@
-"""The framing: a stream of bytes cut into lines. No I/O, so that any slicing can be tried."""
+"""The framing: a stream of bytes is cut into lines. No I/O, so that tests can try any slicing."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ MAX_LINE = Limits().frame_bytes
 
 
 class LineReader:
-    """Feed it bytes as they come, get whole lines."""
+    """Cuts a stream of bytes into lines."""
 
     def __init__(self, limit: int = MAX_LINE) -> None:
         self._limit = limit
         self._rest = b""
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Return the lines that are whole now, without their newline; empty ones are left out.
+        """Return the lines that are complete now, without their newline; empty lines are left out.
 
-        Raises `BadRequest` when a line is longer than the limit; the reader is of no use after that.
+        Raises:
+            BadRequest: a line is longer than the limit. The reader must not be used after that.
         """
         if self._rest:
             data = self._rest + data

@@ -1,4 +1,4 @@
-"""UDP: datagrams that may get lost, come twice or overtake each other; one JSON object in each."""
+"""UDP: datagrams that may be lost, duplicated or reordered; one JSON object in each."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from chat.interfaces.technique import Technique, Traits
 
 
 def probability(text: str) -> float:
-    """Read a probability. Raises ValueError, with a text for the user."""
+    """Return the text as a number from 0 to 1. Raises ValueError with a text for the user."""
     try:
         value = float(text)
     except ValueError:
         value = -1.0
     if not 0.0 <= value <= 1.0:
-        raise ValueError(f"{text!r} is no probability: write 0 to 1, e.g. 0.3")
+        raise ValueError(f"{text!r} is not a probability: give a number from 0 to 1, e.g. 0.3")
     return value
 
 
@@ -21,7 +21,7 @@ TECHNIQUE = Technique(
     name="udp",
     title="UDP sockets",
     family="sockets",
-    summary="one JSON object a datagram; what gets lost is named, or repaired",
+    summary="one JSON object per datagram; lost messages are reported, or repaired",
     traits=Traits(
         push=True,
         ordered=False,
@@ -37,10 +37,10 @@ TECHNIQUE = Technique(
     client="backends.udp.client:UdpClient",
     server="backends.udp.server:UdpServer",
     settings=(
-        Setting("repair", "ask again for what got lost, send again, put it in order", SWITCH),
+        Setting("repair", "send drafts again, ask for lost events, show events in order", SWITCH),
         Setting(
             "loss",
-            "lose this share of the datagrams on purpose, both ways",
+            "lose this share of the datagrams on purpose, in both directions",
             default="0",
             metavar="P",
             check=probability,
@@ -48,7 +48,7 @@ TECHNIQUE = Technique(
         ),
         Setting(
             "dup",
-            "let this share of the datagrams come twice",
+            "duplicate this share of the datagrams",
             default="0",
             metavar="P",
             check=probability,
@@ -56,7 +56,7 @@ TECHNIQUE = Technique(
         ),
         Setting(
             "reorder",
-            "let this share of the datagrams come after the next one",
+            "deliver this share of the datagrams after the next one",
             default="0",
             metavar="P",
             check=probability,
@@ -64,7 +64,7 @@ TECHNIQUE = Technique(
         ),
         Setting(
             "seed",
-            "begin the dice of --loss, --dup and --reorder here, to see the same again",
+            "seed for --loss, --dup and --reorder: the same seed loses the same datagrams",
             metavar="TEXT",
             server=True,
         ),

@@ -1,9 +1,8 @@
-"""The UDP client: it proves where it is, takes a seat, and finds out what did not come."""
+"""The UDP client: takes a seat, sends drafts, and finds out which events were lost."""
 
 from __future__ import annotations
 
 import asyncio
-import secrets
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
@@ -12,13 +11,13 @@ from typing import Any
 
 from msgspec import structs
 
+from backends.udp.client_connection import MAX_RETRANSMIT_AFTER, RETRANSMIT_AFTER, ClientConnection, Key
+from backends.udp.client_handshake import Handshake
 from backends.udp.codec import (
     AwayMessage,
-    CookieMessage,
     EndMessage,
     EventsMessage,
     GoneMessage,
-    HelloMessage,
     MemberListMessage,
     MembersMessage,
     NameListMessage,
@@ -26,81 +25,70 @@ from backends.udp.codec import (
     PageMessage,
     PongMessage,
     WelcomeMessage,
-    decode_response,
-    encode_hello,
 )
-from backends.udp.inbox import Inbox
-from backends.udp.seal import DOWN, HELLO_DOWN, HELLO_UP, UP, Opener, Sealer, body_of, derive, root_key
-from backends.udp.wire import AGAIN, AGAIN_AT_MOST, Key, Wire
-from chat.domain.errors import AccessDenied, BadRequest, ChatError, ConnectionLost, Unconfirmed
+from backends.udp.receive_buffer import ReceiveBuffer
+from chat.domain.errors import BadRequest, ChatError, ConnectionLost, Unconfirmed
 from chat.domain.json_codec import AckMessage, ErrorMessage, HistoryMessage, LeaveMessage, PingMessage
-from chat.domain.model import Ack, Draft, Event, Gap, Hello, Member, Welcome
-from chat.domain.validation import has_no_bytes
+from chat.domain.model import Ack, Draft, Event, Hello, Member, MissingEvents, Welcome
 from chat.interfaces.address import Address
 from chat.interfaces.client import ChatClient, ClientOptions
 from chat.transport.errors import connection_refused, no_answer, not_our_words
 
-WELCOME_TIMEOUT = 5.0
-"""Seconds for cookie and welcome, with all that gets lost on the way."""
-PATIENCE = 3.0
-"""Seconds without an answer after which a draft is unconfirmed; it is sent once."""
-UNDER_WAY = 32
-"""Drafts without an answer; the next one waits. UDP itself would let a burst run into a full buffer."""
-REORDERING = 0.3
-"""Seconds that an event may come later than the one after it before it is taken for lost."""
-REPAIR_AFTER = 0.1
-"""The same with ``--repair``: to ask needlessly costs a datagram, and nobody is told."""
-PING_PATIENCE = 1.0
-"""Seconds after which a ping is sent anew, with another number: the round trip is that of one that came."""
-GOODBYE = 1.0
-"""Seconds that a server has to take note of a leave."""
-MAX_PAGES = 1000
-GREETINGS = 16
-"""Answers to the hello that wait to be read; a server that sends more is none."""
+DRAFT_TIMEOUT = 3.0
+"""Seconds without an answer after which a draft is unconfirmed. Without ``--repair`` it is sent only once."""
+MAX_IN_FLIGHT = 32
+"""Drafts without an answer; the next one waits. UDP has no flow control: a burst would overrun a buffer."""
+REORDER_DELAY = 0.3
+"""Seconds that an event may come later than the one after it, before it is reported as missing."""
+REPAIR_DELAY = 0.1
+"""The same with ``--repair``; shorter, because a needless request only costs a datagram."""
+PING_TIMEOUT = 1.0
+"""Seconds after which a ping is sent again, with another number, so that no old reply is measured."""
+LEAVE_TIMEOUT = 1.0
+"""Seconds that a server has to confirm a leave."""
+MAX_MEMBER_PAGES = 1000
 
 
 class UdpClient(ChatClient):
+    """One person's exchange of datagrams with a server.
+
+    Settings: ``repair`` (``on`` asks for lost events and sends drafts again), and those of `LossSimulation`.
+    """
+
     def __init__(self, address: Address, options: ClientOptions | None = None) -> None:
         super().__init__(address, options)
         self._repair = self.options.settings.get("repair") == "on"
-        self._wire: Wire | None = None
-        self._hello = HelloMessage("")
-        self._root = b""
-        self._cookie = CookieMessage("")
-        self._greeting: asyncio.Queue[CookieMessage | WelcomeMessage | EndMessage] = asyncio.Queue(GREETINGS)
+        self._connection: ClientConnection | None = None
+        self._handshake: Handshake | None = None
         self._welcome: WelcomeMessage | None = None
-        self._inbox = Inbox(0, 0, in_order=self._repair)
+        self._buffer = ReceiveBuffer(0, 0, in_order=self._repair)
         self._page = 1
-        self._news = asyncio.Event()
-        self._hole = asyncio.Event()
-        self._turn = asyncio.Semaphore(1 if self._repair else UNDER_WAY)
-        self._question = asyncio.Lock()  # one at a time: it may have to be asked again
-        self._mending: asyncio.Task[None] | None = None
+        self._readable = asyncio.Event()
+        self._events_missing = asyncio.Event()
+        self._replaying = False
+        self._in_flight = asyncio.Semaphore(1 if self._repair else MAX_IN_FLIGHT)
+        self._one_request = asyncio.Lock()  # for requests that are sent again until they are answered
+        self._recovery: asyncio.Task[None] | None = None
 
-    # --- coming in -----------------------------------------------------------------------------
+    # --- connecting ----------------------------------------------------------------------------
 
     async def connect(self, hello: Hello) -> Welcome:
-        self._hello = HelloMessage.of(hello, secrets.token_hex(16))
-        self._root = root_key(hello.access) if hello.access else b""
+        self._handshake = handshake = Handshake(hello)
+        connection = await self._open(handshake)
         try:
-            encode_hello(self._hello)
-        except UnicodeEncodeError as error:
-            raise has_no_bytes(error) from None
-        wire = await self._reach()
-        try:
-            welcome = await self._enter(wire)
+            welcome = await handshake.run(connection)
         except TimeoutError:
-            wire.fail(ConnectionLost(no_answer(self.address)))
-            if wire.dropped:
+            connection.fail(ConnectionLost(no_answer(self.address)))
+            if connection.dropped:
                 raise ConnectionLost(not_our_words(self.address, "udp")) from None
             raise ConnectionLost(no_answer(self.address)) from None
-        wire.keep_alive()
+        connection.keep_alive()
         members = await self.members()
-        self._mending = asyncio.create_task(self._mend())
+        self._recovery = asyncio.create_task(self._recover())
         return welcome.welcome(members)
 
-    async def _reach(self) -> Wire:
-        """Open a socket to the first address of the host that does not refuse."""
+    async def _open(self, handshake: Handshake) -> ClientConnection:
+        """Open a socket to the first address of the host where a server does not refuse."""
         loop = asyncio.get_running_loop()
         try:
             found = await loop.getaddrinfo(self.address.host, self.address.port, type=socket.SOCK_DGRAM)
@@ -108,265 +96,197 @@ class UdpClient(ChatClient):
             raise ConnectionLost(connection_refused(self.address, error)) from None
         places = list(dict.fromkeys((family, place) for family, _, _, _, place in found))
         for family, place in places:
-            wire = Wire(self.address, self.options.settings, self._greeted, self._news.set)
+            last = place == places[-1][1]
+            connection = ClientConnection(
+                self.address, self.options.settings, self._receive, self._readable.set
+            )
             try:
-                await wire.open(family, place)
+                await connection.open(family, place)
             except OSError as error:
-                if place == places[-1][1]:
+                if last:
                     raise ConnectionLost(connection_refused(self.address, error)) from None
                 continue
-            self._wire = wire
-            if place == places[-1][1]:
+            self._connection = connection
+            if last:
                 break
-            wire.put(encode_hello(self._hello))
-            if not await wire.ends(AGAIN):  # a refusal comes at once, from this machine
+            handshake.send_hello(connection)
+            if not await connection.wait_ended(RETRANSMIT_AFTER):  # a local refusal comes at once
                 break
-            await wire.close()
-        return wire
+            await connection.close()
+        return connection
 
-    async def _enter(self, wire: Wire) -> WelcomeMessage:
-        """Say hello until a welcome comes, first without a cookie. Raises TimeoutError and the refusal."""
-        wait = AGAIN
-        async with asyncio.timeout(WELCOME_TIMEOUT):
-            while True:
-                if self._welcome is None:
-                    wire.put(encode_hello(self._hello))
-                getting = asyncio.create_task(self._greeting.get())
-                ending = asyncio.create_task(wire.ends(wait))
-                try:
-                    await asyncio.wait([getting, ending], return_when=asyncio.FIRST_COMPLETED)
-                finally:
-                    getting.cancel()
-                    ending.cancel()
-                    await asyncio.wait([getting, ending])
-                if getting.cancelled():
-                    if wire.over:
-                        raise wire.why()
-                    wait = min(AGAIN_AT_MOST, 1.5 * wait)
-                    continue
-                match getting.result():
-                    case WelcomeMessage() as welcome:
-                        return welcome
-                    case EndMessage() as end:
-                        raise end.error()
-                    case CookieMessage() as cookie:
-                        self._with_cookie(wire, cookie)
+    # --- receiving -----------------------------------------------------------------------------
 
-    def _with_cookie(self, wire: Wire, cookie: CookieMessage) -> None:
-        if self._welcome is not None:
-            return  # one that came twice, or late: the welcome waits behind it, and its keys are in use
-        hello = self._hello
-        self._hello = HelloMessage(
-            hello.nick, hello.room, hello.after, hello.epoch, hello.seat_key, hello.nonce, cookie.cookie
-        )
-        if not cookie.access:
-            self._root = b""  # the server asks for no token
-        if self._root:
-            wire.sealer = Sealer(derive(self._root, HELLO_UP, hello.nonce, cookie.cookie))
-
-    def _greeted(self, data: bytes) -> None:
-        """Take what comes before the seat: what answers this hello, and nothing else."""
-        wire = self._wire
-        assert wire is not None
-        if self._welcome is not None:
-            self._take(data)
+    def _receive(self, data: bytes) -> None:
+        connection, handshake = self._connection, self._handshake
+        assert connection is not None
+        assert handshake is not None
+        if self._welcome is None:
+            self._welcome = welcome = handshake.receive(connection, data)
+            if welcome is not None:
+                self._buffer = ReceiveBuffer(welcome.start, welcome.head, in_order=self._repair)
+                self._page = welcome.limits.page
             return
-        try:
-            message = decode_response(body_of(data))
-        except BadRequest:
-            wire.dropped += 1
-            return
-        hello = self._hello
-        if isinstance(message, CookieMessage | WelcomeMessage | EndMessage) and message.nonce == hello.nonce:
-            if self._root and not isinstance(message, CookieMessage) and not self._proven(message, data):
-                wire.dropped += 1
-                return
-            if isinstance(message, WelcomeMessage):
-                if self._root:
-                    wire.sealer = Sealer(derive(self._root, UP, hello.nonce, message.salt))
-                self._welcome = message
-                self._inbox = Inbox(message.start, message.head, in_order=self._repair)
-                self._page = message.limits.page
-            with suppress(asyncio.QueueFull):
-                self._greeting.put_nowait(message)
-
-    def _proven(self, message: WelcomeMessage | EndMessage, data: bytes) -> bool:
-        """Whether it comes from who has the token; a denial may be anybody's: nothing is told by it."""
-        assert self._wire is not None
-        hello = self._hello
-        if isinstance(message, WelcomeMessage):
-            opener = Opener(derive(self._root, DOWN, hello.nonce, message.salt))
-            if opener.open(data) is None:
-                return False
-            self._wire.opener = opener
-            return True
-        key = derive(self._root, HELLO_DOWN, hello.nonce, hello.cookie)
-        return message.code == AccessDenied.code or Opener(key).open(data) is not None
-
-    # --- what comes ----------------------------------------------------------------------------
-
-    def _take(self, data: bytes) -> None:
-        wire = self._wire
-        assert wire is not None
-        message = wire.read(data)
-        match message:
+        match message := connection.decode(data):
             case Event():
-                self._push([message])
+                self._add_live([message])
             case EventsMessage():
-                self._push(message.events)
+                self._add_live(message.events)
             case AckMessage():
-                wire.answer(("draft", message.n), Ack(message.n, message.seq))
+                connection.resolve(("draft", message.n), Ack(message.n, message.seq))
             case PageMessage() | NameListMessage() | MemberListMessage():
-                wire.answer(("ref", message.ref), message)
+                connection.resolve(("ref", message.ref), message)
             case PongMessage():
-                wire.answer(("ref", message.ref), message)
-                self._inbox.hear_of(message.head)
-                self._look()
+                connection.resolve(("ref", message.ref), message)
+                self._buffer.announce(message.head)
+                self._notify()
             case ErrorMessage():
                 key: Key = ("draft", message.n) if message.n else ("ref", message.ref)
-                wire.answer(key, message.error())
-            case EndMessage() if message.nonce == self._hello.nonce:
-                wire.fail(message.error())
-            case GoneMessage():  # with seals, this one is not opened
-                wire.fail(ConnectionLost("the server knows nothing of this connection any more"))
+                connection.resolve(key, message.error())
+            case EndMessage() if message.nonce == handshake.nonce:
+                connection.fail(message.error())
+            case GoneMessage():  # it has no MAC, so it is not accepted where a token is used
+                connection.fail(ConnectionLost("the server does not know this connection any more"))
             case _:
-                pass  # a welcome or a cookie that came twice
+                pass  # a duplicate of the welcome or of a cookie
 
-    def _push(self, events: Sequence[Event]) -> None:
-        self._inbox.push(events)
-        self._own(events)
-        self._look()
+    def _add_live(self, events: Sequence[Event]) -> None:
+        self._buffer.add_live(events)
+        self._notify()
 
-    def _own(self, events: Sequence[Event]) -> None:
-        """The event of an own draft is its answer."""
-        assert self._welcome is not None
-        assert self._wire is not None
-        seat = self._welcome.seat
-        for event in events:
-            if event.seat == seat:
-                if event.n:
-                    self._wire.answer(("draft", event.n), Ack(event.n, event.seq))
-                elif event.kind == "left":
-                    self._wire.answer(("left", 0), event)
+    def _notify(self) -> None:
+        """Wake the tasks that have something to do now."""
+        if self._buffer:
+            self._readable.set()
+        if not self._buffer.complete:
+            self._events_missing.set()
 
-    def _look(self) -> None:
-        if self._inbox:
-            self._news.set()
-        if not self._inbox.complete:
-            self._hole.set()
+    # --- missing events ------------------------------------------------------------------------
 
-    # --- what does not come --------------------------------------------------------------------
-
-    async def _mend(self) -> None:
-        """Find the holes that last, and name or fill them."""
+    async def _recover(self) -> None:
+        """Wait until events stay missing; then report them or, with ``--repair``, ask for them."""
         while True:
-            await self._hole.wait()
-            self._hole.clear()
+            await self._events_missing.wait()
+            self._events_missing.clear()
             try:
-                await self._mend_holes()
+                await self._close_missing_ranges()
             except ConnectionLost:
                 return
             except ChatError:  # the server could not read its log just now
-                await asyncio.sleep(AGAIN_AT_MOST)
-                self._hole.set()
+                await asyncio.sleep(MAX_RETRANSMIT_AFTER)
+                self._events_missing.set()
 
-    async def _mend_holes(self) -> None:
-        inbox = self._inbox
-        while inbox.replayed and not inbox.complete:
-            mark = inbox.highest
-            if not inbox.hurry:
-                await asyncio.sleep(REPAIR_AFTER if self._repair else REORDERING)
-            while holes := inbox.holes(mark):
-                if inbox.unread:  # the reader has to read first
+    async def _close_missing_ranges(self) -> None:
+        buffer = self._buffer
+        while buffer.replayed and not buffer.complete:
+            highest = buffer.highest
+            if not buffer.window_full:
+                await asyncio.sleep(REPAIR_DELAY if self._repair else REORDER_DELAY)
+            while ranges := buffer.missing_ranges(highest):
+                if buffer.unread:  # the consumer has to read first
                     return
-                after, before = holes[
-                    0
-                ]  # always the first: what came behind it takes up room until it is closed
-                await (self._fill(after, before) if self._repair else self._name(after, before))
-                self._look()
+                after, before = ranges[0]  # the first one: the events behind it fill the buffer
+                await (self._request_events if self._repair else self._report)(after, before)
+                self._notify()
 
-    async def _name(self, after: int, before: int) -> None:
-        """Ask what is between two that came, a page of it, and say that it is missing."""
-        answer: NameListMessage = await self._ask(NamesMessage(after, before))
-        self._inbox.name(answer.names)
+    async def _report(self, after: int, before: int) -> None:
+        """Ask which events are missing between two seqs, and report a page of them."""
+        answer: NameListMessage = await self._request(NamesMessage(after, before))
+        self._buffer.report_missing(answer.names)
         if not (answer.more and answer.names):
-            self._inbox.skip(before - 1)
+            self._buffer.skip(before - 1)
 
-    async def _fill(self, after: int, before: int) -> None:
-        """Ask for what is between two that came, a page of it; what is still missing is found again."""
-        page: PageMessage = await self._ask(HistoryMessage(0, after, before, self._page))
-        self._inbox.pull(page.events, mending=True)
-        self._own(page.events)
+    async def _request_events(self, after: int, before: int) -> None:
+        """Ask for a page of the events that are missing between two seqs."""
+        page: PageMessage = await self._request(HistoryMessage(0, after, before, self._page))
+        self._buffer.add_requested(page.events, repair=True)
         if not page.events:
-            self._inbox.skip(before - 1)
+            self._buffer.skip(before - 1)
 
-    # --- what the session asks -----------------------------------------------------------------
+    # --- drafts --------------------------------------------------------------------------------
 
-    async def send(self, draft: Draft) -> Ack:
+    async def send(self, draft: Draft) -> Ack | None:
         if not draft.n:
-            raise BadRequest("a draft needs a number, counted from 1: its answer is found by it")
-        wire = self._joined()
-        async with self._turn:
-            try:
-                ack: Ack = await wire.ask(
-                    draft,
-                    ("draft", draft.n),
-                    again=self._repair,
-                    patience=None if self._repair else PATIENCE,
-                )
-            except TimeoutError:
-                raise Unconfirmed(
-                    f"no answer in {PATIENCE:.0f} s: it may have got lost, or its answer", n=draft.n
-                ) from None
+            raise BadRequest("a draft needs a number, counted from 1: the answer refers to it")
+        connection = self._seated()
+        key = ("draft", draft.n)
+        async with self._in_flight:
+            ack: Ack | None
+            if self._repair:
+                ack = await connection.request(draft, key, retransmit=True)
+            else:
+                ack = await self._send_once(connection, draft, key)
         return ack
 
-    async def events(self) -> AsyncIterator[Sequence[Event | Gap]]:
-        wire = self._joined()
-        inbox = self._inbox
-        while not inbox.replayed and not wire.over:
-            await self._pull()
-            if inbox:
-                yield inbox.read()
-        self._look()
-        while True:
-            if inbox:
-                yield inbox.read()
-                if not inbox.complete:
-                    self._hole.set()
-            elif wire.over:
-                if wire.closing:
-                    return
-                raise wire.why()
-            else:
-                self._news.clear()
-                await self._news.wait()
+    async def _send_once(self, connection: ClientConnection, draft: Draft, key: Key) -> Any:
+        """Send a draft and return its answer. Raises `Unconfirmed` after `DRAFT_TIMEOUT`."""
+        with connection.expect(key) as reply:
+            connection.send(draft)
+            waiting = True
+            while waiting and not reply.done():
+                waiting = self._replaying  # the consumer gets the draft's event after the replay
+                await asyncio.wait([reply], timeout=DRAFT_TIMEOUT)
+            if not reply.done():
+                raise Unconfirmed(
+                    f"no answer in {DRAFT_TIMEOUT:.0f} s: the message or its answer may be lost", n=draft.n
+                )
+            return reply.result()
 
-    async def _pull(self) -> None:
-        """Ask for the replay's next page."""
-        inbox = self._inbox
+    def answered(self, n: int) -> None:
+        if self._connection is not None:
+            self._connection.resolve(("draft", n), None)
+
+    # --- events --------------------------------------------------------------------------------
+
+    async def events(self) -> AsyncIterator[Sequence[Event | MissingEvents]]:
+        connection = self._seated()
+        buffer = self._buffer
+        self._replaying = True
+        while not buffer.replayed and not connection.ended:
+            await self._request_replay()
+            if buffer:
+                yield buffer.read()
+        self._replaying = False
+        self._notify()
+        while True:
+            if buffer:
+                yield buffer.read()
+                if not buffer.complete:
+                    self._events_missing.set()
+            elif connection.ended:
+                if connection.closing:
+                    return
+                raise connection.reason
+            else:
+                self._readable.clear()
+                await self._readable.wait()
+
+    async def _request_replay(self) -> None:
+        """Ask for the next page of the replay."""
+        buffer = self._buffer
         try:
-            page: PageMessage = await self._ask(HistoryMessage(after=inbox.floor, limit=self._page))
+            page: PageMessage = await self._request(HistoryMessage(after=buffer.floor, limit=self._page))
         except ConnectionLost:
-            return  # the reader is told
-        inbox.pull(page.events)
-        self._own(page.events)
+            return  # `events` raises the reason
+        buffer.add_requested(page.events)
         if not page.events:
-            inbox.skip(page.head)
+            buffer.skip(page.head)
+
+    # --- requests ------------------------------------------------------------------------------
 
     async def history(
         self, *, after: int | None = None, before: int | None = None, limit: int
     ) -> list[Event]:
-        """Ask until the page is full: a datagram holds few events."""
-        self._joined()
+        self._seated()
         found: list[Event] = []
         wanted = max(1, min(limit, self._page))
-        while len(found) < wanted:
+        while len(found) < wanted:  # a datagram holds few events
             begin, end = after, before
             if found and after is not None:
                 begin = found[-1].seq
             elif found:
                 end = found[0].seq
-            page: PageMessage = await self._ask(HistoryMessage(0, begin, end, wanted - len(found)))
+            page: PageMessage = await self._request(HistoryMessage(0, begin, end, wanted - len(found)))
             events = page.events
             found = found + events if after is not None else events + found
             if not events or (events[-1].seq >= page.head if after is not None else events[0].prev == 0):
@@ -374,12 +294,13 @@ class UdpClient(ChatClient):
         return found
 
     async def members(self) -> list[Member]:
-        """Ask page by page; each begins with the last of the one before, to see that nobody has moved up."""
-        self._joined()
+        # Each page begins with the last member of the one before. If another one is there, the list has
+        # changed meanwhile, and is read again.
+        self._seated()
         found: list[Member] = []
-        for _ in range(MAX_PAGES):
+        for _ in range(MAX_MEMBER_PAGES):
             skip = max(0, len(found) - 1)
-            answer: MemberListMessage = await self._ask(MembersMessage(0, skip))
+            answer: MemberListMessage = await self._request(MembersMessage(0, skip))
             page = answer.members
             if not found:
                 found = page
@@ -392,56 +313,60 @@ class UdpClient(ChatClient):
                 break
         return found
 
-    async def _ask(self, question: HistoryMessage | NamesMessage | MembersMessage) -> Any:
-        """Ask a question until it is answered, one at a time."""
-        wire = self._joined()
-        async with self._question:
-            ref = wire.next_ref()
-            return await wire.ask(structs.replace(question, ref=ref), ("ref", ref), again=True)
+    async def _request(self, request: HistoryMessage | NamesMessage | MembersMessage) -> Any:
+        """Send a request again until it is answered; one at a time."""
+        connection = self._seated()
+        async with self._one_request:
+            ref = connection.next_ref()
+            return await connection.request(structs.replace(request, ref=ref), ("ref", ref), retransmit=True)
 
     async def ping(self) -> float:
-        wire = self._joined()
+        connection = self._seated()
         while True:
-            ref = wire.next_ref()
-            start = perf_counter()  # uvloop's own clock stands still within a turn
+            ref = connection.next_ref()
+            start = perf_counter()  # uvloop's own clock stands still within one iteration of the loop
             with suppress(TimeoutError):
-                await wire.ask(PingMessage(ref), ("ref", ref), again=False, patience=PING_PATIENCE)
+                await connection.request(
+                    PingMessage(ref), ("ref", ref), retransmit=False, give_up_after=PING_TIMEOUT
+                )
                 return perf_counter() - start
 
     def activity(self) -> str:
-        inbox, wire = self._inbox, self._wire
-        counts = {"lost": inbox.lost, "late": inbox.late, "twice": inbox.twice}
+        buffer, connection = self._buffer, self._connection
+        counts = {"lost": buffer.lost, "late": buffer.late, "twice": buffer.duplicates}
         if self._repair:
-            counts = {"repaired": inbox.mended, "twice": inbox.twice}
-        if wire is not None and wire.fragmented:
-            counts["fragmented"] = wire.fragmented
+            counts = {"repaired": buffer.repaired, "twice": buffer.duplicates}
+        if connection is not None and connection.fragmented:
+            counts["fragmented"] = connection.fragmented
         return ", ".join(f"{what} {count}" for what, count in counts.items())
 
-    # --- going ---------------------------------------------------------------------------------
+    # --- closing -------------------------------------------------------------------------------
 
     async def close(self, *, leave: bool = True) -> None:
-        wire = self._wire
-        if wire is None:
+        connection = self._connection
+        if connection is None:
             return
-        if not wire.closing:
-            wire.closing = True
-            if self._welcome is not None and not wire.over:
+        if not connection.closing:
+            connection.closing = True
+            if self._welcome is not None and not connection.ended:
                 if leave:
-                    await self._leave(wire)
+                    await self._leave(connection)
                 else:
-                    wire.send(AwayMessage())
-            wire.fail(ConnectionLost("the connection is closed"))
-        if self._mending is not None:
-            self._mending.cancel()
-            await asyncio.gather(self._mending, return_exceptions=True)
-        await wire.close()
+                    connection.send(AwayMessage())
+            connection.fail(ConnectionLost("the connection is closed"))
+        if self._recovery is not None:
+            self._recovery.cancel()
+            await asyncio.gather(self._recovery, return_exceptions=True)
+        await connection.close()
 
-    async def _leave(self, wire: Wire) -> None:
-        """Say so until the room has heard it, or the server has had its time."""
+    async def _leave(self, connection: ClientConnection) -> None:
+        """Send a leave until the server ends the connection, for at most `LEAVE_TIMEOUT`."""
         with suppress(ChatError, TimeoutError):
-            await wire.ask(LeaveMessage(), ("left", 0), again=True, patience=GOODBYE)
+            await connection.request(
+                LeaveMessage(), ("leave", 0), retransmit=True, give_up_after=LEAVE_TIMEOUT
+            )
 
-    def _joined(self) -> Wire:
-        if self._wire is None or self._welcome is None:
+    def _seated(self) -> ClientConnection:
+        if self._connection is None or self._welcome is None:
             raise ConnectionLost("not connected")
-        return self._wire
+        return self._connection

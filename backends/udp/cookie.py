@@ -1,7 +1,7 @@
-"""Cookies: proof that somebody is where a datagram says it comes from, and no memory of who has asked.
+"""Cookies: they prove a client's address, and the server stores nothing for them.
 
-The sender of a datagram may write any address into it. So the first hello is answered with a keyed hash of
-its address and the time, and the seat is given only to who brings that back (RFC 9147, section 5.1).
+The source address of a datagram can be forged. So the server answers the first hello with a keyed hash of the
+address and the time. It gives a seat only to a client that sends this cookie back (RFC 9147, section 5.1).
 """
 
 from __future__ import annotations
@@ -11,25 +11,30 @@ from hmac import compare_digest
 from typing import Any
 
 SLOT = 10.0
-"""Seconds; a cookie is good in the slot that it was made in and in the next."""
+"""Seconds; a cookie is valid in the time slot in which it was made and in the next one."""
 COOKIE_BYTES = 16
 
 
 class Cookies:
-    """Makes and checks cookies, with a secret that only this server has. Each call brings the time."""
+    """Makes and checks the cookies of one server.
+
+    Args:
+        secret: random bytes that only this server has.
+    """
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
 
     def make(self, address: tuple[Any, ...], now: float) -> str:
-        return self._of(address, int(now / SLOT))
+        """Return the cookie for an address; ``now``: a monotonic clock's time in seconds."""
+        return self._hash(address, int(now / SLOT))
 
-    def good(self, cookie: str, address: tuple[Any, ...], now: float) -> bool:
-        """Whether this server gave this cookie to this address a moment ago."""
+    def is_valid(self, cookie: str, address: tuple[Any, ...], now: float) -> bool:
+        """Return whether this server made the cookie for this address in this time slot or the last one."""
         given = cookie.encode(errors="replace")
         slot = int(now / SLOT)
-        return any(compare_digest(given, self._of(address, made).encode()) for made in (slot, slot - 1))
+        return any(compare_digest(given, self._hash(address, made).encode()) for made in (slot, slot - 1))
 
-    def _of(self, address: tuple[Any, ...], slot: int) -> str:
+    def _hash(self, address: tuple[Any, ...], slot: int) -> str:
         label = repr((address, slot)).encode()
         return blake2s(label, key=self._secret, digest_size=COOKIE_BYTES).hexdigest()

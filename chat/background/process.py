@@ -1,8 +1,7 @@
-"""A process of this user that the others find: the background server, or a broker that was started for them.
+"""A background process of this user that other processes find: the server, or a private broker.
 
-While it lives it holds a lock, which the operating system releases however it ends, and a record says where
-it is; no port is ever probed, no pid is ever guessed. Everything here blocks for a moment: call it from a
-thread.
+While it runs it holds a lock, which the operating system releases however it ends, and a record says where
+it listens. No port is probed, no pid is guessed. Everything here blocks for a moment: call it from a thread.
 """
 
 from __future__ import annotations
@@ -25,23 +24,32 @@ from chat.domain.errors import ChatError, ConnectionLost
 
 R = TypeVar("R", bound=Struct)
 
-PROBE = 1.0
-"""Seconds, far more than looking takes."""
+CLAIM_TIMEOUT = 1.0
+"""Seconds to wait for a lock that another process may hold only to see whether it is held."""
 
 
-class Daemon(Generic[R]):
-    """What is known in a folder of one such process, by its name: ``NAME.lock``, ``NAME.json``."""
+class BackgroundProcess(Generic[R]):
+    """The files of one such process in a folder: ``NAME.lock``, ``NAME.json``, ``NAME.log``."""
 
     def __init__(
-        self, folder: Path, name: str, record: type[R], what: str, *, door: str, start_timeout: float
+        self, folder: Path, name: str, record: type[R], what: str, *, guard: str, start_timeout: float
     ) -> None:
-        """``what``: as users call it. ``door``: the lock of those who look. ``start_timeout``: seconds."""
+        """Prepare; nothing is read or written yet.
+
+        Args:
+            folder: the state folder.
+            name: of the files.
+            record: what the JSON file holds.
+            what: what users call the process.
+            guard: the file of the lock that lets one process at a time look for it, or start it.
+            start_timeout: seconds until it must be ready.
+        """
         self.folder = folder
         self.file = folder / f"{name}.json"
         self.output = folder / f"{name}.log"
         self._lock_file = folder / f"{name}.lock"
         self._lock = FileLock(self._lock_file, thread_local=False)
-        self._door = FileLock(folder / door, timeout=start_timeout, thread_local=False)
+        self._guard = FileLock(folder / guard, timeout=start_timeout, thread_local=False)
         self._record = record
         self._what = what
         self._start_timeout = start_timeout
@@ -49,9 +57,9 @@ class Daemon(Generic[R]):
     # --- for the process itself ----------------------------------------------------------------
 
     def claim(self) -> bool:
-        """From now on this process is it. False: another one is. Raises `ChatError`."""
+        """Make the calling process the one that others find. False: another is. Raises `ChatError`."""
         try:
-            self._lock.acquire(timeout=PROBE)  # somebody may be looking whether it is held
+            self._lock.acquire(timeout=CLAIM_TIMEOUT)
         except Timeout:
             return False
         except OSError as error:
@@ -60,11 +68,11 @@ class Daemon(Generic[R]):
         return True
 
     def announce(self, record: R) -> None:
-        """Tell the others where to come; nobody else can read it."""
+        """Write the record that other processes of this user read."""
         new = self.file.with_suffix(".new")
         new.touch(mode=0o600)
         new.write_bytes(msgspec.json.encode(record))
-        os.replace(new, self.file)  # a reader sees all of it or nothing
+        os.replace(new, self.file)  # a reader sees the whole record or none
 
     def end(self) -> None:
         self.forget()
@@ -73,20 +81,20 @@ class Daemon(Generic[R]):
     # --- for the others ------------------------------------------------------------------------
 
     @contextmanager
-    def door(self) -> Iterator[None]:
-        """One at a time: looking at the lock takes it for a moment."""
+    def guard(self) -> Iterator[None]:
+        """Let one process at a time look or start: to see whether the lock is held takes it for a moment."""
         try:
-            with self._door:
+            with self._guard:
                 yield
         except Timeout:
             raise ConnectionLost(
-                f"somebody else is starting the {self._what}, and it does not get ready"
+                f"another process is starting the {self._what}, and it does not get ready"
             ) from None
         except OSError as error:
             raise ChatError(f"cannot use the state folder {self.folder}: {error.strerror}") from None
 
     def running(self) -> R | None:
-        """Return the record of the one that runs, ready or about to be; None when none does."""
+        """Return the record of the running process; wait until it is ready. None: none runs."""
         deadline = time.monotonic() + self._start_timeout
         while self.held():
             if record := self.read():
@@ -107,7 +115,7 @@ class Daemon(Generic[R]):
         return False
 
     def read(self) -> R | None:
-        """Return the record, also that of one which was killed; None when there is none."""
+        """Return the record, also of a process that was killed; None: there is none."""
         try:
             return msgspec.json.decode(self.file.read_bytes(), type=self._record)
         except (OSError, msgspec.MsgspecError):
@@ -117,14 +125,20 @@ class Daemon(Generic[R]):
         self.file.unlink(missing_ok=True)
 
     def start(self, module: Sequence[str], environment: Mapping[str, str]) -> R:
-        """Run a module of ours in the background, and return its record when it is ready.
+        """Start a module in the background, and return its record when it is ready.
 
-        Raises `ChatError` with the last line that it said if it ends, `ConnectionLost` if it takes too long.
+        Args:
+            module: the module, and its arguments.
+            environment: of the process.
+
+        Raises:
+            ChatError: it ended; the text has the last line of its output.
+            ConnectionLost: it did not get ready in time.
         """
         detached = 0
         if sys.platform == "win32":
             detached = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS
-        self.forget()  # that of one which was killed
+        self.forget()  # the record of one that was killed
         with self.output.open("wb") as log:
             child = subprocess.Popen(
                 [sys.executable, "-m", *module],
@@ -154,15 +168,16 @@ class Daemon(Generic[R]):
 
 
 def _let_go(child: subprocess.Popen[bytes]) -> None:
-    """Let the child outlive us without a warning; should it end before us, nobody reaps it but init."""
+    """Let the child outlive this process without a warning from `subprocess`."""
     child.returncode = 0
 
 
 def clean_environment() -> dict[str, str]:
-    """Return the environment for a server that is started for the user, and not for this terminal.
+    """Return the environment for a background server.
 
-    Nothing that was set for a client here may open it to others, move its log or lock the others out; and
-    the folder it is started from may hold a module named like one of ours.
+    Without the variables of this terminal's clients: none of them may open the server to other machines, move
+    its log or change its token. And without the current folder on Python's path, because a file there may be
+    named like a module of ours.
     """
     clean = {name: value for name, value in os.environ.items() if not name.startswith(f"{ENVIRONMENT}_")}
     return {**clean, "CHAT_CONFIG": os.devnull, "PYTHONSAFEPATH": "1"}

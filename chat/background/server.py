@@ -1,4 +1,4 @@
-"""The background server: the one server of this user on this machine, found, started and stopped.
+"""The background server: the one server of this user on this machine.
 
 It is the server on the log in the state folder, or on the broker that was found here, whoever started it
 (`chat.background.process`: ``server.lock``, ``server.json``). Everything here blocks for a moment: call it
@@ -16,14 +16,15 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from chat.background.process import Daemon, clean_environment
+from chat.background.process import BackgroundProcess, clean_environment
 from chat.domain.errors import ChatError, ConnectionLost
 from chat.interfaces.address import Address, is_loopback, own_address
 
 IDLE = 30.0
 """Seconds after its last user until a background server ends itself."""
 START_TIMEOUT = 15.0
-STOPPED = "server.stopped"  # a file that is there after chat stop, until the next start
+STOPPED = "server.stopped"
+"""A file that exists after ``chat stop``, until the next start."""
 STOP_TIMEOUT = 5.0
 
 
@@ -38,7 +39,7 @@ class Record(Struct, frozen=True):
 
     pid: int
     instance: str
-    """Another one for each start."""
+    """A random name, new at each start."""
     started: int
     """Milliseconds since the epoch."""
     log: str
@@ -46,12 +47,12 @@ class Record(Struct, frozen=True):
     off: dict[str, str]
     """Techniques that do not run, and why."""
     access: str = ""
-    """The access token: the user's own clients need not be told it."""
+    """The access token; this user's own clients read it here."""
     encrypted: bool = False
     """It speaks TLS only."""
 
     def public(self) -> list[Listening]:
-        """Return where other machines can reach it."""
+        """Return the addresses that other machines can reach."""
         return [one for one in self.listening if not is_loopback(one.host)]
 
 
@@ -59,12 +60,14 @@ def default_log(folder: Path) -> str:
     return f"sqlite:{folder / 'chat.sqlite3'}"
 
 
-def _daemon(folder: Path) -> Daemon[Record]:
-    return Daemon(folder, "server", Record, "server", door="spawn.lock", start_timeout=START_TIMEOUT)
+def _process(folder: Path) -> BackgroundProcess[Record]:
+    return BackgroundProcess(
+        folder, "server", Record, "server", guard="spawn.lock", start_timeout=START_TIMEOUT
+    )
 
 
 class RunsAlready(ChatError):
-    """This user has a server on this machine; ``fact`` says which, the whole text what to do as well."""
+    """This user has a server on this machine already. ``fact`` says which; the text also says what to do."""
 
     def __init__(self, fact: str) -> None:
         super().__init__(
@@ -74,14 +77,23 @@ class RunsAlready(ChatError):
 
 
 class Registration:
-    """Held by the server itself: makes it *the* server of this user."""
+    """Held by the server process: makes it the server that this user's clients find."""
 
     def __init__(self, folder: Path, log: str) -> None:
-        """``log``: as users may read it. Raises `RunsAlready`, or `ChatError`: nothing can be written."""
+        """Claim the place.
+
+        Args:
+            folder: the state folder.
+            log: the log, as users may read it.
+
+        Raises:
+            RunsAlready: another process has the place.
+            ChatError: the folder can't be written.
+        """
         self._log = log
-        self._daemon = _daemon(folder)
-        if not self._daemon.claim():
-            record = self._daemon.read()
+        self._process = _process(folder)
+        if not self._process.claim():
+            record = self._process.read()
             pid = f" (process {record.pid})" if record else ""
             raise RunsAlready(f"your server on this machine runs already{pid}")
         (folder / STOPPED).unlink(missing_ok=True)
@@ -94,8 +106,8 @@ class Registration:
         *,
         encrypted: bool = False,
     ) -> None:
-        """Tell the clients where to come, and of the other techniques why they do not run."""
-        self._daemon.announce(
+        """Tell clients where each technique listens, and why the others do not run."""
+        self._process.announce(
             Record(
                 pid=os.getpid(),
                 instance=os.urandom(8).hex(),
@@ -109,31 +121,41 @@ class Registration:
         )
 
     def end(self) -> None:
-        self._daemon.end()
+        self._process.end()
 
 
 def running(folder: Path) -> Record | None:
-    """Return the record of the server that runs now, ready or about to be; None when none does."""
-    daemon = _daemon(folder)
-    with daemon.door():
-        return daemon.running()
+    """Return the record of the running server; wait until it is ready. None: none runs."""
+    process = _process(folder)
+    with process.guard():
+        return process.running()
 
 
 def find(
     folder: Path, technique: str, spawn: bool, again: bool = False, *, encrypted: bool = False
 ) -> tuple[Address, str]:
-    """Return where the background server listens, and its access token; start it when there is none.
+    """Find the background server, or start it.
 
-    ``spawn``: it may be started. A server for other machines is not, nor one with TLS or on a broker: only
-    its user can do that. ``encrypted``: the client wants TLS, and gets no server without.
+    Of several clients that look at the same time, one starts it and the others wait. A server for other
+    machines, with TLS or on a broker is never started here: only its user can do that.
 
-    ``again``: this client had it before, and does not start it if it was stopped on purpose. Of several
-    clients that notice at once, one starts it and the others wait for it. Raises `ConnectionLost` when there
-    is none, or a `ChatError` that says why it can't be started.
+    Args:
+        folder: the state folder.
+        technique: its name.
+        spawn: start the server if none runs.
+        again: the client was connected to it before: do not start it if it was stopped on purpose.
+        encrypted: the client wants TLS, and connects to no server without.
+
+    Returns:
+        The address, and the access token.
+
+    Raises:
+        ConnectionLost: no server runs.
+        ChatError: it does not fit, or can't be started; the text says why.
     """
-    daemon = _daemon(folder)
-    with daemon.door():
-        record = daemon.running()
+    process = _process(folder)
+    with process.guard():
+        record = process.running()
         if record is None:
             if encrypted:
                 raise ConnectionLost(
@@ -143,8 +165,8 @@ def find(
                 raise ConnectionLost("no server of yours runs on this machine: start one with chat serve")
             if again and (folder / STOPPED).exists():
                 raise ConnectionLost("your server was stopped (chat stop): start it again with chat serve")
-            killed = daemon.read()
-            if killed and not killed.log.startswith("sqlite:"):  # no room changes its log unasked
+            killed = process.read()
+            if killed and not killed.log.startswith("sqlite:"):  # a new one would have another log
                 raise ConnectionLost(
                     "your server on a broker is gone: start it again with chat serve --broker, "
                     "or forget it with chat stop"
@@ -160,7 +182,7 @@ def find(
                     f"--host {public[0].host}, or forget it with chat stop"
                 )
             environment = {**clean_environment(), "CHAT_STATE_DIR": str(folder)}
-            record = daemon.start(["chat", "serve", "--background"], environment)
+            record = process.start(["chat", "serve", "--background"], environment)
     if technique in record.off:
         raise ChatError(
             f"your server (process {record.pid}) does not offer {technique}: {record.off[technique]}"
@@ -178,21 +200,27 @@ def find(
 
 
 def stop(folder: Path) -> Record | None:
-    """End the running server and wait until it is gone; None when there was none. Raises `ChatError`.
+    """End the running server, and wait until it has ended.
 
-    Clients that had it do not start it again; a new one does, or ``chat serve``.
+    Clients that were connected to it do not start it again; a new client does, or ``chat serve``.
+
+    Returns:
+        Its record; None: none ran.
+
+    Raises:
+        ChatError: it did not end in time.
     """
-    daemon = _daemon(folder)
-    with daemon.door():
-        record = daemon.running()
+    process = _process(folder)
+    with process.guard():
+        record = process.running()
         if record is None:
-            daemon.forget()  # that of one which was killed
+            process.forget()  # the record of one that was killed
             return None
         (folder / STOPPED).touch()
         with suppress(ProcessLookupError):
             os.kill(record.pid, signal.SIGTERM)
         deadline = time.monotonic() + STOP_TIMEOUT
-        while daemon.held():
+        while process.held():
             if time.monotonic() > deadline:
                 raise ChatError(
                     f"process {record.pid} did not end within {STOP_TIMEOUT:.0f} s: it is stopped or stuck; "

@@ -1,4 +1,4 @@
-"""The user's own folder for the log, seat keys and the background server."""
+"""The state folder of this user: the log, seat keys, the files of background processes."""
 
 from __future__ import annotations
 
@@ -18,10 +18,16 @@ ENVIRONMENT = "CHAT"
 
 
 def state_dir(warn: Any = None) -> Path:
-    """Return the user's own folder for the log, seat keys and the background server; mode 0700.
+    """Return the state folder; it is created if need be, with mode 0700.
 
-    A folder on a network file system, where locks and SQLite's WAL can't be trusted, is passed over
-    for a private one on this machine; ``warn`` gets a line about that. Raises `ChatError`.
+    If it lies on a network file system, where neither locks nor SQLite's WAL are reliable, a private folder
+    on this machine takes its place.
+
+    Args:
+        warn: is called with a line about that.
+
+    Raises:
+        ChatError: the folder can't be used.
     """
     from chat.background.state_folder import network_file_system
 
@@ -47,7 +53,7 @@ def state_dir(warn: Any = None) -> Path:
 
 
 def _private(path: Path) -> None:
-    """Nobody else may read it or have made it."""
+    """Make sure that only this user can read the folder. Raises `ChatError` if it is another user's."""
     if sys.platform == "win32":
         return  # the user's profile is private there
     found = path.stat()
@@ -69,8 +75,8 @@ _NETWORK |= {"vmhgfs", "vmhgfs-fuse", "webdav"}
 def network_file_system(path: str | Path) -> str | None:
     """Return the type of the network file system that ``path`` lies on, e.g. ``nfs4``; None: a local one.
 
-    SQLite's WAL needs memory that all its processes share and locks that hold: neither is sure
-    over a network (https://www.sqlite.org/wal.html). The path need not exist yet.
+    SQLite's WAL needs shared memory and reliable locks, which a network file system may not have
+    (https://www.sqlite.org/wal.html). The path need not exist yet.
     """
     import psutil
 

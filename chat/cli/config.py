@@ -1,4 +1,4 @@
-"""Settings and folders, in one place: flags win over the environment, which wins over the file.
+"""Settings: flags win over the environment, which wins over the file.
 
 Every option can stand in the environment (``CHAT_BACKEND``, ``CHAT_SERVE_HOST``) and in the file
 ``config.toml`` (``backend = "tcp"``, ``[serve] host = "127.0.0.1"``); click does the merging.
@@ -16,7 +16,7 @@ from chat.domain.errors import ChatError
 
 
 def config_file() -> Path:
-    """Return where the settings file is looked for: ``CHAT_CONFIG``, or the user's config folder."""
+    """Return the path of the settings file: ``CHAT_CONFIG``, or a file in the user's config folder."""
     if named := os.environ.get("CHAT_CONFIG"):
         return Path(named)
     from platformdirs import user_config_path
@@ -25,7 +25,7 @@ def config_file() -> Path:
 
 
 def read_config() -> dict[str, Any]:
-    """Return the settings file's content; empty when there is none. Raises `ChatError`."""
+    """Return the content of the settings file; empty if there is none. Raises `ChatError`."""
     path = config_file()
     try:
         text = path.read_bytes()
@@ -56,9 +56,9 @@ def access_token(token_file: str | None) -> str:
 
 
 def kept_token(folder: Path) -> str:
-    """Return the access token that was made for this user's server, and make it the first time.
+    """Return the access token of this user's server; the first time, create it.
 
-    It stays the same over restarts, or the others would be locked out by each.
+    It stays the same over restarts, so that a restart locks nobody out.
     """
     file = folder / "access-token"
     try:

@@ -1,4 +1,4 @@
-"""What the techniques are and whether they can run: ``chat techniques``, ``explain`` and ``doctor``."""
+"""Texts about techniques: ``chat techniques``, ``chat explain`` and ``chat doctor``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _INTERNAL = ("client", "server", "needs", "settings")
 
 
 def as_json() -> str:
-    """Return every label with its traits, and what is missing here, as JSON."""
+    """Return every label, its traits, and what is not installed here, as JSON."""
     return json.dumps(
         [
             {
@@ -41,7 +41,7 @@ def as_json() -> str:
 
 
 def rows() -> list[tuple[str, ...]]:
-    """Return the table of labels and traits, its heading first: at most 80 columns when padded."""
+    """Return the table of techniques, its heading first. Padded, a row has at most 80 columns."""
     table: list[tuple[str, ...]] = [
         ("technique", "port", "news", "ordered", "lossless", "stored by", "bytes", "contract")
     ]
@@ -81,7 +81,7 @@ def markdown() -> str:
 
 
 def chapter(label: Technique) -> str:
-    """Return where a technique's chapter stands, from the project's top folder."""
+    """Return the path of a technique's chapter, from the project's top folder."""
     return f"backends/{label.name}/README.md"
 
 
@@ -90,7 +90,7 @@ def _yes(value: bool) -> str:
 
 
 def explain(label: Technique) -> str:
-    """Return the chapter's one screen: what stands between its two markers."""
+    """Return the summary of a chapter, for one screen: the text between its two markers."""
     chapter = files(f"backends.{label.name}").joinpath("README.md").read_text(encoding="utf-8")
     begin, end = EXPLAIN
     screen = chapter.partition(begin)[2].partition(end)[0].strip("\n")
@@ -98,7 +98,7 @@ def explain(label: Technique) -> str:
 
 
 def cheat_sheet() -> str:
-    """Return a line or two a technique: the whole program on one screen."""
+    """Return two lines for each technique: all techniques on one screen."""
     lines = []
     for label in backends.techniques():
         flow = "server pushes" if label.traits.push else "client polls"
@@ -111,7 +111,11 @@ def cheat_sheet() -> str:
 async def doctor(
     label: Technique, address: Address, access: str, trust: Trust | None = None
 ) -> tuple[bool, str]:
-    """Look whether a client of this technique gets in there; return that, and a line for the user."""
+    """Check whether a client of this technique can connect.
+
+    Returns:
+        Whether it can, and a line for the user.
+    """
     if missing := label.missing():
         return False, "; ".join(f"{need.what} is missing: {need.install}" for need in missing)
     if trust and not label.tls:

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 @token_option
 @ca_option
 def doctor(host: str | None, backend: Technique | None, token_file: str | None, ca: str | None) -> int:
-    """Look which techniques work: here, or on the server at HOST. One line each.
+    """Check which techniques work: here, or on the server at HOST. One line each.
 
-    With a PORT --backend tells which technique is to be there; without it each is looked for at its own.
+    With a PORT, --backend names the technique that listens there; without, each is tried at its own port.
     """
     import asyncio
 

@@ -55,7 +55,7 @@ def complete(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
 
 
 def checked(check: Callable[[str], object]) -> Callable[..., str | None]:
-    """Return a callback that makes what ``check`` refuses a wrong usage."""
+    """Return a callback for click. A value that ``check`` refuses is a usage error."""
 
     def callback(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
         if value is not None:
@@ -70,7 +70,7 @@ def checked(check: Callable[[str], object]) -> Callable[..., str | None]:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """What every client is told: the options that `chat`, `chat send` and `chat tail` share."""
+    """The options that `chat`, `chat send` and `chat tail` share."""
 
     backend: Technique | None
     server: str | None
@@ -95,7 +95,7 @@ class Client:
         cursor: Cursor | None = None,
         give_up: float | None = None,
     ) -> Session:
-        """Return a session that is not started yet; what is given wins over the options."""
+        """Return a session that is not started yet. Arguments win over the options."""
         from chat.client.connect import login_name, open_session
 
         technique, nick = technique or self.technique, nick or self.nick
@@ -131,7 +131,7 @@ def load_trust(ca: str | None) -> Trust | None:
 
 
 def _settings(side: str) -> Iterator[tuple[Setting, str]]:
-    """Yield what can be chosen on this side, and by whom it is offered."""
+    """Yield each setting of this side (``client`` or ``server``), and who has it: names of techniques."""
     offers: dict[str, list[str]] = {}
     known: dict[str, Setting] = {}
     for label in backends.techniques():
@@ -187,7 +187,7 @@ def _parameter(setting: Setting) -> str:
 
 
 def chosen(settings: dict[str, str], techniques: list[Technique], side: str) -> dict[str, str]:
-    """Return the settings. Raises UsageError for one that none of the techniques has."""
+    """Return the settings. Raises UsageError if none of the techniques has one of them."""
     known = {one.name for label in techniques for one in label.settings if getattr(one, side)}
     for name in settings:
         if name not in known:
@@ -216,7 +216,7 @@ def ca_option(command: F) -> F:
 
 
 def client_options(command: F) -> F:
-    """Add what every client takes; the command gets it as one `Client`, its first argument."""
+    """Add the options of every client. The command gets them as one `Client`, its first argument."""
 
     @wraps(command)
     def collect(*arguments: Any, **options: Any) -> Any:

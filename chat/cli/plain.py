@@ -21,23 +21,25 @@ from chat.client.session_events import (
     StateChanged,
 )
 from chat.domain.errors import BadText, ChatError
-from chat.domain.json_codec import event_json, gap_json
+from chat.domain.json_codec import event_json, missing_json
 from chat.domain.validation import clean_text
 
 DRAIN = 10.0
-"""Seconds that drafts may still take to be acknowledged after the input has ended."""
-AHEAD = 200  # drafts in the outbox, beyond which no more input is read
+"""Seconds to wait for acknowledgements after the input has ended."""
+AHEAD = 200
+"""Unanswered drafts at which no more input is read."""
 
 
 async def read_lines(file: Iterable[str]) -> AsyncIterator[str]:
-    """Yield lines as they come, without blocking the loop; any file will do, on any system.
+    """Yield lines as they come, without blocking the loop. It works with any file, on any system.
 
-    The reading thread is a daemon: a terminal that never ends must not keep the program alive.
+    The thread that reads is a daemon thread, so that an input without an end does not keep the program
+    running.
     """
     loop = asyncio.get_running_loop()
     queue: asyncio.Queue[str | None] = asyncio.Queue(AHEAD)
 
-    if isinstance(file, TextIOWrapper):  # a byte that is no UTF-8 spoils its line, not all that follow
+    if isinstance(file, TextIOWrapper):  # a byte that is no UTF-8 damages only its line
         file.reconfigure(errors="surrogateescape")
 
     def read() -> None:
@@ -57,7 +59,7 @@ async def read_lines(file: Iterable[str]) -> AsyncIterator[str]:
 
 
 async def plain(session: Session, *, input: Iterable[str] = sys.stdin) -> int:
-    """Talk in lines until the input ends or ``/quit``; return 1 if something was not acknowledged."""
+    """Send lines of input until it ends or ``/quit`` comes; return 1 if one was not acknowledged, else 0."""
     drafts: dict[int, str] = {}
     inside = asyncio.Event()
     failed = False
@@ -72,8 +74,8 @@ async def plain(session: Session, *, input: Iterable[str] = sys.stdin) -> int:
                     case Arrived(event, draft):
                         drafts.pop(draft, None)
                         out(event_line(event))
-                    case Missed(gap):
-                        out(f"! {gap}")
+                    case Missed(missing):
+                        out(f"! {missing}")
                     case Noticed(text) if text not in noticed:
                         noticed.add(text)
                         out(f"* {text}")
@@ -142,9 +144,12 @@ async def _type(session: Session, file: Iterable[str], drafts: dict[int, str]) -
 
 
 async def send(session: Session, texts: Iterable[str]) -> int:
-    """Send each text, or each line of a file; return 0 if every one was acknowledged.
+    """Send each text, or each line of a file.
 
-    Names those that were not on stderr, with their line number and the reason.
+    Texts that were not acknowledged are named on stderr, with line number and reason.
+
+    Returns:
+        The exit code: 0 if every text was acknowledged, else 1.
     """
     lines: dict[int, int] = {}  # token to line number
     trouble: dict[int, str] = {}  # line number to reason
@@ -200,7 +205,7 @@ async def _each(texts: Iterable[str]) -> AsyncIterator[str]:
 
 
 async def tail(session: Session, *, count: int | None, seconds: float | None, as_json: bool) -> int:
-    """Print events as they come; return 1 if fewer than ``count`` came within so many seconds."""
+    """Print events as they come; return 1 if fewer than ``count`` came within ``seconds``, else 0."""
     seen, epoch, said = 0, "", ""
     try:
         async with asyncio.timeout(seconds), session:
@@ -221,8 +226,8 @@ async def tail(session: Session, *, count: int | None, seconds: float | None, as
                             seen += 1
                             if seen == count:
                                 return 0
-                        case Missed(gap):
-                            out(gap_json(gap, session.room, epoch) if as_json else f"! {gap}")
+                        case Missed(missing):
+                            out(missing_json(missing, session.room, epoch) if as_json else f"! {missing}")
                         case _:
                             pass
     except TimeoutError:

@@ -165,7 +165,7 @@ def serve(
 
 
 def _registration(folder: Path, log: str, *, broker: bool) -> Registration | None:
-    """Make this your server. There may be another one beside a server on a broker: clients find that."""
+    """Make this the server that the user's clients find. None: another is, beside this one on a broker."""
     from chat.background.server import Registration, RunsAlready
 
     try:
@@ -178,7 +178,7 @@ def _registration(folder: Path, log: str, *, broker: bool) -> Registration | Non
 
 
 def _broker(folder: Path) -> Broker:
-    """Find a broker that can keep a log, or start one."""
+    """Find or start a broker that can keep a log."""
     for label in backends.techniques():
         if label.broker is not None and label.log is not None and not label.missing():
             warn("looking for a broker; to start one takes some seconds")

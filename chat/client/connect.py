@@ -1,4 +1,4 @@
-"""Opens sessions: from what the user asked for to a `Session` that finds its server by itself."""
+"""Makes a `Session` from what the user asked for. The session finds, or starts, its server by itself."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from chat.interfaces.tls import Trust
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Which server, and how to get in."""
+    """Which server, and what is needed to connect."""
 
     server: str | None
-    """``HOST[:PORT]``, or several; None: this user's server on this machine."""
+    """``HOST[:PORT]``, or several; None: the background server of this user."""
     state: Path
     spawn: bool = True
     """Start the background server when it does not run."""
@@ -44,7 +44,21 @@ def open_session(
     cursor: Cursor | None = None,
     give_up: float | None = None,
 ) -> Session:
-    """Return a session that is not started yet. Raises `ChatError` for what the technique can't do."""
+    """Return a session that is not started yet.
+
+    Args:
+        place: the server.
+        technique: the technique to connect by.
+        room: the room's name.
+        nick: the user's name.
+        settings: of the technique, by `Setting.name`.
+        other_nicks: if the nick is taken, try nick-2, nick-3 ...
+        cursor: replay the events after it; None: the newest ones.
+        give_up: seconds without a connection after which the session ends; None: never.
+
+    Raises:
+        ChatError: the technique can't do what was asked, or something is not installed.
+    """
     if missing := technique.missing():
         wanted = ", ".join(f"{need.what} (install it: {need.install})" for need in missing)
         raise ChatError(f"{technique.name} cannot run here: missing {wanted}")

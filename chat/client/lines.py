@@ -10,7 +10,7 @@ from chat.domain.validation import printable
 
 
 def event_line(event: Event) -> str:
-    """Return an event as a line for people. Further lines of a text are indented."""
+    """Return an event as a line for people. Further lines of its text are indented."""
     time = datetime.fromtimestamp(event.at / 1000).strftime("%H:%M")
     text = event.text.replace("\n", "\n      ")
     match event.kind:
@@ -31,7 +31,7 @@ def event_line(event: Event) -> str:
 
 
 def out(line: str) -> None:
-    """Print a line at once; a terminal that lacks a character gets a placeholder, not an error."""
+    """Print a line at once. A character that the terminal can't show becomes a placeholder."""
     line = printable(line)
     try:
         print(line, flush=True)  # noqa: T201 - this is the output

@@ -1,7 +1,7 @@
-"""Seat keys that outlive the process: who comes back within the grace time gets the seat back.
+"""Seat keys on disk: a client that is started again within the grace time gets its seat back.
 
-One small file a server, room and nick, in the state folder. A live client holds its file's lock, so a
-second one under the same name does not take the first one's seat away.
+There is one small file for each server, room and nick, in the state folder. A running client holds the lock
+of its file, so that a second client with the same nick does not take the seat away.
 """
 
 from __future__ import annotations
@@ -18,26 +18,32 @@ from chat.domain.validation import nick_key
 
 
 class SeatKeys(Protocol):
-    """Keeps seat keys beyond the process, so that a restarted client gets its seat back.
-
-    Called from a thread: it may block.
-    """
+    """Keeps the seat key of one client. Its methods are called from a thread: they may block."""
 
     def claim(self, nick: str) -> str:
-        """Return the kept key for this nick, or "" when there is none or another process has it."""
+        """Return the kept key for this nick; "" if there is none or another process uses it."""
 
-    def keep(self, nick: str, key: str) -> None: ...
+    def keep(self, nick: str, key: str) -> None:
+        """Write the key, for the nick that was claimed last."""
 
-    def forget(self) -> None: ...
+    def forget(self) -> None:
+        """Delete the key: the seat has ended."""
 
-    def release(self) -> None: ...
+    def release(self) -> None:
+        """Let other processes claim the key."""
 
 
 class SeatKeyFile:
     """The key of one client's seat. Blocks for small file operations."""
 
     def __init__(self, folder: Path, place: str, room: str) -> None:
-        """``place`` names the server, e.g. its address: a key is shown only to the one who gave it."""
+        """Prepare.
+
+        Args:
+            folder: the state folder.
+            place: the server's address: a key is sent only to the server that gave it.
+            room: the room's name.
+        """
         self._folder = folder / "seats"
         self._place = place
         self._room = room
@@ -72,12 +78,13 @@ class SeatKeyFile:
             os.replace(new, self._path)
 
     def forget(self) -> None:
-        """The seat has ended: its key opens nothing any more."""
+        """Delete the key: the seat has ended."""
         if self._path is not None:
             self._path.unlink(missing_ok=True)
         self.release()
 
     def release(self) -> None:
+        """Let other processes claim the key."""
         if self._lock is not None:
             self._lock.release()
         self._path = self._lock = None

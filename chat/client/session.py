@@ -1,9 +1,8 @@
-"""The client's side of a conversation: reconnect, resume, outbox, pacing, de-duplication.
+"""The client's side of a conversation: it connects, reconnects and resumes.
 
-A session outlives its connections. It knows no technique (it is given ``dial``) and no widget (it
-yields updates). Nothing that was said is lost or said twice, however often the connection breaks:
-drafts stay in the outbox until the room has answered, and are sent again only after the replay has
-shown what the room already has.
+A session outlives its connections. It knows no technique (it is given ``dial``) and no widget (it yields
+updates). No draft is lost or said twice, however often the connection breaks: drafts stay in the outbox
+until the room has answered, and are sent again only after the replay has shown what the room already has.
 """
 
 from __future__ import annotations
@@ -13,56 +12,46 @@ import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from msgspec import structs
-
+from chat.client.draft_sender import DraftSender
+from chat.client.reconnect import ReconnectPolicy
+from chat.client.room_view import MEMBERSHIP, RoomView
 from chat.client.session_events import (
     Arrived,
-    DraftMoved,
     Entered,
     Measured,
     Missed,
     Noticed,
-    Phase,
     StartedOver,
     State,
     StateChanged,
     Update,
 )
-from chat.domain.errors import ChatError, ConnectionLost, NickTaken, StaleCursor, Unconfirmed
-from chat.domain.event_window import WIDTH, Window
-from chat.domain.model import Cursor, Delete, Draft, Edit, Event, Gap, Hello, Limits, Member, Say, Welcome
-from chat.domain.rate_limit import Pace, backoff
+from chat.client.update_queue import UpdateQueue
+from chat.domain.errors import ChatError, ConnectionLost, NickTaken, StaleCursor
+from chat.domain.model import Cursor, Delete, Edit, Event, Hello, Limits, Member, MissingEvents, Say, Welcome
 from chat.interfaces.client import ChatClient
 
 if TYPE_CHECKING:
     from chat.client.seat_keys import SeatKeys
 
 Dial = Callable[[], Awaitable[ChatClient]]
-"""Finds the server, starting it where that is wanted, and returns a client that is not yet connected."""
+"""Finds the server, or starts it, and returns a client that is not connected yet."""
 
-FIRST_PING = 0.5  # later than a client's first paint, which would be measured too
+FIRST_PING = 0.5
+"""Seconds until the first ping: later than the first paint of the screen, which would be measured too."""
 PING_EVERY = 5.0
+"""Seconds between an answer and the next ping."""
 PING_TIMEOUT = 10.0
-BACKLOG = 2000  # updates that may wait for the consumer; then the session stops reading
-MEMBERSHIP = ("joined", "resumed", "left")
-
-
-@dataclass(slots=True)
-class _Queued:
-    token: int
-    draft: Draft  # its number is 0 until it goes on the wire: only the welcome tells where to count on
-    since: float
-    on_wire: bool = False
+"""Seconds without an answer after which the connection counts as lost."""
 
 
 class Session:
     """One person in one room.
 
-    ``async with Session(...) as session`` starts it and leaves the room at the end; somebody must
-    consume `updates` all the while.
+    ``async with Session(...) as session`` starts it, and leaves the room at the end. The caller must consume
+    `updates` meanwhile.
     """
 
     def __init__(
@@ -79,52 +68,51 @@ class Session:
     ) -> None:
         """Prepare; nothing happens before `start`.
 
-        ``resend``: the technique's trait. ``other_nicks``: a taken nick becomes nick-2, nick-3 ...;
-        otherwise it is an error, or waited for while its owner is away. ``give_up``: seconds without a
-        connection after which the session goes down; None: never.
+        Args:
+            dial: finds the server, and returns a client that is not connected yet.
+            hello: room, nick, cursor and access token of the first connection.
+            resend: the technique's trait: drafts without an answer are sent again after a reconnect.
+            keys: keeps the seat key, so that another process of this user gets the seat back.
+            other_nicks: a taken nick becomes nick-2, nick-3 ...; otherwise it is an error, or waited for
+                while its owner is away.
+            give_up: seconds without a connection after which the session goes down; None: never.
+            clock: returns seconds.
+            jitter: returns a random number from 0 to 1, for the back-off.
         """
         self.nick = hello.nick
         self.room = hello.room
         self.seat = ""
         self.limits = Limits()
-        self.members: dict[str, Member] = {}
-        """By seat, in the order of joining."""
         self.access = hello.access
         """The access token for the next connection; ``dial`` may set it."""
-        self.cursor = hello.cursor
         self.state = State("connecting")
         self._hello = hello
         self._dial = dial
         self._resend = resend
         self._keys = keys
         self._other_nicks = other_nicks
-        self._give_up = give_up
         self._clock = clock
-        self._jitter = jitter
+        self._reconnect = ReconnectPolicy(give_up, clock, jitter)
         self._client: ChatClient | None = None
-        self._window: Window | None = None  # what has come; None: nothing yet of this log
-        self._membership = 0  # the seq of the newest event that changed the members
-        self._seats: set[str] = set()  # own ones; several when a seat ended while we were away
-        self._n = 0
-        self._tokens_given = 0
-        self._outbox: dict[int, _Queued] = {}  # by token, in the order of the user's calls
-        self._by_number: dict[int, _Queued] = {}  # what was on the wire, until its own event is here
-        self._held_until = 0.0  # by the clock: nothing is sent before
-        self._wake = asyncio.Event()  # something to send
-        self._shrunk = asyncio.Event()  # the outbox has lost a draft, or the session has ended
+        self._view = RoomView(hello.cursor)
+        self._sender = DraftSender(resend=resend, clock=clock, tell=self._tell)
         self._caught_up = asyncio.Event()  # the replay has reached the head of the welcome
-        self._head = 0
-        self._epoch = ""
-        self._updates: asyncio.Queue[Update] = asyncio.Queue(BACKLOG)
-        self._news = asyncio.Event()  # an update, or the end
-        self._pace = Pace(self.limits, clock)
+        self._updates = UpdateQueue()
         self._closing = False
-        self._ended = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.outcome: ChatError | None = None
-        """Why the session went down by itself."""
+        """Why the session ended by itself; None: it did not."""
         self._hurry = asyncio.Event()
-        self._last_up = clock()
+
+    @property
+    def members(self) -> dict[str, Member]:
+        """By seat, in the order of joining."""
+        return self._view.members
+
+    @property
+    def cursor(self) -> Cursor | None:
+        """Every event up to it has come, or is known to be missing."""
+        return self._view.cursor
 
     # --- what the user does --------------------------------------------------------------------
 
@@ -133,13 +121,13 @@ class Session:
 
         Check the text with `chat.domain.validation.clean_text` first, to tell the user at once.
         """
-        return self._queue(Say(text))
+        return self._sender.add(Say(text))
 
     def edit(self, id: int, text: str) -> int:
-        return self._queue(Edit(id, text))
+        return self._sender.add(Edit(id, text))
 
     def delete(self, id: int) -> int:
-        return self._queue(Delete(id))
+        return self._sender.add(Delete(id))
 
     def retry_now(self) -> None:
         """Do not wait for the next try."""
@@ -148,17 +136,15 @@ class Session:
     @property
     def pending(self) -> int:
         """Drafts that the room has not answered yet."""
-        return len(self._outbox)
+        return len(self._sender.unanswered)
 
     def unanswered(self) -> list[int]:
         """Return the tokens of the drafts in the outbox, oldest first."""
-        return list(self._outbox)
+        return self._sender.unanswered
 
     async def settled(self, at_most: int = 0) -> None:
         """Wait until at most so many drafts are unanswered, or the session has ended."""
-        while len(self._outbox) > at_most and not self._ended.is_set():
-            self._shrunk.clear()
-            await self._shrunk.wait()
+        await self._sender.settled(at_most)
 
     async def history(self, *, before: int, limit: int) -> list[Event]:
         """Return older events. Raises `ConnectionLost` when not connected."""
@@ -171,7 +157,7 @@ class Session:
         self._task = asyncio.create_task(self._run())
 
     async def close(self, *, leave: bool = True) -> None:
-        """End the connection and `updates`, with ``leave`` the seat too. Gives up what is unanswered."""
+        """End the connection and `updates`, and with ``leave`` the seat. Unanswered drafts are given up."""
         self._closing = True
         if self._client is not None:
             await self._client.close(leave=leave)
@@ -186,9 +172,8 @@ class Session:
         self._end()
 
     def _end(self) -> None:
-        self._ended.set()
-        self._news.set()
-        self._shrunk.set()
+        self._updates.end()
+        self._sender.end()
 
     async def __aenter__(self) -> Self:
         self.start()
@@ -197,19 +182,9 @@ class Session:
     async def __aexit__(self, *exc_info: object) -> None:
         await self.close()
 
-    async def updates(self) -> AsyncIterator[list[Update]]:
-        """Yield what happens, in batches; ends after the session has ended and all was yielded."""
-        while True:
-            batch: list[Update] = []
-            while not self._updates.empty() and len(batch) < 500:
-                batch.append(self._updates.get_nowait())
-            if batch:
-                yield batch
-            elif self._ended.is_set():
-                return
-            else:
-                self._news.clear()
-                await self._news.wait()
+    def updates(self) -> AsyncIterator[list[Update]]:
+        """Yield what happens, in batches, until the session has ended and all was yielded."""
+        return self._updates.batches()
 
     # --- the life of a session -----------------------------------------------------------------
 
@@ -217,17 +192,15 @@ class Session:
         try:
             self.outcome = outcome = await self._live()
             if outcome is not None:
-                for queued in [one for one in self._outbox.values() if one.on_wire]:
-                    self._take(queued)
-                    await self._moved(queued, "unconfirmed", f"nobody knows whether it arrived: {outcome}")
+                await self._sender.give_up(f"nobody knows whether it arrived: {outcome}")
                 await self._enter(State("down", self.state.address, str(outcome)))
         finally:
             self._end()
 
     async def _live(self) -> ChatError | None:
-        """Connect, and connect again; return what makes another try useless, None after `close`."""
-        failures, name = 0, 1
-        self._last_up = self._clock()
+        """Connect again and again; return the error that ends the session, None after `close`."""
+        name = 1
+        self._reconnect.disconnected()
         while not self._closing:
             await self._enter(State("connecting", self.state.address))
             error: ChatError | None = None
@@ -235,7 +208,7 @@ class Session:
             try:
                 client = await self._dial()
                 welcome = await client.connect(await self._greeting())
-                failures = 0
+                self._reconnect.connected()
                 await self._talk(client, welcome)
             except NickTaken as taken:
                 if self._other_nicks:
@@ -256,25 +229,16 @@ class Session:
                 break
             if error is None:
                 error = ConnectionLost("the server closed the connection")
-            final = error.final or (isinstance(error, NickTaken) and error.retry_after is None)
-            if not final and self._give_up is not None:
-                final = self._clock() - self._last_up >= self._give_up
-            if final:
+            if (delay := self._reconnect.delay(error)) is None:
                 return error
-            await self._wait(error, failures)
-            failures += 1
+            await self._wait(error, delay)
         return None
 
     async def _start_over(self, reason: str) -> None:
-        """Begin with another log. A change would hit another message there: it fails."""
-        self.cursor = self._window = None
-        self._membership = 0
+        """The room has another log. Drafts that change a message fail: they would hit another message."""
+        self._view.start_over()
         await self._tell(StartedOver(reason))
-        for queued in list(self._outbox.values()):
-            if not isinstance(queued.draft, Say):
-                self._take(queued)
-                self._by_number.pop(queued.draft.n, None)
-                await self._moved(queued, "failed", "the message is not in this log any more")
+        await self._sender.fail_changes("the message is not in this log any more")
 
     async def _greeting(self) -> Hello:
         key = self._hello.seat_key
@@ -282,10 +246,7 @@ class Session:
             key = await asyncio.to_thread(self._keys.claim, self.nick)
         return Hello(self.room, self.nick, self.cursor, self.access, key)
 
-    async def _wait(self, error: ChatError, failures: int) -> None:
-        delay = backoff(failures, self._jitter()) if error.retry_after is None else error.retry_after + 0.1
-        if self._give_up is not None:
-            delay = min(delay, max(0.0, self._give_up - (self._clock() - self._last_up)))
+    async def _wait(self, error: ChatError, delay: float) -> None:
         await self._enter(State("retrying", self.state.address, str(error), delay))
         self._hurry.clear()
         with suppress(TimeoutError):
@@ -294,7 +255,6 @@ class Session:
 
     async def _tell(self, update: Update) -> None:
         await self._updates.put(update)
-        self._news.set()
 
     async def _enter(self, state: State) -> None:
         self.state = state
@@ -303,33 +263,27 @@ class Session:
     # --- one connection ------------------------------------------------------------------------
 
     async def _talk(self, client: ChatClient, welcome: Welcome) -> None:
-        """Serve one connection until it ends; raises why."""
+        """Serve one connection until it ends. Raises the reason."""
         self._client = client
         await self._welcomed(client, welcome)
-        tasks = {asyncio.create_task(work(client)) for work in (self._read, self._send_all, self._measure)}
+        tasks = {asyncio.create_task(work(client)) for work in (self._read, self._send, self._measure)}
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
         finally:
-            self._last_up = self._clock()
+            self._reconnect.disconnected()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _welcomed(self, client: ChatClient, welcome: Welcome) -> None:
         self.nick, self.seat, self.limits = welcome.nick, welcome.seat, welcome.limits
-        self.members = {member.seat: member for member in welcome.members}
-        self._seats.add(welcome.seat)
+        self._view.welcomed(welcome)
         self._hello = Hello(self.room, self._hello.nick, seat_key=welcome.seat_key)
         if self._keys:
             await asyncio.to_thread(self._keys.keep, welcome.nick, welcome.seat_key)
-        self._n = max(self._n, welcome.n)
-        self._head = welcome.head
-        self._pace.follow(self.limits)
-        self._epoch = welcome.epoch
-        if self.cursor is not None:
-            self.cursor = Cursor(self.cursor.seq, welcome.epoch)
+        self._sender.welcomed(welcome)
         self._caught_up.clear()
         self._see_whether_caught_up()
         await self._tell(Entered(welcome))
@@ -340,56 +294,44 @@ class Session:
     async def _read(self, client: ChatClient) -> None:
         async for batch in client.events():
             for news in batch:
-                told = self._missed(client, news) if isinstance(news, Gap) else self._arrived(client, news)
+                told = (
+                    self._missed(client, news)
+                    if isinstance(news, MissingEvents)
+                    else self._arrived(client, news)
+                )
                 await told
             self._see_whether_caught_up()
 
     async def _arrived(self, client: ChatClient, event: Event) -> None:
-        if not (seen := self._seen(event.prev)).take(event.seq, event.prev):
+        view = self._view
+        if not view.take(event):
             return
-        self.cursor = Cursor(seen.floor, self._epoch)
         arrived = Arrived(event)
-        if event.n and event.seat in self._seats and (queued := self._by_number.pop(event.n, None)):
-            self._take(queued)
+        if event.n and event.seat in view.own_seats and (queued := self._sender.arrived(event.n)):
             client.answered(event.n)
             arrived = Arrived(event, queued.token, self._clock() - queued.since)
         try:
-            await self._follow_members(client, event.seq, event)
-        finally:  # the cursor has passed it: it does not come again when the connection breaks just now
+            if not view.follow(event):
+                view.refresh(await client.members())
+        finally:  # the cursor has passed it: it does not come again if the connection breaks just now
             await self._tell(arrived)
 
-    async def _missed(self, client: ChatClient, gap: Gap) -> None:
-        seen = self._seen(gap.missing[0].prev)
-        missing = tuple(one for one in gap.missing if seen.miss(one.seq, one.prev))
-        self.cursor = Cursor(seen.floor, self._epoch)
+    async def _missed(self, client: ChatClient, missing: MissingEvents) -> None:
+        lost = self._view.miss(missing)
         try:
-            if changes := [one.seq for one in missing if one.kind in MEMBERSHIP]:
-                await self._follow_members(client, changes[-1], None)
+            if changes := [one.seq for one in lost if one.kind in MEMBERSHIP]:
+                self._view.refresh(await client.members(), changes[-1])
         finally:
-            if missing:
-                await self._tell(Missed(Gap(missing)))
+            if lost:
+                await self._tell(Missed(MissingEvents(lost)))
 
     def _see_whether_caught_up(self) -> None:
-        if not self._resend or (self.cursor.seq if self.cursor else 0) >= self._head:
+        if not self._resend or self._view.caught_up:
             self._caught_up.set()
 
-    def _seen(self, before: int) -> Window:
-        """Return what has come so far; nothing yet: it begins after the cursor, or the first that comes."""
-        if self._window is None:
-            self._window = Window(before if self.cursor is None else self.cursor.seq)
-        return self._window
-
-    async def _follow_members(self, client: ChatClient, seq: int, event: Event | None) -> None:
-        """Keep the list of members; ask for it where an event is missing or came late."""
-        if event is not None and event.kind not in MEMBERSHIP:
-            return
-        if event is None or seq < self._membership:
-            self.members = {member.seat: member for member in await client.members()}
-        elif event.kind == "left":
-            self.members.pop(event.seat, None)
-        else:
-            self.members[event.seat] = Member(event.seat, event.author, event.technique)
-        self._membership = max(self._membership, seq)
+    async def _send(self, client: ChatClient) -> None:
+        await self._caught_up.wait()
+        await self._sender.run(client)
 
     async def _measure(self, client: ChatClient) -> None:
         await asyncio.sleep(FIRST_PING)
@@ -401,85 +343,3 @@ class Session:
                 raise ConnectionLost(f"{client.address} has not answered for {PING_TIMEOUT:.0f} s") from None
             await self._tell(Measured(rtt, client.activity()))
             await asyncio.sleep(PING_EVERY)
-
-    # --- the outbox ----------------------------------------------------------------------------
-
-    def _queue(self, draft: Draft) -> int:
-        self._tokens_given += 1
-        token = self._tokens_given
-        self._outbox[token] = _Queued(token, draft, self._clock())
-        self._wake.set()
-        return token
-
-    def _take(self, queued: _Queued) -> bool:
-        self._shrunk.set()
-        return self._outbox.pop(queued.token, None) is not None
-
-    async def _send_all(self, client: ChatClient) -> None:
-        """Send the outbox in order, what was on the wire before included, at the server's pace.
-
-        After a refusal that is not final (too fast, disk full) nothing else goes ahead of that draft; only
-        what is on the wire behind it already may.
-        """
-        await self._caught_up.wait()
-        for left in list(self._outbox.values()):
-            if left.on_wire and not self._resend:
-                self._take(left)
-                await self._moved(left, "unconfirmed", "the connection broke before the answer")
-            left.on_wire = False
-        tasks: set[asyncio.Task[None]] = set()
-        try:
-            while True:
-                self._wake.clear()
-                queued = next((one for one in self._outbox.values() if not one.on_wire), None)
-                if queued is None:
-                    await self._wake.wait()
-                    continue
-                if (wait := self._held_until - self._clock()) > 0:
-                    await asyncio.sleep(wait)
-                    continue  # another one may be first now
-                if wait := self._pace.take():
-                    await self._moved(queued, "waiting", f"waiting ({self.limits.rate:g}/s)")
-                    await asyncio.sleep(wait)
-                    continue
-                if not queued.draft.n:
-                    self._n += 1
-                    queued.draft = structs.replace(queued.draft, n=self._n)
-                self._by_number[queued.draft.n] = queued
-                while len(self._by_number) > len(self._outbox) + WIDTH:  # the oldest one's event won't come
-                    gone = (n for n, one in self._by_number.items() if one.token not in self._outbox)
-                    del self._by_number[next(gone)]
-                queued.on_wire = True
-                await self._moved(queued, "sending")
-                task = asyncio.create_task(self._send(client, queued))
-                tasks.add(task)
-                task.add_done_callback(tasks.discard)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _send(self, client: ChatClient, queued: _Queued) -> None:
-        try:
-            await client.send(queued.draft)
-        except Unconfirmed as error:
-            if self._take(queued):
-                await self._moved(queued, "unconfirmed", str(error))
-        except ConnectionLost:
-            return  # it stays in the outbox; reading ends this connection
-        except ChatError as error:
-            if error.final:
-                self._take(queued)
-                self._by_number.pop(queued.draft.n, None)
-                await self._moved(queued, "failed", str(error))
-                return
-            self._held_until = self._clock() + (error.retry_after or 1.0)
-            queued.on_wire = False
-            self._wake.set()
-            await self._moved(queued, "waiting", str(error))
-        else:
-            if self._take(queued):
-                await self._moved(queued, "sent")
-
-    async def _moved(self, queued: _Queued, phase: Phase, reason: str = "") -> None:
-        await self._tell(DraftMoved(queued.token, phase, reason))

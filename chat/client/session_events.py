@@ -1,4 +1,4 @@
-"""What a session tells whoever shows it: its state, what arrived, what became of the own drafts."""
+"""The updates of a session: its state, the events that have come, what became of the user's drafts."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from chat.domain.errors import history_starts
-from chat.domain.model import Event, Gap, Welcome
+from chat.domain.model import Event, MissingEvents, Welcome
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Where the connection is."""
+    """The state of the connection."""
 
     name: Literal["connecting", "up", "retrying", "down"]
     address: str = ""
@@ -29,47 +29,47 @@ class StateChanged:
 
 @dataclass(frozen=True, slots=True)
 class Entered:
-    """A seat was taken, or taken again. `Session.nick` and `members` are up to date."""
+    """A seat was taken, or taken again. `Session.nick` and `Session.members` are up to date."""
 
     welcome: Welcome
 
 
 @dataclass(frozen=True, slots=True)
 class Noticed:
-    """What the user should know about this connection."""
+    """Something that the user should know about this connection."""
 
     text: str
 
     @classmethod
     def about(cls, welcome: Welcome, notices: Iterable[str]) -> list[Noticed]:
-        """Return them: where history begins, if its beginning is not kept, and `ChatClient.notices`."""
+        """Return the notices after a welcome: where history begins if its beginning is not kept, and more."""
         cut = [history_starts(welcome.first)] if welcome.first > 1 else []
         return [cls(text) for text in (*cut, *notices)]
 
 
 @dataclass(frozen=True, slots=True)
 class StartedOver:
-    """The room has another log now: what was shown so far is not in it."""
+    """The room has another log now. The events that were shown are not in it."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """An event, each once; in the room's order, unless the technique promises none."""
+    """An event has come. Each comes once, in the room's order if the technique is ordered."""
 
     event: Event
     draft: int = 0
-    """For an event that this session asked for: what `Session.say` (edit, delete) returned."""
+    """If the event is an own draft: the token that `Session.say` (edit, delete) returned; else 0."""
     took: float | None = None
-    """For the same: seconds from that call until the event came back."""
+    """If the event is an own draft: seconds from that call until the event came."""
 
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """Events that the technique has lost. Each may still arrive, late."""
+    """The technique has lost events. Each may still come, late."""
 
-    gap: Gap
+    missing: MissingEvents
 
 
 Phase = Literal["waiting", "sending", "sent", "failed", "unconfirmed"]
@@ -77,20 +77,19 @@ Phase = Literal["waiting", "sending", "sent", "failed", "unconfirmed"]
 
 @dataclass(frozen=True, slots=True)
 class DraftMoved:
-    """An own draft changed its state."""
+    """The state of an own draft has changed."""
 
     draft: int
-    """What `Session.say` (edit, delete) returned."""
+    """The token that `Session.say` (edit, delete) returned."""
     phase: Phase
-    """waiting: in the outbox, not on the wire; sent: acknowledged; failed: refused, it will not be
-    sent again; unconfirmed: nobody knows, and the technique resends nothing: no answer came, or the
-    connection broke before it. Its event may still arrive."""
+    """waiting: in the outbox. sending: on the wire. sent: acknowledged. failed: refused, and not sent again.
+    unconfirmed: no answer came, and the technique sends nothing again; its event may still come."""
     reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A round trip, and what the technique says of itself (`ChatClient.activity`)."""
+    """The round-trip time in seconds, and the technique's own status (`ChatClient.activity`)."""
 
     rtt: float
     activity: str

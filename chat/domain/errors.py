@@ -6,20 +6,20 @@ from typing import ClassVar
 
 
 class ChatError(Exception):
-    """Base of everything a user may be told. ``code`` names the kind on every wire."""
+    """Base of every error that a user may be told. ``code`` names the kind on every wire."""
 
     code: ClassVar[str] = "error"
     final: ClassVar[bool] = True
-    """True: the same request again would fail again."""
+    """The same request would fail again."""
 
     def __init__(self, text: str, *, n: int = 0, ref: int = 0, retry_after: float | None = None) -> None:
         super().__init__(text)
         self.n = n
-        """The draft this is about; 0: none."""
+        """The number of the draft that it is about; 0: none."""
         self.ref = ref
-        """The request this is about, where requests are numbered; 0: none."""
+        """The number of the request that it is about, if requests are numbered; 0: none."""
         self.retry_after = retry_after
-        """Seconds after which another try makes sense, where that is known."""
+        """Seconds after which another try makes sense; None: not known."""
 
 
 class BadRequest(ChatError):
@@ -35,13 +35,13 @@ class BadText(ChatError):
 
 
 class BadName(ChatError):
-    """A nick or a room name is not one."""
+    """A nick or a room name is not allowed."""
 
     code = "bad_name"
 
 
 class NickTaken(ChatError):
-    """Somebody has this nick; ``retry_after`` is set when its owner is away and may lose it."""
+    """Another member has this nick. ``retry_after`` is set if its owner is away and may lose it."""
 
     code = "nick_taken"
     final = False
@@ -66,7 +66,7 @@ class NoSuchMessage(ChatError):
 
 
 class NoSuchRoom(ChatError):
-    """Nobody has ever entered this room, so there is nothing to be read."""
+    """Nobody has ever entered this room, so there is nothing to read."""
 
     code = "no_such_room"
 
@@ -118,7 +118,7 @@ class Closing(ChatError):
 
 
 class SlowReader(ChatError):
-    """This client fell too far behind and is disconnected; it may resume from its cursor."""
+    """This client read too slowly and is disconnected. It may resume from its cursor."""
 
     code = "slow_reader"
     final = False
@@ -132,7 +132,7 @@ class ConnectionLost(ChatError):
 
 
 class Unconfirmed(ConnectionLost):
-    """No answer came, and the technique asks only once: nobody knows whether the room has the draft."""
+    """No answer came, and the technique sends only once: whether the room has the draft is not known."""
 
 
 _KINDS: list[type[ChatError]] = [ChatError, *ChatError.__subclasses__()]

@@ -1,7 +1,8 @@
-"""Which events of a room are known, where they come in any order, doubled, or not at all.
+"""Which events of a room have come, if they may come in any order, twice, or not at all.
 
-A high-water mark would take what is late for lost, and what is lost for seen. So every event that came
-before its turn is remembered, by the seq of the one before it, until the chain reaches it.
+The highest seq alone does not tell: an event that is late would count as lost, and a lost one as seen. Each
+event names the one before it (``prev``). So an event that comes early is remembered by its ``prev`` until
+the chain of events reaches it.
 """
 
 from __future__ import annotations
@@ -10,38 +11,38 @@ from collections import OrderedDict
 from collections.abc import Iterator
 
 WIDTH = 1024
-"""Events that may be known ahead of the chain, and missing ones that may still come."""
+"""Events that may be ahead of the chain, and missing events that may still come."""
 
 
 class Window:
-    """What is known of a room after a seq. No clock, no I/O."""
+    """The events of a room after a seq."""
 
     def __init__(self, after: int = 0) -> None:
         self.floor = after
         """Everything up to this seq has come, or is known to be missing."""
         self.highest = after
-        """The highest seq that has come, or was heard of by `hear_of`."""
+        """The highest seq that has come, or was named by `hear_of`."""
         self._next: dict[int, int] = {}  # ahead of the chain: from an event to the one after it
         self._ahead: set[int] = set()
         self._missing: OrderedDict[int, None] = OrderedDict()
 
     @property
     def complete(self) -> bool:
-        """Whether nothing is unknown below what was heard of."""
+        """Whether no event up to `highest` is unknown."""
         return self.floor >= self.highest
 
     @property
     def ahead(self) -> int:
-        """How many events are known ahead of the chain; beyond twice the width the hole is given up."""
+        """How many events are ahead of the chain. Beyond twice the width the hole is skipped."""
         return len(self._ahead)
 
     @property
     def full(self) -> bool:
-        """Whether so much is ahead of the chain that the hole before it must be dealt with now."""
+        """Whether so many events are ahead of the chain that the hole must be repaired or skipped now."""
         return len(self._ahead) >= WIDTH
 
     def knows(self, seq: int) -> bool:
-        """Whether this event has come before; a missing one has not."""
+        """Return whether this event has come. A missing one has not."""
         return (seq <= self.floor or seq in self._ahead) and seq not in self._missing
 
     def take(self, seq: int, prev: int) -> bool:
@@ -55,9 +56,9 @@ class Window:
         return True
 
     def miss(self, seq: int, prev: int) -> bool:
-        """An event is missing; return False if it has come after all, or is known to be missing.
+        """An event is missing; return False if it has come, or is known to be missing.
 
-        It may still come: the last `WIDTH` missing ones are remembered.
+        It may still come: the last `WIDTH` missing events are remembered.
         """
         if seq <= self.floor or seq in self._ahead:
             return False

@@ -1,8 +1,7 @@
 """The domain as JSON: the messages of the line protocols, the log's bodies, ``--json``.
 
-`docs/protocol.md` is the specification of what is here. Every object has a ``kind``. Decoding is
-strict: wrong types and unknown kinds are errors that say where; unknown fields are ignored, so
-that a newer peer may add some.
+`docs/protocol.md` is the specification. Every object has a ``kind``. Decoding is strict: a wrong type or
+an unknown kind is an error that says where. Unknown fields are ignored, so that a newer peer may add some.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_args
 
 import msgspec
 from msgspec import Struct
@@ -24,10 +23,10 @@ from chat.domain.model import (
     Delete,
     Edit,
     Event,
-    Gap,
     Hello,
     Limits,
     Member,
+    MissingEvents,
     Number,
     Say,
     Welcome,
@@ -38,7 +37,7 @@ T = TypeVar("T")
 
 _encoder = msgspec.json.Encoder()
 encode = _encoder.encode
-"""Return any struct of the model or of this page as JSON, UTF-8, without a newline."""
+"""Return any struct of the model or of this module as JSON, UTF-8, without a newline."""
 
 
 def shorten(text: str, size: int = 160) -> str:
@@ -47,12 +46,13 @@ def shorten(text: str, size: int = 160) -> str:
 
 
 class Decoder(Generic[T]):
-    """Reads one JSON value of a type. ``decode`` raises `BadRequest` with a text for the sender."""
+    """Decodes JSON values of one type."""
 
     def __init__(self, what: Any) -> None:
         self._decode = msgspec.json.Decoder(what).decode
 
     def decode(self, data: bytes) -> T:
+        """Return the value. Raises `BadRequest`, with a text for the sender."""
         try:
             return self._decode(data)  # type: ignore[no-any-return]
         except msgspec.ValidationError as error:
@@ -217,17 +217,26 @@ _numbers: Decoder[_Numbers] = Decoder(_Numbers)
 _body: Decoder[Body] = Decoder(Body)
 
 
+def _starts(*kinds: str) -> tuple[bytes, ...]:
+    return tuple(b'{"kind":"%b"' % kind.encode() for kind in kinds)
+
+
+_EVENT_STARTS = _starts("sent", *(EVENT_KINDS - {"sent"}))  # the most frequent first
+_RESPONSE_STARTS = _starts(*(str(kind.__struct_config__.tag) for kind in get_args(Response)))
+
+
 def decode_request(data: bytes) -> Request:
     """Return what a client sent.
 
-    Raises `BadRequest`, with the draft's or the request's number where that much could be read: whoever
-    waits for the answer must not wait for ever.
+    Raises:
+        BadRequest: with the number of the draft or the request, if it could be read, so that the client does
+            not wait for the answer for ever.
     """
     return decode_numbered(_request, data)
 
 
 def decode_numbered(decoder: Decoder[T], data: bytes) -> T:
-    """Do what `decode_request` does, for the requests of another protocol."""
+    """Do the same for the requests of another protocol."""
     try:
         return decoder.decode(data)
     except BadRequest as error:
@@ -243,10 +252,16 @@ decode_body = _body.decode
 
 
 def decode_response(data: bytes) -> Response | Event:
-    """Return what a server sent. Raises `BadRequest`."""
-    if _kind.decode(data).kind in EVENT_KINDS:
+    """Return what a server sent. Raises `BadRequest`.
+
+    The kind says which decoder is needed. Our servers write it first, so the leading bytes tell; where it
+    stands elsewhere the object is parsed twice.
+    """
+    if data.startswith(_EVENT_STARTS):
         return _event.decode(data)
-    return _response.decode(data)
+    if data.startswith(_RESPONSE_STARTS) or _kind.decode(data).kind not in EVENT_KINDS:
+        return _response.decode(data)
+    return _event.decode(data)
 
 
 def encode_lines(events: Sequence[Event]) -> bytes:
@@ -257,13 +272,13 @@ def encode_lines(events: Sequence[Event]) -> bytes:
 def event_json(event: Event, room: str, epoch: str) -> str:
     """Return the event for people and scripts: one line, every field, with its room and epoch.
 
-    What a server's text could do to a terminal is escaped, in the way that JSON has for it.
+    Characters that could control a terminal are escaped, in JSON's own way.
     """
     fields = {name: getattr(event, name) for name in Event.__struct_fields__}
     return printable(json.dumps({"room": room, "epoch": epoch, **fields}, ensure_ascii=False))
 
 
-def gap_json(gap: Gap, room: str, epoch: str) -> str:
+def missing_json(missing: MissingEvents, room: str, epoch: str) -> str:
     """Return what a technique has lost, for scripts: the seqs, and what kinds of events they were."""
-    kinds = [one.kind for one in gap.missing]
-    return json.dumps({"room": room, "epoch": epoch, "kind": "gap", "seqs": gap.seqs, "kinds": kinds})
+    kinds = [one.kind for one in missing.events]
+    return json.dumps({"room": room, "epoch": epoch, "kind": "gap", "seqs": missing.seqs, "kinds": kinds})

@@ -19,7 +19,7 @@ MAX_NUMBER = 2**53 - 1
 Number = Annotated[int, Meta(ge=0, le=MAX_NUMBER)]
 """A seq, a draft number or a time: exact in every JSON library and in SQLite."""
 
-# --- what a person wants to happen: drafts -----------------------------------------------------
+# --- drafts: what a client asks for ------------------------------------------------------------
 
 
 class Say(Struct, frozen=True, gc=False, tag_field="kind", tag="say"):
@@ -31,7 +31,7 @@ class Say(Struct, frozen=True, gc=False, tag_field="kind", tag="say"):
 
 
 class Edit(Struct, frozen=True, tag_field="kind", tag="edit"):
-    """Another text for an own message."""
+    """Replace the text of an own message."""
 
     id: Number
     """The message: the seq of its ``sent`` event."""
@@ -40,7 +40,7 @@ class Edit(Struct, frozen=True, tag_field="kind", tag="edit"):
 
 
 class Delete(Struct, frozen=True, tag_field="kind", tag="delete"):
-    """Take an own message back."""
+    """Delete an own message."""
 
     id: Number
     n: Number = 0
@@ -57,7 +57,7 @@ class Ack(Struct, frozen=True):
     """The seq of the event that the draft became."""
 
 
-# --- what the log holds: entries ---------------------------------------------------------------
+# --- entries: what the log holds ---------------------------------------------------------------
 
 
 class _Body(Struct, frozen=True, tag_field="kind", tag=str.lower, omit_defaults=True):
@@ -140,7 +140,7 @@ class SeatState(Struct, frozen=True):
 
 
 class Checkpoint(_Body, frozen=True):
-    """The state so far, for a reader that finds the log's beginning cut off. Not an event."""
+    """The state so far, for a reader whose log lacks the beginning. Not an event."""
 
     epoch: str
     head: Number
@@ -158,7 +158,7 @@ class Entry(Struct, frozen=True, gc=False):
     body: Body
 
 
-# --- what everybody in the room sees: events ---------------------------------------------------
+# --- events: what every client of the room sees ------------------------------------------------
 
 Kind = Literal["opened", "joined", "resumed", "left", "sent", "edited", "deleted"]
 
@@ -184,26 +184,26 @@ class Event(Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class Missing(Struct, frozen=True, gc=False, omit_defaults=True):
-    """An event that did not come: its place and its kind, and nothing of what it says."""
+    """An event that did not come: its place and its kind, not its content."""
 
     seq: Number
     prev: Number
     kind: Kind = "sent"
 
 
-class Gap(Struct, frozen=True):
+class MissingEvents(Struct, frozen=True):
     """Events that a technique has lost, in the room's order. Each may still come, late."""
 
-    missing: tuple[Missing, ...]
+    events: tuple[Missing, ...]
 
     @property
     def seqs(self) -> list[int]:
-        return [one.seq for one in self.missing]
+        return [one.seq for one in self.events]
 
     def __str__(self) -> str:
         """Name them for a person: ``2 messages missing: 41, 43``."""
-        messages = [str(one.seq) for one in self.missing if one.kind == "sent"]
-        others = [f"{one.seq} ({one.kind})" for one in self.missing if one.kind != "sent"]
+        messages = [str(one.seq) for one in self.events if one.kind == "sent"]
+        others = [f"{one.seq} ({one.kind})" for one in self.events if one.kind != "sent"]
         parts = []
         if messages:
             parts.append(f"{len(messages)} message{'s' * (len(messages) > 1)} missing: {', '.join(messages)}")
@@ -212,7 +212,7 @@ class Gap(Struct, frozen=True):
         return "; ".join(parts)
 
 
-# --- coming in ---------------------------------------------------------------------------------
+# --- joining -----------------------------------------------------------------------------------
 
 
 class Cursor(Struct, frozen=True):
@@ -225,16 +225,16 @@ class Cursor(Struct, frozen=True):
 class Hello(Struct, frozen=True):
     """Asks for a seat.
 
-    Without a cursor the newest `Limits.replay` events are replayed, with one everything after it.
+    With a cursor every event after it is replayed, without one the newest `Limits.replay` events.
     """
 
     room: str
     nick: str
     cursor: Cursor | None = None
     access: str = ""
-    """The access token: the key of the house."""
+    """The shared access token."""
     seat_key: str = ""
-    """The key of a seat taken before: gets that seat back as long as it has not ended."""
+    """The key of a seat that was taken before. If that seat has not ended, it is given back."""
 
 
 class Member(Struct, frozen=True):
@@ -244,7 +244,7 @@ class Member(Struct, frozen=True):
 
 
 class Limits(Struct, frozen=True):
-    """What the server allows; told to every client in Welcome."""
+    """What the server allows. Every client is told in `Welcome`."""
 
     text_bytes: int = 4000
     """UTF-8 bytes of one message."""
@@ -279,6 +279,6 @@ class Welcome(Struct, frozen=True):
     head: Number
     """The seq of the newest event; the replay reaches at least this far."""
     n: Number
-    """The highest draft number that this seat has used: count on from there."""
+    """The highest draft number that this seat has used: the next is one more."""
     members: tuple[Member, ...]
     limits: Limits

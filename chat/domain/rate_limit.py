@@ -1,4 +1,4 @@
-"""When one may send, by a token bucket; and when a client may try to connect again."""
+"""Rate limit of drafts, a token bucket; and exponential back-off for reconnecting."""
 
 from __future__ import annotations
 
@@ -7,17 +7,23 @@ from collections.abc import Callable
 from chat.domain.model import Limits
 
 MARGIN = 0.9
-"""Of the server's rate, for a client: the network may push two drafts closer together."""
+"""The share of the server's rate that a client uses: the network may push two drafts closer together."""
 
 FIRST_RETRY = 0.2
 LAST_RETRY = 5.0
 
 
 class Pace:
-    """Tells when the next draft may go."""
+    """A token bucket: tells when the next draft may be sent."""
 
     def __init__(self, limits: Limits, clock: Callable[[], float], *, margin: float = MARGIN) -> None:
-        """``margin``: the share of the rate to keep to; 1 for whoever keeps the others to it."""
+        """Begin with a full bucket.
+
+        Args:
+            limits: burst and rate.
+            clock: returns seconds.
+            margin: the share of the rate to use; 1 for the server, which enforces it.
+        """
         self._limits = limits
         self._clock = clock
         self._margin = margin
@@ -25,12 +31,12 @@ class Pace:
         self._refilled = clock()
 
     def follow(self, limits: Limits) -> None:
-        """Keep to these from now on; a reconnect does not fill the bucket."""
+        """Use these limits from now on. The bucket is not filled: a reconnect gives no new burst."""
         self._limits = limits
         self._allowance = min(self._allowance, float(limits.burst))
 
     def take(self) -> float:
-        """Take one draft's worth; return 0, or the seconds to wait before asking again."""
+        """Take a token for one draft; return 0, or the seconds to wait before asking again."""
         limits = self._limits
         if not limits.burst:
             return 0.0
@@ -45,13 +51,18 @@ class Pace:
 
 
 def too_fast(limits: Limits) -> str:
-    """Return what to tell somebody who is over the rate."""
+    """Return the error text for a client that is over the rate."""
     return f"too fast: {limits.rate:g} messages a second are allowed"
 
 
 def backoff(failures: int, jitter: float) -> float:
-    """Return the seconds until the next try after so many failures; ``jitter`` is 0 to 1.
+    """Return the seconds until the next try.
 
-    It grows exponentially, and by chance: a room of clients must not come back in one instant.
+    They grow exponentially, and vary at random, so that the clients of a server do not all come back in the
+    same instant.
+
+    Args:
+        failures: the number of tries that have failed.
+        jitter: a random number from 0 to 1.
     """
     return min(LAST_RETRY, FIRST_RETRY * 2.0**failures) * (0.5 + jitter)

@@ -1,11 +1,11 @@
-"""The rules of a room: a deterministic state machine over the log's entries.
+"""The rules of a room: a deterministic state machine over the entries of its log.
 
-`Room.apply` alone decides, after commit and in log order. It has no clock, no I/O and no randomness,
-and takes nothing from Python's Unicode tables, so that the same entries give the same state on every
-node. Whoever wants to know beforehand asks `Room.check`; its answer is a shortcut, not a promise.
+`Room.apply` alone decides, after commit and in log order. It has no clock, no I/O and no randomness, and
+does not use Python's Unicode tables, so that the same entries give the same state on every node.
+`Room.check` tells beforehand how it would decide now; that is a shortcut, not a promise.
 
-What is remembered is bounded: drafts and messages of the last `WINDOW` seqs, so that a node that
-finds the log's beginning cut off arrives at the same state from a checkpoint and that many entries.
+The memory is bounded: a room remembers the drafts and messages of the last `WINDOW` seqs. So a node whose
+log lacks the beginning gets the same state from a checkpoint and that many entries.
 """
 
 from __future__ import annotations
@@ -45,19 +45,21 @@ from chat.domain.model import (
 from chat.domain.validation import clean_text
 
 WINDOW = 5000
-"""Seqs that edits and draft numbers reach back."""
+"""Edits, deletions and repeated drafts reach back by this many seqs."""
 CHECKPOINT_EVERY = 1000
 """Seqs between two checkpoints."""
 TAIL = 2 * WINDOW + 3 * CHECKPOINT_EVERY
-"""Newest entries that give a room its whole state, wherever they begin."""
+"""The newest entries that give a room its whole state, wherever they begin."""
 MAX_MEMBERS = Limits().seats
 
 Outcome = Event | Ack | ChatError | None
-"""Accepted; accepted before; refused; nothing to tell (a checkpoint)."""
+"""An event: accepted. An `Ack`: accepted before. An error: refused. None: it was a checkpoint."""
 
 
 @dataclass(slots=True)
-class _Member:
+class MemberState:
+    """A member, as the rules need it; `SeatState` is the same in a checkpoint."""
+
     seat: str
     author: str
     key: str
@@ -71,13 +73,13 @@ class Room:
 
     def __init__(self) -> None:
         self.epoch = ""
-        """Empty until the opening entry, or a checkpoint, has come."""
+        """The identity of the log; empty until the opening entry or a checkpoint was applied."""
         self.head = 0
         """The seq of the newest event."""
         self.applied = 0
         """The seq of the newest entry, refused ones included."""
         self.checkpointed = 0
-        self.members: dict[str, _Member] = {}
+        self.members: dict[str, MemberState] = {}
         """By seat, in the order of joining."""
         self._by_key: dict[str, str] = {}  # a nick's casefold to its seat
         self._messages: dict[int, str] = {}  # by id, to the author's seat; "" when deleted
@@ -88,11 +90,16 @@ class Room:
     # --- deciding ------------------------------------------------------------------------------
 
     def apply(self, entry: Entry) -> Outcome:
-        """Decide about a committed entry, and change the state if it is accepted."""
+        """Decide about a committed entry, and change the state if it is accepted.
+
+        Returns:
+            The event that the entry became; an `Ack` if the draft was accepted before; the refusal; or None
+            for a checkpoint.
+        """
         seq, body = entry.seq, entry.body
         self.applied = seq
         self._forget(seq - WINDOW)
-        if isinstance(body, Sent):  # nearly every entry: decided here, without the detour
+        if isinstance(body, Sent):  # nearly every entry: a short cut
             outcome = self._authored(body)
             if outcome is None:
                 self._messages[seq] = body.seat
@@ -114,7 +121,7 @@ class Room:
             return refusal
         match body:
             case Joined():
-                member = _Member(body.seat, body.author, body.key, body.technique, body.node)
+                member = MemberState(body.seat, body.author, body.key, body.technique, body.node)
                 self.members[body.seat] = member
                 self._by_key[body.key] = body.seat
             case Resumed():
@@ -132,7 +139,7 @@ class Room:
         return self._accept(entry)
 
     def check(self, body: Body) -> Ack | ChatError | None:
-        """Say how `apply` would refuse the body as things stand; None: it would accept it."""
+        """Return how `apply` would refuse this entry now; None: it would accept it."""
         match body:
             case Sent() | Edited() | Deleted():
                 return self._authored(body)
@@ -154,7 +161,10 @@ class Room:
         return None
 
     def foresee(self, body: Body) -> Ack | ChatError | None:
-        """Say what `check` says, for who may be behind: None where what is on its way may change it."""
+        """Do what `check` does, but return None if an entry in flight could change the answer.
+
+        On a shared log another node may have appended the message that this entry changes.
+        """
         known = self.check(body)
         if isinstance(known, NoSuchMessage) and isinstance(body, Edited | Deleted) and body.id > self.applied:
             return None
@@ -185,19 +195,22 @@ class Room:
         return event
 
     def seat_of(self, key: str) -> str:
-        """Return the seat that has the nick with this casefold, or ""."""
+        """Return the seat whose nick has this casefold; "": none has."""
         return self._by_key.get(key, "")
 
     def accepted(self, seat: str, n: int) -> bool:
-        """Whether a draft of this number was accepted, and is remembered."""
+        """Return whether a draft with this number was accepted, and is remembered."""
         return (seat, n) in self._drafts
 
     def last_change(self, id: int) -> int:
-        """Return the seq of the event that a message is what it is by; 0: it is not remembered."""
+        """Return the seq of the latest event that changed a message, or of its ``sent`` event.
+
+        0: the message is not remembered.
+        """
         return self._changes.get(id, id) if id in self._messages else 0
 
     def version(self, id: int) -> int:
-        """Return the same; 0 as well where the message was deleted."""
+        """Return what `last_change` returns, but 0 if the message was deleted."""
         return self._changes.get(id, id) if self._messages.get(id) else 0
 
     # --- remembering, and forgetting -----------------------------------------------------------
@@ -218,7 +231,7 @@ class Room:
             self._changes.pop(seq, None)
 
     def checkpoint(self) -> Checkpoint:
-        """Return the state that an entry can carry."""
+        """Return the state, as an entry of the log carries it."""
         return Checkpoint(
             self.epoch,
             self.head,
@@ -229,32 +242,44 @@ class Room:
         )
 
     def checkpoint_due(self, *, own: bool = True) -> bool:
-        """Whether one should be written now, by whoever wrote the newest entry (``own``).
+        """Return whether a checkpoint should be written now.
 
-        Others do it when it is half as much overdue, because he may know of no checkpoints.
+        Args:
+            own: the caller wrote the newest entry. Others write one only when it is half as much overdue,
+                because the writer of the newest entry may know of no checkpoints.
         """
         due = CHECKPOINT_EVERY if own else CHECKPOINT_EVERY * 3 // 2
         return self.applied - self.checkpointed >= due
 
     def _restore(self, checkpoint: Checkpoint, seq: int) -> None:
-        """Take over a checkpoint's state, unless this room knows better because it read from the start."""
+        """Take over the state of a checkpoint, unless the log was read from its beginning."""
         self.checkpointed = seq
         if self.epoch:
             return
         self.epoch, self.head = checkpoint.epoch, checkpoint.head
         for state in checkpoint.members:
-            self.members[state.seat] = _Member(
+            self.members[state.seat] = MemberState(
                 state.seat, state.author, state.key, state.technique, state.node, state.n
             )
             self._by_key[state.key] = state.seat
 
 
 def replay_order(entries: list[Entry]) -> tuple[list[Entry], int]:
-    """Return the entries to apply to a new room, and the seq after which its refusals are to be believed.
+    """Return the entries in the order in which a new room must apply them.
 
-    ``entries`` are the newest of a log. Where the beginning is cut off, the state begins with a checkpoint.
-    That stands in the log behind entries which it does not know, because they were on their way when it was
-    made; so it is applied first, and then what came after its head. Raises `ChatError` if there is none.
+    If the log's beginning was cut off, the state begins with a checkpoint. In the log the checkpoint stands
+    behind entries that it does not include, because they were in flight when it was made. So it is applied
+    first, and then all entries after its head.
+
+    Args:
+        entries: the newest of a log, in its order.
+
+    Returns:
+        The entries to apply, and the seq up to which a refusal is not certain: the missing beginning could
+        have made the entry acceptable.
+
+    Raises:
+        ChatError: the beginning was cut off, and there is no checkpoint.
     """
     if not entries or isinstance(entries[0].body, Opened):
         return entries, 0
@@ -268,7 +293,7 @@ def replay_order(entries: list[Entry]) -> tuple[list[Entry], int]:
 def body_of(
     draft: Draft, n: int, seat: str, author: str, technique: str, text_bytes: int
 ) -> Sent | Edited | Deleted:
-    """Return what goes into the log for a draft with this number. Raises `BadText`."""
+    """Return the entry that a draft with this number becomes. Raises `BadText`."""
     try:
         if isinstance(draft, Say):
             return Sent(seat, author, technique, n, clean_text(draft.text, text_bytes))
@@ -281,7 +306,7 @@ def body_of(
 
 
 def event_of(entry: Entry, prev: int) -> Event:
-    """Return an accepted entry as clients see it; ``prev`` is the seq of the event before it."""
+    """Return an accepted entry as clients see it. ``prev``: the seq of the event before it."""
     body = entry.body
     match body:
         case Sent():
@@ -327,9 +352,9 @@ def event_of(entry: Entry, prev: int) -> Event:
 
 
 def _digest(body: Sent | Edited | Deleted) -> int:
-    """Return what tells two drafts apart, in 64 bits: texts are not kept in memory.
+    """Return a 64-bit hash of a draft's content, so that texts need not be kept in memory.
 
-    Another process would compute another number, but it never leaves this one.
+    The hash differs between processes, but is compared only within one.
     """
     match body:
         case Sent():

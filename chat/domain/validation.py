@@ -1,8 +1,8 @@
 """What texts and names may hold, and how a seat gets its public name.
 
-The ranges are fixed here and not taken from Python's Unicode tables, which differ between
-versions: two nodes must refuse the same message. Normalisation (NFC) and casefold happen once,
-when a text comes in, and what they gave is stored.
+The ranges are fixed here and not taken from Python's Unicode tables, which differ between versions:
+two nodes must refuse the same message. Normalisation (NFC) and casefold happen once, when a text comes
+in, and their result is stored.
 """
 
 from __future__ import annotations
@@ -41,8 +41,13 @@ _CONTROL_NAMES = {0x00: "NULL", 0x07: "BELL", 0x0D: "CARRIAGE RETURN", 0x1B: "ES
 def clean_text(text: str, limit: int = LIMITS.text_bytes) -> str:
     """Return the text in NFC, otherwise unchanged.
 
-    Raises `BadText` if it is empty, longer than ``limit`` UTF-8 bytes or holds a character that is
-    not allowed; the error names the character and its place.
+    Args:
+        text: of a message.
+        limit: UTF-8 bytes, at most.
+
+    Raises:
+        BadText: it is empty, too long, or holds a character that is not allowed. The error names the
+            character and its place.
     """
     if text.isascii():
         if text.isprintable():  # the hot path: no control characters, nothing to normalise
@@ -84,7 +89,7 @@ def clean_nick(nick: str) -> str:
 
 
 def nick_key(nick: str) -> str:
-    """Return what makes a nick unique: its casefold, normalised."""
+    """Return the key by which nicks are compared: the casefold, normalised."""
     return normalize("NFC", nick.casefold())
 
 
@@ -103,15 +108,15 @@ def seat_name(seat_key: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Return the text with every character that is not allowed in a message made visible.
+    """Return the text with an escape for every character that is not allowed in a message.
 
-    For words that did not come through `clean_text`: reasons from a peer, file names, log lines.
+    For texts that did not pass `clean_text`: reasons from a peer, file names, log lines.
     """
     return _TEXT.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def has_no_bytes(error: UnicodeEncodeError) -> BadText:
-    """Return what to raise for a text that no wire can carry: half a surrogate pair stands in it."""
+    """Return the error for a text that can't be encoded in UTF-8, because it holds a lone surrogate."""
     return BadText(f"a text may not hold {_describe(error.object[error.start])}: it has no bytes")
 
 

@@ -10,10 +10,12 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True, slots=True)
 class Address:
+    """Where a server listens."""
+
     host: str
     port: int
     url: str = field(default="", repr=False)
-    """The URL that named it, where it says more than host and port: a password may stand in it."""
+    """The URL that named it, if it says more than host and port. It may hold a password: never show it."""
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
@@ -22,7 +24,13 @@ class Address:
 def parse_address(text: str, default_port: int, schemes: Sequence[str] = ()) -> Address:
     """Read ``HOST``, ``HOST:PORT``, ``[V6]:PORT``, a bare IPv6 address, or a URL of one of the schemes.
 
-    Raises ValueError, with a text for the user.
+    Args:
+        text: what the user wrote.
+        default_port: the port if the text names none.
+        schemes: of URLs that are allowed.
+
+    Raises:
+        ValueError: the text is no address; with a text for the user.
     """
     host, port = text.strip(), ""
     if "://" in host:
@@ -50,7 +58,7 @@ def parse_address(text: str, default_port: int, schemes: Sequence[str] = ()) -> 
 
 def _parse_url(url: str, default_port: int, schemes: Sequence[str]) -> Address:
     scheme, _, place = url.partition("://")
-    shown = f"{scheme}://{place.rpartition('@')[2]}"  # an error is no place for a password
+    shown = f"{scheme}://{place.rpartition('@')[2]}"  # without the password
     if scheme not in schemes:
         raise ValueError(f"{shown!r} is no address here: write HOST or HOST:PORT")
     try:
@@ -64,9 +72,9 @@ def _parse_url(url: str, default_port: int, schemes: Sequence[str]) -> Address:
 
 
 def parse_servers(text: str, default_port: int, schemes: Sequence[str] = ()) -> tuple[Address, ...]:
-    """Read one address or several, separated by commas; ``ipv4:`` may stand before them, as in gRPC.
+    """Read one address, or several separated by commas. ``ipv4:`` may stand before them, as in gRPC.
 
-    Raises ValueError, with a text for the user.
+    Takes the arguments of `parse_address`, and raises ValueError like it.
     """
     listed = text.strip()
     for scheme in ("ipv4:", "ipv6:"):

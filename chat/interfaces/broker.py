@@ -1,4 +1,4 @@
-"""What finds or starts a broker, for techniques whose server is one."""
+"""Finding or starting a broker, for techniques whose server is a broker."""
 
 from __future__ import annotations
 
@@ -17,15 +17,22 @@ class Broker:
     how: str
     """Which one it is, for the user: ``named by CHAT_AMQP_URL``, ``a private one (process 4711)``."""
     private: bool = False
-    """Nobody but this user has it, and it goes when nobody uses it any more, with all that was said."""
+    """It was started for this user alone. It ends when it is not used any more, and its data is deleted."""
 
 
 class FindBroker(Protocol):
     """What `Technique.broker` names."""
 
     def __call__(self, folder: Path, *, spawn: bool) -> Broker:
-        """Find a broker of this user on this machine; with ``spawn`` start one if there is none.
+        """Find a broker of this user on this machine, or start one.
 
-        ``folder`` is the state folder. Blocks for as long as a broker takes to start: call it from a thread.
-        Raises a `ChatError` that says what to install or to start; `ConnectionLost`: another try may help.
+        It blocks for as long as a broker takes to start: call it from a thread.
+
+        Args:
+            folder: the state folder.
+            spawn: start a broker if there is none.
+
+        Raises:
+            ChatError: what to install or to start.
+            ConnectionLost: the same; another try may help.
         """

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from chat.domain.model import Ack, Draft, Event, Gap, Hello, Member, Welcome
+from chat.domain.model import Ack, Draft, Event, Hello, Member, MissingEvents, Welcome
 from chat.interfaces.address import Address
 from chat.interfaces.tls import Trust
 
@@ -18,18 +18,18 @@ class ClientOptions:
     also: tuple[Address, ...] = ()
     """Further servers of the same rooms, for techniques that take `Technique.several`."""
     trust: Trust | None = None
-    """Connect with TLS, and to nobody whom this does not vouch for; None: without TLS."""
+    """Connect with TLS, only to a server with a certificate of these authorities; None: without TLS."""
     settings: Mapping[str, str] = field(default_factory=dict)
-    """By `Setting.name`; what is not in it is the setting's first choice."""
+    """By `Setting.name`; a setting that is not in it has its default."""
     found: bool = False
     """The user named no server: a broker was found, or started."""
 
 
 class ChatClient(ABC):
-    """One connection of one person. It retries nothing: that is the session's work.
+    """One connection of one person. It retries nothing; the session does.
 
-    Every method raises a `ChatError`; `ConnectionLost` when the connection is gone or never was.
-    All run on one event loop.
+    Every method raises a `ChatError`; `ConnectionLost` if the connection is gone or never was. All methods
+    run on one event loop.
     """
 
     def __init__(self, address: Address, options: ClientOptions | None = None) -> None:
@@ -38,11 +38,16 @@ class ChatClient(ABC):
 
     @abstractmethod
     async def connect(self, hello: Hello) -> Welcome:
-        """Connect and take the seat."""
+        """Connect and take a seat.
+
+        Raises:
+            ChatError: the server's refusal.
+            ConnectionLost: there is no connection; the text says why and what to do.
+        """
 
     @abstractmethod
     async def send(self, draft: Draft) -> Ack | None:
-        """Hand the draft over, in call order, and wait until it is known what became of it.
+        """Send a draft, in call order, and wait until it is known what became of it.
 
         Args:
             draft: numbered from 1. Several may be under way at once, each number only once.
@@ -52,8 +57,8 @@ class ChatClient(ABC):
 
         Raises:
             ChatError: the refusal of this draft.
-            ConnectionLost: the connection ended first, for whatever reason. Nobody knows what became of the
-                draft; it is to be sent again.
+            ConnectionLost: the connection ended first, for whatever reason. What became of the draft is not
+                known; it is to be sent again.
             Unconfirmed: no answer came in time, and the technique sends nothing again (`Traits.resend`).
         """
 
@@ -65,24 +70,32 @@ class ChatClient(ABC):
         """
 
     @abstractmethod
-    def events(self) -> AsyncIterator[Sequence[Event | Gap]]:
-        """Yield the room's events in batches as they come, the replay first, own ones included.
+    def events(self) -> AsyncIterator[Sequence[Event | MissingEvents]]:
+        """Yield the room's events in batches as they come: first the replay; own events too.
 
-        A technique that loses events (`Traits.lossless`) names those that are missing by a `Gap`; one
-        that is not `Traits.ordered` may yield them in any order, and more than once.
+        A technique that may lose events (`Traits.lossless`) names those that are missing. One that is not
+        `Traits.ordered` may yield events in any order, and more than once. The iteration ends after `close`.
 
-        Raises `ConnectionLost` or what the server gave as the reason when the connection ends;
-        returns after `close`.
+        Raises:
+            ConnectionLost: the connection has ended.
+            ChatError: the server has ended it, and this is its reason.
         """
 
     @abstractmethod
     async def history(
         self, *, after: int | None = None, before: int | None = None, limit: int
     ) -> list[Event]:
-        """Return at most ``limit`` events, ascending: the first after a seq, or the last before one."""
+        """Return a page of events, ascending.
+
+        Args:
+            after: the page has the first events after this seq; None: the last ones before ``before``.
+            before: the page has only events before this seq; None: up to the newest.
+            limit: events, at most.
+        """
 
     @abstractmethod
-    async def members(self) -> list[Member]: ...
+    async def members(self) -> list[Member]:
+        """Return the members of the room, in the order of joining."""
 
     @abstractmethod
     async def ping(self) -> float:
@@ -90,12 +103,12 @@ class ChatClient(ABC):
 
     @abstractmethod
     async def close(self, *, leave: bool = True) -> None:
-        """End the connection and, with ``leave``, the seat. Safe to call twice, never raises."""
+        """End the connection and, with ``leave``, the seat. It may be called twice, and never raises."""
 
     def activity(self) -> str:
-        """Return what the status bar shows besides the rtt, e.g. ``polls 40, empty 37``."""
+        """Return what the status bar shows beside the round-trip time, e.g. ``polls 40, empty 37``."""
         return ""
 
     def notices(self) -> Sequence[str]:
-        """Return what the user should know about this connection once it stands, a line each."""
+        """Return what the user should know about this connection after `connect`, a line each."""
         return ()

@@ -4,15 +4,29 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection
-from typing import Any
 
 from msgspec import Struct
 
 from chat.domain.errors import ChatError
 from chat.domain.model import Body, Entry
+from chat.domain.room import Outcome
 
 Clock = Callable[[], float]
 """Returns seconds since the Unix epoch, like `time.time`."""
+
+
+class Pending(ABC):
+    """What waits for the decision about an entry. A log hands it back and never calls it."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def decided(self, outcome: Outcome) -> None:
+        """The entry is committed, and the room has decided about it."""
+
+    @abstractmethod
+    def failed(self, error: ChatError) -> None:
+        """The entry was not stored."""
 
 
 class Committed(Struct, frozen=True):
@@ -20,49 +34,53 @@ class Committed(Struct, frozen=True):
 
     room: str
     entry: Entry
-    note: Any
-    """What `Log.append` was given with it; None for an entry of another node."""
+    pending: Pending | None
+    """What `Log.append` was given with the entry; None for an entry of another node."""
+
+
+OnCommitted = Callable[[list[Committed]], None]
+"""Called on the loop with entries that are durable now, in the order of their rooms."""
+OnFailed = Callable[[list[Pending], ChatError], None]
+"""Called on the loop with what waits for entries that were not stored, and the reason."""
 
 
 class Log(ABC):
-    """The rooms' memory. An append that was handed back through ``committed`` is durable.
+    """The rooms' memory. An entry that was handed back by `OnCommitted` is durable.
 
-    Reads answer with what was handed back: what is committed but not yet decided by the room
-    stays out of them.
+    Reads return only entries that were handed back. What is committed but not yet decided by the room stays
+    out of them.
     """
 
     node: str = "solo"
-    """What the server on this log calls itself in it. The one server of an embedded log keeps the same name
-    for ever, so that a restart moves nobody; of several on one log each has its own."""
+    """The name of this server in the log. The one server of an embedded log keeps the same name for ever, so
+    that a restart moves no seat; of several servers on one log each has its own."""
 
     shared: bool = False
-    """Others may append to it as well."""
+    """Other servers may append to it as well."""
 
     async def gone(self, nodes: Collection[str]) -> set[str]:
-        """Return those of these nodes, none of them this one, that are certainly not there any more."""
+        """Return which of these other nodes are certainly not running any more."""
         return set()
 
     async def first(self, room: str) -> int:
-        """Return the seq of the oldest entry that is kept: 1, unless the log cuts off what is old."""
+        """Return the seq of the oldest entry that is kept: 1, unless the log drops old entries."""
         return 1
 
     @abstractmethod
-    async def start(
-        self,
-        committed: Callable[[list[Committed]], None],
-        failed: Callable[[list[Any], ChatError], None],
-    ) -> None:
-        """Open. Both callbacks run on the loop; ``failed`` gets the notes of what is not stored.
+    async def start(self, committed: OnCommitted, failed: OnFailed) -> None:
+        """Open the log.
 
-        Raises `ChatError` when the log can't be used: damaged, foreign, locked, not writable.
+        Raises:
+            ChatError: it can't be used: damaged, of another program, locked, not writable.
         """
 
     @abstractmethod
-    def append(self, room: str, body: Body, note: Any) -> None:
+    def append(self, room: str, body: Body, pending: Pending | None) -> None:
         """Enqueue an entry; it gets its seq and its ``at`` now. Raises `Closing` when not open."""
 
     @abstractmethod
-    async def rooms(self) -> list[str]: ...
+    async def rooms(self) -> list[str]:
+        """Return the names of all rooms, sorted."""
 
     @abstractmethod
     async def tail(self, room: str, count: int) -> list[Entry]:
@@ -72,21 +90,27 @@ class Log(ABC):
     def refuse(self, room: str, seq: int) -> None:
         """Remember that the room refused this entry, so that `read` leaves it out.
 
-        May be said again: a server that was killed may not have written it down.
+        It may be called again for the same entry: a server that was killed may not have stored it.
         """
 
     @abstractmethod
     async def read(
         self, room: str, *, after: int | None = None, before: int | None = None, limit: int
     ) -> tuple[int, list[Entry]]:
-        """Return accepted entries, ascending, and the seq of the accepted one before them (or 0).
+        """Read accepted entries. Checkpoints and refused entries are left out.
 
-        The first ``limit`` after a seq (and below ``before``, if both are given), or the last
-        ``limit`` before one; with neither, the newest. Checkpoints and refused entries are left out.
+        Args:
+            room: its name.
+            after: return the first ``limit`` entries after this seq; None: the last ``limit``.
+            before: return only entries before this seq.
+            limit: entries, at most.
+
+        Returns:
+            The seq of the accepted entry before the page (0: there is none), and the page, ascending.
         """
 
     async def remove(self, room: str) -> None:
-        """Forget a room for good, where a log outlives its servers. Nobody may be in it."""
+        """Delete a room for good, where a log outlives its servers. Nobody may be in it."""
         raise ChatError("this log keeps its rooms to itself: end its server instead")
 
     @abstractmethod

@@ -13,37 +13,37 @@ from chat.interfaces.address import Address
 from chat.interfaces.tls import Identity
 
 Reply = Callable[[Draft, "Event | Ack | ChatError"], None]
-"""Called on the loop, once for each draft, when the room has decided about it: the event it became, an
-`Ack` if it had been accepted before, or the refusal."""
+"""Called on the loop, once for each draft, when the room has decided about it. The outcome is the event that
+the draft became, an `Ack` if the room had accepted it before, or the refusal."""
 
 
 LOW_WATER = 16 * 1024
-"""Bytes in a sink's buffer below which the hub goes on writing to a peer that was behind."""
+"""Bytes in a sink's buffer below which the hub writes again to a peer that was behind."""
 
 
 HIGH_WATER = 64 * 1024
-"""Bytes in a sink's buffer above which the hub writes nothing more until the peer has drained it."""
+"""Bytes in a sink's buffer above which the hub stops writing until the peer has drained it."""
 
 
 B = TypeVar("B")
-"""What a technique makes of events; the hub only hands it on."""
+"""What a technique encodes events to. The hub hands it on and never looks inside."""
 
 
 class Sink(ABC, Generic[B]):
     """Where the hub writes the events for one connection of a push technique."""
 
-    gap: float = 0.005
-    """Seconds between two writes under load, to a hundred connections or more; to fewer, less. Idle rooms
-    are written at once."""
+    coalescing: float = 0.005
+    """Write coalescing: seconds until the next write after one of several events, in a room with a hundred
+    connections or more; with fewer, less in proportion. A single event is written at once."""
 
     @staticmethod
     @abstractmethod
     def encode(events: Sequence[Event]) -> B:
-        """Return the wire form, mostly bytes, the same for every connection of the technique."""
+        """Return the wire form of the events. It is written to every connection of the technique."""
 
     @abstractmethod
     def write(self, blob: B) -> None:
-        """Hand what `encode` made to the connection; never waits."""
+        """Hand to the connection what `encode` returned. Never waits."""
 
     @abstractmethod
     def buffered(self) -> int:
@@ -58,97 +58,131 @@ class Seat(Protocol):
     """One person's place in a room, as a server half sees it."""
 
     @property
-    def welcome(self) -> Welcome: ...
+    def welcome(self) -> Welcome:
+        """What the owner of the seat is told first."""
 
     @property
     def start(self) -> int:
-        """The seq after which its owner has yet to read; `attach` begins there."""
+        """The seq after which the replay begins; `attach` begins there."""
 
     @property
     def head(self) -> int:
         """The seq of the room's newest event."""
 
     def send(self, draft: Draft, reply: Reply) -> None:
-        """Check and enqueue the draft; the order of calls is the order of the log."""
+        """Check the draft and append it to the log. The order of calls is the order of the log.
+
+        Args:
+            draft: its number may be 0: then the seat takes the next one.
+            reply: called once with the outcome, maybe before this returns.
+        """
 
     def attach(self, sink: Sink[Any], *, live: bool = False) -> None:
-        """Push to this sink: the replay first, then everything live, without a gap.
+        """Push events to this sink: first the replay, then each event as it happens; none is left out.
 
-        ``live``: no replay. Its owner asks for what happened before, after `start`, page by page.
+        Call it without an await after `HubPort.take_seat`, because another connection may take the seat.
 
-        To be called without an await after `HubPort.take_seat`: another connection may take the seat.
+        Args:
+            sink: the connection; one that was attached before is closed.
+            live: leave out the replay. The client asks for the events after `start` by itself, page by page.
         """
 
     def drained(self, sink: Sink[Any]) -> None:
         """The sink's buffer was above `LOW_WATER` and is not any more."""
 
     def detach(self, sink: Sink[Any] | None = None) -> None:
-        """The connection is gone; the seat outlives it by the grace time."""
+        """The connection is gone; the seat outlives it by the grace time. None: whichever it was."""
 
     async def read(self, after: int, limit: int, wait: float) -> list[Event]:
-        """For techniques that poll: events after a seq; waits for the first up to ``wait`` s.
+        """Return events after a seq, for techniques that poll.
 
-        While it waits the seat is taken as connected. Raises `SeatGone` when the seat has ended.
+        Args:
+            after: the seq.
+            limit: events, at most; never more than `Limits.page`.
+            wait: seconds to wait for the first event if there is none. The seat counts as connected then.
+
+        Raises:
+            SeatGone: the seat has ended.
         """
 
-    async def history(self, *, after: int | None, before: int | None, limit: int) -> list[Event]: ...
+    async def history(self, *, after: int | None, before: int | None, limit: int) -> list[Event]:
+        """Return a page of events, as `ChatClient.history` does."""
 
-    def members(self) -> list[Member]: ...
+    def members(self) -> list[Member]:
+        """Return the members, in the order of joining."""
 
     def accepted(self, n: int) -> bool:
-        """Whether the room has accepted a draft of this number, and still remembers it."""
+        """Return whether the room has accepted a draft with this number, and still remembers it."""
 
     def leave(self) -> None:
-        """End the seat: its sink is closed when what happened before is written."""
+        """End the seat. Its sink is closed when everything that happened before is written."""
 
 
 class Reader(Protocol):
-    """A room as one may look at it without a seat."""
+    """A room that is read without a seat."""
 
     @property
-    def epoch(self) -> str: ...
+    def epoch(self) -> str:
+        """The identity of the room's log."""
 
     @property
     def head(self) -> int:
         """The seq of the room's newest event."""
 
-    async def history(self, after: int | None, before: int | None, limit: int) -> list[Event]: ...
+    async def history(self, after: int | None, before: int | None, limit: int) -> list[Event]:
+        """Return a page of events, as `ChatClient.history` does."""
 
     async def read(self, after: int, limit: int, wait: float) -> list[Event]:
-        """Return events after a seq; waits for the first up to ``wait`` s."""
+        """Return events after a seq; if there are none, wait for the first for ``wait`` seconds."""
 
     async def message(self, id: int) -> tuple[Event, Event] | None:
-        """Return a message's ``sent`` event, and the event that it is what it is by: its last change, or the
-        same one. None: no such message was ever sent."""
+        """Return a message's ``sent`` event, and the latest event that changed the message.
+
+        Both are the same if nothing changed it. None: no such message was ever sent.
+        """
 
     def version(self, id: int) -> int:
-        """Return the seq of the event that a message is what it is by; 0 where it can't be changed: deleted,
-        too old, or never sent."""
+        """Return the seq of the latest event that changed a message, or of its ``sent`` event.
 
-    def members(self) -> list[Member]: ...
+        0: the message can't be changed. It was deleted, is too old, or was never sent.
+        """
+
+    def members(self) -> list[Member]:
+        """Return the members, in the order of joining."""
 
 
 class HubPort(Protocol):
     """All that a server half may ask of the hub."""
 
     @property
-    def limits(self) -> Limits: ...
+    def limits(self) -> Limits:
+        """What clients may do."""
 
     @property
     def ready(self) -> bool:
         """Whether drafts can be stored now: it is not closing, and the log did not fail a moment ago."""
 
     def admit(self, access: str) -> None:
-        """Raise `AccessDenied` unless this is the access token, where one is asked for."""
+        """Raise `AccessDenied` unless this is the access token, or none is needed."""
 
     async def take_seat(self, hello: Hello, technique: str) -> Seat:
-        """Give a seat, or give one back; looks at the access token too. Raises a `ChatError`."""
+        """Give a new seat, or give one back to its owner.
+
+        Raises:
+            ChatError: why not; a wrong access token among others.
+        """
 
     def find_seat(self, seat_key: str, room: str = "") -> Seat:
-        """Return the seat that this key opens, where each call names its seat. Raises `SeatGone`, also where
-        the seat is in another room than the one that the call names.
+        """Return the seat that this key opens, for techniques whose every call names its seat.
 
-        Its owner was heard of: the grace time of one who polls begins anew.
+        The grace time of the polling client begins anew.
+
+        Args:
+            seat_key: as the welcome told it.
+            room: the room that the seat must be in; "": any.
+
+        Raises:
+            SeatGone: no seat has this key, or it is in another room.
         """
 
     async def look(self, room: str, access: str) -> Reader:
@@ -163,11 +197,11 @@ class ServerOptions:
     """What a server may be told besides the address."""
 
     identity: Identity | None = None
-    """Serve with TLS as this one; None: without TLS."""
+    """Serve with TLS and this certificate; None: without TLS."""
     access: str = ""
     """The access token, for techniques whose clients prove that they have it and never send it."""
     settings: Mapping[str, str] = field(default_factory=dict)
-    """By `Setting.name`; what is not in it is the setting's first choice."""
+    """By `Setting.name`; a setting that is not in it has its default."""
 
 
 class ChatServer(ABC):
@@ -180,11 +214,13 @@ class ChatServer(ABC):
 
     @abstractmethod
     async def start(self) -> Address:
-        """Listen and return the address that clients need (port 0: any free one).
+        """Listen, and return the address that clients need.
 
-        Raises OSError, or a `ChatError` that says what is missing.
+        Raises:
+            OSError: the address can't be used.
+            ChatError: something else is missing.
         """
 
     @abstractmethod
     async def stop(self) -> None:
-        """Stop listening, tell the clients, close every connection, await every task."""
+        """Stop listening, tell the clients, close every connection, and wait until every task has ended."""

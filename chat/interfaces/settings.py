@@ -1,4 +1,4 @@
-"""What only one technique has to choose: the command line makes an option of it."""
+"""Settings of a single technique. The command line makes an option of each."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """Something that a user may choose about a technique; the command line makes an option of it."""
+    """Something that the user may choose about a technique; it becomes an option of the command line."""
 
     name: str
-    """In the field's own words: ``transport`` becomes ``--transport``."""
+    """A standard term: ``transport`` becomes ``--transport``."""
     summary: str
     """The option's help, one line."""
     choices: tuple[str, ...] = ()
-    """What it may be; the first is what it is unless the user says otherwise. `SWITCH` makes a flag of it.
-    Empty: any text that ``check`` takes."""
+    """Its possible values, the default first. `SWITCH` makes a flag of it. Empty: any text that ``check``
+    accepts."""
     default: str = ""
-    """Without ``choices``: what it is unless the user says otherwise."""
+    """The default, if there are no ``choices``."""
     metavar: str = "TEXT"
-    """Without ``choices``: what stands for the value in the help."""
+    """The name of the value in the help, if there are no ``choices``."""
     check: Callable[[str], object] = str
-    """Without ``choices``: raises ValueError, with a text for the user, for what it may not be."""
+    """Without ``choices``: raises ValueError, with a text for the user, for a value that is not allowed."""
     client: bool = True
-    """It can be chosen where a client is started, ..."""
+    """It can be chosen for a client."""
     server: bool = False
-    """... and with ``chat serve``."""
+    """It can be chosen for ``chat serve``."""
 
     @property
     def usual(self) -> str:
-        """What it is unless the user says otherwise."""
+        """The default."""
         return self.choices[0] if self.choices else self.default
 
     def among(self, settings: Mapping[str, str]) -> str:
-        """Return what was chosen."""
+        """Return the value in these settings, or the default."""
         return settings.get(self.name, self.usual)
 
 

@@ -24,11 +24,11 @@ class Traits:
     """What the technique promises. The contract suite measures each of them."""
 
     push: bool
-    """The server speaks first; else the client polls."""
+    """The server sends events by itself; else the client polls."""
     ordered: bool
     """Events arrive in the room's order."""
     lossless: bool
-    """Nothing is lost while the connection stands."""
+    """No event is lost while the connection lasts."""
     resend: bool
     """The session sends unacknowledged drafts again after a reconnect."""
     stores: Literal["server", "broker"]
@@ -44,12 +44,12 @@ class Traits:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """Something that must be there for the technique to run."""
+    """Something that must be installed for the technique to run."""
 
     what: str
     """A module (``kind="module"``) or a program on the path (``kind="program"``)."""
     install: str
-    """What the user can do about it, as a command."""
+    """The command that installs it."""
     kind: Literal["module", "program"] = "module"
 
     def met(self) -> bool:
@@ -60,13 +60,13 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Technique:
-    """The label of a backend: all that the rest of the program knows about it."""
+    """The label of a backend: everything that the rest of the program knows about it."""
 
     name: str
     title: str
     family: Literal["sockets", "rpc", "broker", "rest", "soap"]
     summary: str
-    """One line for the picker: what is special about it."""
+    """One line for the picker: what is special about the technique."""
     traits: Traits
     port: int
     client: str
@@ -76,16 +76,16 @@ class Technique:
     aliases: tuple[str, ...] = ()
     needs: tuple[Need, ...] = ()
     tls: bool = False
-    """It can be encrypted: takes `Identity` and `Trust`."""
+    """It can be encrypted: its server takes an `Identity`, its client a `Trust`."""
     several: bool = False
-    """A client may be given several addresses, and takes one of those that work."""
+    """A client may be given several addresses, and uses one that works."""
     settings: tuple[Setting, ...] = ()
     schemes: tuple[str, ...] = ()
-    """URL schemes that name its server, and its log where it has one: ``amqp://user:password@host:port/vhost``."""
+    """URL schemes of its server, and of the log that its broker keeps: ``amqp://user:password@host:port/vhost``."""
     broker: str | None = None
-    """Where a broker is the server: import string of what finds one, or starts one; see `FindBroker`."""
+    """If a broker is the server: import string of a `FindBroker`."""
     log: str | None = None
-    """Import string of a `Log` that is kept by the broker, called with (URL, clock=)."""
+    """Import string of a `Log` that the broker keeps; it is called with (URL, clock=)."""
 
     def missing(self) -> list[Need]:
         """Return what is not installed here."""

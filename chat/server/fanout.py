@@ -1,72 +1,25 @@
-"""Fan-out: one ring of the newest events a room, one encoding a technique, one write a connection.
+"""Fan-out: one encoding a technique, one write a connection.
 
-A mailbox is a cursor into the ring. A connection that keeps up is *live*: it gets the same bytes as
-all others of its technique. One that does not is *behind*: it is written to again, page by page from
-the ring or the log, when its peer has drained its buffer; if the ring moves on without it, it is cut.
-So the room never waits for anybody, and nobody costs more memory than a page and a buffer.
+A mailbox is the place of one connection in the room's events. A connection that keeps up is *live*: it gets
+the same bytes as all others of its technique. One that does not is *behind*: it is written to again, page by
+page from the ring or the log, when its peer has drained its buffer. If the ring moves on without it, it is
+disconnected with a reason. So no connection delays another, and none costs more than a page and a buffer.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Iterator
-from itertools import takewhile
 from typing import Any
 
 from chat.domain.errors import ChatError, SlowReader
 from chat.domain.model import Event
+from chat.domain.room_replica import EVENT_BYTES, RING_EVENTS, EventRing, weight
 from chat.interfaces.server import HIGH_WATER, LOW_WATER, Sink
 
-RING_EVENTS = 1000
-RING_BYTES = 1024 * 1024
 PAGE_BYTES = 128 * 1024
 CROWD = 100
-"""Connections for which the whole gap is kept: what a batch saves grows with those it is written to."""
-EVENT_BYTES = 250  # an event around its text, roughly, in any encoding
-
-
-def weight(event: Event) -> int:
-    """Return roughly what an event takes, in bytes."""
-    return EVENT_BYTES + len(event.text)
-
-
-class Ring:
-    """The newest events of a room, bounded in count and bytes."""
-
-    def __init__(self) -> None:
-        self._events: deque[Event] = deque()
-        self._bytes = 0
-
-    def __len__(self) -> int:
-        return len(self._events)
-
-    def append(self, event: Event) -> None:
-        events = self._events
-        events.append(event)
-        self._bytes += weight(event)
-        while len(events) > RING_EVENTS or self._bytes > RING_BYTES:
-            self._bytes -= weight(events.popleft())
-
-    @property
-    def complete(self) -> bool:
-        """Whether everything that ever happened is in it."""
-        return not self._events or self._events[0].prev == 0
-
-    def reaches(self, seq: int) -> bool:
-        """Whether every event after ``seq`` is in the ring."""
-        return not self._events or seq >= self._events[0].prev
-
-    def after(self, seq: int, limit: int) -> list[Event]:
-        """Return the first events after a seq; only right if the ring `reaches` it."""
-        newer = list(takewhile(lambda event: event.seq > seq, reversed(self._events)))
-        return newer[: -limit - 1 : -1]
-
-    def before_last(self, count: int) -> int:
-        """Return the seq after which the last ``count`` events come."""
-        if not self._events:
-            return 0
-        return self._events[-min(count, len(self._events))].prev
+"""Connections for which the whole coalescing time is kept: what a batch saves grows with their number."""
 
 
 def pages(events: list[Event]) -> Iterator[list[Event]]:
@@ -91,13 +44,20 @@ class Channel:
     def __init__(
         self,
         kind: type[Sink[Any]],
-        ring: Ring,
+        ring: EventRing,
         head: int,
         read: Callable[[Mailbox], None],
     ) -> None:
-        """Begin after ``head``; ``read`` fetches a mailbox's next page from the log: `Mailbox.take`."""
+        """Begin after the seq ``head``.
+
+        Args:
+            kind: the technique's sink; it encodes.
+            ring: the room's newest events.
+            head: the seq up to which events count as sent.
+            read: fetches the next page of a mailbox from the log, and calls `Mailbox.take` with it.
+        """
         self.pending: list[Event] = []
-        """Events that nobody has got yet."""
+        """Events that no connection has got yet."""
         self.ring = ring
         self.encode = kind.encode
         self.read = read
@@ -105,21 +65,22 @@ class Channel:
         """The seq up to which the live mailboxes have been written."""
         self.live: dict[Sink[Any], Mailbox] = {}
         self.behind: set[Mailbox] = set()
-        self._gap = kind.gap
+        self._coalescing = kind.coalescing
         self._loop = asyncio.get_running_loop()
-        self._rest: asyncio.TimerHandle | None = None
+        self._held: asyncio.TimerHandle | None = None  # writes wait until it fires
 
     def flush(self, *, now: bool = False) -> None:
-        """Write what is pending: at once, or when the rest after a burst is over.
+        """Write what is pending: at once, or when the coalescing time after a batch is over.
 
-        Under load the rest makes batches, and one write of many events costs hardly more than one of
-        one event. A single event is never held back: somebody may be waiting for it to answer.
+        Waiting after a batch makes the next write carry more, and a write of many events costs hardly more
+        than one of a single event. After a write of a single event nothing is held back, because somebody
+        may be waiting for it to answer.
         """
-        if self._rest is not None:
+        if self._held is not None:
             if not now:
                 return
-            self._rest.cancel()
-            self._rest = None
+            self._held.cancel()
+            self._held = None
         events, self.pending = self.pending, []
         if not events:
             return
@@ -130,11 +91,11 @@ class Channel:
         if self.behind:
             self._cut_lost()
         if len(events) > 1 and not now:
-            rest = self._gap * min(1.0, len(self.live) / CROWD)
-            self._rest = self._loop.call_later(rest, self._rested)
+            wait = self._coalescing * min(1.0, len(self.live) / CROWD)
+            self._held = self._loop.call_later(wait, self._release)
 
-    def _rested(self) -> None:
-        self._rest = None
+    def _release(self) -> None:
+        self._held = None
         self.flush()
 
     def _write(self, blob: Any) -> None:
@@ -147,6 +108,7 @@ class Channel:
             mailbox.fall_behind()
 
     def _cut_lost(self) -> None:
+        """Disconnect the slow readers whose next event is not in the ring any more."""
         for mailbox in list(self.behind):
             if mailbox.was_live and not self.ring.reaches(mailbox.cursor):
                 mailbox.cut(
@@ -155,7 +117,7 @@ class Channel:
 
 
 class Mailbox:
-    """One connection's place in a channel."""
+    """The place of one connection in a channel."""
 
     def __init__(self, sink: Sink[Any], channel: Channel, after: int) -> None:
         self.sink = sink
@@ -168,9 +130,9 @@ class Mailbox:
         channel.behind.add(self)
 
     def pump(self) -> None:
-        """Write on while the peer takes it; become live when there is nothing more to catch up with."""
+        """Write while the peer takes it; become live when there is nothing more to catch up with."""
         channel = self._channel
-        if self.cursor > channel.sent:  # it read in the history what the gap still holds back
+        if self.cursor > channel.sent:  # it has read, as history, events that are still held back
             channel.flush(now=True)
         while self in channel.behind and not self._reading and self.sink.buffered() <= LOW_WATER:
             if self.cursor >= channel.sent:
@@ -184,14 +146,14 @@ class Mailbox:
                 channel.read(self)
 
     def take(self, events: list[Event]) -> None:
-        """Go on with a page that was read from the log."""
+        """Continue with a page that was read from the log."""
         self._reading = False
         if not self._closed:
             self._write(events)
             self.pump()
 
     def _write(self, events: list[Event]) -> None:
-        """Write one page, of what the live ones have already got: the rest comes to all at once."""
+        """Write one page of what the live mailboxes have already got; the rest is written to all at once."""
         channel = self._channel
         page = [event for event in next(pages(events), []) if event.seq <= channel.sent]
         if page:
@@ -201,7 +163,7 @@ class Mailbox:
             self.cursor = channel.sent
 
     def fall_behind(self) -> None:
-        """The peer does not take what it has been written: write no more until it has drained."""
+        """The peer does not read: write nothing more until its buffer has drained."""
         channel = self._channel
         self.cursor = channel.sent
         del channel.live[self.sink]
@@ -213,6 +175,6 @@ class Mailbox:
         self._channel.behind.discard(self)
 
     def cut(self, reason: ChatError) -> None:
-        """End the connection."""
+        """Disconnect the peer, with a reason."""
         self.close()
         self.sink.close(reason)

@@ -1,7 +1,7 @@
-"""The hub: the rooms of this node, who sits in them, and the fan-out of what happens.
+"""The hub: the rooms of this node, and who may enter them.
 
-A draft goes from a seat into the log; what the log hands back is decided by `Room.apply` and fanned
-out: encoded once for each technique, written in one piece to every connection that keeps up.
+A draft goes from a seat into the log. What the log hands back is decided by `Room.apply` and fanned out:
+encoded once for each technique, written in one piece to every connection that keeps up.
 """
 
 from __future__ import annotations
@@ -9,36 +9,25 @@ from __future__ import annotations
 import asyncio
 import hmac
 import uuid
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
-from typing import Any
 
-from chat.domain.errors import (
-    AccessDenied,
-    ChatError,
-    Closing,
-    Full,
-    NoSuchRoom,
-    SeatGone,
-)
-from chat.domain.model import (
-    Event,
-    Hello,
-    Limits,
-    Opened,
-)
-from chat.domain.room import TAIL, replay_order
+from chat.domain.errors import AccessDenied, ChatError, Closing, Full, NoSuchRoom, SeatGone
+from chat.domain.model import Hello, Limits, Opened
+from chat.domain.room import TAIL
 from chat.domain.validation import clean_nick, clean_room, seat_name
-from chat.interfaces.log import Committed, Log
-from chat.server.cluster import Neighbours
-from chat.server.live_room import SEARCHES, TURN, LiveRoom
-from chat.server.seat import POLL_GRACE, HubSeat
+from chat.interfaces.log import Committed, Log, Pending
+from chat.server.cluster import Cluster
+from chat.server.live_room import LiveRoom
+from chat.server.node import Node
+from chat.server.seat import HubSeat
 
 UNREADY = 5.0
-"""Seconds after a failed commit in which the hub is not ready: long enough to send people elsewhere, short
+"""Seconds after a failed commit in which the hub is not ready: long enough to send clients elsewhere, short
 enough that a disk with room again is tried again."""
 KEY_CHARS = 64
-"""More than a seat key has: what is longer is none, and not kept."""
+"""Characters of a seat key, at most: longer keys are rejected, not cached."""
 
 _cached_seat_name = lru_cache(4096)(seat_name)  # a polling client brings its key with each call
 
@@ -47,39 +36,48 @@ class Hub:
     """All rooms of this node. Everything runs on one event loop; nothing here blocks it."""
 
     def __init__(self, log: Log, *, limits: Limits | None = None, access: str = "") -> None:
-        """Prepare; ``access`` is the access token that every hello must bring, "" for none."""
+        """Prepare; nothing happens before `start`.
+
+        Args:
+            log: not started yet; the hub starts and stops it.
+            limits: what clients may do.
+            access: the shared access token that every hello must bring; "": none.
+        """
         self.limits = limits or Limits()
-        self.node = log.node
         self.log = log
-        self.closing = False
+        self.cluster = Cluster(log, self.limits.grace, self.live_rooms, self._learn_rooms)
         self._access = access
+        self._node = Node(log, self.limits)
+        self._node.expires_in = self.cluster.expires_in
         self._rooms: dict[str, LiveRoom] = {}
         self._loading: dict[str, asyncio.Task[LiveRoom]] = {}
-        self._early: dict[str, list[Committed]] = {}  # what came for a room while it was loaded
-        self._known: set[str] = set()
-        self._seats: dict[str, HubSeat] = {}  # of all rooms, by name
-        self.searches = asyncio.Semaphore(SEARCHES)
-        self.neighbours = Neighbours(self)
+        self._early: dict[str, list[Committed]] = {}  # entries that come for a room while it is loaded
+        self._known: set[str] = set()  # names of rooms
+        self._seats: dict[str, HubSeat] = {}  # of all rooms, by public name
         self._failed_at = float("-inf")
-        self._tasks: set[asyncio.Task[Any]] = set()
 
     async def start(self) -> None:
-        """Open the log, and give the members it knows their grace time. Raises `ChatError`."""
-        await self.log.start(self._committed, self._failed)
+        """Open the log, and begin the grace time of the members that it knows. Raises `ChatError`."""
+        await self.log.start(self._on_committed, self._on_failed)
         self._known = set(await self.log.rooms())
-        self.keep(asyncio.create_task(self._wake_rooms()))
+        self._node.keep(asyncio.create_task(self._load_all()))
         if self.log.shared:
-            self.keep(asyncio.create_task(self.neighbours.watch()))
+            self._node.keep(asyncio.create_task(self.cluster.watch()))
 
     async def stop(self) -> None:
         """Take no more drafts, commit what is enqueued, and close the log."""
-        self.closing = True
+        self.close()
         for room in self._rooms.values():
-            room.quiet()
-        for task in [*self._tasks, *self._loading.values()]:
+            room.stop()
+        for task in self._loading.values():
             task.cancel()
-        await asyncio.gather(*self._tasks, *self._loading.values(), return_exceptions=True)
+        await self._node.cancel_tasks()
+        await asyncio.gather(*self._loading.values(), return_exceptions=True)
         await self.log.stop()
+
+    def close(self) -> None:
+        """Take no more drafts."""
+        self._node.closing = True
 
     @property
     def seats(self) -> int:
@@ -89,10 +87,11 @@ class Hub:
     @property
     def ready(self) -> bool:
         """Whether drafts can be stored now: it is not closing, and the log did not fail a moment ago."""
-        return not self.closing and asyncio.get_running_loop().time() - self._failed_at >= UNREADY
+        recovered = asyncio.get_running_loop().time() - self._failed_at >= UNREADY
+        return recovered and not self._node.closing
 
     def admit(self, access: str) -> None:
-        """Raise `AccessDenied` unless this is the access token, where one is asked for."""
+        """Raise `AccessDenied` unless this is the access token, or none is needed."""
         if not self._access or hmac.compare_digest(self._access.encode(), access.encode(errors="replace")):
             return
         if access:
@@ -100,37 +99,38 @@ class Hub:
         raise AccessDenied("this server asks for an access token: start with --token-file, or set CHAT_TOKEN")
 
     async def take_seat(self, hello: Hello, technique: str) -> HubSeat:
-        """Give a seat, or give one back. Raises a `ChatError` that says why not."""
+        """Give a new seat, or give one back to its owner. Raises a `ChatError` that says why not."""
         self.admit(hello.access)
         name, nick = clean_room(hello.room), clean_nick(hello.nick)
         room = await self._room(name)
         return await room.take_seat(hello, nick, technique)
 
     def find_seat(self, seat_key: str, room: str = "") -> HubSeat:
-        """Return the seat that this key opens, in this room if one is named. Raises `SeatGone`."""
+        """Return the seat that this key opens.
+
+        The owner was heard of: the grace time of a polling client begins anew.
+
+        Args:
+            seat_key: as the welcome told it.
+            room: the room that the seat must be in; "": any.
+
+        Raises:
+            SeatGone: no seat has this key, or it is in another room.
+        """
         seat = self._seats.get(_cached_seat_name(seat_key)) if len(seat_key) <= KEY_CHARS else None
         if seat is None:
             raise SeatGone("no seat has this key: it has ended, or never was; come in again")
-        if room and seat.room.name != room:
+        if room and seat.room_name != room:
             raise SeatGone(f"no seat in room {room} has this key: it is of another room")
-        seat.touch(self.limits.grace * POLL_GRACE)
+        seat.polled()
         return seat
 
-    def enlist(self, seat: HubSeat) -> None:
-        """From now on the seat is there, in its room and for those who call with its key."""
-        self._seats[seat.seat] = seat.room.seats[seat.seat] = seat
-
-    def strike(self, seat: HubSeat) -> None:
-        """It is there no more."""
-        self._seats.pop(seat.seat, None)
-        seat.room.seats.pop(seat.seat, None)
-
     async def look(self, room: str, access: str) -> LiveRoom:
-        """Return a room that exists. Raises a `ChatError`."""
+        """Return a room that exists, to read it without a seat. Raises a `ChatError`."""
         self.admit(access)
         name = clean_room(room)
         if name not in self._known and self.log.shared:
-            await self.learn_rooms()
+            await self._learn_rooms()
         if name not in self._known:
             raise NoSuchRoom(f"there is no room {name}: it comes into being when somebody enters it")
         return await self._room(name)
@@ -140,25 +140,21 @@ class Hub:
         self.admit(access)
         return sorted(self._known)
 
-    def live_rooms(self) -> list[LiveRoom]:
+    def live_rooms(self) -> Sequence[LiveRoom]:
         """Return the rooms that are loaded here."""
         return list(self._rooms.values())
 
-    async def learn_rooms(self) -> None:
-        """Ask the log for rooms that other servers have opened."""
-        self._known.update(await self.log.rooms())
-
-    def keep(self, task: asyncio.Task[Any]) -> None:
-        """Hold a background task until it ends; `stop` cancels it."""
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
     # --- rooms ---------------------------------------------------------------------------------
 
+    async def _learn_rooms(self) -> None:
+        """Ask the log for rooms that other nodes have opened."""
+        self._known.update(await self.log.rooms())
+
     async def _room(self, name: str) -> LiveRoom:
-        if (room := self._rooms.get(name)) is not None and room.state.epoch:
+        """Return a room, loaded or opened if need be."""
+        if (room := self._rooms.get(name)) is not None and room.epoch:
             return room
-        if self.closing:
+        if self._node.closing:
             raise Closing("the server is going down")
         if name not in self._known and len(self._known) >= self.limits.rooms:
             raise Full(f"this server has {self.limits.rooms} rooms and takes no more: use one of them")
@@ -177,36 +173,34 @@ class Hub:
             self._early.pop(name, None)
 
     async def _replay(self, name: str) -> LiveRoom:
-        entries, sure = replay_order(await self.log.tail(name, TAIL))
-        room = LiveRoom(self, name)
-        for place, entry in enumerate(entries, 1):
-            outcome = room.state.apply(entry)
-            if isinstance(outcome, Event):
-                room.ring.append(outcome)
-            elif outcome is not None and entry.seq > sure:
-                self.log.refuse(name, entry.seq)
-            if place % TURN == 0:
-                await asyncio.sleep(0)
+        entries = await self.log.tail(name, TAIL)
+        room = LiveRoom(self._node, name, self._seats)
+        for refused in room.replica.replay(entries):
+            for seq in refused:
+                self.log.refuse(name, seq)
+            await asyncio.sleep(0)
         self._rooms[name] = room
-        for member in room.state.members.values():
-            if member.node == self.node:
-                self.enlist(HubSeat(room, member.seat, member.author, member.technique))
+        for member in room.seats_by_node():
+            if member.node == self.log.node:
+                room.add_seat(HubSeat(room, member.seat, member.author, member.technique))
         for item in self._early[name]:
             room.apply(item)
-        if not room.state.epoch:
+        if not room.epoch:
             outcome = await room.decide(Opened(str(uuid.uuid4())))
-            if isinstance(outcome, ChatError) and not room.state.epoch:
+            if isinstance(outcome, ChatError) and not room.epoch:
                 del self._rooms[name]
                 raise outcome
         return room
 
-    async def _wake_rooms(self) -> None:
-        """Load every room, so that members who never come back get their grace time and leave."""
+    async def _load_all(self) -> None:
+        """Load every room, so that the grace time of members who never come back ends."""
         for name in sorted(self._known):
             with suppress(ChatError):  # whoever enters the room is told
                 await self._room(name)
 
-    def _committed(self, batch: list[Committed]) -> None:
+    # --- from the log --------------------------------------------------------------------------
+
+    def _on_committed(self, batch: list[Committed]) -> None:
         rooms = self._rooms
         touched = set()
         for item in batch:
@@ -219,9 +213,7 @@ class Hub:
         for room in touched:
             room.flush()
 
-    def _failed(self, notes: list[Any], error: ChatError) -> None:
+    def _on_failed(self, pending: list[Pending], error: ChatError) -> None:
         self._failed_at = asyncio.get_running_loop().time()
-        for note in notes:
-            if note is not None:
-                reply, draft = note
-                reply(draft, type(error)(str(error), n=getattr(draft, "n", 0)))
+        for one in pending:
+            one.failed(error)

@@ -1,69 +1,60 @@
-"""A room with its connections: the state, the newest events, the seats of this node."""
+"""A room with its connections: a replica of the room, the seats of this node, the fan-out."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from typing import Any
 
-from chat.domain.errors import (
-    ChatError,
-    Closing,
-    Full,
-    NickTaken,
-    SeatGone,
-    StaleCursor,
-    history_starts,
-)
+from chat.domain.errors import ChatError, Closing, Full, NickTaken, SeatGone
 from chat.domain.model import (
+    Ack,
     Body,
     Cursor,
     Deleted,
-    Draft,
     Edited,
     Event,
     Hello,
     Joined,
     Member,
     Resumed,
+    Welcome,
 )
-from chat.domain.room import WINDOW, Outcome, Room, event_of
+from chat.domain.room import WINDOW, MemberState, Outcome, event_of
+from chat.domain.room_replica import RoomReplica
 from chat.domain.validation import nick_key, seat_name
-from chat.interfaces.log import Committed
+from chat.interfaces.log import Committed, Pending
 from chat.interfaces.server import Sink
-from chat.server.fanout import Channel, Mailbox, Ring
+from chat.server.fanout import Channel, Mailbox
+from chat.server.node import Node
+from chat.server.pending import Decision
 from chat.server.seat import HubSeat
 
-if TYPE_CHECKING:
-    from chat.server.hub import Hub
-
-
-TURN = 500  # entries replayed in one go
-
-
-SEARCHES = 2
-"""Searches for the last change of an old message that read the log together; others wait."""
-
-
-BEHIND = 5.0
-"""Seconds in which what another server of a shared log has shown comes here too, or never will."""
+SEARCH_PAGE = 500
+"""Entries that a search for the last change of an old message reads at a time."""
+REPLICATION_TIMEOUT = 5.0
+"""Seconds to wait until an event that another node of a shared log has shown arrives here, too."""
 
 
 class LiveRoom:
-    """A room with its connections: the state, the newest events, the seats of this node."""
+    """A room that is loaded on this node."""
 
-    def __init__(self, hub: Hub, name: str) -> None:
-        self.hub = hub
+    def __init__(self, node: Node, name: str, all_seats: dict[str, HubSeat]) -> None:
+        """Prepare an empty room; the hub loads it. ``all_seats``: those of every room of this node."""
         self.name = name
-        self.state = Room()
-        self.ring = Ring()
+        self.limits = node.limits
+        self.node_name = node.name
+        self.replica = RoomReplica()
+        self.state = self.replica.state
         self.seats: dict[str, HubSeat] = {}
+        """The seats of this node, by public name."""
+        self._node = node
+        self._log = node.log
+        self._all_seats = all_seats
         self._channels: dict[type[Sink[Any]], Channel] = {}
-        self._waiting: set[asyncio.Future[None]] = set()  # long polls
-        self._own = True  # the newest entry is one of this node's
-        self.first = 1
-        """The seq of the oldest entry that is kept; as of the last time somebody came in."""
+        self._long_polls: set[asyncio.Future[None]] = set()
+        self._own = True  # this node wrote the newest entry
 
     @property
     def epoch(self) -> str:
@@ -73,85 +64,99 @@ class LiveRoom:
     def head(self) -> int:
         return self.state.head
 
-    # --- from the log to the people ------------------------------------------------------------
+    @property
+    def closing(self) -> bool:
+        return self._node.closing
+
+    # --- from the log to the connections -------------------------------------------------------
 
     def apply(self, item: Committed) -> None:
-        outcome = self.state.apply(item.entry)
+        """Let the room decide about a committed entry, and hand the event to the channels."""
+        outcome = self.replica.apply(item.entry)
         if type(outcome) is Event:
-            self.ring.append(outcome)
             for channel in self._channels.values():
                 channel.pending.append(outcome)
             if outcome.kind in ("left", "resumed") and (seat := self.seats.get(outcome.seat)):
-                self._ended(seat, outcome)
+                self._seat_moved(seat, outcome)
         elif outcome is not None:
-            self.hub.log.refuse(self.name, item.entry.seq)
-        self._own = item.note is not None
-        if item.note is not None:
-            reply, draft = item.note
-            reply(draft, outcome)
+            self._log.refuse(self.name, item.entry.seq)
+        pending = item.pending
+        self._own = pending is not None
+        if pending is not None:
+            pending.decided(outcome)
 
-    def _ended(self, seat: HubSeat, event: Event) -> None:
-        """A seat of this node has left, or moved: to here, where it is, or to another node."""
+    def _seat_moved(self, seat: HubSeat, event: Event) -> None:
+        """A seat of this node has left, or has resumed: here, or at another node."""
         reason: ChatError | None = None
         if event.kind == "left" and not seat.leaving:
             reason = Closing("you were taken for gone, and have left: come in again")
         elif event.kind == "resumed":
-            if self.state.members[seat.seat].node == self.hub.node:
+            if self.state.members[seat.seat].node == self.node_name:
                 return
             reason = SeatGone("the seat has moved to another server, and goes on there")
-        self.hub.strike(seat)
-        self.flush(now=True)  # who leaves still sees what happened before
+        self._remove_seat(seat)
+        self.flush(now=True)  # the owner still sees what happened before
         seat.end(reason)
 
     def flush(self, *, now: bool = False) -> None:
-        if self.state.checkpoint_due(own=self._own) and not self.hub.closing:
-            self.state.checkpointed = self.state.applied
-            self.hub.log.append(self.name, self.state.checkpoint(), None)
+        """Write what is pending to the connections, wake long polls, and write a checkpoint if one is due."""
+        if not self.closing and (checkpoint := self.replica.take_checkpoint(own=self._own)):
+            self.submit(checkpoint)
         for channel in self._channels.values():
             channel.flush(now=now)
-        if self._waiting:
-            for waiting in self._waiting:
-                if not waiting.done():
-                    waiting.set_result(None)
-            self._waiting.clear()
+        if self._long_polls:
+            for poll in self._long_polls:
+                if not poll.done():
+                    poll.set_result(None)
+            self._long_polls.clear()
 
-    def quiet(self) -> None:
+    def stop(self) -> None:
+        """Write what is pending, and stop every timer."""
         self.flush(now=True)
         for seat in self.seats.values():
-            seat.quiet()
+            seat.stop_timer()
 
-    async def decide(self, body: Body, refused: Callable[[], None] | None = None) -> Outcome:
-        """Append an entry that no draft stands behind, and wait for the room's decision.
+    # --- from the seats to the log -------------------------------------------------------------
 
-        ``refused`` is called even if nobody waits any more.
+    def submit(self, body: Body, pending: Pending | None = None) -> None:
+        """Append an entry to the room's log."""
+        self._log.append(self.name, body, pending)
+
+    async def decide(self, body: Body, refused: Callable[[ChatError | Ack], None] | None = None) -> Outcome:
+        """Append an entry of this node itself, and wait for the room's decision.
+
+        Args:
+            body: the entry.
+            refused: called if the entry does not become an event, even if nobody waits any more.
         """
-        decided: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        decision = Decision(refused)
+        self.submit(body, decision)
+        return await decision.outcome
 
-        def reply(_: Draft | None, outcome: Outcome) -> None:
-            if refused is not None and not isinstance(outcome, Event):
-                refused()
-            if not decided.done():
-                decided.set_result(outcome)
+    def foresee(self, body: Body) -> Ack | ChatError | None:
+        """Return how the room would refuse this entry; None if it would not, or if that is not certain."""
+        return self.state.foresee(body) if self._log.shared else self.state.check(body)
 
-        self.hub.log.append(self.name, body, (reply, None))
-        return await decided
+    def highest_number(self, seat: str) -> int:
+        member = self.state.members.get(seat)
+        return member.n if member else 0
 
-    # --- coming in -----------------------------------------------------------------------------
+    def accepted(self, seat: str, n: int) -> bool:
+        return self.state.accepted(seat, n)
+
+    def has(self, seat: str) -> bool:
+        return seat in self.state.members
+
+    # --- joining -------------------------------------------------------------------------------
 
     async def take_seat(self, hello: Hello, nick: str, technique: str) -> HubSeat:
+        """Give a new seat, or give one back to its owner. Raises a `ChatError` that says why not."""
         cursor = hello.cursor
-        if cursor and cursor.epoch and cursor.epoch != self.state.epoch:
-            raise StaleCursor(f"room {self.name} has another log than the cursor's: begin without a cursor")
-        if cursor and self.hub.log.shared and cursor.epoch:
-            await self._catch_up(cursor.seq)
-        if cursor and cursor.seq > self.state.head:
-            raise StaleCursor(
-                f"the cursor {cursor.seq} is beyond the newest event {self.state.head} of room {self.name}: "
-                "begin without a cursor"
-            )
-        self.first = await self.hub.log.first(self.name)
-        if cursor and 0 < cursor.seq < self.first - 1:
-            raise StaleCursor(history_starts(self.first))
+        if cursor and self._log.shared and cursor.epoch == self.epoch:
+            await self._wait_for(cursor.seq)
+        self.replica.first = await self._log.first(self.name)
+        if cursor:
+            self.replica.check_cursor(cursor, self.name)
         key = hello.seat_key
         seat = self._seat_of(seat_name(key), nick) if key else None
         if seat is None or nick_key(seat.nick) != nick_key(nick) or not await self._resume(seat, technique):
@@ -159,18 +164,18 @@ class LiveRoom:
         else:
             seat.key = key
         seat.start = await self._replay_from(cursor)
-        seat.touch()
+        seat.renew_grace()
         return seat
 
-    async def _catch_up(self, seq: int) -> None:
-        """Wait for what another server of this log has shown already, and has not come here yet."""
+    async def _wait_for(self, seq: int) -> None:
+        """Wait for an event that another node of this log has shown already."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + BEHIND
-        while self.state.head < seq and (left := deadline - loop.time()) > 0:
+        deadline = loop.time() + REPLICATION_TIMEOUT
+        while self.head < seq and (left := deadline - loop.time()) > 0:
             await self.next_event(left)
 
     def _seat_of(self, name: str, nick: str) -> HubSeat | None:
-        """Return the seat, also one that is at another server and is about to move here."""
+        """Return the seat, also one that is at another node and is about to move here."""
         if (seat := self.seats.get(name)) is not None:
             return seat
         member = self.state.members.get(name)
@@ -179,55 +184,63 @@ class LiveRoom:
         return HubSeat(self, name, member.author, member.technique)
 
     async def _resume(self, seat: HubSeat, technique: str) -> bool:
-        """Give a seat back to its owner; False when it ends just now."""
+        """Give a seat back to its owner; return False if the seat has just ended."""
         here = seat.seat in self.seats
-        seat.touch()
+        seat.renew_grace()
         if seat.technique != technique or seat.leaving or not here:
-            body = Resumed(seat.seat, seat.nick, technique, self.hub.node)
-            # In the table before the entry is: what comes back from the log must find its seat.
-            self.hub.enlist(seat)
-            outcome = await self.decide(body, None if here else lambda: self._not_here(seat))
+            body = Resumed(seat.seat, seat.nick, technique, self.node_name)
+            # Added before the entry is appended: when the entry comes back it must find its seat.
+            self.add_seat(seat)
+            outcome = await self.decide(body, None if here else lambda _: self._not_given(seat))
             if isinstance(outcome, SeatGone):
                 return False
             if isinstance(outcome, ChatError):
                 raise outcome
             seat.technique, seat.leaving = technique, False
-        return not seat.ended  # it may have ended behind what was decided, in the same batch
+        return not seat.ended  # it may have ended by a later entry of the same batch
 
     async def _join(self, nick: str, technique: str) -> HubSeat:
-        if self.hub.closing:
+        if self.closing:
             raise Closing("the server is going down")
-        if self.hub.seats >= self.hub.limits.seats:
-            raise Full(f"this server has {self.hub.limits.seats} seats and all are taken")
+        if len(self._all_seats) >= self.limits.seats:
+            raise Full(f"this server has {self.limits.seats} seats and all are taken")
         key = secrets.token_urlsafe(16)
         seat = HubSeat(self, seat_name(key), nick, technique)
         seat.key = key
-        # In the table before the entry is: what comes back from the log must find its seat.
-        body = Joined(seat.seat, nick, nick_key(nick), technique, self.hub.node)
-        # Whose name it is at another server may have left there a moment ago: the log decides.
-        elsewhere = self.hub.log.shared and self.state.seat_of(body.key) not in self.seats
+        body = Joined(seat.seat, nick, nick_key(nick), technique, self.node_name)
+        # At another node the owner of the name may have left a moment ago: only the log can decide.
+        elsewhere = self._log.shared and self.state.seat_of(body.key) not in self.seats
         if not elsewhere and (refusal := self.state.check(body)):
-            raise self._refused(refusal, body)
-        self.hub.enlist(seat)
-
-        outcome = await self.decide(body, lambda: self._not_here(seat))
+            raise self._refusal(refusal, body)
+        # Added before the entry is appended: when the entry comes back it must find its seat.
+        self.add_seat(seat)
+        outcome = await self.decide(body, lambda _: self._not_given(seat))
         if not isinstance(outcome, Event):
-            raise self._refused(outcome, body)
+            raise self._refusal(outcome, body)
         return seat
 
-    def _not_here(self, seat: HubSeat) -> None:
-        """The seat was not given, or could not move here."""
-        self.hub.strike(seat)
+    def add_seat(self, seat: HubSeat) -> None:
+        """From now on the seat is found: in its room, and by calls that bring its key."""
+        self._all_seats[seat.seat] = self.seats[seat.seat] = seat
+
+    def _remove_seat(self, seat: HubSeat) -> None:
+        self._all_seats.pop(seat.seat, None)
+        self.seats.pop(seat.seat, None)
+
+    def _not_given(self, seat: HubSeat) -> None:
+        """The room refused the seat, or it could not move here."""
+        self._remove_seat(seat)
         seat.end()
 
-    def _refused(self, refusal: object, body: Joined) -> ChatError:
+    def _refusal(self, refusal: object, body: Joined) -> ChatError:
+        """Return why nobody can join; if the owner of the name is away, the error says how long."""
         if isinstance(refusal, NickTaken):
             name = self.state.seat_of(body.key)
             owner, member = self.seats.get(name), self.state.members.get(name)
             if owner is not None:
                 left = owner.expires_in()
             else:
-                left = self.hub.neighbours.expires_in(member.node) if member is not None else None
+                left = self._node.expires_in(member.node) if member is not None else None
             if left is not None:
                 return NickTaken(
                     f"{body.author} is away, and keeps the name for {left:.0f} s more", retry_after=left
@@ -236,57 +249,80 @@ class LiveRoom:
         return refusal
 
     async def _replay_from(self, cursor: Cursor | None) -> int:
+        """Return the seq after which the replay begins."""
         if cursor is not None:
             return cursor.seq
-        replay = self.hub.limits.replay
-        if self.ring.complete or len(self.ring) >= replay:
-            return self.ring.before_last(replay)
-        prev, _ = await self.hub.log.read(self.name, before=self.state.head + 1, limit=replay)
+        if (start := self.replica.replay_from(self.limits.replay)) is not None:
+            return start
+        prev, _ = await self._log.read(self.name, before=self.head + 1, limit=self.limits.replay)
         return prev
 
+    def welcome(self, seat: HubSeat) -> Welcome:
+        """Return what the owner of a seat is told first."""
+        return Welcome(
+            room=self.name,
+            nick=seat.nick,
+            seat=seat.seat,
+            seat_key=seat.key,
+            epoch=self.epoch,
+            first=min(self.replica.first, self.head),
+            head=self.head,
+            n=max(seat.n, self.highest_number(seat.seat)),
+            members=tuple(self.members()),
+            limits=self.limits,
+        )
+
     def members(self) -> list[Member]:
-        return [
-            Member(member.seat, member.author, member.technique) for member in self.state.members.values()
-        ]
+        return self.replica.members()
+
+    def seats_by_node(self) -> Iterable[MemberState]:
+        return self.state.members.values()
 
     # --- reading -------------------------------------------------------------------------------
 
     async def history(self, after: int | None, before: int | None, limit: int) -> list[Event]:
-        """Return accepted events up to the head: what is committed but not decided is nobody's yet."""
-        limit = max(1, min(limit, self.hub.limits.page))
-        if after is not None and before is None and self.ring.reaches(after):
-            return self.ring.after(after, limit)
+        """Return accepted events up to the head, ascending, at most `Limits.page`."""
+        limit = max(1, min(limit, self.limits.page))
+        if (page := self.replica.page(after, before, limit)) is not None:
+            return page
         if after is None:
-            before = self.state.head + 1 if before is None else min(before, self.state.head + 1)
-        prev, entries = await self.hub.log.read(self.name, after=after, before=before, limit=limit)
+            before = self.head + 1 if before is None else min(before, self.head + 1)
+        prev, entries = await self._log.read(self.name, after=after, before=before, limit=limit)
         events = []
         for entry in entries:
-            if entry.seq > self.state.head:
+            if entry.seq > self.head:
                 break
             events.append(event_of(entry, prev))
             prev = entry.seq
         return events
 
     async def read(self, after: int, limit: int, wait: float) -> list[Event]:
-        if after >= self.state.head and wait > 0:
+        """Return events after a seq; if there are none, wait for the first for ``wait`` seconds."""
+        if after >= self.head and wait > 0:
             await self.next_event(wait)
         return await self.history(after, None, limit)
 
     async def next_event(self, wait: float) -> None:
-        """Wait until something happens, or so many seconds."""
-        waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.add(waiting)
-        waiting.add_done_callback(self._waiting.discard)
+        """Wait until something happens in the room, or for so many seconds."""
+        poll: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._long_polls.add(poll)
+        poll.add_done_callback(self._long_polls.discard)
         try:
-            await asyncio.wait([waiting], timeout=wait)
+            await asyncio.wait([poll], timeout=wait)
         finally:
-            waiting.cancel()
+            poll.cancel()
 
     async def message(self, id: int) -> tuple[Event, Event] | None:
-        """Return a message's ``sent`` event and that of its last change. Raises a `ChatError`.
+        """Return a message's ``sent`` event, and the latest event that changed the message.
 
-        What the room remembers costs two reads of an event. For an older message the log is read for as long
-        as it could be changed, `WINDOW` seqs.
+        Both are the same if nothing changed it. What the room remembers costs two reads of an event. For an
+        older message the log is read as far as the message could be changed: `WINDOW` seqs.
+
+        Returns:
+            None if no such message was ever sent.
+
+        Raises:
+            ChatError: the log can't be read.
         """
         sent = await self._event(id)
         if sent is None or sent.kind != "sent":
@@ -294,44 +330,47 @@ class LiveRoom:
         if last := self.state.last_change(id):
             return sent, (await self._event(last) if last != id else None) or sent
         found = sent
-        async with self.hub.searches:
+        async with self._node.searches:
             after = id
             while after < id + WINDOW:
-                prev, entries = await self.hub.log.read(
-                    self.name, after=after, before=id + WINDOW, limit=TURN
+                prev, entries = await self._log.read(
+                    self.name, after=after, before=id + WINDOW, limit=SEARCH_PAGE
                 )
                 for entry in entries:
                     if isinstance(entry.body, Edited | Deleted) and entry.body.id == id:
                         found = event_of(entry, prev)
                     prev = entry.seq
-                if len(entries) < TURN:
+                if len(entries) < SEARCH_PAGE:
                     break
                 after = entries[-1].seq
         return sent, found
 
     async def _event(self, seq: int) -> Event | None:
-        """Return the event with this seq; None where there is none."""
+        """Return the event with this seq; None if there is none."""
         found = await self.history(seq - 1, None, 1) if 0 < seq <= self.head else []
         return found[0] if found and found[0].seq == seq else None
 
     def version(self, id: int) -> int:
         return self.state.version(id)
 
+    # --- fan-out -------------------------------------------------------------------------------
+
     def channel(self, sink: Sink[Any]) -> Channel:
+        """Return the channel of the sink's technique."""
         kind = type(sink)
         if kind not in self._channels:
-            self._channels[kind] = Channel(kind, self.ring, self.state.head, self._page)
+            self._channels[kind] = Channel(kind, self.replica.ring, self.head, self._read_page)
         return self._channels[kind]
 
-    def _page(self, mailbox: Mailbox) -> None:
-        """Read a page of the log for a mailbox that is further behind than the ring."""
+    def _read_page(self, mailbox: Mailbox) -> None:
+        """Read a page of the log for a mailbox that is further behind than the ring reaches."""
 
         async def read() -> None:
             try:
-                events = await self.history(mailbox.cursor, None, self.hub.limits.page)
+                events = await self.history(mailbox.cursor, None, self.limits.page)
             except ChatError as error:
                 mailbox.cut(error)
             else:
                 mailbox.take(events)
 
-        self.hub.keep(asyncio.create_task(read()))
+        self._node.keep(asyncio.create_task(read()))

@@ -3,117 +3,133 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-from chat.domain.errors import (
-    BadRequest,
-    BadText,
-    ChatError,
-    Closing,
-    SeatGone,
-    TooFast,
-)
-from chat.domain.model import (
-    MAX_NUMBER,
-    Draft,
-    Event,
-    Left,
-    Member,
-    Welcome,
-)
+from chat.domain.errors import BadRequest, BadText, ChatError, Closing, SeatGone, TooFast
+from chat.domain.model import MAX_NUMBER, Ack, Body, Draft, Event, Left, Limits, Member, Welcome
 from chat.domain.rate_limit import Pace, too_fast
-from chat.domain.room import Outcome, body_of
+from chat.domain.room import body_of
+from chat.interfaces.log import Pending
 from chat.interfaces.server import Reply, Sink
-from chat.server.fanout import Mailbox
-
-if TYPE_CHECKING:
-    from chat.server.live_room import LiveRoom
-
+from chat.server.fanout import Channel, Mailbox
+from chat.server.pending import Decision, DraftPending
 
 POLL_GRACE = 4
-"""Times the grace time that a seat outlives the last call of a polling client."""
+"""A seat outlives the last call of a polling client by this many grace times."""
+
+
+class SeatRoom(Protocol):
+    """What a seat needs of its room."""
+
+    name: str
+    limits: Limits
+    node_name: str
+
+    @property
+    def closing(self) -> bool: ...
+
+    @property
+    def head(self) -> int: ...
+
+    def welcome(self, seat: HubSeat) -> Welcome: ...
+
+    def members(self) -> list[Member]: ...
+
+    def highest_number(self, seat: str) -> int:
+        """Return the seat's highest draft number that the room has accepted."""
+
+    def foresee(self, body: Body) -> Ack | ChatError | None:
+        """Return how the room would refuse this entry, if that is certain now."""
+
+    def accepted(self, seat: str, n: int) -> bool: ...
+
+    def has(self, seat: str) -> bool:
+        """Return whether the seat is a member's."""
+
+    def submit(self, body: Body, pending: Pending | None = None) -> None:
+        """Append an entry to the room's log."""
+
+    def channel(self, sink: Sink[Any]) -> Channel: ...
+
+    async def history(self, after: int | None, before: int | None, limit: int) -> list[Event]: ...
+
+    async def next_event(self, wait: float) -> None: ...
 
 
 class HubSeat:
     """A seat of this node. It outlives its connection by the grace time."""
 
-    def __init__(self, room: LiveRoom, seat: str, nick: str, technique: str) -> None:
-        self.room = room
+    def __init__(self, room: SeatRoom, seat: str, nick: str, technique: str) -> None:
         self.seat = seat
+        """The public name."""
         self.nick = nick
         self.technique = technique
         self.key = ""
+        """The seat key; "" if its owner has not come back since this server was started."""
         self.start = 0
         """The seq after which the next `attach` begins."""
         self.leaving = False
-        """Its end is on the way to the log."""
+        """Its `Left` is on the way to the log."""
         self.ended = False
+        self.n = 0
+        """The highest draft number that came from the owner, accepted or not."""
+        self._room = room
         self._loop = asyncio.get_running_loop()
         self._mailbox: Mailbox | None = None
-        self._polls = 0  # reads that wait for news
-        self._n = 0
-        self._pace = Pace(room.hub.limits, self._loop.time, margin=1.0)
+        self._polls = 0  # reads that wait for events
+        self._pace = Pace(room.limits, self._loop.time, margin=1.0)
         self._expires: float | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._await_return(room.hub.limits.grace)
+        self._await_return(room.limits.grace)
 
     @property
     def welcome(self) -> Welcome:
-        room, state = self.room, self.room.state
-        return Welcome(
-            room=room.name,
-            nick=self.nick,
-            seat=self.seat,
-            seat_key=self.key,
-            epoch=state.epoch,
-            first=min(room.first, state.head),
-            head=state.head,
-            n=max(self._n, state.members[self.seat].n) if self.seat in state.members else self._n,
-            members=tuple(room.members()),
-            limits=room.hub.limits,
-        )
+        return self._room.welcome(self)
+
+    @property
+    def room_name(self) -> str:
+        return self._room.name
 
     @property
     def head(self) -> int:
-        return self.room.state.head
+        return self._room.head
 
-    # --- speaking ------------------------------------------------------------------------------
+    # --- sending -------------------------------------------------------------------------------
 
     def send(self, draft: Draft, reply: Reply) -> None:
-        room, limits = self.room, self.room.hub.limits
-        n = draft.n
+        room, n = self._room, draft.n
         if self.ended:
             return reply(draft, SeatGone("the seat has ended: come in again", n=n))
-        if room.hub.closing:
+        if room.closing:
             return reply(draft, Closing("the server is going down", n=n))
         if not n:
-            member = room.state.members.get(self.seat)
-            n = max(self._n, member.n if member else 0) + 1
+            n = max(self.n, room.highest_number(self.seat)) + 1
             if n > MAX_NUMBER:
                 return reply(draft, BadRequest("this seat has used its last draft number: come in again"))
-            self._n = n
-        elif n > self._n:
-            self._n = n
+            self.n = n
+        elif n > self.n:
+            self.n = n
         try:
-            body = body_of(draft, n, self.seat, self.nick, self.technique, limits.text_bytes)
+            body = body_of(draft, n, self.seat, self.nick, self.technique, room.limits.text_bytes)
         except BadText as error:
             return reply(draft, error)
-        state = room.state
-        known = state.foresee(body) if room.hub.log.shared else state.check(body)
-        if known is not None:
+        if (known := room.foresee(body)) is not None:
             return reply(draft, known)
         if wait := self._pace.take():
-            return reply(draft, TooFast(too_fast(limits), n=n, retry_after=wait))
-        room.hub.log.append(room.name, body, (reply, draft))
+            return reply(draft, TooFast(too_fast(room.limits), n=n, retry_after=wait))
+        room.submit(body, DraftPending(draft, reply))
         return None
 
-    # --- listening -----------------------------------------------------------------------------
+    def accepted(self, n: int) -> bool:
+        return self._room.accepted(self.seat, n)
+
+    # --- receiving -----------------------------------------------------------------------------
 
     def attach(self, sink: Sink[Any], *, live: bool = False) -> None:
         if self._mailbox is not None:
             self._mailbox.cut(SeatGone("another connection has taken this seat over"))
-        self._stay()
-        channel = self.room.channel(sink)
+        self.stop_timer()
+        channel = self._room.channel(sink)
         self._mailbox = Mailbox(sink, channel, channel.sent if live else self.start)
         self._mailbox.pump()
 
@@ -125,79 +141,81 @@ class HubSeat:
         if self._mailbox is not None and sink in (None, self._mailbox.sink):
             self._mailbox.close()
             self._mailbox = None
-            self._await_return(self.room.hub.limits.grace)
+            self._await_return(self._room.limits.grace)
 
     async def read(self, after: int, limit: int, wait: float) -> list[Event]:
         if self.ended:
             raise SeatGone("the seat has ended: come in again")
-        grace = self.room.hub.limits.grace * POLL_GRACE
-        if after >= self.room.state.head and wait > 0:
-            self._stay()
+        if after >= self._room.head and wait > 0:
+            self.stop_timer()
             self._polls += 1
             try:
-                await self.room.next_event(wait)
+                await self._room.next_event(wait)
             finally:
                 self._polls -= 1
-                self.touch(grace)
-        self.touch(grace)
-        return await self.room.history(after, None, limit)
+                self.polled()
+        self.polled()
+        return await self._room.history(after, None, limit)
 
     async def history(self, *, after: int | None, before: int | None, limit: int) -> list[Event]:
-        return await self.room.history(after, before, limit)
+        return await self._room.history(after, before, limit)
 
     def members(self) -> list[Member]:
-        return self.room.members()
+        return self._room.members()
 
-    def accepted(self, n: int) -> bool:
-        return self.room.state.accepted(self.seat, n)
-
-    # --- going ---------------------------------------------------------------------------------
+    # --- leaving -------------------------------------------------------------------------------
 
     def leave(self) -> None:
-        if self.leaving or self.ended or self.room.hub.closing:
+        if self.leaving or self.ended or self._room.closing:
             return
-        if self.seat in self.room.state.members:
+        if self._room.has(self.seat):
             self.leaving = True
-            body = Left(self.seat, self.nick, self.technique, self.room.hub.node)
-            self.room.hub.log.append(self.room.name, body, (self._left, None))
+            body = Left(self.seat, self.nick, self.technique, self._room.node_name)
+            self._room.submit(body, Decision(self._not_left))
 
-    def _left(self, _: Draft | None, outcome: Outcome) -> None:
-        if isinstance(outcome, ChatError):  # then the grace time ends the seat
-            self.leaving = False
-            if self._mailbox is not None:
-                self._mailbox.cut(outcome)
+    def _not_left(self, refusal: ChatError | Ack) -> None:
+        """The `Left` was not stored, or refused: the grace time ends the seat."""
+        self.leaving = False
+        if self._mailbox is not None and isinstance(refusal, ChatError):
+            self._mailbox.cut(refusal)
 
     def end(self, reason: ChatError | None = None) -> None:
-        """The room has ended the seat; its owner is told the reason, if it is none that he knows."""
+        """The room has ended the seat. The owner is told why, unless it asked to leave."""
         self.ended = True
-        self.quiet()
+        self.stop_timer()
         if self._mailbox is not None:
             mailbox, self._mailbox = self._mailbox, None
             mailbox.cut(reason or SeatGone("the seat has ended"))
 
-    def quiet(self) -> None:
-        """No timer of this seat may fire any more."""
-        self._stay()
+    # --- the grace time ------------------------------------------------------------------------
 
-    def touch(self, grace: float | None = None) -> None:
-        """Its owner was heard of: begin the grace time anew."""
+    def renew_grace(self) -> None:
+        """The owner was heard of: begin the grace time anew."""
+        self._renew(self._room.limits.grace)
+
+    def polled(self) -> None:
+        """The owner polls: begin the longer grace time of polling clients anew."""
+        self._renew(self._room.limits.grace * POLL_GRACE)
+
+    def _renew(self, grace: float) -> None:
         if self._mailbox is None and not self._polls and not self.ended:
-            self._await_return(grace or self.room.hub.limits.grace)
+            self._await_return(grace)
 
     def expires_in(self) -> float | None:
         """Return the seconds until the seat ends; None while its owner is connected."""
         return None if self._expires is None else max(0.0, self._expires - self._loop.time())
 
     def _await_return(self, grace: float) -> None:
-        """Expect the owner back within so many seconds. Said again and again, it keeps the one timer."""
+        """Expect the owner within so many seconds. Called again and again, it keeps the one timer."""
         self._expires = self._loop.time() + grace
         if self._timer is not None and self._timer.when() <= self._expires:
-            return  # it will find out that there is more time
+            return  # when it fires it finds that there is more time
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._loop.call_at(self._expires, self._expire)
 
-    def _stay(self) -> None:
+    def stop_timer(self) -> None:
+        """The grace time does not run: the owner is connected, or the seat ends otherwise."""
         self._expires = None
         if self._timer is not None:
             self._timer.cancel()
@@ -211,5 +229,4 @@ class HubSeat:
             self._await_return(left)
         elif self._mailbox is None:
             self.leave()
-            # Should the log refuse to store it, try again.
-            self._await_return(self.room.hub.limits.grace)
+            self._await_return(self._room.limits.grace)  # to try again, if the log can't store it

@@ -29,14 +29,15 @@ log = logging.getLogger(__name__)
 
 STOP_TIMEOUT = 3.0
 SWITCH = 0.002
-"""Seconds after which a busy loop lets the log's writer run. Python's 5 ms would delay commits; 0.5 ms
-splits what arrives together into more of them, and costs a tenth more CPU a message."""
-IDLE_CHECK = 1.0  # seconds between two looks at whether anybody is there
+"""Seconds after which a busy loop lets the log's writer thread run. Python's 5 ms would delay commits; 0.5 ms
+splits drafts that arrive together into more commits, and costs a tenth more CPU a message."""
+IDLE_CHECK = 1.0
+"""Seconds between two checks whether any seat is taken."""
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What became of one technique."""
+    """Whether one technique runs, and where."""
 
     technique: str
     address: Address | None = None
@@ -45,7 +46,7 @@ class Offer:
     encrypted: bool = False
     """It speaks TLS only."""
     join: str = ""
-    """How to come in, where it is not by the address alone."""
+    """The options to connect with, if the address alone is not enough."""
 
     def line(self) -> str:
         if self.address is None:
@@ -72,24 +73,24 @@ class Plan:
 
     techniques: Sequence[Technique]
     named: bool
-    """The user named them: one that can't start is an error."""
+    """The user named the techniques: one that can't start is an error."""
     log: str
     brokers: Sequence[Technique] = ()
     """Techniques whose brokers may keep the log."""
     host: str = "127.0.0.1"
     ports: Mapping[str, int] = field(default_factory=dict)
     any_port: bool = False
-    """A default port that is taken is replaced by a free one."""
+    """If a default port is in use, take a free one."""
     access: str = ""
     identity: Identity | None = None
-    """Serve with TLS; techniques that can't do not run."""
+    """Serve with TLS; techniques without TLS do not run."""
     settings: Mapping[str, str] = field(default_factory=dict)
-    """For the techniques that have them."""
+    """Of the techniques, by `Setting.name`."""
     limits: Limits = field(default_factory=Limits)
     found: bool = False
-    """The log's broker was found or started, not named: clients find it as well."""
+    """The log's broker was found or started, not named: clients find it in the same way."""
     idle: float | None = None
-    """Seconds without a seat after which the server ends itself; None: never."""
+    """Seconds without a seat after which the server ends; None: never."""
 
 
 def reachable(address: Address) -> Address:
@@ -107,8 +108,12 @@ def reachable(address: Address) -> Address:
 def run(plan: Plan, ready: Callable[[list[Offer]], None]) -> None:
     """Serve until SIGINT or SIGTERM, or until the plan's idle time is over.
 
-    ``ready`` is called once, when every technique accepts or has said why not. Raises `ChatError` when
-    the log can't be used, a named technique can't start, or none can.
+    Args:
+        plan: what to serve.
+        ready: called once, when it is known of every technique whether it runs.
+
+    Raises:
+        ChatError: the log can't be used, a named technique can't start, or none can.
     """
     factory = asyncio.new_event_loop
     if sys.platform != "win32":
@@ -122,7 +127,7 @@ def run(plan: Plan, ready: Callable[[list[Offer]], None]) -> None:
 
 
 def _allow_many_connections() -> None:
-    """Raise the soft limit of open files, often 1,024, so that every seat can have its connection."""
+    """Raise the soft limit of open files, often 1,024, so that every seat can have a connection."""
     if sys.platform != "win32":  # it has no such limit
         import resource
 
@@ -142,7 +147,7 @@ async def _serve(plan: Plan, ready: Callable[[list[Offer]], None]) -> None:
         offers = [await _offer(plan, technique, hub, servers) for technique in plan.techniques]
         if not servers:
             raise ChatError("; ".join(f"{offer.technique}: {offer.reason}" for offer in offers))
-        gc.freeze()  # what is loaded by now stays; a collection that looks at it all stops the room for 10 ms
+        gc.freeze()  # these objects stay; a collection that visits them all stops the room for 10 ms
         ready(offers)
         waits: list[asyncio.Task[Any]] = [asyncio.create_task(stop.wait())]
         if plan.idle is not None:
@@ -151,13 +156,13 @@ async def _serve(plan: Plan, ready: Callable[[list[Offer]], None]) -> None:
         for wait in waits:
             wait.cancel()
     finally:
-        hub.closing = True
+        hub.close()
         with suppress(TimeoutError):
             async with asyncio.timeout(STOP_TIMEOUT):
                 for failed in await asyncio.gather(
                     *(server.stop() for server in servers), return_exceptions=True
                 ):
-                    if isinstance(failed, Exception):  # ours; the log is closed all the same
+                    if isinstance(failed, Exception):  # a fault of ours; the log is closed all the same
                         log.error("a server did not stop well", exc_info=failed)
         await hub.stop()
 
@@ -196,7 +201,7 @@ async def _offer(plan: Plan, technique: Technique, hub: Hub, servers: list[ChatS
 
 
 def _offer_broker(plan: Plan, technique: Technique) -> Offer:
-    """Say where the broker is that keeps the log: its own clients go there, and are in the same rooms."""
+    """Return where the broker of the log is: the technique's clients connect there, to the same rooms."""
     address = parse_address(plan.log, technique.port, technique.schemes)
     if plan.found:
         return Offer(technique.name, address, join="(it finds the broker)")
@@ -209,7 +214,7 @@ def _offer_broker(plan: Plan, technique: Technique) -> Offer:
 
 
 def cannot_listen(address: Address, name: str, error: OSError) -> str:
-    """Say why nothing listens there, and what to do."""
+    """Return why it is not possible to listen there, and what to do."""
     match error.errno:
         case errno.EADDRINUSE:
             return (
@@ -235,7 +240,7 @@ def _signalled() -> asyncio.Event:
 
 
 async def _until_idle(hub: Hub, seconds: float) -> None:
-    """Return when nobody has had a seat for that long."""
+    """Return when no seat was taken for so many seconds."""
     loop = asyncio.get_running_loop()
     last = loop.time()
     while loop.time() - last < seconds:

@@ -36,6 +36,13 @@ def closed_without_a_word(address: Address) -> str:
     return f"{address} closed the connection without a word: {_OTHER}, or it speaks TLS (then give --ca)"
 
 
+def connection_broke(error: Exception | None) -> str:
+    """Say that a connection over which something had come has ended."""
+    if error is None:
+        return "the server closed the connection"
+    return f"the connection broke: {getattr(error, 'strerror', None) or error}"
+
+
 def not_our_words(address: Address, technique: str, why: object = "") -> str:
     """Say that what listens there speaks something else."""
     return f"what listens at {address} does not speak {technique}{why and f' ({why})'}: {_OTHER}"

@@ -5,14 +5,10 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from importlib.util import find_spec
 
 import httpx
 
-from chat.domain.errors import ChatError, ConnectionLost
+from chat.domain.errors import ConnectionLost
 from chat.interfaces.address import Address
 from chat.interfaces.client import ClientOptions
 from chat.transport.errors import (
@@ -22,11 +18,6 @@ from chat.transport.errors import (
     not_our_words,
     silent,
 )
-
-if find_spec("sniffio") is None:
-    # httpcore tries to import it at each lock that it takes, and what is missing is looked for on the whole
-    # path: a fifth of a request's time.
-    sys.modules["sniffio"] = None  # type: ignore[assignment]  # "it can't be imported" (Python's import system)
 
 CONNECT_TIMEOUT = 5.0
 ANSWER_TIMEOUT = 10.0
@@ -43,35 +34,6 @@ _CLOSED = re.compile("disconnected|peer closed")  # how httpx tells it from what
 
 class TooLong(httpx.HTTPError):
     """The answer has more than `MAX_ANSWER` bytes."""
-
-
-class Turns:
-    """Lets one draft go after the other, in the order of the calls.
-
-    Where one is refused for the moment, those that wait behind it by then are refused with it: they would
-    overtake it.
-    """
-
-    def __init__(self) -> None:
-        self._order = asyncio.Lock()
-        self._refusals = 0
-        self._refusal: ChatError = ConnectionLost("")
-
-    @asynccontextmanager
-    async def turn(self, n: int) -> AsyncIterator[None]:
-        """Wait until it is this draft's turn. Raises the refusal of one before it."""
-        before = self._refusals
-        async with self._order:
-            if self._refusals != before:
-                refusal = self._refusal
-                raise type(refusal)(str(refusal), n=n, retry_after=refusal.retry_after)
-            try:
-                yield
-            except ChatError as error:
-                if not error.final:
-                    self._refusals += 1
-                    self._refusal = error
-                raise
 
 
 def base_url(address: Address, options: ClientOptions) -> str:

@@ -1,9 +1,44 @@
-"""Byte streams: what the servers on them share."""
+"""Servers on byte streams: a listener, and a base for the server's end of one connection.
+
+A technique adds its protocol: how bytes become requests, and how the last words are written. Here stands
+what does not depend on it: who may connect, in which order requests are served, when a connection is not
+read, and how it ends.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import socket
+from abc import ABC, abstractmethod
+from collections.abc import Coroutine, Iterable, Sequence
 from contextlib import suppress
+from typing import Any, Generic, Protocol, TypeVar, cast
+
+from chat.domain.errors import BadRequest, ChatError, Closing, ConnectionLost, Full
+from chat.domain.model import Draft, Hello
+from chat.interfaces.address import Address
+from chat.interfaces.server import LOW_WATER, B, ChatServer, Reply, Seat, Sink
+from chat.transport.connection_state import State
+from chat.transport.flow_control import Reason
+from chat.transport.request_queue import RequestQueue
+
+HANDSHAKE_TIMEOUT = 5.0
+"""Seconds for the TLS handshake."""
+HELLO_TIMEOUT = 60.0
+"""Seconds until a connection must have a seat: long, because people type the hello by hand."""
+MAX_UNAUTHENTICATED = 256
+"""Connections without a seat; the oldest is evicted to admit another."""
+MAX_UNDECIDED = 1000
+"""Drafts of one client that may wait for the room's decision; then it is not read until half are decided."""
+LINGER = 2.0
+"""Seconds that a client has to take the last words and to close its side."""
+
+C = TypeVar("C", bound="StreamConnection[Any, Any]")
+R = TypeVar("R")
+"""A request as it waits for its turn."""
+
+log = logging.getLogger(__name__)
 
 
 def keep_alive(connection: socket.socket) -> None:
@@ -13,3 +48,229 @@ def keep_alive(connection: socket.socket) -> None:
         for name, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
             if (option := getattr(socket, name, None)) is not None:  # not every system has each
                 connection.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+class StreamServer(ChatServer, Generic[C]):
+    """Listens on a TCP port, with TLS or without, and knows its connections."""
+
+    @abstractmethod
+    def accept(self) -> C:
+        """Return the server's end of a new connection."""
+
+    async def start(self) -> Address:
+        self.connections: set[C] = set()
+        self.unauthenticated: dict[C, None] = {}
+        """Connections that have no seat yet, or are closing; the oldest first."""
+        self.stopping = False
+        tls: dict[str, Any] = {}
+        if (identity := self.options.identity) is not None:
+            tls = {"ssl": identity.context, "ssl_handshake_timeout": HANDSHAKE_TIMEOUT}
+            tls["ssl_shutdown_timeout"] = LINGER
+        self._server = await asyncio.get_running_loop().create_server(
+            self.accept, self.address.host, self.address.port, backlog=1024, **tls
+        )
+        host, port = self._server.sockets[0].getsockname()[:2]
+        return Address(host, port)
+
+    async def stop(self) -> None:
+        self.stopping = True
+        self._server.close()
+        for connection in list(self.connections):
+            connection.close(Closing("the server is going down; come back and resume"))
+        if self.connections:
+            await asyncio.wait([connection.lost for connection in self.connections], timeout=LINGER + 1)
+        await self._server.wait_closed()
+
+    def register(self, connection: C) -> None:
+        """Admit a new connection; evict the oldest one without a seat if there are too many."""
+        self.connections.add(connection)
+        self.unauthenticated[connection] = None
+        if len(self.unauthenticated) > MAX_UNAUTHENTICATED:
+            oldest = next(iter(self.unauthenticated))
+            del self.unauthenticated[oldest]
+            oldest.evict()
+
+    def forget(self, connection: C) -> None:
+        self.connections.discard(connection)
+        self.unauthenticated.pop(connection, None)
+
+
+class HasState(Protocol):
+    """A protocol without I/O, as far as it is needed here."""
+
+    state: State
+
+
+class StreamConnection(asyncio.Protocol, Sink[B], ABC, Generic[B, R]):
+    """The server's end of one connection: serves requests in order, and is the sink of a seat."""
+
+    technique: str
+    transport: asyncio.Transport
+
+    def __init__(self, server: StreamServer[Any], protocol: HasState) -> None:
+        self.server = server
+        self.seat: Seat | None = None
+        self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done when the connection is gone."""
+        self._protocol = protocol
+        self._task: asyncio.Task[None] | None = None
+        self._undecided = 0
+
+    # --- what a technique adds -----------------------------------------------------------------
+
+    @abstractmethod
+    def requests(self, data: bytes) -> Iterable[R]:
+        """Return the requests that are complete now. Raises `BadRequest`: the connection is closed."""
+
+    @abstractmethod
+    def serve(self, request: R) -> None:
+        """Serve one request."""
+
+    def turn_over(self) -> None:  # most have nothing to do
+        """Some requests were served, and others may follow later."""
+
+    @abstractmethod
+    def last_words(self, reason: ChatError) -> None:
+        """Write the reason why the connection ends, unless the client has asked for that."""
+
+    def finish(self, unserved: Sequence[R]) -> None:
+        """The last words are written: close the connection now or later."""
+        self.hang_up()
+
+    def discard(self, data: bytes) -> None:  # most have nothing to do
+        """Look at what comes after the last words."""
+
+    # --- the connection ------------------------------------------------------------------------
+
+    @property
+    def state(self) -> State:
+        return self._protocol.state
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self.transport.set_write_buffer_limits(high=LOW_WATER, low=LOW_WATER)
+        self.queue = RequestQueue(self.transport, self.serve, self.turn_over)
+        self._deadline = asyncio.get_running_loop().call_later(HELLO_TIMEOUT, self._no_hello)
+        self.server.register(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self._protocol.state.ended:
+            self.discard(data)
+            return
+        try:
+            requests = self.requests(data)
+        except BadRequest as error:
+            self.close(error)
+        else:
+            self.queue.put(requests)
+
+    def pause_writing(self) -> None:
+        self.queue.pause(Reason.UNREAD)
+
+    def resume_writing(self) -> None:
+        self.queue.resume(Reason.UNREAD)
+        self.drained()
+
+    def drained(self) -> None:
+        """Tell the hub that the client has taken what was written."""
+        if self.seat is not None:
+            self.seat.drained(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._protocol.state = State.CLOSED
+        self._deadline.cancel()
+        self.queue.stop()
+        self.server.forget(self)
+        if self._task is not None:
+            self._task.cancel()
+        if self.seat is not None:
+            self.seat.detach(self)
+        if not self.lost.done():
+            self.lost.set_result(None)
+
+    def _no_hello(self) -> None:
+        self.close(BadRequest(f"no hello came within {HELLO_TIMEOUT:.0f} s"))
+
+    # --- how it ends ---------------------------------------------------------------------------
+
+    def close(self, reason: ChatError) -> None:
+        """Tell the client why, and that nothing more comes; the connection ends when it closes too.
+
+        Closing at once would reset the connection while the client still sends, and the reason would be lost.
+        """
+        if self._protocol.state.ended:
+            return
+        self.last_words(reason)
+        self._protocol.state = State.CLOSING
+        if self.seat is not None:
+            self.seat.detach(self)
+        self.server.unauthenticated[self] = None
+        self._deadline.cancel()
+        self._deadline = asyncio.get_running_loop().call_later(LINGER, self.transport.abort)
+        self.finish(self.queue.stop())
+
+    def hang_up(self) -> None:
+        """Close the server's side, and the whole connection where there is no half-close."""
+        if self.transport.is_closing():
+            return
+        if self.server.stopping or not self.transport.can_write_eof():  # TLS has no half-close
+            self.transport.close()
+            return
+        try:
+            self.transport.write_eof()
+        except OSError:  # it is reset already
+            self.transport.abort()
+
+    def evict(self) -> None:
+        """Close this connection without a seat to admit another.
+
+        It counts as one until the client has taken the reason, or `LINGER` is over.
+        """
+        if self._protocol.state.ended:
+            self.transport.abort()
+        else:
+            what = f"more than {MAX_UNAUTHENTICATED} connections have no seat, and yours was the oldest"
+            self.close(Full(what))
+            self.transport.close()
+
+    # --- the seat and its drafts ---------------------------------------------------------------
+
+    async def take_seat(self, hello: Hello) -> Seat | None:
+        """Return the seat, which is this connection's now; None if the connection has ended meanwhile.
+
+        To be followed by the welcome and `Seat.attach` without an await. Raises a `ChatError`.
+        """
+        seat = await self.server.hub.take_seat(hello, self.technique)
+        if self._protocol.state.ended:
+            return None
+        self._deadline.cancel()
+        self.server.unauthenticated.pop(self, None)
+        self._protocol.state = State.SEATED
+        self.seat = seat
+        return seat
+
+    def send_draft(self, seat: Seat, draft: Draft, reply: Reply) -> None:
+        """Hand a draft to the room. ``reply`` must call `draft_decided`."""
+        self._undecided += 1
+        if self._undecided >= MAX_UNDECIDED:
+            self.queue.pause(Reason.UNDECIDED)
+        seat.send(draft, reply)
+
+    def draft_decided(self) -> None:
+        self._undecided -= 1
+        if self._undecided == MAX_UNDECIDED // 2:
+            self.queue.resume(Reason.UNDECIDED)
+
+    def serve_later(self, work: Coroutine[None, None, None]) -> None:
+        """Serve a request that takes a while; those behind it wait, in order."""
+        self.queue.pause(Reason.BUSY)
+        self._task = asyncio.create_task(self._complete(work))
+
+    async def _complete(self, work: Coroutine[None, None, None]) -> None:
+        try:
+            await work
+        except Exception:
+            log.exception("a request failed")  # a bug: the client is told, and may come back
+            self.close(ConnectionLost("the server failed at this request; come back and resume"))
+        self._task = None
+        self.queue.resume(Reason.BUSY)

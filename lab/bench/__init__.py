@@ -1,4 +1,5 @@
-"""Measures the chat: its fan-out next to other servers' (`fanout`), its start, its screen.
+"""Benchmarks: ``chat bench``.
 
-Figures are printed and written to `docs/performance.md`, never tested: a slow machine is no fault.
+The figures are printed and written to `docs/performance.md`. No test checks them, because a slow machine is
+no fault.
 """

@@ -1,7 +1,7 @@
-"""The route that a FastAPI tutorial shows: it takes a text, counts, and answers with the number.
+"""A minimal FastAPI server, as in a tutorial: it takes a text, counts, and answers with the number.
 
-It is the yardstick of ``chat bench calls`` over HTTP, served as ours is: uvicorn with httptools on uvloop,
-where that runs, and without an access log. Run it with ``python -m lab.bench.bare_fastapi PORT``.
+``chat bench calls`` over HTTP compares ours with it. It is served as ours is: by uvicorn with httptools, on
+uvloop if that is installed, without an access log. Run it with ``python -m lab.bench.bare_fastapi PORT``.
 """
 
 import itertools

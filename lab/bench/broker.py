@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -25,76 +24,30 @@ from chat.domain.model import Event, Hello, Limits, Say, Sent
 from chat.interfaces.address import Address, parse_address
 from chat.interfaces.client import ChatClient
 from chat.server.logs import open_log
-from lab.bench.machine import Machine, machine
-from lab.bench.page import about, aligned, table, write_section
+from lab.bench.broker_report import PACE, Latency, Report, Spread, as_page, as_text
+from lab.bench.machine import machine
+from lab.bench.page import write_section
 from lab.bench.textbook_rabbitmq import Bare
 
 TEXT = "x" * 42
 ROUNDS = 5
-PACE = 0.02
-"""Seconds between two messages of the latency: somebody who types fast."""
 TYPED = 50
-"""Messages of a round of the latency."""
+"""Messages in a round of the latency."""
 WINDOW = 256
-"""Messages under way in a round of publishing."""
+"""Messages in flight in a round of publishing."""
 BURST = 5000
-"""Messages of a round of publishing."""
+"""Messages in a round of publishing."""
 NODES = 3
 RATES = (100, 400, 1700)
-"""Entries a second, all servers together."""
+"""Messages a second, all servers together."""
 LASTING = 3.0
 """Seconds at each rate."""
 TIMEOUT = 30.0
-"""Seconds until everything must have arrived."""
-LATENCY_GOAL = 1.2
-PUBLISH_GOAL = 0.8
-
-
-class Latency(msgspec.Struct):
-    """Milliseconds from publishing until somebody else has it."""
-
-    p50: float
-    p99: float
-
-    @classmethod
-    def of(cls, seconds: list[float]) -> Latency:
-        ordered = sorted(1000 * one for one in seconds)
-        return cls(statistics.median(ordered), ordered[int(0.99 * (len(ordered) - 1))])
-
-
-class Spread(msgspec.Struct):
-    """Append to apply on several servers, at a rate."""
-
-    rate: int
-    own: Latency
-    others: Latency
-
-
-class Report(msgspec.Struct):
-    at: str
-    machine: Machine
-    broker: str
-    bare: list[Latency]
-    ours: list[Latency]
-    bare_rate: list[float]
-    """Confirmed publishes a second of plain pika, ..."""
-    our_rate: list[float]
-    """... of ours, ..."""
-    send_rate: list[float]
-    """... and sends of ours that came back and were accepted."""
-    nodes: list[Spread]
-
-    @property
-    def latency_ratio(self) -> float:
-        return statistics.median(a.p50 for a in self.ours) / statistics.median(b.p50 for b in self.bare)
-
-    @property
-    def publish_ratio(self) -> float:
-        return statistics.median(self.our_rate) / statistics.median(self.bare_rate)
+"""Seconds until every message must have arrived."""
 
 
 class Arrivals:
-    """Which of the texts that were sent have come, when; each once and in order."""
+    """Notes when each message came, and checks that each comes once and in order."""
 
     def __init__(self, count: int) -> None:
         self._count = count
@@ -102,7 +55,7 @@ class Arrivals:
         self._all = asyncio.Event()
 
     def came(self, text: str) -> None:
-        """Raises `ChatError` for one that is out of its place, or comes twice."""
+        """Note a message. Raises `ChatError` if it is out of order or a duplicate."""
         if not text.startswith(f"{len(self.at)} "):
             raise ChatError(f"message {len(self.at)} was to come, and {text:.20} came")
         self.at.append(time.perf_counter())
@@ -110,9 +63,11 @@ class Arrivals:
             self._all.set()
 
     def came_as_bytes(self, body: bytes) -> None:
+        """Do the same for an encoded text."""
         self.came(body.decode())
 
     async def all(self) -> None:
+        """Wait until every message has come. Raises `ChatError` after `TIMEOUT`."""
         try:
             async with asyncio.timeout(TIMEOUT):
                 await self._all.wait()
@@ -121,7 +76,7 @@ class Arrivals:
 
 
 async def _typed(send: Callable[[str], Awaitable[object]], arrivals: Arrivals) -> list[float]:
-    """Send at the pace of somebody who types; return the seconds that each took."""
+    """Send a message each `PACE` seconds; return the seconds until each came."""
     begun, sends = [], []
     for number in range(TYPED):
         begun.append(time.perf_counter())
@@ -133,7 +88,7 @@ async def _typed(send: Callable[[str], Awaitable[object]], arrivals: Arrivals) -
 
 
 async def _pipelined(send: Callable[[int], Awaitable[object]], count: int) -> float:
-    """Keep so many under way; return how many a second were answered."""
+    """Send ``count`` messages with `WINDOW` in flight; return how many a second were answered."""
     free = asyncio.Semaphore(WINDOW)
     begin = time.perf_counter()
     sent: list[asyncio.Future[object]] = []
@@ -146,7 +101,7 @@ async def _pipelined(send: Callable[[int], Awaitable[object]], count: int) -> fl
 
 
 class Pair:
-    """Two of our clients in a room: one that speaks, and one that listens."""
+    """Two of our clients in a room: ann sends, and bob receives."""
 
     def __init__(self, address: Address, room: str) -> None:
         kind = backends.technique("rabbitmq").load_client()
@@ -158,6 +113,7 @@ class Pair:
         self._n = 0
 
     async def open(self) -> None:
+        """Connect both."""
         await self.ann.connect(Hello(self.room, "ann"))
         await self.bob.connect(Hello(self.room, "bob"))
         self._reading = [asyncio.create_task(self._read(one)) for one in (self.ann, self.bob)]
@@ -165,21 +121,27 @@ class Pair:
     async def _read(self, client: ChatClient) -> None:
         async for batch in client.events():
             for event in batch:
-                if client is self.bob and isinstance(event, Event) and event.kind == "sent":
+                if not isinstance(event, Event) or event.kind != "sent":
+                    continue
+                if client is self.ann:
+                    client.answered(event.n)  # nobody else sends here
+                else:
                     self.on_message(event.text)
 
     async def send(self, text: str) -> object:
+        """Send a message, and wait until the room has accepted it."""
         self._n += 1
         return await self.ann.send(Say(text, self._n))
 
     def publish(self, number: int) -> asyncio.Future[None]:
-        """Publish an entry, for the confirm alone: nobody applies it."""
+        """Publish an entry that no client accepts; return a future for the broker's confirm."""
         link = self.ann.link  # type: ignore[attr-defined]
         body = Sent("0" * 24, "nobody", "rabbitmq", number + 1, TEXT)
         done: asyncio.Future[None] = link.publish(self.room, body, int(time.time() * 1000), link.next_id())
         return done
 
     async def close(self) -> None:
+        """Disconnect both."""
         for client in (self.ann, self.bob):
             await client.close()
         await asyncio.gather(*self._reading)
@@ -204,7 +166,7 @@ async def _clients(url: str, address: Address, room: str, rounds: int, burst: in
         bare_rate = await _pipelined(lambda _: bare.publish(TEXT.encode()), burst)
         our_rate = await _pipelined(pair.publish, burst)
         send_rate = await _pipelined(lambda _: pair.send(TEXT), burst)
-        if number:  # the first one warms up
+        if number:  # the first round is a warm-up
             found["bare"].append(latency)
             found["ours"].append(our_latency)
             found["bare_rate"].append(bare_rate)
@@ -220,7 +182,7 @@ async def _clients(url: str, address: Address, room: str, rounds: int, burst: in
 
 @contextmanager
 def _nodes(url: str) -> Iterator[list[Address]]:
-    """Run servers on one log; yield where they listen."""
+    """Run `NODES` servers on one log; yield their addresses."""
     environment = {**clean_environment(), "CHAT_SERVE_LOG": url}
     command = [sys.executable, "-m", "chat", "serve", "tcp", "--port", "0", "--json", "--rate", "off"]
     children = [
@@ -245,7 +207,7 @@ def _nodes(url: str) -> Iterator[list[Address]]:
 
 
 async def _spread(addresses: list[Address], room: str, rate: int, seconds: float) -> Spread:
-    """Let one client at each server speak in turn; return how soon all had it."""
+    """Let the clients, one at each server, send in turn; return how long the messages took."""
     kind = backends.technique("tcp").load_client()
     clients = [kind(address) for address in addresses]
     count = int(rate * seconds)
@@ -262,6 +224,8 @@ async def _spread(addresses: list[Address], room: str, rate: int, seconds: float
                 if isinstance(event, Event) and event.text in begun:
                     at, speaker = begun[event.text]
                     (own if speaker == place else others).append(now - at)
+                    if speaker == place:
+                        clients[place].answered(event.n)
                     order[place].append(event.text)
             if sum(map(len, order)) == count * len(clients):
                 over.set()
@@ -282,7 +246,7 @@ async def _spread(addresses: list[Address], room: str, rate: int, seconds: float
             await asyncio.gather(*sends)
             await over.wait()
     except TimeoutError:
-        raise ChatError(f"not everything was everywhere within {TIMEOUT:.0f} s") from None
+        raise ChatError(f"not every client had every message within {TIMEOUT:.0f} s") from None
     for client in clients:
         await client.close()
     await asyncio.gather(*reading)
@@ -295,7 +259,17 @@ async def _spread(addresses: list[Address], room: str, rate: int, seconds: float
 
 
 def run(url: str | None = None, rounds: int = ROUNDS, burst: int = BURST, seconds: float = LASTING) -> Report:
-    """Measure on this broker, or on one that is found or started. Raises `ChatError`."""
+    """Measure.
+
+    Args:
+        url: the broker's; None: find or start one.
+        rounds: of the comparison with pika.
+        burst: messages in a round of publishing.
+        seconds: at each rate of the comparison of servers.
+
+    Raises:
+        ChatError: there is no broker, or messages were lost, duplicated or out of order.
+    """
     label = backends.technique("rabbitmq")
     if url is None:
         broker = label.load_broker()(state_dir(), spawn=True)
@@ -321,6 +295,7 @@ def run(url: str | None = None, rounds: int = ROUNDS, burst: int = BURST, second
 
 
 async def _forget(url: str, *rooms: str) -> None:
+    """Remove these rooms from the broker."""
     with suppress(ChatError):
         log = open_log(url, backends.techniques())
         await log.start(lambda _: None, lambda *_: None)
@@ -338,100 +313,3 @@ def main(url: str | None, as_json: bool, write: str | None = None) -> None:
         sys.stdout.write(as_text(report) + "\n")
     if write:
         write_section(Path(write), "broker", as_page(report))
-
-
-GOALS = ["what", "goal", "found", ""]
-LATENCIES = ["publish to receive", "p50", "p50, range of the rounds", "p99"]
-PUBLISHES = ["with 256 under way", "a second", "range of the rounds"]
-SPREADS = ["three servers, entries/s", "own p50", "own p99", "others p50", "others p99"]
-
-
-def _goals(report: Report) -> list[list[str]]:
-    latency, publish = report.latency_ratio, report.publish_ratio
-    return [
-        [
-            "publish to receive, p50, to plain pika's",
-            f"at most {LATENCY_GOAL:g} times",
-            f"{latency:.2f}",
-            "met" if latency <= LATENCY_GOAL else "missed",
-        ],
-        [
-            "confirmed publishes a second, to plain pika's",
-            f"at least {PUBLISH_GOAL:g} times",
-            f"{publish:.2f}",
-            "met" if publish >= PUBLISH_GOAL else "missed",
-        ],
-    ]
-
-
-def _latencies(report: Report) -> list[list[str]]:
-    return [
-        [
-            name,
-            f"{statistics.median(one.p50 for one in found):.2f} ms",
-            f"{min(one.p50 for one in found):.2f}-{max(one.p50 for one in found):.2f} ms",
-            f"{statistics.median(one.p99 for one in found):.2f} ms",
-        ]
-        for name, found in (("plain pika", report.bare), ("ours", report.ours))
-    ]
-
-
-def _publishes(report: Report) -> list[list[str]]:
-    return [
-        [name, f"{statistics.median(found):,.0f}", f"{min(found):,.0f}-{max(found):,.0f}"]
-        for name, found in (
-            ("plain pika, confirmed", report.bare_rate),
-            ("ours, confirmed", report.our_rate),
-            ("ours, accepted by the room", report.send_rate),
-        )
-    ]
-
-
-def _spreads(report: Report) -> list[list[str]]:
-    return [
-        [
-            f"{one.rate:,}",
-            *(f"{ms:.1f} ms" for ms in (one.own.p50, one.own.p99, one.others.p50, one.others.p99)),
-        ]
-        for one in report.nodes
-    ]
-
-
-def as_text(report: Report) -> str:
-    """Return the report for a terminal."""
-    parts = [
-        aligned(GOALS, _goals(report)),
-        aligned(LATENCIES, _latencies(report)),
-        aligned(PUBLISHES, _publishes(report)),
-        aligned(SPREADS, _spreads(report)),
-    ]
-    return "\n\n".join("\n".join(part) for part in parts)
-
-
-def as_page(report: Report) -> str:
-    """Return the report as a section of `docs/performance.md`."""
-    return "\n".join(
-        [
-            "## The broker\n",
-            f"""Made by `chat bench broker` on {report.at} UTC.
-*Plain pika* is `lab/bench/textbook_rabbitmq.py`: pika's asyncio connection, confirms, two readers of a
-stream; no room, no rules. *Ours* are two clients of `--backend rabbitmq`, which apply the room's rules to
-every entry that they read. All in one process, with one broker, in turn, {len(report.bare)} rounds. Publish
-to receive: a message each {1000 * PACE:.0f} ms, until the other one has it. *Accepted by the room* is what a
-send waits for: the entry has come back out of the stream. Three servers: `chat serve tcp --log amqp://...
---rate off`, a client at each, all processes on this machine; from the call of send until the event is there.
-Every message arrived everywhere, once and in order.
-""",
-            *about(report.machine),
-            f"- broker: {report.broker}",
-            "",
-            *table(GOALS, _goals(report)),
-            "",
-            *table(LATENCIES, _latencies(report)),
-            "",
-            *table(PUBLISHES, _publishes(report)),
-            "",
-            *table(SPREADS, _spreads(report)),
-            "",
-        ]
-    )

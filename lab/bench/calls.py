@@ -1,4 +1,4 @@
-"""The benchmark of calls: requests and their answers, our server next to a bare echo in one run."""
+"""The benchmark of calls: requests and their answers, our server beside a minimal one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab.bench import lanes, page
+from lab.bench import comparison, page
 from lab.bench.report import Report
 
 
@@ -17,11 +17,12 @@ def run(
     *,
     rounds: int | None = None,
 ) -> Report:
-    """Measure each regime for ``seconds`` a server, and return what was found; see `lanes.run`.
+    """Measure every server for ``seconds`` in each regime; see `comparison.run`.
 
-    Raises `ChatError` also when a call was not answered once, and as it should be.
+    Raises:
+        ChatError: a server did not start, or a call was not answered correctly, exactly once.
     """
-    return lanes.run("calls", backend, 1, seconds, regimes, rounds=rounds)
+    return comparison.run("calls", backend, 1, seconds, regimes, rounds=rounds)
 
 
 def main(backend: str, seconds: float, as_json: bool, write: str | None = None) -> None:

@@ -1,6 +1,7 @@
-"""The caller of the benchmark of calls: one connection, some calls outstanding, each answer checked.
+"""The load generator for calls over ONC RPC: one connection, several calls outstanding. It checks each
+answer.
 
-The runner starts it as ``python -m lab.bench.calls_sink``; see `lab.bench.load`.
+`lab.bench.comparison` starts it as ``python -m lab.bench.calls_sink``; see `lab.bench.load`.
 """
 
 from __future__ import annotations
@@ -39,21 +40,25 @@ _SEND_REPLY = Struct(">4sI20sIQQ")  # and CHAT_OK, the draft's number, the seq
 _ECHO_REPLY = Struct(f">4sI{REPLY_BYTES - 4}s")
 
 
-# Calls are made from parts: the generated classes would cost the caller more than NULL does a server.
+# Calls are built from prepared bytes: the generated classes would cost more than NULL costs a server.
 
 
 def null_call(number: int) -> bytes:
+    """Return a call of NULL with this xid."""
+    """Return a call of NULL with this xid."""
     return _NULL.pack(LAST | _NULL.size - 4, number, _HEADS[CHAT_NULL])
 
 
 def send_call(number: int, key: bytes) -> bytes:
+    """Return a call of SEND with this xid, seat key, and the number as the draft's."""
+    """Return a call of SEND with this xid, seat key, and the number as the draft's."""
     text = b"%010d" % number + _FILLER
     head = _HEADS[CHAT_SEND]
     return _SEND.pack(LAST | _SEND.size - 4, number, head, KEY_BYTES, key, number, TEXT_BYTES, text)
 
 
 class Caller(Load):
-    """The one client. A call's xid is its number, counted from 1; so is a draft's n."""
+    """The client. The calls are numbered from 1; the number is the xid and the draft's n."""
 
     what = "calls were not answered"
 
@@ -66,12 +71,12 @@ class Caller(Load):
         self._mark = mark(bytes(self._reply.size - 4))[:4]
         self._key = b"k" * KEY_BYTES
         echoed = self._call(0)[8:][: REPLY_BYTES - 4]
-        self._head = echoed if self._kind == "echo" else _SUCCESS  # what comes behind the xid
+        self._head = echoed if self._kind == "echo" else _SUCCESS  # what follows the xid
         self._out = bytearray()
         self._data = b""
         self._seq = 0
-        self._since: dict[int, float] = {}  # when each call that is outstanding was sent
-        self._answers: list[float] = []  # when those were that are answered now
+        self._since: dict[int, float] = {}  # when each outstanding call was sent
+        self._answers: list[float] = []  # when the calls that are answered now were sent
 
     def connect(self) -> Connected:
         if self._kind == "send":
@@ -118,7 +123,7 @@ class Caller(Load):
         return null_call(number) if self._kind == "null" else send_call(number, self._key)
 
     def _receive(self) -> list[float]:
-        """Take the answers that have come; return when their calls were sent. Raises `DeliveryError`."""
+        """Read the answers that have come; return when their calls were sent. Raises `DeliveryError`."""
         try:
             data = self._socket.recv(READ_BYTES)
         except BlockingIOError:
@@ -129,7 +134,7 @@ class Caller(Load):
         whole = len(data) - len(data) % self._reply.size
         self._data = data[whole:]
         answered = [self._answered(*reply) for reply in self._reply.iter_unpack(data[:whole])]
-        if not self._mark.startswith(self._data[:4]):  # a refusal may be shorter than what was expected
+        if not self._mark.startswith(self._data[:4]):  # a refusal may be shorter than the expected answer
             raise DeliveryError(f"{self._data!r} is not the answer to a call of this kind")
         return answered
 
@@ -140,7 +145,7 @@ class Caller(Load):
             raise DeliveryError(f"call {number} was answered with {begin + head!r}, status {status}")
         if self._kind == "send":
             if n != number or seq <= self._seq:
-                raise DeliveryError(f"message {number} is number {n} with seq {seq}, behind {self._seq}")
+                raise DeliveryError(f"message {number} was answered as {n} with seq {seq}, after {self._seq}")
             self._seq = seq
         since = self._since.pop(number, None)
         if since is None:

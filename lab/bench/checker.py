@@ -1,7 +1,7 @@
 """Checks that every receiver gets every message once and in order, at gigabytes a second.
 
-A broadcast server sends all receivers the same bytes. So only what nobody had before is read message
-by message; what the others get is compared with it, which costs them one memcmp.
+A broadcast server sends the same bytes to all receivers. So only the receiver that is ahead is read message
+by message. What the others get is compared with that, which costs one memcmp.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 
-TRIM = 1024 * 1024  # bytes that all have got and that are not forgotten yet
+TRIM = 1024 * 1024  # bytes that every receiver has got and that are kept
 
 
 class DeliveryError(Exception):
-    """A message was lost, came twice, or in another order; the text says where."""
+    """A message was lost, duplicated or out of order; the text says where."""
 
 
 class Checker:
-    """No I/O, no clock: it is fed what the receivers read, in any pieces."""
+    """Has no I/O and no clock; `feed` gets what the receivers read, in pieces of any size."""
 
     def __init__(
         self,
@@ -27,23 +27,27 @@ class Checker:
         *,
         first: int = 1,
     ) -> None:
-        """Expect the numbers ``first``, ``first + 1``, ... in group 1 of what ``message`` matches.
+        """Begin.
 
-        Lines that ``ping`` matches may stand between the messages.
+        Args:
+            receivers: how many there are.
+            message: matches a message; its group 1 is the message's number.
+            ping: matches a line that may stand between messages.
+            first: the number of the first message; the others follow without a hole.
         """
         self.settled = first - 1
         """The number up to which every receiver has every message; `settle` brings it up to date."""
         self._message = message
         self._ping = ping
         self._due = first
-        self._stream = bytearray()  # whole messages, what the receiver that is furthest has got ...
-        self._base = 0  # ... from this place of its stream on
+        self._stream = bytearray()  # whole messages that the receiver that is ahead has got ...
+        self._base = 0  # ... from this position of its stream on
         self._ends: list[int] = []  # of the messages after `settled`
         self._places = [0] * receivers
-        self._held = [b""] * receivers  # begun messages that nobody has got before
+        self._held = [b""] * receivers  # incomplete messages that no other receiver has
 
     def feed(self, receiver: int, data: bytes | memoryview) -> int:
-        """Take what a receiver read; return how many pings were in it. Raises `DeliveryError`."""
+        """Check what a receiver read; return how many pings it contains. Raises `DeliveryError`."""
         place = self._places[receiver]
         if not self._held[receiver] and self._stream.startswith(data, place - self._base):
             self._places[receiver] = place + len(data)
@@ -51,7 +55,7 @@ class Checker:
         return self._read(receiver, self._held[receiver] + data)
 
     def rest(self, receiver: int) -> bytes:
-        """Return what the receiver got behind its last whole message."""
+        """Return the incomplete message at the end of what the receiver got."""
         return self._held[receiver]
 
     def _read(self, receiver: int, data: bytes) -> int:
@@ -69,7 +73,7 @@ class Checker:
         return pings
 
     def _extend(self, receiver: int, lines: bytes) -> int:
-        """Append whole messages to the stream; return the bytes they have."""
+        """Append whole messages to the stream; return their size in bytes."""
         place = 0
         while found := self._message.match(lines, place):
             number = int(found[1])
@@ -97,7 +101,7 @@ class Checker:
         )
 
     def settle(self) -> int:
-        """Return how many messages have reached the last receiver since it was asked before."""
+        """Return how many messages have reached every receiver since the last call."""
         low = min(self._places)
         count = bisect_right(self._ends, low)
         if count:

@@ -1,4 +1,4 @@
-"""What the load generator says to a chat server over UDP, and what the answers mean. No I/O here."""
+"""The datagrams of the load generator for UDP, and how answers are read. No I/O."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lab.bench.wires import TEXT
 
 ROOM = "bench"
 PING_EVERY = 1.0
-"""Seconds between two pings of a client that hears no answer to anything else."""
+"""Seconds between two pings of a client."""
 _FILLER = "." * (TEXT_BYTES - DIGITS)
 
 
@@ -28,26 +28,27 @@ class Datagrams(ABC):
     """One client."""
 
     ping_every = 0.0
-    """Seconds between two pings of a client that says nothing; 0: the server expects none."""
+    """Seconds between two pings of a client; 0: the server expects none."""
 
     def __init__(self, number: int) -> None:
         self.nick = f"b{number}"
         self.ready = False
-        """Whether the client is let in."""
+        """Whether the client has joined."""
 
     @abstractmethod
     def hello(self) -> bytes:
-        """Return what the client says to be let in, as things stand; it may be said again."""
+        """Return the hello for the current state of the handshake; it may be sent again."""
 
     @abstractmethod
     def hear(self, data: bytes) -> None:
-        """Take what is not news: the answer to `hello`, to a ping, ... Raises `DeliveryError`."""
+        """Process a datagram that is no message: the answer to a hello or a ping. Raises `DeliveryError`."""
 
     @abstractmethod
     def say(self, number: int) -> bytes:
         """Return the datagram that sends message ``number``, counted from 1."""
 
     def ping(self) -> bytes:
+        """Return a ping."""
         return b""
 
 
@@ -67,7 +68,7 @@ class Textbook(Datagrams):
 
 
 class Chat(Datagrams):
-    """``chat serve udp``; the cookie, the seat, and pings as our client sends them."""
+    """``chat serve udp``: with the cookie, and pings like our client."""
 
     ping_every = PING_EVERY
 

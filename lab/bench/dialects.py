@@ -1,4 +1,4 @@
-"""What the sink says to each server and hears from it, in bytes."""
+"""What the load generator sends to each server over TCP and receives from it, in bytes."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ _FILLER = b"." * (TEXT_BYTES - DIGITS)
 
 @dataclass(frozen=True)
 class Dialect:
-    """Everything is bytes on the wire; a client's nick is ``b`` and its place, e.g. ``b17``."""
+    """One protocol, as bytes on the wire. A client's nick is ``b`` and its number, e.g. ``b17``."""
 
     hello: bytes
-    """Comes in; holds the nick as ``%d``."""
+    """Joins the room; contains the client's number as ``%d``."""
     ready: bytes
-    """In the answer of a server that has let the client in."""
+    """Part of the answer to a client that has joined."""
     say: bytes
-    """One message; holds the text as ``%b``."""
+    """Sends a message; contains the text as ``%b``."""
     message: re.Pattern[bytes]
-    """One whole message as it arrives; group 1 is the number."""
+    """Matches a whole message as it arrives; group 1 is its number."""
     echo: bool = True
-    """Who speaks gets the message, too."""
+    """Whether the sender of a message gets it too."""
     ping: re.Pattern[bytes] | None = None
-    """A line that the server expects an answer to."""
+    """Matches a line that the client must answer with ``pong``."""
     pong: bytes = b""
 
     def text(self, number: int) -> bytes:

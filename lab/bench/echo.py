@@ -1,7 +1,8 @@
-"""A bare echo: asyncio streams, records with a length before them, nothing else.
+"""A minimal echo server: asyncio streams, records with a length before them, nothing else.
 
-It is the yardstick of ``chat bench calls``: it answers each record with its first bytes, as many as a SEND's
-reply over ONC RPC has. Run it with ``python -m lab.bench.echo PORT``; with ``uvloop`` after that, on it.
+``chat bench calls`` compares ours with it. It answers each record with the first bytes of the record, as many
+as a SEND's reply over ONC RPC has. Run it with ``python -m lab.bench.echo PORT``; with ``uvloop`` after that,
+on it.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The fan-out benchmark: one room, many readers, our server next to others, side by side in one run."""
+"""The benchmark of the fan-out: one room, many readers, our server beside others."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from chat.domain.errors import ChatError
-from lab.bench import lanes, page, plans, report
+from lab.bench import comparison, page, plans, report
 from lab.bench.report import Report
 from lab.bench.servers import LOG
 
@@ -22,25 +22,30 @@ def run(
     peers: bool = True,
     rounds: int | None = None,
 ) -> Report:
-    """Measure each regime for ``seconds`` a server, and return what was found; see `lanes.run`.
+    """Measure every server for ``seconds`` in each regime; see `comparison.run`.
 
-    ``peers``: also other people's servers that are installed. Raises `ChatError` also when a receiver did
-    not get every message once and in order, or when our log does not hold them all; where messages may be
-    lost, when one came twice.
+    Args:
+        peers: also measure other people's servers, if they are installed.
+
+    Raises:
+        ChatError: a server did not start; a receiver did not get every message once and in order (over UDP:
+            got one twice); or our log does not contain all messages.
     """
     check = _count_log if plans.find("fanout", backend).lossy else _check_log
-    return lanes.run("fanout", backend, clients, seconds, regimes, others=peers, rounds=rounds, check=check)
+    return comparison.run(
+        "fanout", backend, clients, seconds, regimes, others=peers, rounds=rounds, check=check
+    )
 
 
 def _check_log(folder: Path, sent: int) -> int:
     logged = _count_log(folder, sent)
     if logged != sent:
-        raise ChatError(f"{sent} messages were sent to ours, and its log holds {logged}")
+        raise ChatError(f"{sent} messages were sent to ours, and its log contains {logged}")
     return logged
 
 
 def _count_log(folder: Path, _sent: int) -> int:
-    """Return how many messages our log holds."""
+    """Return how many messages our log contains."""
     database = sqlite3.connect(folder / LOG)
     try:
         (count,) = database.execute(

@@ -1,4 +1,4 @@
-"""What a benchmark's figures are held against."""
+"""Goals: what the figures of a benchmark are compared with."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from lab.bench.load import Measured
 
 @dataclass(frozen=True)
 class Goal:
-    """What ours should reach in a regime, mostly next to the yardstick in the same round."""
+    """A limit for our server in a regime, mostly for the ratio to the yardstick in the same round."""
 
     regime: str
     title: str
     figure: Callable[[Measured, Measured], float]
-    """From ours and the yardstick's of one round."""
+    """Computes the figure from ours and the yardstick's of one round."""
     limit: float
     unit: str
     at_least: bool
     reason: str
-    """Said where it is missed: what the time goes into."""
+    """Shown if the goal is missed: what takes the time."""
     server: str = "chat"
-    """Whose figures are ours."""
+    """The server that the goal is about."""
 
     def met(self, value: float) -> bool:
         return value >= self.limit if self.at_least else value <= self.limit
@@ -32,7 +32,7 @@ class Goal:
 
 
 def per_cpu(one: Measured) -> float:
-    """Return deliveries a second of the server's CPU."""
+    """Return the deliveries for each second of the server's CPU time."""
     return one.deliveries / one.server_cpu
 
 

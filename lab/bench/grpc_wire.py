@@ -1,7 +1,7 @@
-"""A gRPC client for the sink: one HTTP/2 connection (RFC 9113) with one stream, `ChatService.Chat`.
+"""A gRPC client for the load generator: one HTTP/2 connection (RFC 9113) with one stream, `ChatService.Chat`.
 
-A client library would cost the sink more than a server spends, and be measured itself. This one keeps to the
-rules of HTTP/2 and of `protos/chat.proto`; its flow-control windows are wide open.
+A client library would take more time than the server, and would distort the figures. This client follows the
+rules of HTTP/2 and `protos/chat.proto`. It uses the largest flow-control windows.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
 
 
 def literal(name: bytes, value: bytes) -> bytes:
-    """Return a header field as it is: HPACK's literal that nobody has to remember (RFC 7541, 6.2.2)."""
+    """Return a header field as an HPACK literal without indexing (RFC 7541, section 6.2.2)."""
     return b"\0" + bytes((len(name),)) + name + bytes((len(value),)) + value
 
 
@@ -59,12 +59,12 @@ OPENING = b"".join(
 class GrpcWire(Wire):
     def __init__(self, number: int) -> None:
         super().__init__()
-        self._data = b""  # begun frames
-        self._message = b""  # a begun message: a frame of HTTP/2 is no message of gRPC
-        self._window = 0  # of the chat's acks; 0: the server wants none
+        self._data = b""  # incomplete frames
+        self._message = b""  # an incomplete message: a gRPC message may span HTTP/2 frames
+        self._window = 0  # for the acks of chat.proto; 0: the server expects none
         self._unacked = 0
-        self._taken = 0  # bytes of the windows that are used up
-        self._connection = self._stream = self._initial = FIRST_WINDOW  # what the server takes
+        self._taken = 0  # bytes of our windows that are used
+        self._connection = self._stream = self._initial = FIRST_WINDOW  # the server's windows
         self._waiting: deque[bytes] = deque()
         self.out += OPENING
         self._send(pb.ClientFrame(hello=pb.Hello(room="bench", nick=f"b{number}")))
@@ -98,7 +98,7 @@ class GrpcWire(Wire):
     # --- messages ------------------------------------------------------------------------------
 
     def _read(self, data: bytes) -> list[bytes]:
-        """Return the lines of the messages that are whole now."""
+        """Return a line for each message that is now complete."""
         if self._message:
             data = self._message + data
         place, end, found = 0, len(data), []
@@ -125,7 +125,7 @@ class GrpcWire(Wire):
         if read.HasField("welcome"):
             self._window = read.welcome.window
             return READY
-        return b""  # who has come in
+        return b""  # e.g. somebody joined
 
     def _ack(self, message: bytes) -> None:
         if events := pb.ServerFrame.FromString(message).events.events:
@@ -138,7 +138,7 @@ class GrpcWire(Wire):
         self._flush()
 
     def _flush(self) -> None:
-        """Send what the server's windows have room for."""
+        """Send what fits in the server's windows."""
         while self._waiting and len(self._waiting[0]) <= min(self._connection, self._stream):
             data = self._waiting.popleft()
             self._connection -= len(data)

@@ -1,4 +1,4 @@
-"""A caller over HTTP, as bare as it can be: a socket, requests as bytes, and the answers to them."""
+"""A minimal HTTP client for the load generators: a socket, prepared requests, and their answers."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from lab.bench.load import CONNECT_TIMEOUT, READ_BYTES
 
 
 class HttpClient:
-    """One connection that is kept alive, with one call outstanding, and the seat of who calls over it."""
+    """One connection that is kept alive, with one call outstanding, and the seat that it uses."""
 
     def __init__(self, host: str, port: int, web: Web, nick: str = "") -> None:
-        """Connect and, with a ``nick``, come in."""
+        """Connect and, with a ``nick``, take a seat."""
         self._socket = socket.create_connection((host, port), timeout=CONNECT_TIMEOUT)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.fd = self._socket.fileno()
@@ -29,19 +29,19 @@ class HttpClient:
         self._socket.setblocking(False)
 
     def call(self, request: bytes, status: int) -> bytes:
-        """Send a request, wait, and return the answer's body."""
+        """Send a request and return the body of its answer. Raises `DeliveryError` for another status."""
         self._socket.sendall(request)
         while (body := self.take(status)) is None:
             pass
         return body
 
     def ask(self, request: bytes) -> None:
-        """Send a request, which has room in the socket's buffer: it is the only one."""
+        """Send a request. It fits in the socket's buffer, because it is the only one."""
         if self._socket.send(request) < len(request):
             raise DeliveryError("the server does not read")
 
     def take(self, status: int) -> bytes | None:
-        """Read; return the answer's body when it is whole. Raises `DeliveryError`."""
+        """Read; return the answer's body if it is complete. Raises `DeliveryError`."""
         try:
             data = self._socket.recv(READ_BYTES)
         except BlockingIOError:

@@ -1,6 +1,6 @@
-"""The callers of the benchmark of calls over HTTP: each has a connection and one call outstanding.
+"""The load generator for calls over HTTP: some clients, each with a connection and one call outstanding.
 
-The runner starts it as ``python -m lab.bench.http_sink``; see `lab.bench.load`.
+`lab.bench.comparison` starts it as ``python -m lab.bench.http_sink``; see `lab.bench.load`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from lab.bench.regimes import Regime
 
 
 class Callers(Load):
-    """As many as may call at once. Each has a seat, and counts its drafts from 1."""
+    """As many clients as calls may be outstanding. Each has a seat, and numbers its drafts from 1."""
 
     what = "calls were not answered"
 
@@ -22,8 +22,8 @@ class Callers(Load):
         self._web = WEB[target.dialect](f"{target.host}:{target.port}")
         self._clients: dict[int, HttpClient] = {}  # by file descriptor
         self._idle: list[HttpClient] = []
-        self._since: dict[int, float] = {}  # when each call that is outstanding was sent
-        self._answered: list[float] = []  # when those were that are answered now
+        self._since: dict[int, float] = {}  # when each outstanding call was sent
+        self._answered: list[float] = []  # when the calls that are answered now were sent
         self._seqs: set[int] = set()
         self._poll, self._register = poller()
 
@@ -51,7 +51,7 @@ class Callers(Load):
         for fd in ready:
             client = self._clients[fd]
             if fd not in self._since:
-                raise DeliveryError("the server has closed the connection, or answered what nobody asked")
+                raise DeliveryError("the server has closed the connection, or answered without a request")
             if (body := client.take(self._web.taken)) is not None:
                 self._check(self._web.sent(body, client.n))
                 self._answered.append(self._since.pop(fd))

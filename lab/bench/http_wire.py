@@ -1,6 +1,6 @@
-"""What the load generators say to a server over HTTP, in bytes, and what its answers mean. No I/O here.
+"""The requests of the load generators over HTTP, as bytes, and how answers are read. No I/O.
 
-Requests are made from parts: an HTTP library would cost the caller more than the call does the server.
+Requests are built from prepared bytes: an HTTP library would take more time than the server does.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ T = TypeVar("T")
 _HEAD_END = b"\r\n\r\n"
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
 MAX_ANSWER = 1024 * 1024
-"""Bytes that an answer may have: the members of a full room are in the first one."""
+"""The most bytes of an answer: the first one contains the members of a full room."""
 
 
 def text(number: int) -> bytes:
@@ -30,21 +30,21 @@ def text(number: int) -> bytes:
 
 
 class Answers:
-    """Cuts what comes over one connection into answers, each with a Content-Length."""
+    """Splits what comes over one connection into answers, each with a Content-Length."""
 
     def __init__(self) -> None:
         self._data = b""
 
     def feed(self, data: bytes) -> tuple[int, bytes] | None:
-        """Take what was read, in any pieces; return status and body of the answer that is whole.
+        """Add what was read; return the status and body of the answer if it is complete.
 
-        One call is outstanding at a time, so nothing comes behind it. Raises `DeliveryError`.
+        One call is outstanding at a time, so nothing follows the answer. Raises `DeliveryError` otherwise.
         """
         data = self._data = self._data + data
         end = data.find(_HEAD_END)
         if end < 0:
             if len(data) > MAX_ANSWER or not data.startswith(b"HTTP/1.1 "[: len(data)]):
-                raise DeliveryError(f"{data[:100]!r} is no answer over HTTP")
+                raise DeliveryError(f"{data[:100]!r} is no HTTP answer")
             return None
         length = _LENGTH.search(data, 0, end + 2)
         if length is None and data[9:12] not in (b"204", b"304"):
@@ -59,20 +59,20 @@ class Answers:
 
 
 class Web(ABC):
-    """How one server is called. ``key`` is the caller's seat key, where the server has seats."""
+    """The requests and answers of one server. ``key`` is the client's seat key, if the server has seats."""
 
     content_type: str
     seated = 201
-    """The status of the answer to one who is let in, ..."""
+    """The status of the answer to `join`."""
     taken = 201
-    """... and to a message that was taken."""
+    """The status of the answer to `send`."""
 
     def __init__(self, host: str) -> None:
         self._host = host
 
     @abstractmethod
     def join(self, nick: str) -> bytes:
-        """Return the request for a seat; empty: none is needed."""
+        """Return the request for a seat; empty if none is needed."""
 
     @abstractmethod
     def joined(self, body: bytes) -> tuple[str, int]:
@@ -94,18 +94,18 @@ class Web(ABC):
 
 
 class Polled(Web):
-    """A server that can be asked for news."""
+    """A server that clients poll for events."""
 
     polled = 200
-    """The status of the answer that brings some."""
+    """The status of an answer with events."""
 
     @abstractmethod
     def poll(self, key: str, after: int, wait: int) -> bytes:
-        """Return the request for what comes after a seq; it may be kept open ``wait`` seconds."""
+        """Return the request for the events after a seq; the server may wait ``wait`` seconds for one."""
 
     @abstractmethod
     def heard(self, body: bytes) -> list[tuple[int, bytes]]:
-        """Return seq and text of each event that the answer to `poll` brings."""
+        """Return the seq and text of each event in the answer to `poll`."""
 
 
 class _Stored(msgspec.Struct):
@@ -113,7 +113,7 @@ class _Stored(msgspec.Struct):
 
 
 class Bare(Web):
-    """`lab.bench.bare_fastapi`; it gets the headers that our REST server gets, and has no use for them."""
+    """`lab.bench.bare_fastapi`; it gets the same headers as our REST server, and ignores them."""
 
     content_type = "application/json"
 
@@ -223,7 +223,7 @@ _SEAT_KEY, _HEAD, _N, _SEQ, _TEXT = (
 
 
 def _element(pattern: re.Pattern[bytes], body: bytes) -> bytes:
-    """Return the text of the first element; to parse the XML would cost more than to send it."""
+    """Return the text of the first such element; parsing the XML would take more time than sending it."""
     found = pattern.search(body)
     if found is None:
         raise DeliveryError(f"{body[:300]!r} is not the answer that was asked for")

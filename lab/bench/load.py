@@ -1,10 +1,10 @@
-"""What every load generator shares: what it is asked and answers, the loop of a measurement, the pace.
+"""What the load generators share: their requests and answers, the loop of a measurement, the pace.
 
-The runner starts one as a process, writes one JSON object a line to its stdin (first a `Target`, then a
-`Task` for each measurement) and reads one a line from its stdout.
+`lab.bench.comparison` starts one as a process. It writes one JSON object a line to its stdin, first a
+`Target`, then a `Task` for each measurement, and reads one a line from its stdout.
 
-It never sleeps while it measures: to wake it would cost the servers' sends, on this machine, what over
-a network is another machine's work.
+A load generator never sleeps while it measures. Otherwise the servers' sends would have to wake it, which
+over a network would be another machine's work.
 """
 
 from __future__ import annotations
@@ -27,12 +27,11 @@ from lab.bench.machine import cpu_seconds
 from lab.bench.regimes import Regime
 
 CONNECT_TIMEOUT = 60.0
-DRAIN_TIMEOUT = 15.0  # after the last message was sent
+DRAIN_TIMEOUT = 15.0  # seconds after the last message was sent
 READ_BYTES = 256 * 1024
-TICK = 0.0001  # seconds of CPU, at least: where only ticks of 10 ms are counted there may be none
+TICK = 0.0001  # the least CPU seconds: where they are counted in ticks of 10 ms, 0 may be counted
 IDLE = 0.02
-"""Seconds after which a load generator looks again whether its clients have something to do, while others are
-measured."""
+"""Seconds between two checks whether the clients have something to do, while another server is measured."""
 
 
 class Target(msgspec.Struct):
@@ -52,31 +51,33 @@ class Task(msgspec.Struct):
 
 class Connected(msgspec.Struct):
     connects: float
-    """Clients let in, a second."""
+    """Clients that joined in a second."""
     client_bytes: float
-    """Growth of the server's resident memory, a client."""
+    """Growth of the server's resident memory for each client, in bytes."""
     sent: int
-    """Messages that were sent on the way."""
+    """Messages that were sent while connecting."""
 
 
 class Measured(msgspec.Struct):
     messages: int
     deliveries: int
-    """What arrived: each message once for each receiver."""
+    """Messages that arrived, counted for each receiver."""
     seconds: float
     """From the first message sent to the last one received."""
     server_cpu: float
-    """Seconds, all threads."""
+    """CPU seconds of all threads."""
     sink_busy: float
-    """The share of the time in which the sink found something to read; near 1: it limits the rate."""
+    """The share of the time in which the load generator had something to read; near 1: it limits the rate."""
     p50: float
-    """Milliseconds from when a message was due until the last receiver had it: median, ..."""
+    """Milliseconds from when a message was due until the last receiver had it: the median."""
     p99: float
+    """The same: 99 percent took no longer."""
     worst: float
+    """The same: the longest."""
     overrun: bool
-    """The server fell so far behind an open loop that sending was stopped."""
+    """Whether the server fell so far behind an open loop that sending was stopped."""
     lost: int = 0
-    """Deliveries that did not arrive; anything but 0 only where a technique may lose some."""
+    """Deliveries that did not arrive; always 0 if the technique is lossless."""
 
 
 class Failed(msgspec.Struct):
@@ -84,10 +85,10 @@ class Failed(msgspec.Struct):
 
 
 class Load(ABC):
-    """What offers load to one server, and measures."""
+    """Sends load to one server, and measures it."""
 
     what = "messages have not reached everybody"
-    """Said of those that are under way for ever."""
+    """Begins the error text about messages that are never delivered."""
 
     def __init__(self, target: Target) -> None:
         self._target = target
@@ -96,7 +97,7 @@ class Load(ABC):
 
     @abstractmethod
     def connect(self) -> Connected:
-        """Let every client come in."""
+        """Let every client join."""
 
     @abstractmethod
     def _offer(self, pace: Pace, now: float) -> None:
@@ -104,22 +105,22 @@ class Load(ABC):
 
     @abstractmethod
     def _take(self, pace: Pace) -> bool:
-        """Read what has come; return whether there was something."""
+        """Read; return whether there was something."""
 
     @abstractmethod
     def _done(self) -> list[float]:
-        """Return for each message that has been dealt with since it was asked before when it was due."""
+        """Return when each message was due that was completed since the last call."""
 
     @abstractmethod
     def _under_way(self) -> int:
-        """Return how many messages have not been dealt with."""
+        """Return how many messages are not completed."""
 
     def _arrived(self, messages: int) -> tuple[int, int]:
         """Return how many deliveries of this measurement's messages have arrived, and how many are lost."""
         return messages, 0
 
     def measure(self, regime: Regime, seconds: float) -> Measured:
-        """Offer the load for some seconds, and wait until everything has been dealt with."""
+        """Send load for some seconds, and wait until every message is completed. Raises `DeliveryError`."""
         clock = time.perf_counter
         first = self._sent
         taken: list[float] = []
@@ -156,12 +157,12 @@ class Load(ABC):
         )
 
     def rest(self) -> None:
-        """Do what the server expects of clients that are there, between two measurements, or wait."""
+        """Between two measurements: do what the server expects of connected clients, or wait."""
         time.sleep(IDLE)
 
 
 class Pace:
-    """When the messages of one measurement are due."""
+    """Decides when the messages of one measurement are due."""
 
     def __init__(self, regime: Regime, start: float, end: float) -> None:
         self.running = True
@@ -173,11 +174,11 @@ class Pace:
 
     @property
     def open(self) -> bool:
-        """Whether messages are due however the receivers fare."""
+        """Whether messages are due at a fixed rate, however slow the receivers are."""
         return self._regime.rate > 0
 
     def due(self, now: float, under_way: int) -> list[float]:
-        """Return for each message to be sent now when it was due."""
+        """Return when each message was due that must be sent now."""
         if not self.running or now >= self.end:
             self.running = False
             return []
@@ -194,8 +195,8 @@ class Pace:
 
 
 def poller() -> tuple[Callable[[float], list[int]], Callable[[int], None]]:
-    """Return what waits (at most some seconds) and gives the readable ones, and what adds one."""
-    if sys.platform == "linux":  # half the time of the selectors module for each readable one
+    """Return two functions: one waits for readable sockets at most some seconds, the other adds a socket."""
+    if sys.platform == "linux":  # takes half the time of the selectors module for each readable socket
         epoll = select.epoll()
 
         def wait(seconds: float) -> list[int]:
@@ -216,9 +217,11 @@ def poller() -> tuple[Callable[[float], list[int]], Callable[[int], None]]:
 
 
 def serve(make: Callable[[Target], Load], *, resting: bool = False) -> None:
-    """Answer what the runner asks for, until it asks no more.
+    """Process the requests on stdin until it is closed.
 
-    ``resting``: the clients have something to do between two measurements, too.
+    Args:
+        make: makes the load generator for a target.
+        resting: call `Load.rest` between two measurements.
     """
 
     def answer(value: msgspec.Struct) -> None:
@@ -238,9 +241,9 @@ def serve(make: Callable[[Target], Load], *, resting: bool = False) -> None:
 
 
 def tasks(load: Load) -> Iterator[bytes]:
-    """Yield what the runner asks for, and let the load `Load.rest` meanwhile.
+    """Yield the requests on stdin, and call `Load.rest` while there is none.
 
-    A thread waits for that: a pipe can't be polled on every system.
+    A thread reads stdin, because a pipe cannot be polled on every system.
     """
     asked: queue.SimpleQueue[bytes] = queue.SimpleQueue()
 

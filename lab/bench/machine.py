@@ -1,4 +1,4 @@
-"""The machine that is measured on: what it is, which core a process gets, what CPU it has used."""
+"""The machine of a benchmark: its description, pinning processes to cores, CPU time."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Machine(msgspec.Struct):
     python: str
     libraries: str
     disk: str
-    """The file system that our log was on."""
+    """The file system of our log."""
     pinned: str
-    """Which process had which core, or why none."""
+    """Which process had which core, or why they were not pinned."""
     load: str
-    """Of the machine, when it began."""
+    """The load of the machine at the beginning."""
 
 
 def machine(
@@ -35,10 +35,17 @@ def machine(
     sink_core: Sequence[int] = (),
     libraries: Sequence[str] = (),
 ) -> Machine:
-    """Return what this machine is; ``folder`` is where the log will be, ``libraries`` are told, too."""
+    """Describe this machine.
+
+    Args:
+        folder: where the log will be.
+        server_core: the core of the servers.
+        sink_core: the core of the load generators.
+        libraries: whose versions are included too.
+    """
     pinned = "processes can't be pinned on this system, or there is one core only"
     if server_core:
-        pinned = f"servers on core {server_core[0]}, load and sink on core {sink_core[0]}"
+        pinned = f"servers on core {server_core[0]}, load generators on core {sink_core[0]}"
     names = ("uvloop", "msgspec", "textual", *libraries)
     versions = [f"{name} {version(name)}" for name in names if _installed(name)]
     return Machine(
@@ -70,7 +77,7 @@ def _cpu() -> str:
 
 
 def _file_system(folder: Path) -> str:
-    """Return the kind of the file system: on one in memory a durable log costs nothing."""
+    """Return the type of the file system: on one in memory, a durable log costs nothing."""
     best, kind = "", "unknown"
     for part in psutil.disk_partitions(all=True):
         inside = folder.resolve().is_relative_to(part.mountpoint)
@@ -88,7 +95,7 @@ def usable_cores() -> list[int]:
 
 @contextmanager
 def pinned(cores: list[int]) -> Iterator[None]:
-    """Give the processes started inside these cores, with every thread they will ever have."""
+    """Pin the processes that are started inside to these cores, with all their threads."""
     if sys.platform == "darwin" or not cores:
         yield
         return
@@ -102,10 +109,13 @@ def pinned(cores: list[int]) -> Iterator[None]:
 
 
 def cpu_seconds(process: psutil.Process) -> float:
-    """Return the seconds that all threads of a process have run."""
-    try:  # in nanoseconds, where psutil's are ticks of 10 ms
+    """Return the CPU seconds of all threads of a process."""
+    try:  # in nanoseconds; psutil has ticks of 10 ms
         threads = Path(f"/proc/{process.pid}/task").iterdir()
         return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e9
     except OSError:
-        family = [process, *process.children(recursive=True)]  # a launcher's, on Windows
+        family = [
+            process,
+            *process.children(recursive=True),
+        ]  # on Windows, a launcher starts the real process
         return sum(sum(one.cpu_times()[:2]) for one in family)

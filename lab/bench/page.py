@@ -1,4 +1,4 @@
-"""How a benchmark's report is written down: for a terminal, and for `docs/performance.md`."""
+"""Writes a benchmark's report for a terminal and for `docs/performance.md`."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ FIGURES: dict[str, dict[str, tuple[Figure, str]]] = {
     "fanout": {
         "messages/s": (lambda one: one.messages / one.seconds, "{:,.0f}"),
         "deliveries/s": (per_second, "{:,.0f}"),
-        "server CPU a delivery": (lambda one: 1e6 / per_cpu(one), "{:.3f} us"),
+        "server CPU per delivery": (lambda one: 1e6 / per_cpu(one), "{:.3f} us"),
         "last p50": (lambda one: one.p50, "{:.1f} ms"),
         "last p99": (lambda one: one.p99, "{:.1f} ms"),
-        "sink busy": (lambda one: one.sink_busy, "{:.0%}"),
+        "generator busy": (lambda one: one.sink_busy, "{:.0%}"),
     },
     "calls": {
         "calls/s": (per_second, "{:,.0f}"),
-        "server CPU a call": (lambda one: 1e6 / per_cpu(one), "{:.1f} us"),
+        "server CPU per call": (lambda one: 1e6 / per_cpu(one), "{:.1f} us"),
         "p50": (lambda one: 1000 * one.p50, "{:,.0f} us"),
         "p99": (lambda one: 1000 * one.p99, "{:,.0f} us"),
-        "sink busy": (lambda one: one.sink_busy, "{:.0%}"),
+        "generator busy": (lambda one: one.sink_busy, "{:.0%}"),
     },
 }
 LOSS: dict[str, tuple[Figure, str]] = {
     "lost": (lambda one: one.lost / max(1, one.lost + one.deliveries), "{:.2%}"),
 }
-COMING_IN = ["server", "connects/s", "memory a client"]
+JOINING = ["server", "joins/s", "memory per client"]
 
 
 def as_text(report: Report) -> str:
@@ -48,8 +48,8 @@ def as_text(report: Report) -> str:
         lines += ["", f"{regime.name}: {regime.title}"]
         lines += aligned(_head(report), _figures(report, regime))
     if _fans_out(report):
-        lines += ["", "coming in"]
-        lines += aligned(COMING_IN, _coming_in(report))
+        lines += ["", "joining"]
+        lines += aligned(JOINING, _joining(report))
     return "\n".join([*lines, "", *_notes(report)])
 
 
@@ -78,7 +78,7 @@ Made by `chat bench {_command(report)}` on {report.at} UTC.
             "",
         ]
     if _fans_out(report):
-        parts += ["coming in\n", *table(COMING_IN, _coming_in(report)), ""]
+        parts += ["joining\n", *table(JOINING, _joining(report)), ""]
     parts += [f"- {note}" for note in _notes(report)]
     return "\n".join(parts) + "\n"
 
@@ -94,7 +94,7 @@ def _command(report: Report) -> str:
 
 
 def about(machine: Machine) -> list[str]:
-    """Return what a page tells about the machine."""
+    """Return the lines about the machine for the page."""
     return [
         f"- machine: {machine.cpu}, {machine.cores} cores, load {machine.load} at the start",
         f"- system: {machine.system}",
@@ -131,7 +131,7 @@ def _shown(report: Report) -> dict[str, tuple[Figure, str]]:
 
 
 def _figures(report: Report, regime: Regime) -> list[list[str]]:
-    """Return a row for each server: the medians of its rounds."""
+    """Return a row for each server with the medians of its rounds."""
     rows = []
     for series in report.series:
         if series.regime == regime.name:
@@ -145,7 +145,7 @@ def _figures(report: Report, regime: Regime) -> list[list[str]]:
     return rows
 
 
-def _coming_in(report: Report) -> list[list[str]]:
+def _joining(report: Report) -> list[list[str]]:
     return [
         [
             f"{server.name} ({server.title})",
@@ -160,26 +160,28 @@ def _notes(report: Report) -> list[str]:
     left_out = [f"Left out: {reason}." for reason in report.left_out]
     if not _fans_out(report):
         return [
-            "Every call was answered once and with success, and each SEND with a seq of its own.",
-            "Where the sink is near 100 % busy it limits the rate.",
+            "Every call was answered once and successfully, and each SEND with a seq of its own.",
+            "If the load generator is nearly 100 % busy, it limits the rate.",
             *left_out,
         ]
     came = (
-        "No receiver got a message twice; lost is what did not arrive, of all rounds of ours "
-        f"{report.lost:,} of {report.lost + report.arrived:,} deliveries"
+        "No receiver got a message twice. In all rounds of our server, "
+        f"{report.lost:,} of {report.lost + report.arrived:,} deliveries were lost"
         if report.plan.lossy
         else "Every receiver got every message once and in order"
     )
     return [
-        f"{came}; of {report.sent:,} sent to ours its log holds {report.logged:,}.",
+        f"{came}. Of {report.sent:,} messages to our server its log contains {report.logged:,}.",
         *([] if report.clients == CLIENTS else [f"The goals are meant for {CLIENTS} clients."]),
-        "Where the sink is near 100 % busy it limits the rate: compare CPU a delivery there.",
-        f"An open loop is overrun when {BEHIND:,} messages are under way: sending stops there.",
+        "If the load generator is nearly 100 % busy, it limits the rate: compare the CPU per delivery.",
+        f"An open loop is overrun when {BEHIND:,} messages are in flight: then sending stops.",
         *left_out,
     ]
 
 
 def aligned(head: list[str], rows: list[list[str]]) -> list[str]:
+    """Return the lines of a table for a terminal; all columns but the first are right-aligned."""
+    """Return the lines of a table for a terminal; all columns but the first are right-aligned."""
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     return [
         "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip()
@@ -188,11 +190,13 @@ def aligned(head: list[str], rows: list[list[str]]) -> list[str]:
 
 
 def table(head: list[str], rows: list[list[str]]) -> list[str]:
+    """Return the lines of a table in Markdown."""
+    """Return the lines of a table in Markdown."""
     return ["| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows)]
 
 
 def write_section(path: Path, name: str, text: str) -> None:
-    """Put the text in the page's section of this name, or at its end. Raises `ChatError`."""
+    """Replace the page's section with this name, or append it. Raises `ChatError`."""
     begin, end = f"<!-- {name}: written by chat bench -->\n", f"<!-- {name} ends -->\n"
     try:
         page = path.read_text(encoding="utf-8") if path.exists() else "# Performance\n"

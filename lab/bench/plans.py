@@ -1,4 +1,4 @@
-"""What is measured for each technique: servers, regimes, goals, and what the page says about them."""
+"""The plan of each benchmark and technique: servers, regimes, goals, and the text on the page."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from lab.bench.servers import Candidate
 @dataclass(frozen=True)
 class Plan:
     benchmark: str
-    """``fanout`` or ``calls``: which command it belongs to."""
+    """The command that uses it: ``fanout`` or ``calls``."""
     section: str
-    """Of the page that it is written to."""
+    """The section of the page."""
     heading: str
     about: str
-    """What is measured, for the page; may hold ``{clients}``."""
+    """What is measured, for the page; may contain ``{clients}``."""
     sink: str
-    """The module that offers the load."""
+    """The module of the load generator."""
     yardstick: Candidate
     ours: Candidate
     regimes: tuple[Regime, ...]
     warm_up: Regime
     goals: tuple[Goal, ...]
     others: tuple[Candidate, ...] = ()
-    """Measured, too, where they are installed."""
+    """Measured too, if they are installed."""
     libraries: tuple[str, ...] = ()
-    """Whose versions matter."""
+    """Libraries whose versions are on the page."""
     lossy: bool = False
-    """Messages may be lost: how many were is told."""
+    """Messages may be lost; the page says how many."""
 
 
 def find(benchmark: str, backend: str) -> Plan:
-    """Raises `ChatError` where nothing is planned."""
+    """Return the plan. Raises `ChatError` if there is none."""
     plan = PLANS.get((benchmark, backend))
     if plan is None:
         known = ", ".join(name for kind, name in PLANS if kind == benchmark)
@@ -47,16 +47,16 @@ def find(benchmark: str, backend: str) -> Plan:
 
 IN_TURN = """\
 Each regime is measured in short rounds, the servers in
-turn; what is shown is the median of the rounds."""
+turn. The tables show the medians of the rounds."""
 LAST = """\
 "Last" is the receiver that gets a
-message last; its time counts from when the message was due to be sent. Ratios hold better than
+message last. Its time counts from when the message was due to be sent. Ratios are more reliable than
 absolute figures."""
 DURABLE = """\
-every other rule, and the durable SQLite log (WAL,
+with all other rules, and with the durable SQLite log (WAL,
 synchronous=FULL) before the fan-out."""
 COMMIT = """\
-At 20 messages/s ours falls short by the commit to the disk before the fan-out."""
+At 20 messages/s our server misses the goal because it commits to the disk before the fan-out."""
 
 HTTP = ("fastapi", "pydantic", "uvicorn", "httptools")
 
@@ -67,7 +67,7 @@ TCP = Plan(
     f"""\
 One room, {{clients}} clients, texts of {TEXT_BYTES} bytes. The textbook server is
 `lab/bench/textbook.py`: asyncio streams, one write for each receiver and message, no log, no rules.
-Ours is `chat serve tcp --rate off`: {DURABLE} {IN_TURN} {LAST}
+Ours is `chat serve tcp --rate off`, {DURABLE} {IN_TURN} {LAST}
 """,
     "lab.bench.sink",
     servers.TEXTBOOK,
@@ -77,14 +77,14 @@ Ours is `chat serve tcp --rate off`: {DURABLE} {IN_TURN} {LAST}
     (
         Goal(
             "saturation",
-            "deliveries per server CPU second, to the textbook's",
+            "deliveries per CPU second of the server, ratio to the textbook's",
             cpu_ratio,
             40,
             " times",
             True,
             """\
-Saturation falls short. About half of what a message costs is the kernel's: it copies every event for
-every receiver. The rest is parsing, the rules and the log.""",
+The goal for saturation is missed. About half of the time for a message is spent in the kernel, which copies
+every event for every receiver. The rest is parsing, the rules and the log.""",
         ),
         Goal(
             "open",
@@ -94,22 +94,22 @@ every receiver. The rest is parsing, the rules and the log.""",
             " ms",
             False,
             """\
-The open loop falls short: the last receiver waits for the commit, for the gap of 5 ms after a burst
-and for the writes to all the others. A disk that stalls shows here first.""",
+The goal for the open loop is missed: the last receiver waits for the commit, for the write coalescing of
+5 ms after a burst, and for the writes to all others. A slow disk has its first effect here.""",
         ),
         Goal(
             "lockstep",
-            "deliveries a second, to the textbook's",
+            "deliveries a second, ratio to the textbook's",
             speed_ratio,
             0.9,
             " times",
             True,
             """\
-Lock-step falls short. With one message under way nothing can be gathered: the kernel's send for each
-receiver costs both servers the same, and before them ours waits for a commit to the disk, which the
-textbook's does not make.""",
+The goal for lock-step is missed. With one message in flight there is nothing to coalesce. The kernel's send
+for each receiver costs both servers the same, and ours first waits for a commit to the disk, which the
+textbook server does not make.""",
         ),
-        Goal("chat", "last receiver's p50, to the textbook's", p50_ratio, 1.2, " times", False, COMMIT),
+        Goal("chat", "last receiver's p50, ratio to the textbook's", p50_ratio, 1.2, " times", False, COMMIT),
     ),
     others=servers.PEERS,
 )
@@ -122,11 +122,11 @@ UDP = Plan(
 One room, {{clients}} clients, each with a socket; texts of {TEXT_BYTES} bytes. The textbook server is
 `lab/bench/textbook_udp.py`: a `DatagramProtocol`, one `json.dumps` and one `sendto` for each receiver and
 message, no log, no rules; *encoded-once* is the same with one `json.dumps` for each message.
-Ours is `chat serve udp --rate off`: {DURABLE}
-Nothing is sent again. What arrived is counted, at every receiver and by every message's number; what did not
-is lost. The sender has so few messages under way that they fit into the receivers' buffers.
+Ours is `chat serve udp --rate off`, {DURABLE}
+Nothing is sent again. At every receiver, the messages that arrived are counted by their numbers; the others
+are lost. The sender has so few messages in flight that they fit in the receivers' buffers.
 {IN_TURN} {LAST}
-A message that did not reach everybody counts as there when everybody has a later one.
+A message that did not reach everybody counts as delivered when everybody has a later one.
 """,
     "lab.bench.udp_sink",
     servers.TEXTBOOK_UDP,
@@ -136,14 +136,15 @@ A message that did not reach everybody counts as there when everybody has a late
     (
         Goal(
             "saturation",
-            "deliveries per server CPU second, to the textbook's",
+            "deliveries per CPU second of the server, ratio to the textbook's",
             cpu_ratio,
             3,
             " times",
             True,
             """\
-Saturation falls short. By a profile, four fifths of what the fan-out costs ours is the kernel's, once for
-each datagram: several texts of this size share one under load, and none do in a quiet room.""",
+The goal for saturation is missed. According to a profile, four fifths of the time for the fan-out are spent
+in the kernel, for each datagram. Under load several texts of this size share a datagram, in a quiet room none
+do.""",
         ),
     ),
     others=(servers.ONCE_UDP,),
@@ -158,11 +159,11 @@ GRPC = Plan(
 One room, {{clients}} clients, each with a connection and one stream; texts of {TEXT_BYTES} bytes. The
 textbook server is `lab/bench/textbook_grpc.py`: `grpc.aio`, the generated classes, a queue for each client,
 one message to each receiver for each text, no log, no rules.
-Ours is `chat serve grpc --rate off`: {DURABLE}
-Both get the same calls from a sink that speaks HTTP/2 itself. It keeps to the servers' windows, and sends
-ours the acks that `Welcome.window` asks for. {IN_TURN} {LAST}
-Where ours falls into step with the sink, every event goes out in a frame of its own, and such a round is no
-better than the textbook's: see the range of the rounds.
+Ours is `chat serve grpc --rate off`, {DURABLE}
+Both get the same calls from a load generator with its own HTTP/2. It respects the servers' flow-control
+windows, and sends ours the acks that `Welcome.window` requires. {IN_TURN} {LAST}
+If our server happens to run in step with the load generator, it sends every event in a frame of its own. Such
+a round is no better than the textbook's: see the range of the rounds.
 """,
     "lab.bench.rpc_sink",
     servers.TEXTBOOK_GRPC,
@@ -172,16 +173,16 @@ better than the textbook's: see the range of the rounds.
     (
         Goal(
             "saturation",
-            "deliveries per server CPU second, to the textbook's",
+            "deliveries per CPU second of the server, ratio to the textbook's",
             cpu_ratio,
             8,
             " times",
             True,
             """\
-Saturation falls short. What a frame costs is gRPC's, however many events are in it, and the first event of a
-burst goes out alone.""",
+The goal for saturation is missed. gRPC takes the same time for a frame, however many events are in it, and
+the first event of a burst is sent alone.""",
         ),
-        Goal("chat", "last receiver's p50, to the textbook's", p50_ratio, 1.2, " times", False, COMMIT),
+        Goal("chat", "last receiver's p50, ratio to the textbook's", p50_ratio, 1.2, " times", False, COMMIT),
     ),
     libraries=("grpcio", "protobuf"),
 )
@@ -194,9 +195,9 @@ RPYC = Plan(
 One room, {{clients}} clients, texts of {TEXT_BYTES} bytes. The textbook server is
 `lab/bench/textbook_rpyc.py`: a `ThreadedServer`, a thread for each client, one `async_` call of each
 callback for each text, no log, no rules.
-Ours is `chat serve rpyc --rate off`: {DURABLE}
-Both get the same calls; the sink answers every callback, as RPyC does, and ours waits for these answers
-when 64 are missing. {IN_TURN} {LAST}
+Ours is `chat serve rpyc --rate off`, {DURABLE}
+Both get the same calls. The load generator answers every callback, as RPyC does, and our server waits when 64
+answers are missing. {IN_TURN} {LAST}
 """,
     "lab.bench.rpc_sink",
     servers.TEXTBOOK_RPYC,
@@ -206,14 +207,14 @@ when 64 are missing. {IN_TURN} {LAST}
     (
         Goal(
             "saturation",
-            "deliveries per server CPU second, to the textbook's",
+            "deliveries per CPU second of the server, ratio to the textbook's",
             cpu_ratio,
             3.5,
             " times",
             True,
             """\
-Saturation falls short. RPyC calls back once for each event and receiver, and every call is answered: the
-server makes a frame and reads one for each delivery, in Python.""",
+The goal for saturation is missed. RPyC calls back for each event and receiver, and every call is answered:
+for each delivery the server writes and reads a frame, in Python.""",
         ),
     ),
     libraries=("rpyc",),
@@ -224,15 +225,15 @@ ONCRPC = Plan(
     "calls-oncrpc",
     "Calls over ONC RPC",
     f"""\
-One connection; the next call goes out when one under way is answered. The yardstick, *echo*, is
-`lab/bench/echo.py`: asyncio streams, a length and so many bytes, and as answer as many of them as a SEND's
-reply has. It gets exactly the bytes of the SENDs, and checks, stores and decides nothing. Ours is
-`chat serve oncrpc --log memory --rate off`. *chat* is SEND, with texts of 42 bytes: the call is decoded, the
-draft checked, appended to a log in memory that hands it back on a later turn of the loop, decided by the
-room, and answered with its seq. *null* is procedure 0 of the same program, which has no argument and does
-nothing: the protocol alone, with smaller records. The goal is held against both. Our server runs
-on uvloop, as it always does; *echo-uvloop* is the echo on that.
-{IN_TURN} Ratios hold better than absolute figures.
+One connection; the next call is sent when an outstanding one is answered. The yardstick, *echo*, is
+`lab/bench/echo.py`: asyncio streams, records with a length before them. It answers each record with as many
+bytes as a SEND's reply has. It gets exactly the bytes of the SENDs, but checks, stores and decides nothing.
+Ours is `chat serve oncrpc --log memory --rate off`. *chat* is SEND, with texts of 42 bytes: the call is
+decoded, and the draft is checked, appended to a log in memory that returns it in a later iteration of the
+loop, decided by the room, and answered with its seq. *null* is procedure 0 of the same program, which has no
+argument and does nothing: it measures the protocol alone, with smaller records. There is a goal for both. Our
+server runs on uvloop, as it always does; *echo-uvloop* is the echo server on uvloop. {IN_TURN} Ratios are
+more reliable than absolute figures.
 """,
     "lab.bench.calls_sink",
     servers.ECHO,
@@ -242,24 +243,25 @@ on uvloop, as it always does; *echo-uvloop* is the echo on that.
     (
         Goal(
             "pipelined",
-            "SEND: calls a second, to the echo's",
+            "SEND: calls a second, ratio to the echo's",
             speed_ratio,
             0.75,
             " times",
             True,
             """\
-SEND falls short by what it is more than an echo, all in Python. By a profile, not half of its time is the
-event loop's, as all of the echo's is; three tenths go into reading and checking the call, two into deciding
-about the draft and answering.""",
+The goal for SEND is missed because it does more than an echo, all of it in Python. According to a profile,
+less than half of its time is spent in the event loop, as all of the echo's is. Three tenths are reading and
+checking the call, two tenths deciding about the draft and answering.""",
         ),
         Goal(
             "pipelined",
-            "NULL: calls a second, to the echo's",
+            "NULL: calls a second, ratio to the echo's",
             speed_ratio,
             0.75,
             " times",
             True,
-            """NULL falls short by its header: ten words are read and checked, in Python.""",
+            """\
+The goal for NULL is missed because of its header: ten words are read and checked, in Python.""",
             server=servers.NULL_ONCRPC.name,
         ),
     ),
@@ -269,13 +271,13 @@ about the draft and answering.""",
 
 def _http(what: str) -> str:
     return f"""\
-Every caller has a connection that is kept alive and one call outstanding; the next goes out when it is
+Every caller has a connection that is kept alive and one call outstanding. It sends the next one when that is
 answered. Texts have 42 bytes. The yardstick, *bare*, is `lab/bench/bare_fastapi.py`: a FastAPI route that
 takes a text, counts, and answers with the number; it checks, stores and decides nothing. {what}
 Both are served by uvicorn with httptools on uvloop. The goals are about *chat*, whose log is in memory and
-hands back what is appended on a later turn of the loop; *sqlite* is the same with the durable log (WAL,
-synchronous=FULL), committed before the answer.
-{IN_TURN} Ratios hold better than absolute figures.
+returns an entry in a later iteration of the loop. *sqlite* is the same with the durable log (WAL,
+synchronous=FULL), which commits before the answer.
+{IN_TURN} Ratios are more reliable than absolute figures.
 """
 
 
@@ -283,7 +285,7 @@ def _sends(backend: str, limit: float, reason: str) -> tuple[Goal, ...]:
     return tuple(
         Goal(
             regime.name,
-            f"{backend} sends a second, to the bare route's",
+            f"{backend} sends a second, ratio to the bare route's",
             speed_ratio,
             limit,
             " times",
@@ -300,8 +302,8 @@ REST = Plan(
     "Sends over REST",
     _http(
         """It gets
-the headers that ours gets. Ours is `chat serve rest --log memory --rate off`, asked for
-`POST /rooms/bench/messages` with a seat key and an idempotency key: the draft is checked, logged, decided by
+the same headers as ours. Ours is `chat serve rest --log memory --rate off`, called with
+`POST /rooms/bench/messages`, a seat key and an idempotency key: the draft is checked, logged, decided by
 the room, and answered with its seq."""
     ),
     "lab.bench.http_sink",
@@ -313,7 +315,8 @@ the room, and answered with its seq."""
         "REST",
         0.8,
         """\
-REST falls short by what it does more than the route: the seat, the draft's number, the rules, the log.""",
+The goal for REST is missed because it does more than the route: the seat, the draft's number, the rules, the
+log.""",
     ),
     others=(servers.SQLITE_REST,),
     libraries=HTTP,
@@ -326,8 +329,8 @@ SOAP = Plan(
     _http(
         """It gets
 the text as JSON. Ours is `chat serve soap --log memory --rate off`, called in SOAP 1.1 with `Send`: the
-envelope is parsed and held against the schema, the draft is checked, logged, decided by the room, and
-answered with its seq in another envelope."""
+envelope is parsed and validated against the schema, and the draft is checked, logged, decided by the room,
+and answered with its seq in another envelope."""
     ),
     "lab.bench.http_sink",
     servers.BARE,
@@ -338,8 +341,8 @@ answered with its seq in another envelope."""
         "SOAP",
         0.5,
         """\
-SOAP falls short by its XML: an envelope is parsed, held against the schema, and another one written. The rest
-is what REST does, too: the seat, the draft's number, the rules, the log.""",
+The goal for SOAP is missed because of its XML: an envelope is parsed and validated against the schema, and
+another one is written. The rest is as for REST: the seat, the draft's number, the rules, the log.""",
     ),
     others=(servers.SQLITE_SOAP,),
     libraries=(*HTTP, "spyne", "lxml"),

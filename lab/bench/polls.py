@@ -1,4 +1,4 @@
-"""The benchmark of long polls: many held by one server, one message, and how soon the last one has it."""
+"""The benchmark of long polls: a server holds many of them, and one message answers all."""
 
 from __future__ import annotations
 
@@ -28,27 +28,27 @@ ROUNDS = 10
 WAIT = 20
 """Seconds that the server may keep a poll open."""
 HELD = 0.1
-"""Seconds in which a server that holds every poll does next to nothing ..."""
+"""Seconds over which the server's CPU time is measured, to see whether it is idle."""
 IDLE_CPU = 0.02
-"""... that is, uses less than this share of a core."""
+"""It is idle if it uses less than this share of a core."""
 TIMEOUT = 15.0
-"""Seconds until everything that was asked for must have come: less than a poll is kept open."""
+"""Seconds until every answer must have come; less than `WAIT`."""
 GOAL = 1000.0
-"""Milliseconds until the last poll is answered, at most."""
+"""The most milliseconds until the last poll is answered."""
 SERVERS = {"rest": servers.OURS_REST, "soap": servers.OURS_SOAP}
 
 
 class Round(msgspec.Struct):
-    """One message. Milliseconds from when its sender began to send it."""
+    """The times for one message, in milliseconds from the beginning of its sending."""
 
     first: float
-    """Until the first poll was answered with it, ..."""
+    """Until the first poll was answered."""
     median: float
     last: float
     sender: float
-    """... and until its sender was answered."""
+    """Until the sender was answered."""
     server_cpu: float
-    """Milliseconds, for all answers."""
+    """The server's CPU time for all answers."""
 
 
 class Report(msgspec.Struct):
@@ -57,15 +57,15 @@ class Report(msgspec.Struct):
     clients: int
     machine: Machine
     joins: float
-    """Clients that were let in, a second."""
+    """Clients that joined in a second."""
     threads: int
-    """Of the server while it holds the polls, ..."""
+    """The server's threads while it holds the polls."""
     idle_threads: int
-    """... and before anybody came in."""
+    """The server's threads before any client joined."""
     client_bytes: float
-    """Growth of the server's resident memory, for each client: a connection and a seat, ..."""
+    """Growth of the server's resident memory for each client: a connection and a seat. In bytes."""
     poll_bytes: float
-    """... and for each poll that it holds."""
+    """The same for each poll that it holds."""
     rounds: list[Round]
 
     def of(self, figure: str) -> list[float]:
@@ -78,7 +78,7 @@ class Report(msgspec.Struct):
 
 
 def run(backend: str, clients: int = CLIENTS, rounds: int = ROUNDS) -> Report:
-    """Hold the polls and measure. Raises `ChatError`, also when a poll was not answered as it should be."""
+    """Measure one technique. Raises `ChatError`, also if a poll was not answered correctly."""
     candidate = SERVERS.get(backend)
     if candidate is None:
         raise ChatError(f"{backend} has no long polls that can be measured: {', '.join(SERVERS)} have some")
@@ -101,7 +101,7 @@ def _measure(
     threads = process.num_threads()
     web = POLLED[candidate.dialect](f"{HOST}:{server.port}")
     with closing(Readers(process, web, server.port)) as readers:
-        readers.enter(1)  # what the server allocates once is not a client's
+        readers.enter(1)  # memory that the server allocates only once is not counted
         before = process.memory_info().rss
         start = time.perf_counter()
         readers.enter(clients)
@@ -128,7 +128,10 @@ def _measure(
 
 
 class Readers:
-    """All clients. Each has a seat and a connection for its polls; the first has another one to speak."""
+    """All clients.
+
+    Each has a seat and a connection for its polls; the first one has another one for sending.
+    """
 
     def __init__(self, process: psutil.Process, web: Polled, port: int) -> None:
         self._process = process
@@ -138,7 +141,7 @@ class Readers:
         self._by_fd: dict[int, HttpClient] = {}
         self._poll, self._register = poller()
         self._head = 0  # the seq of the room's newest event
-        self._told = 0  # that of the one which every client knows
+        self._told = 0  # the seq of the newest event that every client knows
         self._second: HttpClient | None = None
 
     def close(self) -> None:
@@ -146,16 +149,16 @@ class Readers:
             client.close()
 
     def enter(self, until: int) -> None:
-        """Let clients come in until there are so many."""
+        """Let clients join until there are so many."""
         for number in range(len(self._clients), until):
             client = HttpClient(HOST, self._port, self._web, f"b{number}")
             self._clients.append(client)
             self._by_fd[client.fd] = client
             self._register(client.fd)
-            self._head = client.head  # that of its own coming in
+            self._head = client.head  # its own joined event
 
     def hold(self) -> None:
-        """Ask for news with every client, and wait until the server holds the polls and rests."""
+        """Send a poll from every client, and wait until the server is idle."""
         for client in self._clients:
             client.ask(self._web.poll(client.key, self._head, WAIT))
         self._told = self._head
@@ -163,17 +166,17 @@ class Readers:
         used = cpu_seconds(self._process)
         while True:
             if self._poll(HELD):
-                raise DeliveryError("a poll was answered, or its connection closed, though nothing was said")
+                raise DeliveryError(
+                    "a poll was answered, or its connection closed, although nothing was sent"
+                )
             before, used = used, cpu_seconds(self._process)
             if used - before < IDLE_CPU * HELD:
                 return
             if time.perf_counter() > deadline:
-                raise DeliveryError(
-                    f"the server has not come to rest within {TIMEOUT:.0f} s of the last poll"
-                )
+                raise DeliveryError(f"the server was not idle within {TIMEOUT:.0f} s of the last poll")
 
     def tell(self, number: int) -> Round:
-        """Say something, and wait until every poll is answered with it."""
+        """Send a message, and wait until every poll is answered with it."""
         clock, said = time.perf_counter, text(number)
         speaker, waiting, came = self._speaker(), dict(self._by_fd), list[float]()
         sender = 0.0
@@ -203,7 +206,7 @@ class Readers:
         )
 
     def _speaker(self) -> HttpClient:
-        """Return the first client's second connection: the first is its poll's."""
+        """Return the first client's connection for sending."""
         if self._second is None:
             self._second = HttpClient(HOST, self._port, self._web)
             self._second.key = self._clients[0].key
@@ -212,7 +215,7 @@ class Readers:
 
     def _check(self, news: list[tuple[int, bytes]], said: bytes) -> None:
         if len(news) != 1 or news[0][1] != said or news[0][0] <= self._told:
-            raise DeliveryError(f"a poll was answered with {news!r:.300}, and not with what was said")
+            raise DeliveryError(f"a poll was answered with {news!r:.300}, not with the message")
 
 
 # --- what was found ----------------------------------------------------------------------------
@@ -247,9 +250,9 @@ def as_page(report: Report) -> str:
         [
             f"## Long polls: {title}\n",
             f"""Made by `chat bench polls -b {report.backend}` on {report.at} UTC.
-{report.clients:,} clients, each with a seat, and a connection over which it asks for news. There are none, so
-the server holds every poll. When it has come to rest, one of them says something. Times count from then;
-every poll was answered once, with that message and nothing else. {len(report.rounds)} messages. Ours is
+{report.clients:,} clients, each with a seat and a connection for polling. There are no new events, so
+the server holds every poll. When the server is idle, one client sends a message. Times count from then.
+Every poll was answered once, with that message only. This was done for {len(report.rounds)} messages. Ours is
 `chat serve {report.backend} --log memory --rate off`.
 """,
             *about(report.machine),
@@ -281,8 +284,8 @@ def _verdict(report: Report) -> str:
 def _notes(report: Report) -> list[str]:
     cpu = 1000 * statistics.median(report.of("server_cpu")) / report.clients
     return [
-        f"Threads of the server: {report.threads} while it holds them, {report.idle_threads} before.",
-        f"Memory: {report.poll_bytes / 1024:.1f} KiB for each poll that is held, and "
+        f"Threads of the server: {report.threads} while it holds the polls, {report.idle_threads} before.",
+        f"Memory: {report.poll_bytes / 1024:.1f} KiB for each held poll, and "
         f"{report.client_bytes / 1024:.1f} KiB for each client, with its seat and connection.",
-        f"Server CPU: {cpu:.0f} us an answer. {report.joins:,.0f} clients came in a second.",
+        f"Server CPU: {cpu:.0f} us per answer. {report.joins:,.0f} clients joined in a second.",
     ]

@@ -1,4 +1,4 @@
-"""How the load is offered: the regimes of the benchmarks."""
+"""The regimes: how the load generators send messages."""
 
 from __future__ import annotations
 
@@ -10,33 +10,34 @@ class Regime:
     name: str
     title: str
     window: int
-    """Messages that may be under way; the next is sent when the last receiver has one of them."""
+    """Messages that may be in flight; one is complete when the last receiver has it."""
     rounds: int
-    """Into how many the time is cut: many where ratios are compared, few where percentiles are."""
+    """Into how many rounds the time is divided: many for ratios, few for percentiles."""
     rate: float = 0.0
-    """Messages a second, however the receivers fare (an open loop); 0: as the window allows."""
+    """Messages a second, however slow the receivers are (an open loop); 0: as many as the window allows."""
     others: bool = False
-    """All servers are measured, and not only ours and the yardstick."""
+    """Whether all servers are measured, and not only ours and the yardstick."""
 
 
 BEHIND = 1000
-"""Messages under way in an open loop at which the server counts as overrun, and sending stops."""
+"""If so many messages are in flight in an open loop, the server is overrun, and sending stops."""
 
 CHAT = Regime("chat", "20 messages/s", window=BEHIND, rounds=5, rate=20.0)
 TCP = (
-    Regime("saturation", "256 messages under way", window=256, rounds=20, others=True),
+    Regime("saturation", "256 messages in flight", window=256, rounds=20, others=True),
     Regime("open", "5,000 messages/s", window=BEHIND, rounds=4, rate=5000.0),
-    Regime("lockstep", "one message under way", window=1, rounds=20),
+    Regime("lockstep", "one message in flight", window=1, rounds=20),
     CHAT,
 )
 WARM_UP = Regime("warm-up", "", window=256, rounds=1)
 
-# The textbook's RPC servers make 50 or so messages a second: more under way would take them seconds to drain.
-RPC = (Regime("saturation", "32 messages under way", window=32, rounds=10), CHAT)
+# The textbook RPC servers deliver about 50 messages a second: a larger window would take them seconds to
+# drain.
+RPC = (Regime("saturation", "32 messages in flight", window=32, rounds=10), CHAT)
 WARM_UP_RPC = Regime("warm-up", "", window=32, rounds=1)
 
-# Every receiver's buffer holds what is under way, also of a server that sends a datagram for each message.
-UDP = (Regime("saturation", "64 messages under way", window=64, rounds=20, others=True), CHAT)
+# So many datagrams fit in every receiver's buffer, even if a server sends one for each message.
+UDP = (Regime("saturation", "64 messages in flight", window=64, rounds=20, others=True), CHAT)
 WARM_UP_UDP = Regime("warm-up", "", window=64, rounds=1)
 
 CALLS = (

@@ -1,4 +1,4 @@
-"""What a benchmark found: the figures, and the goals they are held against."""
+"""The result of a benchmark: figures, and whether the goals are met."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from lab.bench.machine import Machine
 from lab.bench.plans import Plan
 
 CLIENTS = 200
-"""What the goals of a fan-out are meant for."""
+"""The number of clients for which the goals of the fan-out are meant."""
 
 
 class Server(msgspec.Struct):
     name: str
     title: str
     connects: float
-    """Clients let in, a second."""
+    """Clients that joined in a second."""
     client_bytes: float
-    """Resident memory, a client."""
+    """Resident memory for each client, in bytes."""
 
 
 class Series(msgspec.Struct):
@@ -41,7 +41,7 @@ class Verdict(msgspec.Struct):
     high: float
     met: bool
     reason: str
-    """Why it is missed, if it is."""
+    """Why the goal is missed; empty if it is met."""
 
 
 class Report(msgspec.Struct):
@@ -56,9 +56,9 @@ class Report(msgspec.Struct):
     left_out: list[str]
     """Servers that could not be measured, with the reason."""
     sent: int
-    """Messages that were sent to ours ..."""
+    """Messages that were sent to our server."""
     logged: int | None
-    """... and messages in its log after the run; None where it has none that outlives it."""
+    """Messages in its log after the run; None if the log was in memory."""
 
     @property
     def plan(self) -> Plan:
@@ -66,12 +66,12 @@ class Report(msgspec.Struct):
 
     @property
     def arrived(self) -> int:
-        """Deliveries of ours that arrived, ..."""
+        """Deliveries of our server that arrived."""
         return sum(one.deliveries for one in self._ours())
 
     @property
     def lost(self) -> int:
-        """... and those that did not."""
+        """Deliveries of our server that did not arrive."""
         return sum(one.lost for one in self._ours())
 
     def _ours(self) -> list[Measured]:
@@ -79,7 +79,7 @@ class Report(msgspec.Struct):
         return [one for series in self.series if series.server == ours for one in series.rounds]
 
     def verdicts(self) -> list[Verdict]:
-        """Return the goals whose regimes were measured: the median of the rounds, and their range."""
+        """Return the result for each goal that was measured: the median and the range of its rounds."""
         plan = self.plan
         found = {(one.server, one.regime): one.rounds for one in self.series}
         verdicts = []

@@ -1,6 +1,6 @@
-"""The sink for techniques whose clients must answer: each has a `Wire` between its socket and the checker.
+"""The load generator for gRPC and RPyC, whose clients must answer: each client has a `Wire`.
 
-The runner starts it as ``python -m lab.bench.rpc_sink``; see `lab.bench.load`.
+`lab.bench.comparison` starts it as ``python -m lab.bench.rpc_sink``; see `lab.bench.load`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _FILLER = b"." * (TEXT_BYTES - DIGITS)
 
 
 def wires(dialect: str) -> Callable[[int], Wire]:
-    """Return what makes the wire of a client; only its technique's library is imported."""
+    """Return what makes the `Wire` of a client; imports only the library of this technique."""
     if dialect == "grpc":
         from lab.bench.grpc_wire import GrpcWire
 
@@ -35,7 +35,7 @@ class RpcSink(Sink):
         self._full: set[int] = set()  # clients whose socket did not take everything
 
     def rest(self) -> None:
-        """Answer what the server asks between two measurements: whether its clients are still there."""
+        """Answer the server's pings between two measurements."""
         for fd in self._poll(IDLE):
             number = self._numbers[fd]
             self._checker.feed(number, self._read(number))

@@ -1,7 +1,7 @@
-"""An RPyC client for the sink: logs in with a callback, and answers each call of it, as RPyC does.
+"""An RPyC client for the load generator: logs in with a callback, and answers each call of it, as RPyC does.
 
-Only the number of a callback and its text are read: to decode it all would cost the sink more than our server
-spends. What is no callback is decoded.
+Of a call of the callback only its number and its text are read: decoding everything would take more time than
+our server does. Other messages are decoded.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ _LAST_WORD = brine.dump(("kind", "error"))
 
 class RpycWire(Wire):
     def __init__(self, number: int, *, room: str | None = None) -> None:
-        """Log in; with ``room`` where the login asks for one."""
+        """Log in. ``room``: None if the server has only one."""
         super().__init__()
         self._login = (f"b{number}", ON_EVENT) if room is None else (f"b{number}", room, ON_EVENT)
-        self._data = b""  # a begun frame
+        self._data = b""  # an incomplete frame
         self._root: Remote | None = None
         self._number = LOGIN
         self.out += codec.request(GETROOT, consts.HANDLE_GETROOT, ())
@@ -79,7 +79,7 @@ class RpycWire(Wire):
         return b"".join(found)
 
     def _take(self, frame: bytes) -> list[bytes]:
-        """Take a frame that is no callback."""
+        """Process a frame that is not a call of the callback."""
         (data,) = codec.Framer().feed(frame)
         message = codec.decode(data)
         if isinstance(message, Raised):

@@ -1,4 +1,4 @@
-"""The TUI under load: a real `chat` in a pseudo-terminal, in a room with thousands of messages."""
+"""The benchmark of the TUI: `chat` in a pseudo-terminal, in a room with thousands of messages."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from lab.bench.machine import Machine, cpu_seconds, machine
 from lab.bench.page import about, write_section
 from lab.bench.servers import HOST, OURS, environment, running
 from lab.bench.start import FIRST_FRAME
-from lab.bench.terminal import PATIENCE, Terminal
+from lab.bench.terminal import TIMEOUT, Terminal
 
 MESSAGES = 10_000
 APPENDS = 50
 KEYS = 50
 KEY = "\N{CYRILLIC CAPITAL LETTER ZHE}".encode()
-"""A key whose letter stands nowhere else on the screen."""
+"""A key whose letter is nowhere else on the screen."""
 BUSY_RATE = 20.0
-"""Messages a second that arrive while somebody types."""
+"""Messages a second that arrive while keys are pressed."""
 
 
 class Report(msgspec.Struct):
@@ -34,11 +34,11 @@ class Report(msgspec.Struct):
     machine: Machine
     messages: int
     fill: float
-    """CPU seconds for all messages, which come as fast as they can."""
+    """CPU seconds for all messages, sent as fast as possible."""
     grown: float
-    """Bytes of resident memory that they cost."""
+    """Growth of the resident memory for them, in bytes."""
     appends: list[float]
-    """CPU milliseconds of each message that comes alone, when the list is full."""
+    """CPU milliseconds for each message that comes alone while the list is full."""
     paints: list[float]
     """Milliseconds from sending such a message until it is on the screen."""
     keys: list[float]
@@ -48,10 +48,10 @@ class Report(msgspec.Struct):
 
 
 class Speaker:
-    """Says something in the room, and waits until the room has it."""
+    """A client that sends messages and waits until the room has accepted them."""
 
     def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection((HOST, port), timeout=PATIENCE)
+        self._socket = socket.create_connection((HOST, port), timeout=TIMEOUT)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._ask(b'{"kind":"hello","nick":"speaker","room":"lab"}\n', b'"welcome"')
 
@@ -73,7 +73,7 @@ class Speaker:
 
 
 def run(messages: int = MESSAGES, appends: int = APPENDS, keys: int = KEYS) -> Report:
-    """Fill the list and measure. Raises `ChatError` where there is no pseudo-terminal."""
+    """Fill the list and measure. Raises `ChatError` on a system without pseudo-terminals."""
     with tempfile.TemporaryDirectory(prefix="chat-bench-") as name:
         folder = Path(name)
         with running(OURS, folder / "server", []) as server, closing(Speaker(server.port)) as speaker:
@@ -86,7 +86,9 @@ def run(messages: int = MESSAGES, appends: int = APPENDS, keys: int = KEYS) -> R
                 before, memory = cpu_seconds(process), process.memory_info().rss
                 for start in range(0, messages, 100):
                     speaker.say(*(f"line {start + i} of many, as people write" for i in range(100)))
-                    terminal.settle(0.01)  # at 10,000 a second the server would take us for a slow reader
+                    terminal.settle(
+                        0.01
+                    )  # at 10,000 a second the server would disconnect us as a slow reader
                 terminal.shows(f"line {messages - 1} of".encode())
                 terminal.settle(1.0)
                 fill, grown = cpu_seconds(process) - before, process.memory_info().rss - memory
@@ -105,7 +107,7 @@ def run(messages: int = MESSAGES, appends: int = APPENDS, keys: int = KEYS) -> R
 
 
 def _append(terminal: Terminal, speaker: Speaker, number: int) -> tuple[float, float]:
-    """Return the CPU and the time that one message takes, in milliseconds."""
+    """Return the CPU time and the time that one message takes, in milliseconds."""
     cpu, start = cpu_seconds(terminal.process), time.perf_counter()
     speaker.say(f"alone-{number:04}")
     took = terminal.shows(f"alone-{number:04}".encode()) - start
@@ -123,7 +125,7 @@ def _key(terminal: Terminal) -> float:
 
 
 def _keys_while_busy(terminal: Terminal, speaker: Speaker, keys: int) -> list[float]:
-    """Press keys at a pace that meets the messages at another moment each time."""
+    """Press keys, each at another time after a message."""
     taken = []
     for number in range(keys):
         speaker.say(f"meanwhile {number}")

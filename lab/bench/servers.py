@@ -1,4 +1,4 @@
-"""The servers that are measured: each a process of its own, on a free port and the server's core."""
+"""The servers that are measured, and how they are started: each is a process on a free port."""
 
 from __future__ import annotations
 
@@ -32,15 +32,17 @@ class Candidate:
     title: str
     dialect: str
     command: Callable[[Path, int], list[str]]
-    """From an empty folder and a port; may write its settings there."""
+    """Returns the command for an empty folder and a port; may write settings to the folder."""
     program: str = ""
-    """What must be installed; empty: ours, or Python itself."""
+    """The program that must be installed; empty: none."""
     module: str = ""
-    """The same, if it is a module."""
+    """The Python module that must be installed; empty: none."""
     datagrams: bool = False
-    """It listens for datagrams: nobody can connect to it."""
+    """Whether it uses UDP: then a test connection is not possible."""
 
     def here(self) -> bool:
+        """Return whether it is installed."""
+        """Return whether it is installed."""
         program = not self.program or shutil.which(self.program) is not None
         return program and (not self.module or find_spec(self.module) is not None)
 
@@ -54,7 +56,7 @@ class Running:
 
 
 def _chat(technique: str, log: str = "") -> Callable[[Path, int], list[str]]:
-    """Return the command of ours; without ``log`` its log is a file in the folder."""
+    """Return the command of our server; without ``log`` its log is a file in the folder."""
 
     def command(folder: Path, port: int) -> list[str]:
         serve = [sys.executable, "-m", "chat", "serve", technique, "--port", str(port)]
@@ -64,7 +66,7 @@ def _chat(technique: str, log: str = "") -> Callable[[Path, int], list[str]]:
 
 
 def _module(name: str, *more: str) -> Callable[[Path, int], list[str]]:
-    """Return the command of a module that takes the port, and perhaps more."""
+    """Return the command of a module with the port, and ``more``, as arguments."""
     return lambda _, port: [sys.executable, "-m", name, str(port), *more]
 
 
@@ -136,7 +138,7 @@ SQLITE_SOAP = Candidate("sqlite", "chat serve soap, log in SQLite", "soap", _cha
 
 @contextmanager
 def running(candidate: Candidate, folder: Path, cores: list[int]) -> Iterator[Running]:
-    """Start the server, wait until it accepts, and end it. Raises `ChatError`."""
+    """Run the server: start it, wait until it listens, and end it. Raises `ChatError`."""
     folder.mkdir()
     port = free_port(socket.SOCK_DGRAM if candidate.datagrams else socket.SOCK_STREAM)
     command = candidate.command(folder, port)
@@ -163,7 +165,7 @@ def _wait(process: subprocess.Popen[bytes], candidate: Candidate, folder: Path, 
             return
         time.sleep(0.02)
     said = (folder / "output").read_text(errors="replace").strip()[-300:]
-    raise ChatError(f"{candidate.title} did not start: {said or 'it said nothing'}")
+    raise ChatError(f"{candidate.title} did not start: {said or 'it printed nothing'}")
 
 
 def _accepts(port: int) -> bool:
@@ -175,7 +177,10 @@ def _accepts(port: int) -> bool:
 
 
 def _takes_datagrams(pid: int, port: int) -> bool:
-    """Return whether the process, or one that it started, has the port. A datagram would not tell."""
+    """Return whether the process, or a child of it, has bound the port.
+
+    A test datagram may not be answered.
+    """
     with suppress(psutil.NoSuchProcess):
         process = psutil.Process(pid)
         family = [process, *process.children(recursive=True)]
@@ -184,6 +189,8 @@ def _takes_datagrams(pid: int, port: int) -> bool:
 
 
 def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+    """Return a port that is free now."""
+    """Return a port that is free now."""
     with socket.socket(type=kind) as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]

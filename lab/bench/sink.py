@@ -1,6 +1,6 @@
-"""Load and sink in one process: sends, receives everything for all clients, checks and counts.
+"""The load generator for TCP: sends, receives for all clients, checks and counts.
 
-The runner starts it as ``python -m lab.bench.sink``; see `lab.bench.load`.
+`lab.bench.comparison` starts it as ``python -m lab.bench.sink``; see `lab.bench.load`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from lab.bench.load import CONNECT_TIMEOUT, READ_BYTES, Connected, Load, Pace, T
 
 
 class Sink(Load):
-    """All clients of one server. Client 0 speaks; who speaks and has no echo does not count."""
+    """All clients of one server. Client 0 sends; without an echo it is not counted as a receiver."""
 
     def __init__(self, target: Target, dialect: Dialect | None = None) -> None:
         super().__init__(target)
@@ -30,14 +30,14 @@ class Sink(Load):
         self._checker = Checker(
             target.clients - self._silent, self._dialect.message, self._dialect.ping, first=1
         )
-        self._since: deque[float] = deque()  # when the messages under way were due
+        self._since: deque[float] = deque()  # when the messages in flight were due
 
     # --- coming in -----------------------------------------------------------------------------
 
     def connect(self) -> Connected:
         deadline = time.perf_counter() + CONNECT_TIMEOUT
         heard: list[bytes] = []
-        self._enter(1, heard, deadline)  # what the server allocates once is not a client's
+        self._enter(1, heard, deadline)  # memory that the server allocates only once is not counted
         before = self._server.memory_info().rss
         start = time.perf_counter()
         self._enter(self._target.clients, heard, deadline)
@@ -62,7 +62,7 @@ class Sink(Load):
             self._hear(heard, deadline, f"{len(waiting)} of {until} clients were not let in")
 
     def _begin(self, heard: list[bytes], deadline: float) -> None:
-        """Send message 0; what comes behind it is the same for every receiver."""
+        """Send message 0: what follows it is the same for every receiver."""
         self._say(0)
         self._sent = 0
         behind: dict[int, bytes] = {}
@@ -101,7 +101,7 @@ class Sink(Load):
             data = self._read(number)
             if number >= self._silent and self._checker.feed(number - self._silent, data):
                 self._sockets[number].send(self._dialect.pong)
-            if pace.open and pace.running:  # on time, also while there is much to read
+            if pace.open and pace.running:  # in time, even while there is much to read
                 self._offer(pace, time.perf_counter())
         return bool(ready)
 
@@ -115,11 +115,11 @@ class Sink(Load):
         return messages * (self._target.clients - self._silent), 0
 
     def _hello(self, number: int) -> bytes:
-        """Return what client ``number`` says first."""
+        """Return the first bytes of client ``number``."""
         return self._dialect.hello % number
 
     def _say(self, number: int) -> None:
-        """Let client 0 send message ``number``, with the next `_send`."""
+        """Let the next `_send` send message ``number``."""
         self._out += self._dialect.text(number)
 
     def _send(self) -> None:
@@ -128,7 +128,7 @@ class Sink(Load):
                 del self._out[: self._sockets[0].send(self._out)]
 
     def _read(self, number: int) -> bytes | memoryview:
-        """Return what there is, to be used before the next call."""
+        """Return what has come; it is valid until the next call."""
         return self._receive(number)
 
     def _receive(self, number: int) -> memoryview:
@@ -139,7 +139,7 @@ class Sink(Load):
         if not size:
             last = self._checker.rest(number - self._silent) if number >= self._silent else b""
             raise DeliveryError(
-                f"the server has closed the connection of client {number}; its last word: {last!r}"
+                f"the server has closed the connection of client {number}; its last bytes: {last!r}"
             )
         return self._view[:size]
 

@@ -1,4 +1,4 @@
-"""How long the chat takes to start: ``chat --help``, and the first frame of its screen."""
+"""The benchmark of the start: ``chat --help``, and the first frame of the screen."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from lab.bench.terminal import Terminal
 
 RUNS = 9
 FIRST_FRAME = b"essage #"
-"""What stands in the empty composer; the cursor is on its first letter."""
+"""Part of the empty composer's text; the cursor is on the first letter."""
 
 
 class Report(msgspec.Struct):
-    """Milliseconds, of each run."""
+    """Milliseconds of each run."""
 
     at: str
     machine: Machine
@@ -33,7 +33,7 @@ class Report(msgspec.Struct):
 
 
 def run(runs: int = RUNS) -> Report:
-    """Start everything several times. Raises `ChatError` where there is no pseudo-terminal."""
+    """Start each program several times. Raises `ChatError` on a system without pseudo-terminals."""
     with tempfile.TemporaryDirectory(prefix="chat-bench-") as name:
         folder = Path(name)
         chat = [sys.executable, "-m", "chat"]

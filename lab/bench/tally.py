@@ -1,7 +1,7 @@
-"""Counts which messages came to whom, where some may be lost.
+"""Counts which messages each receiver has got, if some may be lost.
 
-A `Checker` ends the run at the first message that is missing. Here it is counted: datagrams may be lost. What
-may not happen ends the run here, too: a message that comes twice, or one that nobody sent.
+A `Checker` ends the run if a message is missing. Datagrams may be lost, so a `Tally` counts them. A duplicate
+still ends the run.
 """
 
 from __future__ import annotations
@@ -11,39 +11,39 @@ from itertools import pairwise
 from lab.bench.checker import DeliveryError
 
 Run = tuple[int, int]
-"""Numbers that follow one another: the first and the last."""
+"""Consecutive numbers: the first and the last one."""
 
 
 def runs(numbers: list[int]) -> list[Run]:
-    """Return the numbers as runs, in the order they have."""
+    """Return the numbers as runs, in their order."""
     ends = [i for i, (a, b) in enumerate(pairwise(numbers), 1) if b != a + 1]
     bounds = pairwise([0, *ends, len(numbers)]) if numbers else ()
     return [(numbers[a], numbers[b - 1]) for a, b in bounds]
 
 
 class Tally:
-    """No I/O, no clock: it is fed what each receiver has got, in the order in which it came."""
+    """Has no I/O and no clock; `take` gets what each receiver got, in the order in which it came."""
 
     def __init__(self, receivers: int) -> None:
         self.settled = 0
-        """The number up to which every receiver has every message, or one after it."""
-        self._first = 1  # of the measurement: what was missing before it is forgotten
+        """The number up to which every receiver has every message or a later one."""
+        self._first = 1  # of this measurement; earlier ones are not counted
         self._due = [1] * receivers
         self._missing: list[set[int]] = [set() for _ in range(receivers)]
 
     @property
     def lost(self) -> int:
-        """Deliveries that are missing, of what is settled."""
+        """Deliveries that are missing among the settled messages."""
         return sum(map(len, self._missing))
 
     def begin(self) -> None:
-        """Begin a measurement: what comes now of the messages before it no longer counts."""
+        """Begin a measurement: earlier messages are not counted any more."""
         self._first = self.settled + 1
         for missing in self._missing:
             missing.clear()
 
     def take(self, receiver: int, first: int, last: int) -> None:
-        """A receiver has got a run of messages. Raises `DeliveryError`."""
+        """Count a run of messages that a receiver got. Raises `DeliveryError` for a duplicate."""
         due = self._due[receiver]
         if first >= due:
             if first > due:
@@ -60,13 +60,13 @@ class Tally:
             self._due[receiver] = last + 1
 
     def settle(self) -> int:
-        """Return how many messages have been settled since it was asked before."""
+        """Return how many messages were settled since the last call."""
         low = min(self._due) - 1
         count, self.settled = low - self.settled, low
         return count
 
     def give_up(self, last: int) -> None:
-        """What has not come of the messages up to ``last`` is lost."""
+        """Count the messages up to ``last`` that have not come as lost."""
         for due, missing in zip(self._due, self._missing, strict=True):
             missing.update(range(due, last + 1))
         self._due = [max(due, last + 1) for due in self._due]

@@ -1,4 +1,4 @@
-"""A program in a terminal that nobody looks at: keys go in, the time until something shows comes out."""
+"""A program in a pseudo-terminal: presses keys, and measures when a text appears."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from chat.domain.errors import ChatError
 
 SIZE = (30, 100)
 """Lines and columns."""
-PATIENCE = 20.0
-"""Seconds after which the program is taken for hung."""
+TIMEOUT = 20.0
+"""Seconds to wait for a text."""
 KEPT = 64 * 1024
 
 
 class Terminal:
-    """Runs a command in a pseudo-terminal, and ends it. Raises `ChatError` where there is none."""
+    """Runs a command in a pseudo-terminal, and kills it at the end. Raises `ChatError` on Windows."""
 
     def __init__(self, command: list[str], environment: Mapping[str, str]) -> None:
         self._fd, end = _open()
@@ -49,22 +49,22 @@ class Terminal:
         os.close(self._fd)
 
     def press(self, keys: bytes) -> None:
-        """Type; what was shown until now does not count for `shows` any more."""
+        """Press keys; `shows` ignores what was shown before."""
         self._shown = b""
         os.write(self._fd, keys)
 
     def shows(self, what: bytes) -> float:
-        """Wait until the program has written this, and return when that was. Raises `ChatError`."""
-        deadline = time.perf_counter() + PATIENCE
+        """Wait until the program has written this; return the time. Raises `ChatError` after `TIMEOUT`."""
+        deadline = time.perf_counter() + TIMEOUT
         while what not in self._shown:
             left = deadline - time.perf_counter()
             if left < 0:
-                raise ChatError(f"the terminal did not show {what!r} within {PATIENCE:.0f} s")
+                raise ChatError(f"the terminal did not show {what!r} within {TIMEOUT:.0f} s")
             self._read(left)
         return time.perf_counter()
 
     def settle(self, seconds: float) -> None:
-        """Read whatever is written in this time."""
+        """Read for so many seconds."""
         end = time.perf_counter() + seconds
         while (left := end - time.perf_counter()) > 0:
             self._read(left)
@@ -73,7 +73,7 @@ class Terminal:
         if select.select([self._fd], [], [], wait)[0]:
             try:
                 data = os.read(self._fd, KEPT)
-            except OSError:  # how Linux says that nobody has the terminal open any more
+            except OSError:  # on Linux: the terminal is closed on the other side
                 data = b""
             if not data:
                 raise ChatError(f"the program in the terminal has ended: {self._shown[-300:]!r}")
@@ -81,7 +81,7 @@ class Terminal:
 
 
 def _open() -> tuple[int, int]:
-    """Return the two ends of a terminal: ours, and the program's."""
+    """Return the two ends of a pseudo-terminal: ours, and the program's."""
     if sys.platform == "win32":
         raise ChatError("this needs a pseudo-terminal, and Windows has none for it")
     import fcntl

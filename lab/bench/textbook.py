@@ -1,6 +1,6 @@
-"""The broadcast server that a good tutorial shows: asyncio streams, JSON lines, nothing else.
+"""A broadcast server as in a good tutorial: asyncio streams, JSON lines, nothing else.
 
-It is the yardstick of `lab.bench.fanout`: one write for each receiver and message, no log, no rules.
+`lab.bench.fanout` compares ours with it: one write for each receiver and message, no log, no rules.
 Run it with ``python -m lab.bench.textbook PORT``.
 """
 

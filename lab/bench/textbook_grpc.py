@@ -1,8 +1,8 @@
-"""The chat that a good gRPC tutorial shows: `grpc.aio`, the generated classes, a queue for each client.
+"""A chat server as in a good gRPC tutorial: `grpc.aio`, the generated classes, a queue for each client.
 
-It is the yardstick of ``chat bench fanout -b grpc``: no log, no rules, the library's default settings, one
-message to each receiver for each text. Of chat.proto it serves the stream alone. Run it with
-``python -m lab.bench.textbook_grpc PORT``.
+``chat bench fanout -b grpc`` compares ours with it: no log, no rules, the library's default settings, one
+message to each receiver for each text. It serves only the stream of chat.proto. Run it with ``python -m
+lab.bench.textbook_grpc PORT``.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """The chat that a good RPyC tutorial shows: a `ThreadedServer`, a thread a client, callbacks by `async_`.
 
-It is a yardstick, and the stock server that the hostile tests break: no log, no rules, the library's default
-settings. Run it with ``python -m lab.bench.textbook_rpyc PORT``.
+The benchmark compares our server with it: no log, no rules, the library's default settings. It is made for
+programs that trust each other; listen on loopback only. ``python -m lab.bench.textbook_rpyc PORT`` runs it.
 """
 
 import sys

@@ -1,6 +1,6 @@
-"""The UDP chat that a good tutorial shows: a `DatagramProtocol`, the addresses of who is there, JSON.
+"""A chat server over UDP as in a good tutorial: a `DatagramProtocol`, the clients' addresses, JSON.
 
-It is a yardstick of `lab.bench.fanout`: one `json.dumps` and one `sendto` for each receiver and message, no
+`lab.bench.fanout` compares ours with it: one `json.dumps` and one `sendto` for each receiver and message, no
 log, no rules. Run it with ``python -m lab.bench.textbook_udp PORT``; with ``once`` after that, each message
 is encoded once for all.
 """

@@ -1,6 +1,6 @@
-"""The sink for datagrams: sends, receives everything for all clients, and counts what has come to each.
+"""The load generator for UDP: sends, receives for all clients, and counts what each has got.
 
-The runner starts it as ``python -m lab.bench.udp_sink``; see `lab.bench.load`.
+`lab.bench.comparison` starts it as ``python -m lab.bench.udp_sink``; see `lab.bench.load`.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from lab.bench.regimes import Regime
 from lab.bench.tally import Run, Tally, runs
 
 BUFFER = 1024 * 1024
-"""Bytes that a client's socket may hold, where the system allows it: the sink is not to lose any."""
-AGAIN = 0.5
-"""Seconds after which a hello that was not answered is said again."""
-GIVE_UP = 1.0
-"""Seconds without any news after which what is under way is lost; more than a disk takes for a commit."""
+"""Bytes of a client's receive buffer, if the system allows it: the load generator must lose no datagram."""
+RETRY_AFTER = 0.5
+"""Seconds after which a hello that was not answered is sent again."""
+LOSS_TIMEOUT = 1.0
+"""Seconds without a message after which those in flight are lost; longer than a disk takes for a commit."""
 KNOWN = 1000
-"""Datagrams that are remembered with the numbers in them: all receivers get the same ones."""
+"""Datagrams whose numbers are remembered: all receivers get the same ones."""
 
 
 class UdpSink(Load):
-    """All clients of one server, each with a socket. Client 0 speaks, and hears itself like all others."""
+    """All clients of one server, each with a socket. Client 0 sends, and receives its own messages too."""
 
     what = "messages are not settled"
 
@@ -51,8 +51,8 @@ class UdpSink(Load):
         self._view = memoryview(bytearray(READ_BYTES))
         self._tally = Tally(target.clients)
         self._known: dict[bytes, list[Run]] = {}
-        self._since: deque[float] = deque()  # when the messages under way were due
-        self._news = 0.0  # when some came last
+        self._since: deque[float] = deque()  # when the messages in flight were due
+        self._news = 0.0  # when the last message came
         self._pinged = 0  # pings that were due until now
         self._begun = 0.0
 
@@ -61,7 +61,7 @@ class UdpSink(Load):
     def connect(self) -> Connected:
         deadline = time.perf_counter() + CONNECT_TIMEOUT
         self._begun = time.perf_counter()
-        self._enter(1, deadline)  # what the server allocates once is not a client's
+        self._enter(1, deadline)  # memory that the server allocates only once is not counted
         before = self._server.memory_info().rss
         start = time.perf_counter()
         self._enter(self._target.clients, deadline)
@@ -89,10 +89,10 @@ class UdpSink(Load):
             now = time.perf_counter()
             if now > deadline:
                 raise DeliveryError(f"client {number} was not let in within {CONNECT_TIMEOUT:.0f} s")
-            if now > again or client.hello() != said:  # an answer may ask for another hello
-                said, again = client.hello(), now + AGAIN
+            if now > again or client.hello() != said:  # the answer may be a cookie
+                said, again = client.hello(), now + RETRY_AFTER
                 self._sockets[number].send(said)
-            for fd in self._poll(AGAIN):
+            for fd in self._poll(RETRY_AFTER):
                 self._hear(self._numbers[fd])
 
     # --- one measurement -----------------------------------------------------------------------
@@ -119,21 +119,21 @@ class UdpSink(Load):
         ready = self._poll(0.0)
         for fd in ready:
             self._hear(self._numbers[fd])
-            if pace.open and pace.running:  # on time, also while there is much to read
+            if pace.open and pace.running:  # in time, even while there is much to read
                 self._offer(pace, time.perf_counter())
         now = time.perf_counter()
-        if self._under_way() and now > self._news + GIVE_UP:
+        if self._under_way() and now > self._news + LOSS_TIMEOUT:
             self._tally.give_up(self._sent)
         return bool(ready)
 
     def _hear(self, number: int) -> None:
-        """Take a datagram. Raises `DeliveryError`."""
+        """Read a datagram. Raises `DeliveryError`."""
         try:
             size = self._sockets[number].recv_into(self._view)
         except BlockingIOError:
             return
         except ConnectionRefusedError:
-            raise DeliveryError("nobody listens there any more") from None
+            raise DeliveryError("the server does not listen any more") from None
         data = bytes(self._view[:size])
         found = self._known.get(data)
         if found is None:
@@ -156,7 +156,7 @@ class UdpSink(Load):
         return known
 
     def _ping(self, now: float) -> None:
-        """Let those clients ping whose turn it is: spread over the interval, as those of real ones are."""
+        """Send the pings that are due: those of all clients are spread over the interval."""
         if not (every := self._clients[0].ping_every):
             return
         due = int((now - self._begun) / every * len(self._clients))

@@ -1,8 +1,8 @@
-"""What the sink speaks where a protocol is more than bytes with a text in them.
+"""Clients of RPC techniques for the load generator.
 
-A `Wire` is one client of an RPC technique, without any I/O. It takes what the client has read, answers what
-the protocol wants answered, and returns lines that are the same for every receiver: `READY` when the client
-is let in, and then the number of each message. So the `Checker` need not know how frames are cut.
+A `Wire` is one client, without any I/O. It gets what the client has read, and answers what the protocol
+requires. It returns lines that are the same for every receiver: `READY` when the client has joined, and then
+the number of each message. So the `Checker` need not know the framing of the technique.
 """
 
 from __future__ import annotations
@@ -14,25 +14,28 @@ from lab.bench.dialects import DIGITS, TEXT_BYTES, Dialect
 
 READY = b"ready\n"
 LINES = Dialect(hello=b"", ready=READY, say=b"", message=re.compile(rb"(\d{%d})\n" % DIGITS))
-"""What wires return."""
+"""The lines that a `Wire` returns."""
 TEXT = re.compile(rb"(\d{%d})\.{%d}" % (DIGITS, TEXT_BYTES - DIGITS))
-"""A message's whole text; nothing else that a server sends looks like it."""
+"""Matches a message's whole text, and nothing else that a server sends."""
 
 
 class Wire(ABC):
-    """One client. It does not decode all that comes: that would cost more than to send it."""
+    """One client.
+
+    It does not decode everything that it reads: that would take more time than the server does.
+    """
 
     def __init__(self) -> None:
         self.out = bytearray()
-        """What the client has to send; whoever sends it takes it out."""
+        """What the client must send; the caller sends and removes it."""
 
     @abstractmethod
     def feed(self, data: bytes) -> bytes:
-        """Take what was read, in any pieces; return whole lines. Raises `DeliveryError`."""
+        """Add what was read; return complete lines. Raises `DeliveryError`."""
 
     @abstractmethod
     def say(self, text: bytes) -> None:
-        """Put the call that sends a message into ``out``."""
+        """Append a message to ``out``."""
 
 
 def lines(texts: list[bytes]) -> bytes:

@@ -8,10 +8,11 @@ import pytest
 
 from chat.domain.errors import ChatError, Closing, ConnectionLost, SlowReader
 from chat.domain.model import Cursor, Event, Hello, Limits
+from chat.domain.room_replica import RING_BYTES
 from chat.interfaces.address import Address
 from chat.interfaces.server import HIGH_WATER
 from chat.interfaces.technique import Technique
-from chat.server.fanout import PAGE_BYTES, RING_BYTES
+from chat.server.fanout import PAGE_BYTES
 from chat.server.hub import Hub
 from chat.server.seat import HubSeat
 from tests.support.kit import MakeClient, MakeServer, Serving
@@ -107,9 +108,11 @@ async def test_two_servers_can_serve_one_room(
     second = make_server(Address("127.0.0.1", 0))
     client = make_client(await second.start())
     eve = Person(client, await client.connect(Hello("lab", "eve")))
+    eve.listen()
     said = await eve.say("hello over there")
     assert (await ann.knows(said.seq))[-1].author == "eve"
     await client.close()
+    await eve.stop()
     await second.stop()
 
 

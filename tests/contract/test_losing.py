@@ -92,7 +92,7 @@ async def test_exactly_what_got_lost_is_named(ann: Person, eve: Person, relay: D
     await eve.until(lambda seen: {*eve.seqs, *eve.missing} >= {*ann.seqs} - {1, 2})
     assert sorted(eve.missing) == sorted(loss.lost)
     assert not {*eve.missing} & {*eve.seqs}
-    assert {one.kind for gap in eve.gaps for one in gap.missing} == {"sent"}
+    assert {one.kind for missing in eve.missing_events for one in missing.events} == {"sent"}
 
 
 async def test_a_lost_tail_is_named_too(ann: Person, eve: Person, relay: DatagramRelay) -> None:
@@ -108,10 +108,10 @@ async def test_of_what_is_no_message_the_kind_is_told(
     relay.lose_down = lambda datagram: any(event.get("author") == "bob" for event in events_in(datagram))
     await enter("bob")
     await eve.until(lambda _: eve.missing)
-    assert [one.kind for gap in eve.gaps for one in gap.missing] == ["joined"]
+    assert [one.kind for missing in eve.missing_events for one in missing.events] == ["joined"]
 
 
-async def test_what_is_late_is_no_gap(ann: Person, eve: Person, relay: DatagramRelay) -> None:
+async def test_what_is_late_is_not_missing(ann: Person, eve: Person, relay: DatagramRelay) -> None:
     """An event that is overtaken by less than the client waits is shown, and not called missing."""
     late: list[bytes] = []
 
@@ -128,7 +128,7 @@ async def test_what_is_late_is_no_gap(ann: Person, eve: Person, relay: DatagramR
     for client in relay.clients:
         relay.to_client(late[0], client)
     await eve.hears("late")
-    assert eve.gaps == []
+    assert eve.missing_events == []
 
 
 async def test_an_event_that_comes_twice_is_seen_once(ann: Person, eve: Person, relay: DatagramRelay) -> None:
@@ -203,7 +203,7 @@ async def test_what_got_lost_is_asked_for_and_comes_in_its_place(
         await ann.say(f"m{i}")
     await eve.hears("m19")
     assert eve.texts == [f"m{i}" for i in range(20)]
-    assert eve.gaps == []
+    assert eve.missing_events == []
     assert one_chain(eve.seen)
 
 
@@ -261,7 +261,7 @@ async def test_through_a_bad_network_everything_comes_in_order(
     last = await ann.say("last")
     await ann.knows(last.seq)
     seen = await eve.knows(last.seq)
-    assert eve.gaps == []
+    assert eve.missing_events == []
     assert one_chain(seen)
     whole: list[Event] = sorted(ann.seen, key=lambda event: event.seq)
     assert [event for event in seen if event.seq >= whole[0].seq] == whole

@@ -84,7 +84,7 @@ async def test_beyond_both_ends_there_is_nothing(ann: Person, hub: Hub) -> None:
 async def test_what_the_ring_has_lost_comes_from_the_log(
     ann: Person, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chat.server.fanout.RING_EVENTS", 3)
+    monkeypatch.setattr("chat.domain.room_replica.RING_EVENTS", 3)
     events = await story(ann, hub)
     assert await ann.client.history(after=0, limit=10) == events[:10]
 

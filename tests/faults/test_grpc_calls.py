@@ -12,6 +12,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 import backends
+import backends.grpc.health
 import backends.grpc.server
 import chat.server.hub
 from backends.grpc.codec import SERVICE, STATUS
@@ -272,18 +273,17 @@ async def test_an_end_of_ours_is_no_error_of_ours(
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
-async def test_a_draft_that_no_frame_can_hold_is_refused_and_the_stream_goes_on(connect: Connect) -> None:
-    client, _ = await connect("ann")
+async def test_a_draft_that_no_frame_can_hold_is_refused_and_the_stream_goes_on(ann: Person) -> None:
     with pytest.raises(BadText) as refused:
-        await client.send(Say("x" * 70_000, 1))
+        await ann.say("x" * 70_000, n=1)
     assert refused.value.n == 1
-    await client.send(Say("and on we go", 1))
+    await ann.say("and on we go", n=1)
 
 
 async def test_watchers_do_not_keep_anybody_out(
     channel: grpc.aio.Channel, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backends.grpc.server, "MAX_WATCHERS", 3)
+    monkeypatch.setattr(backends.grpc.health, "MAX_WATCHERS", 3)
     health: Any = health_pb2_grpc.HealthStub(channel)
     watches = []
     for _ in range(6):
@@ -299,7 +299,7 @@ async def test_watchers_do_not_keep_anybody_out(
 async def test_of_streams_that_say_nothing_the_oldest_is_cut(
     stub: Any, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backends.grpc.server, "MAX_SEATLESS", 3)
+    monkeypatch.setattr(backends.grpc.server, "MAX_UNAUTHENTICATED", 3)
     silent = [stub.Chat() for _ in range(5)]
     endings = [asyncio.create_task(ending(call)) for call in silent]
     for next_one in itertools.islice(asyncio.as_completed(endings), 2):

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
-from typing import Any
+from collections.abc import AsyncIterator
 
 import pytest
 
 import backends.oncrpc.calls
 import backends.oncrpc.server
 from backends.oncrpc.client import OncRpcClient
-from backends.oncrpc.datagrams import MAX_CALL, MAX_OF_ONE, MAX_REPLY
+from backends.oncrpc.datagrams import MAX_CALL, MAX_OF_ONE
 from backends.oncrpc.server import OncRpcServer, datagram_socket
 from chat.domain.errors import Closing, ConnectionLost
 from chat.domain.model import Cursor, Hello, Limits, Say
@@ -34,8 +32,8 @@ from protos.chat_xdr import (
     send_args,
 )
 from tests.support.oncrpc_peer import SUCCESS, DatagramPeer, StreamPeer, after, header, marked, words
-from tests.support.people import Person, one_chain
-from tests.support.stage import Disk, enter, running
+from tests.support.people import Person
+from tests.support.stage import Disk, running
 
 UDP = ClientOptions(settings={"transport": "udp"})
 
@@ -146,7 +144,6 @@ DROPPED: dict[str, bytes] = {
     "a record mark before it": marked(header(1, CHAT_NULL)),
     "a credential over 400 bytes": header(1, CHAT_NULL, flavor=1, credential=bytes(404)),
     "a byte more than a call may have": header(1, CHAT_NULL) + bytes(MAX_CALL - 39),
-    "60,000 bytes": header(1, CHAT_NULL) + bytes(60_000),
 }
 
 
@@ -177,177 +174,6 @@ async def test_what_one_may_have_under_way_is_bounded_and_nobody_else_notices(
             await peer.reply(xid)
         await peer.still_there()
     assert peer.replies == {}, "what came beyond them was dropped"
-
-
-# --- replies that fit into a datagram --------------------------------------------------------------
-
-
-class Relay:
-    """Stands between a client and the server, notes the datagrams, and loses those that it is told to."""
-
-    def __init__(self, server: Address) -> None:
-        self._server = server
-        self.calls: list[bytes] = []
-        self.replies: list[bytes] = []
-        self.lose_call: Callable[[int], bool] = lambda number: False
-        self.lose_reply: Callable[[int], bool] = lambda number: False
-        self.noise: list[bytes] = []
-        """What the client gets before each reply."""
-
-    async def start(self) -> Address:
-        loop = asyncio.get_running_loop()
-        relay = self
-        caller: list[Any] = []
-
-        class Near(asyncio.DatagramProtocol):
-            def datagram_received(self, data: bytes, address: Any) -> None:
-                caller[:] = [address]
-                relay.calls.append(data)
-                if not relay.lose_call(len(relay.calls)):
-                    relay._far.sendto(data)
-
-        class Far(asyncio.DatagramProtocol):
-            def datagram_received(self, data: bytes, address: Any) -> None:
-                relay.replies.append(data)
-                for noise in relay.noise:
-                    relay._near.sendto(noise, caller[0])
-                if not relay.lose_reply(len(relay.replies)):
-                    relay._near.sendto(data, caller[0])
-
-        self._near, _ = await loop.create_datagram_endpoint(Near, local_addr=("127.0.0.1", 0))
-        self._far, _ = await loop.create_datagram_endpoint(
-            Far, remote_addr=(self._server.host, self._server.port)
-        )
-        return Address(*self._near.get_extra_info("sockname"))
-
-    def stop(self) -> None:
-        self._near.close()
-        self._far.close()
-
-
-@pytest.fixture
-async def relay(server: OncRpcServer) -> AsyncIterator[Relay]:
-    relay = Relay(server.address)
-    server.address = await relay.start()
-    yield relay
-    relay.stop()
-
-
-@pytest.fixture
-async def ann(relay: Relay, server: OncRpcServer) -> AsyncIterator[Person]:
-    client = OncRpcClient(server.address, UDP)
-    person = Person(client, await client.connect(Hello("lab", "ann")))
-    yield person
-    await client.close()
-    await person.stop()
-
-
-async def test_a_client_talks_over_it(ann: Person, hub: Hub) -> None:
-    ann.listen()
-    said = await ann.say("tpyo")
-    await ann.edit(said.seq, "typo")
-    await ann.hears("typo")
-    assert 0 < await ann.client.ping() < 60
-    assert [member.nick for member in await ann.client.members()] == ["ann"]
-    await ann.client.close()
-    assert await ann.over is None
-    assert ann.client.activity().startswith("over UDP, polls ")
-
-
-async def test_a_long_history_comes_in_short_replies(ann: Person, relay: Relay) -> None:
-    texts = [f"{number} " + 3900 * "x" for number in range(60)]
-    for text in texts:
-        await ann.say(text)
-    last = (await ann.client.history(limit=200))[-1]
-    for where in ({"after": 0}, {"before": last.seq + 1}, {}):
-        events = await ann.client.history(limit=200, **where)
-        assert one_chain(events)
-        assert [event.text for event in events if event.kind == "sent"] == texts
-    assert len(await ann.client.history(limit=7)) == 7
-    ann.listen()
-    await ann.hears(texts[-1])
-    assert one_chain(ann.seen)
-    assert max(map(len, relay.replies)) <= MAX_REPLY
-
-
-async def test_many_members_come_in_short_replies(ann: Person, relay: Relay, hub: Hub) -> None:
-    for number in range(300):
-        await enter(hub, f"{number} {'🦜' * 20}".replace(" ", "-"))
-    members = await ann.client.members()
-    assert len({member.seat for member in members}) == 301
-    assert max(map(len, relay.replies)) <= MAX_REPLY
-
-
-async def test_who_leaves_while_members_are_asked_for_hides_nobody(
-    ann: Person, relay: Relay, hub: Hub
-) -> None:
-    early = await enter(hub, "early")
-    for number in range(200):
-        await enter(hub, f"{number}{'🦜' * 20}")
-    asked: list[int] = []
-
-    def leave_after_the_first_page(number: int) -> bool:
-        if not asked:
-            early.leave()
-        asked.append(number)
-        return False
-
-    relay.lose_reply = leave_after_the_first_page
-    members = await ann.client.members()
-    assert len(members) == len({member.seat for member in members})
-    assert {member.nick for member in members} >= {f"{number}{'🦜' * 20}" for number in range(200)}
-
-
-# --- what is lost ----------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is lost is sent again at once."""
-    monkeypatch.setattr(backends.oncrpc.calls, "RETRY", 0.01)
-
-
-@pytest.mark.usefixtures("soon")
-@pytest.mark.parametrize("what", ["calls", "replies"])
-async def test_what_is_lost_is_sent_again_and_said_once(ann: Person, relay: Relay, what: str) -> None:
-    if what == "calls":
-        relay.lose_call = lambda number: number % 2 == 0
-    else:
-        relay.lose_reply = lambda number: number % 2 == 0
-    for number in range(10):
-        await ann.say(f"m{number}")
-    events = await ann.client.history(limit=200)
-    assert [event.text for event in events if event.kind == "sent"] == [f"m{n}" for n in range(10)]
-    assert len(set(relay.calls)) < len(relay.calls), "the same bytes, xid and all"
-
-
-@pytest.mark.usefixtures("soon")
-async def test_who_is_never_answered_gives_up(ann: Person, relay: Relay) -> None:
-    relay.lose_call = lambda number: True
-    relay.calls.clear()
-    with pytest.raises(ConnectionLost, match="asked 5 times"):
-        await ann.say("hello?")
-    assert len(relay.calls) == 5
-    assert len(set(relay.calls)) == 1
-    with pytest.raises(ConnectionLost):
-        await ann.say("hello??")
-    assert len(relay.calls) == 5
-
-
-async def test_where_nobody_listens_that_is_said_at_once() -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
-        taken.bind(("127.0.0.1", 0))
-        address = Address(*taken.getsockname())
-    client = OncRpcClient(address, UDP)
-    with pytest.raises(ConnectionLost, match=f"nothing listens on {address}"):
-        await client.connect(Hello("lab", "ann"))
-    await client.close()
-
-
-@pytest.mark.usefixtures("soon")
-async def test_what_answers_no_call_is_passed_by(ann: Person, relay: Relay) -> None:
-    relay.noise = [b"noise", header(1, CHAT_NULL), words(1) + SUCCESS]
-    assert await ann.say("all the same") == await ann.say("all the same", n=1)
 
 
 # --- the server's two sockets ----------------------------------------------------------------------

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import backends
-from backends.rabbitmq import member
+from backends.rabbitmq import base_client
 from backends.rabbitmq.private import PrivateBroker
 from chat.client.connect import Place, open_session
 from chat.domain.errors import ConnectionLost
@@ -23,7 +23,7 @@ LINES = 1000
 async def people(
     own_broker: PrivateBroker, state_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[list[Talker]]:
-    monkeypatch.setattr(member, "Limits", lambda: Limits(burst=0))  # a thousand lines, and not at 10/s
+    monkeypatch.setattr(base_client, "Limits", lambda: Limits(burst=0))  # a thousand lines, and not at 10/s
     place, label = Place(own_broker.url, state_dir), backends.technique("rabbitmq")
     everybody = [Talker(open_session(place, label, "lab", nick)) for nick in ("alice", "bob", "carol")]
     for one in everybody:

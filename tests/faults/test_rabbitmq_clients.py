@@ -438,7 +438,7 @@ async def test_in_fanout_mode_a_slow_reader_loses_the_oldest_and_is_told_how_man
     enter: Enter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(names, "FANOUT_ARGUMENTS", {"x-max-length": 10, "x-overflow": "drop-head"})
-    monkeypatch.setattr("backends.rabbitmq.fanout.AHEAD", 5)
+    monkeypatch.setattr("backends.rabbitmq.fanout.PREFETCH", 5)
     ann, slow = await enter("ann"), RabbitClient(enter.address, ClientOptions(settings={"mode": "fanout"}))
     person = Person(slow, await slow.connect(Hello("lab", "slow")))
     for number in range(100):

@@ -12,7 +12,7 @@ import pika
 import pytest
 
 import backends
-from backends.rabbitmq import known, names, past
+from backends.rabbitmq import history_reader, names
 from backends.rabbitmq.amqp import Connection
 from backends.rabbitmq.client import RabbitClient
 from backends.rabbitmq.codec import pack
@@ -20,7 +20,7 @@ from backends.rabbitmq.log import StreamLog
 from backends.rabbitmq.private import PrivateBroker
 from chat.client.connect import Place, open_session
 from chat.domain.errors import ChatError, NickTaken, NotStored, StaleCursor
-from chat.domain.model import Cursor, Event, Hello, Limits, Say, Sent
+from chat.domain.model import Cursor, Event, Hello, Limits, Opened, Say, Sent
 from chat.interfaces.log import Committed
 from chat.interfaces.technique import Technique
 from chat.server.hub import Hub
@@ -125,10 +125,9 @@ async def story(ann: Person, vhost: str) -> list[Event]:
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Little is kept, so that pages come from the stream, in stretches."""
-    monkeypatch.setattr(known, "RING", 5)
-    monkeypatch.setattr(past, "STRETCH", 16)
-    monkeypatch.setattr("chat.server.fanout.RING_EVENTS", 5)
+    """Rings and blocks are small, so that pages are read from the stream."""
+    monkeypatch.setattr(history_reader, "BLOCK_SEQS", 16)
+    monkeypatch.setattr("chat.domain.room_replica.RING_EVENTS", 5)
 
 
 @pytest.mark.usefixtures("small")
@@ -167,6 +166,64 @@ async def test_a_replay_from_far_back_is_whole(enter: Enter, vhost: str) -> None
     bob = await enter("bob", cursor=Cursor(events[3].seq))
     seen = await bob.knows(bob.welcome.head)
     assert seen[:-1] == events[4:]
+
+
+@pytest.mark.usefixtures("small")
+async def test_old_pages_are_read_where_the_stream_was_cut_and_no_checkpoint_is_left(
+    enter: Enter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = {**names.LOG_ARGUMENTS, "x-max-length-bytes": 200_000, "x-stream-max-segment-size-bytes": 50_000}
+    monkeypatch.setattr(names, "LOG_ARGUMENTS", small)
+    ann = await enter("ann")
+    for number in range(200):
+        last = await ann.say(f"{number} " + "x" * 3000)
+    page = await ann.client.history(after=0, limit=50)
+    assert page[0].seq > 50
+    assert one_chain(page)
+    assert await ann.client.history(before=last.seq + 1, limit=1) == (await ann.knows(last.seq))[-1:]
+
+
+@pytest.fixture
+def short_tail(monkeypatch: pytest.MonkeyPatch) -> int:
+    """A room is loaded from its newest 60 entries, with a checkpoint in every 20."""
+    monkeypatch.setattr("chat.domain.room.CHECKPOINT_EVERY", 20)
+    monkeypatch.setattr("backends.rabbitmq.stream.TAIL", 60)
+    return 60
+
+
+async def many_barriers(ann: Person, vhost: str, tail: int) -> None:
+    """Let ann send messages, so that the tail of the stream begins with one of many barrier entries."""
+    for number in range(40):
+        await ann.say(f"m{number}")
+    stranger = await Connection.open(address(vhost), "", "a stranger")
+    channel = await stranger.channel(confirm=True)
+    for number in range(20):
+        await channel.publish(
+            names.exchange("lab"), "", pack(Opened(f"e{number}"), 1), pika.BasicProperties()
+        )
+    await stranger.close()
+    for number in range(tail - 13):  # the rest of the tail: checkpoints, and the last barrier entries
+        await ann.say(f"n{number}")
+
+
+async def test_a_tail_that_begins_with_a_barrier_entry_is_no_new_room(
+    enter: Enter, vhost: str, short_tail: int
+) -> None:
+    ann = await enter("ann")
+    await many_barriers(ann, vhost, short_tail)
+    bob = await enter("bob")
+    assert bob.welcome.epoch == ann.welcome.epoch
+    assert [member.nick for member in bob.welcome.members] == ["ann", "bob"]
+
+
+async def test_a_server_does_not_take_a_barrier_entry_for_the_opening_one(
+    enter: Enter, vhost: str, hub: Hub, short_tail: int
+) -> None:
+    ann = await enter("ann")
+    await many_barriers(ann, vhost, short_tail)
+    room = await hub.look("lab", "")
+    assert room.epoch == ann.welcome.epoch
+    assert [member.nick for member in room.members()] == ["ann"]
 
 
 # --- several servers ---------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from backends.rabbitmq import broker
-from backends.rabbitmq.broker import Record, daemon, find, lets_guests_in
+from backends.rabbitmq.broker import Record, accepts_guest, daemon, find
 from backends.rabbitmq.private import kill_groups
 from chat.domain.errors import ChatError, ConnectionLost
 from tests.support.broker import wanted
@@ -78,12 +78,12 @@ def test_a_name_that_is_none_is_said(folder: Path, monkeypatch: pytest.MonkeyPat
     assert "secret" not in str(error.value)
 
 
-def test_on_its_usual_port_one_is_taken_that_lets_guests_in(
+def test_on_its_usual_port_one_is_taken_that_accepts_guest(
     folder: Path, vhost: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     port = int(vhost.rpartition("@")[2].partition("/")[0].rpartition(":")[2])
     monkeypatch.setattr(broker, "PORT", port)
-    assert not lets_guests_in("127.0.0.1", port), "its only user is another one"
+    assert not accepts_guest("127.0.0.1", port), "its only user is another one"
     with pytest.raises(ConnectionLost):
         find(folder, spawn=False)
 
@@ -100,7 +100,7 @@ def test_what_is_no_broker_is_not_taken(folder: Path, answer: bytes) -> None:
 
         thread = threading.Thread(target=once)
         thread.start()
-        assert not lets_guests_in("127.0.0.1", server.getsockname()[1])
+        assert not accepts_guest("127.0.0.1", server.getsockname()[1])
         thread.join()
 
 
@@ -159,7 +159,7 @@ def test_it_is_started_again_when_it_is_killed_with_its_data_on_the_same_port(fo
 
 def test_it_ends_after_its_last_user_and_leaves_nothing(folder: Path) -> None:
     private = daemon(folder)
-    record = private.start(["backends.rabbitmq.keeper", str(folder), "2"], os.environ)
+    record = private.start(["backends.rabbitmq.broker_daemon", str(folder), "2"], os.environ)
     with socket.create_connection(("127.0.0.1", find(folder, spawn=False).address.port)) as user:
         user.sendall(b"AMQP\x00\x00\x09\x01")
         time.sleep(4)
@@ -169,7 +169,7 @@ def test_it_ends_after_its_last_user_and_leaves_nothing(folder: Path) -> None:
     assert private.read() is None
 
 
-def test_what_a_killed_keeper_leaves_behind_is_ended_by_the_next(folder: Path) -> None:
+def test_what_a_killed_daemon_leaves_behind_is_ended_by_the_next(folder: Path) -> None:
     find(folder, spawn=True)
     first = record_in(folder)
     os.kill(first.pid, signal.SIGKILL)

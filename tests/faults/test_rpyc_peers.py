@@ -10,15 +10,18 @@ import pytest
 from rpyc.core import consts
 
 import backends.rpyc.server
+import chat.transport.stream
 from backends.rpyc import codec
 from backends.rpyc.codec import HEADER, Raised, Request, Returned
-from backends.rpyc.server import MAX_SEATLESS, WINDOW, ClientConnection, RpycServer
+from backends.rpyc.server import WINDOW, ClientConnection, RpycServer
 from chat.domain.errors import Closing
 from chat.domain.model import Limits
 from chat.interfaces.address import Address
 from chat.interfaces.server import HIGH_WATER
 from chat.server.fanout import PAGE_BYTES
 from chat.server.hub import Hub
+from chat.transport.connection_state import State
+from chat.transport.stream import MAX_UNAUTHENTICATED
 from tests.support.rpyc_peer import FUNCTION, RpycPeer
 from tests.support.stage import Disk
 
@@ -73,7 +76,7 @@ def nothing_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
 def connection_of(server: RpycServer, nick: str) -> ClientConnection:
     """Return the server's end of somebody's connection."""
-    return next(each for each in server.connections if each._seat and each._seat.welcome.nick == nick)
+    return next(each for each in server.connections if each.seat and each.seat.welcome.nick == nick)
 
 
 async def reason(peer: RpycPeer) -> str:
@@ -95,7 +98,7 @@ async def refusal(peer: RpycPeer, method: str, *args: object) -> str:
 async def test_who_does_not_answer_to_a_callback_is_cut_and_the_others_go_on(
     monkeypatch: pytest.MonkeyPatch, peer: RpycPeer, bystander: RpycPeer
 ) -> None:
-    monkeypatch.setattr(backends.rpyc.server, "PATIENCE", 0.2)
+    monkeypatch.setattr(backends.rpyc.server, "CALLBACK_TIMEOUT", 0.2)
     monkeypatch.setattr(backends.rpyc.server, "PING_EVERY", 0.05)
     peer.answer = peer.ignore
     await peer.enter("eve")
@@ -108,7 +111,7 @@ async def test_who_does_not_answer_to_a_callback_is_cut_and_the_others_go_on(
 async def test_who_does_not_answer_to_a_ping_is_cut(
     monkeypatch: pytest.MonkeyPatch, peer: RpycPeer, bystander: RpycPeer
 ) -> None:
-    monkeypatch.setattr(backends.rpyc.server, "PATIENCE", 0.2)
+    monkeypatch.setattr(backends.rpyc.server, "CALLBACK_TIMEOUT", 0.2)
     monkeypatch.setattr(backends.rpyc.server, "PING_EVERY", 0.05)
 
     def all_but_pings(request: Request) -> bytes | None:
@@ -131,7 +134,7 @@ async def test_an_answer_keeps_a_client_that_has_nothing_to_hear(
         await peer.message()
 
 
-@pytest.mark.parametrize("name", ["ValueError", "SystemExit", "KeyboardInterrupt", "x\x1b[2J" * 50])
+@pytest.mark.parametrize("name", ["ValueError", "NoClass", "x\x1b[2J" * 50])
 async def test_a_callback_that_raises_ends_its_connection_with_the_reason(peer: RpycPeer, name: str) -> None:
     def raises(request: Request) -> bytes:
         peer.take(request)
@@ -164,11 +167,11 @@ async def test_at_most_a_window_of_callbacks_is_under_way(peer: RpycPeer, bystan
 async def test_what_waits_for_one_that_never_answers_is_bounded_until_it_is_cut(
     monkeypatch: pytest.MonkeyPatch, server: RpycServer, peer: RpycPeer, bystander: RpycPeer
 ) -> None:
-    monkeypatch.setattr(backends.rpyc.server, "LINGER", 0.2)
+    monkeypatch.setattr(chat.transport.stream, "LINGER", 0.2)
     peer.answer = peer.ignore
     await peer.enter("eve")
     eve, most = connection_of(server, "eve"), 0
-    while not eve._closing:
+    while eve.state is State.SEATED:
         assert isinstance(await bystander.call("send", 3900 * "x"), Returned)
         most = max(most, eve.buffered())
     assert HIGH_WATER < most <= HIGH_WATER + 2 * PAGE_BYTES
@@ -182,7 +185,7 @@ async def test_what_waits_for_one_that_never_answers_is_bounded_until_it_is_cut(
 async def test_who_does_not_log_in_is_cut(
     monkeypatch: pytest.MonkeyPatch, address: Address, start: bytes
 ) -> None:
-    monkeypatch.setattr(backends.rpyc.server, "LOGIN_TIMEOUT", 0.05)
+    monkeypatch.setattr(chat.transport.stream, "HELLO_TIMEOUT", 0.05)
     async with await RpycPeer.open(address) as peer:
         await peer.send(start)
         assert await peer.end() == []
@@ -190,10 +193,10 @@ async def test_who_does_not_log_in_is_cut(
 
 async def test_of_300_silent_connections_the_oldest_are_cut(server: RpycServer, address: Address) -> None:
     silent = [await RpycPeer.open(address) for _ in range(300)]
-    for peer in silent[: 300 - MAX_SEATLESS]:
+    for peer in silent[: 300 - MAX_UNAUTHENTICATED]:
         assert await peer.end() == []
     await silent[-1].enter("patient")
-    assert len(server.seatless) <= MAX_SEATLESS
+    assert len(server.unauthenticated) <= MAX_UNAUTHENTICATED
     for peer in silent:
         peer.writer.transport.abort()
 
@@ -203,12 +206,12 @@ async def test_one_that_does_not_go_does_not_keep_the_door_open_for_others(
 ) -> None:
     deaf = await RpycPeer.open(address)
     await deaf.ask(consts.HANDLE_PING, "")
-    (stubborn,) = server.seatless
+    (stubborn,) = server.unauthenticated
     deaf.stop_reading()
     stubborn.transport.write(8_000_000 * b"x")  # what it does not read keeps its connection for a while
-    silent = [await RpycPeer.open(address) for _ in range(2 * MAX_SEATLESS)]
+    silent = [await RpycPeer.open(address) for _ in range(2 * MAX_UNAUTHENTICATED)]
     await silent[-1].enter("patient")
-    assert len(server.seatless) <= MAX_SEATLESS
+    assert len(server.unauthenticated) <= MAX_UNAUTHENTICATED
     for peer in (deaf, *silent):
         peer.writer.transport.abort()
 
@@ -234,7 +237,7 @@ NONSENSE = {
     "a frame without brine": codec.frame(b"\x01\xff\xff"),
     "an unknown kind": codec.frame(b"\x09" + codec.keywords((("a", 1),))),
     "a frame too long": HEADER.pack(65537, 0),
-    "nesting": codec.frame(b"\x01" + 60_000 * b"\x10"),
+    "nesting that does not end": codec.frame(b"\x01" + 50 * b"\x10"),
 }
 
 
@@ -256,7 +259,7 @@ async def test_after_the_login_nonsense_ends_the_connection_with_the_reason(
 @pytest.mark.parametrize("handler", [0, 5, 6, *range(9, 15), *range(17, 22), 1000])
 async def test_what_is_not_served_is_refused_and_the_connection_stays(peer: RpycPeer, handler: int) -> None:
     root = await peer.value(consts.HANDLE_GETROOT)
-    for args in ((), (root,), (root, "x"), (root, "x", ()), (7, 3, "__pow__")):
+    for args in ((), (root,), (root, "x"), (root, "x", ()), (7, 3, "x")):
         assert isinstance(await peer.ask(handler, *args), Raised)
     await peer.enter("eve")
 
@@ -351,7 +354,7 @@ async def test_who_waits_for_a_seat_is_told_when_there_will_be_none(
 ) -> None:
     disk.slow = True
     number = await peer.begin_call("login", "eve", "lab", FUNCTION)
-    while not (waiting := [each for each in server.connections if each._entering is not None]):
+    while not (waiting := [each for each in server.connections if each._login is not None]):
         await bystander.call("members")
     waiting[0].close(Closing("the server is going down"))
     answer = await peer.answer_to(number)

@@ -13,8 +13,8 @@ import trustme
 from lxml import etree
 from zeep.wsse.username import UsernameToken
 
+from backends.soap.conversion import TNS, WSDL, WSSE
 from backends.soap.server import SoapServer
-from backends.soap.words import TNS, WSDL, WSSE
 from chat.domain.model import Limits
 from chat.interfaces.address import Address
 from chat.interfaces.server import ServerOptions
@@ -46,7 +46,7 @@ async def ann(server: Serving, version: str) -> AsyncIterator[SoapPeer]:
 
 
 def waiting(hub: Hub) -> int:
-    return len(hub._rooms["lab"]._waiting)
+    return len(hub._rooms["lab"]._long_polls)
 
 
 async def until_waiting(hub: Hub, count: int) -> None:

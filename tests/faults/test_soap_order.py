@@ -29,10 +29,9 @@ async def test_what_waits_behind_a_draft_does_not_overtake_it_when_it_is_refused
     client, _ = await connect("ann")
     append = hub.log.append
 
-    def full(room: str, body: Any, note: Any) -> None:
+    def full(room: str, body: Any, pending: Any) -> None:
         monkeypatch.setattr(hub.log, "append", append)  # there is room again
-        reply, draft = note
-        reply(draft, NotStored("the disk is full", n=draft.n))
+        pending.failed(NotStored("the disk is full"))
 
     monkeypatch.setattr(hub.log, "append", full)
     drafts = [Say(f"m{n}", n) for n in (1, 2, 3)]

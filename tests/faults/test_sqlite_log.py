@@ -13,7 +13,7 @@ import pytest
 
 from chat.domain.errors import NotStored
 from chat.server.logs.sqlite import SqliteLog
-from tests.support.logbook import LogBook, child_holding, fill, run_child, said, texts
+from tests.support.logbook import LogBook, child_holding, fill, marks, run_child, said, texts
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ async def test_a_full_disk_fails_what_is_not_stored_and_later_appends_work_again
         await book.say("before")
         await limit_pages(log, 0)
         assert await book.say(*big) == []
-        assert [note for notes, _ in book.failed for note in notes] == big
+        assert [mark for pending, _ in book.failed for mark in marks(pending)] == big
         assert all(isinstance(error, NotStored) and "full" in str(error) for _, error in book.failed)
         await limit_pages(log, 1_000_000)
         assert await book.say("after") == [102]  # the seqs of what failed are burnt
@@ -198,7 +198,7 @@ async def test_reads_leave_out_what_is_committed_and_not_handed_back(
 
 async def test_a_start_that_is_cancelled_leaves_no_lock(path: Path) -> None:
     log = SqliteLog(path)
-    start = asyncio.create_task(log.start(lambda batch: None, lambda notes, error: None))
+    start = asyncio.create_task(log.start(lambda batch: None, lambda pending, error: None))
     await asyncio.sleep(0)
     start.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -14,13 +14,15 @@ from contextlib import suppress
 
 import pytest
 
-import backends.tcp.server
-from backends.tcp.server import MAX_SEATLESS, Connection, TcpServer
+import chat.transport.stream
+from backends.tcp.server import Connection, TcpServer
 from chat.domain.model import Limits
 from chat.interfaces.address import Address
 from chat.interfaces.server import HIGH_WATER
 from chat.server.fanout import PAGE_BYTES
 from chat.server.hub import Hub
+from chat.transport.connection_state import State
+from chat.transport.stream import MAX_UNAUTHENTICATED
 from tests.support.raw import Line, RawPeer
 from tests.support.stage import Disk
 
@@ -95,7 +97,7 @@ async def ended(peer: RawPeer) -> Line:
 
 def connection_of(server: TcpServer, nick: str) -> Connection:
     """Return the server's end of somebody's connection."""
-    return next(each for each in server.connections if each._seat and each._seat.welcome.nick == nick)
+    return next(each for each in server.connections if each.seat and each.seat.welcome.nick == nick)
 
 
 async def still_there(peer: RawPeer) -> None:
@@ -108,7 +110,8 @@ async def still_there(peer: RawPeer) -> None:
 HTTP = b"GET / HTTP/1.1\r\nHost: 127.0.0.1:7010\r\nOrigin: http://evil.example\r\n\r\n"
 FORM = b'POST / HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\n\r\n{"kind":"hello","nick":"eve"}\r\n'
 TLS = bytes.fromhex("16030100f8010000f40303") + b"\n" + bytes(range(200))
-DEEP = b'{"kind":"ping","x":' + 30_000 * b"[" + 30_000 * b"]" + b"}"
+DEEP = b'{"x":' + 30_000 * b"[" + 30_000 * b"]" + b',"kind":"shout"}'
+"""Too deep for a Python that counts; one that has stack enough, from 3.14 on, comes to the unknown kind."""
 
 NONSENSE = {
     "an HTTP request": (HTTP, "not JSON"),
@@ -141,7 +144,7 @@ NONSENSE = {
     "a negative number": (b'{"kind":"say","text":"x","n":-1}\n', "Expected `int` >= 0"),
     "a number over 2^53": (b'{"kind":"say","text":"x","n":9007199254740992}\n', "Expected `int` <= 9007"),
     "a number of 60,000 digits": (b'{"kind":"delete","id":' + 60_000 * b"9" + b"}\n", "wrong shape"),
-    "deep nesting": (DEEP + b"\n", "nested too deeply"),
+    "deep nesting": (DEEP + b"\n", ""),
     "half a surrogate pair": (b'{"kind":"say","text":"\\ud800"}\n', "not JSON"),
 }
 
@@ -321,7 +324,7 @@ async def test_who_asks_without_reading_is_not_listened_to(
     quiet = 0
     while quiet < 50:  # round trips of somebody else in which not one byte was taken
         await still_there(bystander)
-        quiet = 0 if eve._transport.is_reading() else quiet + 1
+        quiet = 0 if eve.transport.is_reading() else quiet + 1
         assert not flood.done(), "64 MB of requests were taken, and not one answer was read"
     flood.cancel()
     await asyncio.wait([flood])
@@ -330,13 +333,13 @@ async def test_who_asks_without_reading_is_not_listened_to(
 async def test_who_never_reads_is_cut_and_can_come_back_for_the_rest(
     monkeypatch: pytest.MonkeyPatch, server: TcpServer, bystander: RawPeer
 ) -> None:
-    monkeypatch.setattr(backends.tcp.server, "LINGER", 30.0)  # the reason waits until it is read below
+    monkeypatch.setattr(chat.transport.stream, "LINGER", 30.0)  # the reason waits until it is read below
     async with await RawPeer.open(server.address, receive_buffer=4096) as peer:
         welcome = await peer.enter("eve")
         eve = connection_of(server, "eve")
         peer.stop_reading()
         most = said = 0
-        while not eve._closing:
+        while eve.state is State.SEATED:
             said += 1
             await bystander.say(kind="say", text=f"{said} " + 3900 * "x", n=said)
             await bystander.until("sent", n=said)
@@ -364,7 +367,7 @@ async def test_half_a_line_harms_nobody_and_can_be_finished(peer: RawPeer, bysta
 async def test_who_does_not_say_hello_is_cut_with_the_reason(
     monkeypatch: pytest.MonkeyPatch, address: Address, start: bytes
 ) -> None:
-    monkeypatch.setattr(backends.tcp.server, "HELLO_TIMEOUT", 0.05)
+    monkeypatch.setattr(chat.transport.stream, "HELLO_TIMEOUT", 0.05)
     async with await RawPeer.open(address) as peer:
         await peer.send(start)
         last = await ended(peer)
@@ -374,7 +377,7 @@ async def test_who_does_not_say_hello_is_cut_with_the_reason(
 
 async def test_of_300_silent_connections_the_oldest_are_cut_with_the_reason(address: Address) -> None:
     silent = [await RawPeer.open(address) for _ in range(300)]
-    for peer in silent[: 300 - MAX_SEATLESS]:
+    for peer in silent[: 300 - MAX_UNAUTHENTICATED]:
         assert (await ended(peer))["code"] == "full"
     newest = silent[-1]
     await newest.enter("patient")
@@ -390,7 +393,7 @@ async def test_connections_that_were_cut_but_stay_make_room_for_others(
         await other.send(b"garbage\n")
     async with await RawPeer.open(address) as peer:
         await peer.enter("eve")
-    assert len(server.seatless) <= MAX_SEATLESS
+    assert len(server.unauthenticated) <= MAX_UNAUTHENTICATED
     for other in stubborn:
         await other.reset()
 
@@ -410,7 +413,7 @@ async def test_a_connection_that_is_reset_leaves_nothing_behind(
         await asyncio.wait(
             [connection.lost for connection in server.connections], return_when="FIRST_COMPLETED"
         )
-    assert server.seatless == {}
+    assert server.unauthenticated == {}
 
 
 async def test_an_answer_for_a_connection_that_is_gone_is_dropped(
@@ -433,7 +436,7 @@ async def test_an_answer_for_a_connection_that_is_gone_is_dropped(
 async def test_who_leaves_without_reading_is_gone_all_the_same(
     monkeypatch: pytest.MonkeyPatch, server: TcpServer, peer: RawPeer, bystander: RawPeer
 ) -> None:
-    monkeypatch.setattr(backends.tcp.server, "LINGER", 0.05)
+    monkeypatch.setattr(chat.transport.stream, "LINGER", 0.05)
     await peer.enter("eve")
     eve = connection_of(server, "eve")
     peer.stop_reading()

@@ -6,11 +6,14 @@ import asyncio
 import json
 from typing import Any
 
-from backends.tcp.server import MAX_UNDECIDED, TURN, TcpServer
+from backends.tcp.server import TcpServer
 from chat.domain.model import Body, Limits
 from chat.interfaces.address import Address
+from chat.interfaces.log import Pending
 from chat.server.hub import Hub
 from chat.server.logs.memory import MemoryLog
+from chat.transport.request_queue import TURN
+from chat.transport.stream import MAX_UNDECIDED
 
 SENT = 5 * MAX_UNDECIDED
 
@@ -24,19 +27,19 @@ class SlowLog(MemoryLog):
         self.holding = False
         self.full = asyncio.Event()
 
-    def append(self, room: str, body: Body, note: Any) -> None:
+    def append(self, room: str, body: Body, pending: Pending | None) -> None:
         if self.holding:
-            self.held.append((room, body, note))
+            self.held.append((room, body, pending))
             if len(self.held) == MAX_UNDECIDED:
                 self.full.set()
         else:
-            super().append(room, body, note)
+            super().append(room, body, pending)
 
     def release(self) -> None:
         self.holding = False
         held, self.held = self.held, []
-        for room, body, note in held:
-            self.append(room, body, note)
+        for room, body, pending in held:
+            self.append(room, body, pending)
 
 
 async def test_a_peer_with_too_many_undecided_drafts_is_not_read() -> None:

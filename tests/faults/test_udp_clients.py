@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 import backends
-import backends.udp.client
-import backends.udp.inbox
-import backends.udp.wire
+import backends.udp.client_connection
+import backends.udp.client_handshake
+import backends.udp.receive_buffer
 from backends.udp.client import UdpClient
 from backends.udp.codec import MTU
-from backends.udp.peer import SILENCE
 from backends.udp.server import UdpServer
+from backends.udp.server_connection import SILENCE_TIMEOUT
 from chat.domain.errors import BadText, ConnectionLost, NickTaken, NotStored
 from chat.domain.model import Cursor, Edit, Hello, Limits, Say
 from chat.interfaces.address import Address
@@ -40,7 +40,7 @@ def limits() -> Limits:
     return Limits(burst=0)
 
 
-async def test_what_fits_no_datagram_is_refused_with_its_size(connect: Connect) -> None:
+async def test_what_fits_in_no_datagram_is_refused_with_its_size(connect: Connect) -> None:
     client, _ = await connect("ann")
     with pytest.raises(BadText, match="a datagram holds"):
         await client.send(Say("x" * 70_000, 1))
@@ -49,11 +49,13 @@ async def test_what_fits_no_datagram_is_refused_with_its_size(connect: Connect) 
 
 
 async def test_datagrams_that_travel_in_fragments_are_counted(connect: Connect) -> None:
-    client, _ = await connect("ann")
-    await client.send(Say("short", 1))
-    assert client.activity() == "lost 0, late 0, twice 0"
-    await client.send(Say("x" * MTU, 2))
-    assert client.activity() == "lost 0, late 0, twice 0, fragmented 2"
+    ann = Person(*await connect("ann"))
+    ann.listen()
+    await ann.say("short")
+    assert ann.client.activity() == "lost 0, late 0, twice 0"
+    await ann.say("x" * MTU)
+    assert ann.client.activity() == "lost 0, late 0, twice 0, fragmented 2"
+    await ann.stop()
 
 
 async def test_a_lost_welcome_is_sent_again(server: Serving, hub: Hub) -> None:
@@ -76,15 +78,15 @@ async def test_a_lost_welcome_is_sent_again(server: Serving, hub: Hub) -> None:
     await relay.stop()
 
 
-async def test_who_was_not_reached_by_the_welcome_may_come_again(
+async def test_a_client_that_got_no_welcome_may_try_again(
     server: Serving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The seat that nobody knows of has the nick: that is no reason to give up."""
+    """The nick belongs to its own seat, of which it does not know: the refusal is not final."""
     relay = DatagramRelay(server.address)
     relay.lose_down = lambda datagram: b'"welcome"' in datagram
     await relay.start()
     with monkeypatch.context() as patch:
-        patch.setattr(backends.udp.client, "WELCOME_TIMEOUT", 0.6)
+        patch.setattr(backends.udp.client_handshake, "WELCOME_TIMEOUT", 0.6)
         client = UdpClient(relay.address)
         with pytest.raises(ConnectionLost):
             await client.connect(Hello("lab", "ann"))
@@ -93,24 +95,26 @@ async def test_who_was_not_reached_by_the_welcome_may_come_again(
     again = UdpClient(relay.address)
     with pytest.raises(NickTaken) as refusal:
         await again.connect(Hello("lab", "ann"))
-    assert refusal.value.retry_after == SILENCE
+    assert refusal.value.retry_after == SILENCE_TIMEOUT
     await again.close()
     await relay.stop()
 
 
 @pytest.mark.parametrize("access", ["", "open sesame"], ids=["open", "token"])
-async def test_cookies_that_come_behind_the_welcome_change_nothing(server: Serving, access: str) -> None:
+async def test_cookies_that_come_after_the_welcome_change_nothing(server: Serving, access: str) -> None:
     client = UdpClient(server.address, ClientOptions(settings={"dup": "1"}))
-    welcome = await client.connect(Hello("lab", "ann", access=access))
-    assert (await client.send(Say("doubled", 1))).n == 1
-    assert [member.seat for member in await client.members()] == [welcome.seat]
+    ann = Person(client, await client.connect(Hello("lab", "ann", access=access)))
+    ann.listen()
+    assert (await ann.say("doubled")).n == 1
+    assert [member.seat for member in await client.members()] == [ann.welcome.seat]
     await client.close()
+    await ann.stop()
 
 
-async def test_a_repair_goes_on_when_there_is_no_room_for_what_waits_for_it(
+async def test_a_repair_goes_on_when_the_buffer_is_full_of_later_events(
     server: Serving, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backends.udp.inbox, "INBOX", 20)
+    monkeypatch.setattr(backends.udp.receive_buffer, "BUFFER_EVENTS", 20)
     relay = DatagramRelay(server.address)
     await relay.start()
     client = UdpClient(relay.address, ClientOptions(settings={"repair": "on"}))
@@ -118,6 +122,7 @@ async def test_a_repair_goes_on_when_there_is_no_room_for_what_waits_for_it(
     eve.listen()
     await eve.knows(eve.welcome.head)
     ann = Person(*await connect("ann"))
+    ann.listen()
     relay.lose_down = lambda datagram: any(b'"m%d"' % i in datagram for i in (0, 1, 7))
     for i in range(60):
         await ann.say(f"m{i}")
@@ -126,10 +131,11 @@ async def test_a_repair_goes_on_when_there_is_no_room_for_what_waits_for_it(
     assert eve.texts == [f"m{i}" for i in range(60)]
     await client.close()
     await eve.stop()
+    await ann.stop()
     await relay.stop()
 
 
-async def test_closing_amid_a_question_leaves_no_error_behind(connect: Connect, server: Serving) -> None:
+async def test_closing_during_a_request_leaves_no_error_behind(connect: Connect, server: Serving) -> None:
     asked = asyncio.Event()
     said: list[str] = []
 
@@ -148,24 +154,26 @@ async def test_closing_amid_a_question_leaves_no_error_behind(connect: Connect, 
     eve.listen()
     await eve.knows(eve.welcome.head)
     ann = Person(*await connect("ann"))
+    ann.listen()
     await ann.say("unheard")
     await asked.wait()
     asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context["message"]))
     await client.close()
     await eve.stop()
+    await ann.stop()
     await relay.stop()
-    del client, eve  # what nobody has looked at is told of when it is freed
+    del client, eve  # an exception that was not retrieved is logged when it is freed
     gc.collect()
     assert said == []
 
 
 @pytest.mark.parametrize("access", ["open sesame"], ids=["token"])
-async def test_with_a_token_a_new_address_comes_in_anew(
+async def test_with_a_token_a_client_at_a_new_address_times_out_and_resumes(
     server: Serving, access: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody tells a sealed connection that it is gone: anybody could. It is missed."""
-    monkeypatch.setattr(backends.udp.wire, "SILENCE", 0.5)
-    monkeypatch.setattr(backends.udp.wire, "TICK", 0.1)
+    """`gone` carries no MAC, so it is not accepted here: only the timeout ends the connection."""
+    monkeypatch.setattr(backends.udp.client_connection, "SILENCE_TIMEOUT", 0.5)
+    monkeypatch.setattr(backends.udp.client_connection, "CHECK_EVERY", 0.1)
     relay = DatagramRelay(server.address)
     await relay.start()
     client = UdpClient(relay.address)
@@ -188,14 +196,14 @@ async def test_a_host_with_several_addresses_is_served_on_each(hub: Hub, techniq
     found = {entry[0] for entry in socket.getaddrinfo("localhost", 0, type=socket.SOCK_DGRAM)}
     server = UdpServer(hub, Address("localhost", 0))
     address = await server.start()
-    assert {door.socket.family for door in server.doors} == found
+    assert {endpoint.udp.socket.family for endpoint in server.endpoints} == found
     client = UdpClient(Address("localhost", address.port))
     await client.connect(Hello("lab", "ann"))
     await client.close()
     await server.stop()
 
 
-async def test_where_one_address_refuses_the_next_is_tried(
+async def test_if_one_address_refuses_the_next_is_tried(
     server: Serving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loop = asyncio.get_running_loop()
@@ -212,7 +220,7 @@ async def test_where_one_address_refuses_the_next_is_tried(
     await client.close()
 
 
-async def test_while_the_log_cannot_be_read_a_hole_waits(
+async def test_while_the_log_cannot_be_read_missing_events_are_not_reported(
     server: Serving, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     relay = DatagramRelay(server.address)
@@ -221,6 +229,8 @@ async def test_while_the_log_cannot_be_read_a_hole_waits(
     eve = Person(client, await client.connect(Hello("lab", "eve")))
     eve.listen()
     ann = Person(*await connect("ann"))
+    ann.listen()
+    await ann.knows(ann.welcome.head)
     await eve.sees("joined", "ann")
     real, failures = HubSeat.history, 0
 
@@ -239,10 +249,11 @@ async def test_while_the_log_cannot_be_read_a_hole_waits(
     assert failures == 2
     await client.close()
     await eve.stop()
+    await ann.stop()
     await relay.stop()
 
 
-async def test_a_server_may_lose_on_purpose_too(hub: Hub) -> None:
+async def test_a_server_can_simulate_loss_too(hub: Hub) -> None:
     rough = {"loss": "0.3", "dup": "0.2", "reorder": "0.2", "seed": "7"}
     server = UdpServer(hub, Address("127.0.0.1", 0), ServerOptions(settings=rough))
     client = UdpClient(await server.start(), ClientOptions(settings={"repair": "on"}))

@@ -1,4 +1,4 @@
-"""Bad datagrams: garbage, forged addresses, replays, floods. None is answered with more than it is worth."""
+"""Bad datagrams: garbage, forged addresses, replays, floods. No reply is longer than what it answers."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from contextlib import AsyncExitStack
 import pytest
 
 import backends
-import backends.udp.peer
+import backends.udp.server_connection
 from backends.udp.codec import GoneMessage
-from backends.udp.peer import QUESTIONS
-from backends.udp.seal import HELLO_UP, Sealer, derive, root_key
-from backends.udp.server import Door, UdpServer
+from backends.udp.message_auth import HELLO_UP, Authenticator, derive, root_key
+from backends.udp.server import UdpServer
+from backends.udp.server_connection import MAX_REQUESTS
+from backends.udp.server_endpoint import ServerEndpoint
 from chat.domain.errors import ChatError
 from chat.domain.json_codec import encode
 from chat.domain.model import Limits
@@ -58,9 +59,9 @@ def limits() -> Limits:
 
 
 @pytest.fixture
-def door(server: Serving) -> Door:
+def endpoint(server: Serving) -> ServerEndpoint:
     assert isinstance(server.server, UdpServer)
-    return server.server.doors[0]
+    return server.server.endpoints[0]
 
 
 @pytest.fixture
@@ -90,32 +91,41 @@ async def test_what_is_no_hello_gets_no_answer(peer: RawPeer, hub: Hub, data: by
 
 
 @pytest.mark.parametrize("access", ["", TOKEN], ids=["open", "token"])
-async def test_nobody_is_sent_more_than_came_from_there(server: Serving, peer: RawPeer, access: str) -> None:
+async def test_no_address_gets_more_than_came_from_it(server: Serving, peer: RawPeer, access: str) -> None:
     hello = {"kind": "hello", "nick": "e", "nonce": NONCE}
     async with AsyncExitStack() as stack:
         victims = [await stack.enter_async_context(RawPeer(server.address)) for _ in range(60)]
         for size, victim in enumerate(victims):
             victim.say(**hello, pad="x" * size)
-        for _ in range(2):  # what the server answered before has come then
+        for _ in range(2):  # by then the earlier replies have come
             await peer.cookie()
     assert [(victim.sent, victim.got) for victim in victims if victim.got > victim.sent] == []
     assert any(victim.got for victim in victims)
 
 
-async def test_a_hello_that_is_shorter_than_its_answer_gets_none(peer: RawPeer, door: Door) -> None:
+async def test_a_hello_that_is_shorter_than_its_answer_gets_none(
+    peer: RawPeer, endpoint: ServerEndpoint
+) -> None:
     peer.send(b'{"kind":"hello","nick":"e"}')
     await peer.cookie()
     assert peer.came.empty()
-    assert door.counts["too short"] == 1
+    assert endpoint.counts["too short"] == 1
 
 
-async def test_a_flood_of_hellos_leaves_nothing(server: Serving, peer: RawPeer, hub: Hub, door: Door) -> None:
+async def test_a_flood_of_hellos_leaves_nothing(
+    server: Serving, peer: RawPeer, hub: Hub, endpoint: ServerEndpoint
+) -> None:
     for i in range(500):
         peer.say(kind="hello", nick=f"eve{i}", pad="x" * 256, cookie="0" * 32)
         if i % 50 == 0:
             await peer.until("cookie")
     await peer.cookie()
-    assert (hub.seats, len(door.peers), len(door.entering), len(door.tasks)) == (0, 0, 0, 0)
+    assert (hub.seats, len(endpoint.connections), len(endpoint.handshakes), len(endpoint.tasks)) == (
+        0,
+        0,
+        0,
+        0,
+    )
 
 
 async def test_a_cookie_of_another_address_opens_nothing(server: Serving, peer: RawPeer, hub: Hub) -> None:
@@ -127,7 +137,7 @@ async def test_a_cookie_of_another_address_opens_nothing(server: Serving, peer: 
 
 
 @pytest.mark.parametrize("kind", [b"ping", b"leave"], ids=["ping", "leave"])
-async def test_a_stranger_is_told_so_in_no_more_bytes(peer: RawPeer, kind: bytes) -> None:
+async def test_an_address_without_a_seat_is_told_so_in_no_more_bytes(peer: RawPeer, kind: bytes) -> None:
     peer.send(b'{"kind":"%b"}' % kind)
     assert await peer.datagram() == encode(GoneMessage())
     assert peer.got <= peer.sent
@@ -136,7 +146,7 @@ async def test_a_stranger_is_told_so_in_no_more_bytes(peer: RawPeer, kind: bytes
 # --- with a seat ---------------------------------------------------------------------------------
 
 
-async def test_garbage_of_a_peer_is_answered_and_the_seat_stays(peer: RawPeer) -> None:
+async def test_garbage_from_a_client_is_answered_and_its_seat_stays(peer: RawPeer) -> None:
     await peer.enter()
     peer.send(b'{"kind":"say","text":7,"n":3}')
     assert (await peer.until("error", n=3))["code"] == "bad_request"
@@ -165,7 +175,7 @@ async def test_the_same_hello_again_gets_the_same_seat(peer: RawPeer, hub: Hub) 
 
 
 async def test_a_hello_that_comes_again_after_the_end_opens_nothing(
-    peer: RawPeer, hub: Hub, door: Door
+    peer: RawPeer, hub: Hub, endpoint: ServerEndpoint
 ) -> None:
     cookie = await peer.cookie()
     hello = {"kind": "hello", "nick": "eve", "nonce": NONCE, "cookie": cookie}
@@ -176,7 +186,7 @@ async def test_a_hello_that_comes_again_after_the_end_opens_nothing(
     peer.say(**hello)
     await peer.cookie()
     assert hub.seats == 0
-    assert door.counts["replayed hellos"] == 1
+    assert endpoint.counts["replayed hellos"] == 1
 
 
 async def test_another_address_takes_a_seat_with_its_key_alone(server: Serving, peer: RawPeer) -> None:
@@ -192,7 +202,7 @@ async def test_another_address_takes_a_seat_with_its_key_alone(server: Serving, 
 
 
 async def test_an_address_without_a_seat_cannot_speak_for_one(
-    server: Serving, peer: RawPeer, door: Door
+    server: Serving, peer: RawPeer, endpoint: ServerEndpoint
 ) -> None:
     await peer.enter()
     async with RawPeer(server.address) as other:
@@ -200,28 +210,28 @@ async def test_an_address_without_a_seat_cannot_speak_for_one(
         await other.cookie()
     peer.say(kind="say", text="no, I am", n=1)
     assert (await peer.until("sent"))["text"] == "no, I am"
-    assert door.counts["strangers"] == 1
+    assert endpoint.counts["no connection"] == 1
 
 
-async def test_who_asks_too_much_is_not_answered_and_others_are(
-    server: Serving, peer: RawPeer, door: Door, connect: Connect
+async def test_a_client_that_asks_too_much_is_not_answered_and_others_are(
+    server: Serving, peer: RawPeer, endpoint: ServerEndpoint, connect: Connect
 ) -> None:
     await peer.enter()
-    for ref in range(3 * QUESTIONS):
+    for ref in range(3 * MAX_REQUESTS):
         peer.say(kind="members", ref=ref)
         if ref % 100 == 0:
             await asyncio.sleep(0)
     client, _ = await connect("bob")
     assert await client.ping() > 0
     assert [member.nick for member in await client.members()] == ["eve", "bob"]
-    assert door.counts["too many questions"] > 0
+    assert endpoint.counts["too many requests"] > 0
 
 
 @pytest.mark.parametrize("limits", [Limits(grace=0.05)], ids=[""])
-async def test_a_silent_peer_is_taken_for_gone_and_its_seat_ends(
+async def test_a_silent_client_is_taken_for_gone_and_its_seat_ends(
     peer: RawPeer, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backends.udp.peer, "SILENCE", 1)
+    monkeypatch.setattr(backends.udp.server_connection, "SILENCE_TIMEOUT", 1)
     await peer.enter()
     bob = Person(*await connect("bob"))
     bob.listen()
@@ -257,86 +267,86 @@ async def test_the_log_of_the_program_stays_silent(peer: RawPeer, caplog: pytest
 
 # --- with the token ------------------------------------------------------------------------------
 
-sealed = pytest.mark.parametrize("access", [TOKEN], ids=["token"])
+with_token = pytest.mark.parametrize("access", [TOKEN], ids=["token"])
 
 
-@sealed
-async def test_with_the_token_a_peer_talks(peer: RawPeer, access: str) -> None:
-    sealer = await peer.enter_sealed(TOKEN)
-    peer.send(sealer.seal(b'{"kind":"say","text":"sealed","n":1}'))
-    assert (await peer.until("sent"))["text"] == "sealed"
+@with_token
+async def test_with_the_token_a_client_talks(peer: RawPeer, access: str) -> None:
+    authenticator = await peer.enter_with_token(TOKEN)
+    peer.send(authenticator.protect(b'{"kind":"say","text":"verified","n":1}'))
+    assert (await peer.until("sent"))["text"] == "verified"
 
 
-@sealed
-async def test_the_token_crosses_no_wire(peer: RawPeer, ann: Person, access: str) -> None:
-    await peer.enter_sealed(TOKEN)
+@with_token
+async def test_the_token_is_never_sent(peer: RawPeer, ann: Person, access: str) -> None:
+    await peer.enter_with_token(TOKEN)
     await ann.say("hello")
     await peer.until("sent")
     assert TOKEN.encode() not in repr(peer.came).encode()
 
 
-@sealed
-@pytest.mark.parametrize("how", ["unsealed", "another token", "changed"])
-async def test_who_has_no_token_gets_no_seat_and_is_told(
+@with_token
+@pytest.mark.parametrize("how", ["no MAC", "another token", "changed"])
+async def test_a_client_without_the_token_gets_no_seat_and_is_told(
     peer: RawPeer, hub: Hub, access: str, how: str
 ) -> None:
     cookie = await peer.cookie(nonce=NONCE)
     hello = json.dumps({"kind": "hello", "nick": "eve", "nonce": NONCE, "cookie": cookie}).encode()
     token = "another" if how == "another token" else TOKEN
-    datagram = Sealer(derive(root_key(token), HELLO_UP, NONCE, cookie)).seal(hello)
-    if how == "unsealed":
+    datagram = Authenticator(derive(root_key(token), HELLO_UP, NONCE, cookie)).protect(hello)
+    if how == "no MAC":
         datagram = hello
     elif how == "changed":
         datagram = datagram.replace(b"eve", b"ann")
     peer.send(datagram)
     end = await peer.until("end")
     assert (end["code"], end["nonce"]) == ("access_denied", NONCE)
-    assert ("wrong" in end["text"]) is (how != "unsealed")
+    assert ("wrong" in end["text"]) is (how != "no MAC")
     assert hub.seats == 0
 
 
-@sealed
-async def test_what_is_forged_or_comes_again_does_nothing(
-    peer: RawPeer, ann: Person, door: Door, access: str
+@with_token
+async def test_forged_and_replayed_datagrams_do_nothing(
+    peer: RawPeer, ann: Person, endpoint: ServerEndpoint, access: str
 ) -> None:
-    sealer = await peer.enter_sealed(TOKEN)
-    draft = sealer.seal(b'{"kind":"say","text":"once","n":1}')
-    leave = sealer.seal(b'{"kind":"leave"}')
+    authenticator = await peer.enter_with_token(TOKEN)
+    draft = authenticator.protect(b'{"kind":"say","text":"once","n":1}')
+    leave = authenticator.protect(b'{"kind":"leave"}')
     peer.send(draft.replace(b"once", b"ones"))
     peer.send(b'{"kind":"leave"}')
     peer.send(leave.replace(b"\n2 ", b"\n3 "))
     for _ in range(3):
         peer.send(draft)
-    peer.send(sealer.seal(b'{"kind":"say","text":"last","n":2}'))
+    peer.send(authenticator.protect(b'{"kind":"say","text":"last","n":2}'))
     await ann.hears("last")
     assert ann.texts == ["once", "last"]
     assert not [event for event in ann.seen if event.kind == "left"]
-    assert door.counts["strangers"] == 5
+    assert endpoint.counts["no connection"] == 5
 
 
-@sealed
-async def test_what_the_server_said_cannot_be_sent_back_to_it(
-    peer: RawPeer, ann: Person, door: Door, access: str
+@with_token
+async def test_a_datagram_of_the_server_cannot_be_sent_back_to_it(
+    peer: RawPeer, ann: Person, endpoint: ServerEndpoint, access: str
 ) -> None:
-    await peer.enter_sealed(TOKEN)
+    await peer.enter_with_token(TOKEN)
     await ann.say("hello")
     said = await peer.datagram()
     peer.send(said)
     await peer.cookie()
-    assert door.counts["garbage"] + door.counts["strangers"] == 1
+    assert endpoint.counts["malformed"] + endpoint.counts["no connection"] == 1
 
 
-@sealed
-async def test_a_client_believes_no_datagram_without_a_seal(
-    server: Serving, hub: Hub, ann: Person, access: str, door: Door
+@with_token
+async def test_a_client_accepts_no_datagram_without_a_mac(
+    server: Serving, hub: Hub, ann: Person, access: str, endpoint: ServerEndpoint
 ) -> None:
-    (address,) = door.peers
+    (address,) = endpoint.connections
     for message in (
-        {"kind": "end", "code": "closing", "text": "believe me"},
+        {"kind": "end", "code": "closing", "text": "not true"},
         {"kind": "gone"},
         {"kind": "sent", "seq": 3, "prev": 2, "at": 1, "author": "bob", "text": "forged"},
     ):
-        door.socket.sendto(json.dumps(message).encode(), address)
+        endpoint.udp.socket.sendto(json.dumps(message).encode(), address)
     said = await ann.say("not forged")
     await ann.knows(said.seq)
     assert ann.texts == ["not forged"]

@@ -1,4 +1,4 @@
-"""``kill -9`` of a server that speaks UDP: a client starts it again, and goes on where it had been."""
+"""``kill -9`` of a UDP server: a client starts it again, and continues where it was."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-async def test_who_had_the_seat_has_it_again_and_sees_every_line_once(state_dir: Path) -> None:
+async def test_clients_get_their_seats_back_and_see_every_line_once(state_dir: Path) -> None:
     place, udp = Place(None, state_dir), backends.technique("udp")
     people = [Talker(open_session(place, udp, "lab", nick)) for nick in ("alice", "bob")]
     alice, bob = people
@@ -30,7 +30,7 @@ async def test_who_had_the_seat_has_it_again_and_sees_every_line_once(state_dir:
             for one in people:
                 await one.until(2 * round_ + 2)
             await kill(state_dir)
-            for one in people:  # what is said before would get lost
+            for one in people:  # a message before that would be lost
                 await one.inside(round_ + 2)
         alice.session.say("last")
         for one in people:

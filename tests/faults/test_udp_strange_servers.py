@@ -1,4 +1,4 @@
-"""Servers that are none, lie, or vanish: the client says so, and believes nobody without a proof."""
+"""Servers that are broken, lie, or vanish: the client reports it, and accepts nothing without proof."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from typing import Any, cast
 import pytest
 
 import backends
-import backends.udp.client
-import backends.udp.wire
+import backends.udp.client_connection
+import backends.udp.client_handshake
 from backends.udp.client import UdpClient
-from backends.udp.seal import DOWN, Sealer, derive, root_key
-from backends.udp.server import Door, UdpServer
+from backends.udp.message_auth import DOWN, Authenticator, derive, root_key
+from backends.udp.server import UdpServer
+from backends.udp.server_endpoint import ServerEndpoint
+from backends.udp.server_socket import ServerSocket
 from chat.domain.errors import AccessDenied, ChatError, ConnectionLost
 from chat.domain.model import Cursor, Hello
 from chat.interfaces.address import Address
@@ -80,21 +82,21 @@ def welcome(hello: Message, **other: Any) -> bytes:
     return datagram(**(fields | other))
 
 
-async def test_who_says_nothing_is_not_waited_for_long(
+async def test_a_silent_server_is_not_waited_for_long(
     strange: Strange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backends.udp.client, "WELCOME_TIMEOUT", 0.6)
+    monkeypatch.setattr(backends.udp.client_handshake, "WELCOME_TIMEOUT", 0.6)
     client = strange.client
     with pytest.raises(ConnectionLost, match="no answer from"):
         await client.connect(Hello("lab", "ann"))
     await client.close()
-    assert len(strange.heard) > 1, "the hello is said again"
+    assert len(strange.heard) > 1, "the hello is sent again"
 
 
-async def test_who_speaks_something_else_is_said_to(
+async def test_a_server_of_another_protocol_is_reported(
     strange: Strange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backends.udp.client, "WELCOME_TIMEOUT", 0.3)
+    monkeypatch.setattr(backends.udp.client_handshake, "WELCOME_TIMEOUT", 0.3)
     strange.reply = lambda message: [b"\x80\x00", b"220 ready", b'{"kind":"cookie"}']
     client = strange.client
     with pytest.raises(ConnectionLost, match="does not speak udp"):
@@ -102,7 +104,7 @@ async def test_who_speaks_something_else_is_said_to(
     await client.close()
 
 
-async def test_an_answer_to_another_hello_is_not_taken(strange: Strange) -> None:
+async def test_a_reply_to_another_hello_is_not_accepted(strange: Strange) -> None:
     strange.reply = lambda hello: [
         end({"nonce": "another"}, "bad_name"),
         welcome({"nonce": "another"}),
@@ -114,15 +116,15 @@ async def test_an_answer_to_another_hello_is_not_taken(strange: Strange) -> None
     await client.close()
 
 
-async def test_without_the_token_nothing_is_believed_but_a_denial(strange: Strange) -> None:
+async def test_without_the_token_only_a_denial_is_accepted(strange: Strange) -> None:
     def reply(hello: Message) -> list[bytes]:
         if not hello.get("cookie"):
             return cookie(hello, access=True)
-        forged = Sealer(derive(root_key("another"), DOWN, hello["nonce"], "salt"))
+        forged = Authenticator(derive(root_key("another"), DOWN, hello["nonce"], "salt"))
         return [
             end(hello, "bad_name"),
             welcome(hello, salt="salt"),
-            forged.seal(welcome(hello, salt="salt")),
+            forged.protect(welcome(hello, salt="salt")),
             end(hello, "access_denied"),
         ]
 
@@ -142,26 +144,26 @@ async def test_a_text_of_a_server_cannot_act_on_a_terminal(strange: Strange) -> 
     await client.close()
 
 
-async def test_a_server_that_vanishes_is_missed(
+async def test_a_server_that_vanishes_is_noticed(
     technique: Technique, connect: Connect, server: Serving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backends.udp.wire, "SILENCE", 0.5)
-    monkeypatch.setattr(backends.udp.wire, "TICK", 0.1)
+    monkeypatch.setattr(backends.udp.client_connection, "SILENCE_TIMEOUT", 0.5)
+    monkeypatch.setattr(backends.udp.client_connection, "CHECK_EVERY", 0.1)
     ann = Person(*await connect("ann"))
     ann.listen()
-    monkeypatch.setattr(Door, "datagram_received", lambda *_: None)
+    monkeypatch.setattr(ServerSocket, "datagram_received", lambda *_: None)
     reason = await ann.over
     assert isinstance(reason, ConnectionLost)
     assert "has not answered" in str(reason)
     await ann.stop()
 
 
-async def test_a_server_that_was_killed_is_missed_at_the_next_ping(
+async def test_a_server_that_was_killed_is_noticed_at_the_next_ping(
     connect: Connect, server: Serving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ann = Person(*await connect("ann"))
     ann.listen()
-    monkeypatch.setattr(Door, "end", lambda *_: None)  # it has no time to say so
+    monkeypatch.setattr(ServerEndpoint, "end", lambda *_: None)  # it has no time to say so
     await server.server.stop()
     reason = await ann.over
     assert isinstance(reason, ConnectionLost)
@@ -169,13 +171,13 @@ async def test_a_server_that_was_killed_is_missed_at_the_next_ping(
     await ann.stop()
 
 
-async def test_a_new_server_on_the_port_says_that_it_knows_nobody(
+async def test_a_new_server_on_the_port_says_that_it_knows_no_connection(
     connect: Connect, server: Serving, hub: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ann = Person(*await connect("ann", cursor=Cursor(0)))
     ann.listen()
     with monkeypatch.context() as patch:
-        patch.setattr(Door, "end", lambda *_: None)
+        patch.setattr(ServerEndpoint, "end", lambda *_: None)
         await server.server.stop()
     again = UdpServer(hub, server.address)
     await again.start()

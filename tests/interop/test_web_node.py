@@ -16,7 +16,7 @@ import trustme
 from chat.interfaces.address import Address
 from lab.bench.servers import free_port
 from tests.support.foreign import id_of
-from tests.support.node import CLIENTS, ROOT, Start, event, serving, until
+from tests.support.node import Start, event, serving, until
 from tests.support.processes import chat
 from tests.support.raw import Line, RawPeer
 
@@ -65,13 +65,6 @@ async def log_of(addresses: dict[str, Address]) -> list[Line]:
 def shown(lines: list[str]) -> list[str]:
     """Return the texts of the messages that a client has printed."""
     return [line.partition("): ")[2] for line in lines if line.startswith("[")]
-
-
-def test_both_clients_have_one_terminal_and_one_session() -> None:
-    """They differ in what goes over the wire, and there only."""
-    axios, soap = (ROOT / CLIENTS[technique] for technique in ("rest", "soap"))
-    for name in ("chat-client.js", "session.js", "errors.js"):
-        assert (axios / name).read_bytes() == (soap / name).read_bytes(), name
 
 
 # --- talking -------------------------------------------------------------------------------------

@@ -14,14 +14,14 @@ from chat.interfaces.address import Address, parse_address
 from tests.support.once import WORKER
 
 BATCH = 40
-"""Virtual hosts that are made at once: one call of rabbitmqctl costs as much as they do."""
+"""Virtual hosts that are created by one call of rabbitmqctl: the call takes longer than they do."""
 MISSING = f"RabbitMQ is not installed: {INSTALL}, or make test BROKER=install"
 WITHOUT: list[str] = []
-"""Tests that were skipped for it; `conftest.pytest_terminal_summary` says so."""
+"""Tests that were skipped because of that; `conftest.pytest_terminal_summary` lists them."""
 
 
 def wanted() -> None:
-    """Skip the test where RabbitMQ is not installed; in CI that is a failure."""
+    """Skip the test if RabbitMQ is not installed; in CI let it fail."""
     if programs() is None:
         if os.environ.get("CI") == "true":
             pytest.fail(MISSING, pytrace=False)
@@ -39,7 +39,7 @@ class Hosts:
         self._used: list[str] = []
 
     def take(self) -> str:
-        """Return the URL of a virtual host in which nothing has happened yet."""
+        """Return the URL of a virtual host that no test has used."""
         if not self._ready:
             self._make()
         name = self._ready.pop()
@@ -63,7 +63,7 @@ class Hosts:
 
 @contextmanager
 def broker(folder: Path) -> Iterator[PrivateBroker]:
-    """Run a broker of one's own: for tests that kill it, or change what is everybody's."""
+    """Run another broker, for tests that kill it or change its settings."""
     one = PrivateBroker(folder)
     try:
         one.start()

@@ -18,7 +18,7 @@ from textual.pilot import Pilot
 
 from chat.client.session import Session
 from chat.domain.errors import ChatError, ConnectionLost
-from chat.domain.model import Ack, Draft, Event, Gap, Hello, Limits, Member, Say, Welcome
+from chat.domain.model import Ack, Draft, Event, Hello, Limits, Member, MissingEvents, Say, Welcome
 from chat.domain.model import Delete as DeleteDraft
 from chat.interfaces.address import Address
 from chat.interfaces.client import ChatClient
@@ -173,7 +173,7 @@ class Desk:
 class DeskClient(ChatClient):
     def __init__(self, desk: Desk) -> None:
         super().__init__(Address("127.0.0.1", 7010))
-        self.arriving: asyncio.Queue[Event | Gap | ChatError | None] = asyncio.Queue()
+        self.arriving: asyncio.Queue[Event | MissingEvents | ChatError | None] = asyncio.Queue()
         self._desk = desk
 
     async def connect(self, hello: Hello) -> Welcome:
@@ -190,11 +190,11 @@ class DeskClient(ChatClient):
             return await answer
         return desk.accept(draft)
 
-    async def events(self) -> AsyncIterator[list[Event | Gap]]:
+    async def events(self) -> AsyncIterator[list[Event | MissingEvents]]:
         while True:
-            batch: list[Event | Gap] = []
+            batch: list[Event | MissingEvents] = []
             item = await self.arriving.get()
-            while isinstance(item, Event | Gap):
+            while isinstance(item, Event | MissingEvents):
                 batch.append(item)
                 if self.arriving.empty():
                     break

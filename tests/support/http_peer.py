@@ -89,3 +89,23 @@ class HttpPeer:
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self.close()
+
+
+class SeatedPeer(HttpPeer):
+    """A peer with a seat in the room ``lab``, over REST."""
+
+    key = ""
+    seat = ""
+
+    async def sit(self, nick: str) -> Self:
+        took = (await self.ask("POST", "/rooms/lab/seats", {"nick": nick})).json
+        self.key, self.seat = took["seat_key"], took["seat"]
+        return self
+
+    async def does(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
+        """Ask with the key; the headers are named in Python's way."""
+        said = {name.replace("_", "-"): value for name, value in headers.items()}
+        return await self.ask(method, f"/rooms/lab{path}", body, headers={"Seat-Key": self.key, **said})
+
+    async def says(self, text: str, **headers: str) -> Answer:
+        return await self.does("POST", "/messages", {"text": text}, **headers)

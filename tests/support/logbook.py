@@ -6,19 +6,38 @@ import asyncio
 import subprocess
 import sys
 import textwrap
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from chat.domain.errors import ChatError
 from chat.domain.model import Body, Sent
-from chat.interfaces.log import Committed, Log
+from chat.domain.room import Outcome
+from chat.interfaces.log import Committed, Log, Pending
 from chat.server.logs.sqlite import SqliteLog
 
 
 def said(text: str = "hello") -> Sent:
     return Sent("5ea7", "zoë", "tcp", 1, text)
+
+
+@dataclass(frozen=True)
+class Mark(Pending):
+    """Tells one append from another."""
+
+    value: object
+
+    def decided(self, outcome: Outcome) -> None:
+        raise AssertionError("a log never calls what is pending")
+
+    def failed(self, error: ChatError) -> None:
+        raise AssertionError("a log never calls what is pending")
+
+
+def marks(pending: Iterable[Pending | None]) -> list[object]:
+    """Return the values that the appends were given."""
+    return [one.value for one in pending if isinstance(one, Mark)]
 
 
 class LogBook:
@@ -31,7 +50,7 @@ class LogBook:
         self.log = log
         self.committed: list[Committed] = []
         self.batches = 0
-        self.failed: list[tuple[list[Any], ChatError]] = []
+        self.failed: list[tuple[list[Pending], ChatError]] = []
         self._refuse = refuse
         self._open = 0
         self._settled = asyncio.Event()
@@ -43,10 +62,10 @@ class LogBook:
     async def __aexit__(self, *_: object) -> None:
         await self.log.stop()
 
-    def append(self, room: str, body: Body, note: Any = None) -> None:
+    def append(self, room: str, body: Body, mark: object = None) -> None:
         self._open += 1
         self._settled.clear()
-        self.log.append(room, body, note)
+        self.log.append(room, body, Mark(mark))
 
     async def settled(self) -> None:
         """Wait until every append has come back, committed or failed."""
@@ -69,9 +88,9 @@ class LogBook:
                 self.log.refuse(item.room, item.entry.seq)
         self._back(len(batch))
 
-    def _on_failed(self, notes: list[Any], error: ChatError) -> None:
-        self.failed.append((notes, error))
-        self._back(len(notes))
+    def _on_failed(self, pending: list[Pending], error: ChatError) -> None:
+        self.failed.append((pending, error))
+        self._back(len(pending))
 
     def _back(self, count: int) -> None:
         self._open -= count

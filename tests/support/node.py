@@ -38,12 +38,12 @@ def program(technique: str, copy: Path) -> Path:
 
 
 def install(technique: str, copy: Path, environment: dict[str, str]) -> None:
-    """Copy the client and the contracts that it may read, and install what it needs."""
+    """Copy the client and what it reads outside its folder, and install its packages."""
     npm = shutil.which("npm")
     if npm is None or shutil.which("node") is None:
         cannot_run("node and npm are not installed: apt install nodejs npm")
-    for contracts in ("protos", "wsdl"):
-        shutil.copytree(ROOT / contracts, copy / contracts)
+    for shared in ("protos", "wsdl", "backends/javascript"):
+        shutil.copytree(ROOT / shared, copy / shared)
     folder = shutil.copytree(
         ROOT / CLIENTS[technique], copy / CLIENTS[technique], ignore=shutil.ignore_patterns("node_modules")
     )

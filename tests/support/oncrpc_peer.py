@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import socket
 import struct
+from collections.abc import Callable
 from typing import Any, Self, TypeVar, cast
 
 from backends.oncrpc.server import Connection, OncRpcServer
@@ -218,3 +219,46 @@ def connection_of(server: OncRpcServer, peer: StreamPeer) -> Connection:
     """Return the server's end of a connection."""
     name = peer.writer.get_extra_info("sockname")
     return next(one for one in server.connections if one._transport.get_extra_info("peername") == name)
+
+
+class DatagramRelay:
+    """A relay between a client and the server: records the datagrams, and drops those that a test names."""
+
+    def __init__(self, server: Address) -> None:
+        self._server = server
+        self.calls: list[bytes] = []
+        self.replies: list[bytes] = []
+        self.lose_call: Callable[[int], bool] = lambda number: False
+        self.lose_reply: Callable[[int], bool] = lambda number: False
+        self.noise: list[bytes] = []
+        """Datagrams that the client gets before each reply."""
+
+    async def start(self) -> Address:
+        loop = asyncio.get_running_loop()
+        relay = self
+        caller: list[Any] = []
+
+        class Near(asyncio.DatagramProtocol):
+            def datagram_received(self, data: bytes, address: Any) -> None:
+                caller[:] = [address]
+                relay.calls.append(data)
+                if not relay.lose_call(len(relay.calls)):
+                    relay._far.sendto(data)
+
+        class Far(asyncio.DatagramProtocol):
+            def datagram_received(self, data: bytes, address: Any) -> None:
+                relay.replies.append(data)
+                for noise in relay.noise:
+                    relay._near.sendto(noise, caller[0])
+                if not relay.lose_reply(len(relay.replies)):
+                    relay._near.sendto(data, caller[0])
+
+        self._near, _ = await loop.create_datagram_endpoint(Near, local_addr=("127.0.0.1", 0))
+        self._far, _ = await loop.create_datagram_endpoint(
+            Far, remote_addr=(self._server.host, self._server.port)
+        )
+        return Address(*self._near.get_extra_info("sockname"))
+
+    def stop(self) -> None:
+        self._near.close()
+        self._far.close()

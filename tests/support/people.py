@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from chat.domain.errors import ChatError
-from chat.domain.model import Ack, Delete, Draft, Edit, Event, Gap, Say, Welcome
+from chat.domain.model import Ack, Delete, Draft, Edit, Event, MissingEvents, Say, Welcome
 from chat.interfaces.client import ChatClient
 
 
@@ -22,7 +22,7 @@ class Person:
         self.n = welcome.n
         self.seen: list[Event] = []
         """Every event, as it came."""
-        self.gaps: list[Gap] = []
+        self.missing_events: list[MissingEvents] = []
         self._own: dict[int, int] = {}  # the own drafts' numbers, to the seqs of their events
         self.over: asyncio.Future[ChatError | None] = asyncio.get_running_loop().create_future()
         """Why the events ended; None after `ChatClient.close`."""
@@ -62,7 +62,7 @@ class Person:
                     if event.n and event.seat == self.welcome.seat:
                         self._own[event.n] = event.seq
                         self.client.answered(event.n)
-                self.gaps += [news for news in batch if isinstance(news, Gap)]
+                self.missing_events += [news for news in batch if isinstance(news, MissingEvents)]
                 self._news.set()
         except ChatError as error:
             end = error
@@ -104,7 +104,7 @@ class Person:
     @property
     def missing(self) -> list[int]:
         """The seqs that the technique has named as missing."""
-        return [seq for gap in self.gaps for seq in gap.seqs]
+        return [seq for missing in self.missing_events for seq in missing.seqs]
 
     @property
     def texts(self) -> list[str]:

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple, Self
 
 from lxml import etree
 
-from backends.soap.words import KINDS, TNS
+from backends.soap.conversion import KINDS, TNS
 from chat.interfaces.address import Address
+from chat.server.hub import Hub
 from tests.support.http_peer import Answer, HttpPeer
 
 ENVELOPES = {
@@ -110,3 +111,26 @@ class SoapPeer(HttpPeer):
         """Take a seat; return its key."""
         joined = await self.call("Join", room="lab", nick=nick, **fields)
         return str(joined.findtext(f"{{{TNS}}}seatKey"))
+
+
+def text_of(peer: SoapPeer, key: str, raw: str) -> bytes:
+    """Return a Send with this text, which is written into the XML as it is."""
+    return envelope(request("Send", seatKey=key, n=0, text=raw), version=peer.version)
+
+
+async def refused(peer: SoapPeer, data: bytes, content_type: str = "", *, name: str = "BadRequest") -> str:
+    """Send bytes; return the text of the fault, which must blame the sender."""
+    fault = read_fault(await peer.post(data, content_type))
+    namespace = ENVELOPES[peer.version]
+    side = "Client" if peer.version == "1.1" else "Sender"
+    assert (fault.side, fault.name) == (f"{{{namespace}}}{side}", name), fault
+    assert fault.status == (500 if peer.version == "1.1" else 400)
+    assert fault.text == fault.detail["text"]
+    assert "<string>" not in fault.text
+    return fault.text
+
+
+async def last_text(hub: Hub) -> str:
+    """Return the text of the newest event of room lab."""
+    (event,) = await (await hub.look("lab", "")).history(None, None, 1)
+    return event.text

@@ -11,7 +11,7 @@ import pytest
 
 from chat.domain.errors import ChatError, NotStored
 from chat.domain.model import Ack, Body, Draft, Event, Hello, Limits, Say
-from chat.interfaces.log import Committed, Log
+from chat.interfaces.log import Committed, Log, Pending
 from chat.interfaces.server import Sink
 from chat.server.hub import Hub
 from chat.server.logs.memory import MemoryLog
@@ -67,12 +67,12 @@ class Disk(MemoryLog):
         batch, self._held = self._held, []
         self._to_hub(batch)
 
-    def append(self, room: str, body: Body, note: Any) -> None:
+    def append(self, room: str, body: Body, pending: Pending | None) -> None:
         if self.full:
             error = NotStored("the disk is full: free some space")
-            asyncio.get_running_loop().call_soon(self._to_hub_failed, [note], error)
+            asyncio.get_running_loop().call_soon(self._to_hub_failed, [pending] if pending else [], error)
         else:
-            super().append(room, body, note)
+            super().append(room, body, pending)
 
     def kinds(self, room: str = "lab") -> list[str]:
         return [type(entry.body).__name__.lower() for entry in self._entries.get(room, [])]
@@ -81,7 +81,7 @@ class Disk(MemoryLog):
 class Peer(Sink[bytes]):
     """A connection that takes everything."""
 
-    gap = 0.0
+    coalescing = 0.0
 
     def __init__(self) -> None:
         self.got: list[str] = []

@@ -1,4 +1,4 @@
-"""A UDP peer by hand: whatever bytes a test wants, and the datagrams that come back."""
+"""A UDP client that sends whatever bytes a test wants, and collects the datagrams that come back."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import json
 from typing import Any, Self, cast
 
-from backends.udp.seal import HELLO_UP, UP, Sealer, derive, root_key
+from backends.udp.message_auth import HELLO_UP, UP, Authenticator, derive, root_key
 from chat.interfaces.address import Address
 
 Message = dict[str, Any]
@@ -19,9 +19,9 @@ class RawPeer(asyncio.DatagramProtocol):
     def __init__(self, address: Address) -> None:
         self._address = address
         self.sent = 0
-        """Bytes that went to the server, and ..."""
+        """Bytes that were sent to the server."""
         self.got = 0
-        """... bytes that came back."""
+        """Bytes that came back."""
         self.came: asyncio.Queue[bytes] = asyncio.Queue()
 
     async def __aenter__(self) -> Self:
@@ -57,7 +57,7 @@ class RawPeer(asyncio.DatagramProtocol):
         return await self.came.get()
 
     async def until(self, kind: str, **fields: Any) -> Message:
-        """Return the next message of this kind with these fields; others are passed over."""
+        """Return the next message of this kind with these fields; others are dropped."""
         while True:
             data = await self.came.get()
             message: Message = json.loads(data.partition(b"\n")[0])
@@ -65,7 +65,7 @@ class RawPeer(asyncio.DatagramProtocol):
                 return message
 
     async def cookie(self, **fields: Any) -> str:
-        """Say hello without a cookie; return the one that comes."""
+        """Send a hello without a cookie; return the cookie that comes back."""
         self.say(kind="hello", nick="eve", pad="x" * 256, **fields)
         return str((await self.until("cookie"))["cookie"])
 
@@ -74,10 +74,10 @@ class RawPeer(asyncio.DatagramProtocol):
         self.say(kind="hello", nick=nick, cookie=await self.cookie(), **fields)
         return await self.until("welcome")
 
-    async def enter_sealed(self, token: str, nick: str = "eve") -> Sealer:
-        """Take a seat with the token; return what seals everything after it."""
+    async def enter_with_token(self, token: str, nick: str = "eve") -> Authenticator:
+        """Take a seat with the token; return what adds the MAC to everything after it."""
         cookie = await self.cookie(nonce=NONCE)
         hello = json.dumps({"kind": "hello", "nick": nick, "nonce": NONCE, "cookie": cookie}).encode()
-        self.send(Sealer(derive(root_key(token), HELLO_UP, NONCE, cookie)).seal(hello))
+        self.send(Authenticator(derive(root_key(token), HELLO_UP, NONCE, cookie)).protect(hello))
         welcome = await self.until("welcome")
-        return Sealer(derive(root_key(token), UP, NONCE, welcome["salt"]))
+        return Authenticator(derive(root_key(token), UP, NONCE, welcome["salt"]))

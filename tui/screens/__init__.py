@@ -1,1 +1,1 @@
-"""Whole screens: the chat, the picker before it, help."""
+"""The screens: chat, picker, help, paste."""

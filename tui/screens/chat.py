@@ -1,4 +1,4 @@
-"""The chat: messages, members, composer and status line, fed by one session."""
+"""The chat screen: messages, members, composer and status bar of one session."""
 
 from __future__ import annotations
 
@@ -37,7 +37,14 @@ HEIGHTS = [(0, "-short"), (22, "-tall")]
 
 
 class ChatScreen(Screen[None]):
-    """One person in one room. The session is the app's and is started before this is shown."""
+    """One person in one room.
+
+    Args:
+        session: started already; the app owns and closes it.
+        technique: its name, for the status bar.
+        zone: the time zone of the times; None: the local one.
+        now: returns the seconds since the epoch.
+    """
 
     HORIZONTAL_BREAKPOINTS = WIDTHS
     VERTICAL_BREAKPOINTS = HEIGHTS
@@ -54,10 +61,10 @@ class ChatScreen(Screen[None]):
 
     @dataclass
     class Reopen(Message):
-        """The session is over, and the user wants another try."""
+        """The session has ended, and the user wants to connect again."""
 
         nick: str
-        """Under which name; empty: the same."""
+        """The name to use; empty: the same as before."""
 
     def __init__(
         self, session: Session, technique: str, *, zone: tzinfo | None, now: Callable[[], float]
@@ -77,7 +84,7 @@ class ChatScreen(Screen[None]):
         self._hint = Static("", id="hint", markup=False)
         self._loading = False
         self.leaving = False
-        """The session is being closed because the user wants it."""
+        """Whether the session is being closed because the user leaves."""
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="body"):
@@ -96,7 +103,7 @@ class ChatScreen(Screen[None]):
         self.attach(self.session)
 
     def attach(self, session: Session) -> None:
-        """Show this session, which is another one after a new start."""
+        """Show this session: the first one, or its successor after it had ended."""
         self.session, self.leaving = session, False
         self._show_state(session.state)
         self.run_worker(
@@ -135,12 +142,12 @@ class ChatScreen(Screen[None]):
             again = "/retry NAME does so" if taken else "/retry tries again"
             self._banner.update(Content(f"✖ {reason}. {again}, /quit leaves."))
             self.timeline.ended(reason)
-        if state.name != "connecting":  # between two tries the reason stays
+        if state.name != "connecting":  # while connecting, the reason of the last failure stays
             self._banner.set_class(state.name != "up", "-on")
             self._banner.set_class(state.name == "down", "-down")
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """Say so when work of ours has failed: no traceback, and the user may go on."""
+        """Show that a task of this program has failed. There is no traceback, and the program goes on."""
         failed = event.state is WorkerState.ERROR
         why = f"this program has failed: {event.worker.error!r}" if failed else "this program has failed"
         if event.worker.group == "pump":
@@ -170,7 +177,7 @@ class ChatScreen(Screen[None]):
             self.hint(str(error), failed=True)
 
     def say(self, *texts: str) -> None:
-        """Send messages, all of them or none. Raises `BadText` and `Refused`."""
+        """Send all of these messages, or none. Raises `BadText` and `Refused`."""
         if self._status.state.name == "down":
             raise Refused("not sent, the connection is down: /retry tries again")
         texts = tuple(clean_text(text, self.session.limits.text_bytes) for text in texts)
@@ -201,7 +208,7 @@ class ChatScreen(Screen[None]):
             self._hint.remove_class("-on")
 
     def hint(self, text: str, *, failed: bool = False) -> None:
-        """Say something above the composer, until the user types on."""
+        """Show a line above the composer until the user types again."""
         text = one_line(text)
         self._hint.update(Content(f"✖ {text}" if failed else text))
         self._hint.set_class(failed, "-failed")
@@ -210,7 +217,7 @@ class ChatScreen(Screen[None]):
     # --- keys ----------------------------------------------------------------------------------
 
     async def action_command(self, name: str) -> None:
-        """Do what a key or the palette asks for."""
+        """Run a command for a key or the palette."""
         command = TABLE[name]
         if command.ask:
             self.composer.load(f"/{name} ")
@@ -242,6 +249,21 @@ class ChatScreen(Screen[None]):
 
     # --- what commands do ----------------------------------------------------------------------
 
+    def edit_in_composer(self, id: int, text: str) -> None:
+        self.composer.load_edit(id, text)
+
+    def set_theme(self, name: str) -> None:
+        self.app.theme = name
+
+    def to_top(self) -> None:
+        self.view.to_top()
+
+    def to_end(self) -> None:
+        self.view.to_end()
+
+    async def quit(self) -> None:
+        await self.app.action_quit()
+
     def show_help(self) -> None:
         from tui.screens.help import HelpScreen  # not needed for the first paint
 
@@ -252,7 +274,7 @@ class ChatScreen(Screen[None]):
         if text and not count:
             raise Refused(f"no message here holds {text!r}; /history fetches older ones")
         if text:
-            self.hint(f"{number} of {count}: again for the next older one, Esc takes the marks away")
+            self.hint(f"{number} of {count}: again for the next older one, Esc removes the marks")
 
     def copy(self, argument: str) -> None:
         number = argument.removeprefix("#")
@@ -261,7 +283,7 @@ class ChatScreen(Screen[None]):
         for row in reversed(self.view.rows):
             if row.id and not row.deleted and (not number or row.id == int(number)):
                 self.app.copy_to_clipboard(row.text)
-                self.hint(f"copied the message of {row.nick}, where the terminal allows it")
+                self.hint(f"copied the message of {row.nick}, if the terminal allows it")
                 return
         raise Refused(f"there is no message {argument} here".replace("  ", " "))
 
@@ -294,7 +316,14 @@ class ChatScreen(Screen[None]):
             self.load_history(asked=False)
 
     def load_history(self, *, asked: bool = True) -> None:
-        """Fetch one page of older messages; what is in the way is said only if the user has ``asked``."""
+        """Load one page of older messages.
+
+        Args:
+            asked: the user asked for it, and is told why it is not possible. Otherwise nothing happens then.
+
+        Raises:
+            Refused: there are none, or the list is full.
+        """
         if self._loading:
             return
         try:
@@ -316,7 +345,7 @@ class ChatScreen(Screen[None]):
                     before=self.timeline.oldest, limit=self.session.limits.page
                 )
         except TimeoutError:
-            self.hint("the server has not sent the older messages: scroll up again, or /history", failed=True)
+            self.hint("the server did not send older messages: scroll up again, or /history", failed=True)
         except ChatError as error:
             self.hint(f"older messages: {error}", failed=True)
         else:

@@ -1,4 +1,4 @@
-"""Help: the table of commands and keys on one screen."""
+"""The help screen: all commands and keys."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KEY = len("Ctrl+Home")
 
 
 def help_text(width: int) -> Content:
-    """Render the table for so many cells: what is said about a command goes below it where it is narrow."""
+    """Return the help text for a width in cells: on a narrow screen each summary stands below its command."""
     left = [f"/{command.name} {command.usage}".strip() for command in TABLE.values()]
     wide = max(len(text) for text in left) + 2
     pieces: list[tuple[str, str]] = [("Commands\n", "bold $accent")]
@@ -34,7 +34,7 @@ def help_text(width: int) -> Content:
     pieces.append(("\nKeys\n", "bold $accent"))
     for key, what in KEYS:
         pieces += [(key.ljust(wide), "bold"), (what, ""), ("\n", "")]
-    pieces.append(("\nTwo slashes send one: //like this.", "$quiet"))
+    pieces.append(("\nTo send a text that begins with /, write //.", "$quiet"))
     return Content.assemble(*pieces)
 
 

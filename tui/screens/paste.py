@@ -1,4 +1,4 @@
-"""The question before a long paste goes out."""
+"""The question that is asked before many pasted lines are sent."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Answer = Literal["one", "lines", "cancel"]
 
 
 class PasteScreen(ModalScreen[Answer]):
-    """Asks once; ends with what the user chose."""
+    """Asks whether to send the lines as one message, line by line, or not at all."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss('cancel')", "Cancel")]
 

@@ -1,4 +1,4 @@
-"""The first screen where nothing was chosen: technique, room, name."""
+"""The first screen if no technique was given: choose a technique, a room and a name."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from chat.interfaces.technique import Technique
 from tui.rows import wrap
 
 MIN_WIDTH = 30
-"""Cells below which nothing can be described."""
+"""Cells; on a narrower screen the techniques have no description."""
 
 
 def hang(text: str, width: int, indent: int) -> str:
-    """Wrap a text that begins after ``indent`` cells; its further lines begin there too."""
+    """Wrap a text to ``width`` cells and indent every line but the first by ``indent`` cells."""
     lines = (text[start:end].rstrip() for start, end in wrap(text, width - indent))
     return f"\n{'':{indent}}".join(lines)
 
 
 class Techniques(OptionList):
-    """The list of techniques: a click chooses, Enter joins."""
+    """The list of techniques: a click selects one, Enter joins with it."""
 
     class Entered(Message):
-        pass
+        """Enter was pressed."""
 
     def on_key(self, event: events.Key) -> None:
         if event.key == "enter":
@@ -45,16 +45,18 @@ class Techniques(OptionList):
 
 
 class PickerScreen(Screen[None]):
-    """Shows every technique's label; posts what was chosen."""
+    """Shows every technique that the registry knows, and posts `Chosen`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        # Priority: what is typed right behind Tab goes to the next field already.
+        # Priority: keys that follow Tab at once must reach the next field.
         Binding("tab", "app.focus_next", show=False, priority=True),
         Binding("shift+tab", "app.focus_previous", show=False, priority=True),
     ]
 
     @dataclass
     class Chosen(Message):
+        """The user wants to join."""
+
         picker: PickerScreen
         technique: str
         room: str
@@ -92,7 +94,7 @@ class PickerScreen(Screen[None]):
             yield Static("Enter joins · Tab next · Up/Down choose · Ctrl+Q leaves", id="picker-keys")
 
     def _describe(self, label: Technique, width: int) -> Content:
-        """The label, wrapped to the width, and below it what is missing."""
+        """Return the technique's name and summary for this width, and what it lacks here."""
         name = max(len(other.name) for other in self._techniques) + 2
         title = max(len(other.title) for other in self._techniques) + 2
         left = [(label.name.ljust(name), "bold")]
@@ -120,7 +122,7 @@ class PickerScreen(Screen[None]):
         techniques.focus()
 
     def fail(self, text: str) -> None:
-        """Say why nobody can join like this."""
+        """Show why the user cannot join."""
         self._failure.update(Content(f"✖ {text}"))
 
     def on_input_submitted(self) -> None:
@@ -130,7 +132,7 @@ class PickerScreen(Screen[None]):
         self.join()
 
     def join(self) -> None:
-        """Post what is chosen, if it can be."""
+        """Post `Chosen`, or show what is wrong with the input."""
         number = self.query_one(OptionList).highlighted
         if number is None:
             self.fail("no technique is chosen, or none can run here: chat doctor says why")

@@ -1,4 +1,4 @@
-"""Completion of /commands, names and @names: what fits, and the list that offers it."""
+"""Completion of /commands, names and @names: finds candidates and shows them in a list."""
 
 from __future__ import annotations
 
@@ -18,21 +18,26 @@ ROWS = 8
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
+    """One possible completion."""
+
     word: str
-    """What takes the place of the word before the cursor."""
+    """Replaces the word before the cursor."""
     usage: str = ""
     note: str = ""
 
 
 def last_word(before: str) -> str:
-    """Return the word that the cursor stands behind."""
+    """Return the word that ends at the cursor; ``before``: the text before the cursor."""
     return before.rpartition("\n")[2].rpartition(" ")[2]
 
 
 def candidates(before: str, nicks: Iterable[str], *, asked: bool = False) -> list[Candidate]:
-    """Return what may stand in place of the last word of ``before``, best first.
+    """Return the completions of the last word, best first.
 
-    Plain names are completed only when ``asked``: every word could be the beginning of one.
+    Args:
+        before: the text before the cursor.
+        nicks: names that can be completed.
+        asked: the user pressed Tab: complete names without ``@`` too. Any word could be the start of one.
     """
     word = last_word(before)
     if before.startswith("/") and not before.startswith("//"):
@@ -54,7 +59,7 @@ def candidates(before: str, nicks: Iterable[str], *, asked: bool = False) -> lis
 
 
 class Completion(OptionList, can_focus=False):
-    """A list above the composer; the keys stay with the composer."""
+    """The list above the composer. The composer keeps the focus and calls `move`."""
 
     def __init__(self) -> None:
         super().__init__(id="completion", compact=True)
@@ -71,13 +76,13 @@ class Completion(OptionList, can_focus=False):
         return None
 
     def offer(self, offered: list[Candidate]) -> None:
-        """Show the candidates; none: close."""
+        """Show these candidates; close the list if there are none."""
         if offered == self.offered:
             return
         self.offered = offered
         self.clear_options()
         wide = max((cell_len(f"{candidate.word} {candidate.usage}") for candidate in offered), default=0)
-        # Names come from others: a Content is never read as markup.
+        # Names come from other people: a Content is never parsed as markup.
         self.add_options(
             Option(
                 Content.assemble(
@@ -91,11 +96,12 @@ class Completion(OptionList, can_focus=False):
         self.set_class(bool(offered), "-open")
         if offered:
             self.highlighted = 0
-            # It lies over the messages and ends where the composer begins.
+            # The list covers the last messages and ends where the composer begins.
             self.styles.height = height = min(ROWS, len(offered))
             self.styles.offset = (1, -height)
 
     def move(self, step: int) -> None:
+        """Highlight the next candidate (1) or the one before (-1)."""
         if step < 0:
             self.action_cursor_up()
         else:

@@ -1,4 +1,4 @@
-"""Where one writes: Enter sends, Ctrl+J breaks the line, Up and Down bring back what was sent."""
+"""The composer: Enter sends, Ctrl+J starts a new line, Up and Down recall sent texts."""
 
 from __future__ import annotations
 
@@ -12,21 +12,23 @@ from textual.widgets import TextArea
 from tui.widgets.completion import Candidate, Completion, candidates, last_word
 
 PASTE_LINES = 3
-"""A paste with more lines than this asks first what it is meant to be."""
+"""If more lines than this are pasted, the user is asked what to do with them."""
 REMEMBERED = 200
-"""Sent texts that Up brings back."""
+"""Sent texts that Up can recall."""
 
 
 class Composer(TextArea):
-    """A text area that hands over what is written; what can't be sent comes back by `give_back`."""
+    """A text area that posts `Submitted`. If the text is refused, `give_back` restores it."""
 
     @dataclass
     class Submitted(Message):
+        """The user pressed Enter."""
+
         text: str
 
     @dataclass
     class Pasted(Message):
-        """Many lines were pasted; nothing was inserted."""
+        """More than `PASTE_LINES` lines were pasted, and not inserted."""
 
         text: str
 
@@ -38,12 +40,12 @@ class Composer(TextArea):
             highlight_cursor_line=False,
         )
         self.nicks: list[str] = []
-        """Names to complete."""
+        """The names that can be completed."""
         self._completion = completion
         self._sent: list[str] = []
-        self._back = 0  # how far Up has gone back in what was sent
-        self._draft = ""  # what stood there before Up
-        self._edit = ""  # how the text begins while it is an edit that was put in
+        self._back = 0  # how many sent texts Up has gone back
+        self._draft = ""  # the text before Up was pressed
+        self._edit = ""  # the beginning of the text while it is an edit
         self._keys: dict[str, Callable[[], None]] = {
             "enter": self._send,
             "ctrl+j": self._new_line,
@@ -55,25 +57,25 @@ class Composer(TextArea):
         }
 
     def load(self, text: str) -> None:
-        """Put a text in, the cursor behind it."""
+        """Replace the text and put the cursor at its end."""
         self._edit = ""
         self.text = text
         self.move_cursor(self.document.end)
 
     def load_edit(self, id: int, text: str) -> None:
-        """Put a message in to be changed; `cancel_edit` takes it out again."""
+        """Put a message into the composer, to be changed; `cancel_edit` removes it."""
         self.load(f"/edit #{id} {text}")
         self._edit = f"/edit #{id} "
 
     def cancel_edit(self) -> bool:
-        """Empty the composer if an edit that was put in stands there; return whether it did."""
+        """Remove an edit that `load_edit` began; return whether there was one."""
         editing = bool(self._edit) and self.text.startswith(self._edit)
         if editing:
             self.load("")
         return editing
 
     def give_back(self, text: str) -> None:
-        """Put a text that was refused before what has been written since."""
+        """Put a refused text before whatever has been written since."""
         self._put(f"{text}\n{self.text}" if self.text else text)
 
     @property
@@ -83,9 +85,9 @@ class Composer(TextArea):
     # --- keys ----------------------------------------------------------------------------------
 
     def on_key(self, event: events.Key) -> None:
-        """Take the keys that mean something else here than in any text area.
+        """Handle the keys that have another meaning here than in other text areas.
 
-        No priority bindings: those overtake letters that are still in this widget's queue.
+        These are no priority bindings, because those overtake letters that are still in this widget's queue.
         """
         if (act := self._keys.get(event.key)) is not None:
             event.prevent_default()
@@ -93,9 +95,9 @@ class Composer(TextArea):
             act()
 
     def submit(self) -> None:
-        """Hand over what is written.
+        """Post the text and empty the composer.
 
-        It is gone from here at once: the next letters may come before anybody has looked at it.
+        The composer is emptied at once, because the next letters may come before the message is handled.
         """
         self._completion.offer([])
         text = self.text.strip()
@@ -116,7 +118,7 @@ class Composer(TextArea):
             self.submit()
 
     def _is_candidate(self) -> bool:
-        """Whether the word before the cursor needs no completion."""
+        """Return whether the word before the cursor is complete."""
         word = last_word(self.before_cursor)
         return any(candidate.word == word for candidate in self._completion.offered)
 
@@ -155,7 +157,7 @@ class Composer(TextArea):
             self._put(self._sent[-self._back] if self._back else self._draft)
 
     def _put(self, text: str) -> None:
-        with self.prevent(TextArea.Changed):  # not typed: nothing to complete, no complaint is outdated
+        with self.prevent(TextArea.Changed):  # not typed: offer no completion, keep the hint
             self.load(text)
 
     def _accept(self, candidate: Candidate) -> None:

@@ -1,4 +1,4 @@
-"""Who is in the room, with the badge of the technique that brought each one here."""
+"""The list of members, each with its technique."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from tui.themes import NickColours
 
 WIDTH = 20
 SHOWN = 200
-"""Names in the list; thousands would take longer to draw than a frame."""
+"""The most names in the list: drawing thousands would take longer than a frame."""
 
 
 class Members(VerticalScroll, can_focus=False):
-    """The list at the right. Set it with `show`."""
+    """The list on the right; `show` fills it."""
 
     def __init__(self) -> None:
         super().__init__(id="members")

@@ -1,7 +1,7 @@
-"""The list of messages: rows of any height, of which only the visible lines are drawn.
+"""The message list: rows of any height, of which only the visible lines are drawn.
 
-Heights are kept for each row, and their prefix sums turn a line into a row and back. All changes of
-one batch become one change of geometry, because each costs a layout of the whole screen.
+The height of each row is stored. Prefix sums of the heights map a line to its row and back. All changes of
+one batch become one change of the geometry, because each of these lays out the whole screen.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from itertools import accumulate
 from operator import attrgetter
 from typing import ClassVar
 
-from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.cache import LRUCache
@@ -26,21 +25,22 @@ from textual.strip import Strip
 
 from tui.rows import PENDING, Look, Place, Row, lay_out
 from tui.widgets.row_strips import STYLES, draw, draw_day
+from tui.widgets.selection import highlight, selected_text, separator
 
 KEEP = 5000
-"""Rows in the list, at most; what is older can be paged in again."""
+"""The most rows in the list; older ones can be loaded again."""
 CUT = 500
-"""Rows that go at once when there are too many: each cut moves every row."""
+"""Rows that are removed at once when there are too many: each removal moves every row."""
 SLICE = 1000
-"""Rows that are wrapped again in one piece after the width has changed, about 20 ms."""
+"""Rows that are wrapped again in one step after the width has changed; takes about 20 ms."""
 NEAR_TOP = 5
-"""Lines from the top at which older rows are asked for."""
+"""If the user scrolls to this many lines from the top, older rows are loaded."""
 
 _place = attrgetter("place")
 
 
 class MessageView(ScrollView, can_focus=False):
-    """Rows, sorted by their place. Follows its end until the user scrolls away from it."""
+    """Shows rows, sorted by their place. It follows its end until the user scrolls away from it."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"message--{name}" for name in STYLES}
     DEFAULT_CSS = """
@@ -56,7 +56,7 @@ class MessageView(ScrollView, can_focus=False):
 
     @dataclass
     class Behind(Message):
-        """The end is out of sight, or in sight again: ``new`` rows have come there meanwhile."""
+        """The end of the list is not visible and has ``new`` more rows; 0: it is visible again."""
 
         new: int
 
@@ -64,18 +64,18 @@ class MessageView(ScrollView, can_focus=False):
         super().__init__(id=id)
         self.look = Look(0)
         self.found = ""
-        """What the user looks for; set it by `find`."""
+        """The text that is highlighted; set by `find`."""
         self.follow = True
         self.new = 0
-        """Rows that came below while the end was out of sight."""
+        """Rows that came while the end was not visible."""
         self._rows: list[Row] = []
-        # Read by tests, written only here.
+        # Tests read the next three.
         self.heights: list[int] = []
-        """Lines of each row, the day above it included."""
+        """The lines of each row, including the day above it."""
         self.ends: list[int] = []
         """Prefix sums of the heights: the first line after each row."""
         self.unsure: list[Place] = []
-        """Rows whose height is for another width."""
+        """Rows whose height was computed for another width."""
         self._dirty: int | None = None  # the first row whose prefix sum is wrong
         self._changes = 0  # depth of nested `changing`
         self._hit = Place(0, 0)  # the row that `find` went to
@@ -90,7 +90,7 @@ class MessageView(ScrollView, can_focus=False):
         return self._rows
 
     def row(self, place: Place) -> Row | None:
-        """Return the row at a place."""
+        """Return the row at a place, None if there is none."""
         index = self._index(place)
         return self._rows[index] if index is not None else None
 
@@ -107,10 +107,10 @@ class MessageView(ScrollView, can_focus=False):
                     self.new += 1
             self._measure(index)
             if index + 1 < len(self._rows):
-                self._measure(index + 1)  # the day may be named above another row now
+                self._measure(index + 1)  # the day may now be shown above another row
 
     def drop(self, place: Place) -> None:
-        """Take a row out of the list."""
+        """Remove a row."""
         index = self._index(place)
         if index is None:
             return
@@ -122,14 +122,14 @@ class MessageView(ScrollView, can_focus=False):
                 self._measure(index)
 
     def clear(self) -> None:
-        """Take every row out but those that wait for the room."""
+        """Remove all rows except those of pending drafts."""
         with self.changing():
             index = bisect_left(self._rows, Place(PENDING, 0), key=_place)
             self._cut(index)
             self.follow, self.new = True, 0
 
     def restyle(self, look: Look) -> None:
-        """Show other columns, or the same at another width."""
+        """Change the columns or the width."""
         if look == self.look:
             return
         with self.changing():
@@ -141,7 +141,7 @@ class MessageView(ScrollView, can_focus=False):
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """Take several changes as one: what the user reads stays where it is, or the end in sight."""
+        """Make several changes as one. What the user reads does not move; a visible end stays visible."""
         if self._changes:
             yield
             return
@@ -170,7 +170,7 @@ class MessageView(ScrollView, can_focus=False):
         return None
 
     def _cut(self, count: int) -> None:
-        """Take the oldest rows out."""
+        """Remove the oldest rows."""
         del self._rows[:count], self.heights[:count]
         self._strips.clear()
         self._spoil(0)
@@ -197,7 +197,7 @@ class MessageView(ScrollView, can_focus=False):
         self._dirty = index if self._dirty is None else min(index, self._dirty)
 
     def _settle(self, top: tuple[Place, int] | None) -> None:
-        """Sum the heights up, tell Textual the size, and put the view where it was."""
+        """Update the prefix sums and the size, and scroll to where the view was."""
         start, self._dirty = self._dirty or 0, None
         del self.ends[start:]
         base = self.ends[-1] if self.ends else 0
@@ -217,7 +217,7 @@ class MessageView(ScrollView, can_focus=False):
         return self.ends[index - 1] if index else 0
 
     def _at(self, line: int) -> tuple[int, int] | None:
-        """Return which row a line belongs to, and which of the row's lines it is."""
+        """Return the index of a line's row, and the line's index in that row."""
         index = bisect_right(self.ends, line)
         if line < 0 or index >= len(self._rows):
             return None
@@ -228,7 +228,7 @@ class MessageView(ScrollView, can_focus=False):
         return (self._rows[at[0]].place, at[1]) if at else None
 
     def _measure_visible(self) -> None:
-        """Wrap what is on the screen for its width now; the rest may come later."""
+        """Wrap the visible rows for the new width now; `wrap_slice` wraps the others."""
         lines, index = self.size.height, len(self._rows)
         if self.follow:
             while index > 0 and lines > 0:
@@ -245,7 +245,7 @@ class MessageView(ScrollView, can_focus=False):
             del self.unsure[first:index]
 
     def wrap_slice(self) -> None:
-        """Wrap some of the rows that are not on the screen, the newest first; come back for the rest."""
+        """Wrap the newest `SLICE` rows whose height is unsure, and schedule the rest."""
         if not self.unsure:
             return
         with self.changing():
@@ -267,8 +267,8 @@ class MessageView(ScrollView, can_focus=False):
         super().watch_scroll_y(old_value, new_value)
         if self._changes:
             return
-        # A state and not a question about the offset: a viewport that shrinks hides the end without
-        # anybody having scrolled.
+        # This is stored, because it cannot be computed later: a view that shrinks hides the end, although the
+        # user has not scrolled.
         self.follow = round(new_value) >= self.max_scroll_y
         if self.follow and self.new:
             self.new = 0
@@ -279,24 +279,29 @@ class MessageView(ScrollView, can_focus=False):
     # --- moving --------------------------------------------------------------------------------
 
     def page(self, pages: int) -> None:
-        """Scroll by screens, with two lines of overlap."""
+        """Scroll by screens that overlap by two lines."""
         step = pages * max(1, self.size.height - 2)
         self.scroll_to(y=self.scroll_offset.y + step, animate=False)
         if pages < 0 and self.scroll_offset.y <= NEAR_TOP:
             self.post_message(self.NearTop())
 
     def to_end(self) -> None:
+        """Scroll to the newest row."""
         self.scroll_end(animate=False, immediate=True, x_axis=False)
 
     def to_top(self) -> None:
+        """Scroll to the oldest row, and ask for older ones."""
         self.scroll_home(animate=False, immediate=True, x_axis=False)
         self.post_message(self.NearTop())
 
     def find(self, text: str) -> tuple[int, int]:
-        """Mark a text and go to the newest row with it, or from there to the next older one.
+        """Highlight a text and scroll to the newest row with it or, if called again, to the next older one.
 
-        Returns which one that is, counted from the newest, and how many there are; 0 of 0: none.
-        An empty text takes the marks away.
+        Args:
+            text: compared without case; an empty one removes the highlighting.
+
+        Returns:
+            The number of the row, counted from the newest one, and how many there are; (0, 0): none.
         """
         wanted = text.casefold()
         hits = [
@@ -332,7 +337,7 @@ class MessageView(ScrollView, can_focus=False):
             if not name:
                 style = self.rich_style
             else:
-                # The visual style is blended with what it stands on; the rich component style is not.
+                # The visual style is blended with its background; the rich component style is not.
                 style = self.get_visual_style(f"message--{name}").rich_style
                 if name not in ("mention", "found"):
                     style = Style(
@@ -361,27 +366,17 @@ class MessageView(ScrollView, can_focus=False):
         if at is None:
             return Strip.blank(width, base)
         strips = self._drawn(at[0])
-        # A row that is still to be wrapped again may have more lines than strips for a moment.
+        # A row that is not yet wrapped for the new width may have more lines than strips.
         strip = strips[at[1]] if at[1] < len(strips) else Strip.blank(width, base)
         selection = self.text_selection
         if selection is not None and (span := selection.get_span(line)) is not None:
-            strip = self._selected(strip, *span)
+            strip = highlight(strip, *span, self.screen.get_component_rich_style("screen--selection"))
         return strip.crop_extend(0, width, base).apply_offsets(0, line)
-
-    def _selected(self, strip: Strip, start: int, end: int) -> Strip:
-        length = strip.cell_length
-        end = length if end == -1 else min(end, length)
-        if start >= end:
-            return strip
-        style = self.screen.get_component_rich_style("screen--selection")
-        before, chosen, after = strip.crop(0, start), strip.crop(start, end), strip.crop(end, length)
-        chosen = Strip([Segment(text, (own or Style()) + style) for text, own, _ in chosen])
-        return Strip.join([before, chosen, after])
 
     # --- selecting with the mouse --------------------------------------------------------------
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
-        """Return the selected text: wrapped lines joined again, time and nick where a row begins."""
+        """Return the selected text: paragraphs as one line, and the time and nick of each row."""
         if not self.ends:
             return None
         first = selection.start.y if selection.start else 0
@@ -391,33 +386,12 @@ class MessageView(ScrollView, can_focus=False):
             at, span = self._at(line), selection.get_span(line)
             if at is None or span is None:
                 continue
+            index, row = at[0], self._rows[at[0]]
+            number = at[1] - self._names_day(index)
             if pieces:
-                pieces.append(self._joint(*at))
-            pieces.append(self._selected_text(*at, *span))
+                pieces.append(separator(row, self.look, number))
+            pieces.append(selected_text(self._drawn(index)[at[1]], row, self.look, number, *span))
         return "".join(pieces), "\n"
-
-    def _selected_text(self, index: int, line: int, start: int, end: int) -> str:
-        strip = self._drawn(index)[line]
-        end = strip.cell_length if end == -1 else end
-        head = line - self._names_day(index)
-        if head < 0 or self._rows[index].kind == "rule":
-            return strip.crop(start, end).text.strip("─ ")
-        left, body = self.look.left, self.look.left + self.look.body
-        text = strip.crop(max(start, left), max(min(end, body), start, left)).text.rstrip()
-        if head == 0 and start < left:
-            text = " ".join([*strip.crop(start, min(end, left)).text.split(), text])
-        return text
-
-    def _joint(self, index: int, line: int) -> str:
-        """Return what stands between a line and the one before it in the text: nothing, a space, a break."""
-        head = line - self._names_day(index)
-        if head <= 0:
-            return "\n"
-        layout = lay_out(self._rows[index], self.look)
-        start = layout.lines[head][0]
-        if start == layout.lines[head - 1][1]:
-            return " " if layout.text[start - 1 : start] == " " else ""
-        return "\n"
 
     def selection_updated(self, selection: Selection | None) -> None:
         self.refresh()

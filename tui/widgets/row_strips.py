@@ -1,4 +1,4 @@
-"""Draws rows: from a row and its layout to the strips that Textual paints."""
+"""Drawing rows: turns a row and its layout into the strips that Textual paints."""
 
 from __future__ import annotations
 
@@ -34,14 +34,18 @@ STYLES = (
 
 
 def draw_day(day: str, look: Look, style: Callable[[str], Style]) -> Strip:
+    """Return the line that names a day."""
     return _rule(day, look.width, style("") + style("day"))
 
 
 def draw(row: Row, look: Look, style: Callable[[str], Style], found: str = "") -> list[Strip]:
-    """Return a row's strips, each as wide as the list.
+    """Return the strips of a row.
 
-    ``style`` gives a style by its name in `STYLES`, or the list's own for "". What the user looks for
-    (``found``) is marked.
+    Args:
+        row: what to draw.
+        look: the columns; each strip is ``look.width`` cells wide.
+        style: returns the style with a name of `STYLES`, or the list's own for "".
+        found: a text to highlight.
     """
     if row.kind == "rule":
         return [_rule(row.text, look.width, style("") + style("rule"))]
@@ -103,7 +107,7 @@ def _spans(
 def _pieces(
     text: str, start: int, end: int, base: Style, spans: list[tuple[int, int, Style]]
 ) -> Iterator[Segment]:
-    """Cut one line where a span begins or ends."""
+    """Yield a line in pieces: it is cut where a span begins or ends."""
     end = start + len(text[start:end].rstrip(" "))
     cuts = {start, end}
     for first, last, _ in spans:

@@ -1,4 +1,4 @@
-"""The line at the bottom: how the connection is, how fast, and where one is."""
+"""The status bar: the state of the connection, its round-trip time, the room and the name."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ SIGNS = {
 
 
 class StatusBar(Widget):
-    """State as a sign, a word and a colour; then what fits, the least important left out first."""
+    """Shows the state by a sign, a word and a colour, and whatever else fits.
+
+    If the screen is too narrow, the least important parts are left out.
+    """
 
     state: reactive[State] = reactive(State("connecting"))
     rtt: reactive[float | None] = reactive(None)
@@ -53,7 +56,7 @@ class StatusBar(Widget):
         if self.state.name == "retrying":
             word = f"retrying in {max(0, math.ceil(self._next_try - time.monotonic()))} s"
         left = [
-            # text, style, how soon it goes when there is no room: the highest first
+            # text, style, priority: the highest number is left out first
             (f" {sign} {word}", f"bold {colour}", 0),
             (self._technique, "bold", 2),
             (one_line(self.state.address), "$quiet", 7),
@@ -69,5 +72,5 @@ class StatusBar(Widget):
             Content("  ").join(Content.styled(part[0], part[1]) for part in side if part in parts)
             for side in (left, right)
         )
-        gap = self.size.width - shown.cell_length - end.cell_length - 1
-        return Content("").join([shown, Content(" " * max(1, gap)), end])
+        space = self.size.width - shown.cell_length - end.cell_length - 1
+        return Content("").join([shown, Content(" " * max(1, space)), end])

@@ -1,6 +1,6 @@
-"""The file of a durable log: made whole, locked, checked before use, set aside.
+"""The file of a durable log: created whole, locked, checked before use, set aside.
 
-A file that is not a sound log of ours is only ever read.
+A file that is not an undamaged log of ours is only read, never written.
 """
 
 from __future__ import annotations
@@ -55,9 +55,10 @@ def connect(path: Path, mode: str) -> sqlite3.Connection:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock of this log. It ends with the process, however that ends.
+    """Hold the lock of this log. The operating system releases it when the process ends.
 
-    Raises `ChatError` when another holds it, naming the other's pid.
+    Raises:
+        ChatError: another process holds it; the text names its pid.
     """
     from filelock import FileLock, Timeout  # imports asyncio: not at a cold start
 
@@ -83,10 +84,12 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def prepare(path: Path) -> None:
-    """Make the log, or see that the one there is sound; its folder exists and the lock is held.
+    """Create the log, or check the one that is there. Its folder must exist, and its lock be held.
 
-    Raises `ChatError` for a file that can't be used, OSError or sqlite3.Error where the disk
-    can't; `explained` has words for these.
+    Raises:
+        ChatError: the file can't be used.
+        OSError: the disk can't be used; `explained` makes a text of it.
+        sqlite3.Error: the same.
     """
     if path.exists():
         _check(path)
@@ -97,9 +100,13 @@ def prepare(path: Path) -> None:
 
 
 def set_aside(path: Path) -> Path | None:
-    """Rename the log to a dated name beside it and return that; None: there was none.
+    """Rename the log to a dated name beside it.
 
-    Raises `ChatError` while a server uses it.
+    Returns:
+        The new name; None: there was no log.
+
+    Raises:
+        ChatError: a server uses it.
     """
     path = path.expanduser().resolve()
     if not _parts(path):
@@ -119,7 +126,7 @@ def set_aside(path: Path) -> Path | None:
 
 
 def explained(path: Path, error: Exception) -> ChatError:
-    """Say for a person why the log can't be used, and what to do."""
+    """Return an error for the user: why the log can't be used, and what to do."""
     log = f"the log {shown(path)}"
     name = getattr(error, "sqlite_errorname", "")
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
@@ -140,7 +147,7 @@ def shown(path: Path) -> str:
 
 
 def _parts(path: Path) -> list[str]:
-    """Return what there is of the log. The database first: a -wal without it is noticed by `prepare`."""
+    """Return which files of the log exist. The database is first: `prepare` notices a -wal without it."""
     return [part for part in ("", "-wal", "-shm") if Path(f"{path}{part}").exists()]
 
 
@@ -176,7 +183,7 @@ def _check(path: Path) -> None:
 
 
 def _create(path: Path) -> None:
-    """Make the database under another name, so that under its own there is only ever a whole one."""
+    """Create the database under another name, so that a file with the log's name is always complete."""
     new = Path(f"{path}.new")
     new.unlink(missing_ok=True)
     try:

@@ -1,6 +1,6 @@
-"""The log that lives and dies with its server: for the demo, for tests, for measuring.
+"""A log in memory, which ends with its server: for the demo, for tests, for benchmarks.
 
-It promises the same order of callbacks as the durable one: nothing is handed back inside append.
+Like the durable log it never calls back while `append` runs.
 """
 
 from __future__ import annotations
@@ -8,17 +8,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import islice
-from typing import Any
 
 from chat.domain.errors import ChatError, Closing
 from chat.domain.model import Body, Checkpoint, Entry
-from chat.interfaces.log import Clock, Committed, Log
+from chat.interfaces.log import Clock, Committed, Log, OnCommitted, OnFailed, Pending
 
 
 class MemoryLog(Log):
-    """Keeps every entry in a list; an entry's place is its seq - 1, for nothing fails here."""
+    """Keeps every entry in a list. Nothing fails here, so an entry's index is its seq - 1."""
 
     def __init__(self, place: str = "", *, clock: Clock = time.time) -> None:
         if place:
@@ -30,21 +29,17 @@ class MemoryLog(Log):
         self._queued: list[Committed] = []
         self._open = False
 
-    async def start(
-        self,
-        committed: Callable[[list[Committed]], None],
-        failed: Callable[[list[Any], ChatError], None],
-    ) -> None:
+    async def start(self, committed: OnCommitted, failed: OnFailed) -> None:
         self._loop = asyncio.get_running_loop()
         self._committed = committed
         self._open = True
 
-    def append(self, room: str, body: Body, note: Any) -> None:
+    def append(self, room: str, body: Body, pending: Pending | None) -> None:
         if not self._open:
             raise Closing("the log is closed")
         seq = self._last.get(room, 0) + 1
         self._last[room] = seq
-        self._queued.append(Committed(room, Entry(seq, int(self._clock() * 1000), body), note))
+        self._queued.append(Committed(room, Entry(seq, int(self._clock() * 1000), body), pending))
         if len(self._queued) == 1:
             self._loop.call_soon(self._hand_back)
 

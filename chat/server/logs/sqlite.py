@@ -1,7 +1,7 @@
 """The durable log: one SQLite file, one thread that writes, one that reads.
 
-Appends queue up while a transaction runs, and the next one takes them all (group commit): the
-busier the room, the cheaper an entry. WAL, synchronous=FULL.
+Entries that are appended while a transaction runs are committed together by the next one (group commit):
+the busier the room, the cheaper an entry. The database runs in WAL mode with synchronous=FULL.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from chat.domain.errors import BadRequest, ChatError, Closing, NotStored
 from chat.domain.json_codec import decode_body, encode
 from chat.domain.model import Body, Entry
 from chat.domain.validation import printable
-from chat.interfaces.log import Clock, Committed, Log
+from chat.interfaces.log import Clock, Committed, Log, OnCommitted, OnFailed, Pending
 from chat.server.logs.files import connect, explained, locked, prepare, shown
 
 T = TypeVar("T")
@@ -33,11 +33,11 @@ Refusal = tuple[str, int]
 """A room and the seq it refused."""
 
 _MOST = 1000
-"""Entries of one transaction: they come back in one call, which should not hold the loop for long."""
+"""Entries of one transaction, at most: they come back in one call, which must not block the loop for long."""
 _FEW, _MANY = 64, 249
-"""Rows of one INSERT: 1 to 64, or 249 (SQLite before 3.32 takes 999 parameters, 4 a row). A third less
-CPU than executemany, and the GIL is let go and won back once a statement, not once a row: a busy loop
-may keep it for a switch interval every time."""
+"""Rows of one INSERT: 1 to 64, or 249 (SQLite before 3.32 takes 999 parameters, 4 a row). This takes a third
+less CPU than executemany, and the GIL is released and acquired once a statement, not once a row: a busy
+loop may keep it for a switch interval every time."""
 _INSERT = {
     rows: "INSERT INTO entries VALUES " + ", ".join(["(?, ?, ?, CAST(? AS TEXT))"] * rows)
     for rows in (*range(1, _FEW + 1), _MANY)
@@ -51,7 +51,7 @@ WITH RECURSIVE names(room) AS (
 SELECT room, (SELECT max(seq) FROM entries WHERE entries.room = names.room) FROM names
 WHERE room IS NOT NULL
 """
-"""Every room and its last seq, by one search in the index each."""
+"""Every room and its last seq, by one search in the index for each room."""
 _SELECT = "SELECT seq, at, CAST(body AS BLOB) FROM entries"
 _ACCEPTED = f"""{_SELECT}
 WHERE room = ? AND seq > ? AND seq < ? AND body NOT GLOB '{{"kind":"checkpoint"*'
@@ -60,10 +60,10 @@ AND NOT EXISTS (SELECT 1 FROM refused WHERE refused.room = entries.room AND refu
 
 
 class SqliteLog(Log):
-    """Keeps the rooms in the database at ``place``, which is made with its folder if need be.
+    """Keeps the rooms in the database at ``place``; file and folder are created if need be.
 
-    Everything that both the loop and the writer touch goes through the queue or
-    ``call_soon_threadsafe``; the rest belongs to the loop, or to one connection's thread.
+    The loop and the writer exchange values only through the queue and ``call_soon_threadsafe``. Everything
+    else belongs to the loop, or to the thread of one database connection.
     """
 
     def __init__(self, place: str | Path, *, clock: Clock = time.time) -> None:
@@ -76,15 +76,11 @@ class SqliteLog(Log):
         self._queue: SimpleQueue[Committed | Refusal | None] = SimpleQueue()
         self._last: dict[str, int] = {}
         self._handed_back: dict[str, int] = {}
-        """Per room the seq up to which the room has decided, and so up to which reads answer."""
+        """Per room: the seq up to which entries were handed back, and so up to which reads return entries."""
         self._unwritten: defaultdict[str, set[int]] = defaultdict(set)
-        """Refused seqs that are not in the database yet."""
+        """Per room: refused seqs that are not in the database yet."""
 
-    async def start(
-        self,
-        committed: Callable[[list[Committed]], None],
-        failed: Callable[[list[Any], ChatError], None],
-    ) -> None:
+    async def start(self, committed: OnCommitted, failed: OnFailed) -> None:
         self._loop = asyncio.get_running_loop()
         self._committed = committed
         self._failed = failed
@@ -101,12 +97,12 @@ class SqliteLog(Log):
         self._open = True
         self._writer.start()
 
-    def append(self, room: str, body: Body, note: Any) -> None:
+    def append(self, room: str, body: Body, pending: Pending | None) -> None:
         if not self._open:
             raise Closing("the log is closed")
         seq = self._last.get(room, 0) + 1
         self._last[room] = seq
-        self._queue.put(Committed(room, Entry(seq, int(self._clock() * 1000), body), note))
+        self._queue.put(Committed(room, Entry(seq, int(self._clock() * 1000), body), pending))
 
     def refuse(self, room: str, seq: int) -> None:
         self._unwritten[room].add(seq)
@@ -119,7 +115,7 @@ class SqliteLog(Log):
         self._queue.put(None)  # only to wake it
         try:
             await self._loop.run_in_executor(self._reader, self._writer.join)
-            # What the last batches made the room refuse has come after the writer's end.
+            # Refusals of the last batches have come after the writer's end.
             refused = [(room, seq) for room, seqs in self._unwritten.items() for seq in seqs]
             await self._loop.run_in_executor(self._reader, self._close_file, refused)
         finally:
@@ -205,7 +201,7 @@ class SqliteLog(Log):
         return last
 
     def _close_file(self, refused: list[Refusal]) -> None:
-        with suppress(sqlite3.Error, OSError):  # they may be said again
+        with suppress(sqlite3.Error, OSError):  # the room will refuse them again
             self._store([], refused)
         self._held.close()
 
@@ -220,14 +216,14 @@ class SqliteLog(Log):
             refused += [item for item in items if isinstance(item, tuple)]
             try:
                 self._store(batch, refused)
-            except Exception as error:  # whatever it is: the writer goes on
-                self._tell(self._not_stored, [item.note for item in batch], _not_stored(error))
+            except Exception as error:  # whatever it is: the writer continues
+                self._tell(self._not_stored, batch, _not_stored(error))
             else:
                 self._tell(self._stored, batch, refused)
                 refused = []
 
     def _store(self, batch: list[Committed], refused: list[Refusal]) -> None:
-        """Commit all of it or, with an exception, nothing."""
+        """Commit everything, or raise an exception and commit nothing."""
         if not samestat(self._file, os.stat(self.path)):  # SQLite would write into the deleted file
             raise FileNotFoundError(errno.ENOENT, "another file took its place")
         db = self._writing
@@ -243,7 +239,7 @@ class SqliteLog(Log):
                 values += (item.room, entry.seq, entry.at, encode(entry.body))
             statements.append((_INSERT[len(rows)], values))
         statements += [("INSERT OR IGNORE INTO refused VALUES (?, ?)", refusal) for refusal in refused]
-        if len(statements) == 1:  # a transaction of its own, with two ways to the GIL less
+        if len(statements) == 1:  # SQLite makes a transaction of it, and the GIL is acquired twice less
             db.execute(*statements[0])
             return
         db.execute("BEGIN IMMEDIATE")
@@ -258,7 +254,7 @@ class SqliteLog(Log):
             raise
 
     def _tell(self, what: Callable[..., None], *args: Any) -> None:
-        with suppress(RuntimeError):  # the loop was closed without stop(): nobody is left to tell
+        with suppress(RuntimeError):  # the loop was closed without stop()
             self._loop.call_soon_threadsafe(what, *args)
 
     # --- back on the loop -----------------------------------------------------------------------
@@ -271,9 +267,9 @@ class SqliteLog(Log):
         if batch:
             self._committed(batch)
 
-    def _not_stored(self, notes: list[Any], error: ChatError) -> None:
-        if notes:
-            self._failed(notes, error)
+    def _not_stored(self, batch: list[Committed], error: ChatError) -> None:
+        if batch:
+            self._failed([item.pending for item in batch if item.pending is not None], error)
 
 
 def _not_stored(error: Exception) -> NotStored:

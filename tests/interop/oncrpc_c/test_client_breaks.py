@@ -14,6 +14,7 @@ from backends.oncrpc.server import OncRpcServer
 from chat.domain.model import Body, Sent
 from chat.interfaces.address import Address
 from chat.interfaces.client import ClientOptions
+from chat.interfaces.log import Pending
 from chat.server.hub import Hub
 from chat.server.logs.memory import MemoryLog
 from tests.support.foreign import SPOKEN, Enter, Launch, end_seat, served
@@ -157,16 +158,16 @@ class SlowLog(MemoryLog):
         super().__init__()
         self.held: asyncio.Queue[tuple[str, Body, Any]] = asyncio.Queue()
 
-    def append(self, room: str, body: Body, note: Any) -> None:
+    def append(self, room: str, body: Body, pending: Pending | None) -> None:
         if self.hold and isinstance(body, Sent):
-            self.held.put_nowait((room, body, note))
+            self.held.put_nowait((room, body, pending))
         else:
-            super().append(room, body, note)
+            super().append(room, body, pending)
 
     def let_go(self, *held: tuple[str, Body, Any]) -> None:
         self.hold = False
-        for room, body, note in held:
-            self.append(room, body, note)
+        for room, body, pending in held:
+            self.append(room, body, pending)
 
 
 async def test_a_draft_that_is_still_on_its_way_is_sent_again_with_its_number(

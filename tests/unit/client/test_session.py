@@ -6,7 +6,6 @@ import asyncio
 
 import pytest
 
-import chat.client.session
 from chat.client.session import Session
 from chat.client.session_events import Arrived, Entered
 from chat.domain.errors import (
@@ -230,14 +229,14 @@ async def test_updates_end_after_the_last_one(room: FakeRoom) -> None:
 async def test_updates_that_nobody_takes_do_not_pile_up(
     room: FakeRoom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chat.client.session, "BACKLOG", 20)
+    monkeypatch.setattr("chat.client.update_queue.BACKLOG", 20)
     session = Session(room.dial, Hello("lab", "ann"))
     async with session:
         await settle()
         for i in range(500):
             room.happen("sent", text=f"m{i}")
         await settle()
-        assert session._updates.qsize() == 20
+        assert len(session._updates) == 20
         watch = Watch(session)
         consumer = asyncio.create_task(watch.run())
         await watch.until(lambda: len(watch.texts) == 500)

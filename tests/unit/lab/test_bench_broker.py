@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chat.domain.errors import ChatError
-from lab.bench import broker
+from lab.bench import broker, broker_report
 
 
 @pytest.mark.timeout(120)
@@ -20,10 +20,10 @@ def test_a_short_run_measures_everything_and_the_page_tells_it(
     (spread,) = report.nodes
     assert spread.rate == 50
     assert 0 < spread.own.p50 <= spread.own.p99
-    for written in (broker.as_text(report), broker.as_page(report)):
+    for written in (broker_report.as_text(report), broker_report.as_page(report)):
         assert f"{report.latency_ratio:.2f}" in written
         assert f"{report.publish_ratio:.2f}" in written
-    assert "chat:" not in broker.as_page(report), "no password"
+    assert "chat:" not in broker_report.as_page(report), "no password"
 
 
 @pytest.mark.parametrize("text", ["0 x", "2 x"], ids=["twice", "lost"])

@@ -57,23 +57,23 @@ async def test_the_seats_of_a_server_that_is_gone_are_left_after_the_grace_time(
     hub: Hub, log: SharedLog
 ) -> None:
     log.dead = {"away"}
-    await hub.neighbours.look()
+    await hub.cluster.poll()
     await asyncio.sleep(0)
     assert "cat" in members(hub), "its owner may come in elsewhere"
     await asyncio.sleep(0.25)
-    await hub.neighbours.look()
+    await hub.cluster.poll()
     await asyncio.sleep(0)
     assert [nick for nick in members(hub) if nick != "ann"] == ["bob", "s3"]
 
 
 async def test_one_that_was_away_for_a_moment_begins_anew(hub: Hub, log: SharedLog) -> None:
     log.dead = {"away"}
-    await hub.neighbours.look()
+    await hub.cluster.poll()
     log.dead = set()
-    await hub.neighbours.look()
+    await hub.cluster.poll()
     await asyncio.sleep(0.25)
     log.dead = {"away"}
-    await hub.neighbours.look()
+    await hub.cluster.poll()
     await asyncio.sleep(0)
     assert "cat" in members(hub)
 
@@ -85,7 +85,7 @@ async def test_whoever_wants_the_name_of_one_at_a_server_that_is_gone_is_told_ho
         await hub.take_seat(Hello("lab", "cat"), "tcp")
     assert taken.value.retry_after is None
     log.dead = {"away"}
-    await hub.neighbours.look()
+    await hub.cluster.poll()
     with pytest.raises(NickTaken) as taken:
         await hub.take_seat(Hello("lab", "cat"), "tcp")
     assert taken.value.retry_after is not None
@@ -95,13 +95,13 @@ async def test_whoever_wants_the_name_of_one_at_a_server_that_is_gone_is_told_ho
 async def test_clients_without_a_server_are_looked_for_less_often(hub: Hub, log: SharedLog) -> None:
     log.asked.clear()
     for _ in range(10):
-        await hub.neighbours.look()
+        await hub.cluster.poll()
     assert [nodes for nodes in log.asked if "s3" in nodes] == [{"there", "away", "s3"}]
     assert all("here" not in nodes for nodes in log.asked)
 
 
 async def test_what_comes_for_a_room_that_is_not_loaded_here_harms_nobody(hub: Hub, log: SharedLog) -> None:
-    hub._committed([Committed("elsewhere", Entry(1, 1, Joined("s9", "eve", "eve", "tcp", "there")), None)])
+    hub._on_committed([Committed("elsewhere", Entry(1, 1, Joined("s9", "eve", "eve", "tcp", "there")), None)])
     assert members(hub) == ["ann", "bob", "cat", "s3"]
 
 

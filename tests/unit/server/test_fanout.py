@@ -13,21 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import chat.domain.room_replica
 import chat.server.fanout
 from chat.domain.errors import ChatError, SlowReader
 from chat.domain.model import Event
+from chat.domain.room_replica import EVENT_BYTES, RING_EVENTS, EventRing, weight
 from chat.interfaces.server import Sink
-from chat.server.fanout import (
-    EVENT_BYTES,
-    PAGE_BYTES,
-    RING_BYTES,
-    RING_EVENTS,
-    Channel,
-    Mailbox,
-    Ring,
-    pages,
-    weight,
-)
+from chat.server.fanout import PAGE_BYTES, Channel, Mailbox, pages
 
 
 def event(seq: int, prev: int, text: str = "") -> Event:
@@ -42,38 +34,14 @@ def seqs_of(events: Sequence[Event]) -> list[int]:
     return [event.seq for event in events]
 
 
-def filled(events: Sequence[Event]) -> Ring:
-    ring = Ring()
+def filled(events: Sequence[Event]) -> EventRing:
+    ring = EventRing()
     for each in events:
         ring.append(each)
     return ring
 
 
-# --- the ring ------------------------------------------------------------------------------------
-
-
-def test_the_ring_keeps_a_bounded_number_of_events() -> None:
-    ring = filled(chain(range(1, 5 * RING_EVENTS)))
-    assert len(ring) == RING_EVENTS
-    assert len(ring._events) <= 2 * RING_EVENTS + 1
-
-
-def test_the_ring_keeps_a_bounded_number_of_bytes() -> None:
-    ring = filled(chain(range(1, RING_EVENTS), "x" * 4000))
-    assert sum(map(weight, ring.after(ring.before_last(RING_EVENTS), RING_EVENTS))) <= RING_BYTES
-
-
-@given(st.sets(st.integers(1, 40), max_size=20).map(sorted), st.integers(0, 45), st.integers(1, 6))
-def test_the_ring_answers_like_a_list_of_the_newest_events(seqs: list[int], seq: int, count: int) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(chat.server.fanout, "RING_EVENTS", 4)
-        events = chain(seqs)
-        ring, kept = filled(events), events[-4:]
-    assert ring.complete == (len(events) <= 4)
-    assert ring.reaches(seq) == all(each in kept for each in events if each.seq > seq)
-    if ring.reaches(seq):
-        assert ring.after(seq, count) == [each for each in kept if each.seq > seq][:count]
-    assert [each for each in kept if each.seq > ring.before_last(count)] == kept[-count:]
+# --- pages ------------------------------------------------------------------------------------
 
 
 @given(st.lists(st.integers(0, 4000), max_size=100))
@@ -95,7 +63,7 @@ def test_an_event_larger_than_a_page_is_a_page() -> None:
 class Peer(Sink[bytes]):
     """A connection whose peer takes everything only when it is drained."""
 
-    gap = 3600.0
+    coalescing = 3600.0
 
     def __init__(self, after: int = 0) -> None:
         self.after = after
@@ -125,7 +93,7 @@ class Peer(Sink[bytes]):
 
 
 class PromptPeer(Peer):
-    gap = 0.001
+    coalescing = 0.001
 
 
 class Stage:
@@ -133,7 +101,7 @@ class Stage:
 
     def __init__(self, kind: type[Peer] = Peer) -> None:
         self.log: list[Event] = []
-        self.ring = Ring()
+        self.ring = EventRing()
         self.reads: dict[Mailbox, list[Event]] = {}
         self.channel = Channel(kind, self.ring, 0, self._read)
         self.mailboxes: dict[Peer, Mailbox] = {}
@@ -182,7 +150,7 @@ class Stage:
 def everything_small() -> Iterator[None]:
     """A ring of 8 events, pages of 3, buffers of 2 to 6."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(chat.server.fanout, "RING_EVENTS", 8)
+        patch.setattr(chat.domain.room_replica, "RING_EVENTS", 8)
         patch.setattr(chat.server.fanout, "PAGE_BYTES", 3 * EVENT_BYTES)
         patch.setattr(chat.server.fanout, "LOW_WATER", 2 * EVENT_BYTES)
         patch.setattr(chat.server.fanout, "HIGH_WATER", 6 * EVENT_BYTES)

@@ -81,7 +81,7 @@ async def test_with_a_cursor_everything_after_it_is_replayed(hub: Hub) -> None:
 async def test_a_replay_that_the_ring_does_not_hold_comes_from_the_log(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chat.server.fanout.RING_EVENTS", 3)
+    monkeypatch.setattr("chat.domain.room_replica.RING_EVENTS", 3)
     ann = await enter(hub)
     for i in range(20):
         await says(ann, f"m{i}")
@@ -167,7 +167,7 @@ async def told(seat: HubSeat, **place: int | None) -> list[int]:
 async def test_history_gives_pages_with_the_right_links(
     hub: Hub, monkeypatch: pytest.MonkeyPatch, ring: int
 ) -> None:
-    monkeypatch.setattr("chat.server.fanout.RING_EVENTS", ring)
+    monkeypatch.setattr("chat.domain.room_replica.RING_EVENTS", ring)
     seat = await enter(hub)
     for i in range(6):
         # Twice in one go: the second one gets a seq too, and is refused: a hole.

@@ -26,7 +26,7 @@ from chat.interfaces.log import Log
 from chat.server.logs import open_log
 from chat.server.logs.memory import MemoryLog
 from chat.server.logs.sqlite import SqliteLog
-from tests.support.logbook import LogBook, said
+from tests.support.logbook import LogBook, marks, said
 
 AT = 1_700_000_000.1239
 CHECKPOINT = Checkpoint("e1", 1, ())
@@ -51,12 +51,11 @@ async def test_seq_counts_from_1_in_each_room(book: LogBook) -> None:
     assert [(item.room, item.entry.seq) for item in book.committed] == [("lab", 1), ("den", 1), ("lab", 2)]
 
 
-async def test_an_entry_carries_its_time_in_milliseconds_and_its_note(book: LogBook) -> None:
-    note = object()
-    book.append("lab", said(), note)
+async def test_an_entry_carries_its_time_in_milliseconds_and_what_is_pending(book: LogBook) -> None:
+    book.append("lab", said(), "mine")
     await book.settled()
     assert book.committed[0].entry == Entry(1, 1_700_000_000_123, said())
-    assert book.committed[0].note is note
+    assert marks([book.committed[0].pending]) == ["mine"]
 
 
 async def test_append_hands_nothing_back_before_it_returns(book: LogBook) -> None:
@@ -71,7 +70,7 @@ async def test_batches_come_back_in_the_order_of_the_appends(book: LogBook) -> N
         if n % 500 == 0:
             await asyncio.sleep(0)
     await book.settled()
-    assert [item.note for item in book.committed] == list(range(3000))
+    assert marks(item.pending for item in book.committed) == list(range(3000))
 
 
 async def test_what_is_appended_together_is_committed_together(book: LogBook) -> None:
@@ -174,7 +173,7 @@ async def test_stop_hands_back_what_is_queued(log: Log) -> None:
     async with LogBook(log) as book:
         for n in range(2500):
             book.append("lab", said(), n)
-    assert [item.note for item in book.committed] == list(range(2500))
+    assert marks(item.pending for item in book.committed) == list(range(2500))
 
 
 async def test_a_stopped_log_takes_nothing_and_stops_twice(log: Log) -> None:

@@ -6,37 +6,18 @@
  */
 import { createInterface } from "node:readline";
 
+import { lineOf, printable } from "../../../javascript/lines.js";
+
 import { Room } from "./room.js";
 
 const USAGE = "usage: node chat-client.js amqp://USER:PASSWORD@HOST:PORT/VHOST NICK [ROOM]";
-/** What a terminal would act on instead of showing it; newline and tab are fine. */
-const UNPRINTABLE = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g;
-
 const lines = createInterface({ input: process.stdin, crlfDelay: Infinity })[Symbol.asyncIterator]();
 
-function print(line) {
-  console.log(line.replace(UNPRINTABLE, "\ufffd"));
-}
+/** Entries of the stream that are shown; the others ("opened", "checkpoint") are for programs. */
+const SHOWN = new Set(["joined", "resumed", "left", "sent", "edited", "deleted"]);
 
-/** An entry as a line for people; further lines of a text are indented. */
-function lineOf(seq, { kind, author, technique, text = "", id }) {
-  const indented = text.replaceAll("\n", "\n    ");
-  switch (kind) {
-    case "joined":
-      return `* ${author} joined (${technique})`;
-    case "resumed":
-      return `* ${author} moved to ${technique}`;
-    case "left":
-      return `* ${author} left (${technique})`;
-    case "sent":
-      return `[${seq}] ${author} (${technique}): ${indented}`;
-    case "edited":
-      return `[${id}] ${author} (${technique}) changed it: ${indented}`;
-    case "deleted":
-      return `[${id}] ${author} (${technique}) deleted it`;
-    default:
-      return undefined; // opened: the room, or a knock; checkpoint: for programs
-  }
+function print(line) {
+  console.log(printable(line));
 }
 
 async function main([url, nick, name = "lab", ...more]) {
@@ -46,8 +27,7 @@ async function main([url, nick, name = "lab", ...more]) {
   }
   const room = new Room(url, name, nick);
   room.on("entry", (seq, entry) => {
-    const line = lineOf(seq, entry);
-    if (line) print(line);
+    if (SHOWN.has(entry.kind)) print(lineOf({ id: seq, ...entry })); // a message is named by its seq
   });
   room.on("notice", (text) => print(`* ${text}`));
   await room.join();

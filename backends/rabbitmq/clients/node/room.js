@@ -9,7 +9,7 @@ const GRACE = 15_000;
 const STREAM = { "x-queue-type": "stream", "x-max-length-bytes": 50_000_000, "x-stream-max-segment-size-bytes": 1_000_000 };
 const FIRST_RETRY = 200;
 const LAST_RETRY = 5_000;
-/** Deliveries that may be on their way to us unacknowledged. */
+/** Unacknowledged deliveries at one time. */
 const PREFETCH = 200;
 
 export class Room extends EventEmitter {
@@ -19,9 +19,9 @@ export class Room extends EventEmitter {
   #nick;
   #seat = randomBytes(12).toString("hex");
   #n = 0;
-  #next = "first"; // the offset that we have not seen yet
-  #seen = new Map(); // by seat, the highest draft number: what comes twice is shown once
-  #waiting = new Map(); // by what they say, own entries that have not come back: [body, resolve]
+  #next = "first"; // the first offset that was not read yet
+  #seen = new Map(); // by seat, the highest draft number: a draft that was published twice is shown once
+  #waiting = new Map(); // by name, own entries that have not come back: [entry, resolve]
   #connection;
   #publisher;
   #renewing;
@@ -39,12 +39,13 @@ export class Room extends EventEmitter {
   /** Connects, and takes the seat; rejects when the broker is not there. */
   async join() {
     await this.#connect();
-    await this.#publish({ kind: "opened", epoch: randomUUID() }); // opens the room, or knocks: now we know what was said
+    // Opens the room, or is a barrier entry: when it comes back, everything before it was read.
+    await this.#publish({ kind: "opened", epoch: randomUUID() });
     const key = this.#nick.toLowerCase().normalize("NFC");
     await this.#publish({ kind: "joined", key, node: this.#seat });
   }
 
-  /** Says something; returns when it has come back out of the stream, however often the connection breaks. */
+  /** Says something; returns when the stream has delivered it, however often the connection breaks. */
   say(text) {
     this.#n += 1;
     return this.#publish({ kind: "sent", n: this.#n, text: text.normalize("NFC") });
@@ -72,7 +73,7 @@ export class Room extends EventEmitter {
   }
 
   #send(entry) {
-    // No connection: it is sent when there is one again.
+    // Without a connection it is sent after the next connect.
     this.#publisher?.publish(this.#exchange, "", Buffer.from(JSON.stringify(entry)), {
       contentType: "application/json",
       persistent: true,
@@ -102,7 +103,7 @@ export class Room extends EventEmitter {
     for (const [entry] of this.#waiting.values()) this.#send(entry);
   }
 
-  /** A message that we hold; when we are gone, nobody fetches it in time, and it goes to the room: "left". */
+  /** Holds a message "left" unacknowledged. When this program is gone it expires, and is dead-lettered to the room. */
   async #writeWill(connection) {
     const queue = `chat.will.${this.room}.${this.#seat}`;
     const channel = await connection.createChannel();
@@ -142,7 +143,7 @@ export class Room extends EventEmitter {
     try {
       entry = JSON.parse(message.content.toString());
     } catch {
-      return; // no entry: everybody passes it over
+      return; // not an entry: every client ignores it
     }
     const name = this.#nameOf(entry);
     const [, resolve] = this.#waiting.get(name) ?? [];

@@ -1,11 +1,11 @@
-/** The REST API, as docs and `GET /openapi.json` describe it: one method a request, and its answers as plain objects. */
+/** The REST API, as `GET /openapi.json` describes it: one method for each request, answers as plain objects. */
 import { readFileSync } from "node:fs";
 import http from "node:http";
 import https from "node:https";
 
 import axios from "axios";
 
-import { ChatError, lost } from "./errors.js";
+import { ChatError, connectionLost } from "../../../javascript/errors.js";
 
 const ANSWER_TIMEOUT = 10_000; // ms that a server has for an answer, besides the time that it was asked to wait
 const PAGE = 200; // events in one answer
@@ -16,9 +16,9 @@ export class Api {
   #address;
   #http;
   #room;
-  #seat = ""; // its name, and ...
-  #keyed = {}; // ... the header with its key
-  #version = { seq: -1, tag: "" }; // the ETag of the newest state that we know, and the seq that it is of
+  #seat = ""; // its public name
+  #keyed = {}; // the header with the seat key
+  #version = { seq: -1, tag: "" }; // the ETag of the last page, and the seq of the room's head in it
 
   constructor({ address, room, token, ca }) {
     this.#address = address;
@@ -32,13 +32,13 @@ export class Api {
       maxRedirects: 0,
       maxContentLength: MAX_ANSWER,
       timeout: ANSWER_TIMEOUT,
-      responseType: "text", // read below: what is no JSON is no chat server's
+      responseType: "text", // parsed in #json: another server may answer with something else
       headers: token ? { Authorization: `Bearer ${asBytes(token)}` } : {},
       validateStatus: (status) => status < 300 || status === 304,
     });
   }
 
-  /** Takes a seat, or the one that the key opens; the cursor says what was read before. */
+  /** Takes a new seat, or the one that the key opens. The cursor is the last event that was read. */
   async enter(nick, cursor, seatKey) {
     const body = { nick, ...(cursor && { cursor }), ...(seatKey && { seat_key: seatKey }) };
     const { data } = await this.#ask("POST", "/seats", { data: body });
@@ -49,7 +49,7 @@ export class Api {
     return { nick: named, seat, seatKey: data.seat_key, start, epoch, head, n, limits: { textBytes: limits.text_bytes } };
   }
 
-  /** Asks for the events after a seq; the server waits so many seconds for the first. None: `304 Not Modified`. */
+  /** Returns the events after a seq; the server waits so many seconds for the first. `304 Not Modified`: none. */
   async events(after, wait, signal) {
     const { seq, tag } = this.#version;
     const answer = await this.#ask("GET", "/events", {
@@ -73,16 +73,16 @@ export class Api {
     return (await this.#ask("GET", "/members")).data.members;
   }
 
-  /** The three drafts: the same number is the same draft, however often it is sent. */
-  async say(n, text, signal) {
+  /** The three kinds of draft. The same number is the same draft, however often it is sent. */
+  async say({ n, text }, signal) {
     await this.#ask("POST", "/messages", { data: { text }, ...this.#draft(n, signal) });
   }
 
-  async edit(n, id, text, signal) {
+  async edit({ n, id, text }, signal) {
     await this.#ask("PUT", `/messages/${id}`, { data: { text }, ...this.#draft(n, signal) });
   }
 
-  async delete(n, id, signal) {
+  async delete({ n, id }, signal) {
     await this.#ask("DELETE", `/messages/${id}`, this.#draft(n, signal));
   }
 
@@ -94,20 +94,20 @@ export class Api {
     return { headers: { ...this.#keyed, "Idempotency-Key": String(n) }, signal };
   }
 
-  /** Returns status, headers and data of a good answer; throws a ChatError for every other. */
+  /** Returns status, headers and data of a successful answer; throws a ChatError for every other. */
   async #ask(method, path, options = {}) {
     let answer;
     try {
       answer = await this.#http.request({ method, url: this.#room + path, ...options });
     } catch (error) {
-      if (!error.response) throw lost(this.#address, error);
+      if (!error.response) throw connectionLost(this.#address, error);
       throw this.#refusal(error.response);
     }
     if (answer.status === 204 || answer.status === 304) return answer;
     return { ...answer, data: this.#json(answer) };
   }
 
-  /** What problem details (RFC 9457) say. */
+  /** Returns the error that problem details (RFC 9457) describe. */
   #refusal(response) {
     const { detail, code, retry_after: retryAfter } = this.#json(response);
     return new ChatError(detail, code, retryAfter ?? (Number(response.headers["retry-after"]) || 0));
@@ -118,14 +118,14 @@ export class Api {
       try {
         return JSON.parse(data);
       } catch {
-        // falls through to what any stranger gets
+        // not the chat server's: the error below
       }
     }
     throw new ChatError(`${this.#address} answers ${status} and is no chat server: is the port right?`, "connection_lost");
   }
 }
 
-/** A header is bytes, and Node writes one for each character: these make UTF-8. */
+/** Node writes a header in Latin-1, one byte for each character: this text comes out as UTF-8. */
 function asBytes(text) {
   return Buffer.from(text).toString("latin1");
 }

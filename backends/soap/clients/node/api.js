@@ -6,17 +6,17 @@ import { fileURLToPath } from "node:url";
 
 import soap from "soap";
 
-import { ChatError, lost } from "./errors.js";
+import { ChatError, connectionLost } from "../../../javascript/errors.js";
 
 const WSDL = fileURLToPath(new URL("../../../../wsdl/chat.wsdl", import.meta.url));
 const ANSWER_TIMEOUT = 10_000; // ms that a server has for an answer, besides the time that it was asked to wait
 const PAGE = 200; // events in one answer
 const MAX_ANSWER = 4 * 1024 * 1024; // bytes
 const MAX_CONNECTIONS = 4; // a poll has one, a draft has one
-const USER = "chat"; // the access token is everybody's: no name belongs to it
-/** What XML has no way to write (XML 1.0, production 2): it would make the message one that nobody can read. */
+const USER = "chat"; // WS-Security wants a user name; the access token has none
+/** Characters that XML can't carry (XML 1.0, production 2): no server could parse the message. */
 const NOT_XML = /[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/u;
-const NUMBERS = ["seq", "prev", "at", "n", "id"]; // of an event; the library leaves longs as texts
+const NUMBERS = ["seq", "prev", "at", "n", "id"]; // fields of an event; the library returns longs as strings
 
 export class Api {
   #address;
@@ -38,7 +38,7 @@ export class Api {
     this.#client = this.#made(`${ca ? "https" : "http"}://${address}/soap`, token);
   }
 
-  /** Takes a seat, or the one that the key opens; the cursor says what was read before. */
+  /** Takes a new seat, or the one that the key opens. The cursor is the last event that was read. */
   async enter(nick, cursor, seatKey) {
     const { seq: after, epoch } = cursor ?? {};
     const welcome = await this.#call("Join", { room: this.#room, nick, seatKey: seatKey || undefined, after, epoch });
@@ -53,7 +53,7 @@ export class Api {
     };
   }
 
-  /** Asks for the events after a seq; the server waits so many seconds for the first. */
+  /** Returns the events after a seq; the server waits so many seconds for the first. */
   async events(after, wait, signal) {
     return this.#fetch({ after, limit: PAGE, wait }, { signal, timeout: wait * 1000 + ANSWER_TIMEOUT });
   }
@@ -67,16 +67,16 @@ export class Api {
     return (await this.#call("Members", { seatKey: this.#seatKey }))?.member ?? [];
   }
 
-  /** The three drafts: the same number is the same draft, however often it is sent. */
-  async say(n, text, signal) {
+  /** The three kinds of draft. The same number is the same draft, however often it is sent. */
+  async say({ n, text }, signal) {
     await this.#call("Send", { seatKey: this.#seatKey, n, text: literal(text) }, { signal });
   }
 
-  async edit(n, id, text, signal) {
+  async edit({ n, id, text }, signal) {
     await this.#call("Edit", { seatKey: this.#seatKey, n, id, text: literal(text) }, { signal });
   }
 
-  async delete(n, id, signal) {
+  async delete({ n, id }, signal) {
     await this.#call("Delete", { seatKey: this.#seatKey, n, id }, { signal });
   }
 
@@ -101,7 +101,7 @@ export class Api {
     });
   }
 
-  /** Returns what an operation answers; throws a ChatError for every fault, and when no answer comes. */
+  /** Returns the response of an operation; throws a ChatError for a fault, and when no response comes. */
   async #call(operation, fields, options = {}) {
     const client = await this.#client;
     try {
@@ -112,7 +112,7 @@ export class Api {
       const fault = error.root?.Envelope?.Body?.Fault;
       if (fault) throw refusal(fault);
       if (error.response) throw this.#stranger(error.response);
-      throw lost(this.#address, error);
+      throw connectionLost(this.#address, error);
     }
   }
 
@@ -122,7 +122,7 @@ export class Api {
   }
 }
 
-/** Which error a fault is, its detail says: its one element is named after the error, NickTaken for nick_taken. */
+/** Returns the error of a fault. The one element of its detail is named after it: NickTaken for nick_taken. */
 function refusal({ faultstring, detail }) {
   const [[name, said] = []] = Object.entries(detail ?? {});
   const code = name?.replace(/(?!^)[A-Z]/g, "_$&").toLowerCase() ?? "error";
@@ -130,8 +130,8 @@ function refusal({ faultstring, detail }) {
 }
 
 /**
- * A text as the library sends it unchanged: it takes one that looks like a CDATA section for one, but put into such a
- * section it is a text again. Throws a ChatError for what no XML can carry.
+ * Returns a text in the form that the library sends unchanged: a text that looks like a CDATA section is not escaped by
+ * it, but inside a CDATA section it is a text again. Throws a ChatError for characters that XML can't carry.
  */
 function literal(text) {
   const found = NOT_XML.exec(text);

@@ -26,19 +26,19 @@ from backends.oncrpc.codec import (
     write_call,
     xid_of,
 )
-from backends.oncrpc.datagrams import ReplyCache
-from backends.oncrpc.words import (
+from backends.oncrpc.conversion import (
+    LIMITS,
     STATUS,
     error_from,
     error_to,
     event_from,
     event_to,
-    fitting_text,
     hello_from,
     hello_to,
     welcome_from,
     welcome_to,
 )
+from backends.oncrpc.datagrams import ReplyCache
 from chat.domain.errors import ERRORS, AccessDenied, BadName, BadText, ChatError, StaleCursor, TooFast
 from chat.domain.model import Cursor, Event, Hello, Kind, Limits, Member, Welcome
 from protos.chat_xdr import (
@@ -259,11 +259,11 @@ def test_a_key_that_is_too_long_opens_nothing() -> None:
 
 
 def test_what_is_too_long_only_until_it_is_composed_is_sent_composed() -> None:
-    assert fitting_text("e\u0301" * 2000) == "\u00e9" * 2000
-    assert fitting_text("e\u0301") == "e\u0301"
+    assert LIMITS.check_text("e\u0301" * 2000) == "\u00e9" * 2000
+    assert LIMITS.check_text("e\u0301") == "e\u0301"
     for text in ("x" * 4001, "\ud800"):
         with pytest.raises(BadText):
-            fitting_text(text)
+            LIMITS.check_text(text)
 
 
 # --- the cache of answers --------------------------------------------------------------------------

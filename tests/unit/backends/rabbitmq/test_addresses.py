@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import backends
-from backends.rabbitmq.amqp import parameters
+from backends.rabbitmq.amqp_login import parameters
 from backends.rabbitmq.names import virtual_host
 from chat.domain.errors import ChatError
 from chat.interfaces.address import parse_address, parse_servers

@@ -10,19 +10,20 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from backends.soap import contract as wsdl_contract
-from backends.soap.codec import Codec, FaultCode, Refused, codecs, fault_name
-from backends.soap.words import (
+from backends.soap.codec import Codec, codecs, fault_name
+from backends.soap.conversion import (
     FAULTS,
     KINDS,
     MAX_REASON,
     TNS,
     WSDL,
     camel,
-    carried,
-    fitting_hello,
-    is_ours,
+    fault_text,
+    is_server_fault,
     snake,
 )
+from backends.soap.conversion import LIMITS as WIRE
+from backends.soap.xml_reader import FaultCode, Refused
 from chat.domain.errors import ERRORS, BadName, ChatError, NickTaken, NoSuchRoom, StaleCursor, TooFast
 from chat.domain.model import Cursor, Event, Hello, Limits, Member, Welcome
 from tests.support.http_peer import Answer
@@ -97,7 +98,7 @@ def test_it_is_told_who_is_at_fault(codec: Codec, code: str) -> None:
     side = told(codec, ERRORS[code]("x")).side.rpartition("}")[2]
     names = {"1.1": ("Client", "Server"), "1.2": ("Sender", "Receiver")}
     assert side == names[codec.version][ours]
-    assert is_ours(ERRORS[code]("x")) == ours
+    assert is_server_fault(ERRORS[code]("x")) == ours
 
 
 def test_soap_11_has_one_status_for_every_fault_and_soap_12_two() -> None:
@@ -125,9 +126,9 @@ def test_a_wait_that_is_no_time_is_told_as_the_shortest(codec: Codec) -> None:
 
 
 @given(st.text())
-def test_a_reason_can_always_be_carried(text: str) -> None:
-    assert len(carried(text)) <= MAX_REASON
-    etree.Element("x").text = carried(text)
+def test_a_reason_can_always_be_fault_text(text: str) -> None:
+    assert len(fault_text(text)) <= MAX_REASON
+    etree.Element("x").text = fault_text(text)
 
 
 # --- values --------------------------------------------------------------------------------------
@@ -196,15 +197,15 @@ def test_what_is_refused_is_no_traceback(codec: Codec) -> None:
 
 def test_a_hello_is_made_to_fit_or_refused() -> None:
     fits = Hello("lab", "ann", Cursor(3, "e"), "token", "key")
-    assert fitting_hello(fits) == fits
-    assert fitting_hello(Hello("lab", "e\u0301" * 24)).nick == "\u00e9" * 24
-    assert fitting_hello(Hello("lab", "ann", seat_key="x" * 65)).seat_key == ""
-    assert fitting_hello(Hello("lab", "ann", seat_key="\0")).seat_key == ""
+    assert WIRE.check_hello(fits) == fits
+    assert WIRE.check_hello(Hello("lab", "e\u0301" * 24)).nick == "\u00e9" * 24
+    assert WIRE.check_hello(Hello("lab", "ann", seat_key="x" * 65)).seat_key == ""
+    assert WIRE.check_hello(Hello("lab", "ann", seat_key="\0")).seat_key == ""
     for room, nick in (("", "ann"), ("Lab", "ann"), ("lab", ""), ("lab", "x" * 25), ("lab", "\ud800")):
         with pytest.raises(BadName):
-            fitting_hello(Hello(room, nick))
+            WIRE.check_hello(Hello(room, nick))
     with pytest.raises(StaleCursor):
-        fitting_hello(Hello("lab", "ann", Cursor(3, "\0")))
+        WIRE.check_hello(Hello("lab", "ann", Cursor(3, "\0")))
 
 
 @pytest.mark.parametrize("kind", [Welcome, Limits, Event, Member])

@@ -1,4 +1,4 @@
-"""UDP's messages: what fits a datagram, what is answered with, and that nothing is lost in the packing."""
+"""UDP's messages and how they are packed: what fits in a datagram, and that nothing is lost."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backends.udp.codec import (
-    FIT,
-    PADDED,
-    SEAL,
+    MAX_BODY,
+    MIN_HELLO,
+    TRAILER,
     CookieMessage,
     EndMessage,
     EventsMessage,
@@ -24,12 +24,9 @@ from backends.udp.codec import (
     decode_request,
     decode_response,
     encode_hello,
-    encode_members,
-    encode_names,
-    encode_page,
-    pack,
 )
-from backends.udp.seal import MAC_BYTES, MAX_DIGITS
+from backends.udp.message_auth import MAC_BYTES, MAX_DIGITS
+from backends.udp.packing import encode_members, encode_names, encode_page, pack
 from chat.domain.errors import BadRequest, NickTaken
 from chat.domain.json_codec import PingMessage, encode
 from chat.domain.model import Event, Hello, Limits, Member, Welcome
@@ -63,9 +60,9 @@ def test_packed_events_come_out_as_they_went_in(texts: list[str]) -> None:
 
 
 @given(TEXTS)
-def test_a_datagram_of_several_events_leaves_room_for_a_seal(texts: list[str]) -> None:
+def test_a_datagram_of_several_events_leaves_space_for_a_trailer(texts: list[str]) -> None:
     for datagram in pack([event(seq, text) for seq, text in enumerate(texts, 1)]):
-        assert len(datagram) <= FIT or len(events_in(datagram)) == 1
+        assert len(datagram) <= MAX_BODY or len(events_in(datagram)) == 1
 
 
 def test_short_events_share_a_datagram() -> None:
@@ -76,8 +73,8 @@ def test_one_event_alone_is_a_datagram_as_it_is() -> None:
     assert pack([event(1)]) == (encode(event(1)),)
 
 
-def test_a_seal_is_no_longer_than_what_is_left_for_it() -> None:
-    assert len("\n") + MAX_DIGITS + len(" ") + 2 * MAC_BYTES <= SEAL
+def test_a_trailer_fits_in_the_space_that_is_left_for_it() -> None:
+    assert len("\n") + MAX_DIGITS + len(" ") + 2 * MAC_BYTES <= TRAILER
 
 
 @given(TEXTS, st.booleans())
@@ -90,7 +87,7 @@ def test_a_page_has_what_fits_from_the_side_that_was_asked_for(texts: list[str],
     count = len(page.events)
     assert count >= 1
     assert page.events == (events[-count:] if backwards else events[:count])
-    assert len(datagram) <= FIT or count == 1
+    assert len(datagram) <= MAX_BODY or count == 1
 
 
 def test_a_page_of_nothing_is_empty() -> None:
@@ -117,7 +114,7 @@ def test_members_say_whether_there_are_more(count: int, more: bool) -> None:
     page = decode_response(datagram)
     assert isinstance(page, MemberListMessage)
     assert (page.more, page.members) == (more, members[: len(page.members)])
-    assert len(datagram) <= FIT
+    assert len(datagram) <= MAX_BODY
 
 
 def test_a_welcome_to_the_longest_nick_fits_a_datagram() -> None:
@@ -125,16 +122,16 @@ def test_a_welcome_to_the_longest_nick_fits_a_datagram() -> None:
     members = (Member("0" * 24, nick, "udp"),) * 2000
     welcome = Welcome("r" * 32, nick, "0" * 24, "k" * 22, "e" * 36, 1, 2**53, 2**53, members, Limits())
     message = WelcomeMessage.of(welcome, 2**53 - 300, "n" * 32, "s" * 16)
-    assert len(encode(message)) <= FIT
+    assert len(encode(message)) <= MAX_BODY
 
 
-# --- the first words -----------------------------------------------------------------------------
+# --- the handshake -----------------------------------------------------------------------------
 
 
 def test_a_hello_is_longer_than_the_longest_answer() -> None:
     hello = encode_hello(HelloMessage("x"))
     longest = CookieMessage("0" * 32, "😀" * 32, True)
-    assert len(hello) >= PADDED > len(encode(CookieMessage("0" * 32, "0" * 32, True)))
+    assert len(hello) >= MIN_HELLO > len(encode(CookieMessage("0" * 32, "0" * 32, True)))
     assert len(encode_hello(HelloMessage("x", nonce="😀" * 32))) > len(encode(longest))
 
 

@@ -1,0 +1,52 @@
+"""The access token of gRPC calls: one interceptor checks it before every method."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import grpc
+
+from backends.grpc.codec import STATUS, access_of, trailer
+from chat.domain.errors import ChatError
+
+HEALTH_SERVICE = "/grpc.health.v1.Health/"
+"""Calls that need no access token: balancers make them, and they tell nothing about the chat."""
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class AccessInterceptor(grpc.aio.ServerInterceptor):
+    """Refuses a call of any method without the access token, where the server asks for one.
+
+    Taking a seat and reading a room check it again; this covers the methods that do neither.
+    """
+
+    def __init__(self, admit: Callable[[str], None]) -> None:
+        self._admit = admit
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        handler = await continuation(handler_call_details)
+        if handler is None or handler_call_details.method.startswith(HEALTH_SERVICE):
+            return handler
+        try:
+            self._admit(access_of(handler_call_details.invocation_metadata))
+        except ChatError as error:
+            return _refuse(error, stream=handler.request_streaming)
+        return handler
+
+
+def _refuse(error: ChatError, *, stream: bool) -> grpc.RpcMethodHandler[Any, Any]:
+    async def refuse(_: Any, context: Context) -> Any:
+        await context.abort(STATUS[error.code], str(error), trailer(error))
+
+    async def refuse_stream(requests: Any, context: Context) -> AsyncIterator[bytes]:
+        await refuse(requests, context)
+        yield b""  # never reached: it makes this a generator, which a tracing interceptor expects
+
+    if stream:
+        return grpc.stream_stream_rpc_method_handler(refuse_stream)
+    return grpc.unary_unary_rpc_method_handler(refuse)

@@ -1,0 +1,146 @@
+"""What both modes of the client share: the link to the broker, the limits, the last will, the end."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+
+from backends.rabbitmq import names
+from backends.rabbitmq.amqp_errors import Refused
+from backends.rabbitmq.stream import Link
+from backends.rabbitmq.will import LastWill
+from chat.domain.errors import BadRequest, ChatError, ConnectionLost, TooFast
+from chat.domain.model import Body, Deleted, Draft, Edited, Left, Limits, Sent
+from chat.domain.rate_limit import Pace, too_fast
+from chat.domain.room import body_of
+from chat.interfaces.address import Address
+from chat.interfaces.client import ChatClient, ClientOptions
+
+LEAVE_TIMEOUT = 2.0
+"""Seconds until the broker has confirmed the ``left`` entry; without a confirm the last will publishes it."""
+
+
+class BrokerClient(ChatClient):
+    """One connection of one person to a broker. No server enforces the limits, so each client keeps them."""
+
+    technique = "rabbitmq"
+
+    def __init__(self, address: Address, options: ClientOptions | None = None) -> None:
+        super().__init__(address, options)
+        self.limits = Limits()
+        self.room = ""
+        self.nick = ""
+        self.seat = ""
+        self._link: Link | None = None
+        self._will: LastWill | None = None
+        self._left: Left | None = None  # the entry that ends the seat
+        self._pace = Pace(self.limits, time.monotonic, margin=1.0)
+        self._reason: ChatError | None = None  # why the connection is over; None while it is not
+        self._closing = False
+        self._notices: list[str] = []
+
+    # --- connecting ----------------------------------------------------------------------------
+
+    async def open_link(self, access: str) -> Link:
+        """Connect to the broker.
+
+        Args:
+            access: the shared access token.
+
+        Raises:
+            BadRequest: this client has connected before.
+            ChatError: no broker answers, or it refuses the login.
+        """
+        if self._link is not None:
+            raise BadRequest("a client connects once")
+        self._pace = Pace(self.limits, time.monotonic, margin=1.0)
+        link = await Link.open(self.address, access, f"chat: {self.nick} in {self.room}")
+        self._link = link
+        link.closed.add_done_callback(lambda closed: self.lost(closed.result()))
+        return link
+
+    @property
+    def link(self) -> Link:
+        """The link to the broker, while the client has a seat. Raises a `ChatError` that says why not."""
+        if self._reason is not None:
+            raise self._reason
+        if self._link is None or not self.seat:
+            raise ConnectionLost("not connected")
+        return self._link
+
+    async def write_will(self, link: Link) -> None:
+        """Publish the last will of the seat. Raises a `ChatError`."""
+        self._left = Left(self.seat, self.nick, self.technique, self.seat)
+        self._will = LastWill(link, self.room, self._left, self.limits.grace)
+        await self._will.write()
+
+    async def without_servers(self, link: Link) -> bool:
+        """Return whether no server, through which other techniques join, is connected to this broker."""
+        channel = await link.consuming.channel()
+        try:
+            answer = await channel.call("queue_declare", queue=names.NODES, passive=True)
+            return not answer.consumer_count
+        except Refused:
+            return True
+        finally:
+            await channel.close()
+
+    def notices(self) -> list[str]:
+        return self._notices
+
+    def activity(self) -> str:
+        if self._link is not None and self._link.blocked:
+            return f"broker takes nothing: {self._link.blocked}"
+        return ""
+
+    # --- publishing ----------------------------------------------------------------------------
+
+    def body(self, draft: Draft) -> Sent | Edited | Deleted:
+        """Return the entry's body for a draft. Raises the `ChatError` that a server would refuse it with."""
+        if not draft.n:
+            raise BadRequest("a draft needs a number, counted from 1")
+        return body_of(draft, draft.n, self.seat, self.nick, self.technique, self.limits.text_bytes)
+
+    def check_rate(self, n: int) -> None:
+        """Count draft ``n`` against the rate limit. Raises `TooFast` if it is over the limit."""
+        if wait := self._pace.take():
+            raise TooFast(too_fast(self.limits), n=n, retry_after=wait)
+
+    def publish(self, link: Link, body: Body, id: str) -> asyncio.Future[None]:
+        """Publish an entry with the time of now; see `Link.publish`."""
+        return link.publish(self.room, body, int(time.time() * 1000), id)
+
+    # --- the end -------------------------------------------------------------------------------
+
+    def lost(self, reason: ChatError) -> None:
+        """End, because the connection or a channel has ended. A new connection may help."""
+        self.end(ConnectionLost(str(reason)) if isinstance(reason, Refused) else reason)
+
+    def end(self, reason: ChatError) -> None:
+        """End with this reason; only the first one counts."""
+        if self._reason is None:
+            self._reason = reason
+            self.on_end(reason)
+
+    def on_end(self, reason: ChatError) -> None:
+        """Wake what waits in this client: the connection is over."""
+
+    async def close(self, *, leave: bool = True) -> None:
+        if self._closing:
+            return
+        self._closing = True
+        link, will, connected = self._link, self._will, self._reason is None
+        if link is not None:
+            if leave and connected and self._left is not None:
+                await self._publish_left(link, self._left)
+            if will is not None:
+                await (will.revoke() if leave and connected else will.stop())
+        self.end(ConnectionLost("the connection is closed"))
+        if link is not None:
+            await link.close()
+
+    async def _publish_left(self, link: Link, left: Left) -> None:
+        with suppress(ChatError, TimeoutError):
+            async with asyncio.timeout(LEAVE_TIMEOUT):
+                await self.publish(link, left, link.next_id())

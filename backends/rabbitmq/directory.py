@@ -1,0 +1,71 @@
+"""The directory of rooms: a stream that names every room, for the servers on this log."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from contextlib import suppress
+from typing import Any
+
+import pika
+
+from backends.rabbitmq import names
+from backends.rabbitmq.stream import Link
+
+
+async def add_room(link: Link, room: str) -> None:
+    """Tell all servers on this log, also those that start later, that a room exists. Raises a `ChatError`."""
+    await _publish(link, {"room": room})
+
+
+async def remove_room(link: Link, room: str) -> None:
+    """Tell all servers on this log that a room no longer exists. Raises a `ChatError`."""
+    await _publish(link, {"room": room, "removed": True})
+
+
+async def follow(link: Link, rooms: set[str]) -> None:
+    """Read the directory into ``rooms``, and keep the set up to date for as long as the link lives.
+
+    Returns when everything was read that the directory held. A mark tells when: it is published now, and is
+    delivered last.
+
+    Raises:
+        ChatError: the directory can't be read.
+    """
+    await _declare(link)
+    mark = secrets.token_hex(8)
+    mark_read: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    channel = await link.consuming.channel(prefetch=names.PREFETCH)
+
+    def on_message(method: Any, properties: pika.BasicProperties, body: bytes) -> None:
+        with suppress(ValueError, TypeError, KeyError, AttributeError):
+            message = json.loads(body)
+            if message.get("removed"):
+                rooms.discard(message["room"])
+            elif isinstance(message["room"], str):
+                rooms.add(message["room"])
+        if properties.message_id == mark and not mark_read.done():
+            mark_read.set_result(None)
+        channel.ack(method.delivery_tag)
+
+    await channel.consume(names.DIRECTORY, on_message, arguments={"x-stream-offset": "first"})
+    await link.publisher.publish("", names.DIRECTORY, b"{}", pika.BasicProperties(message_id=mark))
+    either: list[asyncio.Future[Any]] = [mark_read, link.closed]
+    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    if not mark_read.done():
+        raise link.closed.result()
+
+
+async def _publish(link: Link, message: dict[str, Any]) -> None:
+    await _declare(link)
+    body = json.dumps(message).encode()
+    await link.publisher.publish("", names.DIRECTORY, body, pika.BasicProperties(delivery_mode=2))
+
+
+async def _declare(link: Link) -> None:
+    channel = await link.publishing.channel()
+    await channel.call(
+        "queue_declare", queue=names.DIRECTORY, durable=True, arguments=dict(names.DIRECTORY_ARGUMENTS)
+    )
+    await channel.close()

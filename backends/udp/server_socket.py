@@ -1,0 +1,100 @@
+"""A bound UDP socket of the server."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias, cast
+
+from backends.udp.loss_simulation import LossSimulation
+from backends.udp.socket_buffers import enlarge_buffers
+
+Peername: TypeAlias = tuple[Any, ...]
+"""A client's address, as the socket gives it: (host, port) or, with IPv6, two more fields."""
+
+
+def bind_socket(family: int, place: Peername) -> socket.socket:
+    """Return a UDP socket that is bound to this address. Raises OSError if the port is taken."""
+    udp = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        udp.setblocking(False)
+        if family == socket.AF_INET6:
+            udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # as asyncio does it for TCP
+        enlarge_buffers(udp)
+        udp.bind(place)
+    except OSError:
+        udp.close()
+        raise
+    return udp
+
+
+class ServerSocket(asyncio.DatagramProtocol):
+    """Sends and receives the datagrams of all clients, through a `LossSimulation` if one is set."""
+
+    def __init__(
+        self,
+        udp: socket.socket,
+        settings: Mapping[str, str],
+        counts: Counter[str],
+        receive: Callable[[bytes, Peername], None],
+    ) -> None:
+        """Prepare for `asyncio.loop.create_datagram_endpoint`.
+
+        Args:
+            udp: from `bind_socket`.
+            settings: the probabilities and the seed of `LossSimulation`.
+            counts: what was dropped, and why; the datagrams that were not sent are added to it.
+            receive: called with every datagram that comes and its source address.
+        """
+        self.socket = udp
+        self.counts = counts
+        self._receive = receive
+        self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._in: LossSimulation[tuple[bytes, Peername]] = LossSimulation(settings, "in", self._deliver)
+        self._out: LossSimulation[tuple[bytes, Peername]] = LossSimulation(settings, "out", self._transmit)
+        self._simulates = self._in.enabled
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.DatagramTransport, transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._closed.set_result(None)
+
+    def send(self, datagram: bytes, address: Peername) -> None:
+        """Send a datagram. If the kernel does not take it now it is lost, as it could be in the network."""
+        if self._simulates:
+            self._out.send((datagram, address))
+            return
+        try:
+            self.socket.sendto(datagram, address)
+        except OSError:
+            self.counts["unsent"] += 1
+
+    def _transmit(self, item: tuple[bytes, Peername]) -> None:
+        try:
+            self.socket.sendto(*item)
+        except OSError:
+            self.counts["unsent"] += 1
+
+    def datagram_received(self, data: bytes, address: Peername) -> None:
+        if self._simulates:
+            self._in.send((data, address))
+        else:
+            self._receive(data, address)
+
+    def _deliver(self, item: tuple[bytes, Peername]) -> None:
+        if not self._transport.is_closing():
+            self._receive(*item)
+
+    def stop_simulation(self) -> None:
+        """Drop the datagrams that `LossSimulation` holds back."""
+        self._in.close()
+        self._out.close()
+
+    async def close(self) -> None:
+        """Close the socket."""
+        self.stop_simulation()
+        self._transport.close()
+        await self._closed

@@ -1,0 +1,53 @@
+"""When a session connects again, and when it gives up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from chat.domain.errors import ChatError, NickTaken
+from chat.domain.rate_limit import backoff
+
+AFTER_RETRY = 0.1
+"""Seconds added to what a server asks for: a clock may be a little fast."""
+
+
+class ReconnectPolicy:
+    """Decides after each failure how long to wait: as long as the server asks, or exponentially longer."""
+
+    def __init__(
+        self, give_up: float | None, clock: Callable[[], float], jitter: Callable[[], float]
+    ) -> None:
+        """Prepare.
+
+        Args:
+            give_up: seconds without a connection after which no more tries are made; None: never.
+            clock: returns seconds.
+            jitter: returns a random number from 0 to 1.
+        """
+        self._give_up = give_up
+        self._clock = clock
+        self._jitter = jitter
+        self._failures = 0
+        self._last_up = clock()
+
+    def connected(self) -> None:
+        """A seat was taken."""
+        self._failures = 0
+
+    def disconnected(self) -> None:
+        """A connection has ended, or the session begins."""
+        self._last_up = self._clock()
+
+    def delay(self, error: ChatError) -> float | None:
+        """Return the seconds until the next try; None if there is to be none."""
+        if error.final or (isinstance(error, NickTaken) and error.retry_after is None):
+            return None
+        left = None if self._give_up is None else self._give_up - (self._clock() - self._last_up)
+        if left is not None and left <= 0:
+            return None
+        if error.retry_after is None:
+            delay = backoff(self._failures, self._jitter())
+        else:
+            delay = error.retry_after + AFTER_RETRY
+        self._failures += 1
+        return delay if left is None else min(delay, left)

@@ -1,0 +1,49 @@
+"""What a hub lets wait for the room's decision about an entry."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from chat.domain.errors import ChatError
+from chat.domain.model import Ack, Draft
+from chat.domain.room import Outcome
+from chat.interfaces.log import Pending
+from chat.interfaces.server import Reply
+
+
+class DraftPending(Pending):
+    """A client's draft; its backend is told the outcome."""
+
+    __slots__ = ("draft", "reply")
+
+    def __init__(self, draft: Draft, reply: Reply) -> None:
+        self.draft = draft
+        self.reply = reply
+
+    def decided(self, outcome: Outcome) -> None:
+        assert outcome is not None  # only a checkpoint has no outcome
+        self.reply(self.draft, outcome)
+
+    def failed(self, error: ChatError) -> None:
+        self.reply(self.draft, type(error)(str(error), n=self.draft.n))
+
+
+class Decision(Pending):
+    """An entry of the hub itself; a coroutine may wait for its outcome."""
+
+    __slots__ = ("_refused", "outcome")
+
+    def __init__(self, refused: Callable[[ChatError | Ack], None] | None = None) -> None:
+        """``refused`` is called if the entry does not become an event, even if nobody waits any more."""
+        self.outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._refused = refused
+
+    def decided(self, outcome: Outcome) -> None:
+        if self._refused is not None and isinstance(outcome, ChatError | Ack):
+            self._refused(outcome)
+        if not self.outcome.done():
+            self.outcome.set_result(outcome)
+
+    def failed(self, error: ChatError) -> None:
+        self.decided(error)

@@ -1,0 +1,28 @@
+"""The types of ASGI (asgi.readthedocs.io, specification 2.3), and what a web server shows to its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, TypeAlias
+
+from chat.domain.errors import ChatError
+from chat.interfaces.address import Address
+
+Scope: TypeAlias = Any
+Receive: TypeAlias = Callable[[], Awaitable[Any]]
+Send: TypeAlias = Callable[[Any], Awaitable[None]]
+Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+"""An ASGI application."""
+
+
+class WebSite(Protocol):
+    """A web server, as its connections and its request guard see it."""
+
+    address: Address
+    stopping: bool
+    origins: frozenset[str]
+
+    @property
+    def crowded(self) -> bool: ...
+
+    def refusal(self, status: int, error: ChatError) -> tuple[str, bytes]: ...

@@ -1,0 +1,229 @@
+"""One HTTP connection of a client: uvicorn's, with the limits that uvicorn does not have.
+
+It subclasses uvicorn's protocol for httptools, which is no documented interface. What it relies on is written
+down in ``tests/unit/transport/test_uvicorn_contract.py``, and `pyproject.toml` bounds the version.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from time import time
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from chat.domain.errors import BadRequest, ChatError
+from chat.transport.asgi import WebSite
+from chat.transport.request_guard import CROWDED, http_date
+from chat.transport.stream import keep_alive
+
+REQUEST_TIMEOUT = 10.0
+"""Seconds for a whole request, and from the connection to the first one."""
+ANSWER_TIMEOUT = 30.0
+"""Seconds in which a client must take some of a response that waits for it."""
+CLOSE_TIMEOUT = 1.0
+"""Seconds that a client has to read why its connection is closed."""
+MAX_HEAD = 16 * 1024
+"""Bytes of a request's line and headers."""
+MAX_AHEAD = 64
+"""Requests that a client may send before the one before them is answered."""
+
+
+class HttpConnection(HttpToolsProtocol):
+    """Adds limits of time and size: uvicorn waits without end for a request, and takes any number of headers.
+
+    Bytes that are no HTTP request are answered in the technique's form, after the requests before them; then
+    nothing more is read.
+    """
+
+    def __init__(self, web: WebSite, config: uvicorn.Config, state: ServerState) -> None:
+        super().__init__(config, state, {})
+        self._web = web
+        self._answering: RequestResponseCycle | None = None
+        """The request that is being answered, or was last; later ones wait in `pipeline`."""
+        self._reading = False
+        """A request has begun and is not complete."""
+        self._head = 0
+        """Bytes of the head so far; of the trailers, while the body is read."""
+        self._in_body = False
+        self._shared = False
+        """The end of another request was in the same bytes."""
+        self._refused = False
+        """Nothing more is read."""
+        self._deadline: asyncio.TimerHandle | None = None
+        self._write_deadline: asyncio.TimerHandle | None = None
+        self.lost: asyncio.Future[None] = self.loop.create_future()
+
+    # --- the connection ------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn
+        super().connection_made(transport)
+        if self._web.stopping:
+            transport.abort()
+            return
+        if (connection := transport.get_extra_info("socket")) is not None:
+            keep_alive(connection)
+        self.app_state[CROWDED] = self._web.crowded  # earlier connections stay
+        self._expect(REQUEST_TIMEOUT)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._expect(0)
+        self.resume_writing()
+        running = self._answering
+        super().connection_lost(exc)
+        self._stop_keep_alive()
+        self.pipeline.clear()
+        if running is not None and not running.response_complete:
+            running.disconnected = True
+            running.message_event.set()
+        self.lost.set_result(None)
+
+    def shutdown(self) -> None:
+        """Complete the response that is under way, and close."""
+        self.pipeline.clear()
+        running = self._answering
+        if running is None or running.response_complete:
+            self.transport.close()
+        else:
+            running.keep_alive = False
+            self._refused = not running.more_body
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._write_deadline = self.loop.call_later(ANSWER_TIMEOUT, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        if self._write_deadline is not None:
+            self._write_deadline.cancel()
+            self._write_deadline = None
+        super().resume_writing()
+
+    def timeout_keep_alive_handler(self) -> None:
+        self.transport.abort()  # not close(), which would wait until the client has read the last response
+
+    def _stop_keep_alive(self) -> None:
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
+            self.timeout_keep_alive_task = None
+
+    def _expect(self, seconds: float) -> None:
+        """Give the client so many seconds for what it has to send now; 0: it has to send nothing."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = self.loop.call_later(seconds, self._timed_out) if seconds else None
+
+    def _timed_out(self) -> None:
+        if self._reading and not self._refused:
+            self.refuse(408, BadRequest(f"the request was not whole after {REQUEST_TIMEOUT:.0f} s"))
+        else:
+            self.transport.abort()
+
+    # --- requests ------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
+        if self._deadline is None and self._idle:
+            self._expect(REQUEST_TIMEOUT)  # even if these are only empty lines
+        self._shared = False
+        super().data_received(data)
+        if self._reading and not self._in_body and not self._shared:
+            self._head += len(data)
+            if self._head > MAX_HEAD:
+                self._too_large()
+
+    @property
+    def _idle(self) -> bool:
+        running = self._answering
+        return not self._reading and (running is None or running.response_complete)
+
+    def on_message_begin(self) -> None:
+        if self._refused:
+            return
+        super().on_message_begin()
+        self._reading, self._in_body, self._head = True, False, 0
+        self._expect(REQUEST_TIMEOUT)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._refused:
+            return
+        if not self._in_body:
+            super().on_header(name, value)
+            return
+        self._head += len(name) + len(value)  # trailers may be left out (RFC 9110, 6.5.1)
+        if self._head > MAX_HEAD:
+            self._too_large()
+
+    def on_headers_complete(self) -> None:
+        if self._refused:
+            return
+        if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > MAX_HEAD:
+            self._too_large()
+            return
+        if len(self.pipeline) >= MAX_AHEAD:
+            self.refuse(429, BadRequest(f"{MAX_AHEAD} requests wait already: wait for the answers"))
+            return
+        waiting = len(self.pipeline)
+        super().on_headers_complete()
+        if len(self.pipeline) == waiting:
+            self._answering = self.cycle
+        self._in_body, self._head = True, 0
+        if self.parser.should_upgrade():
+            self.cycle.keep_alive = False  # this server has HTTP/1.1 only, and the parser stops
+
+    def on_body(self, body: bytes) -> None:
+        if not self._refused:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if self._refused:
+            return
+        self._reading = self._in_body = False
+        self._shared = True
+        self._expect(0)
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        waiting = list(self.pipeline)
+        super().on_response_complete()
+        if len(self.pipeline) < len(waiting):  # else the connection is closing
+            self._answering, _ = waiting[-1]
+
+    # --- refusing ------------------------------------------------------------------------------
+
+    def send_400_response(self, msg: str) -> None:
+        self.refuse(400, BadRequest("this is no HTTP/1.1 request"))
+
+    def _too_large(self) -> None:
+        self.refuse(431, BadRequest(f"the request's line and headers may have {MAX_HEAD} bytes: send less"))
+
+    def refuse(self, status: int, error: ChatError) -> None:
+        """Send an error, close when the client has read it, and read nothing more."""
+        if self._refused:
+            return
+        self._refused = True
+        self._expect(0)
+        self._stop_keep_alive()
+        self.pipeline.clear()
+        running = self._answering
+        if running is not None and not running.response_complete:
+            if not running.more_body:
+                running.keep_alive = False  # it is answered, and later ones are not
+                return
+            running.disconnected = True  # this request itself is refused
+            running.message_event.set()
+            if running.response_started:
+                self.transport.abort()
+                return
+        kind, body = self._web.refusal(status, error)
+        head = (
+            f"content-type: {kind}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n"
+            f"date: {http_date(int(time())).decode()}\r\n\r\n"
+        )
+        self.transport.write(STATUS_LINE[status] + head.encode() + body)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+            self._expect(CLOSE_TIMEOUT)  # closing at once, with unread bytes, would reset: the answer is lost
+        else:
+            self.transport.close()

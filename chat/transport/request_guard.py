@@ -1,0 +1,94 @@
+"""Checks each HTTP request before the technique's application sees it, and dates each response.
+
+A browser sends the requests of a page with the host's name as the page wrote it, and with the page's origin.
+So a public name that is not this server's belongs to a page whose name was made to resolve to this machine
+(DNS rebinding), and another origin is a page that calls in its reader's name (cross-site request forgery).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from email.utils import formatdate
+from functools import lru_cache
+from ipaddress import ip_address
+from time import time
+from typing import Any
+
+from chat.domain.errors import BadRequest, ChatError, Full
+from chat.transport.asgi import Application, Receive, Scope, Send, WebSite
+
+CROWDED = "crowded"
+"""In a request's state (ASGI): its connection is one beyond the limit."""
+
+
+class RequestGuard:
+    """An ASGI application around that of a technique."""
+
+    def __init__(self, app: Application, web: WebSite) -> None:
+        self._app = app
+        self._web = web
+        self._names = {web.address.host.lower(), socket.gethostname().lower()}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_dated(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), (b"date", http_date(int(time())))]
+            await send(message)
+
+        if (refused := self._check(scope)) is None:
+            try:
+                await self._app(scope, receive, send_dated)
+            except asyncio.CancelledError:
+                if not self._web.stopping:
+                    raise  # while the server stops, uvicorn would log it as a failure
+            return
+        status, error = refused
+        kind, body = self._web.refusal(status, error)
+        headers = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode())]
+        if status in (400, 503):
+            headers.append((b"connection", b"close"))
+        await send_dated({"type": "http.response.start", "status": status, "headers": headers})
+        await send_dated({"type": "http.response.body", "body": body})
+
+    def _check(self, scope: Scope) -> tuple[int, ChatError] | None:
+        """Return the status and the error with which to refuse the request; None if it may pass."""
+        hosts = [value for name, value in scope["headers"] if name == b"host"]
+        if len(hosts) != 1 and not (not hosts and scope["http_version"] == "1.0"):
+            return 400, BadRequest("a request needs one Host header")
+        host = hosts[0].decode("latin-1").lower() if hosts else ""
+        if hosts and not _is_local(host) and _without_port(host) not in self._names:
+            return 421, BadRequest(
+                f"this server is not {_without_port(host)}: call it by its address, or start it with --host"
+            )
+        for name, value in scope["headers"]:
+            if name == b"origin":
+                origin = value.decode("latin-1").lower()
+                if origin != f"{scope['scheme']}://{host}" and origin not in self._web.origins:
+                    return 403, BadRequest(f"pages of {origin} may not call here")
+        if scope["state"][CROWDED]:
+            return 503, Full("too many connections: come back later")
+        return None
+
+
+@lru_cache(1)
+def http_date(second: int) -> bytes:
+    """Return a time as the Date header has it (RFC 9110, 6.6.1); made once a second."""
+    return formatdate(second, usegmt=True).encode()
+
+
+def _without_port(host: str) -> str:
+    return host if host.endswith("]") else host.rpartition(":")[0] if ":" in host else host
+
+
+@lru_cache(256)
+def _is_local(host: str) -> bool:
+    """Whether it is an address, or a name that nobody can register: without a dot, or in ``.local``."""
+    name = _without_port(host).rstrip(".")
+    if "." not in name or name.endswith(".local"):
+        return True
+    try:
+        ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True

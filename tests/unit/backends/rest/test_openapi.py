@@ -1,0 +1,66 @@
+"""The contract that is made of the operations and the bodies."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from backends.rest import TECHNIQUE
+from backends.rest.codec import encode
+from backends.rest.openapi import BODIES, FILE, main, text_of
+from backends.rest.operations import EXAMPLES, OPERATIONS
+from backends.rest.resources import Resources
+from backends.rest.server import bare
+
+
+@pytest.fixture(scope="module")
+def contract() -> Any:
+    return json.loads(text_of(bare()))
+
+
+def test_the_file_is_what_the_table_makes(contract: Any) -> None:
+    assert json.loads(FILE.read_text(encoding="utf-8")) == contract
+    assert Path(TECHNIQUE.traits.contract).name == FILE.name
+
+
+def test_a_file_that_is_old_is_told_and_written_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "openapi.json"
+    monkeypatch.setattr("backends.rest.openapi.FILE", file)
+    assert main(["--check"], bare) == 1
+    assert "make openapi" in capsys.readouterr().err
+    assert main([], bare) == 0
+    assert main(["--check"], bare) == 0
+
+
+def test_every_method_of_a_resource_is_in_the_contract() -> None:
+    methods = {name for name in vars(Resources) if not name.startswith("_")}
+    assert {operation.name for operation in OPERATIONS} == methods
+
+
+def test_every_operation_is_told_whole(contract: Any) -> None:
+    for path, methods in contract["paths"].items():
+        for operation in methods.values():
+            assert operation["summary"]
+            assert operation["operationId"]
+            assert {"400", "401", "406", "503"} <= operation["responses"].keys(), path
+            for parameter in operation["parameters"]:
+                assert parameter["description"]
+                assert "example" in parameter
+            for answer in (*operation["responses"].values(), operation.get("requestBody", {})):
+                for media in answer.get("content", {}).values():
+                    assert "example" in media, path
+                    assert "$ref" in media["schema"], path
+    assert "HTTPValidationError" not in json.dumps(contract)
+
+
+def test_the_examples_are_what_the_code_reads_and_writes() -> None:
+    kinds = {kind.__name__: kind for kind in BODIES}
+    for name, example in EXAMPLES.items():
+        kind = kinds[name]
+        assert json.loads(encode(msgspec.convert(example, kind))) == example
