@@ -102,9 +102,11 @@ async def test_two_servers_can_serve_one_room(
     second = make_server(Address("127.0.0.1", 0))
     client = make_client(await second.start())
     eve = Person(client, await client.connect(Hello("lab", "eve")))
+    eve.listen()
     said = await eve.say("hello over there")
     assert (await ann.knows(said.seq))[-1].author == "eve"
     await client.close()
+    await eve.stop()
     await second.stop()
 
 

@@ -33,10 +33,12 @@ async def test_where_one_is_gone_the_other_is_taken(
     both[gone] = left
     client = technique.load_client()(both[0], ClientOptions(also=(both[1],)))
     bob = Person(client, await client.connect(Hello("lab", "bob")))
+    bob.listen()
     said = await bob.say("somebody was there")
     assert (await ann.knows(said.seq))[-1].author == "bob"
     assert [member.nick for member in await bob.client.members()] == ["ann", "bob"]
     await client.close()
+    await bob.stop()
     await second.stop()
 
 

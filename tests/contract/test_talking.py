@@ -250,6 +250,6 @@ async def test_an_edit_keeps_to_the_same_rules(ann: Person, text: str) -> None:
 
 
 async def test_a_refused_text_does_not_stop_the_others_under_way(ann: Person) -> None:
-    drafts = [Say("one", 1), Say("bell \a", 2), Say("three", 3)]
-    outcomes = await asyncio.gather(*map(ann.client.send, drafts), return_exceptions=True)
+    texts = ("one", "bell \a", "three")
+    outcomes = await asyncio.gather(*map(ann.say, texts), return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [Ack, BadText, Ack]
