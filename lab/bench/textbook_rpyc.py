@@ -1,7 +1,7 @@
-"""A chat server as in a good RPyC tutorial: a `ThreadedServer`, a thread for each client, `async_` callbacks.
+"""The chat that a good RPyC tutorial shows: a `ThreadedServer`, a thread a client, callbacks by `async_`.
 
-``chat bench fanout -b rpyc`` compares ours with it, and a test shows how it can be attacked: no log, no
-rules, the library's default settings. Run it with ``python -m lab.bench.textbook_rpyc PORT``.
+It is a yardstick, and the stock server that the hostile tests break: no log, no rules, the library's default
+settings. Run it with ``python -m lab.bench.textbook_rpyc PORT``.
 """
 
 import sys
