@@ -1,4 +1,4 @@
-"""REST: the room as resources that HTTP's verbs act on, for whatever speaks HTTP."""
+"""REST: rooms, seats and messages as resources, with the methods of HTTP."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from chat.transport.polling import POLL
 
 
 def read_origins(text: str) -> frozenset[str]:
-    """Read ``http://localhost:5173,https://chat.example``; the empty text: none.
+    """Read a list of origins: ``http://localhost:5173,https://chat.example``; an empty text is none.
 
     Raises ValueError, with a text for the user.
     """
@@ -19,7 +19,7 @@ def read_origins(text: str) -> frozenset[str]:
         parts = urlsplit(origin)
         whole = parts.scheme in ("http", "https") and parts.netloc
         if not whole or origin != f"{parts.scheme}://{parts.netloc}":
-            raise ValueError(f"{origin!r} is no origin: write http://HOST[:PORT] or https://HOST[:PORT]")
+            raise ValueError(f"{origin!r} is not an origin: write http://HOST[:PORT] or https://HOST[:PORT]")
     return origins
 
 

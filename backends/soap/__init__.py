@@ -1,4 +1,4 @@
-"""SOAP: XML envelopes over HTTP, and a WSDL from which every language makes its client."""
+"""SOAP: XML envelopes over HTTP, and a WSDL from which tools generate clients."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ STRANGERS = {
     "an error page": (answer(b"no", "404 Not Found", "text/html"), "HTTP status 404 and text/html"),
     "a problem in JSON": (answer(b"{}", "404 Not Found", "application/problem+json"), "HTTP status 404"),
     "SOAP 1.1": (answer(envelope(JOINED), kind="text/xml"), "HTTP status 200 and text/xml"),
-    "nothing that has a type": (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "nothing that has a type"),
+    "no type": (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "no Content-Type"),
     "a redirection": (b"HTTP/1.1 302 \r\nLocation: /x\r\nContent-Length: 0\r\n\r\n", "HTTP status 302"),
     "no HTTP": (b"220 mail.example ESMTP\r\n\r\n", "no HTTP"),
     "a line of JSON": (b'{"kind":"error"}\r\n\r\n', "no HTTP"),
