@@ -1,1 +1,1 @@
-"""The terminal client on Textual. It speaks to `chat.client.session.Session` and knows no technique."""
+"""The terminal client, built on Textual. It uses `chat.client.session.Session` and knows no technique."""

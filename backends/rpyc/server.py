@@ -16,7 +16,7 @@ from typing import Any
 from rpyc.core import consts
 
 from backends.rpyc import codec, service
-from backends.rpyc.codec import Callback, Local, Raised, Request, Returned
+from backends.rpyc.codec import Callback, Local, Raised, Request
 from backends.rpyc.protocol import Exposed, NoSuchName, RpycProtocol
 from backends.rpyc.service import BOUND, METHODS, NAMES, ROOT, History, Leave, Login, Members
 from chat.domain.errors import BadRequest, ChatError, SeatGone, SlowReader
@@ -145,22 +145,18 @@ class ClientConnection(StreamConnection[tuple[bytes, ...], bytes], Exposed):
             self.protocol.serve(message)
             if self.protocol.bytes_to_send > LOW_WATER:  # to notice a client that does not read
                 self._flush()
-        else:
-            self._take(message)
+        else:  # the reply to a callback or a ping
+            size, _ = self._under_way.pop(message.number, (0, 0.0))
+            self._outstanding -= size
+            if isinstance(message, Raised):
+                what = shorten(printable(message.name))
+                self.close(BadRequest(f"your callback raised {what}: it must accept every event"))
 
     def turn_over(self) -> None:
         if not self.state.ended:
             self._call_back()
             self._flush()
             self.drained()
-
-    def _take(self, reply: Returned | Raised) -> None:
-        """Take the reply to a callback or a ping."""
-        size, _ = self._under_way.pop(reply.number, (0, 0.0))
-        self._outstanding -= size
-        if isinstance(reply, Raised):
-            what = shorten(printable(reply.name))
-            self.close(BadRequest(f"your callback raised {what}: it must accept every event"))
 
     # --- how it ends ---------------------------------------------------------------------------
 

@@ -23,7 +23,8 @@ LINES = 1000
 async def people(
     own_broker: PrivateBroker, state_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[list[Talker]]:
-    monkeypatch.setattr(base_client, "Limits", lambda: Limits(burst=0))  # a thousand lines, and not at 10/s
+    # A thousand lines, and not at 10/s; and a slow machine restarts the broker within the grace time.
+    monkeypatch.setattr(base_client, "Limits", lambda: Limits(burst=0, grace=60.0))
     place, label = Place(own_broker.url, state_dir), backends.technique("rabbitmq")
     everybody = [Talker(open_session(place, label, "lab", nick)) for nick in ("alice", "bob", "carol")]
     for one in everybody:

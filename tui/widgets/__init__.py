@@ -1,1 +1,1 @@
-"""The parts of a screen; they report upwards by messages and know no session."""
+"""The parts of the screens. They report to their screen by messages and know no session."""
