@@ -6,6 +6,9 @@ BIN := .venv/bin
 PYTHON ?=
 # BROKER=install: install RabbitMQ for the tests, also where that might disturb somebody.
 BROKER ?=
+# WORKERS=0: all tests in one process, one after the other, as a debugger needs it. More workers than cores pay,
+# because most tests wait: for another process, a broker, a time limit.
+WORKERS ?= 4
 # Pages with generated parts; cog leaves the others as they are.
 PAGES = $(wildcard *.md docs/*.md backends/*/README.md)
 PACKAGES := chat backends protos wsdl lab tui
@@ -22,9 +25,9 @@ setup: ## Make .venv with everything in it; instant when nothing changed
 demo: setup ## See all techniques talk in one room
 	@$(BIN)/chat demo
 
-test: setup ## Run every test; ARGS='-k tcp -x' goes to pytest, BROKER=install installs RabbitMQ for it
+test: setup ## Run every test; ARGS='-k tcp -x' goes to pytest, WORKERS=0 is for debugging, BROKER=install installs RabbitMQ
 	@BROKER='$(BROKER)' .ci/broker
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: setup ## Check format, lint, types, the import floors and the generated pages
 	$(BIN)/ruff format --check .
