@@ -154,7 +154,7 @@ class GrpcClient(ChatClient):
 
     async def send(self, draft: Draft) -> Ack | None:
         if not draft.n:
-            raise BadRequest("a draft needs a number, counted from 1: its answer is found by it")
+            raise BadRequest("a draft needs a number, counted from 1: its answer refers to it")
         frame = draft_frame(draft)
         if frame.ByteSize() > MAX_FRAME:  # it would end the stream, and again after each reconnect
             raise BadText(f"a message may have {MAX_FRAME} bytes on the wire, this one has more", n=draft.n)
@@ -174,7 +174,7 @@ class GrpcClient(ChatClient):
         try:
             request = pb.HistoryRequest(room=self._room, after=after, before=before, limit=limit)
         except ValueError as error:
-            raise BadRequest(f"no number for a history request: {error}") from None
+            raise BadRequest(f"not a valid number in a history request: {error}") from None
         reply = await self._call(lambda: self._stub.History(request, **self._terms()))
         return list(map(event_of, reply.events))
 

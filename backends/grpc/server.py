@@ -136,7 +136,7 @@ class GrpcServer(ChatServer):
         self._watching.cancel()
         await self._health.stop()
         for stream in list(self.streams):
-            stream.close(Closing("the server is going down; come back and resume"))
+            stream.close(Closing("the server is going down; reconnect and resume"))
         await self._server.stop(LINGER)
         if self._calls:  # the library does not wait for those whose client has just gone
             await asyncio.wait(self._calls, timeout=LINGER)
@@ -249,7 +249,7 @@ class Stream(Sink[Blob]):
             raise BadRequest("the first frame of a stream must be a hello")
         seat = await self._server.hub.take_seat(hello_of(frame.hello, access), "grpc")
         if self._state.ended:  # the server has been stopped meanwhile
-            raise self._reason or Closing("the server is going down; come back and resume")
+            raise self._reason or Closing("the server is going down; reconnect and resume")
         self._seat, self._state = seat, State.SEATED
         welcome = welcome_frame(seat.welcome, WINDOW).SerializeToString()
         seat.attach(self)
@@ -343,7 +343,7 @@ class Stream(Sink[Blob]):
             pass  # by `_chat`, which has told the client why
         except Exception:
             log.exception("a stream failed")  # a bug: the client is told, and may come back
-            self.close(ConnectionLost("the server failed at this stream; come back and resume"))
+            self.close(ConnectionLost("the server failed to handle this stream; reconnect and resume"))
         if self._state is State.SEATED:  # one that leaves is still told that it has left
             self._state = State.CLOSING
             self._wake.set()

@@ -9,7 +9,7 @@ TECHNIQUE = Technique(
     name="oncrpc",
     title="ONC RPC (Sun RPC, rpcgen)",
     family="rpc",
-    summary="procedures from an IDL file, long poll; C joins in by rpcgen",
+    summary="procedures from an IDL file, long poll; clients in C by rpcgen",
     traits=Traits(
         push=False,
         ordered=True,
@@ -25,7 +25,9 @@ TECHNIQUE = Technique(
     server="backends.oncrpc.server:OncRpcServer",
     aliases=("sunrpc", "rpcgen"),
     settings=(
-        Setting("transport", "what carries the calls; over UDP they are sent again", ("tcp", "udp")),
+        Setting(
+            "transport", "what carries the calls; over UDP, unanswered calls are sent again", ("tcp", "udp")
+        ),
         Setting(
             "duplicate-cache",
             "remember answers over UDP, so that a call that comes twice happens once",

@@ -192,7 +192,7 @@ class StreamLog(Log):
             self._failed(_pending(entries), self._away())
 
     def _away(self) -> NotStored:
-        return NotStored(f"not stored, the log's broker at {self._address} is away: try again")
+        return NotStored(f"not stored, the log's broker at {self._address} can't be reached: try again")
 
     def _watch(self, link: Link, room: LogRoom) -> None:
         """Connect again when the room's consumer ends, even if the connection lives.
@@ -249,7 +249,7 @@ class StreamLog(Log):
         elif link is None:
             refusal = self._away()
         elif len(self._in_flight) >= MAX_IN_FLIGHT:
-            refusal = NotStored(f"not stored, the broker takes nothing ({link.blocked}): try again")
+            refusal = NotStored(f"not stored, the broker takes no messages ({link.blocked}): try again")
         else:
             self._published += 1
             id = f"{self.node}-{self._published}"

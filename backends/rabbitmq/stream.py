@@ -340,7 +340,7 @@ def replayable(entries: list[Entry], *, from_start: bool) -> list[Entry]:
     """
     kept = list(dropwhile(lambda entry: isinstance(entry.body, Opened) != from_start, entries))
     if entries and not kept and not from_start:
-        raise ChatError("the beginning of this room's log was cut off, and no checkpoint is in what is left")
+        raise ChatError("the beginning of this room's log was deleted, and the rest has no checkpoint")
     return kept
 
 

@@ -70,7 +70,7 @@ class Call:
         self.room = str(request.path_params.get("room", ""))
         accept = self.headers.get(b"accept")
         if accept is not None and not wants_json(accept):
-            raise Refused(406, BadRequest("there is only application/json here: it must be in Accept"))
+            raise Refused(406, BadRequest("the answer is application/json: Accept must allow it"))
 
     async def body(self, decoder: Decoder[T], limit: int) -> T:
         """Read the body. Raises a `ChatError`, and `ClientDisconnected`."""
@@ -79,7 +79,7 @@ class Call:
         if self.headers.get(b"content-encoding", b"identity").lower() != b"identity":
             raise Refused(
                 415,
-                BadRequest("the body must come as it is, not compressed"),
+                BadRequest("the body must not be compressed"),
                 [(b"accept-encoding", b"identity")],
             )
         said = self.headers.get(b"content-length", b"0")
@@ -135,7 +135,7 @@ class Resources:
         await self._hub.look(call.room, call.access)
         key = call.headers.get(b"seat-key", b"").decode(errors="replace")
         if seat_name(key) != request.path_params["seat"]:
-            raise NotYours("the Seat-Key is not the key of this seat: only its owner ends it")
+            raise NotYours("the Seat-Key is not the key of this seat: only its owner can end it")
         try:
             self._hub.find_seat(key, call.room).leave()
         except SeatGone as gone:
@@ -268,7 +268,7 @@ class Resources:
     def _seat(self, call: Call) -> Seat:
         key = call.headers.get(b"seat-key")
         if key is None:
-            raise SeatGone(f"this needs a Seat-Key: take a seat with POST /rooms/{call.room}/seats")
+            raise SeatGone(f"this request needs a Seat-Key: take a seat with POST /rooms/{call.room}/seats")
         return self._hub.find_seat(key.decode(errors="replace"), call.room)
 
 
@@ -276,7 +276,7 @@ def message_id(request: Request) -> int:
     """Return the message that the path names. Raises `NoSuchMessage`."""
     text = str(request.path_params["id"])
     if (id := whole_number(text.encode(errors="replace"))) is None:
-        raise NoSuchMessage(f"there is no message {text[:32]!r}: it is named by a number")
+        raise NoSuchMessage(f"there is no message {text[:32]!r}: a message is named by a number")
     return id
 
 

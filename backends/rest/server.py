@@ -97,7 +97,7 @@ def bare(resources: Resources | None = None) -> FastAPI:
         if allowed := methods(app, path):
             text = f"{path} has no {request.method}: it has {allowed.decode()}"
             return refusal(Refused(405, BadRequest(text), [(b"allow", allowed)]), request)
-        return refusal(BadRequest(f"there is nothing at {path}: /docs shows what there is"), request, 404)
+        return refusal(BadRequest(f"there is nothing at {path}: /docs shows all resources"), request, 404)
 
     app = FastAPI(
         openapi_url=None,

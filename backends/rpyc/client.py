@@ -38,7 +38,9 @@ class RpycClient(ChatClient):
 
     async def send(self, draft: Draft) -> Ack:
         if not draft.n:
-            raise BadRequest("a draft needs a number, counted from 1: without it, it can't be sent again")
+            raise BadRequest(
+                "a draft needs a number, counted from 1: without a number it can't be sent again"
+            )
         connection = self._connected()
         if isinstance(draft, Say):
             seq = await connection.call(service.seq_of, "send", draft.text, draft.n)

@@ -192,7 +192,7 @@ class Session:
         try:
             self.outcome = outcome = await self._live()
             if outcome is not None:
-                await self._sender.give_up(f"nobody knows whether it arrived: {outcome}")
+                await self._sender.give_up(f"it is unknown whether it was stored: {outcome}")
                 await self._enter(State("down", self.state.address, str(outcome)))
         finally:
             self._end()
@@ -238,7 +238,7 @@ class Session:
         """The room has another log. Drafts that change a message fail: they would hit another message."""
         self._view.start_over()
         await self._tell(StartedOver(reason))
-        await self._sender.fail_changes("the message is not in this log any more")
+        await self._sender.fail_changes("the room has a new log, and the message is not in it")
 
     async def _greeting(self) -> Hello:
         key = self._hello.seat_key

@@ -112,7 +112,9 @@ class Channel:
         for mailbox in list(self.behind):
             if mailbox.was_live and not self.ring.reaches(mailbox.cursor):
                 mailbox.cut(
-                    SlowReader("too slow: more waits for you than the server keeps; come back and resume")
+                    SlowReader(
+                        "too slow: more events wait for you than the server keeps; reconnect and resume"
+                    )
                 )
 
 

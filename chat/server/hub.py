@@ -95,8 +95,10 @@ class Hub:
         if not self._access or hmac.compare_digest(self._access.encode(), access.encode(errors="replace")):
             return
         if access:
-            raise AccessDenied("the access token is wrong: ask who runs the server for the right one")
-        raise AccessDenied("this server asks for an access token: start with --token-file, or set CHAT_TOKEN")
+            raise AccessDenied(
+                "the access token is wrong: ask the person who runs the server for the right one"
+            )
+        raise AccessDenied("this server requires an access token: use --token-file, or set CHAT_TOKEN")
 
     async def take_seat(self, hello: Hello, technique: str) -> HubSeat:
         """Give a new seat, or give one back to its owner. Raises a `ChatError` that says why not."""
@@ -119,9 +121,9 @@ class Hub:
         """
         seat = self._seats.get(_cached_seat_name(seat_key)) if len(seat_key) <= KEY_CHARS else None
         if seat is None:
-            raise SeatGone("no seat has this key: it has ended, or never was; come in again")
+            raise SeatGone("no seat has this key: the seat has ended or never existed; join again")
         if room and seat.room_name != room:
-            raise SeatGone(f"no seat in room {room} has this key: it is of another room")
+            raise SeatGone(f"no seat in room {room} has this key: it opens a seat in another room")
         seat.polled()
         return seat
 
@@ -132,7 +134,7 @@ class Hub:
         if name not in self._known and self.log.shared:
             await self._learn_rooms()
         if name not in self._known:
-            raise NoSuchRoom(f"there is no room {name}: it comes into being when somebody enters it")
+            raise NoSuchRoom(f"there is no room {name}: it is created when somebody joins it")
         return await self._room(name)
 
     def rooms(self, access: str) -> list[str]:
@@ -157,7 +159,7 @@ class Hub:
         if self._node.closing:
             raise Closing("the server is going down")
         if name not in self._known and len(self._known) >= self.limits.rooms:
-            raise Full(f"this server has {self.limits.rooms} rooms and takes no more: use one of them")
+            raise Full(f"this server has {self.limits.rooms} rooms, the most that it allows: use one of them")
         task = self._loading.get(name)
         if task is None:
             self._known.add(name)

@@ -89,11 +89,11 @@ class LiveRoom:
         """A seat of this node has left, or has resumed: here, or at another node."""
         reason: ChatError | None = None
         if event.kind == "left" and not seat.leaving:
-            reason = Closing("you were taken for gone, and have left: come in again")
+            reason = Closing("your seat has ended, because you seemed to be gone: join again")
         elif event.kind == "resumed":
             if self.state.members[seat.seat].node == self.node_name:
                 return
-            reason = SeatGone("the seat has moved to another server, and goes on there")
+            reason = SeatGone("the seat has moved to another server and continues there")
         self._remove_seat(seat)
         self.flush(now=True)  # the owner still sees what happened before
         seat.end(reason)

@@ -99,13 +99,13 @@ class HubSeat:
     def send(self, draft: Draft, reply: Reply) -> None:
         room, n = self._room, draft.n
         if self.ended:
-            return reply(draft, SeatGone("the seat has ended: come in again", n=n))
+            return reply(draft, SeatGone("the seat has ended: join again", n=n))
         if room.closing:
             return reply(draft, Closing("the server is going down", n=n))
         if not n:
             n = max(self.n, room.highest_number(self.seat)) + 1
             if n > MAX_NUMBER:
-                return reply(draft, BadRequest("this seat has used its last draft number: come in again"))
+                return reply(draft, BadRequest("this seat has used its last draft number: join again"))
             self.n = n
         elif n > self.n:
             self.n = n
@@ -145,7 +145,7 @@ class HubSeat:
 
     async def read(self, after: int, limit: int, wait: float) -> list[Event]:
         if self.ended:
-            raise SeatGone("the seat has ended: come in again")
+            raise SeatGone("the seat has ended: join again")
         if after >= self._room.head and wait > 0:
             self.stop_timer()
             self._polls += 1

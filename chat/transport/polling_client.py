@@ -140,7 +140,9 @@ class PollingClient(ChatClient):
     async def send(self, draft: Draft) -> Ack:
         self._require_seat()
         if not draft.n:
-            raise BadRequest("a draft needs a number, counted from 1: sent again, it is known by it")
+            raise BadRequest(
+                "a draft needs a number, counted from 1: the server recognises a repeated draft by it"
+            )
         try:
             if self._order is None:
                 return await self._call(self._submit(draft))

@@ -65,7 +65,7 @@ class RequestGuard:
             if name == b"origin":
                 origin = value.decode("latin-1").lower()
                 if origin != f"{scope['scheme']}://{host}" and origin not in self._web.origins:
-                    return 403, BadRequest(f"pages of {origin} may not call here")
+                    return 403, BadRequest(f"web pages of {origin} may not call this server")
         if scope["state"][CROWDED]:
             return 503, Full("too many connections: come back later")
         return None

@@ -76,7 +76,7 @@ class StreamServer(ChatServer, Generic[C]):
         self.stopping = True
         self._server.close()
         for connection in list(self.connections):
-            connection.close(Closing("the server is going down; come back and resume"))
+            connection.close(Closing("the server is going down; reconnect and resume"))
         if self.connections:
             await asyncio.wait([connection.lost for connection in self.connections], timeout=LINGER + 1)
         await self._server.wait_closed()
@@ -271,6 +271,6 @@ class StreamConnection(asyncio.Protocol, Sink[B], ABC, Generic[B, R]):
             await work
         except Exception:
             log.exception("a request failed")  # a bug: the client is told, and may come back
-            self.close(ConnectionLost("the server failed at this request; come back and resume"))
+            self.close(ConnectionLost("the server failed to handle this request; reconnect and resume"))
         self._task = None
         self.queue.resume(Reason.BUSY)

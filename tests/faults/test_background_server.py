@@ -204,7 +204,7 @@ def test_beside_a_server_of_ones_own_one_on_a_broker_says_who_is_found(state_dir
         assert said("--server", there) == ["there"]
         server.terminate()
         told = server.stderr.read()
-    assert f"(process {first}): clients find that one, and come here with --server\n" in told
+    assert f"(process {first}): clients find that one; they reach this one with --server\n" in told
     assert record(state_dir)["pid"] == first
 
 

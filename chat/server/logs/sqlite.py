@@ -274,7 +274,7 @@ class SqliteLog(Log):
 
 def _not_stored(error: Exception) -> NotStored:
     if getattr(error, "sqlite_errorname", "").startswith("SQLITE_FULL"):
-        return NotStored("not stored, the server's disk is full: make room there, then send it again")
+        return NotStored("not stored, the server's disk is full: free some space there, then send it again")
     if isinstance(error, FileNotFoundError):
         return NotStored("not stored, the server's log file was deleted or moved: start the server again")
     return NotStored(f"not stored, the server's log does not take it ({printable(str(error))}): try again")
