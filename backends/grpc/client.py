@@ -50,7 +50,7 @@ from protos import chat_pb2 as pb
 from protos.chat_pb2_grpc import ChatServiceStub
 
 DEADLINE = 10.0
-"""Seconds that a unary call may take; the server is told."""
+"""Seconds that a unary call may take; the server knows the deadline, too."""
 RELEASE_TIMEOUT = 0.2
 """Seconds that the library has to end a call that was never connected; it takes a few milliseconds."""
 ACKS_PER_WINDOW = 8
@@ -359,7 +359,7 @@ class _Stream:
                 f"the stream broke: {error.code().name}, {error.details()}"
             )
         except ChatError as error:
-            self._reason = ConnectionLost(f"this is no chat server: {error}")
+            self._reason = ConnectionLost(f"this is not a chat server: {error}")
         finally:
             self._over = True
             self._inbox.end(self._reason)

@@ -94,20 +94,20 @@ PROBLEMS = {
     401: ("access_denied", "the access token is missing or wrong"),
     403: ("seat_gone", "no seat has this key, or it may not do that"),
     404: ("no_such_room", "there is no such room or message"),
-    406: ("not_acceptable", "JSON must be in Accept"),
-    409: ("nick_taken", "it contradicts what is there"),
-    410: ("no_such_message", "it is gone"),
+    406: ("not_acceptable", "Accept must allow JSON"),
+    409: ("nick_taken", "it contradicts the current state"),
+    410: ("no_such_message", "it does not exist any more"),
     412: ("precondition_failed", "it has changed in the meantime"),
     413: ("too_large", "the body is larger than `limits.frame_bytes`"),
     415: ("unsupported_media_type", "the body is not `application/json`"),
-    422: ("bad_text", "a name or a text is not one, or a draft number was used for something else"),
+    422: ("bad_text", "a name or a text is not allowed, or a draft number was used with other content"),
     429: ("too_fast", "over the rate"),
     503: ("closing", "the server is going down, is full, or could not store it"),
 }
 BASE = (400, 401, 404, 406, 422, 503)
 BODY = (413, 415)
 HEADERS: Json = {
-    "ETag": "Names what it is like now: the log, and the seq of its newest event.",
+    "ETag": "The entity tag: the log's epoch, and the seq of the newest event.",
     "Location": "The new resource.",
     "Retry-After": "Whole seconds after which another try makes sense.",
 }
@@ -137,31 +137,31 @@ SEAT_NAME = parameter(
 ID = parameter("id", "path", "The message: the seq of its `sent` event.", NUMBER, 17)
 AFTER = parameter("after", "query", "The first events after this seq.", NUMBER, 16)
 BEFORE = parameter("before", "query", "The last events before this seq.", NUMBER, 100)
-LIMIT = parameter("limit", "query", "At most so many events; fewer if they are long.", NUMBER, 200)
-PATIENCE = parameter(
+LIMIT = parameter("limit", "query", "The most events to return; fewer come if they are long.", NUMBER, 200)
+WAIT_SECONDS = parameter(
     "wait",
     "query",
-    "With `after`: wait so many seconds for the first event, a long poll.",
+    "With `after`: seconds to wait for the first event (a long poll).",
     {"type": "integer", "minimum": 0, "maximum": int(WAIT)},
     20,
 )
 DRAFT = parameter(
     "Idempotency-Key",
     "header",
-    "The draft's number, counted from 1 by its seat. Sent again with the same number it happens once, and "
-    "the answer is the same. Without one the server takes the next.",
+    "The draft's number, counted from 1 by its seat. A draft that is sent again happens once, "
+    "and gets the same answer. Without a number the server takes the next.",
     {"type": "string", "pattern": '^("[1-9][0-9]{0,14}"|[1-9][0-9]{0,14})$'},
     "1",
 )
 IF_MATCH = parameter(
     "If-Match",
     "header",
-    "Change it only if it is still what this tag names; else 412.",
+    "Change it only if it still has this tag; else 412.",
     {"type": "string"},
     TAG,
 )
 IF_NONE_MATCH = parameter(
-    "If-None-Match", "header", "If it is still what this tag names: 304.", {"type": "string"}, TAG
+    "If-None-Match", "header", "If it still has this tag: 304.", {"type": "string"}, TAG
 )
 
 
@@ -191,7 +191,7 @@ class Operation:
         return first + "".join(part.title() for part in rest)
 
     def responses(self) -> dict[int | str, Json]:
-        """Return the answers as OpenAPI has them."""
+        """Return the answers in OpenAPI's form."""
         responses: dict[int | str, Json] = {}
         for status, (description, schema, headers) in self.answers.items():
             answer: Json = {"description": description}
@@ -207,7 +207,7 @@ class Operation:
         return responses
 
     def extra(self) -> Json:
-        """Return what else OpenAPI has of it."""
+        """Return the rest of its description for OpenAPI."""
         operation: Json = {"parameters": list(self.parameters)}
         if self.body is not None:
             operation["requestBody"] = {
@@ -264,7 +264,7 @@ OPERATIONS = (
         "rooms",
         "rooms",
         "The names of all rooms",
-        "Sorted. A room comes into being when somebody enters it, and stays.",
+        "Sorted. A room is created when somebody joins it, and stays.",
         {200: ("The names.", RoomList, ())},
     ),
     Operation(
@@ -272,7 +272,7 @@ OPERATIONS = (
         "/rooms/{room}",
         "room",
         "rooms",
-        "What a room is like",
+        "The state of a room",
         "Its log and its newest event.",
         {
             200: ("The room.", RoomState, ("ETag",)),
@@ -286,7 +286,7 @@ OPERATIONS = (
         "members",
         "rooms",
         "Who is in a room",
-        "In the order of their coming.",
+        "In the order of joining.",
         {200: ("The members.", MemberList, ())},
         parameters=(ROOM,),
     ),
@@ -296,8 +296,8 @@ OPERATIONS = (
         "take_seat",
         "seats",
         "Take a seat",
-        "Or get one back, with its key. The key is told here and nowhere else. The seat lasts as long as its "
-        "owner asks for something at least once in four times `limits.grace` seconds.",
+        "Or get one back, with its key. Only this answer has the key. The seat ends when its owner has sent "
+        "no request for four times `limits.grace` seconds.",
         {
             200: ("The seat is given back.", SeatAnswer, ("Location",)),
             201: ("The seat is new.", SeatAnswer, ("Location",)),
@@ -323,17 +323,17 @@ OPERATIONS = (
         "/rooms/{room}/events",
         "events",
         "events",
-        "What happened",
+        "Events",
         "With `after` the first events after a seq, with `before` the last before one, with neither the "
-        "newest; never more than `limits.page`, or about 256 KiB: read on from the last, until it is `head`. "
-        "With a Seat-Key it counts as a sign of life of that seat. If nothing came after `after` and "
+        "newest; at most `limits.page`, or about 256 KiB: read again after the last one, until it is `head`. "
+        "With a Seat-Key it renews the grace time of that seat. If nothing came after `after` and "
         "`If-None-Match` names the newest event, the answer is 304 and has no body: the cheapest poll.",
         {
             200: ("A page of events.", EventPage, ("ETag",)),
             304: ("Nothing has happened since.", None, ("ETag",)),
         },
         problems=(403,),
-        parameters=(ROOM, AFTER, BEFORE, LIMIT, PATIENCE, IF_NONE_MATCH),
+        parameters=(ROOM, AFTER, BEFORE, LIMIT, WAIT_SECONDS, IF_NONE_MATCH),
         seat=None,
     ),
     Operation(
@@ -341,7 +341,7 @@ OPERATIONS = (
         "/rooms/{room}/messages",
         "say",
         "messages",
-        "Say something",
+        "Send a message",
         "Answered when it is stored and has its place in the room.",
         {201: ("It is stored.", Receipt, ("Location", "ETag"))},
         problems=(403, 429),
@@ -359,7 +359,7 @@ OPERATIONS = (
         "",
         {
             200: ("The message.", Message, ("ETag",)),
-            304: ("It is what the tag names.", None, ("ETag",)),
+            304: ("It still has the tag.", None, ("ETag",)),
         },
         problems=(410,),
         parameters=(ROOM, ID, IF_NONE_MATCH),
@@ -369,7 +369,7 @@ OPERATIONS = (
         "/rooms/{room}/messages/{id}",
         "edit",
         "messages",
-        "Another text for an own message",
+        "Change the text of an own message",
         "Only the seat that sent a message may change it, and only while it is among the last 5,000 entries.",
         {200: ("The change is stored.", Receipt, ("ETag",))},
         problems=(403, 409, 410, 412, 429),
@@ -382,8 +382,8 @@ OPERATIONS = (
         "/rooms/{room}/messages/{id}",
         "delete",
         "messages",
-        "Take an own message back",
-        "As above. The text stays in the log.",
+        "Delete an own message",
+        "Under the same conditions as a change. The text stays in the log.",
         {204: ("The deletion is stored, and `ETag` names its event.", None, ("ETag",))},
         problems=(403, 409, 410, 412, 429),
         parameters=(ROOM, ID, DRAFT, IF_MATCH),

@@ -65,7 +65,7 @@ class RpycClient(ChatClient):
 
     async def ping(self) -> float:
         connection = self._connected()
-        start = perf_counter()  # uvloop's own clock stands still within a turn
+        start = perf_counter()  # uvloop's own clock stands still within one iteration of the loop
         await connection.request(lambda _: None, consts.HANDLE_PING, "")
         return perf_counter() - start
 

@@ -1,4 +1,4 @@
-"""The contract, as spyne has it: types, operations, faults; and what an operation does in the hub.
+"""The contract, declared for spyne: types, operations, faults; and what an operation does in the hub.
 
 `wsdl/chat.wsdl` is made of it (`backends.soap.contract`). The operations' docstrings go into it, too.
 """
@@ -134,9 +134,9 @@ class Call:
 
     hub: HubPort
     access: str
-    """The access token: that the caller has it was proved by the header (`backends.soap.security`)."""
+    """The access token; the header has proved that the caller has it (`backends.soap.security`)."""
     poll: Wait
-    """Awaits what may take long, and ends it when nobody waits for it any more."""
+    """Awaits a long poll, and cancels it when the client disconnects."""
 
 
 def operation(
@@ -168,7 +168,7 @@ class Chat(ServiceBase):  # type: ignore[misc]  # spyne has no hints
         throws=_faults("bad_name", "nick_taken", "stale_cursor", "full", "not_stored"),
     )
     async def Join(call: Call, room: str, nick: str, seatKey: str, after: int | None, epoch: str) -> Any:
-        """Take a seat; with a seatKey, the seat that it opens. Fetch goes on after start."""
+        """Take a seat; with a seatKey, get that seat back. Read with Fetch after start."""
         cursor = None if after is None else Cursor(after, epoch or "")
         seat = await call.hub.take_seat(Hello(room, nick, cursor, call.access, seatKey or ""), "soap")
         w = seat.welcome
@@ -185,7 +185,7 @@ class Chat(ServiceBase):  # type: ignore[misc]  # spyne has no hints
 
     @operation(Word, Number, Text, returns=_ACKED, throws=_faults(*_DRAFT))
     async def Send(call: Call, seatKey: str, n: int, text: str) -> Any:
-        """Say something. The same draft, known by its number n, happens once; with n 0 it gets the next."""
+        """Send a message. A draft that is sent again with the same n happens once; n 0 takes the next n."""
         return await _decided(call, seatKey, Say(text, n))
 
     @operation(
@@ -197,7 +197,7 @@ class Chat(ServiceBase):  # type: ignore[misc]  # spyne has no hints
 
     @operation(Word, Number, Number, returns=_ACKED, throws=_faults(*_DRAFT, "not_yours", "no_such_message"))
     async def Delete(call: Call, seatKey: str, n: int, id: int) -> Any:
-        """Take an own message back."""
+        """Delete an own message."""
         return await _decided(call, seatKey, Delete(id, n))
 
     @operation(
@@ -228,12 +228,12 @@ class Chat(ServiceBase):  # type: ignore[misc]  # spyne has no hints
 
     @operation(Word, returns=(("member", _many(MemberType)),), throws=_faults("seat_gone"))
     async def Members(call: Call, seatKey: str) -> Any:
-        """Tell who has a seat in the room, in the order of their coming."""
+        """Return the members of the room, in the order of joining."""
         return (call.hub.find_seat(seatKey).members(),)
 
     @operation(throws=_faults())
     async def Ping(call: Call) -> Any:
-        """Do nothing: what an answer takes."""
+        """Do nothing: it measures the round trip."""
         return ()
 
 
@@ -243,7 +243,7 @@ async def _decided(call: Call, seat_key: str, draft: Draft) -> tuple[int, int]:
 
     def reply(_: Draft, outcome: Event | Ack | ChatError) -> None:
         if decided.done():
-            return  # nobody waits any more
+            return  # the caller was cancelled
         if isinstance(outcome, ChatError):
             decided.set_exception(outcome)
         else:

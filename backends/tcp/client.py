@@ -67,7 +67,7 @@ class TcpClient(ChatClient):
 
     async def ping(self) -> float:
         connection = self._connected()
-        start = perf_counter()  # uvloop's own clock stands still within a turn
+        start = perf_counter()  # uvloop's own clock stands still within one iteration of the loop
         await connection.request(PingMessage(connection.next_ref()), PongMessage)
         return perf_counter() - start
 

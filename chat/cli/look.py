@@ -1,4 +1,4 @@
-"""`chat doctor`, `chat techniques` and `chat explain`: what there is and whether it works."""
+"""`chat doctor`, `chat techniques` and `chat explain`: show the techniques, and whether they work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The options that several commands share, and what they make of them."""
+"""The options that several commands share, and the objects that are made from them."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def load_trust(ca: str | None) -> Trust | None:
 
 
 def _settings(side: str) -> Iterator[tuple[Setting, str]]:
-    """Yield each setting of this side (``client`` or ``server``), and who has it: names of techniques."""
+    """Yield each setting of this side (``client`` or ``server``), and the names of its techniques."""
     offers: dict[str, list[str]] = {}
     known: dict[str, Setting] = {}
     for label in backends.techniques():

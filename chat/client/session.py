@@ -1,7 +1,7 @@
 """The client's side of a conversation: it connects, reconnects and resumes.
 
 A session outlives its connections. It knows no technique (it is given ``dial``) and no widget (it yields
-updates). No draft is lost or said twice, however often the connection breaks: drafts stay in the outbox
+updates). No draft is lost or stored twice, however often the connection breaks: drafts stay in the outbox
 until the room has answered, and are sent again only after the replay has shown what the room already has.
 """
 
@@ -294,12 +294,12 @@ class Session:
     async def _read(self, client: ChatClient) -> None:
         async for batch in client.events():
             for news in batch:
-                told = (
+                handled = (
                     self._missed(client, news)
                     if isinstance(news, MissingEvents)
                     else self._arrived(client, news)
                 )
-                await told
+                await handled
             self._see_whether_caught_up()
 
     async def _arrived(self, client: ChatClient, event: Event) -> None:

@@ -2,7 +2,7 @@
 
 `Room.apply` alone decides, after commit and in log order. It has no clock, no I/O and no randomness, and
 does not use Python's Unicode tables, so that the same entries give the same state on every node.
-`Room.check` tells beforehand how it would decide now; that is a shortcut, not a promise.
+`Room.check` returns how it would decide now; the decision after commit may be another one.
 
 The memory is bounded: a room remembers the drafts and messages of the last `WINDOW` seqs. So a node whose
 log lacks the beginning gets the same state from a checkpoint and that many entries.
@@ -49,7 +49,7 @@ WINDOW = 5000
 CHECKPOINT_EVERY = 1000
 """Seqs between two checkpoints."""
 TAIL = 2 * WINDOW + 3 * CHECKPOINT_EVERY
-"""The newest entries that give a room its whole state, wherever they begin."""
+"""So many of a log's newest entries are enough to restore a room's whole state."""
 MAX_MEMBERS = Limits().seats
 
 Outcome = Event | Ack | ChatError | None
@@ -99,7 +99,7 @@ class Room:
         seq, body = entry.seq, entry.body
         self.applied = seq
         self._forget(seq - WINDOW)
-        if isinstance(body, Sent):  # nearly every entry: a short cut
+        if isinstance(body, Sent):  # nearly every entry, so first
             outcome = self._authored(body)
             if outcome is None:
                 self._messages[seq] = body.seat
@@ -245,8 +245,8 @@ class Room:
         """Return whether a checkpoint should be written now.
 
         Args:
-            own: the caller wrote the newest entry. Others write one only when it is half as much overdue,
-                because the writer of the newest entry may know of no checkpoints.
+            own: the caller wrote the newest entry. Others wait one and a half times as long: they write a
+                checkpoint only if the writer of the newest entry writes none.
         """
         due = CHECKPOINT_EVERY if own else CHECKPOINT_EVERY * 3 // 2
         return self.applied - self.checkpointed >= due

@@ -1,4 +1,4 @@
-"""The hub: the rooms of this node, and who may enter them.
+"""The hub: the rooms of this node, and who may join them.
 
 A draft goes from a seat into the log. What the log hands back is decided by `Room.apply` and fanned out:
 encoded once for each technique, written in one piece to every connection that keeps up.
@@ -24,8 +24,8 @@ from chat.server.node import Node
 from chat.server.seat import HubSeat
 
 UNREADY = 5.0
-"""Seconds after a failed commit in which the hub is not ready: long enough to send clients elsewhere, short
-enough that a disk with room again is tried again."""
+"""Seconds after a failed commit in which the hub is not ready: long enough that a balancer chooses another
+server, short enough that drafts are accepted soon after the disk has space again."""
 KEY_CHARS = 64
 """Characters of a seat key, at most: longer keys are rejected, not cached."""
 
@@ -110,10 +110,10 @@ class Hub:
     def find_seat(self, seat_key: str, room: str = "") -> HubSeat:
         """Return the seat that this key opens.
 
-        The owner was heard of: the grace time of a polling client begins anew.
+        It restarts the grace time of a polling client.
 
         Args:
-            seat_key: as the welcome told it.
+            seat_key: from the welcome.
             room: the room that the seat must be in; "": any.
 
         Raises:
@@ -197,7 +197,7 @@ class Hub:
     async def _load_all(self) -> None:
         """Load every room, so that the grace time of members who never come back ends."""
         for name in sorted(self._known):
-            with suppress(ChatError):  # whoever enters the room is told
+            with suppress(ChatError):  # the next client that joins the room gets the error
                 await self._room(name)
 
     # --- from the log --------------------------------------------------------------------------

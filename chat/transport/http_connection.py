@@ -1,7 +1,7 @@
 """One HTTP connection of a client: uvicorn's, with the limits that uvicorn does not have.
 
-It subclasses uvicorn's protocol for httptools, which is no documented interface. What it relies on is written
-down in ``tests/unit/transport/test_uvicorn_contract.py``, and `pyproject.toml` bounds the version.
+It subclasses uvicorn's protocol for httptools, which is not a documented interface. A test checks what it
+relies on (``tests/unit/transport/test_uvicorn_contract.py``), and `pyproject.toml` bounds the version.
 """
 
 from __future__ import annotations
