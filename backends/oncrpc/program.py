@@ -143,7 +143,7 @@ class Program:
             self._answer(call, caller, None)
             return None
         if self.closing:
-            raise Closing("the server is going down; come back and resume")
+            raise Closing("the server is going down; reconnect and resume")
         match argument:
             case join_args():
                 return self._join(call, argument, caller)
@@ -217,7 +217,7 @@ class Program:
         The page itself is read later, when the client can take it.
         """
         if self.closing:
-            raise Closing("the server is going down; come back and resume")
+            raise Closing("the server is going down; reconnect and resume")
         task = asyncio.current_task()
         assert task is not None
         self._polls.add(task)
@@ -226,7 +226,7 @@ class Program:
         except asyncio.CancelledError:
             if not self.closing:
                 raise
-            raise Closing("the server is going down; come back and resume") from None
+            raise Closing("the server is going down; reconnect and resume") from None
         finally:
             self._polls.discard(task)
 

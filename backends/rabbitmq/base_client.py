@@ -53,7 +53,7 @@ class BrokerClient(ChatClient):
             ChatError: no broker answers, or it refuses the login.
         """
         if self._link is not None:
-            raise BadRequest("a client connects once")
+            raise BadRequest("a client can connect only once")
         self._pace = Pace(self.limits, time.monotonic, margin=1.0)
         link = await Link.open(self.address, access, f"chat: {self.nick} in {self.room}")
         self._link = link
@@ -91,7 +91,7 @@ class BrokerClient(ChatClient):
 
     def activity(self) -> str:
         if self._link is not None and self._link.blocked:
-            return f"broker takes nothing: {self._link.blocked}"
+            return f"broker takes no messages: {self._link.blocked}"
         return ""
 
     # --- publishing ----------------------------------------------------------------------------

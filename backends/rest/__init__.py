@@ -27,7 +27,7 @@ TECHNIQUE = Technique(
     name="rest",
     title="REST (HTTP and JSON)",
     family="rest",
-    summary="resources and HTTP's verbs; curl joins in, news costs polls",
+    summary="resources and HTTP's verbs; works with curl; new events need polls",
     traits=Traits(
         push=False,
         ordered=True,
@@ -47,7 +47,7 @@ TECHNIQUE = Technique(
         POLL,
         Setting(
             "cors",
-            "origins whose web pages may call, e.g. http://localhost:5173",
+            "origins whose web pages may call the server, e.g. http://localhost:5173",
             metavar="ORIGIN[,ORIGIN]",
             check=read_origins,
             client=False,

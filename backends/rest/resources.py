@@ -268,7 +268,7 @@ class Resources:
     def _seat(self, call: Call) -> Seat:
         key = call.headers.get(b"seat-key")
         if key is None:
-            raise SeatGone(f"this needs a Seat-Key: take a seat with POST /rooms/{call.room}/seats")
+            raise SeatGone(f"this request needs a Seat-Key: take a seat with POST /rooms/{call.room}/seats")
         return self._hub.find_seat(key.decode(errors="replace"), call.room)
 
 
@@ -276,7 +276,7 @@ def message_id(request: Request) -> int:
     """Return the message that the path names. Raises `NoSuchMessage`."""
     text = str(request.path_params["id"])
     if (id := whole_number(text.encode(errors="replace"))) is None:
-        raise NoSuchMessage(f"there is no message {text[:32]!r}: it is named by a number")
+        raise NoSuchMessage(f"there is no message {text[:32]!r}: a message is named by a number")
     return id
 
 

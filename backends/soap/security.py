@@ -32,10 +32,10 @@ DIGEST = "#PasswordDigest"
 
 FAILED = FaultCode("FailedAuthentication", WSSE)
 MISSING = (
-    "this server asks for an access token: start with --token-file, or set CHAT_TOKEN; "
+    "this server requires an access token: use --token-file, or set CHAT_TOKEN; "
     "in an envelope it is the password of a UsernameToken, as a digest"
 )
-WRONG = "the access token is wrong: ask who runs the server for the right one"
+WRONG = "the access token is wrong: ask the person who runs the server for the right one"
 
 
 class Nonces:

@@ -170,7 +170,7 @@ class Chat(ServiceBase):  # type: ignore[misc]  # spyne has no hints
         throws=_faults("bad_name", "nick_taken", "stale_cursor", "full", "not_stored"),
     )
     async def Join(call: Call, room: str, nick: str, seatKey: str, after: int | None, epoch: str) -> Any:
-        """Take a seat; with a seatKey, the seat that it opens. Fetch goes on after start."""
+        """Take a seat; with a seatKey, get that seat back. Read with Fetch after start."""
         cursor = None if after is None else Cursor(after, epoch or "")
         seat = await call.hub.take_seat(Hello(room, nick, cursor, call.access, seatKey or ""), "soap")
         w = seat.welcome
@@ -187,7 +187,7 @@ class Chat(ServiceBase):  # type: ignore[misc]  # spyne has no hints
 
     @operation(Word, Number, Text, returns=_ACKED, throws=_faults(*_DRAFT))
     async def Send(call: Call, seatKey: str, n: int, text: str) -> Any:
-        """Say something. The same draft, known by its number n, happens once; with n 0 it gets the next."""
+        """Send a message. A draft that is sent again with the same n happens once; n 0 takes the next n."""
         return await _decided(call, seatKey, Say(text, n))
 
     @operation(
@@ -199,7 +199,7 @@ class Chat(ServiceBase):  # type: ignore[misc]  # spyne has no hints
 
     @operation(Word, Number, Number, returns=_ACKED, throws=_faults(*_DRAFT, "not_yours", "no_such_message"))
     async def Delete(call: Call, seatKey: str, n: int, id: int) -> Any:
-        """Take an own message back."""
+        """Delete an own message."""
         return await _decided(call, seatKey, Delete(id, n))
 
     @operation(
@@ -230,12 +230,12 @@ class Chat(ServiceBase):  # type: ignore[misc]  # spyne has no hints
 
     @operation(Word, returns=(("member", _many(MemberType)),), throws=_faults("seat_gone"))
     async def Members(call: Call, seatKey: str) -> Any:
-        """Tell who has a seat in the room, in the order of their coming."""
+        """Return the members of the room, in the order of joining."""
         return (call.hub.find_seat(seatKey).members(),)
 
     @operation(throws=_faults())
     async def Ping(call: Call) -> Any:
-        """Do nothing: what an answer takes."""
+        """Do nothing: it measures the round trip."""
         return ()
 
 

@@ -118,7 +118,7 @@ def lost(address: Address, technique: str, error: Exception, *, heard: bool) -> 
                 f"{address} has not answered for {ANSWER_TIMEOUT:.0f} s" if heard else silent(address)
             )
         case httpx.InvalidURL() | httpx.UnsupportedProtocol():
-            return ConnectionLost(f"cannot reach {address}: this is no address of a web server")
+            return ConnectionLost(f"cannot reach {address}: this is not an address of a web server")
         case TooLong():
             return ConnectionLost(not_our_words(address, technique, str(error)))
         case httpx.RemoteProtocolError() if not _CLOSED.search(str(error)):

@@ -145,7 +145,7 @@ static void submit(chat_kind kind, chat_number id, char *text)
     unlock();
     while (wait_ms > 0 && outcome(&draft) == 0) {
         if (!ready(&speaking)) {
-            refuse(draft.n != 0 ? "nobody knows whether this was said: %.60s" : "not sent: %.60s", text);
+            refuse(draft.n != 0 ? "it is unknown whether this was stored: %.60s" : "not sent: %.60s", text);
             break;
         }
         lock();

@@ -107,7 +107,7 @@ def test_without_a_token_is_refused(tokens: UsernameTokens) -> None:
     two = security()
     two.append(security(nonce=b"another")[0])
     for header in (None, empty, two):
-        assert refused(tokens, header).startswith("this server asks for an access token")
+        assert refused(tokens, header).startswith("this server requires an access token")
 
 
 @pytest.mark.parametrize("part", ["Password", "Nonce"])
