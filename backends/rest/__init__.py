@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from chat.interfaces.settings import Setting
-from chat.interfaces.technique import Technique, Traits
+from chat.interfaces.technique import Need, Technique, Traits
 from chat.transport.polling import POLL
 
 
@@ -42,6 +42,7 @@ TECHNIQUE = Technique(
     tls=True,
     client="backends.rest.client:RestClient",
     server="backends.rest.server:RestServer",
+    needs=(Need("fastapi", "pip install fastapi"), Need("httpx", "pip install httpx")),
     aliases=("http",),
     settings=(
         POLL,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chat.interfaces.technique import Technique, Traits
+from chat.interfaces.technique import Need, Technique, Traits
 from chat.transport.polling import POLL
 
 TECHNIQUE = Technique(
@@ -23,6 +23,7 @@ TECHNIQUE = Technique(
     port=8001,
     client="backends.soap.client:SoapClient",
     server="backends.soap.server:SoapServer",
+    needs=(Need("spyne", "pip install spyne"), Need("zeep", "pip install zeep[async]")),
     aliases=("wsdl", "zeep"),
     tls=True,
     settings=(POLL,),
