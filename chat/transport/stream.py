@@ -1,6 +1,6 @@
 """Servers on byte streams: a listener, and a base for the server's end of one connection.
 
-A technique adds its protocol: how bytes become requests, and how the last words are written. Here stands
+A technique adds its protocol: how bytes become requests, and how the last words are written. Here is
 what does not depend on it: who may connect, in which order requests are served, when a connection is not
 read, and how it ends.
 """
@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 
 
 def keep_alive(connection: socket.socket) -> None:
-    """Let the kernel find out within a minute or so that a peer has vanished, where nobody sends pings."""
+    """Let the kernel notice within about a minute that a peer has vanished, where no pings are sent."""
     with suppress(OSError):  # it may be reset already
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for name, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 
 from chat.client.session import Session
-from chat.domain.model import Hello, Say
+from chat.domain.model import Hello
 from chat.interfaces.client import ChatClient
 from chat.interfaces.technique import Technique
 from tests.support.desk import line_with, text, until, write
 from tests.support.kit import QUICK, Connect, Serving
+from tests.support.people import Person
 from tui.app import ChatApp, Choice
 
 
 async def test_two_people_see_each_other(technique: Technique, server: Serving, connect: Connect) -> None:
-    bob = await connect("bob")
-    await bob.client.send(Say("is anybody there?", 1))
+    bob = Person(*await connect("bob"))
+    bob.listen()
+    await bob.say("is anybody there?")
 
     async def dial() -> ChatClient:
         return technique.load_client()(server.address, QUICK)
@@ -31,3 +33,4 @@ async def test_two_people_see_each_other(technique: Technique, server: Serving, 
         history = await bob.client.history(after=0, limit=10)
         assert [event.text for event in history if event.kind == "sent"] == ["is anybody there?", "I am"]
         await app.action_quit()
+    await bob.stop()
