@@ -43,7 +43,7 @@ def as_json() -> str:
 def rows() -> list[tuple[str, ...]]:
     """Return the table of techniques, its heading first. Padded, a row has at most 80 columns."""
     table: list[tuple[str, ...]] = [
-        ("technique", "port", "events", "ordered", "lossless", "stored by", "bytes", "contract")
+        ("technique", "port", "events", "ordered", "lossless", "kept by", "bytes", "contract")
     ]
     for label in backends.techniques():
         traits = label.traits

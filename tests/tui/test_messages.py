@@ -332,7 +332,7 @@ async def test_where_the_beginning_is_not_kept_that_is_said_on_entering_and_when
     desk = Desk()
     desk.first = 4000
     desk.says("bob", "the oldest that is left")
-    starts = "history starts at 4000: older messages are not stored"
+    starts = "history starts at 4000: older messages"
     async with chatting(desk) as pilot:
         await until(pilot, lambda: text(pilot).count(starts) == 1)
         await write(pilot, "/history")
