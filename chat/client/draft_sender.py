@@ -9,7 +9,7 @@ from chat.client.outbox import Outbox, QueuedDraft
 from chat.client.session_events import DraftMoved, Phase, Update
 from chat.domain.errors import ChatError, ConnectionLost, Unconfirmed
 from chat.domain.model import Draft, Limits, Welcome
-from chat.domain.rate_limit import Pace
+from chat.domain.rate_limit import TokenBucket
 from chat.interfaces.client import ChatClient
 
 HOLD = 1.0
@@ -35,7 +35,7 @@ class DraftSender:
         self._tell = tell
         self._outbox = Outbox()
         self._limits = Limits()
-        self._pace = Pace(self._limits, clock)
+        self._bucket = TokenBucket(self._limits, clock)
         self._held_until = 0.0  # by the clock: nothing is sent before
         self._wake = asyncio.Event()  # something to send
         self._shrunk = asyncio.Event()  # the outbox has lost a draft, or the session has ended
@@ -67,7 +67,7 @@ class DraftSender:
         """Use the server's limits, and continue after the seat's highest draft number."""
         self._limits = welcome.limits
         self._outbox.number = max(self._outbox.number, welcome.n)
-        self._pace.follow(welcome.limits)
+        self._bucket.follow(welcome.limits)
 
     def arrived(self, n: int) -> QueuedDraft | None:
         """Return the own draft whose event has come."""
@@ -97,7 +97,7 @@ class DraftSender:
                 if (wait := self._held_until - self._clock()) > 0:
                     await asyncio.sleep(wait)
                     continue  # another draft may be first now
-                if wait := self._pace.take():
+                if wait := self._bucket.take():
                     await self._moved(queued, "waiting", f"waiting ({self._limits.rate:g}/s)")
                     await asyncio.sleep(wait)
                     continue

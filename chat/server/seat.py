@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from chat.domain.errors import BadRequest, BadText, ChatError, Closing, SeatGone, TooFast
 from chat.domain.model import MAX_NUMBER, Ack, Body, Draft, Event, Left, Limits, Member, Welcome
-from chat.domain.rate_limit import Pace, too_fast
+from chat.domain.rate_limit import TokenBucket, too_fast
 from chat.domain.room import body_of
 from chat.interfaces.log import Pending
 from chat.interfaces.server import Reply, Sink
@@ -77,7 +77,7 @@ class HubSeat:
         self._loop = asyncio.get_running_loop()
         self._mailbox: Mailbox | None = None
         self._polls = 0  # reads that wait for events
-        self._pace = Pace(room.limits, self._loop.time, margin=1.0)
+        self._bucket = TokenBucket(room.limits, self._loop.time, margin=1.0)
         self._expires: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._await_return(room.limits.grace)
@@ -115,7 +115,7 @@ class HubSeat:
             return reply(draft, error)
         if (known := room.foresee(body)) is not None:
             return reply(draft, known)
-        if wait := self._pace.take():
+        if wait := self._bucket.take():
             return reply(draft, TooFast(too_fast(room.limits), n=n, retry_after=wait))
         room.submit(body, DraftPending(draft, reply))
         return None
