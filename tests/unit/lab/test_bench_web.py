@@ -45,11 +45,11 @@ def test_an_answer_without_a_body_is_found() -> None:
 @pytest.mark.parametrize(
     ("data", "complaint"),
     [
-        (b"220 smtp ready\r\n", "no answer over HTTP"),
+        (b"220 smtp ready\r\n", "is no HTTP answer"),
         (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", "without a Content-Length"),
         (answer(b"one") + b"more", "more than the answer: b'more'"),
         (answer(b"x" * 2_000_000)[:100], "more than the answer"),
-        (b"HTTP/1.1 " + b"x" * 2_000_000, "no answer over HTTP"),
+        (b"HTTP/1.1 " + b"x" * 2_000_000, "is no HTTP answer"),
     ],
 )
 def test_what_is_not_one_answer_is_an_error(data: bytes, complaint: str) -> None:
