@@ -29,7 +29,7 @@ test: setup ## Run every test; ARGS='-k tcp -x' goes to pytest, WORKERS=0 is for
 	@BROKER='$(BROKER)' .ci/broker
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
-check: setup ## Check format, lint, types, the import floors and the generated pages
+check: setup ## Check format, lint, types, the import layers and the generated pages
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

@@ -142,8 +142,6 @@ async def _forget(log: str, room: str) -> None:
 def session(served: Served, nick: str, room: str) -> Session:
     """Return a session that is not started yet."""
 
-    """Return a session that is not started yet."""
-
     async def dial() -> ChatClient:
         kind = await asyncio.to_thread(served.technique.load_client)
         return kind(served.address)
@@ -174,11 +172,9 @@ class Witness:
     @property
     def messages(self) -> list[tuple[int, str]]:
         """Id and text of each message, in the order in which they came."""
-        """Id and text of each message, in the order in which they came."""
         return [(event.id, event.text) for event in self.seen if event.kind == "sent"]
 
     async def watch(self, on_event: Callable[[Witness, Event], None]) -> None:
-        """Collect the events until the session ends; call ``on_event`` with each. Raises its `ChatError`."""
         """Collect the events until the session ends; call ``on_event`` with each. Raises its `ChatError`."""
         async for batch in self.session.updates():
             for update in batch:

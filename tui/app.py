@@ -170,7 +170,7 @@ class ChatApp(App[None]):
         if self.is_headless:
             super()._handle_exception(error)
         else:
-            self.exit(return_code=1, message=Text(f"chat has failed, which is our mistake: {error!r}"))
+            self.exit(return_code=1, message=Text(f"chat has failed because of a bug: {error!r}"))
 
     # --- the palette ---------------------------------------------------------------------------
 

@@ -221,7 +221,7 @@ def parse(text: str) -> tuple[Command, str] | str:
         raise Refused(f"there is no command /{name}: {hint} (//{name} sends it as text)")
     command, argument = TABLE[name], argument.strip()
     if argument and not command.usage:
-        raise Refused(f"/{name} takes nothing after it")
+        raise Refused(f"/{name} takes no argument")
     return command, argument
 
 

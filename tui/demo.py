@@ -41,7 +41,7 @@ def run(theme: str | None) -> int:
         def greet() -> None:
             if isinstance(app.screen, ChatScreen):
                 app.screen.timeline.note(
-                    "write something: each bot tells when it saw it; /bots off, /help, /quit"
+                    "write something: each bot answers when it has seen it; /bots off, /help, /quit"
                 )
                 for name, reason in stage.off.items():
                     app.screen.timeline.note(f"no bot on {name}: {reason}")

@@ -31,6 +31,11 @@ TECHNIQUE = Technique(
     tls=True,
     several=True,
     settings=(
-        Setting("trace", "a span for every call, by OpenTelemetry", ("off", "console", "otlp"), server=True),
+        Setting(
+            "trace",
+            "record a span for every call, with OpenTelemetry",
+            ("off", "console", "otlp"),
+            server=True,
+        ),
     ),
 )

@@ -50,7 +50,7 @@ from protos import chat_pb2 as pb
 from protos.chat_pb2_grpc import ChatServiceStub
 
 DEADLINE = 10.0
-"""Seconds that a unary call may take; the server is told."""
+"""Seconds that a unary call may take; the server knows the deadline, too."""
 RELEASE_TIMEOUT = 0.2
 """Seconds that the library has to end a call that was never connected; it takes a few milliseconds."""
 ACKS_PER_WINDOW = 8
@@ -154,7 +154,7 @@ class GrpcClient(ChatClient):
 
     async def send(self, draft: Draft) -> Ack | None:
         if not draft.n:
-            raise BadRequest("a draft needs a number, counted from 1: its answer is found by it")
+            raise BadRequest("a draft needs a number, counted from 1: its answer refers to it")
         frame = draft_frame(draft)
         if frame.ByteSize() > MAX_FRAME:  # it would end the stream, and again after each reconnect
             raise BadText(f"a message may have {MAX_FRAME} bytes on the wire, this one has more", n=draft.n)
@@ -174,7 +174,7 @@ class GrpcClient(ChatClient):
         try:
             request = pb.HistoryRequest(room=self._room, after=after, before=before, limit=limit)
         except ValueError as error:
-            raise BadRequest(f"no number for a history request: {error}") from None
+            raise BadRequest(f"not a valid number in a history request: {error}") from None
         reply = await self._call(lambda: self._stub.History(request, **self._terms()))
         return list(map(event_of, reply.events))
 
@@ -359,7 +359,7 @@ class _Stream:
                 f"the stream broke: {error.code().name}, {error.details()}"
             )
         except ChatError as error:
-            self._reason = ConnectionLost(f"this is no chat server: {error}")
+            self._reason = ConnectionLost(f"this is not a chat server: {error}")
         finally:
             self._over = True
             self._inbox.end(self._reason)

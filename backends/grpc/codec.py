@@ -107,7 +107,7 @@ def draft_frame(draft: Draft) -> pb.ClientFrame:
     except UnicodeEncodeError as error:
         raise has_no_bytes(error) from None
     except ValueError as error:
-        raise BadRequest(f"no number for a draft: {error}", n=min(draft.n, MAX_NUMBER)) from None
+        raise BadRequest(f"not a valid draft number: {error}", n=min(draft.n, MAX_NUMBER)) from None
 
 
 def draft_of(frame: pb.ClientFrame) -> Draft:
@@ -120,7 +120,7 @@ def draft_of(frame: pb.ClientFrame) -> Draft:
         case "delete":
             return Delete(_number(frame.delete.id), _number(frame.delete.n))
         case other:
-            raise BadRequest(f"{other} is no draft")
+            raise BadRequest(f"{other} is not a draft")
 
 
 def _number(value: int) -> int:

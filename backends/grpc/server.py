@@ -49,7 +49,7 @@ HELLO_TIMEOUT = 5.0
 WINDOW = 256 * 1024
 """Bytes of events that are sent ahead of the client's acks."""
 WINDOW_SCALE = 4
-"""Unacknowledged bytes per byte that `buffered` tells: a full `WINDOW` is then the hub's `HIGH_WATER`."""
+"""Unacknowledged bytes per byte that `buffered` reports: a full `WINDOW` is then the hub's `HIGH_WATER`."""
 MAX_UNREAD = 64 * 1024
 """Bytes of frames that wait to be written; then the client is not read until it has taken them."""
 HEALTH_EVERY = 0.5
@@ -136,7 +136,7 @@ class GrpcServer(ChatServer):
         self._watching.cancel()
         await self._health.stop()
         for stream in list(self.streams):
-            stream.close(Closing("the server is going down; come back and resume"))
+            stream.close(Closing("the server is going down; reconnect and resume"))
         await self._server.stop(LINGER)
         if self._calls:  # the library does not wait for those whose client has just gone
             await asyncio.wait(self._calls, timeout=LINGER)
@@ -232,7 +232,7 @@ class Stream(Sink[Blob]):
         self._out_bytes = 0
         self._unacked: deque[tuple[int, int]] = deque()  # seq and size of the frames with events
         self._unacked_bytes = 0
-        self._above_low_water = False  # the hub is to be told when that changes
+        self._above_low_water = False  # `Seat.drained` is called when that changes
         self._wake = asyncio.Event()  # something to write, or the end
         self._may_read = asyncio.Event()
         self._may_read.set()
@@ -249,7 +249,7 @@ class Stream(Sink[Blob]):
             raise BadRequest("the first frame of a stream must be a hello")
         seat = await self._server.hub.take_seat(hello_of(frame.hello, access), "grpc")
         if self._state.ended:  # the server has been stopped meanwhile
-            raise self._reason or Closing("the server is going down; come back and resume")
+            raise self._reason or Closing("the server is going down; reconnect and resume")
         self._seat, self._state = seat, State.SEATED
         welcome = welcome_frame(seat.welcome, WINDOW).SerializeToString()
         seat.attach(self)
@@ -342,9 +342,9 @@ class Stream(Sink[Blob]):
         except grpc.aio.AbortError:
             pass  # by `_chat`, which has told the client why
         except Exception:
-            log.exception("a stream failed")  # a bug: the client is told, and may come back
-            self.close(ConnectionLost("the server failed at this stream; come back and resume"))
-        if self._state is State.SEATED:  # one that leaves is still told that it has left
+            log.exception("a stream failed")  # a bug: the client gets an error, and may reconnect
+            self.close(ConnectionLost("the server failed to handle this stream; reconnect and resume"))
+        if self._state is State.SEATED:  # a client that leaves still gets its `left`
             self._state = State.CLOSING
             self._wake.set()
 

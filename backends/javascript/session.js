@@ -147,7 +147,7 @@ export class Session extends EventEmitter {
     this.emit("notice", reason.message);
     this.cursor = null;
     if (this.draft?.id) {
-      this.answer(this.draft.n, new ChatError("the message is not in this log any more", "no_such_message"));
+      this.answer(this.draft.n, new ChatError("the room has a new log, and the message is not in it", "no_such_message"));
     }
   }
 

@@ -1,4 +1,4 @@
-"""ONC RPC: procedures with numbers, their types in an IDL file that C and Python are generated from."""
+"""ONC RPC: numbered procedures, with types in an IDL file from which C and Python are generated."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ TECHNIQUE = Technique(
     name="oncrpc",
     title="ONC RPC (Sun RPC, rpcgen)",
     family="rpc",
-    summary="procedures from an IDL file, long poll; C joins in by rpcgen",
+    summary="procedures from an IDL file, long poll; clients in C by rpcgen",
     traits=Traits(
         push=False,
         ordered=True,
@@ -25,10 +25,10 @@ TECHNIQUE = Technique(
     server="backends.oncrpc.server:OncRpcServer",
     aliases=("sunrpc", "rpcgen"),
     settings=(
-        Setting("transport", "what carries the calls; over UDP they are sent again", ("tcp", "udp")),
+        Setting("transport", "what carries the calls; over UDP a lost one is sent again", ("tcp", "udp")),
         Setting(
             "duplicate-cache",
-            "remember answers over UDP, so that a call that comes twice happens once",
+            "keep replies over UDP, so that a call that is sent twice happens once",
             ("on", "off"),
             client=False,
             server=True,

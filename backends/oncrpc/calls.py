@@ -1,4 +1,4 @@
-"""Calling: what goes out with an xid comes back with it, over a TCP connection or from a UDP socket."""
+"""Calls over TCP or UDP: a reply is matched to its call by the xid."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from protos.xdr import Message, Unpacker, XdrError
 
 CONNECT_TIMEOUT = 5.0
 RETRY = 1.0
-"""Seconds until a call over UDP is sent again; twice as long before each further time."""
+"""Seconds until a call over UDP is sent again; doubled for each further time."""
 RETRIES = 4
 
 R = TypeVar("R", bound=Message)
 
 
 class Calls(ABC):
-    """One peer, and the calls to it that are under way."""
+    """The calls to one server that are under way."""
 
     def __init__(self, address: Address) -> None:
         self.address = address
@@ -46,17 +46,17 @@ class Calls(ABC):
         self.lost: asyncio.Future[None] = self._loop.create_future()
 
     async def call(self, procedure: int, argument: Message, kind: type[R]) -> R:
-        """Call, and return the result; calls go out in the order of this."""
+        """Call, and return the result. Calls are sent in the order of these calls."""
         u = await self._exchange(procedure, argument)
         try:
             result = kind.unpack(u)
             u.done()
         except XdrError as error:
-            raise self._no_chat(error) from None
+            raise self._not_a_server(error) from None
         return result
 
     async def null(self) -> None:
-        """Call the procedure that does nothing."""
+        """Call procedure 0, which does nothing."""
         await self._exchange(CHAT_NULL, None)
 
     async def _exchange(self, procedure: int, argument: Message | None) -> Unpacker:
@@ -70,18 +70,18 @@ class Calls(ABC):
         xid, answer = self._xid, self._loop.create_future()
         self._waiting[xid] = answer
         try:
-            await self._carry(call, answer)
+            await self._exchange_bytes(call, answer)
             return read_reply(answer.result())
         except Refused as refusal:
             raise self._refused(refusal, procedure) from None
         except XdrError as error:
-            raise self._no_chat(error) from None
+            raise self._not_a_server(error) from None
         finally:
             self._waiting.pop(xid, None)
 
     @abstractmethod
-    async def _carry(self, call: bytes, answer: asyncio.Future[bytes]) -> None:
-        """Send the call, at once, and wait for its answer."""
+    async def _exchange_bytes(self, call: bytes, answer: asyncio.Future[bytes]) -> None:
+        """Send the call without waiting, then wait for its reply."""
 
     @abstractmethod
     def _abort(self) -> None: ...
@@ -90,7 +90,7 @@ class Calls(ABC):
         self._abort()
         await self.lost
 
-    # --- what comes ----------------------------------------------------------------------------
+    # --- replies -------------------------------------------------------------------------------
 
     def _take(self, record: bytes) -> None:
         """Raises `BadRecord`."""
@@ -112,28 +112,30 @@ class Calls(ABC):
         for answer in self._waiting.values():
             if not answer.done():
                 answer.set_exception(self._why())
-                answer.exception()  # who waits for it may be cancelled before it looks
+                answer.exception()  # marks it as seen: its waiter may be cancelled first
 
     def _fail(self, reason: ChatError) -> ChatError:
-        """End the connection for a reason of ours."""
+        """End the connection, and return the reason."""
         if self._reason is None:
             self._reason = reason
         self._abort()
         return reason
 
-    def _no_chat(self, error: Exception) -> ChatError:
+    def _not_a_server(self, error: Exception) -> ChatError:
         return self._fail(ConnectionLost(not_our_words(self.address, "oncrpc", error)))
 
     def _refused(self, refusal: Refused, procedure: int) -> ChatError:
         name = PROCEDURES[procedure].name
         match refusal.stat:
             case AcceptStat.GARBAGE_ARGS:
-                return BadRequest(f"the server can't read what {name} brought: its chat.x is another one")
+                return BadRequest(
+                    f"the server can't decode the arguments of {name}: its chat.x is another one"
+                )
             case AcceptStat.PROC_UNAVAIL:
                 return BadRequest(f"the server has no procedure {name}: it is older than this client")
             case AcceptStat.SYSTEM_ERR:
                 return ChatError(f"{name} failed in the server: its output says why")
-        return self._no_chat(refusal)
+        return self._not_a_server(refusal)
 
     def _why(self) -> ChatError:
         return ConnectionLost(str(self._reason or "the connection is closed"))
@@ -146,7 +148,7 @@ class StreamCalls(Calls, asyncio.Protocol):
         super().__init__(address)
         self._reader = RecordReader(MAX_REPLY)
 
-    async def _carry(self, call: bytes, answer: asyncio.Future[bytes]) -> None:
+    async def _exchange_bytes(self, call: bytes, answer: asyncio.Future[bytes]) -> None:
         self._transport.write(mark(call))
         await answer
 
@@ -161,13 +163,13 @@ class StreamCalls(Calls, asyncio.Protocol):
             for record in self._reader.feed(data):
                 self._take(record)
         except BadRecord as error:
-            self._no_chat(error)
+            self._not_a_server(error)
 
 
 class DatagramCalls(Calls, asyncio.DatagramProtocol):
-    """Calls over UDP: sent again, with the same xid, until an answer comes."""
+    """Calls over UDP: sent again, with the same xid, until a reply comes."""
 
-    async def _carry(self, call: bytes, answer: asyncio.Future[bytes]) -> None:
+    async def _exchange_bytes(self, call: bytes, answer: asyncio.Future[bytes]) -> None:
         for attempt in range(RETRIES + 1):
             self._transport.sendto(call)
             await asyncio.wait([answer], timeout=RETRY * 2**attempt)
@@ -187,11 +189,11 @@ class DatagramCalls(Calls, asyncio.DatagramProtocol):
         self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, address: object) -> None:
-        with suppress(BadRecord):  # anybody can send that here, in the server's name
+        with suppress(BadRecord):  # anybody can send a datagram with the server's address
             self._take(data)
 
     def error_received(self, exc: Exception) -> None:
-        if isinstance(exc, OSError):  # the other machine says that nobody listens
+        if isinstance(exc, OSError):  # ICMP: nothing listens there
             self._fail(ConnectionLost(f"over UDP {connection_refused(self.address, exc)}"))
 
 

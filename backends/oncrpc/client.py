@@ -62,7 +62,7 @@ class OncRpcClient(PollingClient):
         args = hello_to(hello)
         self._calls = await dial(self.address, self._transport)
         try:
-            # Over UDP a call gives up by itself, when it was sent often enough.
+            # Over UDP a call gives up by itself, after it was sent again several times.
             async with asyncio.timeout(WELCOME_TIMEOUT if self._transport == "tcp" else None):
                 return await self._take_seat(self._calls, args)
         except TimeoutError:

@@ -1,6 +1,6 @@
-"""ONC RPC on the wire (RFC 5531): records on a stream, the headers of calls and replies. No I/O.
+"""ONC RPC (RFC 5531): records on a stream, the headers of calls and replies. No I/O.
 
-A reply is owed wherever there is an xid and a whole header; what is less than that is `BadRecord`.
+Every call with an xid and a whole header gets a reply; anything less is a `BadRecord`.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from protos.xdr import Message, Packer, Unpacker, XdrError
 
 RPC_VERSION = 2
 MAX_CALL = 64 * 1024
-"""Bytes of a record that a server takes, ..."""
+"""Bytes of a record to a server."""
 MAX_REPLY = 1024 * 1024
-"""... and of one that a client takes."""
+"""Bytes of a record to a client."""
 MAX_FRAGMENTS = 1024
-"""Pieces that one record may come in."""
+"""Fragments of one record."""
 MAX_AUTH = 400
 """Bytes of a credential or a verifier (section 8.2)."""
 LAST = 0x80000000
-"""The bit of a record mark that says: no fragment of this record follows (section 11)."""
+"""The bit of a record mark that marks the last fragment of a record (section 11)."""
 
 _WORD = Struct(">I")
 _CALL = Struct(">10I")  # xid, type, RPC version, program, version, procedure, and twice an empty AUTH_NONE
 _ACCEPTED = Struct(">6I")  # xid, type, reply_stat, an empty AUTH_NONE, accept_stat
 NO_AUTH = (0, 0)
-_PLAIN_CALL = (0, 2)  # the message type and the RPC version ...
-_ANONYMOUS = [*NO_AUTH, *NO_AUTH]  # ... of a call without credentials
+_PLAIN_CALL = (0, 2)  # message type and RPC version of a call
+_ANONYMOUS = [*NO_AUTH, *NO_AUTH]  # credentials and verifier of a call without any
 
 
 class MessageType(IntEnum):
@@ -67,11 +67,11 @@ class Flavor(IntEnum):
 
 
 class BadRecord(Exception):
-    """What came is no RPC message: nobody can be answered."""
+    """The record is no RPC message: it can't be answered."""
 
 
 class Denied(Exception):
-    """The call has a whole header, and there is something wrong with that; ``reply`` says what."""
+    """The call has a whole header, but must be denied; ``reply`` is what to send."""
 
     def __init__(self, reply: bytes) -> None:
         super().__init__(reply)
@@ -79,7 +79,7 @@ class Denied(Exception):
 
 
 class Refused(Exception):
-    """The server does not carry the call out: the reply's accept_stat, or why it was denied."""
+    """The server has not carried out the call; ``stat`` says why."""
 
     def __init__(self, stat: AcceptStat | RejectStat, text: str) -> None:
         super().__init__(text)
@@ -90,12 +90,12 @@ class Refused(Exception):
 
 
 def mark(record: bytes) -> bytes:
-    """Return a record as one fragment, ready for the stream."""
+    """Return a record as one fragment, with its mark."""
     return _WORD.pack(LAST | len(record)) + record
 
 
 class RecordReader:
-    """Feed it bytes as they come, get whole records."""
+    """Splits a stream of bytes into records."""
 
     def __init__(self, limit: int = MAX_CALL) -> None:
         self._limit = limit
@@ -105,14 +105,15 @@ class RecordReader:
 
     @property
     def partial(self) -> bool:
-        """A record has begun and is not whole yet."""
+        """A record has begun and is not complete."""
         return bool(self._data or self._fragments)
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Yield the records that are whole now.
+        """Yield the records that are complete now.
 
-        Raises `BadRecord` as soon as one is announced that is longer than the limit, comes in too many
-        fragments, or in one without a byte; the reader is of no use after that.
+        Raises:
+            BadRecord: as soon as a record is too long, has too many fragments, or an empty one that is not
+                the last. The reader can't be used after that.
         """
         self._data += data
         place = 0
@@ -125,7 +126,7 @@ class RecordReader:
                 if not size and not last:
                     raise BadRecord("an empty fragment that is not the last one")
                 if self._fragments >= MAX_FRAGMENTS:
-                    raise BadRecord(f"a record may come in {MAX_FRAGMENTS} fragments, this one has more")
+                    raise BadRecord(f"a record may have {MAX_FRAGMENTS} fragments, this one has more")
                 if len(self._data) - place - 4 < size:
                     return
                 place += 4 + size
@@ -155,14 +156,14 @@ class Call(NamedTuple):
 
 
 def write_call(xid: int, program: int, version: int, procedure: int, argument: Message | None) -> bytes:
-    """Return a call without credentials. Raises `XdrError` when the argument does not fit."""
+    """Return a call without credentials. Raises `XdrError` if a value breaks a bound."""
     head = _CALL.pack(xid, MessageType.CALL, RPC_VERSION, program, version, procedure, *NO_AUTH, *NO_AUTH)
     return head if argument is None else head + argument.encode()
 
 
 def read_call(record: bytes) -> Call:
     """Read a call's header. Raises `BadRecord`, or `Denied` with the reply to be sent."""
-    if len(record) >= _CALL.size:  # nearly always there are no credentials, and the header has one form
+    if len(record) >= _CALL.size:  # fast path: most calls have no credentials
         xid, kind, rpc_version, program, version, procedure, *auth = _CALL.unpack_from(record)
         if (kind, rpc_version) == _PLAIN_CALL and auth == _ANONYMOUS:
             return Call(xid, program, version, procedure, record[_CALL.size :])
@@ -170,7 +171,7 @@ def read_call(record: bytes) -> Call:
     try:
         xid, kind, rpc_version = u.uint32(), u.uint32(), u.uint32()
         if kind != MessageType.CALL:
-            raise BadRecord(f"a message of type {kind}, where calls belong")
+            raise BadRecord(f"a message of type {kind} is no call")
         if rpc_version != RPC_VERSION:
             raise Denied(_denied(xid, RejectStat.RPC_MISMATCH, RPC_VERSION, RPC_VERSION))
         program, version, procedure = u.uint32(), u.uint32(), u.uint32()
@@ -189,10 +190,10 @@ def read_call(record: bytes) -> Call:
 
 
 def _read_auth_sys(credential: bytes) -> None:
-    """Read what a caller claims to be (appendix A), and believe nothing of it: anybody can write it."""
+    """Check the form of AUTH_SYS (appendix A). Its contents are ignored: anybody can write them."""
     u = Unpacker(credential)
-    u.uint32()  # a number of its own
-    u.opaque(255)  # the machine, in no encoding in particular
+    u.uint32()  # stamp
+    u.opaque(255)  # machine name, in any encoding
     u.uint32(), u.uint32()  # user and group
     u.array(16, u.uint32)  # further groups
     u.done()
@@ -202,7 +203,7 @@ def _read_auth_sys(credential: bytes) -> None:
 
 
 def succeeded(xid: int, result: Message | None) -> bytes:
-    """Return the reply with a result. Raises `XdrError` when it does not fit."""
+    """Return the reply with a result. Raises `XdrError` if a value breaks a bound."""
     head = _accepted(xid, AcceptStat.SUCCESS)
     if result is None:
         return head
@@ -213,7 +214,7 @@ def succeeded(xid: int, result: Message | None) -> bytes:
 
 
 def refused(xid: int, stat: AcceptStat, *versions: int) -> bytes:
-    """Return the reply to a call that is not carried out; PROG_MISMATCH brings lowest and highest version."""
+    """Return the reply to a call that is not carried out; PROG_MISMATCH has lowest and highest version."""
     return _accepted(xid, stat) + b"".join(map(_WORD.pack, versions))
 
 
@@ -226,7 +227,7 @@ def _denied(xid: int, stat: RejectStat, *more: int) -> bytes:
 
 
 def xid_of(record: bytes) -> int:
-    """Return the number that ties a reply to its call. Raises `BadRecord`."""
+    """Return the xid of a reply. Raises `BadRecord` if it is no reply."""
     if len(record) < 8 or unpack_from(">I", record, 4) != (MessageType.REPLY,):
         raise BadRecord("no reply")
     (xid,) = _WORD.unpack_from(record)
@@ -234,13 +235,13 @@ def xid_of(record: bytes) -> int:
 
 
 def read_reply(record: bytes) -> Unpacker:
-    """Return the result that is still to be unpacked. Raises `Refused`, or `XdrError` for no reply at all."""
+    """Return the result, still packed. Raises `Refused`, or `XdrError` for a malformed reply."""
     u = Unpacker(record, 8)
     if u.enum(ReplyStat) == ReplyStat.DENIED:
         reject = u.enum(RejectStat)
         if reject == RejectStat.RPC_MISMATCH:
             raise Refused(reject, f"the server speaks RPC {u.uint32()} to {u.uint32()}")
-        raise Refused(reject, f"the server does not take the credentials: auth_stat {u.uint32()}")
+        raise Refused(reject, f"the server does not accept the credentials: auth_stat {u.uint32()}")
     u.uint32(), u.opaque(MAX_AUTH)  # the verifier
     stat = u.enum(AcceptStat)
     if stat == AcceptStat.PROG_MISMATCH:

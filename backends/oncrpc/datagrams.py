@@ -1,7 +1,8 @@
-"""ONC RPC over UDP, the server's half: a call is a datagram, and a datagram may come twice, or never.
+"""The server over UDP: a call is a datagram, and a datagram may arrive twice, or never.
 
-Who hears nothing sends the same call again. So the server remembers its answers for a while (Juszczak, 1989):
-without that a call may be carried out twice, which is what `chat serve --duplicate-cache off` shows.
+A client that gets no reply sends the same call again. So the server keeps its replies for a while (duplicate
+request cache; Juszczak, 1989). Without it a call may be carried out twice, as `chat serve --duplicate-cache
+off` shows.
 """
 
 from __future__ import annotations
@@ -18,25 +19,25 @@ from protos.chat_xdr import CHAT_FETCH, CHAT_MEMBERS, CHAT_NULL
 MAX_CALL = 8800
 """Bytes of a call, as much as libtirpc sends by default."""
 MAX_REPLY = 8000
-"""Bytes of a reply: some less than libtirpc takes."""
-EACH = 2
-"""Calls that are not answered, for each seat that the server has: a poll, and something to say. What comes
-beyond them is dropped, and comes again."""
-MAX_OF_ONE = 32
-"""Calls of one address among them."""
+"""Bytes of a reply: less than libtirpc accepts."""
+CALLS_PER_SEAT = 2
+"""Calls under way for each seat of the server: a poll and a draft. Further ones are dropped: the client sends
+them again."""
+MAX_PER_ADDRESS = 32
+"""Calls under way of one address."""
 CACHE_ENTRIES = 1000
 CACHE_BYTES = 4 * 1024 * 1024
-HARMLESS = (CHAT_NULL, CHAT_FETCH, CHAT_MEMBERS)
-"""Procedures that change nothing: their answers, the longest, are not kept."""
+READING = (CHAT_NULL, CHAT_FETCH, CHAT_MEMBERS)
+"""Procedures that change nothing: their replies, the longest, are not kept."""
 
 Peer: TypeAlias = tuple[Any, ...]
-"""Whatever the socket calls an address."""
+"""An address, as the socket has it."""
 Key: TypeAlias = tuple[Peer, int, int, bytes]
-"""The caller, the xid, the procedure, the arguments: what makes two calls the same one."""
+"""The address, the xid, the procedure, the arguments: calls that agree in these are the same call."""
 
 
 class ReplyCache:
-    """Which calls are under way, and the answers of the latest."""
+    """The calls under way, and the latest replies."""
 
     def __init__(self) -> None:
         self._under_way: set[Key] = set()
@@ -47,28 +48,28 @@ class ReplyCache:
         return len(self._replies)
 
     def begin(self, key: Key) -> bool:
-        """Return whether the call is not under way already; from now on it is."""
+        """Mark a call as under way. Return False if it was already."""
         if key in self._under_way:
             return False
         self._under_way.add(key)
         return True
 
     def reply(self, key: Key) -> bytes | None:
-        """Return what the call was answered, if it was."""
+        """Return the reply of a call that was answered."""
         return self._replies.get(key)
 
     def end(self, key: Key, reply: bytes) -> None:
-        """Keep the answer, and forget the oldest ones."""
+        """Keep the reply, and drop the oldest ones."""
         self._under_way.discard(key)
-        if key[2] in HARMLESS:
+        if key[2] in READING:
             return
         self._replies[key] = reply
-        self._bytes += _weight(key, reply)
+        self._bytes += _size(key, reply)
         while len(self._replies) > CACHE_ENTRIES or self._bytes > CACHE_BYTES:
-            self._bytes -= _weight(*self._replies.popitem(last=False))
+            self._bytes -= _size(*self._replies.popitem(last=False))
 
 
-def _weight(key: Key, reply: bytes) -> int:
+def _size(key: Key, reply: bytes) -> int:
     return len(key[3]) + len(reply)
 
 
@@ -77,7 +78,7 @@ class DatagramServer(asyncio.DatagramProtocol):
 
     def __init__(self, program: Program, cache: ReplyCache | None, seats: int) -> None:
         self._program = program
-        self._most = EACH * seats
+        self._most = CALLS_PER_SEAT * seats
         self._cache = cache
         self._under_way: Counter[Peer] = Counter()
         self._all_under_way = 0
@@ -94,7 +95,7 @@ class DatagramServer(asyncio.DatagramProtocol):
         await self._lost
 
     def datagram_received(self, data: bytes, address: Peer) -> None:
-        """Serve a call. What is no call gets no answer: nobody knows who sent it."""
+        """Serve a call. A datagram that is no call gets no reply: its address may be forged."""
         if len(data) > MAX_CALL:
             return
         try:
@@ -108,7 +109,7 @@ class DatagramServer(asyncio.DatagramProtocol):
         if self._cache is not None and (reply := self._cache.reply(key)) is not None:
             self._transport.sendto(reply, address)
             return
-        if self._under_way[address] >= MAX_OF_ONE or self._all_under_way >= self._most:
+        if self._under_way[address] >= MAX_PER_ADDRESS or self._all_under_way >= self._most:
             return
         if self._cache is None or self._cache.begin(key):
             self._under_way[address] += 1
@@ -128,7 +129,7 @@ class DatagramServer(asyncio.DatagramProtocol):
 
 
 class _Datagram(Caller):
-    """One call, and the way back to who sent it."""
+    """One call, and the address for its reply."""
 
     most = MAX_REPLY
 
@@ -140,7 +141,7 @@ class _Datagram(Caller):
         self._server.answer(self._key, reply)
 
     def seated(self) -> None:
-        """There is no connection that could be cut for a stranger."""
+        """Nothing to do: there is no connection to be evicted."""
 
     def page(self) -> AbstractAsyncContextManager[Any]:
         return nullcontext()

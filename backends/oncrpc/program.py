@@ -1,4 +1,4 @@
-"""The program: its procedures as calls to the hub, whatever transport the calls came over."""
+"""The procedures as calls to the hub, for every transport."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ from protos.chat_xdr import (
 )
 from protos.xdr import Message, XdrError
 
-AROUND = 200
-"""Bytes of a reply around its list: the header, the status and what stands behind the list."""
+OVERHEAD = 200
+"""Bytes of a reply besides its list: the header, the status, and the fields behind the list."""
 
 log = logging.getLogger(__name__)
 M = TypeVar("M", bound=Message)
@@ -68,26 +68,26 @@ _RESULTS: dict[int, Callable[[chat_status, chat_error], Message]] = {
 
 
 class Caller(ABC):
-    """Where a call came from, and its reply goes."""
+    """Where a call came from, and where its reply goes."""
 
     most = MAX_REPLY
     """Bytes that a reply may have."""
 
     @abstractmethod
     def answer(self, reply: bytes) -> None:
-        """Take the reply; called once for each call, unless its task was cancelled."""
+        """Send the reply; called once for each call, unless its task was cancelled."""
 
     @abstractmethod
     def seated(self) -> None:
-        """A call has named a seat: this is no stranger."""
+        """A call has named a seat: keep this connection."""
 
     @abstractmethod
     def page(self) -> AbstractAsyncContextManager[Any]:
-        """Return what to hold while a page is read and answered: there should not be many in memory."""
+        """Return a context to be held while a page is read and sent: few pages should be in memory."""
 
 
 class Program:
-    """Serves calls. Whatever a call holds, it gets one reply."""
+    """Serves calls. Every call gets one reply."""
 
     def __init__(self, hub: HubPort) -> None:
         self.closing = False
@@ -101,10 +101,10 @@ class Program:
         for task in self._polls:
             task.cancel()
 
-    async def stop(self, patience: float) -> None:
-        """Wait until what is under way has ended, and end what has not."""
+    async def stop(self, seconds: float) -> None:
+        """Wait for the calls under way, then cancel them."""
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=patience)
+            await asyncio.wait(self._tasks, timeout=seconds)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -112,8 +112,8 @@ class Program:
     # --- one call ------------------------------------------------------------------------------
 
     def serve(self, call: Call, caller: Caller) -> asyncio.Task[None] | None:
-        """Serve a call; return the task if it takes one. Drafts go to the log in the order of calls."""
-        if (refusal := _misdirected(call)) is not None:
+        """Serve a call; return its task if it has one. Drafts go to the log in the order of calls."""
+        if (refusal := _refuse_address(call)) is not None:
             caller.answer(refusal)
             return None
         try:
@@ -138,12 +138,12 @@ class Program:
     def _begin(
         self, call: Call, argument: Message | None, caller: Caller
     ) -> Coroutine[None, None, None] | None:
-        """Do what can be done at once; return the rest. Raises a `ChatError`."""
+        """Do all that needs no waiting; return the rest. Raises a `ChatError`."""
         if argument is None:
             self._answer(call, caller, None)
             return None
         if self.closing:
-            raise Closing("the server is going down; come back and resume")
+            raise Closing("the server is going down; reconnect and resume")
         match argument:
             case join_args():
                 return self._join(call, argument, caller)
@@ -214,10 +214,10 @@ class Program:
     async def _news(self, seat: Seat, after: int, wait: float) -> None:
         """Wait for the first event after a seq, or so many seconds. Raises `Closing` when the server stops.
 
-        The page itself is read later, when the peer takes it.
+        The page itself is read later, when the client can take it.
         """
         if self.closing:
-            raise Closing("the server is going down; come back and resume")
+            raise Closing("the server is going down; reconnect and resume")
         task = asyncio.current_task()
         assert task is not None
         self._polls.add(task)
@@ -226,7 +226,7 @@ class Program:
         except asyncio.CancelledError:
             if not self.closing:
                 raise
-            raise Closing("the server is going down; come back and resume") from None
+            raise Closing("the server is going down; reconnect and resume") from None
         finally:
             self._polls.discard(task)
 
@@ -251,13 +251,13 @@ class Program:
         self._answer(call, caller, _RESULTS[call.procedure](*error_to(error, n)))
 
     def _failed(self, call: Call, caller: Caller) -> None:
-        """Answer for an error of ours: one call has gone wrong, not the connection."""
+        """Answer a call that failed in the server; the connection goes on."""
         log.exception("%s failed", PROCEDURES[call.procedure].name)
         caller.answer(refused(call.xid, AcceptStat.SYSTEM_ERR))
 
 
-def _misdirected(call: Call) -> bytes | None:
-    """Return the reply to a call that is for another program, version or procedure than ours."""
+def _refuse_address(call: Call) -> bytes | None:
+    """Return the reply to a call of another program, version or procedure; None for one of ours."""
     if call.program != CHAT_PROG:
         return refused(call.xid, AcceptStat.PROG_UNAVAIL)
     if call.version != CHAT_V1:
@@ -273,14 +273,14 @@ def _argument(call: Call) -> Message | None:
     if kind is not None:
         return kind.decode(call.arguments)
     if call.arguments:
-        raise XdrError("an argument, where none belongs")
+        raise XdrError("an argument for a procedure without any")
     return None
 
 
 def _first(items: list[M], most: int) -> list[M]:
-    """Return the first of a list that fit into a reply, at least one; over a stream all of them do."""
+    """Return as many items from the front as fit into a reply, at least one; over a stream all of them."""
     if most >= MAX_REPLY:
         return items
     sizes = accumulate(len(item.encode()) for item in items)
-    fitting = sum(1 for _ in takewhile(lambda size: size <= most - AROUND, sizes))
+    fitting = sum(1 for _ in takewhile(lambda size: size <= most - OVERHEAD, sizes))
     return items[: max(1, fitting)]

@@ -1,7 +1,7 @@
 """The ONC RPC server: TCP, and UDP on the same port.
 
-One `asyncio.Protocol` a connection. Calls are begun in the order of arrival and answered when they are done:
-a poll that waits holds up nothing behind it.
+One `asyncio.Protocol` for each connection. Calls are started in the order of arrival and answered when they
+are done: a poll that waits does not block the calls behind it.
 """
 
 from __future__ import annotations
@@ -20,21 +20,22 @@ from chat.interfaces.address import Address
 from chat.interfaces.server import LOW_WATER, ChatServer
 from chat.transport.stream import keep_alive
 
-PATIENCE = 10.0
-"""Seconds in which no record comes to its end although one has begun; then the peer is hung up on."""
+RECORD_TIMEOUT = 10.0
+"""Seconds for a record, from its first byte to its last; then the connection is closed."""
 MAX_OUTSTANDING = 32
-"""Calls of one connection that are not answered; then it is read no further."""
+"""Calls of one connection under way; at this number reading is paused."""
 MAX_SEATLESS = 256
-"""Connections that have named no seat; the oldest is cut for one more."""
-TURN = 256
-"""Calls of one peer that are begun in one go."""
-GATHER = 4096
-"""Bytes of a reply beyond which it does not wait for others of the same turn: whoever does not read it must
-be noticed before the next one is made."""
+"""Connections that have named no seat; the oldest is evicted to admit another."""
+BATCH = 256
+"""Calls of one connection that are started in one turn of the loop."""
+COALESCE = 4096
+"""Bytes of a reply up to which it is written together with others of the same turn of the loop.
+
+A longer one is written at once: a client that does not read must be noticed before the next one is made."""
 LINGER = 1.0
-"""Seconds that a peer has to take the last replies."""
+"""Seconds that a client has to read the last replies."""
 PORTS = 16
-"""Free ports that are tried until one is free for UDP, too."""
+"""Free TCP ports that are tried until one is free for UDP, too."""
 
 
 class OncRpcServer(ChatServer):
@@ -109,17 +110,17 @@ def datagram_socket(listener: socket.socket) -> socket.socket:
 
 
 class Connection(asyncio.Protocol, Caller):
-    """One peer: reads its records, and writes the replies as they come."""
+    """One connection: reads records, and writes the replies as they come."""
 
     def __init__(self, server: OncRpcServer) -> None:
         self._server = server
         self._reader = RecordReader()
-        self._waiting: deque[bytes] = deque()  # records that have come and are not begun yet
+        self._waiting: deque[bytes] = deque()  # records whose calls are not started yet
         self._outstanding = 0
         self._tasks: set[asyncio.Task[None]] = set()
-        self._patience: asyncio.TimerHandle | None = None
-        self._replies: list[bytes] = []  # that leave together at the end of this turn of the loop
-        self._drained = asyncio.Event()  # the peer takes what it is written
+        self._record_timer: asyncio.TimerHandle | None = None
+        self._replies: list[bytes] = []  # written together at the end of this turn of the loop of the loop
+        self._drained = asyncio.Event()  # set while the client reads its replies
         self._drained.set()
         self._page = asyncio.Lock()
         self._working = False
@@ -145,7 +146,7 @@ class Connection(asyncio.Protocol, Caller):
     def connection_lost(self, exc: Exception | None) -> None:
         self._last = True
         self._waiting.clear()
-        self._stop_clock()
+        self._stop_timer()
         self._server.connections.discard(self)
         self._server.seatless.pop(self, None)
         self.lost.set_result(None)
@@ -153,34 +154,34 @@ class Connection(asyncio.Protocol, Caller):
             task.cancel()
 
     def finish(self) -> None:
-        """Answer what has come, read nothing more, and close."""
+        """Answer the calls that have arrived, read nothing more, and close."""
         self._last = True
-        self._rest()
+        self._pause()
         self._work()
 
-    def hang_up(self) -> None:
-        """Close at once: this peer does not speak the protocol. What was answered before is still sent."""
+    def refuse(self) -> None:
+        """Close, because the client does not speak the protocol; earlier replies are still sent."""
         self._last = True
         self._waiting.clear()
-        self._stop_clock()
+        self._stop_timer()
         self._write()
         self._transport.close()
-        self._patience = asyncio.get_running_loop().call_later(LINGER, self._transport.abort)
+        self._record_timer = asyncio.get_running_loop().call_later(LINGER, self._transport.abort)
 
     def abort(self) -> None:
         self._last = True
         self._transport.abort()
 
     def pause_writing(self) -> None:
-        """Who does not read is not listened to, so that replies can't pile up."""
+        """Read nothing from a client that does not read, so that replies can't pile up."""
         self._drained.clear()
-        self._rest()
+        self._pause()
 
     def resume_writing(self) -> None:
         self._drained.set()
         self._work()
 
-    # --- what the peer says --------------------------------------------------------------------
+    # --- calls ---------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
         if self._last:
@@ -188,32 +189,32 @@ class Connection(asyncio.Protocol, Caller):
         try:
             for record in self._reader.feed(data):
                 self._waiting.append(record)
-                self._stop_clock()
+                self._stop_timer()
         except BadRecord:
             self._work()
-            self.hang_up()
+            self.refuse()
         else:
             self._work()
 
-    def _stop_clock(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
+    def _stop_timer(self) -> None:
+        if self._record_timer is not None:
+            self._record_timer.cancel()
+            self._record_timer = None
 
-    def _rest(self) -> None:
-        """Read no further for a while; the peer is not to blame for that."""
-        self._stop_clock()
+    def _pause(self) -> None:
+        """Pause reading, and the time limit for the record with it."""
+        self._stop_timer()
         if not self._transport.is_closing():
             self._transport.pause_reading()
 
     def _work(self) -> None:
-        """Begin what waits, as far as that is allowed, and read on when nothing does."""
+        """Start the calls that wait, as far as the limits allow, and read on when none does."""
         if self._working:
-            return  # a call that was answered at once has come back here
+            return  # reentered by a call that was answered at once
         self._working = True
         begun = 0
         while (
-            self._waiting and self._outstanding < MAX_OUTSTANDING and self._drained.is_set() and begun < TURN
+            self._waiting and self._outstanding < MAX_OUTSTANDING and self._drained.is_set() and begun < BATCH
         ):
             begun += 1
             self._begin(self._waiting.popleft())
@@ -223,12 +224,12 @@ class Connection(asyncio.Protocol, Caller):
                 self._write()
                 self._transport.close()
         elif self._waiting or not self._drained.is_set():
-            self._rest()
+            self._pause()
         elif not self._transport.is_closing():
             self._transport.resume_reading()
-            if self._reader.partial and self._patience is None:
-                self._patience = asyncio.get_running_loop().call_later(PATIENCE, self.hang_up)
-        if begun == TURN:
+            if self._reader.partial and self._record_timer is None:
+                self._record_timer = asyncio.get_running_loop().call_later(RECORD_TIMEOUT, self.refuse)
+        if begun == BATCH:
             asyncio.get_running_loop().call_soon(self._work)
 
     def _begin(self, record: bytes) -> None:
@@ -237,7 +238,7 @@ class Connection(asyncio.Protocol, Caller):
             call = read_call(record)
         except BadRecord:
             self._outstanding -= 1
-            self.hang_up()
+            self.refuse()
             return
         except Denied as denied:
             self.answer(denied.reply)
@@ -247,14 +248,14 @@ class Connection(asyncio.Protocol, Caller):
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    # --- what it is answered -------------------------------------------------------------------
+    # --- replies -------------------------------------------------------------------------------
 
     def answer(self, reply: bytes) -> None:
         self._outstanding -= 1
         if not self._replies:
             asyncio.get_running_loop().call_soon(self._flush)
         self._replies.append(mark(reply))
-        if len(reply) > GATHER:
+        if len(reply) > COALESCE:
             self._flush()
 
     def _flush(self) -> None:
@@ -263,7 +264,7 @@ class Connection(asyncio.Protocol, Caller):
             self._work()
 
     def _write(self) -> None:
-        """Send what is answered, in one piece."""
+        """Write the replies in one piece."""
         if self._replies and not self._transport.is_closing():
             self._transport.write(b"".join(self._replies))
         self._replies.clear()

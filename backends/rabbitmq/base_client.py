@@ -12,7 +12,7 @@ from backends.rabbitmq.stream import Link
 from backends.rabbitmq.will import LastWill
 from chat.domain.errors import BadRequest, ChatError, ConnectionLost, TooFast
 from chat.domain.model import Body, Deleted, Draft, Edited, Left, Limits, Sent
-from chat.domain.rate_limit import Pace, too_fast
+from chat.domain.rate_limit import TokenBucket, too_fast
 from chat.domain.room import body_of
 from chat.interfaces.address import Address
 from chat.interfaces.client import ChatClient, ClientOptions
@@ -35,7 +35,7 @@ class BrokerClient(ChatClient):
         self._link: Link | None = None
         self._will: LastWill | None = None
         self._left: Left | None = None  # the entry that ends the seat
-        self._pace = Pace(self.limits, time.monotonic, margin=1.0)
+        self._bucket = TokenBucket(self.limits, time.monotonic, margin=1.0)
         self._reason: ChatError | None = None  # why the connection is over; None while it is not
         self._closing = False
         self._notices: list[str] = []
@@ -53,8 +53,8 @@ class BrokerClient(ChatClient):
             ChatError: no broker answers, or it refuses the login.
         """
         if self._link is not None:
-            raise BadRequest("a client connects once")
-        self._pace = Pace(self.limits, time.monotonic, margin=1.0)
+            raise BadRequest("a client can connect only once")
+        self._bucket = TokenBucket(self.limits, time.monotonic, margin=1.0)
         link = await Link.open(self.address, access, f"chat: {self.nick} in {self.room}")
         self._link = link
         link.closed.add_done_callback(lambda closed: self.lost(closed.result()))
@@ -91,7 +91,7 @@ class BrokerClient(ChatClient):
 
     def activity(self) -> str:
         if self._link is not None and self._link.blocked:
-            return f"broker takes nothing: {self._link.blocked}"
+            return f"broker takes no messages: {self._link.blocked}"
         return ""
 
     # --- publishing ----------------------------------------------------------------------------
@@ -104,7 +104,7 @@ class BrokerClient(ChatClient):
 
     def check_rate(self, n: int) -> None:
         """Count draft ``n`` against the rate limit. Raises `TooFast` if it is over the limit."""
-        if wait := self._pace.take():
+        if wait := self._bucket.take():
             raise TooFast(too_fast(self.limits), n=n, retry_after=wait)
 
     def publish(self, link: Link, body: Body, id: str) -> asyncio.Future[None]:

@@ -76,7 +76,7 @@ def find(folder: Path, *, spawn: bool) -> Broker:
             record = _start(private)
     if record is None:
         if programs() is None:
-            raise ChatError(f"no broker is here, and RabbitMQ is not installed: {_install()}")
+            raise ChatError(f"no broker runs here, and RabbitMQ is not installed: {_install()}")
         raise ConnectionLost(
             "no broker runs: chat --backend rabbitmq starts a private one, and so does chat serve --broker"
         )
@@ -88,7 +88,7 @@ def find(folder: Path, *, spawn: bool) -> Broker:
 
 def _start(private: BackgroundProcess[Record]) -> Record:
     if programs() is None:
-        raise ChatError(f"no broker is here, and RabbitMQ is not installed: {_install()}")
+        raise ChatError(f"no broker runs here, and RabbitMQ is not installed: {_install()}")
     kill_leftovers(private)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CHAT_")}
     environment["PYTHONSAFEPATH"] = "1"

@@ -73,7 +73,9 @@ class RabbitClient(BrokerClient):
         if hello.cursor is not None:
             replica.check_cursor(hello.cursor, self.room)
         if await self.without_servers(link):
-            self._notices = [f"this room lives in the broker; other techniques see it with: {self._serve()}"]
+            self._notices = [
+                f"this room is in the broker; to open it to other techniques, run: {self._serve()}"
+            ]
         key = await self._take_seat(link, reader, hello.seat_key)
         reader.start_after(await self._replay_from(reader) if hello.cursor is None else hello.cursor.seq)
         return Welcome(
@@ -190,7 +192,7 @@ class RabbitClient(BrokerClient):
         if event.kind == "left" and not self._closing:
             self._disconnect(ConnectionLost("your seat has ended, because you seemed to be gone: join again"))
         elif event.kind == "resumed" and self._reader.replica.state.members[self.seat].node != self.seat:
-            self._disconnect(SeatGone("the seat has moved to a server, and goes on there"))
+            self._disconnect(SeatGone("the seat has moved to a server and continues there"))
 
     def _on_lost(self, reason: ChatError) -> None:
         if not self._closing and self._reason is None:

@@ -78,7 +78,7 @@ class FanoutClient(BrokerClient):
     async def connect(self, hello: Hello) -> Welcome:
         self.room, self.nick = clean_room(hello.room), clean_nick(hello.nick)
         if hello.cursor is not None and hello.cursor.seq:
-            raise StaleCursor("fanout mode keeps nothing: what was said meanwhile is lost")
+            raise StaleCursor("fanout mode stores nothing: messages that were sent in between are lost")
         link = await self.open_link(hello.access)
         await declare(link, self.room, stream=False)
         key = hello.seat_key or secrets.token_urlsafe(16)

@@ -78,7 +78,7 @@ class StreamLog(Log):
         self.node = secrets.token_hex(6)
         self._clock = clock
         self._open = False
-        self._link: Link | None = None  # None: the broker is away
+        self._link: Link | None = None  # None: not connected to the broker
         self._rooms: dict[str, LogRoom] = {}  # those that were loaded, or are being loaded
         self._names: set[str] = set()  # all that exist
         self._in_flight: OrderedDict[str, _InFlight] = OrderedDict()  # by message id
@@ -192,10 +192,10 @@ class StreamLog(Log):
             self._failed(_pending(entries), self._away())
 
     def _away(self) -> NotStored:
-        return NotStored(f"not stored, the log's broker at {self._address} is away: try again")
+        return NotStored(f"not stored, the log's broker at {self._address} can't be reached: try again")
 
     def _watch(self, link: Link, room: LogRoom) -> None:
-        """Connect again when the room's consumer ends, even if the connection lives.
+        """Connect again when the room's consumer ends, even if the connection is still open.
 
         The stream may have been deleted; what is there then is found out by `LogRoom.resume`.
         """
@@ -249,7 +249,9 @@ class StreamLog(Log):
         elif link is None:
             refusal = self._away()
         elif len(self._in_flight) >= MAX_IN_FLIGHT:
-            refusal = NotStored(f"not stored, the broker takes nothing ({link.blocked}): try again")
+            refusal = NotStored(
+                f"not stored, the broker takes no messages ({link.blocked or 'too many wait'}): try again"
+            )
         else:
             self._published += 1
             id = f"{self.node}-{self._published}"

@@ -32,7 +32,7 @@ T = TypeVar("T")
 ACK_EVERY = names.PREFETCH // 4
 """Deliveries between two acknowledgements to the broker."""
 READ_TIMEOUT = 20.0
-"""Seconds until the messages that a stream holds have been read."""
+"""Seconds that reading the messages of a stream may take."""
 
 Start = int | Literal["first", "last"]
 """The consumer argument ``x-stream-offset``: an offset, the oldest message that is kept, or the newest chunk.
@@ -103,7 +103,7 @@ class Link:
         await asyncio.gather(self.publishing.close(), self.consuming.close())
 
     def next_id(self) -> str:
-        """Return a message id that nobody has used before."""
+        """Return a message id that is unique."""
         self._published += 1
         return f"{self._instance}-{self._published}"
 
@@ -153,7 +153,7 @@ def _refusal(error: Refused, room: str) -> ChatError:
     """Return the error for a broker that refuses to declare or to read the room's stream."""
     if error.reply_code == 406:
         return ChatError(
-            f"somebody else has made room {room}'s exchange or log here, with other arguments: take another "
+            f"the exchange or the log of room {room} exists here with other arguments: take another "
             f"room or virtual host, or delete {names.exchange(room)} and {names.log(room)} ({error})"
         )
     if error.reply_code == 403:
@@ -340,7 +340,7 @@ def replayable(entries: list[Entry], *, from_start: bool) -> list[Entry]:
     """
     kept = list(dropwhile(lambda entry: isinstance(entry.body, Opened) != from_start, entries))
     if entries and not kept and not from_start:
-        raise ChatError("the beginning of this room's log was cut off, and no checkpoint is in what is left")
+        raise ChatError("the beginning of this room's log was deleted, and the rest has no checkpoint")
     return kept
 
 

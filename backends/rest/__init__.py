@@ -1,16 +1,16 @@
-"""REST: the room as resources that HTTP's verbs act on, for whatever speaks HTTP."""
+"""REST: rooms, seats and messages as resources, with the methods of HTTP."""
 
 from __future__ import annotations
 
 from urllib.parse import urlsplit
 
 from chat.interfaces.settings import Setting
-from chat.interfaces.technique import Technique, Traits
+from chat.interfaces.technique import Need, Technique, Traits
 from chat.transport.polling import POLL
 
 
 def read_origins(text: str) -> frozenset[str]:
-    """Read ``http://localhost:5173,https://chat.example``; the empty text: none.
+    """Read a list of origins: ``http://localhost:5173,https://chat.example``; an empty text is none.
 
     Raises ValueError, with a text for the user.
     """
@@ -19,7 +19,7 @@ def read_origins(text: str) -> frozenset[str]:
         parts = urlsplit(origin)
         whole = parts.scheme in ("http", "https") and parts.netloc
         if not whole or origin != f"{parts.scheme}://{parts.netloc}":
-            raise ValueError(f"{origin!r} is no origin: write http://HOST[:PORT] or https://HOST[:PORT]")
+            raise ValueError(f"{origin!r} is not an origin: write http://HOST[:PORT] or https://HOST[:PORT]")
     return origins
 
 
@@ -27,7 +27,7 @@ TECHNIQUE = Technique(
     name="rest",
     title="REST (HTTP and JSON)",
     family="rest",
-    summary="resources and HTTP's verbs; curl joins in, news costs polls",
+    summary="resources and HTTP's verbs; works with curl; new events need polls",
     traits=Traits(
         push=False,
         ordered=True,
@@ -42,12 +42,13 @@ TECHNIQUE = Technique(
     tls=True,
     client="backends.rest.client:RestClient",
     server="backends.rest.server:RestServer",
+    needs=(Need("fastapi", "pip install fastapi"), Need("httpx", "pip install httpx")),
     aliases=("http",),
     settings=(
         POLL,
         Setting(
             "cors",
-            "origins whose web pages may call, e.g. http://localhost:5173",
+            "origins whose web pages may call the server, e.g. http://localhost:5173",
             metavar="ORIGIN[,ORIGIN]",
             check=read_origins,
             client=False,

@@ -153,7 +153,9 @@ def access_header(access: str) -> Headers:
     if not access:
         return []
     if _NOT_IN_HEADERS.search(access):
-        raise AccessDenied("an access token with control characters, or spaces around it, fits in no header")
+        raise AccessDenied(
+            "an access token with control characters, or spaces around it, can't be sent in a header"
+        )
     return [(b"Authorization", b"Bearer " + access.encode())]
 
 

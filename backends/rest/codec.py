@@ -1,4 +1,4 @@
-"""The bodies of requests and responses, as JSON. Their docstrings are the descriptions in openapi.json."""
+"""The bodies of requests and responses, as JSON. `backends.rest.descriptions` explains them to users."""
 
 from __future__ import annotations
 
@@ -17,31 +17,28 @@ TEXT = {
     "maxLength": LIMITS.text_bytes,
     "pattern": "^[^\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u2028-\\u202e\\u2066-\\u2069\\ufffe\\uffff]*$",
 }
-"""What the contract says about names and texts, as far as JSON Schema can.
-
-The room decides (`chat.domain.validation`)."""
+"""The rules for nicks and texts, as far as JSON Schema can express them; the room checks them all."""
 
 
 class SeatRequest(Struct, frozen=True, omit_defaults=True):
     """Asks for a seat."""
 
     nick: Annotated[str, Meta(examples=["ann"], extra_json_schema=NICK)]
-    """A name that nobody in the room has, without anything invisible."""
     cursor: Cursor | None = None
-    """The place to read on from; without it the newest events are read first."""
+    """Where to read on; None: begin with the newest events."""
     seat_key: str = ""
-    """The key of a seat taken before: gets that seat back as long as it has not ended."""
+    """The key of a seat that was taken before; "": a new seat."""
 
 
 class SeatAnswer(Struct, frozen=True):
-    """The seat is taken; `chat.domain.model.Welcome`, and where to read on from."""
+    """The seat is taken: a `Welcome`, and where to read on."""
 
     room: str
     nick: str
     seat: str
     seat_key: str
     start: Number
-    """Events are to be asked for after this seq."""
+    """The seq after which to ask for events."""
     epoch: str
     first: Number
     head: Number
@@ -58,21 +55,20 @@ class SeatAnswer(Struct, frozen=True):
 
 
 class TextBody(Struct, frozen=True):
-    """A message's text, to be said or to replace another."""
+    """The text of a message."""
 
     text: Annotated[str, Meta(examples=["hello"], extra_json_schema=TEXT)]
-    """At most 4,000 bytes of UTF-8, nothing that acts on a terminal, and something besides spaces."""
 
 
 class Receipt(Struct, frozen=True, gc=False):
     """The draft is stored."""
 
     n: Number
-    """The draft's number: what the request said, or the one that the server took."""
+    """The draft's number: that of the request, or the one that the server chose."""
     seq: Number
     """The seq of the event that the draft became."""
     id: Number
-    """The message that it is about."""
+    """The message."""
 
 
 class Message(Struct, frozen=True, omit_defaults=True):
@@ -86,9 +82,9 @@ class Message(Struct, frozen=True, omit_defaults=True):
     """When it was sent."""
     text: str
     seq: Number
-    """The seq of the event that it is what it is by."""
+    """The seq of the latest event that changed the message; its id if none did."""
     edited_at: Number = 0
-    """When it was edited last; absent: never."""
+    """When it was last edited; 0: never."""
 
 
 class EventPage(Struct, frozen=True):
@@ -114,7 +110,7 @@ class MemberList(Struct, frozen=True):
 
 
 class Problem(Struct, frozen=True, omit_defaults=True):
-    """What is wrong (RFC 9457)."""
+    """An error (RFC 9457)."""
 
     type: str
     """``urn:chat:`` and the kind of the problem."""
@@ -123,11 +119,11 @@ class Problem(Struct, frozen=True, omit_defaults=True):
     detail: str
     """What happened, to what, and what to do next."""
     code: str
-    """The same error's name in every technique."""
+    """The error's name, the same in every technique."""
     n: Number = 0
-    """The draft this is about; absent: none."""
+    """The refused draft; 0: none."""
     retry_after: float = 0.0
-    """Seconds after which another try makes sense; absent: nobody knows."""
+    """Seconds after which to try again; 0: not known."""
 
 
 encode = msgspec.json.Encoder().encode

@@ -1,17 +1,14 @@
-"""The contract: OpenAPI for every resource; and the command that writes it.
+"""Makes the OpenAPI document of the REST API.
 
-``python -m backends.rest.openapi`` writes `openapi.json`, with ``--check`` it says whether it is up to date.
-OpenAPI 3.0, because the page of swagger-ui-bundle reads nothing newer.
+``python -m backends.rest.openapi`` writes `openapi.json`; with ``--check`` it only tells whether the file is
+up to date. It is OpenAPI 3.0, because the page of swagger-ui-bundle reads nothing newer.
 """
 
 from __future__ import annotations
 
-import ast
-import inspect
 import json
 import sys
-import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,32 +28,38 @@ from backends.rest.codec import (
     SeatRequest,
     TextBody,
 )
+from backends.rest.descriptions import FIELDS, SCHEMAS
 from backends.rest.operations import SCHEMA, Json
 
 FILE = Path(__file__).with_name("openapi.json")
 DESCRIPTION = """\
-One chat room and whoever is in it, as resources. Take a seat with `POST /rooms/{room}/seats`, say something
-with `POST /rooms/{room}/messages`, ask for news with `GET /rooms/{room}/events?after=SEQ`.
+Chat rooms as resources. Take a seat with `POST /rooms/{room}/seats`, say something with
+`POST /rooms/{room}/messages`, ask for news with `GET /rooms/{room}/events?after=SEQ`.
 
-`Authorization: Bearer` carries the access token, where the server asks for one: on every request. `Seat-Key`
-is the key of a seat: who has it speaks as its owner. Errors are problems (RFC 9457): `code` names the kind in
-every technique of this program, `detail` says what to do.
+`Authorization: Bearer` carries the access token in every request, if the server asks for one. `Seat-Key` is
+the secret key of a seat: a request with it acts as the seat's owner. Errors are problems (RFC 9457): `code`
+is the error's name, `detail` says what to do.
 
-Every resource that can be got can be asked for by `HEAD`, too, and tells its methods by `OPTIONS`.
+Every resource with `GET` has `HEAD`, too, and every resource lists its methods by `OPTIONS`.
 """
 TAGS = {
-    "rooms": "Rooms and who is in them",
-    "seats": "Coming and going",
-    "events": "What happens",
-    "messages": "What is said",
+    "rooms": "Rooms and their members",
+    "seats": "Joining and leaving",
+    "events": "The log of a room",
+    "messages": "Saying, editing and deleting",
 }
 SCHEMES = {
     "access": {
         "type": "http",
         "scheme": "bearer",
-        "description": "The access token, where one is asked for.",
+        "description": "The access token, if the server asks for one.",
     },
-    "seat": {"type": "apiKey", "in": "header", "name": "Seat-Key", "description": "The key of a seat."},
+    "seat": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "Seat-Key",
+        "description": "The secret key of a seat.",
+    },
 }
 BODIES = (
     SeatRequest,
@@ -92,58 +95,33 @@ def contract(app: FastAPI) -> Json:
 
 
 def schemas() -> Json:
-    """Return the JSON schemas of all bodies, with the words of their classes."""
+    """Return the JSON schemas of all bodies, with their descriptions."""
     _, made = msgspec.json.schema_components(BODIES, ref_template=SCHEMA)
-    kinds = {kind.__name__: kind for kind in structs(BODIES)}
     for name, schema in made.items():
-        words = field_words(kinds[name])
-        for key, told in schema["properties"].items():
-            if key in words and "$ref" not in told:
-                told["description"] = words[key]
-    told = {name: as_30(schema) for name, schema in sorted(made.items())}
-    assert isinstance(told, dict)
-    return told
-
-
-def structs(kinds: tuple[type, ...]) -> Iterator[type]:
-    """Yield the struct classes, and those in their fields."""
-    for kind in kinds:
-        yield kind
-        for one in msgspec.structs.fields(kind):
-            yield from structs(
-                tuple(
-                    part
-                    for part in (one.type, *getattr(one.type, "__args__", ()))
-                    if isinstance(part, type) and issubclass(part, msgspec.Struct)
-                )
-            )
-
-
-def field_words(kind: type) -> dict[str, str]:
-    """Return what the source says about a class's fields: the strings that stand below them."""
-    body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0]
-    assert isinstance(body, ast.ClassDef)
-    words = {}
-    for before, after in zip(body.body, body.body[1:], strict=False):
-        match before, after:
-            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
-                words[name] = inspect.cleandoc(text)
-    return words
+        schema["description"] = SCHEMAS[name]
+        for key, field in schema["properties"].items():
+            if "$ref" not in field:  # OpenAPI 3.0 ignores what is beside a reference
+                field["description"] = FIELDS[name][key]
+    made["Limits"]["required"] = list(made["Limits"]["properties"])  # the server sends all of them
+    return {name: as_30(schema) for name, schema in sorted(made.items())}
 
 
 def as_30(schema: Any) -> Any:
-    """Return a JSON schema in the dialect of OpenAPI 3.0: no ``null`` type, one example."""
+    """Return a JSON schema in the dialect of OpenAPI 3.0: no ``null`` type, one example, no defaults.
+
+    A default would mislead generators of clients: here an absent field means "not known", or the choice of
+    the server.
+    """
     if isinstance(schema, list):
         return [as_30(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
-    made = {key: as_30(value) for key, value in schema.items()}
+    made = {key: as_30(value) for key, value in schema.items() if key != "default"}
     if "examples" in made:
         made["example"] = made.pop("examples")[0]
     if {"type": "null"} in (parts := made.get("anyOf", ())):
-        made["anyOf"] = [part for part in parts if part != {"type": "null"}]
-        made["nullable"] = True
-        made.pop("default", None)
+        made["allOf"] = [part for part in parts if part != {"type": "null"}]
+        del made["anyOf"]
     return made
 
 
@@ -151,7 +129,7 @@ def as_30(schema: Any) -> Any:
 
 
 def text_of(app: FastAPI) -> str:
-    """Return the contract as the file has it: the same for the same table."""
+    """Return the document as the file has it; the same routes always give the same text."""
     return json.dumps(contract(app), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
@@ -160,7 +138,7 @@ def main(arguments: list[str], make: Callable[[], FastAPI]) -> int:
     if "--check" not in arguments:
         FILE.write_text(made, encoding="utf-8")
     elif not FILE.exists() or FILE.read_text(encoding="utf-8") != made:
-        sys.stderr.write(f"{FILE.name} is not what its table makes: run make openapi\n")
+        sys.stderr.write(f"{FILE.name} is out of date: run make openapi\n")
         return 1
     return 0
 

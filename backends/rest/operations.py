@@ -1,4 +1,4 @@
-"""The contract's table: one `Operation` for each method of each resource, and what they share."""
+"""The operations of the REST API: one `Operation` for each method of each resource, and what they share."""
 
 from __future__ import annotations
 
@@ -90,26 +90,26 @@ EXAMPLES: Json = {
 }
 
 PROBLEMS = {
-    400: ("bad_request", "the request does not speak this protocol"),
+    400: ("bad_request", "the request is malformed"),
     401: ("access_denied", "the access token is missing or wrong"),
-    403: ("seat_gone", "no seat has this key, or it may not do that"),
-    404: ("no_such_room", "there is no such room or message"),
-    406: ("not_acceptable", "JSON must be in Accept"),
-    409: ("nick_taken", "it contradicts what is there"),
-    410: ("no_such_message", "it is gone"),
+    403: ("seat_gone", "no seat has this key, or this seat may not do it"),
+    404: ("no_such_room", "the room or the message does not exist"),
+    406: ("not_acceptable", "`Accept` must allow JSON"),
+    409: ("nick_taken", "it conflicts with the present state"),
+    410: ("no_such_message", "it existed and is gone"),
     412: ("precondition_failed", "it has changed in the meantime"),
     413: ("too_large", "the body is larger than `limits.frame_bytes`"),
     415: ("unsupported_media_type", "the body is not `application/json`"),
-    422: ("bad_text", "a name or a text is not one, or a draft number was used for something else"),
-    429: ("too_fast", "over the rate"),
-    503: ("closing", "the server is going down, is full, or could not store it"),
+    422: ("bad_text", "a name or a text is not allowed, or the draft number was used with another content"),
+    429: ("too_fast", "the rate limit is exceeded"),
+    503: ("closing", "the server is going down, is full, or could not store the draft"),
 }
 BASE = (400, 401, 404, 406, 422, 503)
 BODY = (413, 415)
 HEADERS: Json = {
-    "ETag": "Names what it is like now: the log, and the seq of its newest event.",
+    "ETag": "Names the state: the log, and the `seq` of its newest event.",
     "Location": "The new resource.",
-    "Retry-After": "Whole seconds after which another try makes sense.",
+    "Retry-After": "Seconds after which to try again, rounded up.",
 }
 
 
@@ -130,38 +130,42 @@ ROOM = parameter(
 SEAT_NAME = parameter(
     "seat",
     "path",
-    "The seat's name: a hash of its key.",
+    "The seat's public name: a hash of its key.",
     {"type": "string", "pattern": "^[0-9a-f]{24}$"},
     SEAT,
 )
-ID = parameter("id", "path", "The message: the seq of its `sent` event.", NUMBER, 17)
-AFTER = parameter("after", "query", "The first events after this seq.", NUMBER, 16)
-BEFORE = parameter("before", "query", "The last events before this seq.", NUMBER, 100)
-LIMIT = parameter("limit", "query", "At most so many events; fewer if they are long.", NUMBER, 200)
-PATIENCE = parameter(
+ID = parameter("id", "path", "The message: the `seq` of its `sent` event.", NUMBER, 17)
+AFTER = parameter("after", "query", "The first events after this `seq`.", NUMBER, 16)
+BEFORE = parameter("before", "query", "The last events before this `seq`.", NUMBER, 100)
+LIMIT = parameter("limit", "query", "The number of events, at most; fewer if they are long.", NUMBER, 200)
+WAIT_SECONDS = parameter(
     "wait",
     "query",
-    "With `after`: wait so many seconds for the first event, a long poll.",
+    "With `after`: seconds to wait for the first event (long polling).",
     {"type": "integer", "minimum": 0, "maximum": int(WAIT)},
     20,
 )
 DRAFT = parameter(
     "Idempotency-Key",
     "header",
-    "The draft's number, counted from 1 by its seat. Sent again with the same number it happens once, and "
-    "the answer is the same. Without one the server takes the next.",
+    "The draft's number, counted from 1 for each seat. A draft that is sent again with the same number "
+    "happens once, and gets the same answer. Without this header the server chooses the next number.",
     {"type": "string", "pattern": '^("[1-9][0-9]{0,14}"|[1-9][0-9]{0,14})$'},
     "1",
 )
 IF_MATCH = parameter(
     "If-Match",
     "header",
-    "Change it only if it is still what this tag names; else 412.",
+    "Change it only if its state is still the one that this tag names; otherwise 412.",
     {"type": "string"},
     TAG,
 )
 IF_NONE_MATCH = parameter(
-    "If-None-Match", "header", "If it is still what this tag names: 304.", {"type": "string"}, TAG
+    "If-None-Match",
+    "header",
+    "If the state is still the one that this tag names, answer 304.",
+    {"type": "string"},
+    TAG,
 )
 
 
@@ -177,12 +181,12 @@ class Operation:
     summary: str
     description: str
     answers: dict[int, tuple[str, type | None, tuple[str, ...]]]
-    """By status: what it says, the body's schema, the headers."""
+    """By status: the description, the body's schema, the headers."""
     problems: tuple[int, ...] = ()
     parameters: tuple[Json, ...] = ()
     body: type | None = None
     seat: bool | None = False
-    """Whether it needs a Seat-Key; None: it may have one."""
+    """Whether it needs a Seat-Key; None: optional."""
     links: Json = field(default_factory=dict)
 
     @property
@@ -191,7 +195,7 @@ class Operation:
         return first + "".join(part.title() for part in rest)
 
     def responses(self) -> dict[int | str, Json]:
-        """Return the answers as OpenAPI has them."""
+        """Return the answers in OpenAPI's form."""
         responses: dict[int | str, Json] = {}
         for status, (description, schema, headers) in self.answers.items():
             answer: Json = {"description": description}
@@ -207,7 +211,7 @@ class Operation:
         return responses
 
     def extra(self) -> Json:
-        """Return what else OpenAPI has of it."""
+        """Return the operation's other members in OpenAPI."""
         operation: Json = {"parameters": list(self.parameters)}
         if self.body is not None:
             operation["requestBody"] = {
@@ -264,7 +268,7 @@ OPERATIONS = (
         "rooms",
         "rooms",
         "The names of all rooms",
-        "Sorted. A room comes into being when somebody enters it, and stays.",
+        "Sorted. The first seat in a room creates it; it stays.",
         {200: ("The names.", RoomList, ())},
     ),
     Operation(
@@ -272,11 +276,11 @@ OPERATIONS = (
         "/rooms/{room}",
         "room",
         "rooms",
-        "What a room is like",
-        "Its log and its newest event.",
+        "The state of a room",
+        "Its log, and its newest event.",
         {
             200: ("The room.", RoomState, ("ETag",)),
-            304: ("Nothing has happened since.", None, ("ETag",)),
+            304: ("Nothing has changed.", None, ("ETag",)),
         },
         parameters=(ROOM, IF_NONE_MATCH),
     ),
@@ -285,8 +289,8 @@ OPERATIONS = (
         "/rooms/{room}/members",
         "members",
         "rooms",
-        "Who is in a room",
-        "In the order of their coming.",
+        "The members of a room",
+        "In the order in which they joined.",
         {200: ("The members.", MemberList, ())},
         parameters=(ROOM,),
     ),
@@ -296,10 +300,10 @@ OPERATIONS = (
         "take_seat",
         "seats",
         "Take a seat",
-        "Or get one back, with its key. The key is told here and nowhere else. The seat lasts as long as its "
-        "owner asks for something at least once in four times `limits.grace` seconds.",
+        "Or get a seat back, with its key. The key is in this answer only. The seat ends when no request "
+        "with its key has come for four times `limits.grace` seconds.",
         {
-            200: ("The seat is given back.", SeatAnswer, ("Location",)),
+            200: ("The seat was taken before, and is given back.", SeatAnswer, ("Location",)),
             201: ("The seat is new.", SeatAnswer, ("Location",)),
         },
         problems=(409,),
@@ -323,17 +327,18 @@ OPERATIONS = (
         "/rooms/{room}/events",
         "events",
         "events",
-        "What happened",
-        "With `after` the first events after a seq, with `before` the last before one, with neither the "
-        "newest; never more than `limits.page`, or about 256 KiB: read on from the last, until it is `head`. "
-        "With a Seat-Key it counts as a sign of life of that seat. If nothing came after `after` and "
-        "`If-None-Match` names the newest event, the answer is 304 and has no body: the cheapest poll.",
+        "The events of a room",
+        "With `after` the first events after a `seq`, with `before` the last events before one, otherwise "
+        "the newest. A page has at most `limits.page` events and about 256 KiB: read on after its last "
+        "event, until you have read `head`. With a Seat-Key the request keeps the seat alive. If there is "
+        "no event after `after`, and `If-None-Match` names the newest event, the answer is 304 without a "
+        "body: the cheapest poll.",
         {
             200: ("A page of events.", EventPage, ("ETag",)),
-            304: ("Nothing has happened since.", None, ("ETag",)),
+            304: ("Nothing has changed.", None, ("ETag",)),
         },
         problems=(403,),
-        parameters=(ROOM, AFTER, BEFORE, LIMIT, PATIENCE, IF_NONE_MATCH),
+        parameters=(ROOM, AFTER, BEFORE, LIMIT, WAIT_SECONDS, IF_NONE_MATCH),
         seat=None,
     ),
     Operation(
@@ -342,8 +347,8 @@ OPERATIONS = (
         "say",
         "messages",
         "Say something",
-        "Answered when it is stored and has its place in the room.",
-        {201: ("It is stored.", Receipt, ("Location", "ETag"))},
+        "The answer comes when the message is stored.",
+        {201: ("The message is stored.", Receipt, ("Location", "ETag"))},
         problems=(403, 429),
         parameters=(ROOM, DRAFT),
         body=TextBody,
@@ -359,7 +364,7 @@ OPERATIONS = (
         "",
         {
             200: ("The message.", Message, ("ETag",)),
-            304: ("It is what the tag names.", None, ("ETag",)),
+            304: ("Nothing has changed.", None, ("ETag",)),
         },
         problems=(410,),
         parameters=(ROOM, ID, IF_NONE_MATCH),
@@ -369,9 +374,9 @@ OPERATIONS = (
         "/rooms/{room}/messages/{id}",
         "edit",
         "messages",
-        "Another text for an own message",
-        "Only the seat that sent a message may change it, and only while it is among the last 5,000 entries.",
-        {200: ("The change is stored.", Receipt, ("ETag",))},
+        "Edit an own message",
+        "Only the seat that sent a message may change it, while it is among the last 5,000 entries.",
+        {200: ("The new text is stored.", Receipt, ("ETag",))},
         problems=(403, 409, 410, 412, 429),
         parameters=(ROOM, ID, DRAFT, IF_MATCH),
         body=TextBody,
@@ -382,8 +387,8 @@ OPERATIONS = (
         "/rooms/{room}/messages/{id}",
         "delete",
         "messages",
-        "Take an own message back",
-        "As above. The text stays in the log.",
+        "Delete an own message",
+        "Under the same conditions as an edit. The text stays in the log.",
         {204: ("The deletion is stored, and `ETag` names its event.", None, ("ETag",))},
         problems=(403, 409, 410, 412, 429),
         parameters=(ROOM, ID, DRAFT, IF_MATCH),

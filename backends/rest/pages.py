@@ -1,4 +1,4 @@
-"""What a browser is shown: the contract as a page, from files of our own. Nothing comes from elsewhere."""
+"""The documentation for a browser: Swagger UI and openapi.json, all of it from this server."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ START = b"""SwaggerUIBundle({
 });
 """
 POLICY = b"default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'"
-"""Whatever the page shows comes from this server (Content Security Policy, level 3)."""
+"""The page loads nothing from other servers (Content Security Policy, level 3)."""
 FILES = {"swagger-ui.css": b"text/css", "swagger-ui-bundle.js": b"text/javascript"}
 
 
 class Pages:
-    """The pages; what they are made of is read when it is asked for first."""
+    """The endpoints of the documentation. Each file is read at its first request."""
 
     def __init__(self) -> None:
         self._files: dict[str, bytes] = {}
 
     def endpoints(self) -> dict[str, Endpoint]:
-        """Return what answers at which path."""
+        """Return the endpoints by their paths."""
         return {
             "/openapi.json": self._document,
             "/docs": self._page,
@@ -70,7 +70,7 @@ class Pages:
 
 
 def read(name: str) -> bytes:
-    """Return the contract, or a file of swagger-ui-bundle."""
+    """Return openapi.json, or a file of swagger-ui-bundle."""
     if name == FILE.name:
         return FILE.read_bytes()
     from swagger_ui_bundle import swagger_ui_path

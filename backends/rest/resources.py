@@ -1,4 +1,4 @@
-"""The resources: what each method of each of them does, as calls to the hub."""
+"""The methods of all resources, as calls to the hub."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ from chat.transport.polling import WAIT
 
 NAME = "rest"
 PAGES = 16
-"""Pages of events that are kept as JSON: many who poll ask for the same one at the same time."""
+"""Pages of events that are kept as JSON: many clients poll for the same one at the same time."""
 PAGE_BYTES = 256 * 1024
-"""Bytes of a page, about: it has fewer events than were asked for if they are long, but at least one."""
+"""Bytes of a page, roughly: a page of long events has fewer than were asked for, but at least one."""
 QUERY = {b"after": MAX_NUMBER, b"before": MAX_NUMBER, b"limit": MAX_NUMBER, b"wait": int(WAIT)}
-"""What a question for events may say, and the largest number for each."""
+"""The parameters of a request for events, and the largest value of each."""
 
 T = TypeVar("T")
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
@@ -61,7 +61,7 @@ log = logging.getLogger(__name__)
 
 
 class Call:
-    """One request: who asks, and for which room. Raises a `ChatError` for what is not understood."""
+    """One request: its headers, access token and room. Raises a `ChatError` for a malformed header."""
 
     def __init__(self, request: Request) -> None:
         self.request = request
@@ -70,27 +70,27 @@ class Call:
         self.room = str(request.path_params.get("room", ""))
         accept = self.headers.get(b"accept")
         if accept is not None and not wants_json(accept):
-            raise Refused(406, BadRequest("there is only application/json here: it must be in Accept"))
+            raise Refused(406, BadRequest("only application/json is available: Accept must allow it"))
 
     async def body(self, decoder: Decoder[T], limit: int) -> T:
-        """Read the body. Raises a `ChatError`, and `ClientDisconnected`."""
+        """Return the decoded body. Raises a `ChatError`, and `ClientDisconnected`."""
         if not is_json(self.headers.get(b"content-type", b"")):
             raise Refused(415, BadRequest("the body must be JSON in UTF-8: Content-Type: application/json"))
         if self.headers.get(b"content-encoding", b"identity").lower() != b"identity":
             raise Refused(
                 415,
-                BadRequest("the body must come as it is, not compressed"),
+                BadRequest("the body must not be compressed"),
                 [(b"accept-encoding", b"identity")],
             )
-        said = self.headers.get(b"content-length", b"0")
-        body = None if int(said) > limit else await read_body(self.request.receive, limit)
+        size = self.headers.get(b"content-length", b"0")
+        body = None if int(size) > limit else await read_body(self.request.receive, limit)
         if body is None:
             raise Refused(413, BadRequest(f"the body may have {limit} bytes: send less"))
         return decoder.decode(body)
 
 
 class Resources:
-    """The methods of all resources. Each takes a request, and gives the response."""
+    """The methods of all resources. Each takes a request and returns the response."""
 
     def __init__(self, hub: HubPort, web: WebServer) -> None:
         self._hub = hub
@@ -135,7 +135,7 @@ class Resources:
         await self._hub.look(call.room, call.access)
         key = call.headers.get(b"seat-key", b"").decode(errors="replace")
         if seat_name(key) != request.path_params["seat"]:
-            raise NotYours("the Seat-Key is not the key of this seat: only its owner ends it")
+            raise NotYours("the Seat-Key is not the key of this seat: only its owner may end it")
         try:
             self._hub.find_seat(key, call.room).leave()
         except SeatGone as gone:
@@ -151,7 +151,7 @@ class Resources:
         after, before = asked.get(b"after"), asked.get(b"before")
         limit = asked.get(b"limit", self._hub.limits.page)
         known = call.headers.get(b"if-none-match")
-        # Whoever asks with the key of a seat holds it; without one it is a look.
+        # With the key of a seat it is a poll of its owner, and keeps the seat; without one it only reads.
         source: Seat | Reader = self._seat(call) if b"seat-key" in call.headers else room
         if after is not None and before is None:
             wait = asked.get(b"wait", 0)
@@ -164,7 +164,7 @@ class Resources:
         elif before is None and names(known, etag(room.epoch, room.head), weak=True):
             events, same, head = [], True, room.head
         else:
-            head = room.head  # the page ends here, whatever happens while it is read
+            head = room.head  # the page ends here, whatever is said while it is read
             events, same = await room.history(after, before, limit), False
         tag = etag(room.epoch, head)
         if same and names(known, tag, weak=True):
@@ -173,7 +173,7 @@ class Resources:
         return answer(200, page, [(b"etag", tag)])
 
     def _page(self, name: str, epoch: str, events: list[Event], head: int, *, forward: bool) -> bytes:
-        """Return the page as JSON; made once for all who ask for the same one."""
+        """Return the page as JSON; encoded once for all clients that ask for the same one."""
         if not events:
             return encode(EventPage([], head))
         key = (name, epoch, events[0].seq, events[-1].seq, forward, head)
@@ -268,7 +268,7 @@ class Resources:
     def _seat(self, call: Call) -> Seat:
         key = call.headers.get(b"seat-key")
         if key is None:
-            raise SeatGone(f"this needs a Seat-Key: take a seat with POST /rooms/{call.room}/seats")
+            raise SeatGone(f"this request needs a Seat-Key: take a seat with POST /rooms/{call.room}/seats")
         return self._hub.find_seat(key.decode(errors="replace"), call.room)
 
 
@@ -276,7 +276,7 @@ def message_id(request: Request) -> int:
     """Return the message that the path names. Raises `NoSuchMessage`."""
     text = str(request.path_params["id"])
     if (id := whole_number(text.encode(errors="replace"))) is None:
-        raise NoSuchMessage(f"there is no message {text[:32]!r}: it is named by a number")
+        raise NoSuchMessage(f"there is no message {text[:32]!r}: a message is named by a number")
     return id
 
 
@@ -296,7 +296,7 @@ async def decided(seat: Seat, draft: Draft) -> Event | Ack:
 
 
 class Answer(Response):
-    """A response with just the headers that it is given."""
+    """A response with these headers and no others."""
 
     def __init__(self, status: int, headers: Headers, body: bytes = b"") -> None:
         self.status_code, self.raw_headers, self.body = status, headers, body
@@ -304,7 +304,7 @@ class Answer(Response):
 
 
 def answer(status: int, body: bytes = b"", headers: Headers | None = None, kind: bytes = JSON) -> Response:
-    """Return a response; one with a body says what it is."""
+    """Return a response; one with a body gets its type and length as headers."""
     made = headers or []
     if body:
         made += [(b"content-type", kind), (b"content-length", b"%d" % len(body))]
@@ -312,13 +312,13 @@ def answer(status: int, body: bytes = b"", headers: Headers | None = None, kind:
 
 
 def answering(endpoint: Endpoint) -> Endpoint:
-    """Wrap an endpoint so that every error is answered in its form."""
+    """Wrap an endpoint so that every error is answered by a problem."""
 
     async def handle(request: Request) -> Response:
         try:
             return await endpoint(request)
         except ClientDisconnected:
-            return Answer(400, [])  # that nobody gets
+            return Answer(400, [])  # nobody receives it
         except ChatError as error:
             told = error
         except Exception:
@@ -330,7 +330,7 @@ def answering(endpoint: Endpoint) -> Endpoint:
 
 
 def refusal(error: ChatError, request: Request, status: int = 0) -> Response:
-    """Return the response that tells of an error."""
+    """Return the response of an error."""
     n = 0
     with suppress(BadRequest):
         n = draft_number(dict(request.scope["headers"]))

@@ -29,9 +29,9 @@ REQUEST_HEADERS = (
     "If-None-Match",
     "Seat-Key",
 )
-"""Headers that a page of another origin may send, besides the few that it always may."""
+"""Request headers that a page of another origin may send, besides the safelisted ones."""
 EXPOSED = ("ETag", "Location", "Retry-After")
-"""Headers that it may read."""
+"""Response headers that such a page may read."""
 
 
 class RestServer(WebServer):
@@ -54,25 +54,25 @@ class RestServer(WebServer):
 
 
 async def described(request: Request) -> Response:
-    """Stand for an endpoint that is not called."""
+    """Stand for an endpoint where routes are only described."""
     raise NotImplementedError
 
 
 class Route(APIRoute):
-    """A route whose endpoint takes the request as it is: FastAPI finds it and describes it, nothing more."""
+    """A route whose endpoint takes the request itself: FastAPI routes and describes it, nothing more."""
 
     def get_route_handler(self) -> Any:
         return answering(self.endpoint)
 
 
 class Methods:
-    """What every resource can do: ``HEAD`` where it has ``GET`` (RFC 9110, 9.3.2), and ``OPTIONS``."""
+    """Adds ``HEAD`` to every resource with ``GET`` (RFC 9110, 9.3.2), and ``OPTIONS`` to all."""
 
     def __init__(self, app: FastAPI) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] == "HEAD":  # uvicorn leaves the body out
+        if scope["method"] == "HEAD":  # uvicorn sends no body then
             scope = {**scope, "method": "GET"}
         elif scope["method"] == "OPTIONS" and (allowed := methods(self._app, scope["path"])):
             await answer(204, headers=[(b"allow", allowed)])(scope, receive, send)
@@ -90,14 +90,14 @@ def build(resources: Resources) -> Application:
 
 
 def bare(resources: Resources | None = None) -> FastAPI:
-    """Return the resources' routes; without ``resources`` they can only be described."""
+    """Return the routes of the resources; without ``resources`` they can be described, but not called."""
 
     async def not_here(request: Request, error: Exception) -> Response:
         path = request.scope["path"]
         if allowed := methods(app, path):
-            text = f"{path} has no {request.method}: it has {allowed.decode()}"
+            text = f"{path} does not have {request.method}, only {allowed.decode()}"
             return refusal(Refused(405, BadRequest(text), [(b"allow", allowed)]), request)
-        return refusal(BadRequest(f"there is nothing at {path}: /docs shows what there is"), request, 404)
+        return refusal(BadRequest(f"there is no resource {path}: /docs lists all of them"), request, 404)
 
     app = FastAPI(
         openapi_url=None,
@@ -125,7 +125,7 @@ def bare(resources: Resources | None = None) -> FastAPI:
 
 
 def methods(app: FastAPI, path: str) -> bytes:
-    """Return the methods that a path has, as ``Allow`` lists them; nothing if there is no such path."""
+    """Return the methods of a path as ``Allow`` lists them; empty if there is no such path."""
     routes: Iterable[APIRoute] = (route for route in app.routes if isinstance(route, APIRoute))
     found = {method for route in routes if route.path_regex.match(path) for method in route.methods or ()}
     if not found:

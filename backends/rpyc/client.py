@@ -38,7 +38,9 @@ class RpycClient(ChatClient):
 
     async def send(self, draft: Draft) -> Ack:
         if not draft.n:
-            raise BadRequest("a draft needs a number, counted from 1: without it, it can't be sent again")
+            raise BadRequest(
+                "a draft needs a number, counted from 1: without a number it can't be sent again"
+            )
         connection = self._connected()
         if isinstance(draft, Say):
             seq = await connection.call(service.seq_of, "send", draft.text, draft.n)
@@ -63,7 +65,7 @@ class RpycClient(ChatClient):
 
     async def ping(self) -> float:
         connection = self._connected()
-        start = perf_counter()  # uvloop's own clock stands still within a turn
+        start = perf_counter()  # uvloop's own clock stands still within one iteration of the loop
         await connection.request(lambda _: None, consts.HANDLE_PING, "")
         return perf_counter() - start
 

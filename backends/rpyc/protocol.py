@@ -144,7 +144,7 @@ class RpycProtocol:
             case consts.HANDLE_CLOSE, ():
                 exposed.peer_closes()
             case _:
-                raise BadRequest(f"request {handler} of RPyC is not served here")
+                raise BadRequest(f"request {handler} of RPyC is not supported")
 
 
 def _keywords(rest: list[Any]) -> tuple[Any, ...]:

@@ -161,7 +161,7 @@ class ClientConnection(StreamConnection[tuple[bytes, ...], bytes], Exposed):
     # --- how it ends ---------------------------------------------------------------------------
 
     def last_words(self, reason: ChatError) -> None:
-        """Call the callback a last time, and answer what waits for the seat or its end."""
+        """Call the callback a last time, and answer the login or the leave that waits."""
         if self._leave is None and self._callback is not None:
             self._enqueue(codec.keywords(service.last_words(reason)))
         self._call_back(len(self._queued) + len(self._under_way))
@@ -176,7 +176,7 @@ class ClientConnection(StreamConnection[tuple[bytes, ...], bytes], Exposed):
         self._stop_watching()
 
     def finish(self, unserved: Sequence[bytes]) -> None:
-        """Hang up after the last reply: ending at once would take the last words away from the client."""
+        """Close after the last reply: if it closed at once, the client could lose the closing reason."""
         if self._callback is None:
             self.hang_up()
         else:
@@ -189,7 +189,7 @@ class ClientConnection(StreamConnection[tuple[bytes, ...], bytes], Exposed):
             self._abandon_replies()
 
     def _settle(self, messages: Sequence[bytes]) -> None:
-        """Take replies and nothing else; hang up when none is missing."""
+        """Take replies and nothing else; close the connection when none is missing."""
         try:
             for message in messages:
                 reply = codec.decode(message)
@@ -205,18 +205,18 @@ class ClientConnection(StreamConnection[tuple[bytes, ...], bytes], Exposed):
         self._under_way.clear()
         self._settle([])
 
-    # --- whether the client is there -----------------------------------------------------------
+    # --- whether the client still answers ------------------------------------------------------
 
     def _check_client(self) -> None:
         """Close the connection if no reply has come for too long; send a ping if none is due."""
         now = self._loop.time()
         if self.queue.paused_for(Reason.UNREAD):
             unread = self.transport.get_write_buffer_size()
-            if unread < self._unread_bytes:  # it does take something, and its replies can't be read meanwhile
+            if unread < self._unread_bytes:  # it does read, but its replies can't be read yet
                 self._heard = now
             self._unread_bytes = unread
         elif self.queue.paused_for(Reason.BUSY) or self.queue.paused_for(Reason.UNDECIDED):
-            self._heard = now  # its replies are not read, and it is not to blame for that
+            self._heard = now  # its replies are not read, which is not its fault
         wait = CALLBACK_TIMEOUT
         if not self._under_way:
             number = self.protocol.request(consts.HANDLE_PING, "")
@@ -226,7 +226,7 @@ class ClientConnection(StreamConnection[tuple[bytes, ...], bytes], Exposed):
             _, asked = next(iter(self._under_way.values()))
             wait += max(asked, self._heard) - now
             if wait <= 0:
-                late = f"your callback has not answered for {CALLBACK_TIMEOUT:.0f} s; come back and resume"
+                late = f"your callback has not answered for {CALLBACK_TIMEOUT:.0f} s; reconnect and resume"
                 self.close(SlowReader(late))
                 return
         self._watch = self._loop.call_later(min(wait, PING_EVERY), self._check_client)

@@ -47,7 +47,7 @@ class History(Struct, frozen=True):
 
 
 class Members(Struct, frozen=True):
-    """Return who is in the room."""
+    """Return the members of the room."""
 
 
 class Leave(Struct, frozen=True):

@@ -1,15 +1,15 @@
-"""SOAP: XML envelopes over HTTP, and a WSDL from which every language makes its client."""
+"""SOAP: XML envelopes over HTTP, and a WSDL from which tools generate clients."""
 
 from __future__ import annotations
 
-from chat.interfaces.technique import Technique, Traits
+from chat.interfaces.technique import Need, Technique, Traits
 from chat.transport.polling import POLL
 
 TECHNIQUE = Technique(
     name="soap",
     title="SOAP (spyne, zeep)",
     family="soap",
-    summary="XML envelopes, typed faults; a client is made from the WSDL",
+    summary="XML envelopes, typed faults; clients are generated from the WSDL",
     traits=Traits(
         push=False,
         ordered=True,
@@ -23,6 +23,7 @@ TECHNIQUE = Technique(
     port=8001,
     client="backends.soap.client:SoapClient",
     server="backends.soap.server:SoapServer",
+    needs=(Need("spyne", "pip install spyne"), Need("zeep", "pip install zeep[async]")),
     aliases=("wsdl", "zeep"),
     tls=True,
     settings=(POLL,),

@@ -1,6 +1,6 @@
-"""Calling: zeep makes the envelopes from the WSDL and reads the answers; here its errors become ours.
+"""Calls with zeep, which makes the envelopes from the WSDL and reads the responses.
 
-The WSDL is the project's own file and not the server's: whoever listens there can't say what we call.
+The WSDL is the project's own file and not the server's: a server can't change what the client calls.
 """
 
 from __future__ import annotations
@@ -30,38 +30,38 @@ from chat.transport.http_client import ask, base_url, lost, open_http
 BINDING = f"{{{TNS}}}ChatSoap12"
 MEDIA_TYPE = "application/soap+xml"
 REFUSAL = "text/xml"
-"""Of what a server says before it looks at the request (that it is full, or has another name): SOAP 1.1."""
+"""The type of a fault that the server sends before it reads the request, e.g. that it is full: SOAP 1.1."""
 SETTINGS = {"forbid_dtd": True, "forbid_external": True}
 
 
-class Strange(Exception):
-    """An answer that no server of ours gives; the text says what it is."""
+class UnexpectedAnswer(Exception):
+    """An answer that no chat server gives."""
 
 
 @cache
 def document() -> Document:
-    """Return the contract as zeep reads it: once in a process, in a thread, for it takes 50 ms."""
+    """Return the WSDL as zeep reads it. It takes 50 ms once in a process: call it in a thread."""
     return Document(str(WSDL), zeep.Transport(), settings=zeep.Settings(**SETTINGS))  # type: ignore[arg-type]  # its hint is wrong
 
 
 class _Transport(AsyncTransport):
-    """zeep's, over a client of ours: answers are bounded in size and time."""
+    """zeep's transport over our HTTP client: responses are bounded in size and time."""
 
     def __init__(self, http: httpx.AsyncClient, wait: float) -> None:
-        # The second is asked for nothing.
+        # The second is never used: the WSDL is a file.
         super().__init__(client=http, wsdl_client=http)  # type: ignore[no-untyped-call]
         self._wait = wait
 
     async def post_xml(self, address: str, envelope: Any, headers: dict[str, str]) -> httpx.Response:
         request = httpx.Request("POST", address, headers=headers, content=etree_to_string(envelope))
         response, content = await ask(self.client, request, self._wait)
-        kind = response.headers.get("content-type", "nothing that has a type").partition(";")[0].strip()
+        kind = response.headers.get("content-type", "no Content-Type").partition(";")[0].strip()
         if kind == REFUSAL and response.is_error:
             settings = zeep.Settings(**SETTINGS)
             refusal = parse_xml(content, self, settings=settings)  # type: ignore[arg-type]  # takes bytes
             raise zeep.exceptions.Fault("refused", detail=refusal.find(".//detail"))
         if kind != MEDIA_TYPE:
-            raise Strange(f"HTTP status {response.status_code} and {kind}")
+            raise UnexpectedAnswer(f"HTTP status {response.status_code} and {kind}")
         return httpx.Response(response.status_code, content=content, headers={"content-type": kind})
 
 
@@ -84,14 +84,16 @@ class Calls:
             url = base_url(address, options) + PATH
             return AsyncServiceProxy(client, client.wsdl.bindings[BINDING], address=url)
 
-        self._quick, self._patient = proxy(0), proxy(MAX_WAIT)
+        self._service, self._waiting_service = proxy(0), proxy(MAX_WAIT)
 
     async def call(self, operation: str, **arguments: Any) -> Any:
         """Return what zeep reads in the response.
 
-        Raises the `ChatError` that the server tells, and `ConnectionLost` for whatever is no answer of one.
+        Raises:
+            ChatError: the server's refusal.
+            ConnectionLost: no response, or one that no chat server gives.
         """
-        service = self._patient if arguments.get("wait") else self._quick
+        service = self._waiting_service if arguments.get("wait") else self._service
         try:
             answer = await service[operation](**arguments)
         except zeep.exceptions.Fault as fault:
@@ -100,13 +102,13 @@ class Calls:
             raise error from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise lost(self._address, "soap", error, heard=self._heard) from None
-        except Exception as error:  # a strange document makes zeep stumble in any of its ways
-            raise self.strange(error) from None
+        except Exception as error:  # zeep raises errors of any kind for an unexpected document
+            raise self._unexpected(error) from None
         self._heard = True
         return answer
 
-    def strange(self, error: Exception) -> ConnectionLost:
-        """Return what to raise for an answer that no server of ours gives."""
+    def _unexpected(self, error: Exception) -> ConnectionLost:
+        """Return what to raise for an answer that no chat server gives."""
         why = shorten(printable(str(error) or type(error).__name__))
         return ConnectionLost(not_our_words(self._address, "soap", why))
 
@@ -114,7 +116,7 @@ class Calls:
         await self._http.aclose()
 
     def _error(self, fault: Any) -> ChatError:
-        """Return the error that a fault's detail tells; its code says nothing that is not there."""
+        """Return the error in a fault's detail, which says all that the code says."""
         unknown = fault.detail is None or isinstance(fault.detail, str | bytes)
         for element in () if unknown else fault.detail:
             namespace, _, name = str(element.tag)[1:].partition("}")
@@ -124,11 +126,11 @@ class Calls:
                     n=int(_number(element, "n") or 0),
                     retry_after=_number(element, "retryAfter"),
                 )
-        return self.strange(Strange(f"a fault: {fault.message}"))
+        return self._unexpected(UnexpectedAnswer(f"a fault: {fault.message}"))
 
 
 def _number(element: Any, name: str) -> float | None:
-    """Return a number that a detail holds; None if it holds none."""
+    """Return a number in a detail; None if there is none."""
     try:
         number = float(element.findtext(f"{{{TNS}}}{name}"))
     except (TypeError, ValueError):

@@ -1,7 +1,8 @@
 """Writes `wsdl/chat.wsdl` from the types and operations in `backends.soap.service`.
 
-Run it as ``python -m backends.soap.contract``; with ``--check`` it only says whether the file is as it should
-be. What spyne writes depends on the order of sets: here it is brought into the one form that never changes.
+Run it as ``python -m backends.soap.contract``; with ``--check`` it only tells whether the file is up to date.
+The order of what spyne writes depends on sets. Here it is sorted, so that the same service always gives the
+same file.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _ORDER = (f"{XSD}simpleType", f"{XSD}complexType", f"{XSD}element")
 
 
 def wsdl() -> bytes:
-    """Return the contract as it stands in the file."""
+    """Return the WSDL as the file has it."""
     documents = InterfaceDocuments(application().interface)
     documents.wsdl11.build_interface_document(ADDRESS)
     raw = documents.wsdl11.get_interface_document()
@@ -32,9 +33,9 @@ def wsdl() -> bytes:
     for schema in root.iter(f"{XSD}schema"):
         schema[:] = sorted(schema, key=lambda node: (_ORDER.index(node.tag), node.get("name")))
     for text in root.iter(f"{NS}documentation"):
-        text.text = " ".join(text.text.split())  # as a docstring is indented depends on Python's version
+        text.text = " ".join(text.text.split())  # the indentation of a docstring depends on Python's version
     for operation in root.iterfind(f"{NS}portType/{NS}operation"):
-        del operation.attrib["parameterOrder"]  # it would name parts, and names elements
+        del operation.attrib["parameterOrder"]  # it must name parts, and spyne names elements
     for binding in root.findall(f"{NS}binding"):
         _twin(binding)
     for port in list(root.iter(f"{NS}port")):
@@ -49,7 +50,7 @@ def wsdl() -> bytes:
 
 
 def _twin(node: Any) -> None:
-    """Put one for SOAP 1.2 behind one for SOAP 1.1, which is the only one that spyne writes."""
+    """Add a copy for SOAP 1.2: spyne writes SOAP 1.1 only."""
     twin = deepcopy(node)
     name = node.get("name")
     node.set("name", f"{name}Soap11")
@@ -68,7 +69,7 @@ def main() -> int:
         return 0
     if WSDL.is_file() and WSDL.read_bytes() == made:
         return 0
-    print(f"{WSDL.name} is not what the operations say: run make wsdl", file=sys.stderr)  # noqa: T201
+    print(f"{WSDL.name} is out of date: run make wsdl", file=sys.stderr)  # noqa: T201
     return 1
 
 

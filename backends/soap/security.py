@@ -1,8 +1,8 @@
-"""WS-Security: a UsernameToken proves that its sender has the access token, and does not show it.
+"""WS-Security: a UsernameToken proves that its sender has the access token, without sending it.
 
 The digest is ``Base64(SHA-1(nonce + created + password))``, and the password is the access token (OASIS Web
 Services Security UsernameToken Profile 1.1, section 3.1). A server must remember the nonces of five minutes
-(3.1, lines 242 to 264); here they are also bounded in number.
+(3.1, lines 242 to 264); here their number is bounded, too.
 """
 
 from __future__ import annotations
@@ -21,37 +21,37 @@ from backends.soap.xml_reader import FaultCode, Refused
 from chat.domain.errors import AccessDenied
 
 WINDOW = 300.0
-"""Seconds that a token is taken after, and clocks may differ before, the time that it says it was created."""
+"""Seconds that a token is valid after its creation time, and that clocks may differ before it."""
 MAX_NONCES = 100_000
-"""Nonces that are remembered. For one more the oldest are forgotten, and tokens as old are refused."""
+"""Nonces that are remembered. For one more the oldest are forgotten, and tokens of that age are refused."""
 SPAN = 10.0
-"""Seconds of nonces that are forgotten together."""
+"""Seconds of nonces that are forgotten at once."""
 MAX_NONCE = 128
 """Characters of a nonce in Base64."""
 DIGEST = "#PasswordDigest"
 
 FAILED = FaultCode("FailedAuthentication", WSSE)
 MISSING = (
-    "this server asks for an access token: start with --token-file, or set CHAT_TOKEN; "
+    "this server requires an access token: use --token-file, or set CHAT_TOKEN; "
     "in an envelope it is the password of a UsernameToken, as a digest"
 )
-WRONG = "the access token is wrong: ask who runs the server for the right one"
+WRONG = "the access token is wrong: ask the person who runs the server for the right one"
 
 
 class Nonces:
-    """What was used before, by the time of its creation."""
+    """The nonces that were used, by the time of their creation."""
 
     def __init__(self, most: int = MAX_NONCES) -> None:
         self._most = most
         self._spans: dict[int, set[bytes]] = {}
         self._count = 0
-        self._floor = float("-inf")  # whatever is older may have been used before
+        self._floor = float("-inf")  # older nonces are forgotten, so they may have been used
 
     def __len__(self) -> int:
         return self._count
 
     def use(self, nonce: bytes, created: float, now: float) -> bool:
-        """Take note of a nonce; False when it was used before, or nobody can tell any more."""
+        """Remember a nonce. Return False if it was used before, or that is not known any more."""
         for span in [span for span in self._spans if (span + 1) * SPAN < now - WINDOW]:
             self._forget(span)
         while self._count >= self._most:
@@ -69,7 +69,7 @@ class Nonces:
 
 
 class UsernameTokens:
-    """Looks at the tokens of all calls."""
+    """Checks the tokens of all calls."""
 
     def __init__(self, access: str, now: Callable[[], float] = time.time) -> None:
         self.nonces = Nonces()
@@ -77,22 +77,22 @@ class UsernameTokens:
         self._now = now
 
     def check(self, security: Any) -> None:
-        """Raise `Refused` unless this header ``wsse:Security`` holds a token that is good now."""
+        """Raise `Refused` unless this header ``wsse:Security`` holds a token that is valid now."""
         tokens = [] if security is None else security.findall(f"{{{WSSE}}}UsernameToken")
         if len(tokens) != 1:
             raise _denied(MISSING)
         (token,) = tokens
         password = token.find(f"{{{WSSE}}}Password")
         if password is None or not password.get("Type", "").endswith(DIGEST):
-            raise _denied("the password of a UsernameToken is taken as a digest only (PasswordDigest)")
+            raise _denied("the password of a UsernameToken must be a digest (PasswordDigest)")
         nonce = token.findtext(f"{{{WSSE}}}Nonce") or ""
         created = token.findtext(f"{{{WSU}}}Created") or ""
         raw, at = _read_nonce(nonce), _read_time(created)
         now = self._now()
         if abs(now - at) > WINDOW:
-            side = "old" if at < now else "ahead"
+            side = "behind" if at < now else "ahead"
             raise _denied(
-                f"the UsernameToken is {abs(now - at):.0f} s {side}, as this server's clock has it, "
+                f"the UsernameToken is {abs(now - at):.0f} s {side} of this server's clock, "
                 f"and {WINDOW:.0f} are allowed: set the clocks"
             )
         digest = sha1(raw + created.encode() + self._access).digest()

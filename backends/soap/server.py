@@ -1,7 +1,7 @@
-"""The SOAP server: one address for both versions, chosen by the Content-Type; the WSDL beside it.
+"""The SOAP server: one address for both versions, which the Content-Type tells apart, and the WSDL.
 
-uvicorn brings a request, `backends.soap.codec` opens it, an operation of `backends.soap.service` is awaited
-on the loop. No thread waits for anybody.
+uvicorn receives a request, `backends.soap.codec` reads it, and an operation of `backends.soap.service` is
+awaited on the event loop. No thread waits for a poll.
 """
 
 from __future__ import annotations
@@ -57,12 +57,12 @@ class SoapServer(WebServer):
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         method, path = scope["method"], scope["path"]
         if path not in (PATH, WSDL_PATH):
-            await _refuse(send, self._codec11, 404, f"here is nothing: the service is at {PATH}")
+            await _refuse(send, self._codec11, 404, f"there is no resource {path}: the service is at {PATH}")
         elif method in ("GET", "HEAD") and (path == WSDL_PATH or scope["query_string"].lower() == b"wsdl"):
             await _respond(send, 200, XML, self._wsdl)
         elif path == WSDL_PATH or method != "POST":
             allowed = "GET, HEAD" if path == WSDL_PATH else "POST"
-            why = f"{method} is not for {path}: the service takes POST, its WSDL is at {PATH}?wsdl"
+            why = f"{path} does not have {method}: the service takes POST, its WSDL is at {PATH}?wsdl"
             await _refuse(send, self._codec11, 405, why, ("allow", allowed))
         else:
             await self._post(scope, receive, send)
@@ -90,7 +90,7 @@ class SoapServer(WebServer):
     # --- SOAP ----------------------------------------------------------------------------------
 
     async def _serve(self, codec: Codec, data: bytes, receive: Receive) -> tuple[int, bytes]:
-        """Return the status and the message that answer a message. Raises `ClientDisconnected`."""
+        """Return the HTTP status and the response to a message. Raises `ClientDisconnected`."""
 
         def poll(work: Coroutine[Any, Any, Any]) -> Coroutine[Any, Any, Any]:
             return self.poll(receive, work)

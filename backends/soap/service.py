@@ -1,6 +1,6 @@
-"""The contract, as spyne has it: types, operations, faults; and what an operation does in the hub.
+"""The service for spyne: types, operations and faults, and what each operation does in the hub.
 
-`wsdl/chat.wsdl` is made of it (`backends.soap.contract`). The operations' docstrings go into it, too.
+`backends.soap.contract` makes `wsdl/chat.wsdl` of it, with the docstrings of the operations.
 """
 
 from __future__ import annotations
@@ -42,14 +42,16 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _named(base: Any, name: str, **facets: Any) -> Any:
-    """Return a simple type of the chat's own namespace, required and never nil."""
+    """Return a simple type in the chat's namespace, required and never nil."""
     made = base(type_name=name, nillable=False, min_occurs=1, **facets)
-    made.__namespace__ = TNS  # else spyne makes up a relative one
+    made.__namespace__ = TNS  # spyne would take a relative namespace
     return made
 
 
 def _optional(kind: Any) -> Any:
-    return kind.customize(min_occurs=0, type_name=kind.__type_name__)  # else it becomes a type of its own
+    return kind.customize(
+        min_occurs=0, type_name=kind.__type_name__
+    )  # without the name it would be another type
 
 
 def _many(kind: Any) -> Any:
@@ -111,7 +113,7 @@ FAULT_TYPES: dict[str, Any] = {
     code: type(FAULT_NAMES[code], (Fault,), {"__namespace__": TNS, "_type_info": list(_FAULT_FIELDS)})
     for code in FAULTS
 }
-"""By the error's code. They are here to be declared; `backends.soap.codec` writes them."""
+"""The types of the faults by the error's code, for the WSDL; `backends.soap.codec` writes the faults."""
 
 
 def _faults(*codes: str) -> list[Any]:
@@ -130,13 +132,13 @@ Wait: TypeAlias = Callable[[Coroutine[Any, Any, Any]], Coroutine[Any, Any, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What an operation gets besides its arguments."""
+    """The context of an operation, besides its arguments."""
 
     hub: HubPort
     access: str
-    """The access token: that the caller has it was proved by the header (`backends.soap.security`)."""
+    """The access token: the header has proved that the caller has it (`backends.soap.security`)."""
     poll: Wait
-    """Awaits what may take long, and ends it when nobody waits for it any more."""
+    """Awaits a long poll; cancels it when the client disconnects."""
 
 
 def operation(
@@ -168,7 +170,7 @@ class Chat(ServiceBase):  # type: ignore[misc]  # spyne has no hints
         throws=_faults("bad_name", "nick_taken", "stale_cursor", "full", "not_stored"),
     )
     async def Join(call: Call, room: str, nick: str, seatKey: str, after: int | None, epoch: str) -> Any:
-        """Take a seat; with a seatKey, the seat that it opens. Fetch goes on after start."""
+        """Take a seat; with a seatKey, get that seat back. Read with Fetch after start."""
         cursor = None if after is None else Cursor(after, epoch or "")
         seat = await call.hub.take_seat(Hello(room, nick, cursor, call.access, seatKey or ""), "soap")
         w = seat.welcome
@@ -185,7 +187,7 @@ class Chat(ServiceBase):  # type: ignore[misc]  # spyne has no hints
 
     @operation(Word, Number, Text, returns=_ACKED, throws=_faults(*_DRAFT))
     async def Send(call: Call, seatKey: str, n: int, text: str) -> Any:
-        """Say something. The same draft, known by its number n, happens once; with n 0 it gets the next."""
+        """Send a message. A draft that is sent again with the same n happens once; n 0 takes the next n."""
         return await _decided(call, seatKey, Say(text, n))
 
     @operation(
@@ -197,7 +199,7 @@ class Chat(ServiceBase):  # type: ignore[misc]  # spyne has no hints
 
     @operation(Word, Number, Number, returns=_ACKED, throws=_faults(*_DRAFT, "not_yours", "no_such_message"))
     async def Delete(call: Call, seatKey: str, n: int, id: int) -> Any:
-        """Take an own message back."""
+        """Delete an own message."""
         return await _decided(call, seatKey, Delete(id, n))
 
     @operation(
@@ -228,12 +230,12 @@ class Chat(ServiceBase):  # type: ignore[misc]  # spyne has no hints
 
     @operation(Word, returns=(("member", _many(MemberType)),), throws=_faults("seat_gone"))
     async def Members(call: Call, seatKey: str) -> Any:
-        """Tell who has a seat in the room, in the order of their coming."""
+        """Return the members of the room, in the order of joining."""
         return (call.hub.find_seat(seatKey).members(),)
 
     @operation(throws=_faults())
     async def Ping(call: Call) -> Any:
-        """Do nothing: what an answer takes."""
+        """Do nothing: it measures the round trip."""
         return ()
 
 
@@ -243,7 +245,7 @@ async def _decided(call: Call, seat_key: str, draft: Draft) -> tuple[int, int]:
 
     def reply(_: Draft, outcome: Event | Ack | ChatError) -> None:
         if decided.done():
-            return  # nobody waits any more
+            return  # the request was cancelled
         if isinstance(outcome, ChatError):
             decided.set_exception(outcome)
         else:

@@ -1,8 +1,8 @@
-"""What we take of spyne 2.14.0, the last one: from here, so that Python 3.12 and later can import it.
+"""Imports from spyne 2.14.0, its last release, in a way that works on Python 3.12 and later, too.
 
-What it lacks there: its copy of six finds modules in a way that Python 3.12 no longer asks for (PEP 302, and
-not PEP 451), and of which 3.11 warns; and it imports `cgi`, which is gone in 3.13, for one function. Its
-warnings are about its own source, and for nobody here. No file of spyne is changed.
+Its copy of six finds modules by PEP 302, which Python 3.12 does not support any more (PEP 451 replaced it),
+and of which 3.11 warns. And it imports `cgi`, which Python 3.13 does not have, for one function. Its warnings
+concern its own source and are silenced. No file of spyne is changed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SIX = "spyne.util.six"
 
 
 def parse_header(line: str) -> tuple[str, dict[str, str]]:
-    """Do what ``cgi.parse_header`` did: split ``text/xml; charset=utf-8``."""
+    """Replace ``cgi.parse_header``: split ``text/xml; charset=utf-8``."""
     message = Message()
     message["content-type"] = line
     value, *parameters = message.get_params() or [("", "")]
@@ -35,12 +35,12 @@ def _stand_in_for_cgi() -> None:
 
 
 def _load_six() -> None:
-    """Load spyne's six before spyne does, and teach its importer the way of PEP 451."""
+    """Load spyne's six before spyne does, and add the methods of PEP 451 to its importer."""
     if SIX in sys.modules:
         return
-    package = find_spec("spyne")  # finds, and does not import
+    package = find_spec("spyne")  # this does not import it
     if package is None or not package.submodule_search_locations:
-        return  # the import of spyne says it better
+        return  # the import of spyne below fails with a better text
     file = Path(package.submodule_search_locations[0]) / "util" / "six.py"
     spec = spec_from_file_location(SIX, file)
     assert spec is not None
@@ -79,7 +79,7 @@ with warnings.catch_warnings():
     from spyne.protocol.soap import Soap11, Soap12
 
 for _name in ("spyne.util.appreg", "spyne.protocol.xml.invalid"):
-    logging.getLogger(_name).setLevel(logging.CRITICAL)  # they tell of everybody's malformed XML
+    logging.getLogger(_name).setLevel(logging.CRITICAL)  # they log every malformed request
 
 __all__ = [
     "Application",

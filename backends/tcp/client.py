@@ -43,7 +43,7 @@ class TcpClient(ChatClient):
 
     async def send(self, draft: Draft) -> Ack | None:
         if not draft.n:
-            raise BadRequest("a draft needs a number, counted from 1: its answer is found by it")
+            raise BadRequest("a draft needs a number, counted from 1: its answer refers to it")
         return await self._connected().send_draft(draft)
 
     def answered(self, n: int) -> None:
@@ -67,7 +67,7 @@ class TcpClient(ChatClient):
 
     async def ping(self) -> float:
         connection = self._connected()
-        start = perf_counter()  # uvloop's own clock stands still within a turn
+        start = perf_counter()  # uvloop's own clock stands still within one iteration of the loop
         await connection.request(PingMessage(connection.next_ref()), PongMessage)
         return perf_counter() - start
 

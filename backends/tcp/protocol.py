@@ -81,7 +81,7 @@ class ServerProtocol(TcpProtocol):
 
         Raises:
             BadRequest: it can't be decoded, or is not allowed in this state. While `State.OPENING` the
-                connection must be closed; later it may go on.
+                connection must be closed; later it may stay open.
         """
         try:
             request = decode_request(line)
@@ -125,7 +125,7 @@ class ClientProtocol(TcpProtocol):
     def __init__(self) -> None:
         super().__init__(MAX_REPLY_LINE)
         self.reason: ChatError | None = None
-        """The server's last words."""
+        """Why the server ends the connection."""
 
     def hello(self, hello: Hello) -> None:
         self.send(HelloMessage.of(hello))

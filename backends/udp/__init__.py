@@ -64,7 +64,7 @@ TECHNIQUE = Technique(
         ),
         Setting(
             "seed",
-            "seed for --loss, --dup and --reorder: the same seed loses the same datagrams",
+            "seed for --loss, --dup and --reorder: the same seed, the same random choices",
             metavar="TEXT",
             server=True,
         ),

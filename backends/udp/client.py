@@ -207,7 +207,7 @@ class UdpClient(ChatClient):
 
     async def send(self, draft: Draft) -> Ack | None:
         if not draft.n:
-            raise BadRequest("a draft needs a number, counted from 1: the answer refers to it")
+            raise BadRequest("a draft needs a number, counted from 1: its answer refers to it")
         connection = self._seated()
         key = ("draft", draft.n)
         async with self._in_flight:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from chat.domain.event_window import WIDTH, Window
+from chat.domain.event_window import WIDTH, EventWindow
 from chat.domain.model import Event, Missing, MissingEvents
 
 BUFFER_EVENTS = 2000
@@ -30,7 +30,7 @@ class ReceiveBuffer:
         """Live events that came again."""
         self.repaired = 0
         """Events that did not come as live events and were requested."""
-        self._window = Window(start)
+        self._window = EventWindow(start)
         self._window.hear_of(head)
         self._head = head
         self._in_order = in_order

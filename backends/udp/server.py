@@ -67,7 +67,7 @@ class UdpServer(ChatServer):
 
     async def stop(self) -> None:
         for endpoint in self.endpoints:
-            endpoint.end(Closing("the server is going down; come back and resume"))
+            endpoint.end(Closing("the server is going down; reconnect and resume"))
         await self._close_endpoints()
         if self.counts:
             log.info("udp dropped: %s", ", ".join(f"{why} {n}" for why, n in sorted(self.counts.items())))

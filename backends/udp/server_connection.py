@@ -212,7 +212,7 @@ class ServerConnection(Sink[Datagrams]):
             self._send(ErrorMessage.of(error, request.ref))
         except Exception:
             log.exception("a request failed")  # a bug of ours: the client reconnects
-            self.close(ConnectionLost("the server failed at this request; come back and resume"))
+            self.close(ConnectionLost("the server failed to handle this request; reconnect and resume"))
 
     async def _history(self, asked: HistoryMessage) -> bytes:
         limit = max(1, min(asked.limit, PAGE_EVENTS))

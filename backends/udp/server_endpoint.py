@@ -85,7 +85,7 @@ class ServerEndpoint:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self.end(Closing("the server is going down; come back and resume"))
+        self.end(Closing("the server is going down; reconnect and resume"))
         await self.udp.close()
 
     # --- receiving -----------------------------------------------------------------------------
@@ -187,7 +187,7 @@ class ServerEndpoint:
             return
         except Exception:
             log.exception("a hello failed")  # a bug of ours: the client tries again
-            self._refuse(hello, ConnectionLost("the server failed at this hello: try again"), address)
+            self._refuse(hello, ConnectionLost("the server failed to handle this hello: try again"), address)
             return
         if (old := self.connections.get(address)) is not None:
             old.end()

@@ -82,7 +82,7 @@ class BackgroundProcess(Generic[R]):
 
     @contextmanager
     def guard(self) -> Iterator[None]:
-        """Let one process at a time look or start: to see whether the lock is held takes it for a moment."""
+        """Let one process at a time look or start: testing the lock holds it for a moment."""
         try:
             with self._guard:
                 yield
@@ -105,7 +105,7 @@ class BackgroundProcess(Generic[R]):
         return None
 
     def held(self) -> bool:
-        """Whether one lives."""
+        """Return whether such a process runs."""
         lock = FileLock(self._lock_file, thread_local=False)
         try:
             lock.acquire(blocking=False)

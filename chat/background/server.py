@@ -169,17 +169,17 @@ def find(
             if killed and not killed.log.startswith("sqlite:"):  # a new one would have another log
                 raise ConnectionLost(
                     "your server on a broker is gone: start it again with chat serve --broker, "
-                    "or forget it with chat stop"
+                    "or remove it with chat stop"
                 )
             if killed and killed.encrypted:
                 raise ConnectionLost(
                     "your server with TLS is gone: start it again with chat serve --tls-cert --tls-key, "
-                    "or forget it with chat stop"
+                    "or remove it with chat stop"
                 )
             if killed and (public := killed.public()):
                 raise ConnectionLost(
                     f"your server for other machines is gone: start it again with chat serve "
-                    f"--host {public[0].host}, or forget it with chat stop"
+                    f"--host {public[0].host}, or remove it with chat stop"
                 )
             environment = {**clean_environment(), "CHAT_STATE_DIR": str(folder)}
             record = process.start(["chat", "serve", "--background"], environment)
@@ -196,7 +196,9 @@ def find(
     for listening in record.listening:
         if listening.technique == technique:
             return own_address(Address(listening.host, listening.port)), record.access
-    raise ChatError(f"your server (process {record.pid}) does not offer {technique}: it was not asked to")
+    raise ChatError(
+        f"your server (process {record.pid}) does not offer {technique}: it was started without it"
+    )
 
 
 def stop(folder: Path) -> Record | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 import click
 
@@ -11,17 +10,14 @@ import backends
 from chat.cli.options import backend_option
 from chat.interfaces.technique import Technique
 
-if TYPE_CHECKING:
-    pass
-
 
 @click.command()
 @click.option("--theme", metavar="NAME", help="dark, light or high-contrast.")
 def demo(theme: str | None) -> int:
-    """The lesson in twenty seconds: you, and a bot on every technique that can run here.
+    """Join a room with a bot on every technique that can run here.
 
-    Without a terminal the bots talk alone, and the exit code is 0 only if every message arrived once and
-    in order.
+    Without a terminal the bots talk to each other, and the exit code is 0 only if every message arrived
+    once and in order.
     """
     if sys.stdin.isatty() and sys.stdout.isatty():
         from tui import demo as show
@@ -34,7 +30,7 @@ def demo(theme: str | None) -> int:
 
 @click.group()
 def bench() -> None:
-    """Measure: ratios side by side in one run, not promises."""
+    """Measure how programs compare in one run. The figures are ratios, not promises."""
 
 
 @bench.command(short_help="One room, many readers: what a delivery costs.")

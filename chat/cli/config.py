@@ -48,7 +48,7 @@ def access_token(token_file: str | None) -> str:
     try:
         token = Path(token_file).read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        why = error.strerror if isinstance(error, OSError) else "it is not a text file"
         raise ChatError(f"cannot read the access token from {token_file}: {why}") from None
     if not token:
         raise ChatError(f"the token file {token_file} is empty")

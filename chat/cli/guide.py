@@ -43,7 +43,7 @@ def as_json() -> str:
 def rows() -> list[tuple[str, ...]]:
     """Return the table of techniques, its heading first. Padded, a row has at most 80 columns."""
     table: list[tuple[str, ...]] = [
-        ("technique", "port", "news", "ordered", "lossless", "stored by", "bytes", "contract")
+        ("technique", "port", "events", "ordered", "lossless", "kept by", "bytes", "contract")
     ]
     for label in backends.techniques():
         traits = label.traits
@@ -105,7 +105,7 @@ def cheat_sheet() -> str:
         loss = "nothing gets lost" if label.traits.lossless else "messages may get lost"
         lines.append(f"{label.name:<9} {label.title}, port {label.port}: {flow}, {loss}")
         lines.append(f"{'':<9} {label.summary}")
-    return "\n".join([*lines, "", "chat explain NAME tells more; chat --backend NAME tries it."])
+    return "\n".join([*lines, "", "chat explain NAME shows more; chat --backend NAME tries it."])
 
 
 async def doctor(

@@ -1,8 +1,6 @@
-"""`chat doctor`, `chat techniques` and `chat explain`: what there is and whether it works."""
+"""`chat doctor`, `chat techniques` and `chat explain`: show the techniques, and whether they work."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import click
 
@@ -20,9 +18,6 @@ from chat.cli.options import (
 from chat.domain.errors import ChatError, ConnectionLost
 from chat.interfaces.address import Address
 from chat.interfaces.technique import Technique
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.command()
@@ -54,7 +49,7 @@ def doctor(host: str | None, backend: Technique | None, token_file: str | None, 
         found = {one.technique: own_address(Address(one.host, one.port)) for one in record.listening}
     healthy = True
     if host and not backend and given_address(host, 0).port:
-        raise click.UsageError(f"which technique listens at {host}? say it with --backend")
+        raise click.UsageError(f"which technique listens at {host}? name it with --backend")
     for label in [backend] if backend else backends.techniques():
         address = given_address(host, label.port) if host else found.get(label.name)
         how = ""

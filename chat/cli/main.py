@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     \b
     Examples:
       chat                                  choose a technique, a room, a name
-      chat --backend tcp --as ann           talk over TCP, on your own server
-      chat -b tcp --server 10.0.0.5:7010    talk on another machine's server
-      chat serve                            be the server, with every technique
-      chat demo                             the lesson in twenty seconds
+      chat --backend tcp --as ann           chat over TCP, on your own server
+      chat -b tcp --server 10.0.0.5:7010    chat on another machine's server
+      chat serve                            run a server, with every technique
+      chat demo                             a room with a bot on every technique
     """,
 )
 @client_options
@@ -40,7 +40,7 @@ def chat(
     plain: bool,
     theme: str | None,
 ) -> int | None:
-    """One chat over every classical way programs talk to each other."""
+    """One chat over every classical way in which programs talk to each other."""
     if command := context.invoked_subcommand:
         for name in context.params:
             if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
@@ -56,7 +56,7 @@ def chat(
 
         return asyncio.run(lines.plain(me.session()))
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise ChatError("this is no terminal: use chat --plain, chat send or chat tail")
+        raise ChatError("this is not a terminal: use chat --plain, chat send or chat tail")
     from tui.app import ChatApp, Choice
 
     def opened(choice: Choice) -> Session:
@@ -67,9 +67,7 @@ def chat(
     app = ChatApp(opened, choice, room=me.room, nick=me.nick, theme=theme)
     app.run()
     if app.session is not None and (left := app.session.pending):
-        warn(
-            f"{left} message{'s were' if left > 1 else ' was'} not sent, or not acknowledged: you left first"
-        )
+        warn(f"{left} message{'s were' if left > 1 else ' was'} not sent or not acknowledged before you left")
         return FAILED
     return app.return_code
 

@@ -1,4 +1,4 @@
-"""The options that several commands share, and what they make of them."""
+"""The options that several commands share, and the objects that are made from them."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def load_trust(ca: str | None) -> Trust | None:
 
 
 def _settings(side: str) -> Iterator[tuple[Setting, str]]:
-    """Yield each setting of this side (``client`` or ``server``), and who has it: names of techniques."""
+    """Yield each setting of this side (``client`` or ``server``), and the names of its techniques."""
     offers: dict[str, list[str]] = {}
     known: dict[str, Setting] = {}
     for label in backends.techniques():
@@ -230,8 +230,8 @@ def client_options(command: F) -> F:
                 "--server",
                 metavar="HOST[:PORT]",
                 callback=checked(lambda text: parse_servers(text, 0, schemes())),
-                help="The server; without it, your own one on this machine. Several, separated by commas, "
-                "where the technique can choose among them. A broker may be given as a URL.",
+                help="The server; without it, your own on this machine. Several, separated by commas, "
+                "if the technique can choose among them. A broker may be given as a URL.",
             ),
             click.option(
                 "--room",
@@ -250,7 +250,7 @@ def client_options(command: F) -> F:
             ),
             token_option,
             ca_option,
-            click.option("--no-spawn", is_flag=True, help="Do not start your own server when none runs."),
+            click.option("--no-spawn", is_flag=True, help="Do not start your own server if none runs."),
             settings_options("client"),
         ]
     ):
@@ -262,7 +262,7 @@ def token_option(command: F) -> F:
     return click.option(
         "--token-file",
         metavar="FILE",
-        help="Where the access token stands; else CHAT_TOKEN holds it.",
+        help="The file with the access token; without it, CHAT_TOKEN is used.",
     )(command)
 
 

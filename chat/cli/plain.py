@@ -80,7 +80,7 @@ async def plain(session: Session, *, input: Iterable[str] = sys.stdin) -> int:
                         noticed.add(text)
                         out(f"* {text}")
                     case Entered(welcome):
-                        out(f"* you are {welcome.nick} in room {welcome.room}; /help tells what you can do")
+                        out(f"* you are {welcome.nick} in room {welcome.room}; /help shows the commands")
                         inside.set()
                     case StartedOver(reason):
                         out(f"* {reason}")
@@ -127,9 +127,9 @@ async def _type(session: Session, file: Iterable[str], drafts: dict[int, str]) -
             here = (f"{member.nick} ({member.technique})" for member in session.members.values())
             out("* " + ", ".join(here))
         elif command == "/help":
-            out("* type a line to say it; /who: who is here; /quit: leave; chat without --plain knows more")
+            out("* type a line to send it; /who: members; /quit: leave; more commands without --plain")
         elif command.startswith("/") and not command.startswith("//"):
-            out(f"! there is no command {command}; /help tells what there is, // begins a message with /")
+            out(f"! there is no command {command}; /help shows all commands, // begins a message with /")
         elif line.strip():
             try:
                 text = clean_text(line.removeprefix("/") if line.startswith("//") else line)

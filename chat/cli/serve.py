@@ -38,7 +38,7 @@ def _port_of(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> d
     \b
     Examples:
       chat serve                            every technique, this machine only
-      chat serve tcp --port 0 --log memory  a free port, nothing remembered
+      chat serve tcp --port 0 --log memory  a free port, nothing stored
       chat serve --host 0.0.0.0             for a class, with an access token
     """
 )
@@ -47,22 +47,34 @@ def _port_of(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> d
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), help="The port of the one technique; 0: any free one.")
-@click.option("--port-of", multiple=True, metavar="NAME=PORT", callback=_port_of, help="Repeatable.")
+@click.option(
+    "--port-of",
+    multiple=True,
+    metavar="NAME=PORT",
+    callback=_port_of,
+    help="The port of a technique. May be repeated.",
+)
 @click.option(
     "--log",
     metavar="URL",
     help="memory, sqlite:PATH, or amqp://USER:PASSWORD@HOST:PORT/VHOST, a broker that several servers share; "
     "without it, the log in your state folder.",
 )
-@click.option("--broker", is_flag=True, help="Keep the log in a broker that is found here, or started.")
+@click.option(
+    "--broker",
+    is_flag=True,
+    help="Keep the log in a broker: one that is found on this machine, or a new one.",
+)
 @click.option("--fresh", is_flag=True, help="Set the log aside under a dated name and begin a new one.")
 @token_option
-@click.option("--open", "is_open", is_flag=True, help="No access token, though other machines can come in.")
+@click.option(
+    "--open", "is_open", is_flag=True, help="Require no access token, even if other machines can connect."
+)
 @click.option("--tls-cert", metavar="FILE", help="Serve with TLS: the server's certificate (PEM), ...")
 @click.option("--tls-key", metavar="FILE", help="... and its private key. Techniques without TLS stay off.")
 @click.option("--rate", default="on", type=click.Choice(["on", "off"]), help="Limit what one seat may send.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-@click.option("--background", is_flag=True, hidden=True, help="Ends itself when nobody is there.")
+@click.option("--background", is_flag=True, hidden=True, help="End when no seat is taken any more.")
 @click.option("--idle", type=float, hidden=True, help="Seconds until then.")
 @settings_options("server")
 def serve(
@@ -85,8 +97,8 @@ def serve(
 ) -> None:
     """Serve the named techniques, or all that can run, until Ctrl+C.
 
-    Without --log it is your server on this machine: clients that are given no --server find it. One on a
-    broker is that too, unless there is one.
+    Without --log it becomes your server on this machine: clients without --server find it. With --broker it
+    does so only if no other server of yours runs.
     """
     from secrets import token_urlsafe
 
@@ -109,12 +121,12 @@ def serve(
     settings = chosen(settings, served, "server")
     access = access_token(token_file)
     if is_open and access:
-        raise click.UsageError("--open and an access token contradict each other: take one of them")
+        raise click.UsageError("--open and an access token contradict each other: use one of them")
     folder = state_dir(warn) if log is None else None
     shown = server.default_log(folder) if folder else ""
     if broker:
         if folder is None:
-            raise click.UsageError("--broker and --log contradict each other: take one of them")
+            raise click.UsageError("--broker and --log contradict each other: use one of them")
         found = _broker(folder)
         log, shown = found.address.url, f"in the broker at {found.address}"
     made = not (is_loopback(host) or access or is_open)
@@ -173,7 +185,7 @@ def _registration(folder: Path, log: str, *, broker: bool) -> Registration | Non
     except RunsAlready as error:
         if not broker:
             raise
-        warn(f"{error.fact}: clients find that one, and come here with --server")
+        warn(f"{error.fact}: clients find that one; they reach this one with --server")
         return None
 
 
@@ -181,7 +193,7 @@ def _broker(folder: Path) -> Broker:
     """Find or start a broker that can keep a log."""
     for label in backends.techniques():
         if label.broker is not None and label.log is not None and not label.missing():
-            warn("looking for a broker; to start one takes some seconds")
+            warn("looking for a broker; starting one takes some seconds")
             found = label.load_broker()(folder, spawn=True)
             warn(f"the log is in a broker: {found.how}")
             return found
@@ -191,13 +203,13 @@ def _broker(folder: Path) -> Broker:
 def _token_line(token: str, as_json: bool) -> str:
     if as_json:
         return json.dumps({"access_token": token})
-    return f"access token: {token}\n  (the others set CHAT_TOKEN to it, or put it into a --token-file)"
+    return f"access token: {token}\n  (other people set CHAT_TOKEN to it, or put it into a --token-file)"
 
 
 def _set_aside(url: str) -> None:
     scheme, _, path = url.partition(":")
     if scheme != "sqlite":
-        raise click.UsageError(f"--fresh has nothing to set aside: a log of {scheme} keeps no file")
+        raise click.UsageError(f"--fresh has nothing to set aside: a {scheme} log has no file")
     from chat.server.logs.files import set_aside
 
     if aside := set_aside(Path(path)):
@@ -233,7 +245,7 @@ def status() -> int:
 
 @click.command()
 def stop() -> None:
-    """End your server on this machine; what was said stays in its log."""
+    """Stop your server on this machine; the messages stay in its log."""
     from chat.background import server
     from chat.background.state_folder import state_dir
 

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 import click
 
 from chat.cli.options import Client, client_options
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.command(
@@ -29,7 +25,7 @@ def send(
 ) -> int:
     """Send each TEXT, or each line of the standard input, as a message.
 
-    Exit code 0 when the room has acknowledged every one, else 1, and stderr names those it has not.
+    The exit code is 0 if the room has acknowledged all of them; else it is 1, and stderr names the others.
     """
     import asyncio
 
@@ -43,7 +39,7 @@ def send(
     \b
     Examples:
       chat tail -b tcp --after 0 --json       everything since the room was opened
-      chat tail -b grpc --timeout 60          what comes within a minute, too
+      chat tail -b grpc --timeout 60          and what comes within a minute
     """
 )
 @client_options
@@ -58,9 +54,9 @@ def tail(
     timeout: float | None,
     as_json: bool,
 ) -> int:
-    """Print the room's events as lines: the last 200, oldest first, then what happens.
+    """Print the room's events as lines: the last 200, oldest first, then new ones.
 
-    It reconnects and resumes by itself. Exit code 1 when fewer than --count came within --timeout.
+    It reconnects and resumes by itself. The exit code is 1 if fewer than --count came within --timeout.
     """
     import asyncio
 

@@ -1,4 +1,4 @@
-"""Sends the drafts of a session, in order, at the server's pace, and says what became of each."""
+"""Sends the drafts of a session, in order and at the server's rate, and reports what became of each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from chat.client.outbox import Outbox, QueuedDraft
 from chat.client.session_events import DraftMoved, Phase, Update
 from chat.domain.errors import ChatError, ConnectionLost, Unconfirmed
 from chat.domain.model import Draft, Limits, Welcome
-from chat.domain.rate_limit import Pace
+from chat.domain.rate_limit import TokenBucket
 from chat.interfaces.client import ChatClient
 
 HOLD = 1.0
@@ -35,7 +35,7 @@ class DraftSender:
         self._tell = tell
         self._outbox = Outbox()
         self._limits = Limits()
-        self._pace = Pace(self._limits, clock)
+        self._bucket = TokenBucket(self._limits, clock)
         self._held_until = 0.0  # by the clock: nothing is sent before
         self._wake = asyncio.Event()  # something to send
         self._shrunk = asyncio.Event()  # the outbox has lost a draft, or the session has ended
@@ -59,18 +59,18 @@ class DraftSender:
             await self._shrunk.wait()
 
     def end(self) -> None:
-        """The session has ended: nobody waits any more."""
+        """Wake the callers that wait, because the session has ended."""
         self._ended = True
         self._shrunk.set()
 
     def welcomed(self, welcome: Welcome) -> None:
-        """Follow the limits of the server, and count on from the seat's highest draft number."""
+        """Use the server's limits, and continue after the seat's highest draft number."""
         self._limits = welcome.limits
         self._outbox.number = max(self._outbox.number, welcome.n)
-        self._pace.follow(welcome.limits)
+        self._bucket.follow(welcome.limits)
 
     def arrived(self, n: int) -> QueuedDraft | None:
-        """The event of an own draft has come; return the draft."""
+        """Return the own draft whose event has come."""
         queued = self._outbox.arrived(n)
         if queued is not None:
             self._shrunk.set()
@@ -81,8 +81,8 @@ class DraftSender:
     async def run(self, client: ChatClient) -> None:
         """Send the outbox over this connection, what was sent before included, until cancelled.
 
-        After a refusal that is not final (too fast, disk full) no other draft is sent before that one; only
-        drafts that are under way behind it already may pass it.
+        After a refusal that is not final (too fast, disk full) no other draft is sent before that one. Only
+        later drafts that were already sent may overtake it.
         """
         if not self._resend:
             await self.give_up("the connection broke before the answer")
@@ -97,7 +97,7 @@ class DraftSender:
                 if (wait := self._held_until - self._clock()) > 0:
                     await asyncio.sleep(wait)
                     continue  # another draft may be first now
-                if wait := self._pace.take():
+                if wait := self._bucket.take():
                     await self._moved(queued, "waiting", f"waiting ({self._limits.rate:g}/s)")
                     await asyncio.sleep(wait)
                     continue
@@ -138,7 +138,7 @@ class DraftSender:
             await self._moved(queued, "unconfirmed", reason)
 
     async def fail_changes(self, reason: str) -> None:
-        """Report the drafts that change a message as failed: in another log they would hit another one."""
+        """Report the drafts that change a message as failed: in another log the id is another message's."""
         for queued in self._outbox.changes():
             await self._fail(queued, reason)
 

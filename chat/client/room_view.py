@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chat.domain.event_window import Window
+from chat.domain.event_window import EventWindow
 from chat.domain.model import Cursor, Event, Member, Missing, MissingEvents, Welcome
 
 MEMBERSHIP = ("joined", "resumed", "left")
@@ -22,7 +22,7 @@ class RoomView:
         """Several if a seat ended while the session was disconnected."""
         self._head = 0
         self._epoch = ""
-        self._window: Window | None = None  # None: no event of this log has come yet
+        self._window: EventWindow | None = None  # None: no event of this log has come yet
         self._members_at = 0  # the seq of the newest event that changed the members
 
     def welcomed(self, welcome: Welcome) -> None:
@@ -80,8 +80,8 @@ class RoomView:
         self.members = {member.seat: member for member in members}
         self._members_at = max(self._members_at, seq)
 
-    def _since(self, seq: int) -> Window:
+    def _since(self, seq: int) -> EventWindow:
         """Return the window; a new one begins after the cursor, or else after this seq."""
         if self._window is None:
-            self._window = Window(seq if self.cursor is None else self.cursor.seq)
+            self._window = EventWindow(seq if self.cursor is None else self.cursor.seq)
         return self._window

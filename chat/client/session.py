@@ -1,7 +1,7 @@
 """The client's side of a conversation: it connects, reconnects and resumes.
 
 A session outlives its connections. It knows no technique (it is given ``dial``) and no widget (it yields
-updates). No draft is lost or said twice, however often the connection breaks: drafts stay in the outbox
+updates). No draft is lost or stored twice, however often the connection breaks: drafts stay in the outbox
 until the room has answered, and are sent again only after the replay has shown what the room already has.
 """
 
@@ -192,7 +192,7 @@ class Session:
         try:
             self.outcome = outcome = await self._live()
             if outcome is not None:
-                await self._sender.give_up(f"nobody knows whether it arrived: {outcome}")
+                await self._sender.give_up(f"it is unknown whether it was stored: {outcome}")
                 await self._enter(State("down", self.state.address, str(outcome)))
         finally:
             self._end()
@@ -238,7 +238,7 @@ class Session:
         """The room has another log. Drafts that change a message fail: they would hit another message."""
         self._view.start_over()
         await self._tell(StartedOver(reason))
-        await self._sender.fail_changes("the message is not in this log any more")
+        await self._sender.fail_changes("the room has a new log, and the message is not in it")
 
     async def _greeting(self) -> Hello:
         key = self._hello.seat_key
@@ -294,12 +294,12 @@ class Session:
     async def _read(self, client: ChatClient) -> None:
         async for batch in client.events():
             for news in batch:
-                told = (
+                handled = (
                     self._missed(client, news)
                     if isinstance(news, MissingEvents)
                     else self._arrived(client, news)
                 )
-                await told
+                await handled
             self._see_whether_caught_up()
 
     async def _arrived(self, client: ChatClient, event: Event) -> None:

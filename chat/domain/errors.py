@@ -72,7 +72,7 @@ class NoSuchRoom(ChatError):
 
 
 class DraftConflict(ChatError):
-    """The draft number was used before, with another content."""
+    """The draft number was used before, with other content."""
 
     code = "draft_conflict"
 
@@ -111,7 +111,7 @@ class NotStored(ChatError):
 
 
 class Closing(ChatError):
-    """The server is going down; come back later and resume."""
+    """The server is going down; connect again later and resume."""
 
     code = "closing"
     final = False
@@ -144,4 +144,4 @@ ERRORS: dict[str, type[ChatError]] = {kind.code: kind for kind in _KINDS}
 
 def history_starts(first: int) -> str:
     """Say that there is nothing before this seq: the log keeps only so much."""
-    return f"history starts at {first}: what was said before is not kept any more"
+    return f"history starts at {first}: older messages are not stored any more"

@@ -14,7 +14,7 @@ WIDTH = 1024
 """Events that may be ahead of the chain, and missing events that may still come."""
 
 
-class Window:
+class EventWindow:
     """The events of a room after a seq."""
 
     def __init__(self, after: int = 0) -> None:

@@ -236,7 +236,7 @@ def decode_request(data: bytes) -> Request:
 
 
 def decode_numbered(decoder: Decoder[T], data: bytes) -> T:
-    """Do the same for the requests of another protocol."""
+    """Decode a request of any protocol; raises like `decode_request`."""
     try:
         return decoder.decode(data)
     except BadRequest as error:
@@ -254,8 +254,8 @@ decode_body = _body.decode
 def decode_response(data: bytes) -> Response | Event:
     """Return what a server sent. Raises `BadRequest`.
 
-    The kind says which decoder is needed. Our servers write it first, so the leading bytes tell; where it
-    stands elsewhere the object is parsed twice.
+    The kind says which decoder is needed. Our servers write it first, so the leading bytes show it; if it
+    is elsewhere, the object is parsed twice.
     """
     if data.startswith(_EVENT_STARTS):
         return _event.decode(data)

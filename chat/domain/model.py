@@ -1,9 +1,8 @@
 """The values of the domain: drafts, entries, events, members and limits.
 
-Values are frozen ``msgspec`` structs: they cost a tenth of a dataclass to make, which is what a
-server does twice for every message, and `chat.domain.json_codec` reads and writes them without glue.
-Those that every message needs are left out of garbage collection (``gc=False``): none can be part of a
-cycle.
+Values are frozen ``msgspec`` structs. To create one takes a tenth of the time of a dataclass, and a server
+creates two for every message; `chat.domain.json_codec` encodes and decodes them directly. Those that every
+message needs are left out of garbage collection (``gc=False``), because none can be part of a cycle.
 
 Units everywhere: ``at`` is integer milliseconds since the Unix epoch, UTC; ``seq`` counts from 1 in
 its room; durations are seconds. An empty string or 0 in an optional field means "absent".
@@ -71,14 +70,14 @@ class Opened(_Body, frozen=True):
 
 
 class Joined(_Body, frozen=True):
-    """Somebody took a seat."""
+    """A person took a seat."""
 
     seat: str
     """The seat's public name: a hash of its seat key (`chat.domain.validation.seat_name`)."""
     author: str
     """The nick, NFC."""
     key: str
-    """The nick's casefold, computed once when it came in: Unicode tables differ between nodes."""
+    """The nick's casefold, computed by one node only, because Unicode tables differ between nodes."""
     technique: str
     node: str
     """The server that owns the seat's connection."""
@@ -94,7 +93,7 @@ class Resumed(_Body, frozen=True):
 
 
 class Left(_Body, frozen=True):
-    """A seat ended; refused unless seat and node both match."""
+    """A seat ended. Refused unless node and author are those of the seat."""
 
     seat: str
     author: str
@@ -244,7 +243,7 @@ class Member(Struct, frozen=True):
 
 
 class Limits(Struct, frozen=True):
-    """What the server allows. Every client is told in `Welcome`."""
+    """What the server allows. Every client gets it in its `Welcome`."""
 
     text_bytes: int = 4000
     """UTF-8 bytes of one message."""

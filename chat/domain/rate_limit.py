@@ -13,7 +13,7 @@ FIRST_RETRY = 0.2
 LAST_RETRY = 5.0
 
 
-class Pace:
+class TokenBucket:
     """A token bucket: tells when the next draft may be sent."""
 
     def __init__(self, limits: Limits, clock: Callable[[], float], *, margin: float = MARGIN) -> None:

@@ -2,7 +2,7 @@
 
 `Room.apply` alone decides, after commit and in log order. It has no clock, no I/O and no randomness, and
 does not use Python's Unicode tables, so that the same entries give the same state on every node.
-`Room.check` tells beforehand how it would decide now; that is a shortcut, not a promise.
+`Room.check` returns how it would decide now; the decision after commit may be another one.
 
 The memory is bounded: a room remembers the drafts and messages of the last `WINDOW` seqs. So a node whose
 log lacks the beginning gets the same state from a checkpoint and that many entries.
@@ -49,7 +49,7 @@ WINDOW = 5000
 CHECKPOINT_EVERY = 1000
 """Seqs between two checkpoints."""
 TAIL = 2 * WINDOW + 3 * CHECKPOINT_EVERY
-"""The newest entries that give a room its whole state, wherever they begin."""
+"""So many of a log's newest entries are enough to restore a room's whole state."""
 MAX_MEMBERS = Limits().seats
 
 Outcome = Event | Ack | ChatError | None
@@ -99,7 +99,7 @@ class Room:
         seq, body = entry.seq, entry.body
         self.applied = seq
         self._forget(seq - WINDOW)
-        if isinstance(body, Sent):  # nearly every entry: a short cut
+        if isinstance(body, Sent):  # nearly every entry, so first
             outcome = self._authored(body)
             if outcome is None:
                 self._messages[seq] = body.seat
@@ -115,7 +115,7 @@ class Room:
             self.epoch = body.epoch
             return self._accept(entry)
         if not self.epoch:
-            return ChatError("the beginning of this log was cut off, and no checkpoint has come yet")
+            return ChatError("the beginning of this log was deleted, and no checkpoint has come yet")
         refusal = self.check(body)
         if refusal is not None:
             return refusal
@@ -157,7 +157,7 @@ class Room:
             case Left():
                 member = self.members.get(body.seat)
                 if member is None or (member.node, member.author) != (body.node, body.author):
-                    return SeatGone("the seat has ended, or moved on")
+                    return SeatGone("the seat has ended or has moved to another node")
         return None
 
     def foresee(self, body: Body) -> Ack | ChatError | None:
@@ -173,11 +173,11 @@ class Room:
     def _authored(self, body: Sent | Edited | Deleted) -> Ack | ChatError | None:
         member = self.members.get(body.seat)
         if member is None or member.author != body.author:
-            return SeatGone("the seat has ended: come in again", n=body.n)
+            return SeatGone("the seat has ended: join again", n=body.n)
         if body.n <= member.n and (known := self._drafts.get((body.seat, body.n))) is not None:
             if known[1] == _digest(body):
                 return Ack(body.n, known[0])
-            return DraftConflict(f"draft {body.n} was used before, with another content", n=body.n)
+            return DraftConflict(f"draft {body.n} was used before, with other content", n=body.n)
         if not isinstance(body, Sent):
             author = self._messages.get(body.id)
             if not author:
@@ -186,7 +186,7 @@ class Room:
                     n=body.n,
                 )
             if author != body.seat:
-                return NotYours(f"message {body.id} is not yours to change", n=body.n)
+                return NotYours(f"message {body.id} is not yours: you can't change it", n=body.n)
         return None
 
     def _accept(self, entry: Entry) -> Event:
@@ -245,8 +245,8 @@ class Room:
         """Return whether a checkpoint should be written now.
 
         Args:
-            own: the caller wrote the newest entry. Others write one only when it is half as much overdue,
-                because the writer of the newest entry may know of no checkpoints.
+            own: the caller wrote the newest entry. Others wait one and a half times as long: they write a
+                checkpoint only if the writer of the newest entry writes none.
         """
         due = CHECKPOINT_EVERY if own else CHECKPOINT_EVERY * 3 // 2
         return self.applied - self.checkpointed >= due
@@ -287,7 +287,7 @@ def replay_order(entries: list[Entry]) -> tuple[list[Entry], int]:
         body = entry.body
         if isinstance(body, Checkpoint) and body.head >= entries[0].seq - 1:
             return [entry, *(later for later in entries if later.seq > body.head)], body.head + WINDOW
-    raise ChatError("the beginning of this room's log was cut off, and no checkpoint is in what is left")
+    raise ChatError("the beginning of this room's log was deleted, and the rest has no checkpoint")
 
 
 def body_of(

@@ -105,11 +105,11 @@ class RoomReplica:
         return outcome
 
     def replay(self, entries: list[Entry]) -> Iterator[list[int]]:
-        """Load the room from the newest entries of its log; or go on, if it was loaded before.
+        """Load the room from the newest entries of its log; or continue, if it was loaded before.
 
         Args:
             entries: in the order of the log. To load a room whose log's beginning was cut off, they must hold
-                a checkpoint. To go on, they must follow the entry `last`.
+                a checkpoint. To continue, they must follow the entry `last`.
 
         Yields:
             After every `REPLAY_BATCH` entries, so that the caller can let others run: the seqs that the room
@@ -160,15 +160,15 @@ class RoomReplica:
         return None
 
     def replay_from(self, count: int) -> int | None:
-        """Return the seq after which the last ``count`` events come; None if the log has to be asked."""
+        """Return the seq after which the last ``count`` events come; None if the log has to be read."""
         return self.ring.before_last(count) if self.ring.complete or len(self.ring) >= count else None
 
     def take_checkpoint(self, *, own: bool) -> Checkpoint | None:
         """Return a checkpoint if one is due, and count it as written.
 
         Args:
-            own: this replica's owner wrote the newest entry. Others write a checkpoint only when it is half
-                as much overdue, because the writer may know of no checkpoints.
+            own: this replica's owner wrote the newest entry. Others wait one and a half times as long: they
+                write a checkpoint only if the writer of the newest entry writes none.
         """
         if not self.state.checkpoint_due(own=own):
             return None

@@ -97,7 +97,7 @@ def clean_room(room: str) -> str:
     """Return the room's name unchanged. Raises `BadName`."""
     if not _ROOM.fullmatch(room):
         raise BadName(
-            f"{room[:32]!r} is no room name: 1 to 32 of a-z, 0-9, - and _, beginning with a letter or a digit"
+            f"{room[:32]!r} is not a room name: 1 to 32 of a-z, 0-9, - and _, starting with a letter or digit"
         )
     return room
 
@@ -117,7 +117,7 @@ def printable(text: str) -> str:
 
 def has_no_bytes(error: UnicodeEncodeError) -> BadText:
     """Return the error for a text that can't be encoded in UTF-8, because it holds a lone surrogate."""
-    return BadText(f"a text may not hold {_describe(error.object[error.start])}: it has no bytes")
+    return BadText(f"a text may not hold {_describe(error.object[error.start])}: UTF-8 can't encode it")
 
 
 def _complain(what: str, text: str, place: int) -> str:

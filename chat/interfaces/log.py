@@ -111,7 +111,7 @@ class Log(ABC):
 
     async def remove(self, room: str) -> None:
         """Delete a room for good, where a log outlives its servers. Nobody may be in it."""
-        raise ChatError("this log keeps its rooms to itself: end its server instead")
+        raise ChatError("a room can't be removed from this log: stop its server instead")
 
     @abstractmethod
     async def stop(self) -> None:

@@ -178,7 +178,7 @@ class HubPort(Protocol):
         The grace time of the polling client begins anew.
 
         Args:
-            seat_key: as the welcome told it.
+            seat_key: from the welcome.
             room: the room that the seat must be in; "": any.
 
         Raises:

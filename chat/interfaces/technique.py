@@ -36,8 +36,9 @@ class Traits:
     contract: str
     """Where the messages are defined: an IDL file, or the page of the protocol."""
     encoding: Literal["text", "binary"]
+    """text: every byte on the wire is printable UTF-8, headers and framing too. binary: some are not."""
     encrypted: bool
-    """The bytes on the wire are encrypted by default."""
+    """By default the text of a message can be read in neither direction. Masking is no encryption."""
     transport: Literal["tcp", "udp"] = "tcp"
     """What carries the bytes by default."""
 

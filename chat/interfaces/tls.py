@@ -38,7 +38,7 @@ class Identity:
             context.load_cert_chain(certificate, key, password="")  # never ask at the terminal
         except (OSError, ssl.SSLError) as error:
             raise ChatError(
-                f"{certificate} and {key} are no certificate with its key in PEM: {_why(error)}"
+                f"{certificate} and {key} are not a certificate and its key in PEM: {_why(error)}"
             ) from None
         return cls(*pem, context)
 
@@ -62,7 +62,7 @@ class Trust:
         try:
             context.load_verify_locations(cadata=pem.decode("ascii"))
         except (UnicodeDecodeError, ValueError, ssl.SSLError) as error:
-            raise ChatError(f"{file} holds no certificate in PEM: {_why(error)}") from None
+            raise ChatError(f"{file} contains no certificate in PEM: {_why(error)}") from None
         return cls(pem, context)
 
 
@@ -75,5 +75,5 @@ def _read(path: Path) -> bytes:
 
 def _why(error: Exception) -> str:
     if isinstance(error, UnicodeDecodeError):
-        return "it is no text"
+        return "it is not a text file"
     return getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)

@@ -19,7 +19,7 @@ from chat.interfaces.server import HIGH_WATER, LOW_WATER, Sink
 
 PAGE_BYTES = 128 * 1024
 CROWD = 100
-"""Connections for which the whole coalescing time is kept: what a batch saves grows with their number."""
+"""Connections from which on the whole coalescing time is used; with fewer it is shorter in proportion."""
 
 
 def pages(events: list[Event]) -> Iterator[list[Event]]:
@@ -112,7 +112,9 @@ class Channel:
         for mailbox in list(self.behind):
             if mailbox.was_live and not self.ring.reaches(mailbox.cursor):
                 mailbox.cut(
-                    SlowReader("too slow: more waits for you than the server keeps; come back and resume")
+                    SlowReader(
+                        "too slow: more events wait for you than the server keeps; reconnect and resume"
+                    )
                 )
 
 
@@ -153,7 +155,7 @@ class Mailbox:
             self.pump()
 
     def _write(self, events: list[Event]) -> None:
-        """Write one page of what the live mailboxes have already got; the rest is written to all at once."""
+        """Write one page of what the live mailboxes have already got; later ones are written to all."""
         channel = self._channel
         page = [event for event in next(pages(events), []) if event.seq <= channel.sent]
         if page:

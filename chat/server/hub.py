@@ -1,4 +1,4 @@
-"""The hub: the rooms of this node, and who may enter them.
+"""The hub: the rooms of this node, and who may join them.
 
 A draft goes from a seat into the log. What the log hands back is decided by `Room.apply` and fanned out:
 encoded once for each technique, written in one piece to every connection that keeps up.
@@ -24,8 +24,8 @@ from chat.server.node import Node
 from chat.server.seat import HubSeat
 
 UNREADY = 5.0
-"""Seconds after a failed commit in which the hub is not ready: long enough to send clients elsewhere, short
-enough that a disk with room again is tried again."""
+"""Seconds after a failed commit in which the hub is not ready: long enough that a balancer chooses another
+server, short enough that drafts are accepted soon after the disk has space again."""
 KEY_CHARS = 64
 """Characters of a seat key, at most: longer keys are rejected, not cached."""
 
@@ -95,8 +95,10 @@ class Hub:
         if not self._access or hmac.compare_digest(self._access.encode(), access.encode(errors="replace")):
             return
         if access:
-            raise AccessDenied("the access token is wrong: ask who runs the server for the right one")
-        raise AccessDenied("this server asks for an access token: start with --token-file, or set CHAT_TOKEN")
+            raise AccessDenied(
+                "the access token is wrong: ask the person who runs the server for the right one"
+            )
+        raise AccessDenied("this server requires an access token: use --token-file, or set CHAT_TOKEN")
 
     async def take_seat(self, hello: Hello, technique: str) -> HubSeat:
         """Give a new seat, or give one back to its owner. Raises a `ChatError` that says why not."""
@@ -108,10 +110,10 @@ class Hub:
     def find_seat(self, seat_key: str, room: str = "") -> HubSeat:
         """Return the seat that this key opens.
 
-        The owner was heard of: the grace time of a polling client begins anew.
+        It restarts the grace time of a polling client.
 
         Args:
-            seat_key: as the welcome told it.
+            seat_key: from the welcome.
             room: the room that the seat must be in; "": any.
 
         Raises:
@@ -119,9 +121,9 @@ class Hub:
         """
         seat = self._seats.get(_cached_seat_name(seat_key)) if len(seat_key) <= KEY_CHARS else None
         if seat is None:
-            raise SeatGone("no seat has this key: it has ended, or never was; come in again")
+            raise SeatGone("no seat has this key: the seat has ended or never existed; join again")
         if room and seat.room_name != room:
-            raise SeatGone(f"no seat in room {room} has this key: it is of another room")
+            raise SeatGone(f"no seat in room {room} has this key: it opens a seat in another room")
         seat.polled()
         return seat
 
@@ -132,7 +134,7 @@ class Hub:
         if name not in self._known and self.log.shared:
             await self._learn_rooms()
         if name not in self._known:
-            raise NoSuchRoom(f"there is no room {name}: it comes into being when somebody enters it")
+            raise NoSuchRoom(f"there is no room {name}: it is created when somebody joins it")
         return await self._room(name)
 
     def rooms(self, access: str) -> list[str]:
@@ -157,7 +159,7 @@ class Hub:
         if self._node.closing:
             raise Closing("the server is going down")
         if name not in self._known and len(self._known) >= self.limits.rooms:
-            raise Full(f"this server has {self.limits.rooms} rooms and takes no more: use one of them")
+            raise Full(f"this server has {self.limits.rooms} rooms, the most that it allows: use one of them")
         task = self._loading.get(name)
         if task is None:
             self._known.add(name)
@@ -195,7 +197,7 @@ class Hub:
     async def _load_all(self) -> None:
         """Load every room, so that the grace time of members who never come back ends."""
         for name in sorted(self._known):
-            with suppress(ChatError):  # whoever enters the room is told
+            with suppress(ChatError):  # the next client that joins the room gets the error
                 await self._room(name)
 
     # --- from the log --------------------------------------------------------------------------

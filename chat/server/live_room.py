@@ -34,7 +34,7 @@ from chat.server.seat import HubSeat
 SEARCH_PAGE = 500
 """Entries that a search for the last change of an old message reads at a time."""
 REPLICATION_TIMEOUT = 5.0
-"""Seconds to wait until an event that another node of a shared log has shown arrives here, too."""
+"""Seconds to wait for an event that another node of the shared log has already sent to the client."""
 
 
 class LiveRoom:
@@ -86,14 +86,14 @@ class LiveRoom:
             pending.decided(outcome)
 
     def _seat_moved(self, seat: HubSeat, event: Event) -> None:
-        """A seat of this node has left, or has resumed: here, or at another node."""
+        """Handle that a seat of this node has left, or has resumed here or at another node."""
         reason: ChatError | None = None
         if event.kind == "left" and not seat.leaving:
-            reason = Closing("you were taken for gone, and have left: come in again")
+            reason = Closing("your seat has ended, because you seemed to be gone: join again")
         elif event.kind == "resumed":
             if self.state.members[seat.seat].node == self.node_name:
                 return
-            reason = SeatGone("the seat has moved to another server, and goes on there")
+            reason = SeatGone("the seat has moved to another server and continues there")
         self._remove_seat(seat)
         self.flush(now=True)  # the owner still sees what happened before
         seat.end(reason)
@@ -127,7 +127,7 @@ class LiveRoom:
 
         Args:
             body: the entry.
-            refused: called if the entry does not become an event, even if nobody waits any more.
+            refused: called if the entry does not become an event, even if the caller was cancelled.
         """
         decision = Decision(refused)
         self.submit(body, decision)
@@ -168,7 +168,7 @@ class LiveRoom:
         return seat
 
     async def _wait_for(self, seq: int) -> None:
-        """Wait for an event that another node of this log has shown already."""
+        """Wait for an event that another node of this log has already sent to the client."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + REPLICATION_TIMEOUT
         while self.head < seq and (left := deadline - loop.time()) > 0:
@@ -220,7 +220,7 @@ class LiveRoom:
         return seat
 
     def add_seat(self, seat: HubSeat) -> None:
-        """From now on the seat is found: in its room, and by calls that bring its key."""
+        """Make the seat known to its room, and to calls that bring its key."""
         self._all_seats[seat.seat] = self.seats[seat.seat] = seat
 
     def _remove_seat(self, seat: HubSeat) -> None:
@@ -228,12 +228,12 @@ class LiveRoom:
         self.seats.pop(seat.seat, None)
 
     def _not_given(self, seat: HubSeat) -> None:
-        """The room refused the seat, or it could not move here."""
+        """Remove a seat that the room refused, or that could not move here."""
         self._remove_seat(seat)
         seat.end()
 
     def _refusal(self, refusal: object, body: Joined) -> ChatError:
-        """Return why nobody can join; if the owner of the name is away, the error says how long."""
+        """Return why the join is refused; if the name's owner is away, with the seconds until it is free."""
         if isinstance(refusal, NickTaken):
             name = self.state.seat_of(body.key)
             owner, member = self.seats.get(name), self.state.members.get(name)
@@ -258,7 +258,7 @@ class LiveRoom:
         return prev
 
     def welcome(self, seat: HubSeat) -> Welcome:
-        """Return what the owner of a seat is told first."""
+        """Return the welcome for the owner of a seat."""
         return Welcome(
             room=self.name,
             nick=seat.nick,

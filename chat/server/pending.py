@@ -35,7 +35,7 @@ class Decision(Pending):
     __slots__ = ("_refused", "outcome")
 
     def __init__(self, refused: Callable[[ChatError | Ack], None] | None = None) -> None:
-        """``refused`` is called if the entry does not become an event, even if nobody waits any more."""
+        """``refused`` is called if the entry does not become an event, even if the caller was cancelled."""
         self.outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._refused = refused
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from chat.domain.errors import BadRequest, BadText, ChatError, Closing, SeatGone, TooFast
 from chat.domain.model import MAX_NUMBER, Ack, Body, Draft, Event, Left, Limits, Member, Welcome
-from chat.domain.rate_limit import Pace, too_fast
+from chat.domain.rate_limit import TokenBucket, too_fast
 from chat.domain.room import body_of
 from chat.interfaces.log import Pending
 from chat.interfaces.server import Reply, Sink
@@ -77,7 +77,7 @@ class HubSeat:
         self._loop = asyncio.get_running_loop()
         self._mailbox: Mailbox | None = None
         self._polls = 0  # reads that wait for events
-        self._pace = Pace(room.limits, self._loop.time, margin=1.0)
+        self._bucket = TokenBucket(room.limits, self._loop.time, margin=1.0)
         self._expires: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._await_return(room.limits.grace)
@@ -99,13 +99,13 @@ class HubSeat:
     def send(self, draft: Draft, reply: Reply) -> None:
         room, n = self._room, draft.n
         if self.ended:
-            return reply(draft, SeatGone("the seat has ended: come in again", n=n))
+            return reply(draft, SeatGone("the seat has ended: join again", n=n))
         if room.closing:
             return reply(draft, Closing("the server is going down", n=n))
         if not n:
             n = max(self.n, room.highest_number(self.seat)) + 1
             if n > MAX_NUMBER:
-                return reply(draft, BadRequest("this seat has used its last draft number: come in again"))
+                return reply(draft, BadRequest("this seat has used its last draft number: join again"))
             self.n = n
         elif n > self.n:
             self.n = n
@@ -115,7 +115,7 @@ class HubSeat:
             return reply(draft, error)
         if (known := room.foresee(body)) is not None:
             return reply(draft, known)
-        if wait := self._pace.take():
+        if wait := self._bucket.take():
             return reply(draft, TooFast(too_fast(room.limits), n=n, retry_after=wait))
         room.submit(body, DraftPending(draft, reply))
         return None
@@ -145,7 +145,7 @@ class HubSeat:
 
     async def read(self, after: int, limit: int, wait: float) -> list[Event]:
         if self.ended:
-            raise SeatGone("the seat has ended: come in again")
+            raise SeatGone("the seat has ended: join again")
         if after >= self._room.head and wait > 0:
             self.stop_timer()
             self._polls += 1
@@ -174,13 +174,13 @@ class HubSeat:
             self._room.submit(body, Decision(self._not_left))
 
     def _not_left(self, refusal: ChatError | Ack) -> None:
-        """The `Left` was not stored, or refused: the grace time ends the seat."""
+        """Continue after a `Left` that was refused or not stored: the grace time will end the seat."""
         self.leaving = False
         if self._mailbox is not None and isinstance(refusal, ChatError):
             self._mailbox.cut(refusal)
 
     def end(self, reason: ChatError | None = None) -> None:
-        """The room has ended the seat. The owner is told why, unless it asked to leave."""
+        """End the seat, and send its owner the reason."""
         self.ended = True
         self.stop_timer()
         if self._mailbox is not None:
@@ -190,11 +190,11 @@ class HubSeat:
     # --- the grace time ------------------------------------------------------------------------
 
     def renew_grace(self) -> None:
-        """The owner was heard of: begin the grace time anew."""
+        """Restart the grace time, because the owner has sent something."""
         self._renew(self._room.limits.grace)
 
     def polled(self) -> None:
-        """The owner polls: begin the longer grace time of polling clients anew."""
+        """Restart the longer grace time of polling clients."""
         self._renew(self._room.limits.grace * POLL_GRACE)
 
     def _renew(self, grace: float) -> None:
@@ -206,16 +206,16 @@ class HubSeat:
         return None if self._expires is None else max(0.0, self._expires - self._loop.time())
 
     def _await_return(self, grace: float) -> None:
-        """Expect the owner within so many seconds. Called again and again, it keeps the one timer."""
+        """End the seat if its owner does not return in time. Repeated calls reuse one timer."""
         self._expires = self._loop.time() + grace
         if self._timer is not None and self._timer.when() <= self._expires:
-            return  # when it fires it finds that there is more time
+            return  # when it fires, it is set again for the rest
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._loop.call_at(self._expires, self._expire)
 
     def stop_timer(self) -> None:
-        """The grace time does not run: the owner is connected, or the seat ends otherwise."""
+        """Stop the grace time, because the owner is connected or the seat has ended."""
         self._expires = None
         if self._timer is not None:
             self._timer.cancel()

@@ -162,7 +162,7 @@ async def _serve(plan: Plan, ready: Callable[[list[Offer]], None]) -> None:
                 for failed in await asyncio.gather(
                     *(server.stop() for server in servers), return_exceptions=True
                 ):
-                    if isinstance(failed, Exception):  # a fault of ours; the log is closed all the same
+                    if isinstance(failed, Exception):  # a bug; the log is closed anyway
                         log.error("a server did not stop well", exc_info=failed)
         await hub.stop()
 
@@ -186,7 +186,7 @@ async def _offer(plan: Plan, technique: Technique, hub: Hub, servers: list[ChatS
             try:
                 server = technique.load_server()(hub, Address(plan.host, port), options)
                 address = await server.start()
-            except ImportError as error:  # there, but of a version that does not fit
+            except ImportError as error:  # installed, but in a version that does not fit
                 reason = f"cannot be loaded: {error}"
             except ChatError as error:
                 reason = str(error)

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from chat.interfaces.address import Address, is_loopback
 
-_OTHER = "another technique may listen there (chat techniques tells the ports)"
+_OTHER = "another technique may listen there (chat techniques shows the ports)"
 
 
 def no_answer(address: Address) -> str:
     """Say that nothing came back at all, and what that means here."""
     if is_loopback(address.host):
         return f"no answer from {address}: the program that listens there is stopped or stuck"
-    return f"no answer from {address}: a firewall, or the network keeps its clients apart"
+    return f"no answer from {address}: a firewall, or the network does not let its clients reach each other"
 
 
 def connection_refused(address: Address, error: OSError) -> str:
@@ -28,12 +28,12 @@ def connection_refused(address: Address, error: OSError) -> str:
 
 def silent(address: Address) -> str:
     """Say that a connection came about, and nothing over it."""
-    return f"{address} took the connection and said nothing: {_OTHER}, or it is stopped or stuck"
+    return f"{address} accepted the connection but does not answer: {_OTHER}, or it is stopped or stuck"
 
 
 def closed_without_a_word(address: Address) -> str:
     """Say that a connection was closed before anything came over it."""
-    return f"{address} closed the connection without a word: {_OTHER}, or it speaks TLS (then give --ca)"
+    return f"{address} closed the connection without an answer: {_OTHER}, or it speaks TLS (then give --ca)"
 
 
 def connection_broke(error: Exception | None) -> str:

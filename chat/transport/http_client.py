@@ -1,4 +1,4 @@
-"""What the techniques over HTTP share on the client's side: an httpx client, and words for its errors."""
+"""What the techniques over HTTP share on the client's side: an httpx client, and texts for its errors."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ CONNECT_TIMEOUT = 5.0
 ANSWER_TIMEOUT = 10.0
 """Seconds that a server has for an answer, besides the time that it was asked to wait."""
 CONNECTIONS = 16
-"""A poll has one, and so has each draft that is not answered yet."""
+"""Connections to the server: one for the poll, one for each request under way."""
 KEEP_ALIVE = 60.0
-"""Seconds that a connection may rest between two requests: less than a server keeps it."""
+"""Seconds that a connection may rest between two requests: less than a server keeps it open."""
 MAX_ANSWER = 16 * 1024 * 1024
 """Bytes of an answer: a page of the longest texts has a few hundred kilobytes, in the worst case 5 MB."""
 
-_CLOSED = re.compile("disconnected|peer closed")  # how httpx tells it from what is no HTTP
+_CLOSED = re.compile("disconnected|peer closed")  # in the texts of httpx; others mean that it is no HTTP
 
 
 class TooLong(httpx.HTTPError):
@@ -41,7 +41,7 @@ def base_url(address: Address, options: ClientOptions) -> str:
 
 
 def open_http(options: ClientOptions) -> httpx.AsyncClient:
-    """Return a client that trusts whom the options say, and takes no proxy from the environment."""
+    """Return a client that trusts the authority in the options, and ignores proxies in the environment."""
     return httpx.AsyncClient(
         verify=options.trust.context if options.trust else False,
         trust_env=False,
@@ -55,17 +55,22 @@ def open_http(options: ClientOptions) -> httpx.AsyncClient:
 
 
 def waiting(seconds: float) -> httpx.Timeout:
-    """Return the timeouts for a question that the server may keep open."""
+    """Return the timeouts for a request that the server may keep open for so many seconds."""
     return httpx.Timeout(ANSWER_TIMEOUT + seconds, connect=CONNECT_TIMEOUT, pool=None)
 
 
 async def ask(
     http: httpx.AsyncClient, request: httpx.Request, wait: float = 0.0
 ) -> tuple[httpx.Response, bytes]:
-    """Send a request with just the headers that it has; return the response and its body.
+    """Send a request with its own headers only; return the response and its body.
 
-    ``wait``: seconds that the server may keep it open. Raises an error of httpx, also for an answer without
-    an end: one that is too long, or too slow as a whole.
+    Args:
+        http: from `open_http`.
+        request: it gets no header besides its own.
+        wait: seconds that the server may keep it open.
+
+    Raises:
+        httpx.HTTPError: also `TooLong`, and `httpx.ReadTimeout` if the response as a whole takes too long.
     """
     request.extensions["timeout"] = waiting(wait).as_dict()
     try:
@@ -82,11 +87,11 @@ async def ask(
 async def _read(response: httpx.Response) -> bytes:
     parts, size = [], 0
     try:
-        async for part in response.aiter_raw():  # nothing was asked to be compressed
+        async for part in response.aiter_raw():  # the request allows no compression
             size += len(part)
             if size <= MAX_ANSWER:
                 parts.append(part)
-            else:  # not by leaving: the generators below this one would stay open
+            else:  # not `break`: the generators inside would stay open
                 await response.extensions["network_stream"].aclose()
     except httpx.HTTPError:
         if size <= MAX_ANSWER:
@@ -97,7 +102,7 @@ async def _read(response: httpx.Response) -> bytes:
 
 
 def lost(address: Address, technique: str, error: Exception, *, heard: bool) -> ConnectionLost:
-    """Return what to tell of an error of httpx; ``heard``: the server has answered before."""
+    """Return the error of the model for one of httpx; ``heard``: the server has answered before."""
     causes = list(_causes(error))
     for cause in causes:
         if isinstance(cause, ssl.SSLError):
@@ -113,7 +118,7 @@ def lost(address: Address, technique: str, error: Exception, *, heard: bool) -> 
                 f"{address} has not answered for {ANSWER_TIMEOUT:.0f} s" if heard else silent(address)
             )
         case httpx.InvalidURL() | httpx.UnsupportedProtocol():
-            return ConnectionLost(f"cannot reach {address}: this is no address of a web server")
+            return ConnectionLost(f"cannot reach {address}: this is not an address of a web server")
         case TooLong():
             return ConnectionLost(not_our_words(address, technique, str(error)))
         case httpx.RemoteProtocolError() if not _CLOSED.search(str(error)):
@@ -125,7 +130,7 @@ def lost(address: Address, technique: str, error: Exception, *, heard: bool) -> 
 
 
 def _causes(error: BaseException) -> list[BaseException]:
-    """Return the error, and what it came from, the deepest last; of a group the first."""
+    """Return the error and its causes, the deepest last; of an exception group the first."""
     chain: list[BaseException] = []
     cause: BaseException | None = error
     while cause is not None and cause not in chain:

@@ -1,7 +1,7 @@
 """One HTTP connection of a client: uvicorn's, with the limits that uvicorn does not have.
 
-It subclasses uvicorn's protocol for httptools, which is no documented interface. What it relies on is written
-down in ``tests/unit/transport/test_uvicorn_contract.py``, and `pyproject.toml` bounds the version.
+It subclasses uvicorn's protocol for httptools, which is not a documented interface. A test checks what it
+relies on (``tests/unit/transport/test_uvicorn_contract.py``), and `pyproject.toml` bounds the version.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class HttpConnection(HttpToolsProtocol):
 
     def _timed_out(self) -> None:
         if self._reading and not self._refused:
-            self.refuse(408, BadRequest(f"the request was not whole after {REQUEST_TIMEOUT:.0f} s"))
+            self.refuse(408, BadRequest(f"the request was not complete after {REQUEST_TIMEOUT:.0f} s"))
         else:
             self.transport.abort()
 
@@ -162,7 +162,7 @@ class HttpConnection(HttpToolsProtocol):
             self._too_large()
             return
         if len(self.pipeline) >= MAX_AHEAD:
-            self.refuse(429, BadRequest(f"{MAX_AHEAD} requests wait already: wait for the answers"))
+            self.refuse(429, BadRequest(f"{MAX_AHEAD} requests are waiting already: wait for their answers"))
             return
         waiting = len(self.pipeline)
         super().on_headers_complete()
@@ -193,7 +193,7 @@ class HttpConnection(HttpToolsProtocol):
     # --- refusing ------------------------------------------------------------------------------
 
     def send_400_response(self, msg: str) -> None:
-        self.refuse(400, BadRequest("this is no HTTP/1.1 request"))
+        self.refuse(400, BadRequest("this is not an HTTP/1.1 request"))
 
     def _too_large(self) -> None:
         self.refuse(431, BadRequest(f"the request's line and headers may have {MAX_HEAD} bytes: send less"))

@@ -126,7 +126,7 @@ class WebServer(ChatServer):
         try:
             await asyncio.wait((poll, gone), return_when=asyncio.FIRST_COMPLETED)
             if poll.cancelled() or (self.stopping and not poll.done()):
-                raise Closing("the server is going down; come back and resume")
+                raise Closing("the server is going down; reconnect and resume")
             if not poll.done():
                 raise ClientDisconnected
             return poll.result()

@@ -40,7 +40,7 @@ def read_interval(text: str) -> float | None:
 
 POLL = Setting(
     "poll",
-    "how often to ask for news: seconds between two requests, or long for one that waits",
+    "how often to ask for events: seconds between two requests, or long for requests that wait",
     default="1s",
     metavar=f"S|{LONG}",
     check=read_interval,

@@ -1,7 +1,7 @@
-"""The client of a technique whose server can't speak first: it polls, and every draft has its own reply.
+"""The client of a technique whose server can't push: it polls, and every draft has its own reply.
 
 `PollingClient` holds what such clients share: the poll loop, the order of drafts, paging, closing. A
-technique fills in its calls.
+technique implements its calls.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from chat.transport.polling import LONG, WAIT, read_interval
 GOODBYE = 1.0
 """Seconds that a server has to answer the call that ends the seat."""
 IDLE = 0.25
-"""Seconds between two long polls that bring nothing, at least: some servers answer at once."""
+"""The least seconds between two empty long polls: some servers answer at once."""
 
 T = TypeVar("T")
 
@@ -75,7 +75,7 @@ class Polls:
 class DraftOrder:
     """Sends one draft after the other, in the order of the calls.
 
-    When a draft is refused only for the moment, the drafts that wait behind it by then are refused with it:
+    When a draft is refused only temporarily, the drafts that wait behind it by then are refused with it:
     they would overtake it.
     """
 
@@ -106,9 +106,9 @@ class PollingClient(ChatClient):
 
     Drafts go one after the other, each when the one before it is answered, unless the technique keeps the
     order of calls itself (``in_order``): calls over several connections may overtake each other. After a
-    `ConnectionLost` nothing more is sent, because a draft that is sent again must not come behind later ones.
+    `ConnectionLost` nothing more is sent, because a draft that is sent again must not come after later ones.
 
-    A technique sets `_seat_key` in `_join`, and fills in the methods below the line. They may raise any
+    A technique sets `_seat_key` in `_join`, and implements the abstract methods. They may raise any
     `ChatError`; `ConnectionLost` ends this client.
     """
 
@@ -126,7 +126,7 @@ class PollingClient(ChatClient):
         self._seat_key = ""
         self._start = 0
         self._page_limit = 1
-        self._reason = ""  # why nothing more is asked
+        self._reason = ""  # why no more calls are made
         self._closing = False
         self._over: asyncio.Future[None] | None = None
         self._under_way: set[asyncio.Timeout] = set()  # one for each call
@@ -140,7 +140,9 @@ class PollingClient(ChatClient):
     async def send(self, draft: Draft) -> Ack:
         self._require_seat()
         if not draft.n:
-            raise BadRequest("a draft needs a number, counted from 1: sent again, it is known by it")
+            raise BadRequest(
+                "a draft needs a number, counted from 1: the server recognises a repeated draft by it"
+            )
         try:
             if self._order is None:
                 return await self._call(self._submit(draft))
@@ -268,7 +270,7 @@ class PollingClient(ChatClient):
         """Return the events after a seq. The server may wait so many seconds for the first."""
         return await self._fetch(after, None, self._page_limit, wait)
 
-    # --- what a technique fills in -------------------------------------------------------------
+    # --- what a technique implements -----------------------------------------------------------
 
     @abstractmethod
     async def _join(self, hello: Hello) -> tuple[Welcome, int]:

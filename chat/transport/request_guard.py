@@ -1,8 +1,9 @@
 """Checks each HTTP request before the technique's application sees it, and dates each response.
 
-A browser sends the requests of a page with the host's name as the page wrote it, and with the page's origin.
-So a public name that is not this server's belongs to a page whose name was made to resolve to this machine
-(DNS rebinding), and another origin is a page that calls in its reader's name (cross-site request forgery).
+A browser puts the host name that a page uses into the Host header, and the page's origin into Origin. A
+public host name that is not this server's comes from a page whose domain name was made to resolve to this
+machine (DNS rebinding). Another origin is another site's page that calls on its reader's behalf (cross-site
+request forgery).
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ class RequestGuard:
             if name == b"origin":
                 origin = value.decode("latin-1").lower()
                 if origin != f"{scope['scheme']}://{host}" and origin not in self._web.origins:
-                    return 403, BadRequest(f"pages of {origin} may not call here")
+                    return 403, BadRequest(f"web pages of {origin} may not call this server")
         if scope["state"][CROWDED]:
             return 503, Full("too many connections: come back later")
         return None

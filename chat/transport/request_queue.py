@@ -16,7 +16,7 @@ R = TypeVar("R")
 
 
 class RequestQueue(Generic[R]):
-    """Hands requests to ``serve`` while no reason holds against it; the connection is read no faster."""
+    """Hands requests to ``serve`` while no `Reason` holds; the connection is read no faster."""
 
     def __init__(
         self, transport: Readable, serve: Callable[[R], None], turn_over: Callable[[], None] | None = None

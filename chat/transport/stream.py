@@ -1,8 +1,8 @@
-"""Servers on byte streams: a listener, and a base for the server's end of one connection.
+"""Servers on byte streams: a listener, and a base class for the server's end of one connection.
 
-A technique adds its protocol: how bytes become requests, and how the last words are written. Here stands
-what does not depend on it: who may connect, in which order requests are served, when a connection is not
-read, and how it ends.
+A technique adds its protocol: how bytes become requests, and how the closing reason is written. This module
+has what does not depend on it: who may connect, in which order requests are served, when a connection is
+not read, and how it ends.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MAX_UNAUTHENTICATED = 256
 MAX_UNDECIDED = 1000
 """Drafts of one client that may wait for the room's decision; then it is not read until half are decided."""
 LINGER = 2.0
-"""Seconds that a client has to take the last words and to close its side."""
+"""Seconds that a client has to read the closing reason and to close its side."""
 
 C = TypeVar("C", bound="StreamConnection[Any, Any]")
 R = TypeVar("R")
@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 
 
 def keep_alive(connection: socket.socket) -> None:
-    """Let the kernel find out within a minute or so that a peer has vanished, where nobody sends pings."""
+    """Let the kernel notice within about a minute that a peer has vanished, if no pings are sent."""
     with suppress(OSError):  # it may be reset already
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for name, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
@@ -76,7 +76,7 @@ class StreamServer(ChatServer, Generic[C]):
         self.stopping = True
         self._server.close()
         for connection in list(self.connections):
-            connection.close(Closing("the server is going down; come back and resume"))
+            connection.close(Closing("the server is going down; reconnect and resume"))
         if self.connections:
             await asyncio.wait([connection.lost for connection in self.connections], timeout=LINGER + 1)
         await self._server.wait_closed()
@@ -134,11 +134,11 @@ class StreamConnection(asyncio.Protocol, Sink[B], ABC, Generic[B, R]):
         """Write the reason why the connection ends, unless the client has asked for that."""
 
     def finish(self, unserved: Sequence[R]) -> None:
-        """The last words are written: close the connection now or later."""
+        """Close the connection, now or later; the closing reason is written."""
         self.hang_up()
 
     def discard(self, data: bytes) -> None:  # most have nothing to do
-        """Look at what comes after the last words."""
+        """Handle bytes that come after the closing reason was written."""
 
     # --- the connection ------------------------------------------------------------------------
 
@@ -270,7 +270,7 @@ class StreamConnection(asyncio.Protocol, Sink[B], ABC, Generic[B, R]):
         try:
             await work
         except Exception:
-            log.exception("a request failed")  # a bug: the client is told, and may come back
-            self.close(ConnectionLost("the server failed at this request; come back and resume"))
+            log.exception("a request failed")  # a bug: the client gets an error, and may reconnect
+            self.close(ConnectionLost("the server failed to handle this request; reconnect and resume"))
         self._task = None
         self.queue.resume(Reason.BUSY)

@@ -38,7 +38,9 @@ class WireLimits:
         if cursor and cursor.epoch and not self.fits(cursor.epoch, self.epoch):
             raise StaleCursor("the room has another log than the cursor's: begin without a cursor")
         if self.token is not None and not self.fits(hello.access, self.token):
-            raise AccessDenied("the access token is wrong: ask who runs the server for the right one")
+            raise AccessDenied(
+                "the access token is wrong: ask the person who runs the server for the right one"
+            )
         return Hello(
             clean_room(hello.room),
             nick if nick and self.fits(nick, self.nick) else clean_nick(nick),

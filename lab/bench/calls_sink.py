@@ -45,12 +45,10 @@ _ECHO_REPLY = Struct(f">4sI{REPLY_BYTES - 4}s")
 
 def null_call(number: int) -> bytes:
     """Return a call of NULL with this xid."""
-    """Return a call of NULL with this xid."""
     return _NULL.pack(LAST | _NULL.size - 4, number, _HEADS[CHAT_NULL])
 
 
 def send_call(number: int, key: bytes) -> bytes:
-    """Return a call of SEND with this xid, seat key, and the number as the draft's."""
     """Return a call of SEND with this xid, seat key, and the number as the draft's."""
     text = b"%010d" % number + _FILLER
     head = _HEADS[CHAT_SEND]

@@ -41,7 +41,6 @@ class MeasuredServer:
 
     def measure(self, regime: Regime, seconds: float) -> Measured:
         """Measure one round. Raises `ChatError`."""
-        """Measure one round. Raises `ChatError`."""
         measured = ask(self.candidate, self._sink, Task(regime, seconds), Measured)
         self.sent += measured.messages
         return measured

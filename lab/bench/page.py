@@ -181,7 +181,6 @@ def _notes(report: Report) -> list[str]:
 
 def aligned(head: list[str], rows: list[list[str]]) -> list[str]:
     """Return the lines of a table for a terminal; all columns but the first are right-aligned."""
-    """Return the lines of a table for a terminal; all columns but the first are right-aligned."""
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     return [
         "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip()
@@ -190,7 +189,6 @@ def aligned(head: list[str], rows: list[list[str]]) -> list[str]:
 
 
 def table(head: list[str], rows: list[list[str]]) -> list[str]:
-    """Return the lines of a table in Markdown."""
     """Return the lines of a table in Markdown."""
     return ["| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows)]
 

@@ -42,7 +42,6 @@ class Candidate:
 
     def here(self) -> bool:
         """Return whether it is installed."""
-        """Return whether it is installed."""
         program = not self.program or shutil.which(self.program) is not None
         return program and (not self.module or find_spec(self.module) is not None)
 
@@ -189,7 +188,6 @@ def _takes_datagrams(pid: int, port: int) -> bool:
 
 
 def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    """Return a port that is free now."""
     """Return a port that is free now."""
     with socket.socket(type=kind) as probe:
         probe.bind((HOST, 0))

@@ -64,4 +64,4 @@ def test_who_is_not_let_in_is_told_so_when_traced_too() -> None:
         at = ["--backend", "grpc", "--server", f"{offer['host']}:{offer['port']}"]
         refused = chat("send", *at, "--as", "ann", "hello")
     assert refused.returncode == 1
-    assert "this server asks for an access token" in refused.stderr
+    assert "this server requires an access token" in refused.stderr

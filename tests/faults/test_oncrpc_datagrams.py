@@ -10,7 +10,7 @@ import pytest
 import backends.oncrpc.calls
 import backends.oncrpc.server
 from backends.oncrpc.client import OncRpcClient
-from backends.oncrpc.datagrams import MAX_CALL, MAX_OF_ONE
+from backends.oncrpc.datagrams import MAX_CALL, MAX_PER_ADDRESS
 from backends.oncrpc.server import OncRpcServer, datagram_socket
 from chat.domain.errors import Closing, ConnectionLost
 from chat.domain.model import Cursor, Hello, Limits, Say
@@ -166,11 +166,11 @@ async def test_what_one_may_have_under_way_is_bounded_and_nobody_else_notices(
     joined = await peer.join("ann")
     polls = [
         await peer.begin(CHAT_FETCH, after(peer.seat_key, joined.head, wait_ms=20000))
-        for _ in range(MAX_OF_ONE + 5)
+        for _ in range(MAX_PER_ADDRESS + 5)
     ]
     async with DatagramPeer.open(server.address) as other:
         await other.join("bob")
-        for xid in polls[:MAX_OF_ONE]:
+        for xid in polls[:MAX_PER_ADDRESS]:
             await peer.reply(xid)
         await peer.still_there()
     assert peer.replies == {}, "what came beyond them was dropped"

@@ -123,7 +123,7 @@ async def test_another_name_is_an_attribute_error(peer: RpycPeer, name: str) -> 
 @pytest.mark.parametrize("handler", [0, *range(5, 7), *range(9, 15), *range(17, 22)])
 async def test_another_kind_of_request_is_refused(peer: RpycPeer, handler: int) -> None:
     root = await peer.value(consts.HANDLE_GETROOT)
-    assert "is not served here" in (await refused(peer, handler, root)).text
+    assert "is not supported" in (await refused(peer, handler, root)).text
     await peer.enter("eve")
 
 

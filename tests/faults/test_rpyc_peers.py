@@ -201,7 +201,7 @@ async def test_of_300_silent_connections_the_oldest_are_cut(server: RpycServer, 
         peer.writer.transport.abort()
 
 
-async def test_one_that_does_not_go_does_not_keep_the_door_open_for_others(
+async def test_a_connection_that_stays_after_its_last_words_still_counts(
     server: RpycServer, address: Address
 ) -> None:
     deaf = await RpycPeer.open(address)

@@ -69,7 +69,7 @@ def ports(name: str) -> dict[tuple[int, str], Address]:
 @pytest.mark.parametrize("name", sorted(OURS))
 def test_each_technique_with_a_server_is_published_at_its_port(name: str) -> None:
     wanted = {(label.port, label.traits.transport) for label in backends.techniques() if label.server}
-    assert set(ports(name)) == wanted
+    assert set(ports(name)) == wanted, "publish each technique's port in docker-compose.yml, once a node"
 
 
 def test_the_broker_is_published_at_the_port_where_clients_look() -> None:

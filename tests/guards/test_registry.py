@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import backends
+from chat.cli import guide
 from chat.interfaces.client import ChatClient
 from chat.interfaces.server import ChatServer
 
@@ -16,6 +17,15 @@ HOME = Path(backends.__file__).parent
 def test_every_folder_is_known_and_everything_known_has_a_folder() -> None:
     folders = {place.parent.name for place in HOME.glob("*/*.py")}
     assert folders == set(backends.KNOWN)
+
+
+@pytest.mark.parametrize("name", backends.KNOWN)
+def test_a_chapter_is_about_its_technique(name: str) -> None:
+    """It was not only copied from another one."""
+    assert (HOME / name / "README.md").read_text(encoding="utf-8").startswith(f"# {name}: ")
+    screen = guide.explain(backends.technique(name))
+    assert name in screen.splitlines()[0]
+    assert f"port {backends.technique(name).port}" in " ".join(screen.split())
 
 
 @pytest.mark.parametrize("name", backends.KNOWN)

@@ -148,7 +148,7 @@ def test_a_refusal_is_told_and_the_next_line_goes_through(start: Start, addresse
     code, errors = node.ends()
     assert (code, errors) == (1, ""), "not everything was accepted"
     assert [line for line in node.printed if line.startswith("! ")] == [
-        f"! message {message} is not yours to change",
+        f"! message {message} is not yours: you can't change it",
         "! a message may not hold U+001B ESCAPE (character 1)",
         "! a message may have 4000 bytes at most",
     ]
@@ -270,7 +270,7 @@ def test_a_server_that_stops_is_waited_for(start: Start, tmp_path: Path) -> None
         node = start(addresses["grpc"], "node")
         node.type("before")
         node.until("node (grpc): before")
-    assert node.until("trying again") == "* the server is going down; come back and resume; trying again"
+    assert node.until("trying again") == "* the server is going down; reconnect and resume; trying again"
     node.type("after")
     with serving(*serve):
         node.until("node (grpc): after")

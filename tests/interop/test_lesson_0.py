@@ -133,7 +133,7 @@ async def test_6_a_stream_remembers_and_an_exchange_does_not(lesson: Class) -> N
     first, other, late, late_too = step(6)
     eve, fay = await lesson.enter(first), await lesson.enter(other)
     notice = await eve.line()
-    assert notice.startswith("* this room lives in the broker; other techniques see it with: chat serve")
+    assert notice.startswith("* this room is in the broker; to open it to other techniques, run: chat serve")
     eve.type("who was there")
     for terminal in (eve, fay):
         await hears(terminal, ["who was there"])

@@ -1,4 +1,4 @@
-"""A client that nobody wrote: the chapter's page of curl, as it stands there."""
+"""A client that nobody wrote: the commands with curl in its chapter, as they are printed."""
 
 from __future__ import annotations
 

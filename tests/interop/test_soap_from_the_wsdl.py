@@ -85,7 +85,7 @@ def test_it_proves_that_it_has_the_access_token(program: Path) -> None:
         place = address.split(":")
         assert run(str(program), *place, "me", input="hello\n", CHAT_TOKEN=ACCESS).stdout == "me: hello\n"
         assert "access token is wrong" in run(str(program), *place, "me", CHAT_TOKEN="guessed").stdout
-        assert "asks for an access token" in run(str(program), *place, "me").stdout
+        assert "requires an access token" in run(str(program), *place, "me").stdout
 
 
 def test_zeeps_own_command_lists_the_operations(address: str) -> None:

@@ -164,7 +164,7 @@ async def test_a_refusal_is_told_and_the_next_line_goes_through(
         await node.until(f"node ({web}): still here")
         assert await node.over() == (1, []), "not everything was accepted"
     complaints = [line for line in node.lines if line.startswith("! ")]
-    assert complaints[0] == f"! message {message} is not yours to change"
+    assert complaints[0] == f"! message {message} is not yours: you can't change it"
     assert complaints[1].startswith("! there is no message 9999")
     assert complaints[2].startswith("! a message may not hold U+001B")
     assert complaints[3] == "! a message may have 4000 bytes at most"

@@ -82,3 +82,16 @@ class RawPeer:
 
     async def __aexit__(self, *exc_info: object) -> None:
         self.writer.transport.abort()
+
+
+async def ended(peer: RawPeer) -> Line:
+    """Return the server's last words; fails unless it closes the connection."""
+    lines = await peer.end()
+    assert lines, "closed without a word"
+    return lines[-1]
+
+
+async def still_there(peer: RawPeer) -> None:
+    """Fails unless the connection answers."""
+    await peer.say(kind="ping", ref=77)
+    await peer.until("pong", ref=77)

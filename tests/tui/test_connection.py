@@ -134,7 +134,7 @@ async def test_an_error_of_our_own_is_a_sentence_and_not_the_end() -> None:
     async with chatting(desk) as pilot:
         chat(pilot).timeline.apply = None  # type: ignore[method-assign,assignment]  # the bug of this test
         desk.says("bob", "boom")
-        await until(pilot, lambda: "this program has failed" in text(pilot))
+        await until(pilot, lambda: "chat has failed" in text(pilot))
         assert "✖ down" in text(pilot)
 
 

@@ -24,5 +24,5 @@ def test_who_leaves_with_unsent_lines_is_told_and_the_exit_code_is_1() -> None:
         terminal.press(b"is anybody there?\r")
         terminal.shows(b"waiting")
         terminal.press(b"/quit\r")
-        terminal.shows(b"chat: 1 message was not sent, or not acknowledged")
+        terminal.shows(b"chat: 1 message was not sent or not acknowledged")
         assert terminal.process.wait(PATIENCE) == 1

@@ -332,7 +332,7 @@ async def test_where_the_beginning_is_not_kept_that_is_said_on_entering_and_when
     desk = Desk()
     desk.first = 4000
     desk.says("bob", "the oldest that is left")
-    starts = "history starts at 4000: what was said before"
+    starts = "history starts at 4000: older messages"
     async with chatting(desk) as pilot:
         await until(pilot, lambda: text(pilot).count(starts) == 1)
         await write(pilot, "/history")
@@ -341,10 +341,10 @@ async def test_where_the_beginning_is_not_kept_that_is_said_on_entering_and_when
 
 async def test_what_the_technique_has_to_say_of_itself_is_said_once_however_often_it_connects() -> None:
     desk = Desk()
-    desk.notices = ["this room lives in the broker"]
+    desk.notices = ["this room is in the broker"]
     async with chatting(desk) as pilot:
-        await until(pilot, lambda: "this room lives in the broker" in text(pilot))
+        await until(pilot, lambda: "this room is in the broker" in text(pilot))
         desk.breaks("the cable was pulled")
         desk.says("bob", "back again")
         await until(pilot, lambda: "back again" in text(pilot))
-        assert text(pilot).count("this room lives in the broker") == 1
+        assert text(pilot).count("this room is in the broker") == 1

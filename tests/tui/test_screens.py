@@ -158,7 +158,7 @@ async def test_a_bad_room_name_is_refused_where_it_was_typed() -> None:
     async with app.run_test() as pilot:
         await pilot.press("enter")
         await pilot.pause()
-        assert "'LAB 1' is no room name" in text(pilot)
+        assert "'LAB 1' is not a room name" in text(pilot)
 
 
 async def test_a_session_that_cannot_be_opened_leaves_the_picker_and_the_reason() -> None:

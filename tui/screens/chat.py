@@ -149,7 +149,7 @@ class ChatScreen(Screen[None]):
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Show that a task of this program has failed. There is no traceback, and the program goes on."""
         failed = event.state is WorkerState.ERROR
-        why = f"this program has failed: {event.worker.error!r}" if failed else "this program has failed"
+        why = f"chat has failed: {event.worker.error!r}" if failed else "chat has failed"
         if event.worker.group == "pump":
             ended = event.state is WorkerState.SUCCESS and self.session.outcome is None and not self.leaving
             if failed or ended:
@@ -272,7 +272,7 @@ class ChatScreen(Screen[None]):
     def find(self, text: str) -> None:
         number, count = self.view.find(text)
         if text and not count:
-            raise Refused(f"no message here holds {text!r}; /history fetches older ones")
+            raise Refused(f"no message here contains {text!r}; /history fetches older ones")
         if text:
             self.hint(f"{number} of {count}: again for the next older one, Esc removes the marks")
 

@@ -45,4 +45,4 @@ def open_log(url: str, techniques: Sequence[Technique] = (), *, clock: Clock = t
             return cast("Log", load(label.log)(url, clock=clock))
     others = "".join(f" or {label.schemes[0]}://USER:PASSWORD@HOST:PORT" for label in kept_by_a_broker)
     shown = printable(url.rpartition("@")[2])  # an error is no place for a password
-    raise ChatError(f"{shown!r} is no log: write memory, sqlite:PATH{others}")
+    raise ChatError(f"{shown!r} is not a log: write memory, sqlite:PATH{others}")

@@ -22,7 +22,7 @@ VERSION = 1
 
 _MAGIC = b"SQLite format 3\0"
 _HEADER = 100  # bytes; https://www.sqlite.org/fileformat2.html#the_database_header
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _FRESH = "chat serve --fresh sets it aside and begins a new one"
 
 _SCHEMA = f"""
@@ -132,9 +132,9 @@ def explained(path: Path, error: Exception) -> ChatError:
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
         return ChatError(f"{log} is damaged ({error}): {_FRESH}")
     if name.startswith("SQLITE_BUSY"):
-        return ChatError(f"another program holds {log} open for writing: close that one")
-    if name.startswith("SQLITE_FULL") or getattr(error, "errno", 0) in _NO_ROOM:
-        return ChatError(f"no room on the disk for {log}: make room, or name another place with --log")
+        return ChatError(f"another program holds {log} open for writing: close that program")
+    if name.startswith("SQLITE_FULL") or getattr(error, "errno", 0) in _NO_SPACE:
+        return ChatError(f"no space on the disk for {log}: free some, or name another place with --log")
     reason = printable((isinstance(error, OSError) and error.strerror) or str(error))
     return ChatError(
         f"can't write {log} ({reason}): give yourself the right to write it and its folder, "

@@ -21,7 +21,7 @@ class MemoryLog(Log):
 
     def __init__(self, place: str = "", *, clock: Clock = time.time) -> None:
         if place:
-            raise ChatError(f"the memory log takes no place: write memory, not memory:{place}")
+            raise ChatError(f"the memory log has no path: write memory, not memory:{place}")
         self._clock = clock
         self._last: dict[str, int] = {}
         self._entries: dict[str, list[Entry]] = {}

@@ -60,10 +60,10 @@ AND NOT EXISTS (SELECT 1 FROM refused WHERE refused.room = entries.room AND refu
 
 
 class SqliteLog(Log):
-    """Keeps the rooms in the database at ``place``; file and folder are created if need be.
+    """Keeps the rooms in the database at ``place``; file and folder are created if they do not exist.
 
     The loop and the writer exchange values only through the queue and ``call_soon_threadsafe``. Everything
-    else belongs to the loop, or to the thread of one database connection.
+    else is used by the loop only, or by the thread of one database connection only.
     """
 
     def __init__(self, place: str | Path, *, clock: Clock = time.time) -> None:
@@ -274,7 +274,7 @@ class SqliteLog(Log):
 
 def _not_stored(error: Exception) -> NotStored:
     if getattr(error, "sqlite_errorname", "").startswith("SQLITE_FULL"):
-        return NotStored("not stored, the server's disk is full: make room there, then send it again")
+        return NotStored("not stored, the server's disk is full: free some space there, then send it again")
     if isinstance(error, FileNotFoundError):
         return NotStored("not stored, the server's log file was deleted or moved: start the server again")
-    return NotStored(f"not stored, the server's log does not take it ({printable(str(error))}): try again")
+    return NotStored(f"not stored, the server's log can't store it ({printable(str(error))}): try again")

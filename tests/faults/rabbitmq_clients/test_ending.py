@@ -95,7 +95,7 @@ async def test_while_the_broker_is_short_of_memory_lines_wait_and_then_all_arriv
     await asyncio.to_thread(own_broker.ctl, "set_vm_memory_high_watermark", "0.000001")
     lines = [asyncio.create_task(ann.say(f"m{i}")) for i in range(20)]
     await blocked.wait()
-    assert ann.client.activity().startswith("broker takes nothing: ")
+    assert ann.client.activity().startswith("broker takes no messages: ")
     assert bob.texts == []
     await asyncio.to_thread(own_broker.ctl, "set_vm_memory_high_watermark", "0.6")
     await asyncio.gather(*lines)

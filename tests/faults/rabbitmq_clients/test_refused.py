@@ -45,7 +45,7 @@ async def test_a_queue_that_somebody_declared_otherwise_is_named(
 ) -> None:
     await stranger.call("queue_declare", queue=names.log("lab"), durable=True)
     error = await refused(address(vhost))
-    assert "somebody else has made room lab's exchange or log here, with other arguments" in str(error)
+    assert "the exchange or the log of room lab exists here with other arguments" in str(error)
     assert names.log("lab") in str(error)
 
 

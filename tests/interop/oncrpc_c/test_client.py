@@ -139,7 +139,7 @@ async def test_what_is_refused_is_said_and_what_is_not_goes_on(
         "! a message may not hold U+0000 NULL (byte 2)",
         "! the server can't read this: is it UTF-8?",
         "! a message may not hold U+0007 BELL (character 6)",
-        f"! message {hers.seq} is not yours to change",
+        f"! message {hers.seq} is not yours: you can't change it",
         "! there is no message 999999 that could be changed: deleted, too old, or never sent",
         "! write /edit ID TEXT: the ID is the number in brackets",
         "! write /delete ID: the ID is the number in brackets",

@@ -32,7 +32,7 @@ def test_a_server_that_answers_is_ok() -> None:
 def test_with_a_port_one_says_which_technique_is_there() -> None:
     done = chat("doctor", "127.0.0.1:7010")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "which technique listens at 127.0.0.1:7010? say it with --backend" in done.stderr
+    assert "which technique listens at 127.0.0.1:7010? name it with --backend" in done.stderr
 
 
 def test_nothing_listens() -> None:
@@ -49,7 +49,7 @@ def test_a_wrong_access_token_is_not_a_dead_server() -> None:
         refused = chat("doctor", "-b", "tcp", address)
         let_in = chat("doctor", "-b", "tcp", address, CHAT_TOKEN="secret")
     assert refused.returncode == 1
-    assert "answers, but refuses: this server asks for an access token" in refused.stdout
+    assert "answers, but refuses: this server requires an access token" in refused.stdout
     assert let_in.returncode == 0
 
 

@@ -40,7 +40,7 @@ def test_an_address_that_others_reach_gets_an_access_token() -> None:
         address = f"127.0.0.1:{json.loads(process.stdout.readline())['port']}"
         refused = chat("send", "--server", address, "--as", "eve", "let me in")
         assert refused.returncode == 1
-        assert "asks for an access token" in refused.stderr
+        assert "requires an access token" in refused.stderr
         assert chat("send", "--server", address, "--as", "ann", "hello", CHAT_TOKEN=token).returncode == 0
 
 

@@ -150,4 +150,4 @@ def test_the_demo_without_a_terminal_ends_with_a_table(request: pytest.FixtureRe
     assert done.returncode == 0, done.stdout + done.stderr
     assert "each once, in order" in done.stdout.splitlines()[-1]
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("rabbitmq  ")]
-    assert ("each once, in order" if broker else "not here: no broker is here") in line
+    assert ("each once, in order" if broker else "not here: no broker runs here") in line

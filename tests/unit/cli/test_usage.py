@@ -44,8 +44,8 @@ def test_wrong_usage_is_one_line_and_exit_code_2(arguments: list[str]) -> None:
     [
         (["send", "--server", "127.0.0.1:9", "x"], "line 1 was not sent: nothing listens on 127.0.0.1:9"),
         (["send", "--token-file", "nowhere", "x"], "cannot read the access token from nowhere"),
-        (["serve", "--log", "nope:x"], "is no log"),
-        ([], "this is no terminal"),
+        (["serve", "--log", "nope:x"], "is not a log"),
+        ([], "this is not a terminal"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )

@@ -8,27 +8,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat.domain.event_window import WIDTH, Window
+from chat.domain.event_window import WIDTH, EventWindow
 
 # --- one thing at a time -------------------------------------------------------------------------
 
 
 def test_in_order_the_floor_follows() -> None:
-    window = Window(3)
+    window = EventWindow(3)
     assert [window.take(seq, seq - 1) for seq in (4, 5, 6)] == [True, True, True]
     assert window.floor == 6
     assert window.complete
 
 
 def test_holes_in_the_seqs_are_no_gaps() -> None:
-    window = Window()
+    window = EventWindow()
     for seq, prev in ((1, 0), (4, 1), (9, 4)):
         window.take(seq, prev)
     assert (window.floor, list(window.holes())) == (9, [])
 
 
 def test_what_overtakes_waits_until_the_chain_reaches_it() -> None:
-    window = Window()
+    window = EventWindow()
     window.take(1, 0)
     window.take(5, 4)
     window.take(4, 3)
@@ -38,7 +38,7 @@ def test_what_overtakes_waits_until_the_chain_reaches_it() -> None:
 
 
 def test_an_event_is_taken_once() -> None:
-    window = Window()
+    window = EventWindow()
     assert window.take(1, 0)
     assert window.take(5, 4)
     assert not window.take(1, 0)
@@ -46,7 +46,7 @@ def test_an_event_is_taken_once() -> None:
 
 
 def test_what_was_missed_may_still_come_once() -> None:
-    window = Window()
+    window = EventWindow()
     window.take(1, 0)
     window.take(3, 2)
     assert window.miss(2, 1)
@@ -57,7 +57,7 @@ def test_what_was_missed_may_still_come_once() -> None:
 
 
 def test_what_has_come_is_not_missed() -> None:
-    window = Window()
+    window = EventWindow()
     window.take(1, 0)
     window.take(3, 2)
     assert not window.miss(1, 0)
@@ -67,7 +67,7 @@ def test_what_has_come_is_not_missed() -> None:
 
 
 def test_a_head_that_has_not_come_is_a_hole() -> None:
-    window = Window(7)
+    window = EventWindow(7)
     window.hear_of(9)
     assert not window.complete
     assert list(window.holes()) == [(7, 10)]
@@ -79,13 +79,13 @@ def test_a_head_that_has_not_come_is_a_hole() -> None:
 
 def test_a_floor_that_names_no_event_is_passed() -> None:
     """A cursor may be the seq of an entry that was refused: the next event's prev is less."""
-    window = Window(5)
+    window = EventWindow(5)
     assert window.take(6, 4)
     assert (window.floor, window.complete) == (6, True)
 
 
 def test_after_a_skip_what_is_ahead_is_reached() -> None:
-    window = Window()
+    window = EventWindow()
     for seq, prev in ((5, 3), (9, 7), (12, 9)):
         window.take(seq, prev)
     window.skip(8)
@@ -95,13 +95,13 @@ def test_after_a_skip_what_is_ahead_is_reached() -> None:
 
 
 def test_a_skip_never_goes_back() -> None:
-    window = Window(9)
+    window = EventWindow(9)
     window.skip(4)
     assert window.floor == 9
 
 
 def test_missing_ones_are_remembered_up_to_a_number() -> None:
-    window = Window()
+    window = EventWindow()
     for seq in range(1, WIDTH + 2):
         window.miss(seq, seq - 1)
     assert not window.take(1, 0), "it is forgotten, and counts as known"
@@ -109,7 +109,7 @@ def test_missing_ones_are_remembered_up_to_a_number() -> None:
 
 
 def test_what_is_ahead_is_bounded() -> None:
-    window = Window()
+    window = EventWindow()
     for seq in range(3, 6 * WIDTH, 2):  # every second one is missing
         window.take(seq, seq - 1)
         assert window.ahead <= 2 * WIDTH
@@ -118,7 +118,7 @@ def test_what_is_ahead_is_bounded() -> None:
 
 @pytest.mark.parametrize(("ahead", "full"), [(WIDTH - 1, False), (WIDTH, True)])
 def test_it_says_when_a_hole_must_be_dealt_with(ahead: int, full: bool) -> None:
-    window = Window()
+    window = EventWindow()
     for seq in range(2, 2 + ahead):
         window.take(seq, seq - 1)
     assert window.full is full
@@ -148,7 +148,7 @@ def deliveries(draw: st.DrawFn) -> tuple[Log, list[tuple[str, tuple[int, int]]]]
 @given(deliveries())
 def test_it_knows_what_a_set_would_know(played: tuple[Log, list[tuple[str, tuple[int, int]]]]) -> None:
     log, moves = played
-    window, come, missed = Window(), set[int](), set[int]()
+    window, come, missed = EventWindow(), set[int](), set[int]()
     for move, (seq, prev) in moves:
         if move == "take":
             assert window.take(seq, prev) is (seq not in come)
@@ -171,7 +171,7 @@ def test_it_knows_what_a_set_would_know(played: tuple[Log, list[tuple[str, tuple
 def test_a_skip_leaves_no_hole_before_it_and_those_behind_it(log: Log, data: st.DataObject) -> None:
     come = data.draw(st.lists(st.sampled_from(log), unique=True))
     seq = data.draw(st.integers(0, log[-1][0]))
-    window = Window()
+    window = EventWindow()
     for one, prev in come:
         window.take(one, prev)
     window.skip(seq)

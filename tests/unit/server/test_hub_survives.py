@@ -48,7 +48,7 @@ def test_a_log_from_its_beginning_is_applied_as_it_stands() -> None:
 
 
 def test_a_log_without_beginning_and_checkpoint_is_not_made_up() -> None:
-    with pytest.raises(ChatError, match="was cut off"):
+    with pytest.raises(ChatError, match="was deleted"):
         replay_order([sent(108, "ann", 7)])
 
 

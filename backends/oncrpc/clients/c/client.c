@@ -26,7 +26,7 @@ enum {
     GOODBYE_S = 2,
     UDP_WAIT_MS = 1000,  /* for news: a call that waits longer would be sent again meanwhile */
     IDLE_MS = 250,       /* between two calls to a server that does not wait for news */
-    PATIENCE_MS = 20000, /* with a server that is away */
+    AWAY_MS = 20000, /* without a server, until the program gives up */
     HOLD_MS = 1000,      /* where a refusal does not say how long to wait */
 };
 
@@ -108,10 +108,10 @@ static int try(struct draft *draft, int *waited_ms)
     } else if (res.status == CHAT_SEAT_GONE) {
         seat_gone(key);
         wait_ms = 1;
-    } else if (passes(res.status, error) && (res.status == CHAT_TOO_FAST || *waited_ms < PATIENCE_MS)) {
+    } else if (passes(res.status, error) && (res.status == CHAT_TOO_FAST || *waited_ms < AWAY_MS)) {
         wait_ms = error->retry_after_ms > 0 ? (int)error->retry_after_ms : HOLD_MS;
-        if (wait_ms < 0 || wait_ms > PATIENCE_MS)
-            wait_ms = PATIENCE_MS;
+        if (wait_ms < 0 || wait_ms > AWAY_MS)
+            wait_ms = AWAY_MS;
         *waited_ms += wait_ms;
     } else {
         refuse("%s", error->text);
@@ -145,7 +145,7 @@ static void submit(chat_kind kind, chat_number id, char *text)
     unlock();
     while (wait_ms > 0 && outcome(&draft) == 0) {
         if (!ready(&speaking)) {
-            refuse(draft.n != 0 ? "nobody knows whether this was said: %.60s" : "not sent: %.60s", text);
+            refuse(draft.n != 0 ? "it is unknown whether this was stored: %.60s" : "not sent: %.60s", text);
             break;
         }
         lock();
@@ -300,7 +300,7 @@ static void chat(int ending, int keeps)
 
     if (!ready(&speaking))
         return;
-    server.patience_ms = PATIENCE_MS;
+    server.away_ms = AWAY_MS;
     if (pthread_create(&listener, NULL, listen_on, NULL) != 0) {
         refuse("no second thread: %s", strerror(errno));
     } else {

@@ -186,7 +186,7 @@ void down(struct link *link, const char *why)
 
 int wait_to_retry(struct link *link)
 {
-    if (link->retry_ms > 0 && now_ms() - link->since >= server.patience_ms) {
+    if (link->retry_ms > 0 && now_ms() - link->since >= server.away_ms) {
         give_up("%s", link->why);
         return 0;
     }

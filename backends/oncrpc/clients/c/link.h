@@ -33,7 +33,7 @@ void give_up(const char *format, ...) __attribute__((format(printf, 1, 2)));
 struct server {
     const char *host, *port;
     int udp;
-    int patience_ms;         /* how long it may be away before it is given up */
+    int away_ms;         /* how long it may be away before it is given up */
 };
 extern struct server server;
 

@@ -150,7 +150,7 @@ static bool_t decide(chat_kind kind, const char *key, chat_number n, chat_number
     known = event_of(seat, n);
     if (known != NULL) {
         if (known->kind != kind || (id != 0 && known->id != id) || strcmp(known->text, text) != 0)
-            REFUSE_DRAFT(CHAT_DRAFT_CONFLICT, "this draft number was used before, with another content");
+            REFUSE_DRAFT(CHAT_DRAFT_CONFLICT, "this draft number was used before, with other content");
         res->status = CHAT_OK;
         res->draft_res_u.ok = (draft_ok){.n = n, .seq = known->seq};
         return TRUE;
@@ -159,7 +159,7 @@ static bool_t decide(chat_kind kind, const char *key, chat_number n, chat_number
         if (id == 0 || id > head || events[id - 1].kind != CHAT_SENT || deleted[id - 1])
             REFUSE_DRAFT(CHAT_NO_SUCH_MESSAGE, "there is no such message that could be changed");
         if (events[id - 1].seat != seat->name)
-            REFUSE_DRAFT(CHAT_NOT_YOURS, "this message is not yours to change");
+            REFUSE_DRAFT(CHAT_NOT_YOURS, "this message is not yours: you can't change it");
     }
     if (head == MAX_EVENTS || bytes + strlen(text) > MAX_BYTES)
         REFUSE_DRAFT(CHAT_FULL, "the room is full: start the server anew");

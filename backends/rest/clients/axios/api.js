@@ -121,7 +121,7 @@ export class Api {
         // not the chat server's: the error below
       }
     }
-    throw new ChatError(`${this.#address} answers ${status} and is no chat server: is the port right?`, "connection_lost");
+    throw new ChatError(`${this.#address} answers ${status} and is not a chat server: is the port right?`, "connection_lost");
   }
 }
 

@@ -117,7 +117,7 @@ export class Api {
   }
 
   #stranger({ status }) {
-    const text = `${this.#address} answers ${status} and is no chat server: is the port right?`;
+    const text = `${this.#address} answers ${status} and is not a chat server: is the port right?`;
     return new ChatError(text, "connection_lost");
   }
 }

@@ -51,6 +51,6 @@ def test_what_is_none_is_refused_without_the_password(text: str, schemes: tuple[
 
 
 def test_a_log_that_is_none_is_refused_without_the_password() -> None:
-    with pytest.raises(ChatError, match="is no log: write memory, sqlite:PATH or amqp://") as refused:
+    with pytest.raises(ChatError, match="is not a log: write memory, sqlite:PATH or amqp://") as refused:
         open_log("kafka://ann:secret@example.org/", backends.techniques())
     assert "secret" not in str(refused.value)

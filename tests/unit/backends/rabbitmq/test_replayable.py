@@ -35,7 +35,7 @@ def test_the_first_entry_is_the_opening_one_only_at_the_start_of_the_stream(
 
 
 def test_barrier_entries_alone_give_no_room() -> None:
-    with pytest.raises(ChatError, match="was cut off"):
+    with pytest.raises(ChatError, match="was deleted"):
         replayable(entries("ooo"), from_start=False)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from backends.rest import TECHNIQUE
 from backends.rest.codec import encode
+from backends.rest.descriptions import FIELDS, SCHEMAS
 from backends.rest.openapi import BODIES, FILE, main, text_of
 from backends.rest.operations import EXAMPLES, OPERATIONS
 from backends.rest.resources import Resources
@@ -57,6 +59,37 @@ def test_every_operation_is_told_whole(contract: Any) -> None:
                     assert "example" in media, path
                     assert "$ref" in media["schema"], path
     assert "HTTPValidationError" not in json.dumps(contract)
+
+
+def test_every_schema_and_field_is_described_for_users_of_http(contract: Any) -> None:
+    """Without names of the code, which mean nothing to them."""
+    for name, schema in contract["components"]["schemas"].items():
+        for part in (schema, *schema["properties"].values()):
+            if "$ref" not in part:
+                assert part["description"].endswith("."), name
+    text = json.dumps(contract)
+    assert not re.findall(r"chat\.(?!example)\w+|backends\.|``|\bWelcome\b|\bHello\b", text)
+
+
+def test_nothing_is_described_that_is_not_there(contract: Any) -> None:
+    schemas = contract["components"]["schemas"]
+    assert set(SCHEMAS) == set(FIELDS) == set(schemas)
+    for name, fields in FIELDS.items():
+        assert set(fields) == set(schemas[name]["properties"]), name
+
+
+def test_the_document_is_openapi_30(contract: Any) -> None:
+    """No empty ``required``, no ``null``, and ``nullable`` only beside a type."""
+
+    def check(part: Any) -> None:
+        if isinstance(part, dict):
+            assert part.get("required") != []
+            assert part.get("type") != "null"
+            assert "nullable" not in part or "type" in part
+        for inner in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+            check(inner)
+
+    check(contract["components"]["schemas"])
 
 
 def test_the_examples_are_what_the_code_reads_and_writes() -> None:

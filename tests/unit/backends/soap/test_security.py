@@ -107,7 +107,7 @@ def test_without_a_token_is_refused(tokens: UsernameTokens) -> None:
     two = security()
     two.append(security(nonce=b"another")[0])
     for header in (None, empty, two):
-        assert refused(tokens, header).startswith("this server asks for an access token")
+        assert refused(tokens, header).startswith("this server requires an access token")
 
 
 @pytest.mark.parametrize("part", ["Password", "Nonce"])
@@ -118,7 +118,7 @@ def test_a_token_without_a_part_is_refused(tokens: UsernameTokens, part: str) ->
     refused(tokens, header)
 
 
-@pytest.mark.parametrize(("seconds", "word"), [(-WINDOW - 1, "old"), (WINDOW + 1, "ahead")])
+@pytest.mark.parametrize(("seconds", "word"), [(-WINDOW - 1, "behind"), (WINDOW + 1, "ahead")])
 def test_an_old_token_and_one_of_tomorrow_are_refused(seconds: float, word: str) -> None:
     tokens = UsernameTokens(ACCESS, now=lambda: NOW - seconds)
     assert f"{WINDOW + 1:.0f} s {word}" in refused(tokens, security())
