@@ -190,7 +190,7 @@ async def test_an_owner_who_is_away_keeps_the_name_for_a_while(bob: Person, ente
     assert 0 < await away(enter, "bob") <= 60
 
 
-@pytest.mark.parametrize("limits", [Limits(grace=0.2)], ids=[""])
+@pytest.mark.parametrize("limits", [Limits(grace=0.5)], ids=[""])
 async def test_who_does_not_come_back_in_time_has_left(ann: Person, bob: Person, enter: Enter) -> None:
     await bob.client.close(leave=False)
     await ann.sees("left", "bob")

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds after which a process is taken for hung."""
 CHAT = [sys.executable, "-m", "chat"]
 
