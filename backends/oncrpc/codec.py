@@ -1,6 +1,6 @@
 """ONC RPC on the wire (RFC 5531): records on a stream, the headers of calls and replies. No I/O.
 
-A reply is owed wherever there is an xid and a whole header; what is less than that is `BadRecord`.
+A record with an xid and a complete header must be answered; a record without them is a `BadRecord`.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Flavor(IntEnum):
 
 
 class BadRecord(Exception):
-    """What came is no RPC message: nobody can be answered."""
+    """The bytes are not an RPC message, so no reply is possible."""
 
 
 class Denied(Exception):

@@ -1,7 +1,7 @@
-"""ONC RPC over UDP, the server's half: a call is a datagram, and a datagram may come twice, or never.
+"""ONC RPC over UDP, the server's side: a call is a datagram, and a datagram may come twice, or never.
 
-Who hears nothing sends the same call again. So the server remembers its answers for a while (Juszczak, 1989):
-without that a call may be carried out twice, which is what `chat serve --duplicate-cache off` shows.
+A client that gets no answer sends the same call again. So the server keeps its answers for a while
+(Juszczak, 1989). Without that, a call may be carried out twice, as `chat serve --duplicate-cache off` shows.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ MAX_CALL = 8800
 MAX_REPLY = 8000
 """Bytes of a reply: some less than libtirpc takes."""
 EACH = 2
-"""Calls that are not answered, for each seat that the server has: a poll, and something to say. What comes
-beyond them is dropped, and comes again."""
+"""Unanswered calls for each seat that the server may have: a poll and a draft. Further calls are dropped, and
+their clients send them again."""
 MAX_OF_ONE = 32
-"""Calls of one address among them."""
+"""Unanswered calls of one address."""
 CACHE_ENTRIES = 1000
 CACHE_BYTES = 4 * 1024 * 1024
 HARMLESS = (CHAT_NULL, CHAT_FETCH, CHAT_MEMBERS)
 """Procedures that change nothing: their answers, the longest, are not kept."""
 
 Peer: TypeAlias = tuple[Any, ...]
-"""Whatever the socket calls an address."""
+"""An address in the socket's form."""
 Key: TypeAlias = tuple[Peer, int, int, bytes]
-"""The caller, the xid, the procedure, the arguments: what makes two calls the same one."""
+"""The caller, the xid, the procedure and the arguments: if all are equal, it is the same call."""
 
 
 class ReplyCache:
@@ -54,7 +54,7 @@ class ReplyCache:
         return True
 
     def reply(self, key: Key) -> bytes | None:
-        """Return what the call was answered, if it was."""
+        """Return the answer of a call that was answered before."""
         return self._replies.get(key)
 
     def end(self, key: Key, reply: bytes) -> None:
@@ -94,7 +94,7 @@ class DatagramServer(asyncio.DatagramProtocol):
         await self._lost
 
     def datagram_received(self, data: bytes, address: Peer) -> None:
-        """Serve a call. What is no call gets no answer: nobody knows who sent it."""
+        """Serve a call. Data that is not a call gets no answer: its sender is not known."""
         if len(data) > MAX_CALL:
             return
         try:

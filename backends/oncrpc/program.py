@@ -51,7 +51,7 @@ from protos.chat_xdr import (
 from protos.xdr import Message, XdrError
 
 AROUND = 200
-"""Bytes of a reply around its list: the header, the status and what stands behind the list."""
+"""Bytes of a reply around its list: the header, the status and the fields after the list."""
 
 log = logging.getLogger(__name__)
 M = TypeVar("M", bound=Message)
@@ -79,7 +79,7 @@ class Caller(ABC):
 
     @abstractmethod
     def seated(self) -> None:
-        """A call has named a seat: this is no stranger."""
+        """A call has named a seat, so this connection counts as authenticated."""
 
     @abstractmethod
     def page(self) -> AbstractAsyncContextManager[Any]:
@@ -93,7 +93,7 @@ class Program:
         self.closing = False
         self._hub = hub
         self._tasks: set[asyncio.Task[None]] = set()
-        self._polls: set[asyncio.Task[None]] = set()  # those of them that wait for news
+        self._polls: set[asyncio.Task[None]] = set()  # those of them that wait for events
 
     def close(self) -> None:
         """From now on every call, and every poll under way, is answered with CHAT_CLOSING."""
@@ -101,10 +101,10 @@ class Program:
         for task in self._polls:
             task.cancel()
 
-    async def stop(self, patience: float) -> None:
+    async def stop(self, linger: float) -> None:
         """Wait until what is under way has ended, and end what has not."""
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=patience)
+            await asyncio.wait(self._tasks, timeout=linger)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

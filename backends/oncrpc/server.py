@@ -20,17 +20,17 @@ from chat.interfaces.address import Address
 from chat.interfaces.server import LOW_WATER, ChatServer
 from chat.transport.stream import keep_alive
 
-PATIENCE = 10.0
-"""Seconds in which no record comes to its end although one has begun; then the peer is hung up on."""
+RECORD_TIMEOUT = 10.0
+"""Seconds in which a record that has begun must be complete; else the connection is closed."""
 MAX_OUTSTANDING = 32
-"""Calls of one connection that are not answered; then it is read no further."""
+"""Unanswered calls of one connection; while there are so many it is not read."""
 MAX_SEATLESS = 256
-"""Connections that have named no seat; the oldest is cut for one more."""
+"""Connections without a seat; the oldest is evicted to admit another."""
 TURN = 256
 """Calls of one peer that are begun in one go."""
 GATHER = 4096
-"""Bytes of a reply beyond which it does not wait for others of the same turn: whoever does not read it must
-be noticed before the next one is made."""
+"""A reply with more bytes does not wait for others of the same turn: a client that does not read it must be
+noticed before the next reply is encoded."""
 LINGER = 1.0
 """Seconds that a peer has to take the last replies."""
 PORTS = 16
@@ -117,7 +117,7 @@ class Connection(asyncio.Protocol, Caller):
         self._waiting: deque[bytes] = deque()  # records that have come and are not begun yet
         self._outstanding = 0
         self._tasks: set[asyncio.Task[None]] = set()
-        self._patience: asyncio.TimerHandle | None = None
+        self._deadline: asyncio.TimerHandle | None = None
         self._replies: list[bytes] = []  # that leave together at the end of this turn of the loop
         self._drained = asyncio.Event()  # the peer takes what it is written
         self._drained.set()
@@ -165,14 +165,14 @@ class Connection(asyncio.Protocol, Caller):
         self._stop_clock()
         self._write()
         self._transport.close()
-        self._patience = asyncio.get_running_loop().call_later(LINGER, self._transport.abort)
+        self._deadline = asyncio.get_running_loop().call_later(LINGER, self._transport.abort)
 
     def abort(self) -> None:
         self._last = True
         self._transport.abort()
 
     def pause_writing(self) -> None:
-        """Who does not read is not listened to, so that replies can't pile up."""
+        """Do not read from a peer that does not read, so that replies can't pile up."""
         self._drained.clear()
         self._rest()
 
@@ -196,18 +196,18 @@ class Connection(asyncio.Protocol, Caller):
             self._work()
 
     def _stop_clock(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
 
     def _rest(self) -> None:
-        """Read no further for a while; the peer is not to blame for that."""
+        """Stop reading for a while; the timeout does not run then."""
         self._stop_clock()
         if not self._transport.is_closing():
             self._transport.pause_reading()
 
     def _work(self) -> None:
-        """Begin what waits, as far as that is allowed, and read on when nothing does."""
+        """Begin the calls that wait, up to the limits, and read again when none waits."""
         if self._working:
             return  # a call that was answered at once has come back here
         self._working = True
@@ -226,8 +226,8 @@ class Connection(asyncio.Protocol, Caller):
             self._rest()
         elif not self._transport.is_closing():
             self._transport.resume_reading()
-            if self._reader.partial and self._patience is None:
-                self._patience = asyncio.get_running_loop().call_later(PATIENCE, self.hang_up)
+            if self._reader.partial and self._deadline is None:
+                self._deadline = asyncio.get_running_loop().call_later(RECORD_TIMEOUT, self.hang_up)
         if begun == TURN:
             asyncio.get_running_loop().call_soon(self._work)
 

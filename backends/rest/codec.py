@@ -26,22 +26,22 @@ class SeatRequest(Struct, frozen=True, omit_defaults=True):
     """Asks for a seat."""
 
     nick: Annotated[str, Meta(examples=["ann"], extra_json_schema=NICK)]
-    """A name that nobody in the room has, without anything invisible."""
+    """A name that no member of the room has, without invisible characters."""
     cursor: Cursor | None = None
-    """The place to read on from; without it the newest events are read first."""
+    """The place after which to read; without it the newest events come first."""
     seat_key: str = ""
-    """The key of a seat taken before: gets that seat back as long as it has not ended."""
+    """The key of a seat that was taken before; it gets that seat back if it has not ended."""
 
 
 class SeatAnswer(Struct, frozen=True):
-    """The seat is taken; `chat.domain.model.Welcome`, and where to read on from."""
+    """The seat is taken; `chat.domain.model.Welcome`, and the seq after which to read."""
 
     room: str
     nick: str
     seat: str
     seat_key: str
     start: Number
-    """Events are to be asked for after this seq."""
+    """The seq after which to ask for events."""
     epoch: str
     first: Number
     head: Number
@@ -58,17 +58,17 @@ class SeatAnswer(Struct, frozen=True):
 
 
 class TextBody(Struct, frozen=True):
-    """A message's text, to be said or to replace another."""
+    """The text of a new message, or the new text of an old one."""
 
     text: Annotated[str, Meta(examples=["hello"], extra_json_schema=TEXT)]
-    """At most 4,000 bytes of UTF-8, nothing that acts on a terminal, and something besides spaces."""
+    """At most 4,000 bytes of UTF-8, no character that acts on a terminal, and not only spaces."""
 
 
 class Receipt(Struct, frozen=True, gc=False):
     """The draft is stored."""
 
     n: Number
-    """The draft's number: what the request said, or the one that the server took."""
+    """The draft's number: that of the request, or the next one of the seat."""
     seq: Number
     """The seq of the event that the draft became."""
     id: Number
@@ -86,7 +86,7 @@ class Message(Struct, frozen=True, omit_defaults=True):
     """When it was sent."""
     text: str
     seq: Number
-    """The seq of the event that it is what it is by."""
+    """The seq of the latest event that changed the message, or of its ``sent`` event."""
     edited_at: Number = 0
     """When it was edited last; absent: never."""
 
@@ -114,7 +114,7 @@ class MemberList(Struct, frozen=True):
 
 
 class Problem(Struct, frozen=True, omit_defaults=True):
-    """What is wrong (RFC 9457)."""
+    """An error (RFC 9457)."""
 
     type: str
     """``urn:chat:`` and the kind of the problem."""
@@ -123,11 +123,11 @@ class Problem(Struct, frozen=True, omit_defaults=True):
     detail: str
     """What happened, to what, and what to do next."""
     code: str
-    """The same error's name in every technique."""
+    """The name of the error, the same in every technique."""
     n: Number = 0
     """The draft this is about; absent: none."""
     retry_after: float = 0.0
-    """Seconds after which another try makes sense; absent: nobody knows."""
+    """Seconds after which another try makes sense; absent: not known."""
 
 
 encode = msgspec.json.Encoder().encode

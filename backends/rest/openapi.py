@@ -35,26 +35,26 @@ from backends.rest.operations import SCHEMA, Json
 
 FILE = Path(__file__).with_name("openapi.json")
 DESCRIPTION = """\
-One chat room and whoever is in it, as resources. Take a seat with `POST /rooms/{room}/seats`, say something
-with `POST /rooms/{room}/messages`, ask for news with `GET /rooms/{room}/events?after=SEQ`.
+Chat rooms and their members, as resources. Take a seat with `POST /rooms/{room}/seats`, send a message
+with `POST /rooms/{room}/messages`, ask for new events with `GET /rooms/{room}/events?after=SEQ`.
 
-`Authorization: Bearer` carries the access token, where the server asks for one: on every request. `Seat-Key`
-is the key of a seat: who has it speaks as its owner. Errors are problems (RFC 9457): `code` names the kind in
-every technique of this program, `detail` says what to do.
+If the server requires an access token, every request needs it in `Authorization: Bearer`. `Seat-Key`
+is the key of a seat: a client that has it acts for its owner. Errors are problems (RFC 9457): `code` is the
+name of the error in every technique of this program, `detail` says what to do.
 
-Every resource that can be got can be asked for by `HEAD`, too, and tells its methods by `OPTIONS`.
+Every resource that has `GET` has `HEAD`, too, and lists its methods with `OPTIONS`.
 """
 TAGS = {
-    "rooms": "Rooms and who is in them",
-    "seats": "Coming and going",
-    "events": "What happens",
-    "messages": "What is said",
+    "rooms": "Rooms and their members",
+    "seats": "Joining and leaving",
+    "events": "Events of a room",
+    "messages": "Messages of a room",
 }
 SCHEMES = {
     "access": {
         "type": "http",
         "scheme": "bearer",
-        "description": "The access token, where one is asked for.",
+        "description": "The access token, if the server requires one.",
     },
     "seat": {"type": "apiKey", "in": "header", "name": "Seat-Key", "description": "The key of a seat."},
 }

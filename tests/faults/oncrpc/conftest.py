@@ -76,4 +76,4 @@ def nothing_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing ends because it took too long."""
-    monkeypatch.setattr(backends.oncrpc.server, "PATIENCE", 3600.0)
+    monkeypatch.setattr(backends.oncrpc.server, "RECORD_TIMEOUT", 3600.0)

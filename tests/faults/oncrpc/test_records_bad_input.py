@@ -82,7 +82,7 @@ async def test_a_record_of_just_the_limit_is_read(peer: StreamPeer) -> None:
 async def test_a_record_that_does_not_end_ends_the_connection(
     monkeypatch: pytest.MonkeyPatch, peer: StreamPeer, bystander: StreamPeer, start: bytes
 ) -> None:
-    monkeypatch.setattr(backends.oncrpc.server, "PATIENCE", 0.05)
+    monkeypatch.setattr(backends.oncrpc.server, "RECORD_TIMEOUT", 0.05)
     await peer.raw(start)
     await bystander.still_there()
     assert await peer.ended() == b""
@@ -97,5 +97,5 @@ async def test_each_record_that_ends_gives_the_next_its_whole_time(
     for _ in range(20):
         await peer.raw(record[9:] + record[:9])
         assert await peer.reply(1) == SUCCESS
-        clocks.add(connection_of(server, peer)._patience)
+        clocks.add(connection_of(server, peer)._deadline)
     assert len(clocks - {None}) == 20
