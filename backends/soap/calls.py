@@ -1,6 +1,6 @@
 """Calling: zeep makes the envelopes from the WSDL and reads the answers; here its errors become ours.
 
-The WSDL is the project's own file and not the server's: whoever listens there can't say what we call.
+The WSDL is the project's own file, not the server's, so another server can't change what we call.
 """
 
 from __future__ import annotations

@@ -36,13 +36,13 @@ class PendingReplies:
             self._pending.pop(key, None)
 
     def resolve(self, key: Hashable, value: object) -> None:
-        """Give a request its reply; what nobody waits for is dropped. Raises what its ``read`` raises."""
+        """Give a request its reply; one that no request waits for is dropped. Raises what its ``read`` raises."""
         reply, read = self._pending.get(key, (None, None))
         if reply is not None and read is not None and not reply.done():
             reply.set_result(read(value))
 
     def refuse(self, key: Hashable, error: ChatError) -> None:
-        """Let a request fail with this error; what nobody waits for is dropped."""
+        """Let a request fail with this error; an error that no request waits for is dropped."""
         reply, _ = self._pending.get(key, (None, None))
         if reply is not None and not reply.done():
             reply.set_exception(error)
