@@ -36,7 +36,7 @@ class PendingReplies:
             self._pending.pop(key, None)
 
     def resolve(self, key: Hashable, value: object) -> None:
-        """Give a request its reply; one that no request waits for is dropped. Raises what its ``read`` raises."""
+        """Give a request its reply; one without a request is dropped. Raises what ``read`` raises."""
         reply, read = self._pending.get(key, (None, None))
         if reply is not None and read is not None and not reply.done():
             reply.set_result(read(value))
