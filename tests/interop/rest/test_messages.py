@@ -116,7 +116,7 @@ async def test_an_old_message_is_found_with_its_last_change_and_stays_as_it_is(
 ) -> None:
     monkeypatch.setattr("chat.domain.room.WINDOW", 10)
     monkeypatch.setattr("chat.server.live_room.WINDOW", 10)
-    monkeypatch.setattr("chat.server.live_room.TURN", 3)
+    monkeypatch.setattr("chat.server.live_room.SEARCH_PAGE", 3)
     ids = [(await ann.says(text)).json["id"] for text in ("kept", "edited", "deleted")]
     await ann.does("PUT", f"/messages/{ids[1]}", {"text": "changed"})
     await ann.does("DELETE", f"/messages/{ids[2]}")
