@@ -35,6 +35,8 @@ from tests.support.oncrpc_peer import SUCCESS, DatagramPeer, StreamPeer, after, 
 from tests.support.people import Person
 from tests.support.stage import Disk, running
 
+pytestmark = pytest.mark.both_loops
+
 UDP = ClientOptions(settings={"transport": "udp"})
 
 

@@ -21,6 +21,8 @@ from tests.support.oncrpc_peer import SUCCESS, DatagramRelay, header, words
 from tests.support.people import Person, one_chain
 from tests.support.stage import enter
 
+pytestmark = pytest.mark.both_loops
+
 UDP = ClientOptions(settings={"transport": "udp"})
 
 

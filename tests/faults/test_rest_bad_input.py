@@ -13,7 +13,7 @@ from chat.server.hub import Hub
 from tests.support.http_peer import HttpPeer
 from tests.support.kit import Serving
 
-pytestmark = pytest.mark.parametrize("technique", ["rest"], indirect=True)
+pytestmark = [pytest.mark.both_loops, pytest.mark.parametrize("technique", ["rest"], indirect=True)]
 
 
 @pytest.fixture

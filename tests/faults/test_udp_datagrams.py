@@ -27,6 +27,8 @@ from tests.support.kit import Connect, Serving
 from tests.support.people import Person
 from tests.support.udp_peer import NONCE, RawPeer
 
+pytestmark = pytest.mark.both_loops
+
 TOKEN = "open sesame"
 GARBAGE = (
     b"x",

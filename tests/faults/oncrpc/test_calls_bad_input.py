@@ -33,6 +33,8 @@ from protos.chat_xdr import (
 from protos.xdr import Message
 from tests.support.oncrpc_peer import SUCCESS, StreamPeer, after, opaque, words
 
+pytestmark = pytest.mark.both_loops
+
 # --- calls that are answered with what is wrong ----------------------------------------------------
 
 PROG_UNAVAIL = words(1, 0, 0, 0, 1)

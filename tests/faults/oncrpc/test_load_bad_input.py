@@ -31,6 +31,8 @@ from protos.chat_xdr import (
 from tests.support.oncrpc_peer import SUCCESS, StreamPeer, after, connection_of, header, marked
 from tests.support.stage import Disk
 
+pytestmark = pytest.mark.both_loops
+
 MEMORY = 8 * 1024 * 1024
 """Bytes that a scenario may cost at its peak, both sides together: less than what is thrown at the server."""
 

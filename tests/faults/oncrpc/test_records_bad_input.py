@@ -12,6 +12,8 @@ from backends.oncrpc.server import OncRpcServer
 from protos.chat_xdr import CHAT_FETCH, CHAT_NULL
 from tests.support.oncrpc_peer import SUCCESS, StreamPeer, after, connection_of, header, marked, words
 
+pytestmark = pytest.mark.both_loops
+
 GARBAGE_ARGS = words(1, 0, 0, 0, 4)
 
 

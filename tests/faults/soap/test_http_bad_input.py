@@ -8,7 +8,7 @@ from backends.soap.server import MAX_BODY
 from tests.support.kit import Serving
 from tests.support.soap_peer import SoapPeer, envelope, read_fault, request, text_of
 
-pytestmark = pytest.mark.parametrize("technique", ["soap"], indirect=True)
+pytestmark = [pytest.mark.both_loops, pytest.mark.parametrize("technique", ["soap"], indirect=True)]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from backends.soap.codec import MAX_ATTRIBUTES, MAX_NAMED
 from backends.soap.conversion import TNS, WSSE
 from tests.support.soap_peer import ENVELOPES, SoapPeer, envelope, read_fault, refused, request, text_of
 
-pytestmark = pytest.mark.parametrize("technique", ["soap"], indirect=True)
+pytestmark = [pytest.mark.both_loops, pytest.mark.parametrize("technique", ["soap"], indirect=True)]
 
 XSI = "http://www.w3.org/2001/XMLSchema-instance"
 

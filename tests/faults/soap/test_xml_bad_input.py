@@ -8,7 +8,7 @@ from backends.soap.conversion import TNS
 from chat.server.hub import Hub
 from tests.support.soap_peer import TYPES, SoapPeer, envelope, last_text, refused, request, text_of
 
-pytestmark = pytest.mark.parametrize("technique", ["soap"], indirect=True)
+pytestmark = [pytest.mark.both_loops, pytest.mark.parametrize("technique", ["soap"], indirect=True)]
 
 XSI = "http://www.w3.org/2001/XMLSchema-instance"
 

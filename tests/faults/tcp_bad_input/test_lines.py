@@ -4,6 +4,8 @@ import pytest
 
 from tests.support.raw import Line, RawPeer, ended, still_there
 
+pytestmark = pytest.mark.both_loops
+
 # --- lines that mean nothing ---------------------------------------------------------------------
 
 HTTP = b"GET / HTTP/1.1\r\nHost: 127.0.0.1:7010\r\nOrigin: http://evil.example\r\n\r\n"

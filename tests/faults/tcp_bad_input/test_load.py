@@ -15,6 +15,8 @@ from chat.transport.stream import MAX_UNAUTHENTICATED
 from tests.support.raw import RawPeer, ended, still_there
 from tests.support.stage import Disk
 
+pytestmark = pytest.mark.both_loops
+
 BLOCK = 64 * 1024
 
 

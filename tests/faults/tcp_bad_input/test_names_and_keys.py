@@ -4,6 +4,8 @@ import pytest
 
 from tests.support.raw import Line, RawPeer, ended
 
+pytestmark = pytest.mark.both_loops
+
 # --- names and keys ------------------------------------------------------------------------------
 
 
