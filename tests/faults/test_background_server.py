@@ -217,7 +217,7 @@ def test_beside_a_server_of_ones_own_one_on_a_broker_says_who_is_found(state_dir
         assert said(state_dir, address=Address(offer["host"], offer["port"])) == ["there"]
         serving.terminate()
         told = serving.stderr.read()
-    assert f"(process {first}): clients find that one, and come here with --server\n" in told
+    assert f"(process {first}): clients find that one; they reach this one with --server\n" in told
     assert record(state_dir)["pid"] == first
 
 
