@@ -128,9 +128,7 @@ class Calls(ABC):
         name = PROCEDURES[procedure].name
         match refusal.stat:
             case AcceptStat.GARBAGE_ARGS:
-                return BadRequest(
-                    f"the server can't decode the arguments of {name}: its chat.x is another one"
-                )
+                return BadRequest(f"the server can't decode the arguments of {name}: it has another chat.x")
             case AcceptStat.PROC_UNAVAIL:
                 return BadRequest(f"the server has no procedure {name}: it is older than this client")
             case AcceptStat.SYSTEM_ERR:

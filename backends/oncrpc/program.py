@@ -93,7 +93,7 @@ class Program:
         self.closing = False
         self._hub = hub
         self._tasks: set[asyncio.Task[None]] = set()
-        self._polls: set[asyncio.Task[None]] = set()  # those of them that wait for news
+        self._polls: set[asyncio.Task[None]] = set()  # those of them that wait for events
 
     def close(self) -> None:
         """From now on every call, and every poll under way, is answered with CHAT_CLOSING."""

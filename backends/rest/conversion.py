@@ -74,7 +74,7 @@ TITLES = {
     "not_acceptable": "Only JSON is available",
     "precondition_failed": "It has changed in the meantime",
     "misdirected": "This server has another name",
-    "strange_page": "Pages of this origin may not call",
+    "strange_page": "Web pages of this origin may not call this server",
     "too_large": "The request is too large",
     "too_many": "Too many requests are waiting",
     "too_slow": "The request was not complete in time",

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -30,8 +29,8 @@ from backends.rest.codec import (
 )
 from backends.rest.descriptions import FIELDS, SCHEMAS
 from backends.rest.operations import SCHEMA, Json
+from backends.rest.pages import CONTRACT
 
-FILE = Path(__file__).with_name("openapi.json")
 DESCRIPTION = """\
 Chat rooms as resources. Take a seat with `POST /rooms/{room}/seats`, say something with
 `POST /rooms/{room}/messages`, ask for news with `GET /rooms/{room}/events?after=SEQ`.
@@ -136,9 +135,9 @@ def text_of(app: FastAPI) -> str:
 def main(arguments: list[str], make: Callable[[], FastAPI]) -> int:
     made = text_of(make())
     if "--check" not in arguments:
-        FILE.write_text(made, encoding="utf-8")
-    elif not FILE.exists() or FILE.read_text(encoding="utf-8") != made:
-        sys.stderr.write(f"{FILE.name} is out of date: run make openapi\n")
+        CONTRACT.write_text(made, encoding="utf-8")
+    elif not CONTRACT.exists() or CONTRACT.read_text(encoding="utf-8") != made:
+        sys.stderr.write(f"{CONTRACT.name} is out of date: run make openapi\n")
         return 1
     return 0
 

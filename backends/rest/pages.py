@@ -8,7 +8,6 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import Response
 
-from backends.rest.openapi import FILE
 from backends.rest.resources import Endpoint, answer
 
 PAGE = b"""<!doctype html>
@@ -32,6 +31,8 @@ START = b"""SwaggerUIBundle({
 """
 POLICY = b"default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'"
 """The page loads nothing from other servers (Content Security Policy, level 3)."""
+CONTRACT = Path(__file__).with_name("openapi.json")
+"""What ``python -m backends.rest.openapi`` writes."""
 FILES = {"swagger-ui.css": b"text/css", "swagger-ui-bundle.js": b"text/javascript"}
 
 
@@ -51,7 +52,7 @@ class Pages:
         }
 
     async def _document(self, request: Request) -> Response:
-        return answer(200, await self._read(FILE.name))
+        return answer(200, await self._read(CONTRACT.name))
 
     async def _page(self, request: Request) -> Response:
         return answer(200, PAGE, [(b"content-security-policy", POLICY)], b"text/html; charset=utf-8")
@@ -71,8 +72,8 @@ class Pages:
 
 def read(name: str) -> bytes:
     """Return openapi.json, or a file of swagger-ui-bundle."""
-    if name == FILE.name:
-        return FILE.read_bytes()
+    if name == CONTRACT.name:
+        return CONTRACT.read_bytes()
     from swagger_ui_bundle import swagger_ui_path
 
     return (Path(swagger_ui_path) / name).read_bytes()

@@ -80,7 +80,7 @@ class ClientConnection(asyncio.DatagramProtocol):
     async def open(self, family: int, place: tuple[Any, ...]) -> None:
         """Open the socket and connect it, which sends nothing. Raises OSError.
 
-        A connected socket receives from this server only, and the kernel reports a port where nobody listens.
+        A connected socket receives from this server only, and the kernel reports a port without a listener.
         """
         udp = socket.socket(family, socket.SOCK_DGRAM)
         try:

@@ -87,7 +87,7 @@ class Outbox:
         return [one for one in self._queued.values() if one.on_wire]
 
     def send_again(self) -> None:
-        """There is another connection: whatever was sent before is to be sent again."""
+        """Mark every draft that was sent as to be sent again, over a new connection."""
         for queued in self._queued.values():
             queued.on_wire = False
 

@@ -40,7 +40,7 @@ class RoomView:
 
     @property
     def caught_up(self) -> bool:
-        """Whether the replay has reached the head that the welcome told."""
+        """Whether the replay has reached the head of the welcome."""
         return (self.cursor.seq if self.cursor else 0) >= self._head
 
     def take(self, event: Event) -> bool:

@@ -1,4 +1,4 @@
-"""The updates of a session, on their way to whoever shows them."""
+"""The updates of a session, on their way to the user interface."""
 
 from __future__ import annotations
 

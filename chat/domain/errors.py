@@ -1,4 +1,4 @@
-"""What can go wrong: every error that a user may be told, and its code on every wire."""
+"""The errors that a user may see, and the code of each on every wire."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import ClassVar
 
 
 class ChatError(Exception):
-    """Base of every error that a user may be told. ``code`` names the kind on every wire."""
+    """Base of every error that a user may see. ``code`` names the kind on every wire."""
 
     code: ClassVar[str] = "error"
     final: ClassVar[bool] = True

@@ -13,7 +13,7 @@ from chat.interfaces.tls import Trust
 
 @dataclass(frozen=True, slots=True)
 class ClientOptions:
-    """What a client may be told besides the address."""
+    """The options of a client besides the address."""
 
     also: tuple[Address, ...] = ()
     """Further servers of the same rooms, for techniques that take `Technique.several`."""

@@ -59,7 +59,7 @@ class Seat(Protocol):
 
     @property
     def welcome(self) -> Welcome:
-        """What the owner of the seat is told first."""
+        """The welcome for the owner of the seat."""
 
     @property
     def start(self) -> int:
@@ -194,7 +194,7 @@ class HubPort(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
-    """What a server may be told besides the address."""
+    """The options of a server besides the address."""
 
     identity: Identity | None = None
     """Serve with TLS and this certificate; None: without TLS."""

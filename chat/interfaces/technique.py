@@ -32,7 +32,7 @@ class Traits:
     resend: bool
     """The session sends unacknowledged drafts again after a reconnect."""
     stores: Literal["server", "broker"]
-    """Who keeps the room's log."""
+    """The program that keeps the room's log."""
     contract: str
     """Where the messages are defined: an IDL file, or the page of the protocol."""
     encoding: Literal["text", "binary"]

@@ -13,7 +13,7 @@ from chat.interfaces.server import Reply
 
 
 class DraftPending(Pending):
-    """A client's draft; its backend is told the outcome."""
+    """A client's draft; its backend gets the outcome."""
 
     __slots__ = ("draft", "reply")
 

@@ -1,6 +1,6 @@
-"""Connections: how it is noticed that a peer has vanished, and what to say when there is none.
+"""Error texts about connections: there is none, or it broke, or the peer speaks something else.
 
-The words are for the person who waits: what happened, to what, and what to do next.
+They are for the user: what happened, to what, and what to do next.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ _OTHER = "another technique may listen there (chat techniques shows the ports)"
 
 
 def no_answer(address: Address) -> str:
-    """Say that nothing came back at all, and what that means here."""
+    """Return the text for a peer that has not answered at all."""
     if is_loopback(address.host):
         return f"no answer from {address}: the program that listens there is stopped or stuck"
     return f"no answer from {address}: a firewall, or the network does not let its clients reach each other"
 
 
 def connection_refused(address: Address, error: OSError) -> str:
-    """Say for a person why no connection came about, and what to do."""
+    """Return why there is no connection, and what to do."""
     if isinstance(error, ConnectionRefusedError):
         return f"nothing listens on {address}: start a server there with chat serve"
     if isinstance(error, TimeoutError):
@@ -27,29 +27,29 @@ def connection_refused(address: Address, error: OSError) -> str:
 
 
 def silent(address: Address) -> str:
-    """Say that a connection came about, and nothing over it."""
+    """Return the text for a peer that accepts the connection and sends nothing."""
     return f"{address} accepted the connection but does not answer: {_OTHER}, or it is stopped or stuck"
 
 
 def closed_without_a_word(address: Address) -> str:
-    """Say that a connection was closed before anything came over it."""
+    """Return the text for a connection that was closed before an answer came."""
     return f"{address} closed the connection without an answer: {_OTHER}, or it speaks TLS (then give --ca)"
 
 
 def connection_broke(error: Exception | None) -> str:
-    """Say that a connection over which something had come has ended."""
+    """Return the text for a connection that ended after it was in use."""
     if error is None:
         return "the server closed the connection"
     return f"the connection broke: {getattr(error, 'strerror', None) or error}"
 
 
 def not_our_words(address: Address, technique: str, why: object = "") -> str:
-    """Say that what listens there speaks something else."""
+    """Return the text for a peer that speaks another protocol."""
     return f"what listens at {address} does not speak {technique}{why and f' ({why})'}: {_OTHER}"
 
 
 def handshake_failed(host: str, error: Exception) -> str:
-    """Say for a person why no encrypted connection came about, and what to do."""
+    """Return why there is no encrypted connection, and what to do."""
     import ssl
 
     if isinstance(error, ssl.SSLCertVerificationError):

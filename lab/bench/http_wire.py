@@ -44,7 +44,7 @@ class Answers:
         end = data.find(_HEAD_END)
         if end < 0:
             if len(data) > MAX_ANSWER or not data.startswith(b"HTTP/1.1 "[: len(data)]):
-                raise DeliveryError(f"{data[:100]!r} is no answer over HTTP")
+                raise DeliveryError(f"{data[:100]!r} is no HTTP answer")
             return None
         length = _LENGTH.search(data, 0, end + 2)
         if length is None and data[9:12] not in (b"204", b"304"):

@@ -251,7 +251,7 @@ async def test_a_disk_without_room_for_a_new_log_is_named(
         monkeypatch.setattr(files, "_SCHEMA", "PRAGMA max_page_count = 1;" + vars(files)["_SCHEMA"])
     reason = await refusal(path)
     monkeypatch.undo()
-    assert "no room" in reason
+    assert "no space" in reason
     assert contents(path) == {}
     assert await texts(path) == []
 

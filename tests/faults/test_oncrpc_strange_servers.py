@@ -97,7 +97,7 @@ STRANGE: dict[str, tuple[Answer, type[ChatError], str]] = {
     "has another RPC": (always(words(1, 1, 0, 3, 4)), ConnectionLost, "speaks RPC 3 to 4"),
     "wants credentials": (always(words(1, 1, 1, 5)), ConnectionLost, "auth_stat 5"),
     "has no such procedure": (always(words(1, 0, 0, 0, 3)), BadRequest, "no procedure CHAT_JOIN"),
-    "has another contract": (always(words(1, 0, 0, 0, 4)), BadRequest, "its chat.x is another one"),
+    "has another contract": (always(words(1, 0, 0, 0, 4)), BadRequest, "it has another chat.x"),
     "fails": (always(words(1, 0, 0, 0, 5)), ChatError, "CHAT_JOIN failed in the server"),
     "answers with nothing": (always(SUCCESS), ConnectionLost, "cut off"),
     "answers with too much": (always(SUCCESS + JOINED.encode() + bytes(4)), ConnectionLost, "left over"),

@@ -14,8 +14,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from backends.rest.openapi import FILE
 from backends.rest.operations import OPERATIONS
+from backends.rest.pages import CONTRACT
 from tests.support.processes import running
 
 SECONDS = 110
@@ -56,7 +56,7 @@ def test_the_server_answers_as_its_contract_says(tmp_path: Path, monkeypatch: py
         for n in range(3, 18):  # the message of the examples is the 17th entry
             post(f"{base}/rooms/lab/messages", {"text": f"entry {n}"}, **{"Seat-Key": key})
         command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(settings), "--no-color"]
-        run = ["run", str(FILE), "--url", base, "--header", f"Seat-Key: {key}"]
+        run = ["run", str(CONTRACT), "--url", base, "--header", f"Seat-Key: {key}"]
         amount = ["--max-examples", "20", "--generation-deterministic", "--suppress-health-check", "all"]
         done = subprocess.run(
             [*command, *run, *amount],

@@ -147,7 +147,7 @@ class ChatScreen(Screen[None]):
             self._banner.set_class(state.name == "down", "-down")
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """Show that a task of this program has failed. There is no traceback, and the program goes on."""
+        """Show that a task of this program has failed. There is no traceback, and the program continues."""
         failed = event.state is WorkerState.ERROR
         why = f"chat has failed: {event.worker.error!r}" if failed else "chat has failed"
         if event.worker.group == "pump":

@@ -164,7 +164,7 @@ async def test_who_is_too_fast_waits_and_says_it_then(launch: Launch, oncrpc: Ad
 async def test_the_access_token_comes_from_the_environment(launch: Launch, oncrpc: Address) -> None:
     bob = await launch("chat-client", oncrpc.host, oncrpc.port, "bob", CHAT_TOKEN="open sesame")
     assert await bob.over() == (0, [])
-    for token, reason in (("sesame", "! the access token is wrong"), ("", "! this server asks for")):
+    for token, reason in (("sesame", "! the access token is wrong"), ("", "! this server requires")):
         eve = await launch("chat-client", oncrpc.host, oncrpc.port, "eve", CHAT_TOKEN=token)
         code, (complaint,) = await eve.over()
         assert (code, complaint.startswith(reason)) == (1, True)

@@ -13,8 +13,9 @@ import pytest
 from backends.rest import TECHNIQUE
 from backends.rest.codec import encode
 from backends.rest.descriptions import FIELDS, SCHEMAS
-from backends.rest.openapi import BODIES, FILE, main, text_of
+from backends.rest.openapi import BODIES, main, text_of
 from backends.rest.operations import EXAMPLES, OPERATIONS
+from backends.rest.pages import CONTRACT
 from backends.rest.resources import Resources
 from backends.rest.server import bare
 
@@ -25,15 +26,15 @@ def contract() -> Any:
 
 
 def test_the_file_is_what_the_table_makes(contract: Any) -> None:
-    assert json.loads(FILE.read_text(encoding="utf-8")) == contract
-    assert Path(TECHNIQUE.traits.contract).name == FILE.name
+    assert json.loads(CONTRACT.read_text(encoding="utf-8")) == contract
+    assert Path(TECHNIQUE.traits.contract).name == CONTRACT.name
 
 
 def test_a_file_that_is_old_is_told_and_written_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "openapi.json"
-    monkeypatch.setattr("backends.rest.openapi.FILE", file)
+    monkeypatch.setattr("backends.rest.openapi.CONTRACT", file)
     assert main(["--check"], bare) == 1
     assert "make openapi" in capsys.readouterr().err
     assert main([], bare) == 0
