@@ -9,8 +9,10 @@ import asyncio
 import gc
 import logging
 import os
+import socket
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +36,7 @@ from tests.support.broker_relay import BrokerRelay
 from tests.support.foreign import Foreign
 from tests.support.kit import QUICK, Connect, Seated, Serving
 from tests.support.node import Run
-from tests.support.once import run_folder
+from tests.support.once import WORKER, run_folder
 
 CI = os.environ.get("CI") == "true"
 DEAD_PROXY = "http://127.0.0.1:9"  # the discard port: nothing listens
@@ -43,6 +45,37 @@ OURS = ("chat", "backends", "lab", "tui")
 
 hypothesis.settings.register_profile("chat", deadline=None, derandomize=CI, print_blob=True)
 hypothesis.settings.load_profile("chat")
+
+# --- for the whole run -------------------------------------------------------------------------
+
+_DEFAULT_PORTS = pytest.StashKey[ExitStack]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Take the default ports, as long as the run lasts and its workers: no server of a test gets one.
+
+    A client whose background server was killed asks again at the same place, and must not meet the server of
+    another test there.
+    """
+    if WORKER:
+        return
+    config.stash[_DEFAULT_PORTS] = held = ExitStack()
+    for label in backends.techniques():
+        if label.server is not None:
+            udp = label.traits.transport == "udp"
+            taken = held.enter_context(socket.socket(type=socket.SOCK_DGRAM if udp else socket.SOCK_STREAM))
+            with suppress(OSError):  # somebody else has it: as good
+                if not udp:
+                    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                taken.bind(("127.0.0.1", label.port))
+                if not udp:
+                    taken.listen()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if (held := config.stash.get(_DEFAULT_PORTS, None)) is not None:
+        held.close()
+
 
 # --- for every test ----------------------------------------------------------------------------
 
