@@ -37,6 +37,7 @@ class DraftSender:
         self._limits = Limits()
         self._bucket = TokenBucket(self._limits, clock)
         self._held_until = 0.0  # by the clock: nothing is sent before
+        self._one_at_a_time = False  # a draft was refused for now, and none was accepted since
         self._wake = asyncio.Event()  # something to send
         self._shrunk = asyncio.Event()  # the outbox has lost a draft, or the session has ended
         self._ended = False
@@ -73,7 +74,7 @@ class DraftSender:
         """Return the own draft whose event has come."""
         queued = self._outbox.arrived(n)
         if queued is not None:
-            self._shrunk.set()
+            self._accepted()
         return queued
 
     # --- sending -------------------------------------------------------------------------------
@@ -81,17 +82,22 @@ class DraftSender:
     async def run(self, client: ChatClient) -> None:
         """Send the outbox over this connection, what was sent before included, until cancelled.
 
-        After a refusal that is not final (too fast, disk full) no other draft is sent before that one. Only
-        later drafts that were already sent may overtake it.
+        After a refusal that is not final (too fast, disk full) no other draft is sent before that one; only
+        drafts that are under way behind it already may pass it. Then drafts are sent one at a time until one
+        is accepted: in a burst, one that is accepted could pass one that is refused again.
         """
         if not self._resend:
             await self.give_up("the connection broke before the answer")
         self._outbox.send_again()
+        self._one_at_a_time = False
         tasks: set[asyncio.Task[None]] = set()
         try:
             while True:
                 self._wake.clear()
                 if (queued := self._outbox.next()) is None:
+                    await self._wake.wait()
+                    continue
+                if self._one_at_a_time and self._outbox.on_wire():
                     await self._wake.wait()
                     continue
                 if (wait := self._held_until - self._clock()) > 0:
@@ -125,9 +131,11 @@ class DraftSender:
                 return
             self._held_until = self._clock() + (error.retry_after or HOLD)
             queued.on_wire = False
+            self._one_at_a_time = True
             self._wake.set()
             await self._moved(queued, "waiting", str(error))
         else:  # without an ack, its event has come
+            self._accepted()
             if ack is not None and self._remove(queued):
                 await self._moved(queued, "sent")
 
@@ -142,12 +150,19 @@ class DraftSender:
         for queued in self._outbox.changes():
             await self._fail(queued, reason)
 
+    def _accepted(self) -> None:
+        self._one_at_a_time = False
+        self._wake.set()
+        self._shrunk.set()
+
     def _remove(self, queued: QueuedDraft) -> bool:
         self._shrunk.set()
+        self._wake.set()
         return self._outbox.acknowledged(queued)
 
     async def _fail(self, queued: QueuedDraft, reason: str) -> None:
         self._shrunk.set()
+        self._wake.set()
         self._outbox.failed(queued)
         await self._moved(queued, "failed", reason)
 

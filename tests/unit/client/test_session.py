@@ -120,6 +120,18 @@ async def test_nothing_overtakes_a_draft_that_waits_for_another_try(room: FakeRo
     assert room.texts == ["first", "second"]
 
 
+async def test_none_of_a_burst_overtakes_a_draft_that_is_refused_again(room: FakeRoom, clock: Clock) -> None:
+    room.refuse_drafts = [NotStored("the broker is away", retry_after=1)] * 4
+    async with talking(room, clock=asyncio.get_running_loop().time) as (session, watch):
+        await watch.state("up")
+        tokens = [session.say(text) for text in ("first", "second", "third")]
+        for _ in range(3):
+            await watch.until(lambda: all(watch.phases(token)[-1:] != ["sending"] for token in tokens))
+            await clock.advance(1.1)
+        await session.settled()
+    assert room.texts == ["first", "second", "third"]
+
+
 async def test_what_is_on_the_wire_at_the_end_is_not_called_refused(room: FakeRoom) -> None:
     room.mute = True
     async with talking(room) as (session, watch):
