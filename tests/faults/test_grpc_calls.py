@@ -48,6 +48,10 @@ def limits() -> Limits:
 async def channel(server: Serving) -> AsyncIterator[grpc.aio.Channel]:
     async with grpc.aio.insecure_channel(str(server.address), NO_PROXY) as channel:
         yield channel
+    # The library ends its own task of a cancelled call a moment later.
+    inside = [task for task in asyncio.all_tasks() if "_AioCall" in repr(task.get_coro())]
+    if inside:
+        await asyncio.wait(inside, timeout=5)
 
 
 @pytest.fixture
