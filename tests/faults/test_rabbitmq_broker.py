@@ -14,6 +14,7 @@ from backends.rabbitmq.private import PrivateBroker
 from chat.client.connect import Place, open_session
 from chat.domain.errors import ConnectionLost
 from chat.domain.model import Limits
+from tests.support.broker import QUEUE_SETTLES
 from tests.support.talker import Talker
 
 LINES = 1000
@@ -29,6 +30,7 @@ async def people(
     everybody = [Talker(open_session(place, label, "lab", nick)) for nick in ("alice", "bob", "carol")]
     for one in everybody:
         await one.inside()
+    await asyncio.sleep(QUEUE_SETTLES)
     yield everybody
     await asyncio.gather(*(one.close() for one in everybody))
 

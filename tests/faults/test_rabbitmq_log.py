@@ -24,7 +24,7 @@ from chat.domain.model import Cursor, Event, Hello, Limits, Opened, Say, Sent
 from chat.interfaces.log import Committed
 from chat.interfaces.technique import Technique
 from chat.server.hub import Hub
-from tests.support.broker import address
+from tests.support.broker import QUEUE_SETTLES, address
 from tests.support.kit import Connect
 from tests.support.node import Run
 from tests.support.people import Enter, Person, one_chain
@@ -76,6 +76,7 @@ async def test_a_broker_that_is_killed_under_two_servers_takes_no_line_with_it(
         readers.append(Talker(open_session(place, backends.technique("tcp"), "lab", nick)))
     for reader in readers:
         await reader.inside()
+    await asyncio.sleep(QUEUE_SETTLES)
     for number in range(LINES):
         for reader in readers:
             reader.session.say(f"{reader.session.nick} {number}")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from backends.rabbitmq.private import PrivateBroker
+from tests.support.broker import QUEUE_SETTLES
 from tests.support.foreign import Foreign
 from tests.support.node import Run, until
 from tests.support.processes import chat, tail
@@ -45,6 +46,7 @@ async def test_it_comes_back_after_the_broker_and_says_everything_once(
     program = await asyncio.to_thread(node_program, "rabbitmq")
     url = own_broker.url
     talks, reads = await enter(run, program, url, "talks"), await enter(run, program, url, "reads")
+    await asyncio.sleep(QUEUE_SETTLES)
     for number in range(50):
         talks.type(f"line {number}")
         if number == 20:

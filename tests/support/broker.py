@@ -15,6 +15,9 @@ from tests.support.once import WORKER
 
 BATCH = 40
 """Virtual hosts that are created by one call of rabbitmqctl: the call takes longer than they do."""
+QUEUE_SETTLES = 2.0
+"""Seconds until a new quorum queue outlives a SIGKILL (RabbitMQ 3.10.8). One that was declared 0.2 s before
+may get no leader afterwards; a client that declares it again waits for a minute and holds its others."""
 MISSING = f"RabbitMQ is not installed: {INSTALL}, or make test BROKER=install"
 WITHOUT: list[str] = []
 """Tests that were skipped because of that; `conftest.pytest_terminal_summary` lists them."""
