@@ -121,7 +121,7 @@ class _Complaints(logging.Handler):
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def nothing_is_left_behind(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[None]:
     """A task that outlives its test, an error in one and an open socket fail this test, not the next.
 
     The event loop is closed before this ends, because pytest-asyncio's runner starts after it. Only what was
@@ -144,6 +144,7 @@ def nothing_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     logger = logging.getLogger("asyncio")
     logger.addHandler(complaints)
     yield
+    request.node.funcargs.clear()  # or all that fixtures made would still be held
     gc.collect()  # what warns when it is collected: sockets, coroutines, failed tasks
     logger.removeHandler(complaints)
     if complaints.texts:

@@ -30,6 +30,14 @@ def test_leaves_a_socket_in_a_circle():
 
 def test_fine_after_a_circle(): pass
 
+@pytest.fixture
+def held():
+    return Circle(socket.socket())
+
+def test_leaves_what_a_fixture_made(held): pass
+
+def test_fine_after_a_fixture(): pass
+
 async def test_leaves_a_connection():
     server = await asyncio.start_server(lambda reader, writer: Circle(writer), "127.0.0.1", 0)
     Circle(await asyncio.open_connection(*server.sockets[0].getsockname()))
