@@ -37,6 +37,7 @@ from tests.support.foreign import Foreign
 from tests.support.kit import QUICK, Connect, Seated, Serving
 from tests.support.node import Run
 from tests.support.once import WORKER, run_folder
+from tests.support.ports import own_port
 
 CI = os.environ.get("CI") == "true"
 DEAD_PROXY = "http://127.0.0.1:9"  # the discard port: nothing listens
@@ -290,8 +291,8 @@ def make_server(
 
 @pytest.fixture
 async def server(make_server: Callable[[Address], ChatServer]) -> AsyncIterator[Serving]:
-    """The technique's server on a free port of 127.0.0.1; a test may stop it itself."""
-    server = make_server(Address("127.0.0.1", 0))
+    """The technique's server on a port of its own; a test may stop it itself, and start another there."""
+    server = make_server(Address("127.0.0.1", own_port()))
     yield Serving(server, await server.start())
     await server.stop()
 

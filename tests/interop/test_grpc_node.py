@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import trustme
 
+from tests.support.ports import own_port
 from tests.support.processes import PATIENCE, chat, running, tail
 
 
@@ -239,10 +240,7 @@ def test_node_speaks_tls_and_believes_no_stranger(start: Start, tmp_path: Path) 
 
 
 def test_a_killed_server_costs_no_line_and_doubles_none(start: Start, tmp_path: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    serve = ("grpc", "--port-of", f"grpc={port}", "--log", f"sqlite:{tmp_path / 'log.sqlite3'}")
+    serve = ("grpc", "--port-of", f"grpc={own_port()}", "--log", f"sqlite:{tmp_path / 'log.sqlite3'}")
     with serving(*serve) as (server, addresses):
         node = start(addresses["grpc"], "node")
         node.type(*(f"line {number}" for number in range(30)))
@@ -262,10 +260,7 @@ def test_a_killed_server_costs_no_line_and_doubles_none(start: Start, tmp_path: 
 
 
 def test_a_server_that_stops_is_waited_for(start: Start, tmp_path: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    serve = ("grpc", "--port-of", f"grpc={port}", "--log", f"sqlite:{tmp_path / 'log.sqlite3'}")
+    serve = ("grpc", "--port-of", f"grpc={own_port()}", "--log", f"sqlite:{tmp_path / 'log.sqlite3'}")
     with serving(*serve) as (_, addresses):
         node = start(addresses["grpc"], "node")
         node.type("before")

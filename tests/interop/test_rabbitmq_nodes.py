@@ -11,9 +11,9 @@ import sys
 import pytest
 
 from chat.interfaces.address import Address
-from lab.bench.servers import free_port
 from tests.support.foreign import Foreign
 from tests.support.node import Run, until
+from tests.support.ports import own_port
 
 LINES = 100
 """What each of the three says."""
@@ -31,7 +31,7 @@ class Node:
 
     def __init__(self, run: Run, url: str) -> None:
         self._run, self._url = run, url
-        self.grpc, self.soap = (Address("127.0.0.1", free_port()) for _ in range(2))
+        self.grpc, self.soap = (Address("127.0.0.1", own_port()) for _ in range(2))
 
     async def open(self) -> None:
         ports = ("--port-of", f"grpc={self.grpc.port}", "--port-of", f"soap={self.soap.port}")

@@ -14,9 +14,9 @@ import pytest
 import trustme
 
 from chat.interfaces.address import Address
-from lab.bench.servers import free_port
 from tests.support.foreign import id_of
 from tests.support.node import Start, event, serving, until
+from tests.support.ports import own_port
 from tests.support.processes import chat
 from tests.support.raw import Line, RawPeer
 
@@ -314,7 +314,7 @@ async def test_a_web_server_that_is_no_chat_is_said_to_be_none(start: Start, web
 
 
 async def test_a_killed_server_costs_no_line_and_doubles_none(start: Start, web: str, tmp_path: Path) -> None:
-    ports = {web: free_port(), "tcp": free_port()}
+    ports = {web: own_port(), "tcp": own_port()}
     log = ("--log", f"sqlite:{tmp_path / 'log.sqlite3'}")
     with serving(ports, *log) as (server, addresses):
         node = await start(web, addresses[web], "node")
@@ -334,7 +334,7 @@ async def test_a_killed_server_costs_no_line_and_doubles_none(start: Start, web:
 
 
 async def test_a_server_that_stops_is_waited_for(start: Start, web: str, tmp_path: Path) -> None:
-    ports = {web: free_port()}
+    ports = {web: own_port()}
     log = ("--log", f"sqlite:{tmp_path / 'log.sqlite3'}")
     with serving(ports, *log) as (_, addresses):
         node = await start(web, addresses[web], "node")

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from chat.interfaces.address import Address
-from lab.bench.servers import free_port
 from tests.support.foreign import Foreign
 from tests.support.node import Run, Start, serving, until
+from tests.support.ports import own_port
 
 PEOPLE = {"alice": "rest", "bob": "soap", "carol": "udp", "dave": "rest", "eve": "soap", "frank": "tcp"}
 IN_NODE = ("dave", "eve")
@@ -48,7 +48,7 @@ class Room:
 
     def __init__(self, run: Run, start: Start, log: Path) -> None:
         self._run, self._start = run, start
-        self._addresses = {name: Address("127.0.0.1", free_port()) for name in TECHNIQUES}
+        self._addresses = {name: Address("127.0.0.1", own_port()) for name in TECHNIQUES}
         self._command = [*CHAT, "serve", *TECHNIQUES, "--rate", "off", "--log", f"sqlite:{log}"]
         for name, address in self._addresses.items():
             self._command += ["--port-of", f"{name}={address.port}"]

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from lab.bench.servers import free_port
 from lab.bench.terminal import Terminal
+from tests.support.ports import own_port
 from tests.support.processes import CHAT, PATIENCE
 
 pytestmark = pytest.mark.skipif(
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def test_who_leaves_with_unsent_lines_is_told_and_the_exit_code_is_1() -> None:
-    nobody = f"127.0.0.1:{free_port()}"
+    nobody = f"127.0.0.1:{own_port()}"
     command = [*CHAT, "--backend", "tcp", "--server", nobody, "--as", "quinn"]
     with Terminal(command, dict(os.environ)) as terminal:
         terminal.shows(b"nothing listens on")

@@ -19,6 +19,7 @@ from chat.server.hub import Hub
 from chat.server.logs.memory import MemoryLog
 from tests.support.foreign import SPOKEN, Enter, Launch, end_seat, served
 from tests.support.people import Person
+from tests.support.ports import own_port
 from tests.support.relay import Relay
 
 # --- what breaks -------------------------------------------------------------------------------
@@ -30,7 +31,7 @@ async def test_a_server_that_is_killed_loses_and_doubles_nothing(
     """Fifty lines, and two times ``kill -9`` among them."""
     lines = [f"line {number}" for number in range(50)]
     log = ("--log", f"sqlite:{tmp_path / 'log.sqlite3'}")
-    with served("oncrpc", "--port", "0", *log) as (process, listening):
+    with served("oncrpc", "--port", str(own_port()), *log) as (process, listening):
         address = listening["oncrpc"]
         again = ("oncrpc", "--port", str(address.port), *log)
         bob = await launch("chat-client", address.host, address.port, "bob")
@@ -62,7 +63,7 @@ async def test_a_server_that_is_killed_loses_and_doubles_nothing(
 
 
 async def test_a_room_that_begins_anew_is_entered_anew(launch: Launch, enter: Enter) -> None:
-    with served("oncrpc", "--port", "0", "--log", "memory") as (process, listening):
+    with served("oncrpc", "--port", str(own_port()), "--log", "memory") as (process, listening):
         address = listening["oncrpc"]
         bob = await launch("chat-client", address.host, address.port, "bob")
         bob.type("one", "two")

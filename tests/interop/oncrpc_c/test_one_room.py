@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.bench.servers import free_port
 from tests.support.foreign import Foreign, Launch
+from tests.support.ports import own_port
 
 PEOPLE = {"alice": "grpc", "bob": "rpyc", "carol": "oncrpc", "dave": "oncrpc", "eve": "tcp"}
 ROUNDS, LINES = 10, 20
@@ -37,7 +37,7 @@ class Talker:
 async def test_everybody_sees_the_same_1000_messages_in_one_order(
     launch: Launch, tmp_path: Path, killed: bool
 ) -> None:
-    ports = {name: free_port() for name in ("tcp", "rpyc", "grpc", "oncrpc")}
+    ports = {name: own_port() for name in ("tcp", "rpyc", "grpc", "oncrpc")}
     command = [sys.executable, "-m", "chat", "serve", *ports, "--rate", "off"]
     command += ["--log", f"sqlite:{tmp_path / 'log.sqlite3'}"]
     for name, port in ports.items():
