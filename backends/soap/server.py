@@ -38,7 +38,8 @@ class SoapServer(WebServer):
     async def start(self) -> Address:
         self._codecs, self._wsdl = await asyncio.to_thread(_prepare)
         self._codec11 = self._codecs["text/xml"]
-        self._tokens = UsernameTokens(self.options.access) if self.options.access else None
+        access, encrypted = self.options.access, self.options.identity is not None
+        self._tokens = UsernameTokens(access, encrypted=encrypted) if access else None
         listening = await super().start()
         host = socket.gethostname() if listening.host in ANYWHERE else listening.host
         scheme = "https" if self.options.identity else "http"
