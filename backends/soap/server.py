@@ -36,7 +36,8 @@ class SoapServer(WebServer):
     async def start(self) -> Address:
         self._codecs, self._wsdl = await asyncio.to_thread(_prepare)
         self._codec11 = self._codecs["text/xml"]
-        self._tokens = UsernameTokens(self.options.access) if self.options.access else None
+        access, encrypted = self.options.access, self.options.identity is not None
+        self._tokens = UsernameTokens(access, encrypted=encrypted) if access else None
         return await super().start()
 
     def application(self) -> Application:
