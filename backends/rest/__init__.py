@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from chat.interfaces.settings import Setting
 from chat.interfaces.technique import Need, Technique, Traits
 from chat.transport.polling import POLL
+from chat.transport.public_url import PROXIES
 
 
 def read_origins(text: str) -> frozenset[str]:
@@ -46,6 +47,7 @@ TECHNIQUE = Technique(
     aliases=("http",),
     settings=(
         POLL,
+        PROXIES,
         Setting(
             "cors",
             "origins whose web pages may call the server, e.g. http://localhost:5173",

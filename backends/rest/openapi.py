@@ -28,7 +28,7 @@ from backends.rest.codec import (
     TextBody,
 )
 from backends.rest.descriptions import FIELDS, SCHEMAS
-from backends.rest.operations import SCHEMA, Json
+from backends.rest.operations import OWN_URL, SCHEMA, Json
 from backends.rest.pages import CONTRACT
 
 DESCRIPTION = """\
@@ -83,7 +83,7 @@ def contract(app: FastAPI) -> Json:
         description=DESCRIPTION,
         routes=app.routes,
         tags=[{"name": name, "description": text} for name, text in TAGS.items()],
-        servers=[{"url": "/"}],
+        servers=[{"url": OWN_URL}],
         license_info={"name": "MIT", "url": "https://opensource.org/license/mit"},
     )
     document["components"] = {"schemas": schemas(), "securitySchemes": SCHEMES}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from backends.rest import TECHNIQUE
 from backends.rest.codec import (
     EventPage,
     MemberList,
@@ -22,6 +23,8 @@ from chat.transport.polling import WAIT
 
 Json: TypeAlias = dict[str, Any]
 
+OWN_URL = f"http://127.0.0.1:{TECHNIQUE.port}"
+"""The server in openapi.json; a server replaces it by the URL at which it was asked."""
 SCHEMA = "#/components/schemas/{name}"
 
 # --- what the operations share -----------------------------------------------------------------

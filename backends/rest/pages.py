@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from backends.rest.operations import OWN_URL
 from backends.rest.resources import Endpoint, answer
+from chat.transport.asgi import Scope
 
 PAGE = b"""<!doctype html>
 <html lang="en">
@@ -39,7 +42,8 @@ FILES = {"swagger-ui.css": b"text/css", "swagger-ui-bundle.js": b"text/javascrip
 class Pages:
     """The endpoints of the documentation. Each file is read at its first request."""
 
-    def __init__(self) -> None:
+    def __init__(self, asked_at: Callable[[Scope], str]) -> None:
+        self._asked_at = asked_at
         self._files: dict[str, bytes] = {}
 
     def endpoints(self) -> dict[str, Endpoint]:
@@ -52,7 +56,9 @@ class Pages:
         }
 
     async def _document(self, request: Request) -> Response:
-        return answer(200, await self._read(CONTRACT.name))
+        document = await self._read(CONTRACT.name)
+        url = self._asked_at(request.scope).encode()
+        return answer(200, document.replace(OWN_URL.encode(), url))
 
     async def _page(self, request: Request) -> Response:
         return answer(200, PAGE, [(b"content-security-policy", POLICY)], b"text/html; charset=utf-8")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from fastapi import FastAPI
@@ -37,7 +37,7 @@ EXPOSED = ("ETag", "Location", "Retry-After")
 class RestServer(WebServer):
     def application(self) -> Application:
         self.origins = read_origins(self.options.settings.get("cors", ""))
-        app: Application = build(Resources(self.hub, self))
+        app: Application = build(Resources(self.hub, self), self.asked_at)
         if self.origins:
             app = CORSMiddleware(
                 app,
@@ -80,10 +80,10 @@ class Methods:
         await self._app(scope, receive, send)
 
 
-def build(resources: Resources) -> Application:
-    """Return the application."""
+def build(resources: Resources, asked_at: Callable[[Scope], str]) -> Application:
+    """Return the application. ``asked_at`` returns the URL at which a request was sent."""
     app = bare(resources)
-    more: dict[str, Endpoint] = Pages().endpoints()
+    more: dict[str, Endpoint] = Pages(asked_at).endpoints()
     for path, endpoint in more.items():
         app.add_api_route(path, endpoint, include_in_schema=False)
     return Methods(app)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chat.interfaces.technique import Need, Technique, Traits
 from chat.transport.polling import POLL
+from chat.transport.public_url import PROXIES
 
 TECHNIQUE = Technique(
     name="soap",
@@ -26,5 +27,5 @@ TECHNIQUE = Technique(
     needs=(Need("spyne", "pip install spyne"), Need("zeep", "pip install zeep[async]")),
     aliases=("wsdl", "zeep"),
     tls=True,
-    settings=(POLL,),
+    settings=(POLL, PROXIES),
 )

@@ -17,7 +17,8 @@ from lxml import etree
 
 from backends.soap.conversion import FAULT_NAMES, TNS, WSSE, fault_text, is_server_fault
 from backends.soap.schema import Contract, Field, Operation, contract
-from backends.soap.xml_reader import FaultCode, Refused, parse, refused
+from backends.soap.xml_reader import FaultCode, Refused, name_of, parse, refused
+from backends.soap.xsi import take_out
 from chat.domain.errors import BadRequest, ChatError
 from chat.domain.json_codec import shorten
 from chat.domain.model import Event
@@ -98,8 +99,11 @@ class Codec:
         operation = self._contract.operations.get(element.tag)
         if operation is None:
             raise refused(f"there is no operation {shorten(printable(element.tag))}: see the WSDL")
-        if any(len(part.attrib) > MAX_ATTRIBUTES for part in element.iter()):
-            raise refused(f"an element may have {MAX_ATTRIBUTES} attributes, and none needs one")
+        for part in element.iter():
+            if len(part.attrib) > MAX_ATTRIBUTES:
+                rule = f"an element may have {MAX_ATTRIBUTES} attributes, and none needs one"
+                raise refused(f"Element '{name_of(part)}': {rule}")
+        take_out(element, operation.places)
         self._contract.check(element)
         arguments: list[Any] = [None] * len(operation.places)
         for child in element:

@@ -16,8 +16,9 @@ PATH = "/soap"
 WSDL = Path(__file__).parents[2] / "wsdl" / "chat.wsdl"
 """The contract."""
 ADDRESS = f"http://127.0.0.1:{TECHNIQUE.port}{PATH}"
-"""The address of the service in that file; a server replaces it by its own."""
+"""The address of the service in that file; a server replaces it by the one at which it was asked."""
 
+XSD = "http://www.w3.org/2001/XMLSchema"
 WSSE = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd"
 WSU = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd"
 

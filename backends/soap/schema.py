@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from backends.soap.conversion import TNS, snake
+from backends.soap.conversion import TNS, XSD, snake
 from backends.soap.service import Chat
-from backends.soap.spyne_compat import Application, ComplexModel, Integer32, Long, Soap11
+from backends.soap.spyne_compat import Application, ComplexModel, Integer32, Long, Soap11, Unicode
 from backends.soap.spyne_compat import Fault as SpyneFault
-from backends.soap.xml_reader import refused
-from chat.domain.json_codec import shorten
-from chat.domain.validation import printable
+from backends.soap.xml_reader import refused, why_invalid
 
 TRANSPORT = "http://schemas.xmlsoap.org/soap/http"
+BUILT_IN = ((Unicode, "string"), (Long, "long"), (Integer32, "int"))
+"""The types that the elements of requests restrict, and their names in XML Schema."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,8 @@ class Field:
     """Makes a value of the element's text, which the schema has checked."""
     fields: tuple[Field, ...]
     """The elements in it, if it is a struct."""
+    types: tuple[str, ...]
+    """Its type and, if that is a restriction, the built-in type below, as ``{namespace}name``."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,9 +67,9 @@ class Contract:
         try:
             self._validator.validate_document(element)
         except SpyneFault:
-            last = self._validator.validation_schema.error_log.last_error
-            why = last.message.replace(f"{{{TNS}}}", "") if last else "unknown"
-            raise refused(f"not as the WSDL has it: {shorten(printable(why))}") from None
+            found = self._validator.validation_schema.error_log
+            why = why_invalid(found[0].message) if len(found) else "unknown"
+            raise refused(f"not as the WSDL has it: {why}") from None
 
 
 def application() -> Any:
@@ -99,9 +101,15 @@ def _fields(struct: Any) -> tuple[Field, ...]:
             kind.Attributes.max_occurs > 1,
             _number if issubclass(kind, Long | Integer32) else str,
             _fields(kind) if issubclass(kind, ComplexModel) else (),
+            (f"{{{TNS}}}{kind.get_type_name()}", *_built_in(kind)),
         )
         for name, kind in struct._type_info.items()
     )
+
+
+def _built_in(kind: Any) -> tuple[str, ...]:
+    """Return the name of the type in XML Schema that a simple type restricts."""
+    return tuple(f"{{{XSD}}}{name}" for base, name in BUILT_IN if issubclass(kind, base))
 
 
 def _number(text: str) -> int:

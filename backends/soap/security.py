@@ -1,6 +1,7 @@
-"""WS-Security: a UsernameToken proves that its sender has the access token, without sending it.
+"""WS-Security: a UsernameToken proves that its sender has the access token.
 
-The digest is ``Base64(SHA-1(nonce + created + password))``, and the password is the access token (OASIS Web
+Over TLS its password may be the access token itself (PasswordText, which is all that some toolkits have).
+Without TLS it must be a digest. The digest is ``Base64(SHA-1(nonce + created + password))``, and the password is the access token (OASIS Web
 Services Security UsernameToken Profile 1.1, section 3.1). A server must remember the nonces of five minutes
 (3.1, lines 242 to 264); here their number is bounded, too.
 """
@@ -29,11 +30,16 @@ SPAN = 10.0
 MAX_NONCE = 128
 """Characters of a nonce in Base64."""
 DIGEST = "#PasswordDigest"
+TEXT = "#PasswordText"
 
 FAILED = FaultCode("FailedAuthentication", WSSE)
 MISSING = (
     "this server requires an access token: use --token-file, or set CHAT_TOKEN; "
-    "in an envelope it is the password of a UsernameToken, as a digest"
+    "in an envelope it is the password of a UsernameToken, as a digest or, over TLS, as it is"
+)
+CLEAR = (
+    "the password of a UsernameToken is accepted as it is (PasswordText) over TLS only: "
+    "without TLS send its digest (PasswordDigest)"
 )
 WRONG = "the access token is wrong: ask the person who runs the server for the right one"
 
@@ -69,11 +75,18 @@ class Nonces:
 
 
 class UsernameTokens:
-    """Checks the tokens of all calls."""
+    """Checks the tokens of all calls.
 
-    def __init__(self, access: str, now: Callable[[], float] = time.time) -> None:
+    Args:
+        access: the access token.
+        encrypted: the calls come over TLS.
+        now: seconds since 1970.
+    """
+
+    def __init__(self, access: str, *, encrypted: bool, now: Callable[[], float] = time.time) -> None:
         self.nonces = Nonces()
         self._access = access.encode()
+        self._encrypted = encrypted
         self._now = now
 
     def check(self, security: Any) -> None:
@@ -83,8 +96,23 @@ class UsernameTokens:
             raise _denied(MISSING)
         (token,) = tokens
         password = token.find(f"{{{WSSE}}}Password")
-        if password is None or not password.get("Type", "").endswith(DIGEST):
-            raise _denied("the password of a UsernameToken must be a digest (PasswordDigest)")
+        if password is None:
+            raise _denied(MISSING)
+        kind = password.get("Type", TEXT)  # the default (profile 1.1, 3.1)
+        if kind.endswith(TEXT):
+            self._check_text(password.text or "")
+        elif kind.endswith(DIGEST):
+            self._check_digest(token, password.text or "")
+        else:
+            raise _denied("the Type of a password is PasswordDigest or, over TLS, PasswordText")
+
+    def _check_text(self, password: str) -> None:
+        if not self._encrypted:
+            raise _denied(CLEAR)
+        if not hmac.compare_digest(password.encode(), self._access):
+            raise _denied(WRONG)
+
+    def _check_digest(self, token: Any, password: str) -> None:
         nonce = token.findtext(f"{{{WSSE}}}Nonce") or ""
         created = token.findtext(f"{{{WSU}}}Created") or ""
         raw, at = _read_nonce(nonce), _read_time(created)
@@ -96,7 +124,7 @@ class UsernameTokens:
                 f"and {WINDOW:.0f} are allowed: set the clocks"
             )
         digest = sha1(raw + created.encode() + self._access).digest()
-        if not hmac.compare_digest(digest, _read_digest(password.text or "")):
+        if not hmac.compare_digest(digest, _read_digest(password)):
             raise _denied(WRONG)
         if not self.nonces.use(digest, at, now):
             raise _denied("this UsernameToken was used before: each call needs a nonce of its own")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 from collections.abc import Coroutine
 from email.message import Message as Headers
 from functools import lru_cache
@@ -29,7 +28,6 @@ MAX_BODY = 256 * 1024
 WSDL_PATH = "/chat.wsdl"
 CHARSETS = ("utf-8", "utf-16", "us-ascii")
 XML = "text/xml; charset=utf-8"
-ANYWHERE = ("0.0.0.0", "::")
 
 log = logging.getLogger(__name__)
 
@@ -38,13 +36,9 @@ class SoapServer(WebServer):
     async def start(self) -> Address:
         self._codecs, self._wsdl = await asyncio.to_thread(_prepare)
         self._codec11 = self._codecs["text/xml"]
-        self._tokens = UsernameTokens(self.options.access) if self.options.access else None
-        listening = await super().start()
-        host = socket.gethostname() if listening.host in ANYWHERE else listening.host
-        scheme = "https" if self.options.identity else "http"
-        own = f"{scheme}://{Address(host, listening.port)}{PATH}"
-        self._wsdl = self._wsdl.replace(ADDRESS.encode(), own.encode())
-        return listening
+        access, encrypted = self.options.access, self.options.identity is not None
+        self._tokens = UsernameTokens(access, encrypted=encrypted) if access else None
+        return await super().start()
 
     def application(self) -> Application:
         return self._answer
@@ -59,7 +53,8 @@ class SoapServer(WebServer):
         if path not in (PATH, WSDL_PATH):
             await _refuse(send, self._codec11, 404, f"there is no resource {path}: the service is at {PATH}")
         elif method in ("GET", "HEAD") and (path == WSDL_PATH or scope["query_string"].lower() == b"wsdl"):
-            await _respond(send, 200, XML, self._wsdl)
+            at = self.asked_at(scope) + PATH
+            await _respond(send, 200, XML, self._wsdl.replace(ADDRESS.encode(), at.encode()))
         elif path == WSDL_PATH or method != "POST":
             allowed = "GET, HEAD" if path == WSDL_PATH else "POST"
             why = f"{path} does not have {method}: the service takes POST, its WSDL is at {PATH}?wsdl"

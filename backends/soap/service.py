@@ -54,6 +54,10 @@ def _optional(kind: Any) -> Any:
     )  # without the name it would be another type
 
 
+def _always(kind: Any) -> Any:
+    return kind.customize(min_occurs=1, nillable=False)
+
+
 def _many(kind: Any) -> Any:
     return kind.customize(min_occurs=0, max_occurs="unbounded", nillable=False)
 
@@ -165,7 +169,13 @@ class Chat(ServiceBase):  # type: ignore[misc]  # spyne has no hints
         *(Room, Nick, _optional(Word), _optional(Number), _optional(Word)),
         returns=(
             *(("room", Room), ("nick", Nick), ("seat", Word), ("seatKey", Word), ("epoch", Word)),
-            *(("first", Number), ("head", Number), ("start", Number), ("n", Number), ("limits", LimitsType)),
+            *(
+                ("first", Number),
+                ("head", Number),
+                ("start", Number),
+                ("n", Number),
+                ("limits", _always(LimitsType)),
+            ),
         ),
         throws=_faults("bad_name", "nick_taken", "stale_cursor", "full", "not_stored"),
     )
@@ -217,9 +227,12 @@ class Chat(ServiceBase):  # type: ignore[misc]  # spyne has no hints
     ) -> Any:
         """Read events, ascending: the first after a seq, the last before one, or the newest.
 
-        After a seq it waits for the first so many seconds: a long poll. head is the seq of the newest.
+        With wait it waits so many seconds for the first event after the seq, or, without after and before,
+        for the next one: a long poll. head is the seq of the newest.
         """
         seat = call.hub.find_seat(seatKey)
+        if wait and after is None and before is None:
+            after = seat.head
         if after is None or before is not None:
             events = await seat.history(after=after, before=before, limit=limit)
         elif wait and after >= seat.head:

@@ -8,10 +8,18 @@ from typing import Any
 
 from lxml import etree
 
+from backends.soap.conversion import TNS
 from chat.domain.errors import BadRequest, ChatError
 from chat.domain.json_codec import shorten
 from chat.domain.validation import printable
 
+LONGEST = 60
+"""Characters of a name or a value that a refusal quotes."""
+_QUOTED_NAME = re.compile("'([^']*)'")
+_QUOTED_VALUE = re.compile(
+    r"((?:\[facet '\w+'\] )?(?:The (?:QName )?value |The attribute )?)'(.*)'( [^ ].*)", re.DOTALL
+)
+"""What libxml2 says after the element's name, if it quotes a value first. The value may hold quotes, too."""
 _MARK = b"(?:\xef\xbb\xbf)?"
 _DECLARED = re.compile(_MARK + rb"""<\?xml\s[^>]*?\sencoding\s*=\s*["']([!-~]*?)["']""")
 _TYPED = re.compile(_MARK + rb"(?>\s+|<\?(?>.*?\?>)|<!--(?>.*?-->))*+<!DOCTYPE", re.DOTALL)
@@ -40,6 +48,26 @@ class Refused(Exception):
 def refused(text: str) -> Refused:
     """Return what to raise for a message that is not as it should be."""
     return Refused(BadRequest(text))
+
+
+def name_of(element: Any) -> str:
+    """Return an element's name for the text of a refusal; with its namespace, unless that is the chat's."""
+    return shorten(printable(element.tag.removeprefix(f"{{{TNS}}}")), LONGEST)
+
+
+def why_invalid(message: str) -> str:
+    """Return what libxml2 says about an invalid element, with the element and the rule whole.
+
+    It quotes names and the value, which may be as long as the request: they are shortened.
+    """
+    if message.startswith(f"Element '{{{TNS}}}"):
+        message = message.replace(f"{{{TNS}}}", "")
+    # Otherwise the namespace is what is wrong, and must be seen.
+    names, colon, rest = message.partition(": ")
+    found = _QUOTED_VALUE.fullmatch(rest)
+    if found is not None:
+        rest = f"{found[1]}'{shorten(printable(found[2]), LONGEST)}'{found[3]}"
+    return _QUOTED_NAME.sub(lambda name: f"'{shorten(printable(name[1]), LONGEST)}'", names) + colon + rest
 
 
 def parse(data: bytes) -> Any:

@@ -7,8 +7,10 @@ relies on (``tests/unit/transport/test_uvicorn_contract.py``), and `pyproject.to
 from __future__ import annotations
 
 import asyncio
+from array import array
 from time import time
 
+import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
@@ -30,6 +32,31 @@ MAX_AHEAD = 64
 """Requests that a client may send before the one before them is answered."""
 
 
+class RequestParser(httptools.HttpRequestParser):
+    """Reads on where a request offers another protocol: a server may ignore the offer (RFC 9110, 7.8).
+
+    httptools ends such a request behind its headers, whatever its body. Then the headers are parsed again
+    without the offer, and the connection takes no notice of the first time.
+    """
+
+    def __init__(self, connection: HttpConnection) -> None:
+        super().__init__(connection)
+        self._connection = connection
+        self.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+
+    def feed_data(self, data: bytes | bytearray | memoryview | array[int]) -> None:
+        rest = memoryview(data)
+        while True:
+            try:
+                super().feed_data(rest)
+                return
+            except httptools.HttpParserUpgrade as offered:
+                if self._connection.refused:
+                    return
+                rest = rest[offered.args[0] :]
+                super().feed_data(self._connection.head_without_upgrade())
+
+
 class HttpConnection(HttpToolsProtocol):
     """Adds limits of time and size: uvicorn waits without end for a request, and takes any number of headers.
 
@@ -39,6 +66,7 @@ class HttpConnection(HttpToolsProtocol):
 
     def __init__(self, web: WebSite, config: uvicorn.Config, state: ServerState) -> None:
         super().__init__(config, state, {})
+        self.parser = RequestParser(self)
         self._web = web
         self._answering: RequestResponseCycle | None = None
         """The request that is being answered, or was last; later ones wait in `pipeline`."""
@@ -49,7 +77,9 @@ class HttpConnection(HttpToolsProtocol):
         self._in_body = False
         self._shared = False
         """The end of another request was in the same bytes."""
-        self._refused = False
+        self._offers = False
+        """The request offers another protocol; its headers are parsed again without that."""
+        self.refused = False
         """Nothing more is read."""
         self._deadline: asyncio.TimerHandle | None = None
         self._write_deadline: asyncio.TimerHandle | None = None
@@ -87,7 +117,7 @@ class HttpConnection(HttpToolsProtocol):
             self.transport.close()
         else:
             running.keep_alive = False
-            self._refused = not running.more_body
+            self.refused = not running.more_body
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -114,7 +144,7 @@ class HttpConnection(HttpToolsProtocol):
         self._deadline = self.loop.call_later(seconds, self._timed_out) if seconds else None
 
     def _timed_out(self) -> None:
-        if self._reading and not self._refused:
+        if self._reading and not self.refused:
             self.refuse(408, BadRequest(f"the request was not complete after {REQUEST_TIMEOUT:.0f} s"))
         else:
             self.transport.abort()
@@ -122,7 +152,7 @@ class HttpConnection(HttpToolsProtocol):
     # --- requests ------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        if self._refused:
+        if self.refused:
             return
         if self._deadline is None and self._idle:
             self._expect(REQUEST_TIMEOUT)  # even if these are only empty lines
@@ -139,14 +169,14 @@ class HttpConnection(HttpToolsProtocol):
         return not self._reading and (running is None or running.response_complete)
 
     def on_message_begin(self) -> None:
-        if self._refused:
+        if self.refused:
             return
         super().on_message_begin()
-        self._reading, self._in_body, self._head = True, False, 0
+        self._reading, self._in_body, self._offers, self._head = True, False, False, 0
         self._expect(REQUEST_TIMEOUT)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._refused:
+        if self.refused:
             return
         if not self._in_body:
             super().on_header(name, value)
@@ -156,10 +186,15 @@ class HttpConnection(HttpToolsProtocol):
             self._too_large()
 
     def on_headers_complete(self) -> None:
-        if self._refused:
+        if self.refused:
             return
         if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > MAX_HEAD:
             self._too_large()
+            return
+        if self.parser.should_upgrade():
+            if self.parser.get_method() == b"CONNECT":
+                self.refuse(400, BadRequest("this server is no proxy"))
+            self._offers = True
             return
         if len(self.pipeline) >= MAX_AHEAD:
             self.refuse(429, BadRequest(f"{MAX_AHEAD} requests are waiting already: wait for their answers"))
@@ -169,15 +204,23 @@ class HttpConnection(HttpToolsProtocol):
         if len(self.pipeline) == waiting:
             self._answering = self.cycle
         self._in_body, self._head = True, 0
-        if self.parser.should_upgrade():
-            self.cycle.keep_alive = False  # this server has HTTP/1.1 only, and the parser stops
+
+    def head_without_upgrade(self) -> bytes:
+        """Return the request's line and headers, but no offer of another protocol."""
+        line = b"%b %b HTTP/%b" % (
+            self.parser.get_method(),
+            self.url,
+            self.parser.get_http_version().encode(),
+        )
+        headers = [name + b": " + value for name, value in self.headers if name != b"upgrade"]
+        return b"\r\n".join((line, *headers, b"", b""))
 
     def on_body(self, body: bytes) -> None:
-        if not self._refused:
+        if not self.refused:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        if self._refused:
+        if self.refused or self._offers:
             return
         self._reading = self._in_body = False
         self._shared = True
@@ -200,9 +243,9 @@ class HttpConnection(HttpToolsProtocol):
 
     def refuse(self, status: int, error: ChatError) -> None:
         """Send an error, close when the client has read it, and read nothing more."""
-        if self._refused:
+        if self.refused:
             return
-        self._refused = True
+        self.refused = True
         self._expect(0)
         self._stop_keep_alive()
         self.pipeline.clear()

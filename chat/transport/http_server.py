@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from abc import abstractmethod
 from collections.abc import Coroutine
 from typing import Any, TypeVar
@@ -19,8 +20,9 @@ from uvicorn.server import ServerState
 from chat.domain.errors import ChatError, Closing
 from chat.interfaces.address import Address
 from chat.interfaces.server import ChatServer
-from chat.transport.asgi import Application, Receive
+from chat.transport.asgi import Application, Receive, Scope
 from chat.transport.http_connection import REQUEST_TIMEOUT, HttpConnection
+from chat.transport.public_url import PROXIES, public_url, read_proxies
 from chat.transport.request_guard import RequestGuard
 
 KEEP_ALIVE = 75.0
@@ -29,6 +31,8 @@ LINGER = 1.0
 """Seconds that answers may still take when the server stops; then their connections are aborted."""
 EXTRA_CONNECTIONS = 256
 """Connections beyond two for each seat."""
+ANYWHERE = ("0.0.0.0", "::")
+"""Addresses that stand for every interface."""
 
 T = TypeVar("T")
 
@@ -70,6 +74,7 @@ class WebServer(ChatServer):
             timeout_keep_alive=int(KEEP_ALIVE),
         )
         self._config.load()
+        self._proxies = read_proxies(PROXIES.among(self.options.settings))
         identity = self.options.identity
         self._server = await loop.create_server(
             lambda: HttpConnection(self, self._config, self._state),
@@ -80,6 +85,8 @@ class WebServer(ChatServer):
             ssl_handshake_timeout=REQUEST_TIMEOUT if identity else None,
         )
         host, port = self._server.sockets[0].getsockname()[:2]
+        named = socket.gethostname() if host in ANYWHERE else host
+        self._own_url = f"{'https' if identity else 'http'}://{Address(named, port)}"
         return Address(host, port)
 
     async def stop(self) -> None:
@@ -101,6 +108,10 @@ class WebServer(ChatServer):
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
         await self._server.wait_closed()
+
+    def asked_at(self, scope: Scope) -> str:
+        """Return the scheme, the host and the port at which a client asked: see `public_url`."""
+        return public_url(scope, self._own_url, self._proxies)
 
     @property
     def crowded(self) -> bool:

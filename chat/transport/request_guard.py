@@ -65,7 +65,7 @@ class RequestGuard:
         for name, value in scope["headers"]:
             if name == b"origin":
                 origin = value.decode("latin-1").lower()
-                if origin != f"{scope['scheme']}://{host}" and origin not in self._web.origins:
+                if origin != self._web.asked_at(scope).lower() and origin not in self._web.origins:
                     return 403, BadRequest(f"web pages of {origin} may not call this server")
         if scope["state"][CROWDED]:
             return 503, Full("too many connections: come back later")

@@ -191,7 +191,7 @@ GARBAGE = {
     "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "zeros": bytes(1000),
     "a negative length": b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
-    "no path": b"CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "a tunnel": b"CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "a chunk without a size": b"POST / HTTP/1.1\r\nHost: localhost\r\n"
     b"Transfer-Encoding: chunked\r\n\r\nxyz\r\n",
     "no host": b"GET / HTTP/1.1\r\n\r\n",
@@ -265,13 +265,6 @@ async def test_a_body_that_is_too_long_is_thrown_away_and_the_connection_goes_on
     assert (await peer.answer()).status == 413
     await peer.send(GET)
     assert (await peer.answer()).status == 200
-
-
-async def test_who_wants_to_speak_something_else_is_answered_in_http(peer: HttpPeer) -> None:
-    await peer.send(GET[:-2] + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
-    answer = await peer.answer()
-    assert (answer.status, answer.headers["connection"]) == (200, "close")
-    assert await peer.rest() == b""
 
 
 # --- hosts and origins ---------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import httptools
 import pytest
 import uvicorn
 from uvicorn.protocols.http import httptools_impl
@@ -109,6 +110,11 @@ async def test_a_connection_has_the_attributes_that_are_used(protocol: HttpTools
     assert not missing, changed(f"HttpToolsProtocol: it has no {', '.join(missing)}")
     state = STATE - set(vars(protocol.server_state))
     assert not state, changed(f"ServerState: it has no {', '.join(state)}")
+
+
+async def test_a_connection_parses_with_httptools(protocol: HttpToolsProtocol) -> None:
+    """`HttpConnection` puts a parser of its own in that place."""
+    assert type(protocol.parser) is httptools.HttpRequestParser, changed("HttpToolsProtocol.parser")
 
 
 async def test_a_request_has_the_attributes_that_are_used(protocol: HttpToolsProtocol) -> None:

@@ -79,6 +79,14 @@ def test_both_ports_have_one_address() -> None:
     assert addresses == ["http://127.0.0.1:8001/soap"] * 2
 
 
+def test_what_always_comes_is_required() -> None:
+    root: Any = etree.fromstring(WSDL.read_bytes())
+    nillable = [element.get("name") for element in root.iter(f"{XSD}element") if element.get("nillable")]
+    assert nillable == []
+    (joined,) = root.iterfind(f".//{XSD}complexType[@name='JoinResponse']")
+    assert [element.get("name") for element in joined.iter(f"{XSD}element") if element.get("minOccurs")] == []
+
+
 # --- faults --------------------------------------------------------------------------------------
 
 

@@ -47,7 +47,7 @@ def security(
 
 @pytest.fixture
 def tokens() -> UsernameTokens:
-    return UsernameTokens(ACCESS, now=lambda: NOW)
+    return UsernameTokens(ACCESS, encrypted=False, now=lambda: NOW)
 
 
 def refused(tokens: UsernameTokens, header: Any) -> str:
@@ -61,7 +61,7 @@ def refused(tokens: UsernameTokens, header: Any) -> str:
 
 def test_the_digest_is_the_one_of_the_profile() -> None:
     """Worked out by hand for a nonce, a time and a password: the profile gives no example that adds up."""
-    tokens = UsernameTokens("abc", now=lambda: NOW)
+    tokens = UsernameTokens("abc", encrypted=False, now=lambda: NOW)
     raw = sha1(b"n" * 8 + CREATED.encode() + b"abc").digest()
     tokens.check(security(nonce=b"n" * 8, password=b64encode(raw).decode()))
 
@@ -92,9 +92,45 @@ def test_what_is_no_digest_is_refused(tokens: UsernameTokens, password: str) -> 
     assert refused(tokens, security(password=password)).startswith("the access token is wrong")
 
 
-def test_the_password_itself_is_refused(tokens: UsernameTokens) -> None:
-    header = security(password=ACCESS, type=f"{PROFILE}#PasswordText")
-    assert "PasswordDigest" in refused(tokens, header)
+def text(password: str = ACCESS, type: str | None = f"{PROFILE}#PasswordText") -> Any:
+    """Return a header with the password as it is, which has neither nonce nor time (.NET sends none)."""
+    header = security(password=password)
+    token = header[0]
+    element = token.find(f"{{{WSSE}}}Password")
+    del element.attrib["Type"]
+    if type is not None:
+        element.set("Type", type)
+    for part in (f"{{{WSSE}}}Nonce", f"{{{WSU}}}Created"):
+        token.remove(token.find(part))
+    return header
+
+
+@pytest.mark.parametrize("type", [f"{PROFILE}#PasswordText", "#PasswordText", None])
+def test_over_tls_the_password_itself_is_taken_as_often_as_it_comes(type: str | None) -> None:
+    tokens = UsernameTokens(ACCESS, encrypted=True, now=lambda: NOW)
+    for _ in range(2):
+        tokens.check(text(type=type))
+    tokens.check(security())
+
+
+@pytest.mark.parametrize("password", ["", "sesam", ACCESS + " ", "é"])
+def test_over_tls_another_password_is_refused(password: str) -> None:
+    tokens = UsernameTokens(ACCESS, encrypted=True, now=lambda: NOW)
+    assert refused(tokens, text(password)).startswith("the access token is wrong")
+
+
+@pytest.mark.parametrize("type", [f"{PROFILE}#PasswordText", None])
+def test_without_tls_the_password_itself_is_refused_with_that_reason(
+    tokens: UsernameTokens, type: str | None
+) -> None:
+    assert refused(tokens, text(type=type)) == (
+        "the password of a UsernameToken is accepted as it is (PasswordText) over TLS only: "
+        "without TLS send its digest (PasswordDigest)"
+    )
+
+
+def test_another_type_of_password_is_refused(tokens: UsernameTokens) -> None:
+    assert "PasswordDigest or, over TLS, PasswordText" in refused(tokens, text(type="#PasswordHash"))
 
 
 @pytest.mark.parametrize("nonce", ["é", "!", "A" * (MAX_NONCE + 4), "  "])
@@ -120,13 +156,13 @@ def test_a_token_without_a_part_is_refused(tokens: UsernameTokens, part: str) ->
 
 @pytest.mark.parametrize(("seconds", "word"), [(-WINDOW - 1, "behind"), (WINDOW + 1, "ahead")])
 def test_an_old_token_and_one_of_tomorrow_are_refused(seconds: float, word: str) -> None:
-    tokens = UsernameTokens(ACCESS, now=lambda: NOW - seconds)
+    tokens = UsernameTokens(ACCESS, encrypted=False, now=lambda: NOW - seconds)
     assert f"{WINDOW + 1:.0f} s {word}" in refused(tokens, security())
 
 
 @pytest.mark.parametrize("seconds", [-WINDOW + 1, WINDOW - 1])
 def test_clocks_may_differ_by_minutes(seconds: float) -> None:
-    UsernameTokens(ACCESS, now=lambda: NOW - seconds).check(security())
+    UsernameTokens(ACCESS, encrypted=False, now=lambda: NOW - seconds).check(security())
 
 
 def test_a_token_is_good_once(tokens: UsernameTokens) -> None:

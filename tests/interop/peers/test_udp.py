@@ -1,0 +1,13 @@
+"""Peers over udp."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.interop.peers.catalog import Peer, peers
+from tests.interop.peers.conftest import Play
+
+
+@pytest.mark.parametrize("peer", peers("udp"), ids=lambda peer: peer.name)
+async def test_a_round(peer: Peer, play: Play) -> None:
+    await play(peer)
