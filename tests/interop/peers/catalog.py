@@ -1,12 +1,8 @@
-"""What the peers are: one ``peer.toml`` each, in ``<technique>/<peer>/``.
-
-``python -m tests.interop.peers.catalog`` prints the Debian packages that they need.
-"""
+"""What the peers are: one ``peer.toml`` each, in ``<technique>/<peer>/``."""
 
 from __future__ import annotations
 
 import functools
-import sys
 from pathlib import Path
 
 import msgspec
@@ -50,7 +46,7 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     probe: list[str] = []
     """A command that fails where a library of the system is not installed."""
     apt: list[str] = []
-    """The Debian packages that have all of it."""
+    """The Debian packages that have all of it, in one line: `.ci/run` reads it. None if it is optional."""
     optional: str = ""
     """Why it may be absent where all tests must run; empty: it may not."""
     cannot: dict[str, str] = {}
@@ -87,7 +83,3 @@ def _read(path: Path) -> Peer:
     if unknown := peer.cannot.keys() - STEPS.keys():
         raise ValueError(f"{path}: no such step: {', '.join(sorted(unknown))}")
     return msgspec.structs.replace(peer, technique=path.parts[-3], name=path.parts[-2])
-
-
-if __name__ == "__main__":
-    sys.stdout.write("".join(f"{name}\n" for name in sorted({name for peer in peers() for name in peer.apt})))
