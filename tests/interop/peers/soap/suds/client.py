@@ -1,10 +1,14 @@
 """A client on suds, which makes the calls from the WSDL."""
+# ruff: noqa: T201
+
+from __future__ import annotations
 
 import base64
 import hashlib
 import re
 import secrets
 import sys
+from typing import Any
 
 import suds
 from suds.client import Client
@@ -16,7 +20,7 @@ HOST, PORT, NICK, TOKEN = sys.argv[1:]
 chat = Client(f"http://{HOST}:{PORT}/soap?wsdl", cache=None)
 
 
-def security():
+def security() -> Any:
     """Return the header that proves the token: suds takes a finished digest."""
     nonce = secrets.token_bytes(16)
     token = UsernameToken(NICK)
@@ -30,21 +34,21 @@ def security():
     return made
 
 
-def call(operation, proven=True, **fields):
+def call(operation: str, *, proven: bool = True, **fields: object) -> Any:
     chat.set_options(wsse=security() if proven else None)  # a nonce is good for one call
     return getattr(chat.service, operation)(**fields)
 
 
-def refused(step, nick, proven):
+def refused(step: str, nick: str, *, proven: bool) -> None:
     """Print the fault that refuses a join, in the way of the room's codes."""
     try:
-        call("Join", proven, room="lab", nick=nick)
+        call("Join", proven=proven, room="lab", nick=nick)
     except suds.WebFault as refusal:
         ((name, _),) = refusal.fault.detail
         print(step, re.sub(r"\B[A-Z]", r"_\g<0>", name).lower())
 
 
-def said(page):
+def said(page: Any) -> list[Any]:
     """Return the messages of a page: an empty one has no attribute for them, and numbers are strings."""
     return [event for event in getattr(page, "event", []) if event.kind == "sent"]
 
