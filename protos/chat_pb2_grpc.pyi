@@ -25,9 +25,13 @@ GRPC_VERSION: str
 class ChatServiceStub:
     def __init__(self, channel: _aio.Channel) -> None: ...
     Chat: _aio.StreamStreamMultiCallable[_chat_pb2.ClientFrame, _chat_pb2.ServerFrame]
-    """Talk and listen in one room. The first frame up is hello, the first down is welcome. To leave, say so: your
+    """Talk and listen in one room. The first frame up is hello, the first down is welcome. To leave, send leave: your
     last event is your own LEFT, then the server ends the stream. However else it ends, the seat stays for the
-    grace time: a server can't tell a half-close from a connection that broke.
+    grace time.
+
+    A half-close is no goodbye. You can send nothing more; the stream goes on, and you get the answers to what you
+    have sent and all that happens, until the call ends: you cancel it, your deadline or your connection ends it, or
+    the window is full, because you can't acknowledge any more (see EventsAck). You may half-close behind a leave.
     """
     History: _aio.UnaryUnaryMultiCallable[_chat_pb2.HistoryRequest, _chat_pb2.HistoryReply]
     """A page of the room's events, in ascending order. Needs no seat."""
@@ -41,9 +45,13 @@ class ChatServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _abc.AsyncIterator[_chat_pb2.ClientFrame],
         context: _aio.ServicerContext[_abc.AsyncIterator[_chat_pb2.ClientFrame], _abc.AsyncIterator[_chat_pb2.ServerFrame]],
     ) -> _abc.AsyncIterator[_chat_pb2.ServerFrame]:
-        """Talk and listen in one room. The first frame up is hello, the first down is welcome. To leave, say so: your
+        """Talk and listen in one room. The first frame up is hello, the first down is welcome. To leave, send leave: your
         last event is your own LEFT, then the server ends the stream. However else it ends, the seat stays for the
-        grace time: a server can't tell a half-close from a connection that broke.
+        grace time.
+
+        A half-close is no goodbye. You can send nothing more; the stream goes on, and you get the answers to what you
+        have sent and all that happens, until the call ends: you cancel it, your deadline or your connection ends it, or
+        the window is full, because you can't acknowledge any more (see EventsAck). You may half-close behind a leave.
         """
 
     @_abc_1.abstractmethod
