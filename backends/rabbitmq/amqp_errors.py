@@ -44,6 +44,10 @@ class Refused(ChatError):
         return self.reply_code == 405
 
 
+class BrokerFault(ConnectionLost):
+    """The broker has ended the connection with 541, INTERNAL_ERROR: it has failed itself."""
+
+
 def to_chat_error(error: Any, address: Address, user: str = GUEST) -> ChatError:
     """Return an error of the chat for an error of pika.
 
@@ -53,8 +57,8 @@ def to_chat_error(error: Any, address: Address, user: str = GUEST) -> ChatError:
         user: the user of the login, for the text.
 
     Returns:
-        `AccessDenied`, `Closing`, `Refused` or a plain `ChatError` where the cause is known; else
-        `ConnectionLost`.
+        `AccessDenied`, `Closing`, `Refused`, `BrokerFault` or a plain `ChatError` where the cause is known;
+        else `ConnectionLost`.
     """
     for cause in _causes(error):
         if (known := _translate(cause, address, user)) is not None:
@@ -74,6 +78,8 @@ def _translate(error: Any, address: Address, user: str) -> ChatError | None:
             return _no_virtual_host(address, user)
         case exceptions.ConnectionClosedByBroker(reply_code=320):
             return Closing(f"the broker at {address} is going down")
+        case exceptions.ConnectionClosedByBroker(reply_code=541):
+            return BrokerFault(f"the broker at {address} has failed: {_reply(error)}")
         case exceptions.ChannelClosedByBroker():
             return Refused(f"the broker refuses: {printable(error.reply_text)}", error.reply_code)
         case exceptions.ConnectionClosedByBroker():

@@ -8,9 +8,7 @@ publish anything. So every reader checks what a server checks before it appends 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
 
 import pika
 from msgspec import Struct
@@ -97,11 +95,6 @@ def unpack(offset: int, data: bytes) -> Entry | None:
     except (BadRequest, BadText, BadName):
         return None
     return Entry(offset + 1, at, body)
-
-
-def offset_of(headers: Mapping[str, Any] | None) -> int:
-    """Return the offset of a delivery of a stream. Raises `KeyError` for another queue's."""
-    return int((headers or {})["x-stream-offset"])
 
 
 def _check(body: Body) -> None:

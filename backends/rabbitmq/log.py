@@ -22,7 +22,7 @@ from typing import Any
 from backends.rabbitmq import directory, names
 from backends.rabbitmq.amqp_errors import Refused
 from backends.rabbitmq.log_room import LogRoom
-from backends.rabbitmq.stream import Delivery, Link
+from backends.rabbitmq.stream import Delivery, Link, gap_notice
 from backends.rabbitmq.will import is_present, presence
 from chat.domain.errors import ChatError, Closing, NotStored
 from chat.domain.model import Body, Entry
@@ -117,6 +117,7 @@ class StreamLog(Log):
     async def _connect(self) -> Link:
         """Connect, declare this node's presence, and learn the names of all rooms. Raises a `ChatError`."""
         link = await Link.open(self._address, "", f"chat serve, node {self.node}")
+        link.streams.on_gap = lambda *gap: log.warning("%s", gap_notice(*gap))
         try:
             channel = await link.consuming.channel()
             await channel.call("queue_declare", queue=names.NODES, durable=True)

@@ -15,7 +15,7 @@ from backends.rabbitmq.stream import (
     Delivery,
     Follower,
     Link,
-    Start,
+    is_start,
     oldest_offset,
     publish_barrier,
     read_one,
@@ -23,6 +23,7 @@ from backends.rabbitmq.stream import (
     replayable,
     tail_start,
 )
+from backends.rabbitmq.stream_reader import Start
 from chat.domain.errors import BadRequest, ChatError, ConnectionLost
 from chat.domain.model import Body, Event
 from chat.domain.room import Outcome, event_of
@@ -82,12 +83,12 @@ class RoomReader:
         loaded = await self._read_until(barrier, tail_start(newest) if last is None else last.seq)
         if len(loaded) == 1 and loaded[0].id == barrier and last is None:
             await directory.add_room(self._link, self._room)  # the barrier has opened it
-        first = loaded[0].offset
-        if first:
+        from_start = is_start(self._link, self._room, loaded[0].offset)
+        if not from_start:
             replica.first = await oldest_offset(self._link, self._room) + 1
         entries = [delivery.entry for delivery in loaded if delivery.entry is not None]
         if last is None:
-            entries = replayable(entries, from_start=first == 0)
+            entries = replayable(entries, from_start=from_start)
         for _ in replica.replay(entries):
             await asyncio.sleep(0)
         self.replica = replica

@@ -121,8 +121,8 @@ def serve(
     identity = Identity.load(Path(tls_cert), Path(tls_key)) if tls_cert and tls_key else None
     served = techniques or backends.techniques()
     settings = chosen(settings, served, "server")
-    access = access_token(token_file)
-    if is_open and access:
+    access = "" if is_open and token_file else access_token(token_file)
+    if is_open and (access or token_file):
         raise click.UsageError("--open and an access token contradict each other: use one of them")
     folder = state_dir(warn) if log is None else None
     shown = server.default_log(folder) if folder else ""

@@ -100,6 +100,7 @@ class Session:
         self._updates = UpdateQueue()
         self._closing = False
         self._task: asyncio.Task[None] | None = None
+        self._telling: set[asyncio.Task[None]] = set()
         self.outcome: ChatError | None = None
         """Why the session ended by itself; None: it did not."""
         self._hurry = asyncio.Event()
@@ -167,6 +168,8 @@ class Session:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
+        for telling in self._telling:
+            telling.cancel()
         if self._keys:  # another session of this process may want the seat that has not ended
             await asyncio.to_thread(self._keys.release)
         self._end()
@@ -207,6 +210,7 @@ class Session:
             client: ChatClient | None = None
             try:
                 client = await self._dial()
+                client.on_notice = self._notice
                 welcome = await client.connect(await self._greeting())
                 self._reconnect.connected()
                 await self._talk(client, welcome)
@@ -255,6 +259,12 @@ class Session:
 
     async def _tell(self, update: Update) -> None:
         await self._updates.put(update)
+
+    def _notice(self, text: str) -> None:
+        """Tell what the client says of itself. It does not wait, and the queue may be full."""
+        telling = asyncio.ensure_future(self._tell(Noticed(text)))
+        self._telling.add(telling)
+        telling.add_done_callback(self._telling.discard)
 
     async def _enter(self, state: State) -> None:
         self.state = state

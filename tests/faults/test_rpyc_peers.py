@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 from rpyc.core import consts
@@ -13,7 +13,7 @@ import backends.rpyc.server
 import chat.transport.stream
 from backends.rpyc import codec
 from backends.rpyc.codec import HEADER, Raised, Request, Returned
-from backends.rpyc.server import WINDOW, ClientConnection, RpycServer
+from backends.rpyc.server import ACCEPT, WINDOW, ClientConnection, RpycServer
 from chat.domain.errors import Closing
 from chat.domain.model import Limits
 from chat.interfaces.address import Address
@@ -142,21 +142,27 @@ async def test_a_callback_that_raises_ends_its_connection_with_the_reason(peer: 
 
     peer.answer = raises
     await peer.enter("eve")
-    assert await reason(peer) == "bad_request"
+    while not (peer.callbacks and peer.callbacks[-1]["kind"] == "error"):
+        await peer.message()
     text = peer.callbacks[-1]["text"]
+    assert peer.callbacks[-1]["code"] == "bad_request"
+    await peer.begin_call("members")
+    await peer.end()
     assert name[:10].replace("\x1b", "\\u001b")[:5] in text
     assert text.isprintable()
     assert len(text) < 300
 
 
 async def test_at_most_a_window_of_callbacks_is_under_way(peer: RpycPeer, bystander: RpycPeer) -> None:
-    peer.answer = peer.ignore
     await peer.enter("eve")
+    await peer.hears(kind="joined", author="eve")
+    before = len(peer.callbacks)
+    peer.answer = peer.ignore
     for number in range(WINDOW + 50):
         assert isinstance(await bystander.call("send", f"m{number}"), Returned)
     await peer.answer_to(await peer.begin(consts.HANDLE_PING, ""))
-    assert len(peer.callbacks) == WINDOW
-    for request in peer.requests:
+    assert len(peer.callbacks) == before + WINDOW
+    for request in peer.requests[before:]:
         await peer.send(codec.returned(request.number, None))
     peer.answer = peer.take
     await peer.hears(text=f"m{WINDOW + 49}")
@@ -176,6 +182,116 @@ async def test_what_waits_for_one_that_never_answers_is_bounded_until_it_is_cut(
         most = max(most, eve.buffered())
     assert HIGH_WATER < most <= HIGH_WATER + 2 * PAGE_BYTES
     assert await reason(peer) == "slow_reader"
+
+
+# --- callbacks that take something else ----------------------------------------------------------
+
+
+def one_argument(peer: RpycPeer, text: str) -> Callable[[Request], bytes]:
+    """Return the answers of a callback that takes one argument, and raises TypeError if it gets keywords."""
+
+    def answer(request: Request) -> bytes:
+        if request.handler == consts.HANDLE_CALL:
+            _, args, keywords = request.args
+            if keywords or len(args) != 1:
+                return codec.raised(request.number, "builtins", "TypeError", text)
+            peer.callbacks.append(dict(args[0]))
+        return codec.returned(request.number, None)
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "list.append() takes no keyword arguments",
+        "'kind' is an invalid keyword argument for print()",
+        "on_event() missing 1 required positional argument: 'event'",
+    ],
+)
+async def test_a_callback_that_takes_no_keywords_gets_each_event_once_in_one_argument(
+    peer: RpycPeer, bystander: RpycPeer, address: Address, text: str
+) -> None:
+    peer.answer = one_argument(peer, text)
+    welcome = await peer.enter("eve")
+    for number in range(100):
+        assert isinstance(await bystander.call("send", f"m{number}"), Returned)
+    await peer.hears(text="m99")
+    prevs = [event["prev"] for event in peer.callbacks]
+    assert prevs == [0, *(event["seq"] for event in peer.callbacks[:-1])]
+    calls = [request for request in peer.requests if request.handler == consts.HANDLE_CALL]
+    assert len(calls) == len(peer.callbacks) + 1, "only the first event is tried with keywords"
+    async with await RpycPeer.open(address) as again:
+        await again.enter("eve", seat_key=welcome["seat_key"])
+        assert await reason(peer) == "seat_gone"
+
+
+def raising(peer: RpycPeer, name: str, text: str) -> Callable[[Request], bytes]:
+    """Return the answers of a callback that always raises; it keeps what it gets."""
+
+    def answer(request: Request) -> bytes:
+        _, args, keywords = request.args
+        peer.callbacks.append(dict(args[0] if args else keywords))
+        return codec.raised(request.number, "builtins", name, text)
+
+    return answer
+
+
+async def closing_reason(peer: RpycPeer) -> None:
+    """Wait for the callback that says why the connection ends."""
+    await peer.hears(kind="error")
+
+
+@pytest.mark.parametrize(
+    ("text", "tries"),
+    [
+        ("f() takes 0 positional arguments but 1 was given", 2),
+        ('can only concatenate str (not "int") to str', 1),
+    ],
+    ids=["takes nothing", "is wrong itself, and is not tried in another way"],
+)
+async def test_the_next_call_gets_the_reason_that_the_callback_could_not_take(
+    peer: RpycPeer, text: str, tries: int
+) -> None:
+    peer.answer = raising(peer, "TypeError", text)
+    await peer.enter("eve")
+    await closing_reason(peer)
+    assert await refusal(peer, "send", "hello") == f"your callback raised TypeError: {text}; {ACCEPT}"
+    await peer.end()
+    assert [event["kind"] for event in peer.callbacks].count("opened") == tries
+
+
+async def test_who_makes_no_next_call_is_cut(monkeypatch: pytest.MonkeyPatch, peer: RpycPeer) -> None:
+    monkeypatch.setattr(backends.rpyc.server, "CALLBACK_TIMEOUT", 0.05)
+    peer.answer = raising(peer, "ValueError", "")
+    await peer.enter("eve")
+    await peer.end()
+
+
+async def test_who_is_waited_for_is_hung_up_when_the_server_stops(
+    monkeypatch: pytest.MonkeyPatch, server: RpycServer, peer: RpycPeer, bystander: RpycPeer
+) -> None:
+    monkeypatch.setattr(backends.rpyc.server, "CALLBACK_TIMEOUT", 1e6)
+    peer.answer = raising(peer, "ValueError", "")
+    await peer.enter("eve")
+    eve = connection_of(server, "eve")
+    await closing_reason(peer)
+    while not eve._stays:
+        await bystander.call("members")
+    eve.close(Closing("the server is going down"))
+    await peer.end()
+
+
+async def test_a_call_that_comes_while_the_connection_ends_gets_the_reason(
+    server: RpycServer, peer: RpycPeer
+) -> None:
+    await peer.enter("eve")
+    await peer.hears(kind="joined", author="eve")
+    number = await peer.begin_call("send", "too late")
+    connection_of(server, "eve").close(Closing("the server is going down"))
+    answer = await peer.answer_to(number)
+    assert isinstance(answer, Raised)
+    assert (answer.name, answer.text) == ("Closing", "the server is going down")
 
 
 # --- those who do not log in ---------------------------------------------------------------------
