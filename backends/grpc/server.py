@@ -172,7 +172,7 @@ class GrpcServer(ChatServer):
                     late = f"no hello came within {HELLO_TIMEOUT:.0f} s"
                     await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, late)
                 if first is None:
-                    return
+                    raise BadRequest("the first frame of a stream must be a hello, and none came")
                 yield await stream.enter(first, access_of(context.invocation_metadata()))
                 async for frame in stream.serve(requests):
                     yield frame
@@ -310,6 +310,7 @@ class Stream(Sink[Blob]):
     # --- frames of the client ------------------------------------------------------------------
 
     async def _read(self, requests: AsyncIterator[bytes]) -> None:
+        """Take the client's frames until it half-closes. It may listen on: when the call ends, `end` is called."""
         seat = self._seat
         assert seat is not None
         try:
@@ -328,9 +329,6 @@ class Stream(Sink[Blob]):
         except Exception:
             log.exception("a stream failed")  # a bug: the client gets an error, and may reconnect
             self.close(ConnectionLost("the server failed to handle this stream; reconnect and resume"))
-        if self._state is State.SEATED:  # a client that leaves still gets its `left`
-            self._state = State.CLOSING
-            self._wake.set()
 
     def _take(self, seat: Seat, frame: pb.ClientFrame) -> None:
         match frame.WhichOneof("kind"):

@@ -36,23 +36,35 @@ async def read_lines(file: Iterable[str]) -> AsyncIterator[str]:
 
     The thread that reads is a daemon thread, so that an input without an end does not keep the program
     running.
+
+    Raises:
+        ChatError: the file can't be read.
     """
     loop = asyncio.get_running_loop()
-    queue: asyncio.Queue[str | None] = asyncio.Queue(AHEAD)
+    queue: asyncio.Queue[str | OSError | None] = asyncio.Queue(AHEAD)
 
     if isinstance(file, TextIOWrapper):  # a byte that is no UTF-8 damages only its line
         file.reconfigure(errors="surrogateescape")
 
+    def put(line: str | OSError | None) -> None:
+        asyncio.run_coroutine_threadsafe(queue.put(line), loop).result()
+
     def read() -> None:
-        with suppress(RuntimeError, OSError, ValueError):  # the loop or the file was closed meanwhile
+        with suppress(RuntimeError):  # the loop was closed meanwhile
+            end: OSError | None = None
             try:
                 for line in file:
-                    asyncio.run_coroutine_threadsafe(queue.put(line.rstrip("\r\n")), loop).result()
-            finally:
-                asyncio.run_coroutine_threadsafe(queue.put(None), loop).result()
+                    put(line.rstrip("\r\n"))
+            except OSError as error:
+                end = error
+            except ValueError:
+                pass  # the file was closed meanwhile
+            put(end)
 
     threading.Thread(target=read, daemon=True).start()
     while (line := await queue.get()) is not None:
+        if isinstance(line, OSError):
+            raise ChatError(f"cannot read the standard input: {line.strerror}")
         yield line
 
 
