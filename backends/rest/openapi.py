@@ -36,7 +36,8 @@ DESCRIPTION = """\
 Chat rooms as resources. Take a seat with `POST /rooms/{room}/seats`, say something with
 `POST /rooms/{room}/messages`, ask for news with `GET /rooms/{room}/events?after=SEQ`.
 
-`Authorization: Bearer` carries the access token in every request, if the server asks for one. `Seat-Key` is
+`Authorization: Bearer` carries the access token in every request, if the server asks for one: as it is, in
+UTF-8, or percent-encoded. `Seat-Key` is
 the secret key of a seat: a request with it acts as the seat's owner. Errors are problems (RFC 9457): `code`
 is the error's name, `detail` says what to do.
 
@@ -52,7 +53,7 @@ SCHEMES = {
     "access": {
         "type": "http",
         "scheme": "bearer",
-        "description": "The access token, if the server asks for one.",
+        "description": "The access token, if the server asks for one: as it is in UTF-8, or percent-encoded.",
     },
     "seat": {
         "type": "apiKey",
