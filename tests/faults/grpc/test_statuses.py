@@ -50,6 +50,27 @@ async def test_without_the_token_no_call_gets_in(stub: Any, access: str) -> None
         assert (code, trailing["chat-error"]) == denied
 
 
+@pytest.mark.parametrize(
+    ("access", "shown"),
+    [
+        ("100%25-mine", "Bearer 100%25-mine"),
+        ("100%25-mine", "bearer 100%2525-mine"),
+        ("50% off", "BEARER 50% off"),
+        ("ä", "bearer %c3%A4"),
+    ],
+)
+async def test_the_token_is_taken_as_it_is_and_percent_encoded_and_the_scheme_in_any_case(
+    stub: Any, shown: str
+) -> None:
+    metadata = (("authorization", shown),)
+    call = stub.Chat(metadata=metadata)
+    await call.write(HELLO)
+    assert (await call.read()).welcome.nick == "me"
+    members = await stub.Members(pb.MembersRequest(room="lab"), metadata=metadata)
+    assert [member.nick for member in members.members] == ["me"]
+    call.cancel()
+
+
 @pytest.mark.parametrize("access", ["secret"])
 async def test_a_stream_is_refused_when_its_first_frame_has_come(stub: Any, access: str) -> None:
     """Else the client's write would fail, and `grpc.aio` would say "Internal error from Core"."""
