@@ -19,6 +19,7 @@ from typing import Any
 
 from backends.soap.conversion import WSSE, WSU
 from backends.soap.xml_reader import FaultCode, Refused
+from chat.domain.access_token import is_token
 from chat.domain.errors import AccessDenied
 
 WINDOW = 300.0
@@ -109,7 +110,7 @@ class UsernameTokens:
     def _check_text(self, password: str) -> None:
         if not self._encrypted:
             raise _denied(CLEAR)
-        if not hmac.compare_digest(password.encode(), self._access):
+        if not is_token(password, self._access.decode()):
             raise _denied(WRONG)
 
     def _check_digest(self, token: Any, password: str) -> None:

@@ -266,7 +266,7 @@ async def test_without_the_access_token_nobody_comes_in(enter: Enter, access: st
             await enter("ann", access=shown)
 
 
-@pytest.mark.parametrize("access", ["Sesam, öffne dich"])
+@pytest.mark.parametrize("access", ["sesame-7", "100%25-mine", "50% off", "Sesam, öffne dich", "ä", "%"])
 async def test_with_the_access_token_one_comes_in(enter: Enter, access: str) -> None:
     await (await enter("ann", access=access)).say("hello")
 

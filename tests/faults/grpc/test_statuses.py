@@ -14,6 +14,7 @@ import backends.grpc.first_frames
 import backends.grpc.health
 import backends.grpc.server
 from backends.grpc.codec import SERVICE, STATUS
+from backends.grpc.first_frames import FirstFrames
 from chat.domain.errors import ERRORS, ConnectionLost, SeatGone
 from chat.interfaces.client import ChatClient
 from chat.server.hub import Hub
@@ -47,6 +48,27 @@ async def test_without_the_token_no_call_gets_in(stub: Any, access: str) -> None
         await call.write(HELLO)
         code, trailing = await ending(call)
         assert (code, trailing["chat-error"]) == denied
+
+
+@pytest.mark.parametrize(
+    ("access", "shown"),
+    [
+        ("100%25-mine", "Bearer 100%25-mine"),
+        ("100%25-mine", "bearer 100%2525-mine"),
+        ("50% off", "BEARER 50% off"),
+        ("ä", "bearer %c3%A4"),
+    ],
+)
+async def test_the_token_is_taken_as_it_is_and_percent_encoded_and_the_scheme_in_any_case(
+    stub: Any, shown: str
+) -> None:
+    metadata = (("authorization", shown),)
+    call = stub.Chat(metadata=metadata)
+    await call.write(HELLO)
+    assert (await call.read()).welcome.nick == "me"
+    members = await stub.Members(pb.MembersRequest(room="lab"), metadata=metadata)
+    assert [member.nick for member in members.members] == ["me"]
+    call.cancel()
 
 
 @pytest.mark.parametrize("access", ["secret"])
@@ -90,9 +112,16 @@ async def test_a_server_that_stops_waits_for_no_first_frame(
     stub: Any, server: Serving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backends.grpc.first_frames, "HELLO_TIMEOUT", 3600.0)
+    has_come = asyncio.Event()
+    read = FirstFrames.read
+
+    def come(self: FirstFrames, requests: Any) -> Any:
+        has_come.set()
+        return read(self, requests)
+
+    monkeypatch.setattr(FirstFrames, "read", come)
     call = stub.Chat()
-    while not server.server.streams:  # type: ignore[attr-defined]
-        await asyncio.sleep(0.01)
+    await has_come.wait()
     await server.server.stop()
     code, trailing = await ending(call)
     assert (code, trailing["chat-error"]) == (grpc.StatusCode.UNAVAILABLE, "closing")

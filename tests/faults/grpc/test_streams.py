@@ -29,13 +29,6 @@ async def test_who_leaves_sees_it_and_the_stream_ends_well(stub: Any, hub: Hub) 
     assert hub.seats == 0
 
 
-async def test_who_ends_only_the_own_side_keeps_the_seat(stub: Any, hub: Hub) -> None:
-    call = await come_in(stub)
-    await call.done_writing()
-    assert (await ending(call))[0] is grpc.StatusCode.OK
-    assert hub.seats == 1
-
-
 async def test_a_server_that_stops_is_unavailable(stub: Any, server: Serving) -> None:
     call = await come_in(stub)
     await server.server.stop()

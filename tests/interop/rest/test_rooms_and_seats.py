@@ -27,6 +27,11 @@ async def test_a_new_seat_is_created_and_an_old_one_is_given_back(ann: SeatedPee
     assert again.headers["location"] == bob.headers["location"] == f"/rooms/lab/seats/{bob.json['seat']}"
 
 
+async def test_whoever_has_no_key_and_no_cursor_may_say_null(ann: SeatedPeer) -> None:
+    body = {"nick": "bob", "seat_key": None, "cursor": None}
+    assert (await ann.ask("POST", "/rooms/lab/seats", body)).status == 201
+
+
 async def test_a_nick_that_is_taken_is_a_conflict(ann: SeatedPeer) -> None:
     taken = await ann.ask("POST", "/rooms/lab/seats", {"nick": "ANN"})
     assert (taken.status, taken.problem["code"]) == (409, "nick_taken")
