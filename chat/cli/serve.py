@@ -104,12 +104,14 @@ def serve(
 
     from chat.background import server
     from chat.background.state_folder import state_dir
+    from chat.cli import standard_streams
     from chat.cli.config import access_token, kept_token
     from chat.domain.model import Limits
     from chat.interfaces.address import is_loopback
     from chat.interfaces.tls import Identity
     from chat.server.serve import Offer, Plan, run
 
+    standard_streams.discard_closed_output()
     if port is not None:
         if len(techniques) != 1:
             raise click.UsageError("--port needs exactly one technique; for several use --port-of NAME=PORT")
@@ -213,7 +215,7 @@ def _set_aside(url: str) -> None:
     from chat.server.logs.files import set_aside
 
     if aside := set_aside(Path(path)):
-        click.echo(f"chat: the log so far is now {aside}", err=True)
+        warn(f"the log so far is now {aside}")
 
 
 @click.command()
