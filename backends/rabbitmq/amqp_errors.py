@@ -104,6 +104,23 @@ def _translate(error: Any, address: Address, user: str) -> ChatError | None:
     return None
 
 
+def hindrance(reason: str) -> str:
+    """Return why the broker takes no messages, and what to do (https://www.rabbitmq.com/docs/alarms).
+
+    Args:
+        reason: of ``connection.blocked``, e.g. ``low on memory``.
+    """
+    remedies = []
+    if "memory" in reason:
+        remedies.append("give it more memory (rabbitmqctl set_vm_memory_high_watermark)")
+    if "disk" in reason:
+        remedies.append(
+            "free disk space on its machine, or lower its limit (rabbitmqctl set_disk_free_limit)"
+        )
+    what = " and ".join(remedies) or "see its log"
+    return f"the broker takes no messages, it is {reason}: {what}; what waits is sent then"
+
+
 def _denied(address: Address, user: str) -> str:
     return (
         f"the broker at {address} refuses user {printable(user)} with this password: give both in --server "

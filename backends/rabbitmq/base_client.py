@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 
 from backends.rabbitmq import names
-from backends.rabbitmq.amqp_errors import Refused
+from backends.rabbitmq.amqp_errors import Refused, hindrance
 from backends.rabbitmq.stream import Link, gap_notice
 from backends.rabbitmq.will import LastWill
 from chat.domain.errors import BadRequest, ChatError, ConnectionLost, TooFast
@@ -58,6 +58,7 @@ class BrokerClient(ChatClient):
         link = await Link.open(self.address, access, f"chat: {self.nick} in {self.room}")
         self._link = link
         link.closed.add_done_callback(lambda closed: self.lost(closed.result()))
+        link.on_blocked = lambda: self.on_hindered(hindrance(link.blocked) if link.blocked else "")
         link.streams.on_gap = lambda *gap: self.on_notice(gap_notice(*gap))
         return link
 

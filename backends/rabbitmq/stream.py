@@ -72,6 +72,9 @@ class Link:
         self.closed: asyncio.Future[ChatError] = asyncio.get_running_loop().create_future()
         """Done when one of the connections, or the publisher, has ended, with the reason. The rest is open
         until `close`."""
+        self.on_blocked: Callable[[], None] = lambda: None
+        """Called when `blocked` has changed."""
+        publishing.on_blocked = lambda: self.on_blocked()
         self._instance = secrets.token_hex(6)
         self._published = 0
         self.streams = StreamConnections(connect)

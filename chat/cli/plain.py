@@ -15,6 +15,7 @@ from chat.client.session_events import (
     Arrived,
     DraftMoved,
     Entered,
+    Hindered,
     Missed,
     Noticed,
     StartedOver,
@@ -91,6 +92,8 @@ async def plain(session: Session, *, input: Iterable[str] = sys.stdin) -> int:
                     case Noticed(text) if text not in noticed:
                         noticed.add(text)
                         out(f"* {text}")
+                    case Hindered() as hindered:
+                        out(f"* {hindered.text}")
                     case Entered(welcome):
                         out(f"* you are {welcome.nick} in room {welcome.room}; /help shows the commands")
                         inside.set()
@@ -175,6 +178,8 @@ async def send(session: Session, texts: Iterable[str]) -> int:
                         trouble[lines[draft]] = f"was not sent: {reason}"
                     case DraftMoved(draft, "unconfirmed", reason):
                         trouble[lines[draft]] = f"is unconfirmed: {reason}"
+                    case Hindered() as hindered:
+                        err(hindered.text)
                     case Arrived(_, draft) if draft:
                         trouble.pop(lines[draft], None)
                     case _:
@@ -228,6 +233,8 @@ async def tail(session: Session, *, count: int | None, seconds: float | None, as
                             epoch = welcome.epoch
                         case StartedOver(reason):
                             err(reason)
+                        case Hindered() as hindered:
+                            err(hindered.text)
                         case StateChanged(state) if state.name == "retrying" and state.reason != said:
                             said = state.reason
                             err(f"{said}; trying again")

@@ -48,6 +48,19 @@ class Noticed:
 
 
 @dataclass(frozen=True, slots=True)
+class Hindered:
+    """The server takes no messages at the moment, whatever the state; or it takes them again."""
+
+    reason: str
+    """Why, and what to do; empty: it takes them again."""
+
+    @property
+    def text(self) -> str:
+        """A line for the user."""
+        return self.reason or "messages are taken again"
+
+
+@dataclass(frozen=True, slots=True)
 class StartedOver:
     """The room has another log now. The events that were shown are not in it."""
 
@@ -95,4 +108,4 @@ class Measured:
     activity: str
 
 
-Update = StateChanged | Entered | Noticed | StartedOver | Arrived | Missed | DraftMoved | Measured
+Update = StateChanged | Entered | Noticed | Hindered | StartedOver | Arrived | Missed | DraftMoved | Measured

@@ -37,6 +37,9 @@ class ChatClient(ABC):
         self.options = options or ClientOptions()
         self.on_notice: Callable[[str], None] = lambda text: None
         """Called on the loop with what the user should know at once, also before `connect` has returned."""
+        self.on_hindered: Callable[[str], None] = lambda reason: None
+        """Called like it with why the server takes no messages at the moment, and what to do; with "" when it
+        takes them again."""
 
     @abstractmethod
     async def connect(self, hello: Hello) -> Welcome:
