@@ -1,4 +1,4 @@
-"""A client on RPyC, in any version that can join: ``conn.root`` has the methods, a thread serves callbacks."""
+"""A client on RPyC, in any version that can join: `conn.root` has the methods, a thread serves callbacks."""
 # ruff: noqa: T201
 
 from __future__ import annotations
