@@ -16,9 +16,9 @@ T = TypeVar("T")
 class Ending:
     """The status with which the server ended a call.
 
-    If the server ends a stream while the client writes, the write fails. `grpc.aio` then gives the call a status of
-    its own, "Internal error from Core". That one hides the server's status if it comes after it, and is replaced
-    by the server's if it comes before it. A done callback sees the first of the two.
+    If the server ends a stream while the client writes, the write fails. `grpc.aio` then gives the call a
+    status of its own, "Internal error from Core". That one hides the server's status if it comes after it,
+    and is replaced by the server's if it comes before it. A done callback sees the first of the two.
     """
 
     def __init__(self, call: Any) -> None:

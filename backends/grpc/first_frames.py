@@ -1,7 +1,7 @@
 """The first frame of each stream: it must come within a time limit, and so many streams may wait for one.
 
-A stream that is refused is read first, too. A client in Python (`grpc.aio`) whose first write fails, because the
-call has ended, reports "Internal error from Core" instead of the status that ended it.
+A stream that is refused is read first, too. A client in Python (`grpc.aio`) whose first write fails, because
+the call has ended, reports "Internal error from Core" instead of the status that ended it.
 """
 
 from __future__ import annotations

@@ -51,6 +51,8 @@ WINDOW_SCALE = 4
 """Unacknowledged bytes per byte that `buffered` reports: a full `WINDOW` is then the hub's `HIGH_WATER`."""
 MAX_UNREAD = 64 * 1024
 """Bytes of frames that wait to be written; then the client is not read until it has taken them."""
+MIN_STREAMS = 100
+"""Calls that one connection may carry at once, at least (RFC 9113, 6.5.2, recommends no fewer)."""
 HEALTH_EVERY = 0.5
 """Seconds between two checks of whether the hub can store drafts."""
 OPTIONS = [
@@ -58,7 +60,6 @@ OPTIONS = [
     ("grpc.max_receive_message_length", MAX_FRAME),
     ("grpc.max_send_message_length", MAX_REPLY),
     ("grpc.max_metadata_size", 8192),
-    ("grpc.max_concurrent_streams", 16),  # of one connection
     # A frozen peer is noticed after 8 + 4 seconds. Without ping_timeout_ms it took half a minute.
     ("grpc.keepalive_time_ms", 8_000),
     ("grpc.keepalive_timeout_ms", 4_000),
@@ -77,11 +78,14 @@ class GrpcServer(ChatServer):
         self.streams: set[Stream] = set()
         self._first_frames = FirstFrames()
         self._calls: set[asyncio.Task[Any]] = set()  # the long ones: streams, and watchers of the health
+        # One connection may carry them all: clients of one process, or of one proxy, share it. A call over
+        # the limit of its connection waits in the client, without a word.
+        calls = max(MIN_STREAMS, 2 * self.hub.limits.seats)
         interceptors = tracing.server_interceptors(self.options.settings.get("trace", "off"))
         self._server = grpc.aio.server(
-            options=OPTIONS,
+            options=[*OPTIONS, ("grpc.max_concurrent_streams", calls)],
             interceptors=[*interceptors, AccessInterceptor(self.hub.admit, self._first_frames)],
-            maximum_concurrent_rpcs=2 * self.hub.limits.seats,
+            maximum_concurrent_rpcs=calls,
         )
         self._server.add_generic_rpc_handlers((self._handlers(),))
         self._health = Health(self._calls)
@@ -310,7 +314,7 @@ class Stream(Sink[Blob]):
     # --- frames of the client ------------------------------------------------------------------
 
     async def _read(self, requests: AsyncIterator[bytes]) -> None:
-        """Take the client's frames until it half-closes. It may listen on: when the call ends, `end` is called."""
+        """Take the client's frames until it half-closes; it may listen on until the call ends."""
         seat = self._seat
         assert seat is not None
         try:

@@ -144,7 +144,8 @@ LIMIT = parameter("limit", "query", "The number of events, at most; fewer if the
 WAIT_SECONDS = parameter(
     "wait",
     "query",
-    "With `after`: seconds to wait for the first event (long polling).",
+    "Seconds to wait for the first event after `after`; without `after` and `before`: for the next one "
+    "(long polling).",
     {"type": "integer", "minimum": 0, "maximum": int(WAIT)},
     20,
 )

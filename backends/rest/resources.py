@@ -153,15 +153,17 @@ class Resources:
         known = call.headers.get(b"if-none-match")
         # With the key of a seat it is a poll of its owner, and keeps the seat; without one it only reads.
         source: Seat | Reader = self._seat(call) if b"seat-key" in call.headers else room
+        wait, newest = asked.get(b"wait", 0), etag(room.epoch, room.head)
+        if wait and after is None and before is None and (known is None or names(known, newest, weak=True)):
+            after = room.head  # wait for what comes next; at once, if it has come since the tag that is known
         if after is not None and before is None:
-            wait = asked.get(b"wait", 0)
             if wait and after >= room.head:
                 await read_body(request.receive, self._hub.limits.frame_bytes)
                 events = await self._web.poll(request.receive, source.read(after, limit, wait))
             else:
                 events = await source.read(after, limit, 0)
             same, head = not events, room.head
-        elif before is None and names(known, etag(room.epoch, room.head), weak=True):
+        elif before is None and names(known, newest, weak=True):
             events, same, head = [], True, room.head
         else:
             head = room.head  # the page ends here, whatever is said while it is read

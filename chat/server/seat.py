@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from chat.domain.errors import BadRequest, BadText, ChatError, Closing, SeatGone, TooFast
@@ -142,6 +143,12 @@ class HubSeat:
     def drained(self, sink: Sink[Any]) -> None:
         if self._mailbox is not None and self._mailbox.sink is sink:
             self._mailbox.pump()
+
+    def when_written(self, sink: Sink[Any], then: Callable[[], None]) -> None:
+        if self._mailbox is not None and self._mailbox.sink is sink:
+            self._mailbox.when_live(then)
+        else:
+            then()
 
     def detach(self, sink: Sink[Any] | None = None) -> None:
         if self._mailbox is not None and sink in (None, self._mailbox.sink):

@@ -1,7 +1,7 @@
 """A peer that writes HTTP/2 by hand (RFC 9113): what no gRPC library lets a test do, or see.
 
-It has one connection, answers pings and settings, and reads gRPC's messages out of DATA frames. It does not decode
-header blocks, because no test needs that.
+It has one connection, answers pings and settings, and reads gRPC's messages out of DATA frames. It does not
+decode header blocks, because no test needs that.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY = 0, 1, 3, 4, 6, 7
 END_STREAM, END_HEADERS, ACK = 1, 4, 1
 MAX_CONCURRENT_STREAMS = 3
 """The setting's number (RFC 9113, 6.5.2)."""
+ENHANCE_YOUR_CALM = 11
+"""An error code (RFC 9113, 7)."""
 
 
 class Frame(NamedTuple):

@@ -14,6 +14,7 @@ import backends.grpc.first_frames
 import backends.grpc.health
 import backends.grpc.server
 from backends.grpc.codec import SERVICE, STATUS
+from backends.grpc.first_frames import FirstFrames
 from chat.domain.errors import ERRORS, ConnectionLost, SeatGone
 from chat.interfaces.client import ChatClient
 from chat.server.hub import Hub
@@ -111,9 +112,16 @@ async def test_a_server_that_stops_waits_for_no_first_frame(
     stub: Any, server: Serving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backends.grpc.first_frames, "HELLO_TIMEOUT", 3600.0)
+    has_come = asyncio.Event()
+    read = FirstFrames.read
+
+    def come(self: FirstFrames, requests: Any) -> Any:
+        has_come.set()
+        return read(self, requests)
+
+    monkeypatch.setattr(FirstFrames, "read", come)
     call = stub.Chat()
-    while not server.server.streams:  # type: ignore[attr-defined]
-        await asyncio.sleep(0.01)
+    await has_come.wait()
     await server.server.stop()
     code, trailing = await ending(call)
     assert (code, trailing["chat-error"]) == (grpc.StatusCode.UNAVAILABLE, "closing")
