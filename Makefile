@@ -52,7 +52,7 @@ docs: setup ## Write the generated parts of the pages, and the pictures, anew
 stubs: setup ## Write the generated Python in protos/ anew
 	$(BIN)/python -m protos
 
-wsdl: setup ## Write wsdl/chat.wsdl anew, from the operations in backends/soap/service.py
+wsdl: setup ## Write wsdl/chat.wsdl and wsdl/chat-soap11.wsdl anew, from the operations in backends/soap/service.py
 	$(BIN)/python -m backends.soap.contract
 
 openapi: setup ## Write the contract of REST, backends/rest/openapi.json, anew

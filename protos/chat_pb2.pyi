@@ -5,8 +5,14 @@ The chat as a gRPC service. One bidirectional stream is one person's connection 
 connection is a unary call.
 
 Every call carries the access token, where the server asks for one, as metadata: "authorization: Bearer TOKEN".
+The scheme is accepted in any case, and the token as it is or percent-encoded in UTF-8 (RFC 3986, 2.1). It must be
+encoded if it has other characters than visible ASCII and spaces: metadata can't hold them.
 A refusal ends the call with a status code; its trailing metadata says more: "chat-error" holds the error's
 code (docs/protocol.md lists them), "chat-retry-after" seconds.
+
+One connection carries at least 100 calls at once; where a library shares it between clients, the next call waits.
+A client may send a ping every 5 s (HTTP/2's keepalive); the fourth that comes sooner ends the connection, with
+GOAWAY and "too_many_pings".
 
 Numbers stay below 2^53. Strings are UTF-8. Field numbers are never used twice; a reader skips what it does not know.
 """

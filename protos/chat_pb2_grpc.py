@@ -55,9 +55,13 @@ class ChatServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def Chat(self, request_iterator, context):
-        """Talk and listen in one room. The first frame up is hello, the first down is welcome. To leave, say so: your
+        """Talk and listen in one room. The first frame up is hello, the first down is welcome. To leave, send leave: your
         last event is your own LEFT, then the server ends the stream. However else it ends, the seat stays for the
-        grace time: a server can't tell a half-close from a connection that broke.
+        grace time.
+
+        A half-close is no goodbye. You can send nothing more; the stream goes on, and you get the answers to what you
+        have sent and all that happens, until the call ends: you cancel it, your deadline or your connection ends it, or
+        the window is full, because you can't acknowledge any more (see EventsAck). You may half-close behind a leave.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

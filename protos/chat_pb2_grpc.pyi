@@ -5,8 +5,14 @@ The chat as a gRPC service. One bidirectional stream is one person's connection 
 connection is a unary call.
 
 Every call carries the access token, where the server asks for one, as metadata: "authorization: Bearer TOKEN".
+The scheme is accepted in any case, and the token as it is or percent-encoded in UTF-8 (RFC 3986, 2.1). It must be
+encoded if it has other characters than visible ASCII and spaces: metadata can't hold them.
 A refusal ends the call with a status code; its trailing metadata says more: "chat-error" holds the error's
 code (docs/protocol.md lists them), "chat-retry-after" seconds.
+
+One connection carries at least 100 calls at once; where a library shares it between clients, the next call waits.
+A client may send a ping every 5 s (HTTP/2's keepalive); the fourth that comes sooner ends the connection, with
+GOAWAY and "too_many_pings".
 
 Numbers stay below 2^53. Strings are UTF-8. Field numbers are never used twice; a reader skips what it does not know.
 """
@@ -23,9 +29,13 @@ GRPC_VERSION: str
 class ChatServiceStub:
     def __init__(self, channel: _aio.Channel) -> None: ...
     Chat: _aio.StreamStreamMultiCallable[_chat_pb2.ClientFrame, _chat_pb2.ServerFrame]
-    """Talk and listen in one room. The first frame up is hello, the first down is welcome. To leave, say so: your
+    """Talk and listen in one room. The first frame up is hello, the first down is welcome. To leave, send leave: your
     last event is your own LEFT, then the server ends the stream. However else it ends, the seat stays for the
-    grace time: a server can't tell a half-close from a connection that broke.
+    grace time.
+
+    A half-close is no goodbye. You can send nothing more; the stream goes on, and you get the answers to what you
+    have sent and all that happens, until the call ends: you cancel it, your deadline or your connection ends it, or
+    the window is full, because you can't acknowledge any more (see EventsAck). You may half-close behind a leave.
     """
     History: _aio.UnaryUnaryMultiCallable[_chat_pb2.HistoryRequest, _chat_pb2.HistoryReply]
     """A page of the room's events, in ascending order. Needs no seat."""
@@ -39,9 +49,13 @@ class ChatServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _abc.AsyncIterator[_chat_pb2.ClientFrame],
         context: _aio.ServicerContext[_abc.AsyncIterator[_chat_pb2.ClientFrame], _abc.AsyncIterator[_chat_pb2.ServerFrame]],
     ) -> _abc.AsyncIterator[_chat_pb2.ServerFrame]:
-        """Talk and listen in one room. The first frame up is hello, the first down is welcome. To leave, say so: your
+        """Talk and listen in one room. The first frame up is hello, the first down is welcome. To leave, send leave: your
         last event is your own LEFT, then the server ends the stream. However else it ends, the seat stays for the
-        grace time: a server can't tell a half-close from a connection that broke.
+        grace time.
+
+        A half-close is no goodbye. You can send nothing more; the stream goes on, and you get the answers to what you
+        have sent and all that happens, until the call ends: you cancel it, your deadline or your connection ends it, or
+        the window is full, because you can't acknowledge any more (see EventsAck). You may half-close behind a leave.
         """
 
     @_abc_1.abstractmethod

@@ -11,7 +11,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import tzinfo
 
-from chat.client.session_events import Arrived, DraftMoved, Entered, Missed, Noticed, StartedOver, Update
+from chat.client.session_events import (
+    Arrived,
+    DraftMoved,
+    Entered,
+    Hindered,
+    Missed,
+    Noticed,
+    StartedOver,
+    Update,
+)
 from chat.domain.errors import history_starts
 from chat.domain.model import Event, MissingEvents
 from tui.rows import PENDING, Place, Row, clock_and_day, one_line, shown
@@ -74,6 +83,8 @@ class Timeline:
             case Noticed(text) if text not in self._noticed:
                 self._noticed.add(text)
                 self.note(one_line(text))
+            case Hindered() as hindered:
+                self.note(one_line(hindered.text))
             case DraftMoved(draft, phase, reason):
                 self._moved(draft, phase, one_line(reason))
             case _:

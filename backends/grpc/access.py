@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import grpc
 
 from backends.grpc.codec import STATUS, access_of, trailer
+from backends.grpc.first_frames import FirstFrames
 from chat.domain.errors import ChatError
 
 HEALTH_SERVICE = "/grpc.health.v1.Health/"
@@ -21,8 +23,9 @@ class AccessInterceptor(grpc.aio.ServerInterceptor):
     Taking a seat and reading a room check it again; this covers the methods that do neither.
     """
 
-    def __init__(self, admit: Callable[[str], None]) -> None:
+    def __init__(self, admit: Callable[[str], None], first_frames: FirstFrames) -> None:
         self._admit = admit
+        self._first_frames = first_frames
 
     async def intercept_service(
         self,
@@ -35,18 +38,19 @@ class AccessInterceptor(grpc.aio.ServerInterceptor):
         try:
             self._admit(access_of(handler_call_details.invocation_metadata))
         except ChatError as error:
-            return _refuse(error, stream=handler.request_streaming)
+            return self._refuse(error, stream=handler.request_streaming)
         return handler
 
+    def _refuse(self, error: ChatError, *, stream: bool) -> grpc.RpcMethodHandler[Any, Any]:
+        async def refuse(_: Any, context: Context) -> Any:
+            await context.abort(STATUS[error.code], str(error), trailer(error))
 
-def _refuse(error: ChatError, *, stream: bool) -> grpc.RpcMethodHandler[Any, Any]:
-    async def refuse(_: Any, context: Context) -> Any:
-        await context.abort(STATUS[error.code], str(error), trailer(error))
+        async def refuse_stream(requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
+            with suppress(TimeoutError, ChatError):
+                await self._first_frames.read(requests)
+            await refuse(requests, context)
+            yield b""  # never reached: it makes this a generator, which a tracing interceptor expects
 
-    async def refuse_stream(requests: Any, context: Context) -> AsyncIterator[bytes]:
-        await refuse(requests, context)
-        yield b""  # never reached: it makes this a generator, which a tracing interceptor expects
-
-    if stream:
-        return grpc.stream_stream_rpc_method_handler(refuse_stream)
-    return grpc.unary_unary_rpc_method_handler(refuse)
+        if stream:
+            return grpc.stream_stream_rpc_method_handler(refuse_stream)
+        return grpc.unary_unary_rpc_method_handler(refuse)

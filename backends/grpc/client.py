@@ -12,8 +12,9 @@ import json
 import random
 from collections import deque
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from time import perf_counter
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import grpc
 
@@ -31,6 +32,7 @@ from backends.grpc.codec import (
     refusal,
     welcome_of,
 )
+from backends.grpc.ending import Ending
 from chat.domain.errors import BadRequest, BadText, ChatError, ConnectionLost
 from chat.domain.model import Ack, Draft, Event, Hello, Member, Welcome
 from chat.interfaces.address import Address
@@ -95,25 +97,29 @@ class GrpcClient(ChatClient):
         self._channel = self._open()
         self._stub = ChatServiceStub(self._channel)
         call = self._stub.Chat(metadata=self._metadata)
+        ending = Ending(call)
+        frames: Any = aiter(call)  # unlike `call.read`, it reads on to the end when a write has failed
+        frame: pb.ServerFrame | None = None
         try:
             async with asyncio.timeout(WELCOME_TIMEOUT):
                 await call.write(first)
-                frame = await call.read()
+                frame = await anext(frames, None)
         except TimeoutError:
             raise ConnectionLost(silent(self.address)) from None
-        except grpc.aio.AioRpcError as error:
-            raise refusal(error) or self._lost(error) from None
-        except asyncio.InvalidStateError:  # it was refused before the hello was written
-            frame = grpc.aio.EOF
-        if frame is grpc.aio.EOF:
-            raise await _reason(call) or ConnectionLost("the server ended the stream")
-        if cast(pb.ServerFrame, frame).WhichOneof("kind") != "welcome":
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            pass  # it was refused; the second, if it was so before the hello was written
+        if frame is None:
+            error = await ending.error()
+            if error is None:
+                raise ConnectionLost("the server ended the stream")
+            raise refusal(error) or self._lost(error)
+        if frame.WhichOneof("kind") != "welcome":
             call.cancel()
+            await frames.aclose()
             raise ConnectionLost(not_our_words(self.address, "grpc", "its first frame is no welcome"))
-        welcome = cast(pb.ServerFrame, frame).welcome
-        self._room = welcome.room
-        self._stream = _Stream(call, welcome)
-        return welcome_of(welcome)
+        self._room = frame.welcome.room
+        self._stream = _Stream(call, frames, ending, frame.welcome)
+        return welcome_of(frame.welcome)
 
     def _open(self) -> grpc.aio.Channel:
         also, trust = self.options.also, self.options.trust
@@ -258,16 +264,6 @@ async def _released() -> None:
         await asyncio.wait(inside, timeout=RELEASE_TIMEOUT)
 
 
-async def _reason(call: Any) -> ChatError | None:
-    """Return why the server has ended the stream; None if the status is OK."""
-    code = await call.code()
-    if code is grpc.StatusCode.OK:
-        return None
-    details, trailing = await call.details(), await call.trailing_metadata()
-    error = grpc.aio.AioRpcError(code, await call.initial_metadata(), trailing, details)
-    return refusal(error) or ConnectionLost(f"the stream broke: {code.name}, {details}")
-
-
 def _ack(message: pb.DraftAck | None) -> Ack | None:
     """Return the acknowledgement; None for a draft that the client has seen as an event."""
     return None if message is None else Ack(message.n, message.seq)
@@ -276,8 +272,10 @@ def _ack(message: pb.DraftAck | None) -> Ack | None:
 class _Stream:
     """The bidirectional stream: frames up, events and replies down."""
 
-    def __init__(self, call: Any, welcome: pb.Welcome) -> None:
+    def __init__(self, call: Any, frames: Any, ending: Ending, welcome: pb.Welcome) -> None:
         self._call = call
+        self._frames = frames
+        self._ending = ending
         self._ack_every = max(1, welcome.window // ACKS_PER_WINDOW)  # bytes
         self.frames = 0
         self.received = 0
@@ -350,20 +348,25 @@ class _Stream:
 
     async def _read(self) -> None:
         try:
-            while (frame := await self._call.read()) is not grpc.aio.EOF:
-                self._take(frame)
-                await self._may_read.wait()
-            self._reason = await _reason(self._call) or ConnectionLost("the server ended the stream")
-        except grpc.aio.AioRpcError as error:
-            self._reason = refusal(error) or ConnectionLost(
-                f"the stream broke: {error.code().name}, {error.details()}"
-            )
+            with suppress(grpc.aio.AioRpcError):
+                async for frame in self._frames:
+                    self._take(frame)
+                    await self._may_read.wait()
+            self._reason = await self._ended()
         except ChatError as error:
             self._reason = ConnectionLost(f"this is not a chat server: {error}")
         finally:
             self._over = True
             self._inbox.end(self._reason)
             self.replies.fail(self._reason)
+            await self._frames.aclose()
+
+    async def _ended(self) -> ChatError:
+        """Return why the stream is over."""
+        error = await self._ending.error()
+        if error is None:
+            return ConnectionLost("the server ended the stream")
+        return refusal(error) or ConnectionLost(f"the stream broke: {error.code().name}, {error.details()}")
 
     def _take(self, frame: pb.ServerFrame) -> None:
         match frame.WhichOneof("kind"):

@@ -10,10 +10,11 @@ import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import get_args
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 import grpc
 
+from chat.domain.access_token import bearer_token
 from chat.domain.errors import ERRORS, BadRequest, ChatError, ConnectionLost
 from chat.domain.model import (
     MAX_NUMBER,
@@ -194,20 +195,19 @@ def member_of(message: pb.Member) -> Member:
 
 # --- the access token ----------------------------------------------------------------------------
 
-_BEARER = "Bearer "
 _UNQUOTED = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")  # metadata holds visible ASCII only
 
 
 def credentials(access: str) -> Metadata:
     """Return the metadata with the token; characters that metadata can't carry are percent-encoded."""
-    return (("authorization", _BEARER + quote(access, safe=_UNQUOTED)),) if access else ()
+    return (("authorization", "Bearer " + quote(access, safe=_UNQUOTED)),) if access else ()
 
 
 def access_of(metadata: Iterable[tuple[str, str | bytes]] | None) -> str:
-    """Return the token that a call carries; "" for none."""
+    """Return the token that a call carries, perhaps percent-encoded; "" for none."""
     for key, value in metadata or ():
-        if key == "authorization" and isinstance(value, str) and value.startswith(_BEARER):
-            return unquote(value[len(_BEARER) :])
+        if key == "authorization" and isinstance(value, str) and (shown := bearer_token(value)):
+            return shown
     return ""
 
 

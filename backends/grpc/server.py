@@ -35,23 +35,24 @@ from backends.grpc.codec import (
     trailer,
     welcome_frame,
 )
+from backends.grpc.first_frames import HELLO_TIMEOUT, FirstFrames
 from backends.grpc.health import Health, keep
-from chat.domain.errors import BadRequest, ChatError, Closing, ConnectionLost, Full, SeatGone
+from chat.domain.errors import BadRequest, ChatError, Closing, ConnectionLost, SeatGone
 from chat.domain.model import Ack, Draft, Event
 from chat.interfaces.address import Address
 from chat.interfaces.server import LOW_WATER, ChatServer, Seat, Sink
 from chat.transport.connection_state import State
-from chat.transport.stream import LINGER, MAX_UNAUTHENTICATED, MAX_UNDECIDED
+from chat.transport.stream import LINGER, MAX_UNDECIDED
 from protos import chat_pb2 as pb
 
-HELLO_TIMEOUT = 5.0
-"""Seconds until the first frame must have come."""
 WINDOW = 256 * 1024
 """Bytes of events that are sent ahead of the client's acks."""
 WINDOW_SCALE = 4
 """Unacknowledged bytes per byte that `buffered` reports: a full `WINDOW` is then the hub's `HIGH_WATER`."""
 MAX_UNREAD = 64 * 1024
 """Bytes of frames that wait to be written; then the client is not read until it has taken them."""
+MIN_STREAMS = 100
+"""Calls that one connection may carry at once, at least (RFC 9113, 6.5.2, recommends no fewer)."""
 HEALTH_EVERY = 0.5
 """Seconds between two checks of whether the hub can store drafts."""
 OPTIONS = [
@@ -59,7 +60,6 @@ OPTIONS = [
     ("grpc.max_receive_message_length", MAX_FRAME),
     ("grpc.max_send_message_length", MAX_REPLY),
     ("grpc.max_metadata_size", 8192),
-    ("grpc.max_concurrent_streams", 16),  # of one connection
     # A frozen peer is noticed after 8 + 4 seconds. Without ping_timeout_ms it took half a minute.
     ("grpc.keepalive_time_ms", 8_000),
     ("grpc.keepalive_timeout_ms", 4_000),
@@ -76,13 +76,16 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class GrpcServer(ChatServer):
     async def start(self) -> Address:
         self.streams: set[Stream] = set()
-        self.unauthenticated: dict[Stream, None] = {}  # streams without a hello; the oldest first
+        self._first_frames = FirstFrames()
         self._calls: set[asyncio.Task[Any]] = set()  # the long ones: streams, and watchers of the health
+        # One connection may carry them all: clients of one process, or of one proxy, share it. A call over
+        # the limit of its connection waits in the client, without a word.
+        calls = max(MIN_STREAMS, 2 * self.hub.limits.seats)
         interceptors = tracing.server_interceptors(self.options.settings.get("trace", "off"))
         self._server = grpc.aio.server(
-            options=OPTIONS,
-            interceptors=[*interceptors, AccessInterceptor(self.hub.admit)],
-            maximum_concurrent_rpcs=2 * self.hub.limits.seats,
+            options=[*OPTIONS, ("grpc.max_concurrent_streams", calls)],
+            interceptors=[*interceptors, AccessInterceptor(self.hub.admit, self._first_frames)],
+            maximum_concurrent_rpcs=calls,
         )
         self._server.add_generic_rpc_handlers((self._handlers(),))
         self._health = Health(self._calls)
@@ -135,6 +138,7 @@ class GrpcServer(ChatServer):
     async def stop(self) -> None:
         self._watching.cancel()
         await self._health.stop()
+        self._first_frames.close()
         for stream in list(self.streams):
             stream.close(Closing("the server is going down; reconnect and resume"))
         await self._server.stop(LINGER)
@@ -166,22 +170,13 @@ class GrpcServer(ChatServer):
         keep(asyncio.current_task(), self._calls)
         try:
             try:
-                async with asyncio.timeout(HELLO_TIMEOUT) as stream.hello_timeout:
-                    self.unauthenticated[stream] = None
-                    if len(self.unauthenticated) > MAX_UNAUTHENTICATED:
-                        next(iter(self.unauthenticated)).evict()
-                    first = await anext(requests, None)
-            except TimeoutError:
-                if stream in self.unauthenticated:
-                    await context.abort(
-                        grpc.StatusCode.DEADLINE_EXCEEDED, f"no hello came within {HELLO_TIMEOUT:.0f} s"
-                    )
-                full = Full(f"more than {MAX_UNAUTHENTICATED} streams have no seat, and yours was the oldest")
-                await context.abort(STATUS[full.code], str(full), trailer(full))
-            self.unauthenticated.pop(stream, None)
-            if first is None:
-                return
-            try:
+                try:
+                    first = await self._first_frames.read(requests)
+                except TimeoutError:
+                    late = f"no hello came within {HELLO_TIMEOUT:.0f} s"
+                    await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, late)
+                if first is None:
+                    raise BadRequest("the first frame of a stream must be a hello, and none came")
                 yield await stream.enter(first, access_of(context.invocation_metadata()))
                 async for frame in stream.serve(requests):
                     yield frame
@@ -189,7 +184,6 @@ class GrpcServer(ChatServer):
                 await context.abort(STATUS[error.code], str(error), trailer(error))
         finally:
             self.streams.discard(stream)
-            self.unauthenticated.pop(stream, None)
             await stream.end()
 
     async def _history(self, request: pb.HistoryRequest, context: Context) -> pb.HistoryReply:
@@ -224,7 +218,6 @@ class Stream(Sink[Blob]):
     """A frame costs 50 us for each client, however large it is: under load fewer and larger ones are sent."""
 
     def __init__(self, server: GrpcServer) -> None:
-        self.hello_timeout: asyncio.Timeout
         self._server = server
         self._state = State.OPENING
         self._seat: Seat | None = None
@@ -254,11 +247,6 @@ class Stream(Sink[Blob]):
         welcome = welcome_frame(seat.welcome, WINDOW).SerializeToString()
         seat.attach(self)
         return welcome
-
-    def evict(self) -> None:
-        """End this stream without a seat to admit another."""
-        del self._server.unauthenticated[self]
-        self.hello_timeout.reschedule(0.0)
 
     async def serve(self, requests: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """Yield frames until the stream is over. Raises the reason, unless the client has left."""
@@ -326,6 +314,7 @@ class Stream(Sink[Blob]):
     # --- frames of the client ------------------------------------------------------------------
 
     async def _read(self, requests: AsyncIterator[bytes]) -> None:
+        """Take the client's frames until it half-closes; it may listen on until the call ends."""
         seat = self._seat
         assert seat is not None
         try:
@@ -344,9 +333,6 @@ class Stream(Sink[Blob]):
         except Exception:
             log.exception("a stream failed")  # a bug: the client gets an error, and may reconnect
             self.close(ConnectionLost("the server failed to handle this stream; reconnect and resume"))
-        if self._state is State.SEATED:  # a client that leaves still gets its `left`
-            self._state = State.CLOSING
-            self._wake.set()
 
     def _take(self, seat: Seat, frame: pb.ClientFrame) -> None:
         match frame.WhichOneof("kind"):

@@ -44,6 +44,10 @@ class Refused(ChatError):
         return self.reply_code == 405
 
 
+class BrokerFault(ConnectionLost):
+    """The broker has ended the connection with 541, INTERNAL_ERROR: it has failed itself."""
+
+
 def to_chat_error(error: Any, address: Address, user: str = GUEST) -> ChatError:
     """Return an error of the chat for an error of pika.
 
@@ -53,8 +57,8 @@ def to_chat_error(error: Any, address: Address, user: str = GUEST) -> ChatError:
         user: the user of the login, for the text.
 
     Returns:
-        `AccessDenied`, `Closing`, `Refused` or a plain `ChatError` where the cause is known; else
-        `ConnectionLost`.
+        `AccessDenied`, `Closing`, `Refused`, `BrokerFault` or a plain `ChatError` where the cause is known;
+        else `ConnectionLost`.
     """
     for cause in _causes(error):
         if (known := _translate(cause, address, user)) is not None:
@@ -74,6 +78,8 @@ def _translate(error: Any, address: Address, user: str) -> ChatError | None:
             return _no_virtual_host(address, user)
         case exceptions.ConnectionClosedByBroker(reply_code=320):
             return Closing(f"the broker at {address} is going down")
+        case exceptions.ConnectionClosedByBroker(reply_code=541):
+            return BrokerFault(f"the broker at {address} has failed: {_reply(error)}")
         case exceptions.ChannelClosedByBroker():
             return Refused(f"the broker refuses: {printable(error.reply_text)}", error.reply_code)
         case exceptions.ConnectionClosedByBroker():
@@ -96,6 +102,23 @@ def _translate(error: Any, address: Address, user: str) -> ChatError | None:
         case OSError():
             return ConnectionLost(f"no connection to {address}: {error.strerror or error}")
     return None
+
+
+def hindrance(reason: str) -> str:
+    """Return why the broker takes no messages, and what to do (https://www.rabbitmq.com/docs/alarms).
+
+    Args:
+        reason: of ``connection.blocked``, e.g. ``low on memory``.
+    """
+    remedies = []
+    if "memory" in reason:
+        remedies.append("give it more memory (rabbitmqctl set_vm_memory_high_watermark)")
+    if "disk" in reason:
+        remedies.append(
+            "free disk space on its machine, or lower its limit (rabbitmqctl set_disk_free_limit)"
+        )
+    what = " and ".join(remedies) or "see its log"
+    return f"the broker takes no messages, it is {reason}: {what}; what waits is sent then"
 
 
 def _denied(address: Address, user: str) -> str:

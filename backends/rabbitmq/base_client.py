@@ -7,8 +7,8 @@ import time
 from contextlib import suppress
 
 from backends.rabbitmq import names
-from backends.rabbitmq.amqp_errors import Refused
-from backends.rabbitmq.stream import Link
+from backends.rabbitmq.amqp_errors import Refused, hindrance
+from backends.rabbitmq.stream import Link, gap_notice
 from backends.rabbitmq.will import LastWill
 from chat.domain.errors import BadRequest, ChatError, ConnectionLost, TooFast
 from chat.domain.model import Body, Deleted, Draft, Edited, Left, Limits, Sent
@@ -58,6 +58,8 @@ class BrokerClient(ChatClient):
         link = await Link.open(self.address, access, f"chat: {self.nick} in {self.room}")
         self._link = link
         link.closed.add_done_callback(lambda closed: self.lost(closed.result()))
+        link.on_blocked = lambda: self.on_hindered(hindrance(link.blocked) if link.blocked else "")
+        link.streams.on_gap = lambda *gap: self.on_notice(gap_notice(*gap))
         return link
 
     @property
@@ -85,6 +87,16 @@ class BrokerClient(ChatClient):
             return True
         finally:
             await channel.close()
+
+    def passed_over(self, seq: int, reason: str) -> None:
+        """Tell, if the user wants to know, why an entry has no effect.
+
+        Args:
+            seq: its place; 0: it has none.
+            reason: for the publisher.
+        """
+        if self.options.settings.get("explain") == "on":
+            self.on_notice(f"{f'seq {seq}' if seq else 'a message'} was passed over: {reason}")
 
     def notices(self) -> list[str]:
         return self._notices

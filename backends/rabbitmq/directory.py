@@ -12,6 +12,10 @@ import pika
 
 from backends.rabbitmq import names
 from backends.rabbitmq.stream import Link
+from backends.rabbitmq.stream_reader import Message, StreamReader
+
+MARK_EVERY = 5.0
+"""Seconds until a mark is published again: what the broker can't deliver may be beside the first."""
 
 
 async def add_room(link: Link, room: str) -> None:
@@ -36,25 +40,27 @@ async def follow(link: Link, rooms: set[str]) -> None:
     await _declare(link)
     mark = secrets.token_hex(8)
     mark_read: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    channel = await link.consuming.channel(prefetch=names.PREFETCH)
 
-    def on_message(method: Any, properties: pika.BasicProperties, body: bytes) -> None:
+    def on_message(message: Message) -> None:
         with suppress(ValueError, TypeError, KeyError, AttributeError):
-            message = json.loads(body)
-            if message.get("removed"):
-                rooms.discard(message["room"])
-            elif isinstance(message["room"], str):
-                rooms.add(message["room"])
-        if properties.message_id == mark and not mark_read.done():
+            told = json.loads(message.body)
+            if told.get("removed"):
+                rooms.discard(told["room"])
+            elif isinstance(told["room"], str):
+                rooms.add(told["room"])
+        if message.id == mark and not mark_read.done():
             mark_read.set_result(None)
-        channel.ack(method.delivery_tag)
+        reader.ack(message)
 
-    await channel.consume(names.DIRECTORY, on_message, arguments={"x-stream-offset": "first"})
-    await link.publisher.publish("", names.DIRECTORY, b"{}", pika.BasicProperties(message_id=mark))
-    either: list[asyncio.Future[Any]] = [mark_read, link.closed]
-    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-    if not mark_read.done():
-        raise link.closed.result()
+    reader = StreamReader(link.streams, names.DIRECTORY, "first", on_message)
+    await reader.begin()
+    either: list[asyncio.Future[Any]] = [mark_read, link.closed, reader.closed]
+    while not mark_read.done():
+        await link.publisher.publish("", names.DIRECTORY, b"{}", pika.BasicProperties(message_id=mark))
+        await asyncio.wait(either, timeout=MARK_EVERY, return_when=asyncio.FIRST_COMPLETED)
+        for ended in (link.closed, reader.closed):
+            if ended.done():
+                raise ended.result()
 
 
 async def _publish(link: Link, message: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from backends.rabbitmq.stream import Link, read_range, replayable
+from backends.rabbitmq.stream import Link, is_start, read_range, replayable
 from chat.domain.errors import ChatError
 from chat.domain.model import Checkpoint, Entry, Opened
 from chat.domain.room import TAIL
@@ -102,8 +102,9 @@ class HistoryReader:
 
     async def _decide(self, low: int, high: int) -> Block:
         start = max(0, low - TAIL)
-        first, entries = await read_range(self._link(), self._room, start, high - 1)
-        from_start = first == 0
+        link = self._link()
+        first, entries = await read_range(link, self._room, start, high - 1)
+        from_start = is_start(link, self._room, first)
         if from_start:
             entries = replayable(entries, from_start=True)
         refused: set[int] = set()

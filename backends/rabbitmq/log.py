@@ -17,12 +17,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Coroutine, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from backends.rabbitmq import directory, names
-from backends.rabbitmq.amqp_errors import Refused
+from backends.rabbitmq.amqp_errors import Refused, hindrance
 from backends.rabbitmq.log_room import LogRoom
-from backends.rabbitmq.stream import Delivery, Link
+from backends.rabbitmq.stream import Delivery, Link, gap_notice
 from backends.rabbitmq.will import is_present, presence
 from chat.domain.errors import ChatError, Closing, NotStored
 from chat.domain.model import Body, Entry
@@ -30,10 +30,14 @@ from chat.domain.rate_limit import backoff
 from chat.interfaces.address import parse_address
 from chat.interfaces.log import Committed, Log, OnCommitted, OnFailed, Pending
 
+T = TypeVar("T")
+
 log = logging.getLogger(__name__)
 
 RECONNECT_TIMEOUT = 10.0
 """Seconds without a broker after which the entries in flight are given back as not stored."""
+BLOCKED_TIMEOUT = 1.0
+"""Seconds after which they are given back as not stored, if the broker takes no messages."""
 MAX_IN_FLIGHT = 20_000
 """Entries that may be published and not yet delivered; more are refused."""
 STOP_TIMEOUT = 2.0
@@ -84,6 +88,7 @@ class StreamLog(Log):
         self._in_flight: OrderedDict[str, _InFlight] = OrderedDict()  # by message id
         self._published = 0
         self._batch: list[Committed] = []
+        self._blocked = asyncio.Event()  # the broker takes no messages
         self._drained = asyncio.Event()  # nothing is in flight
         self._reconnecting: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -117,6 +122,8 @@ class StreamLog(Log):
     async def _connect(self) -> Link:
         """Connect, declare this node's presence, and learn the names of all rooms. Raises a `ChatError`."""
         link = await Link.open(self._address, "", f"chat serve, node {self.node}")
+        link.on_blocked = lambda: self._on_blocked(link)
+        link.streams.on_gap = lambda *gap: log.warning("%s", gap_notice(*gap))
         try:
             channel = await link.consuming.channel()
             await channel.call("queue_declare", queue=names.NODES, durable=True)
@@ -187,9 +194,42 @@ class StreamLog(Log):
 
         Those are handed back later, like the entries of another node.
         """
-        if self._link is None:
+        if (error := self._hindrance()) is not None:
             entries, self._in_flight = list(self._in_flight.values()), OrderedDict()
-            self._failed(_pending(entries), self._away())
+            self._failed(_pending(entries), error)
+
+    def _on_blocked(self, link: Link) -> None:
+        """Say that the broker takes no messages, or takes them again; nothing in flight waits long."""
+        if link.blocked:
+            log.warning("the log: %s", hindrance(link.blocked))
+            self._blocked.set()
+            self._loop.call_later(BLOCKED_TIMEOUT, self._give_back)
+        else:
+            log.warning("the log's broker takes messages again")
+            self._blocked.clear()
+
+    async def _unless_blocked(self, work: Coroutine[Any, Any, T]) -> T:
+        """Return what the coroutine returns. Raises `NotStored` if the broker takes no messages meanwhile."""
+        working, blocked = asyncio.ensure_future(work), asyncio.ensure_future(self._blocked.wait())
+        try:
+            either: list[asyncio.Future[Any]] = [working, blocked]
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            error = self._hindrance()
+            if working.done() or error is None:
+                return await working
+            raise error
+        finally:
+            blocked.cancel()
+            working.cancel()
+            await asyncio.wait([working])
+
+    def _hindrance(self) -> NotStored | None:
+        """Return why nothing can be stored at the moment; None if it can."""
+        if self._link is None:
+            return self._away()
+        if self._link.blocked:
+            return NotStored(f"not stored, {hindrance(self._link.blocked)}")
+        return None
 
     def _away(self) -> NotStored:
         return NotStored(f"not stored, the log's broker at {self._address} can't be reached: try again")
@@ -243,22 +283,18 @@ class StreamLog(Log):
     def append(self, room: str, body: Body, pending: Pending | None) -> None:
         if not self._open:
             raise Closing("the log is closed")
-        link = self._link
+        link, refusal = self._link, self._hindrance()
         if (known := self._rooms.get(room)) is not None and known.deleted:
             refusal = NotStored(f"not stored: {known.deleted}")
-        elif link is None:
-            refusal = self._away()
         elif len(self._in_flight) >= MAX_IN_FLIGHT:
-            refusal = NotStored(
-                f"not stored, the broker takes no messages ({link.blocked or 'too many wait'}): try again"
-            )
-        else:
+            refusal = NotStored("not stored, too many wait for the broker: try again")
+        elif link is not None and refusal is None:
             self._published += 1
             id = f"{self.node}-{self._published}"
             entry = self._in_flight[id] = _InFlight(room, body, self._now(), pending)
             self._publish(link, id, entry)
             return
-        self._loop.call_soon(self._failed, [pending] if pending else [], refusal)
+        self._loop.call_soon(self._failed, [pending] if pending else [], refusal or self._away())
 
     def _publish(self, link: Link, id: str, entry: _InFlight) -> None:
         def confirmed(done: asyncio.Future[None]) -> None:
@@ -286,7 +322,7 @@ class StreamLog(Log):
             room, self._current_link, on_delivery=self._on_delivery, on_deleted=self._on_deleted
         )
         try:
-            entries = await loading.load(link, self._now(), count)
+            entries = await self._unless_blocked(loading.load(link, self._now(), count))
         except BaseException:
             self._rooms.pop(room, None)
             raise

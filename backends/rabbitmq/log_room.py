@@ -9,15 +9,18 @@ from typing import Any
 
 from backends.rabbitmq.history_reader import HistoryReader
 from backends.rabbitmq.stream import (
+    READ_TIMEOUT,
     Delivery,
     Follower,
     Link,
-    Start,
+    is_start,
     oldest_offset,
     publish_barrier,
+    read_timeout,
     replayable,
     tail_start,
 )
+from backends.rabbitmq.stream_reader import Start
 from chat.domain.model import Entry
 
 log = logging.getLogger(__name__)
@@ -88,7 +91,8 @@ class LogRoom:
         self._tail = tail
         await self._follow(link, tail_start(newest), barrier)
         entries = tail[-count:]
-        return replayable(entries, from_start=self._first == 0 and len(entries) == len(tail))
+        whole = self._first is not None and is_start(link, self.name, self._first)
+        return replayable(entries, from_start=whole and len(entries) == len(tail))
 
     async def resume(self, link: Link, at: int) -> None:
         """Go on where an earlier connection has ended; return when all that was missed was delivered.
@@ -114,9 +118,12 @@ class LogRoom:
         try:
             follower = await Follower.begin(link, self.name, start, self._delivered)
             either: list[asyncio.Future[Any]] = [reached, link.closed, follower.closed]
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, timeout=READ_TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
+            for ended in (link.closed, follower.closed):
+                if ended.done() and not reached.done():
+                    raise ended.result()
             if not reached.done():
-                raise link.closed.result() if link.closed.done() else follower.closed.result()
+                raise read_timeout(self.name)
         except BaseException:
             if follower is not None:
                 await follower.close()

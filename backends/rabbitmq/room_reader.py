@@ -15,7 +15,7 @@ from backends.rabbitmq.stream import (
     Delivery,
     Follower,
     Link,
-    Start,
+    is_start,
     oldest_offset,
     publish_barrier,
     read_one,
@@ -23,8 +23,9 @@ from backends.rabbitmq.stream import (
     replayable,
     tail_start,
 )
+from backends.rabbitmq.stream_reader import Start
 from chat.domain.errors import BadRequest, ChatError, ConnectionLost
-from chat.domain.model import Body, Event
+from chat.domain.model import Ack, Body, Event
 from chat.domain.room import Outcome, event_of
 from chat.domain.room_replica import RoomReplica
 
@@ -43,6 +44,7 @@ class RoomReader:
         *,
         on_event: Callable[[Event], None],
         on_lost: Callable[[ChatError], None],
+        on_passed_over: Callable[[int, str], None],
     ) -> None:
         """Prepare; `load` begins to read.
 
@@ -52,6 +54,7 @@ class RoomReader:
             replica: new, or loaded by an earlier connection.
             on_event: called on the loop with each event that was published after the loading.
             on_lost: called when the stream can't be read any more, with the reason.
+            on_passed_over: called with the seq of each message that has no effect, and why.
         """
         self.replica = replica
         """The room, up to the newest entry that was delivered; before the end of `load`: as it was given."""
@@ -59,6 +62,7 @@ class RoomReader:
         self._room = room
         self._on_event = on_event
         self._on_lost = on_lost
+        self._on_passed_over = on_passed_over
         self._history = HistoryReader(self._live_link, room)
         self._loading: list[Delivery] | None = []  # None: a delivery is applied when it comes
         self._unread: deque[tuple[Event, Delivery | None]] = deque()
@@ -82,13 +86,16 @@ class RoomReader:
         loaded = await self._read_until(barrier, tail_start(newest) if last is None else last.seq)
         if len(loaded) == 1 and loaded[0].id == barrier and last is None:
             await directory.add_room(self._link, self._room)  # the barrier has opened it
-        first = loaded[0].offset
-        if first:
+        from_start = is_start(self._link, self._room, loaded[0].offset)
+        if not from_start:
             replica.first = await oldest_offset(self._link, self._room) + 1
         entries = [delivery.entry for delivery in loaded if delivery.entry is not None]
+        for delivery in loaded:
+            if delivery.entry is None:
+                self._on_passed_over(delivery.offset + 1, delivery.reason)
         if last is None:
-            entries = replayable(entries, from_start=first == 0)
-        for _ in replica.replay(entries):
+            entries = replayable(entries, from_start=from_start)
+        for _ in replica.replay(entries, lambda entry, outcome: self._refused(entry.seq, outcome)):
             await asyncio.sleep(0)
         self.replica = replica
         late, self._loading = (self._loading or [])[len(loaded) :], None
@@ -136,15 +143,28 @@ class RoomReader:
             self._on_event(outcome)
         elif not self._unread and self._follower is not None:
             self._follower.ack(delivery)
+        if entry is None:
+            self._on_passed_over(delivery.offset + 1, delivery.reason)
+        else:
+            self._refused(entry.seq, outcome)
         own = self._undecided.pop(delivery.id, None) if delivery.id else None
         if own is not None and not own.done():
             if entry is None:
-                outcome = BadRequest("the published message has come back, but it is no log entry")
+                outcome = BadRequest(
+                    f"the published message has come back and is no entry: {delivery.reason}"
+                )
             own.set_result(outcome)
         if entry is None or self._reason is not None:
             return
         if (checkpoint := self.replica.take_checkpoint(own=own is not None)) is not None:
             self._publish(checkpoint, self._link.next_id())
+
+    def _refused(self, seq: int, outcome: Outcome) -> None:
+        """Tell why an entry has no effect, if it has none."""
+        if isinstance(outcome, Ack):
+            self._on_passed_over(seq, f"it is a copy of seq {outcome.seq}")
+        elif isinstance(outcome, ChatError):
+            self._on_passed_over(seq, str(outcome))
 
     def _follower_closed(self, closed: asyncio.Future[ChatError]) -> None:
         """Report that the stream can't be read any more, e.g. because somebody has deleted it."""

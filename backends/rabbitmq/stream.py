@@ -1,7 +1,8 @@
 """A room in the broker: its fanout exchange and its stream, and how to publish to them and read them.
 
-Clients and nodes have two connections each, one to publish and one to consume. A broker that is short of
-memory stops reading from connections that publish, and deliveries must not stop with them.
+Clients and nodes have a connection to publish and others to consume. A broker that is short of memory stops
+reading from connections that publish, and deliveries must not stop with them. Streams are read over a
+connection that does nothing else, see `stream_reader`.
 See https://www.rabbitmq.com/docs/streams and https://www.rabbitmq.com/docs/connection-blocked.
 """
 
@@ -10,18 +11,17 @@ from __future__ import annotations
 import asyncio
 import secrets
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from itertools import dropwhile
-from typing import Any, Literal, Self, TypeVar
-
-import pika
+from typing import Any, Self, TypeVar
 
 from backends.rabbitmq import names
 from backends.rabbitmq.amqp import Channel, Connection
-from backends.rabbitmq.amqp_errors import CONSUMER_CANCELLED, Refused
+from backends.rabbitmq.amqp_errors import BrokerFault, Refused
 from backends.rabbitmq.amqp_login import probe
-from backends.rabbitmq.codec import offset_of, pack, properties, unpack
+from backends.rabbitmq.codec import NoEntry, pack, properties, unpack
+from backends.rabbitmq.stream_reader import Message, Start, StreamConnections, StreamReader
 from chat.domain.errors import ChatError, ConnectionLost
 from chat.domain.model import Body, Entry, Opened
 from chat.domain.room import TAIL
@@ -29,48 +29,71 @@ from chat.interfaces.address import Address
 
 T = TypeVar("T")
 
-ACK_EVERY = names.PREFETCH // 4
-"""Deliveries between two acknowledgements to the broker."""
 READ_TIMEOUT = 20.0
 """Seconds that reading the messages of a stream may take."""
-
-Start = int | Literal["first", "last"]
-"""The consumer argument ``x-stream-offset``: an offset, the oldest message that is kept, or the newest chunk.
-A chunk is what the broker stores and delivers as a whole."""
+BARRIERS = 3
+"""Barrier entries that are published, if the broker can't deliver what was published with the last one."""
 
 
 @dataclass(slots=True)
 class Delivery:
-    """A message that a stream has delivered."""
+    """A message that a room's stream has delivered."""
 
-    offset: int
-    id: str
-    """The ``message_id`` that its publisher gave it; "" without one."""
+    message: Message
     entry: Entry | None
     """None: the message is no entry, and every reader ignores it."""
-    tag: int
-    """The delivery tag, for `Follower.ack`."""
+    reason: str = ""
+    """Why it is no entry."""
+
+    @classmethod
+    def of(cls, message: Message) -> Delivery:
+        """Return the delivery of this message."""
+        try:
+            return cls(message, unpack(message.offset, message.body))
+        except NoEntry as error:
+            return cls(message, None, str(error))
+
+    @property
+    def offset(self) -> int:
+        """Its place in the stream; the entry's seq is one more."""
+        return self.message.offset
+
+    @property
+    def id(self) -> str:
+        """The ``message_id`` that its publisher gave it; "" without one."""
+        return self.message.id
 
 
 class Link:
-    """The two connections of a client or node to a broker."""
+    """The connections of a client or node to a broker."""
 
-    def __init__(self, publishing: Connection, consuming: Connection, publisher: Channel) -> None:
+    def __init__(
+        self,
+        publishing: Connection,
+        consuming: Connection,
+        publisher: Channel,
+        connect: Callable[[str], Awaitable[Connection]],
+    ) -> None:
         self.publishing = publishing
         self.consuming = consuming
+        """What the client has in the broker while it is connected: its presence, and its last will."""
         self.publisher = publisher
         """A channel of ``publishing`` with publisher confirms."""
         self.closed: asyncio.Future[ChatError] = asyncio.get_running_loop().create_future()
         """Done when one of the connections, or the publisher, has ended, with the reason. The rest is open
         until `close`."""
+        self.on_blocked: Callable[[], None] = lambda: None
+        """Called when `blocked` has changed."""
+        publishing.on_blocked = lambda: self.on_blocked()
         self._instance = secrets.token_hex(6)
         self._published = 0
-        for part in (publishing.closed, consuming.closed, publisher.closed):
+        self.streams = StreamConnections(connect)
+        for part in (publishing.closed, consuming.closed, publisher.closed, self.streams.ended):
             part.add_done_callback(self._part_closed)
 
     @classmethod
     async def open(cls, address: Address, access: str, name: str) -> Link:
-        """Open both connections.
+        """Open the connections to publish and to consume; the one to read streams is opened when needed.
 
         Args:
             address: the broker's.
@@ -81,11 +104,15 @@ class Link:
             ChatError: no broker answers, or it refuses the login.
         """
         await probe(address)
-        publishing = await Connection.open(address, access, f"{name}, publishing")
+
+        def connect(purpose: str) -> Awaitable[Connection]:
+            return Connection.open(address, access, f"{name}, {purpose}")
+
+        publishing = await connect("publishing")
         try:
-            consuming = await Connection.open(address, access, f"{name}, consuming")
+            consuming = await connect("consuming")
             try:
-                return cls(publishing, consuming, await publishing.channel(confirm=True))
+                return cls(publishing, consuming, await publishing.channel(confirm=True), connect)
             except BaseException:
                 await consuming.close()
                 raise
@@ -99,8 +126,8 @@ class Link:
         return self.publishing.blocked
 
     async def close(self) -> None:
-        """Close both connections. Never raises."""
-        await asyncio.gather(self.publishing.close(), self.consuming.close())
+        """Close all connections. Never raises."""
+        await asyncio.gather(self.publishing.close(), self.consuming.close(), self.streams.close())
 
     def next_id(self) -> str:
         """Return a message id that is unique."""
@@ -164,10 +191,9 @@ def _refusal(error: Refused, room: str) -> ChatError:
 class Follower:
     """A consumer of a room's stream. It reads until it is closed, also what is published later."""
 
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
-        self._acked = 0  # the newest delivery tag that was acknowledged
-        self.closed = channel.closed
+    def __init__(self, reader: StreamReader) -> None:
+        self._reader = reader
+        self.closed = reader.closed
         """Done when nothing more is delivered, with the reason."""
 
     @classmethod
@@ -192,46 +218,27 @@ class Follower:
         Raises:
             ChatError: the stream can't be read.
         """
-        channel = await link.consuming.channel(prefetch=prefetch)
-        follower = cls(channel)
-        first = start if isinstance(start, int) else 0
-
-        def deliver(method: Any, properties: pika.BasicProperties, data: bytes) -> None:
-            offset = offset_of(properties.headers)
-            if offset < first:  # the broker delivers the whole chunk that contains the offset
-                follower.ack(Delivery(offset, "", None, method.delivery_tag))
-                return
-            id = properties.message_id
-            entry = unpack(offset, data)
-            on_delivery(
-                follower, Delivery(offset, id if isinstance(id, str) else "", entry, method.delivery_tag)
-            )
-
+        reader = StreamReader(
+            link.streams,
+            names.log(room),
+            start,
+            lambda message: on_delivery(follower, Delivery.of(message)),
+            prefetch=prefetch,
+        )
+        follower = cls(reader)
         try:
-            await channel.consume(names.log(room), deliver, arguments={"x-stream-offset": start})
+            await reader.begin()
         except Refused as error:
             raise _refusal(error, room) from None
-        except BaseException:
-            await channel.close()
-            raise
-        channel.raw.add_on_cancel_callback(
-            lambda _: channel.raw.close(CONSUMER_CANCELLED, f"the log of room {room} is gone")
-        )
         return follower
 
     def ack(self, delivery: Delivery) -> None:
-        """Acknowledge a delivery and all before it.
-
-        On a stream an acknowledgement only allows the broker to deliver more. So it is sent every `ACK_EVERY`
-        deliveries.
-        """
-        if delivery.tag - self._acked >= ACK_EVERY:
-            self._acked = delivery.tag
-            self._channel.ack(delivery.tag, multiple=True)
+        """Acknowledge a delivery and all before it, see `StreamReader.ack`."""
+        self._reader.ack(delivery.message)
 
     async def close(self) -> None:
         """Stop reading. Never raises."""
-        await self._channel.close()
+        await self._reader.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -314,9 +321,31 @@ async def publish_barrier(link: Link, room: str, at: int) -> tuple[int, str]:
         ChatError: the room can't be declared, the broker did not take the entry, or it can't be read.
     """
     await declare(link, room)
-    id = link.next_id()
-    await link.publish(room, Opened(str(uuid.uuid4())), at, id)
-    return (await read_one(link, room, "last")).offset, id
+    for attempt in range(BARRIERS):
+        id = link.next_id()
+        await link.publish(room, Opened(str(uuid.uuid4())), at, id)
+        try:
+            return (await read_one(link, room, "last")).offset, id
+        except BrokerFault:  # a message beside it can't be delivered, see `stream_reader`
+            if attempt == BARRIERS - 1:
+                raise
+    raise AssertionError("not reached")
+
+
+def is_start(link: Link, room: str, offset: int) -> bool:
+    """Return whether there was never a message before this offset that the broker can deliver."""
+    return offset <= link.streams.after_gap(names.log(room), 0)
+
+
+def gap_notice(queue: str, first: int, last: int) -> str:
+    """Return what to tell about messages that were passed over, see `StreamConnections.on_gap`."""
+    which = (
+        f"the message at offset {first}" if first == last else f"the messages at offsets {first} to {last}"
+    )
+    return (
+        f"the broker can't deliver {which} of {queue} over AMQP 0-9-1, and ends each connection that reads "
+        "there (541); everybody passes over it"
+    )
 
 
 def tail_start(newest: int) -> Start:

@@ -15,9 +15,13 @@ NICK = {"minLength": 1, "maxLength": LIMITS.nick_chars, "pattern": r"^[^\s/@#]\S
 TEXT = {
     "minLength": 1,
     "maxLength": LIMITS.text_bytes,
-    "pattern": "^[^\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u2028-\\u202e\\u2066-\\u2069\\ufffe\\uffff]*$",
+    "pattern": r"^[^\x00-\x08\x0b-\x1f\x7f]*$",
 }
-"""The rules for nicks and texts, as far as JSON Schema can express them; the room checks them all."""
+"""The rules for nicks and texts, as far as a pattern can express them that all engines read alike.
+
+PCRE and Go's regexp do not know ``\\uXXXX``, and PCRE without its flag ``u``, as generated PHP has it,
+compares bytes: so a class names characters of ASCII only. The room checks all rules.
+"""
 
 
 class SeatRequest(Struct, frozen=True, omit_defaults=True):
@@ -127,5 +131,5 @@ class Problem(Struct, frozen=True, omit_defaults=True):
 
 
 encode = msgspec.json.Encoder().encode
-decode_seat_request: Decoder[SeatRequest] = Decoder(SeatRequest)
-decode_text: Decoder[TextBody] = Decoder(TextBody)
+decode_seat_request: Decoder[SeatRequest] = Decoder(SeatRequest, null_is_absent=True)
+decode_text: Decoder[TextBody] = Decoder(TextBody, null_is_absent=True)

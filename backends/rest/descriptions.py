@@ -24,7 +24,7 @@ SCHEMAS = {
 FIELDS = {
     "Cursor": {
         "seq": "The last event that was read; 0: none.",
-        "epoch": "The log that it belongs to; absent: the current one.",
+        "epoch": "The log that it belongs to; absent or `null`: the current one.",
     },
     "Event": {
         "kind": "`opened`: the room's log begins. `joined`, `resumed`, `left`: a seat is taken, moves to "
@@ -109,10 +109,13 @@ FIELDS = {
     },
     "SeatRequest": {
         "nick": "A name that nobody else in the room has, without blanks and invisible characters.",
-        "cursor": "The place to read on from; absent: begin with the newest events.",
-        "seat_key": "The key of a seat that was taken before: gives that seat back if it has not ended.",
+        "cursor": "The place to read on from; absent or `null`: begin with the newest events.",
+        "seat_key": "The key of a seat that was taken before: gives that seat back if it has not ended; "
+        "absent or `null`: a new seat.",
     },
     "TextBody": {
-        "text": "At most 4,000 bytes of UTF-8, without control characters, and not only blanks.",
+        "text": "At most 4,000 bytes of UTF-8, and not only blanks. Tab and line feed are the only control "
+        "characters (U+0000 to U+001F, U+007F to U+009F), and there are no U+2028 to U+202E, U+2066 to "
+        "U+2069, U+FFFE and U+FFFF.",
     },
 }

@@ -7,6 +7,7 @@ from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 from backends.rest.conversion import PROBLEM
+from chat.domain.access_token import bearer_token
 from chat.domain.errors import BadRequest
 from chat.domain.model import MAX_NUMBER
 
@@ -36,8 +37,7 @@ def access_token(headers: dict[bytes, bytes]) -> str:
 
     Beyond the RFC it may be any text, as UTF-8.
     """
-    scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
-    return token.strip().decode(errors="replace") if scheme.lower() == b"bearer" else ""
+    return bearer_token(headers.get(b"authorization", b"").decode(errors="replace"))
 
 
 def draft_number(headers: dict[bytes, bytes]) -> int:

@@ -30,12 +30,14 @@ from backends.rest.codec import (
 from backends.rest.descriptions import FIELDS, SCHEMAS
 from backends.rest.operations import OWN_URL, SCHEMA, Json
 from backends.rest.pages import CONTRACT
+from chat.domain.model import MAX_NUMBER
 
 DESCRIPTION = """\
 Chat rooms as resources. Take a seat with `POST /rooms/{room}/seats`, say something with
 `POST /rooms/{room}/messages`, ask for news with `GET /rooms/{room}/events?after=SEQ`.
 
-`Authorization: Bearer` carries the access token in every request, if the server asks for one. `Seat-Key` is
+`Authorization: Bearer` carries the access token in every request, if the server asks for one: as it is, in
+UTF-8, or percent-encoded. `Seat-Key` is
 the secret key of a seat: a request with it acts as the seat's owner. Errors are problems (RFC 9457): `code`
 is the error's name, `detail` says what to do.
 
@@ -51,7 +53,7 @@ SCHEMES = {
     "access": {
         "type": "http",
         "scheme": "bearer",
-        "description": "The access token, if the server asks for one.",
+        "description": "The access token, if the server asks for one: as it is in UTF-8, or percent-encoded.",
     },
     "seat": {
         "type": "apiKey",
@@ -72,6 +74,8 @@ BODIES = (
     MemberList,
     Problem,
 )
+REQUESTS = ("Cursor", "SeatRequest", "TextBody")
+"""Schemas of request bodies: ``null`` in an optional field counts as absent."""
 
 
 def contract(app: FastAPI) -> Json:
@@ -101,6 +105,11 @@ def schemas() -> Json:
         for key, field in schema["properties"].items():
             if "$ref" not in field:  # OpenAPI 3.0 ignores what is beside a reference
                 field["description"] = FIELDS[name][key]
+    for name in REQUESTS:
+        for key, field in made[name]["properties"].items():
+            if key not in made[name].get("required", ()) and "type" in field:
+                field["nullable"] = True
+    made["Cursor"]["nullable"] = True  # here, because OpenAPI 3.0 ignores it where there is no type beside it
     made["Limits"]["required"] = list(made["Limits"]["properties"])  # the server sends all of them
     return {name: as_30(schema) for name, schema in sorted(made.items())}
 
@@ -116,6 +125,10 @@ def as_30(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     made = {key: as_30(value) for key, value in schema.items() if key != "default"}
+    if "enum" in made:
+        made.setdefault("type", "string")
+    if made.get("maximum") == MAX_NUMBER:
+        made["format"] = "int64"
     if "examples" in made:
         made["example"] = made.pop("examples")[0]
     if {"type": "null"} in (parts := made.get("anyOf", ())):

@@ -126,7 +126,7 @@ def parameter(name: str, place: str, description: str, schema: Json, example: ob
     return {**made, "required": True} if place == "path" else made
 
 
-NUMBER = {"type": "integer", "minimum": 0, "maximum": MAX_NUMBER}
+NUMBER = {"type": "integer", "format": "int64", "minimum": 0, "maximum": MAX_NUMBER}
 ROOM = parameter(
     "room", "path", "The room's name.", {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,31}$"}, "lab"
 )
@@ -144,7 +144,8 @@ LIMIT = parameter("limit", "query", "The number of events, at most; fewer if the
 WAIT_SECONDS = parameter(
     "wait",
     "query",
-    "With `after`: seconds to wait for the first event (long polling).",
+    "Seconds to wait for the first event after `after`; without `after` and `before`: for the next one "
+    "(long polling).",
     {"type": "integer", "minimum": 0, "maximum": int(WAIT)},
     20,
 )
@@ -194,6 +195,7 @@ class Operation:
 
     @property
     def id(self) -> str:
+        """Its name in generated clients: a verb and its object, so it is no reserved word of a language."""
         first, *rest = self.name.split("_")
         return first + "".join(part.title() for part in rest)
 
@@ -221,10 +223,11 @@ class Operation:
                 "required": True,
                 "content": {"application/json": content(self.body)},
             }
-        need: Json = {"seat": []} if self.seat else {}
-        operation["security"] = [need, {"access": [], **need}]
-        if self.seat is None:
-            operation["security"] += [{"seat": []}, {"access": [], "seat": []}]
+        access: Json = {"access": []}
+        seat: Json = {"seat": []}
+        with_seat: list[Json] = [] if self.seat is False else [access | seat, seat]
+        without: list[Json] = [] if self.seat else [access, {}]
+        operation["security"] = with_seat + without  # importers take the first
         return operation
 
 
@@ -262,13 +265,13 @@ def problem_answer(status: int) -> Json:
 
 MESSAGE_LINKS = {
     name: {"operationId": operation, "parameters": {"room": "$request.path.room", "id": "$response.body#/id"}}
-    for name, operation in (("get", "message"), ("edit", "edit"), ("delete", "delete"))
+    for name, operation in (("get", "getMessage"), ("edit", "editMessage"), ("delete", "deleteMessage"))
 }
 OPERATIONS = (
     Operation(
         "GET",
         "/rooms",
-        "rooms",
+        "list_rooms",
         "rooms",
         "The names of all rooms",
         "Sorted. The first seat in a room creates it; it stays.",
@@ -277,7 +280,7 @@ OPERATIONS = (
     Operation(
         "GET",
         "/rooms/{room}",
-        "room",
+        "get_room",
         "rooms",
         "The state of a room",
         "Its log, and its newest event.",
@@ -290,7 +293,7 @@ OPERATIONS = (
     Operation(
         "GET",
         "/rooms/{room}/members",
-        "members",
+        "list_members",
         "rooms",
         "The members of a room",
         "In the order in which they joined.",
@@ -316,7 +319,7 @@ OPERATIONS = (
     Operation(
         "DELETE",
         "/rooms/{room}/seats/{seat}",
-        "leave",
+        "leave_room",
         "seats",
         "Leave",
         "Ends the seat; the nick is free again.",
@@ -328,7 +331,7 @@ OPERATIONS = (
     Operation(
         "GET",
         "/rooms/{room}/events",
-        "events",
+        "list_events",
         "events",
         "The events of a room",
         "With `after` the first events after a `seq`, with `before` the last events before one, otherwise "
@@ -347,7 +350,7 @@ OPERATIONS = (
     Operation(
         "POST",
         "/rooms/{room}/messages",
-        "say",
+        "send_message",
         "messages",
         "Say something",
         "The answer comes when the message is stored.",
@@ -361,7 +364,7 @@ OPERATIONS = (
     Operation(
         "GET",
         "/rooms/{room}/messages/{id}",
-        "message",
+        "get_message",
         "messages",
         "A message as it is now",
         "",
@@ -375,7 +378,7 @@ OPERATIONS = (
     Operation(
         "PUT",
         "/rooms/{room}/messages/{id}",
-        "edit",
+        "edit_message",
         "messages",
         "Edit an own message",
         "Only the seat that sent a message may change it, while it is among the last 5,000 entries.",
@@ -388,7 +391,7 @@ OPERATIONS = (
     Operation(
         "DELETE",
         "/rooms/{room}/messages/{id}",
-        "delete",
+        "delete_message",
         "messages",
         "Delete an own message",
         "Under the same conditions as an edit. The text stays in the log.",

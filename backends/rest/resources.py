@@ -100,11 +100,11 @@ class Resources:
 
     # --- rooms ---------------------------------------------------------------------------------
 
-    async def rooms(self, request: Request) -> Response:
+    async def list_rooms(self, request: Request) -> Response:
         call = Call(request)
         return answer(200, encode(RoomList(self._hub.rooms(call.access))))
 
-    async def room(self, request: Request) -> Response:
+    async def get_room(self, request: Request) -> Response:
         call = Call(request)
         room = await self._hub.look(call.room, call.access)
         tag = etag(room.epoch, room.head)
@@ -112,7 +112,7 @@ class Resources:
             return answer(304, headers=[(b"etag", tag)])
         return answer(200, encode(RoomState(call.room, room.epoch, room.head)), [(b"etag", tag)])
 
-    async def members(self, request: Request) -> Response:
+    async def list_members(self, request: Request) -> Response:
         call = Call(request)
         room = await self._hub.look(call.room, call.access)
         return answer(200, encode(MemberList(room.members())))
@@ -130,7 +130,7 @@ class Resources:
         place = f"/rooms/{welcome.room}/seats/{welcome.seat}"
         return answer(status, encode(SeatAnswer.of(welcome, seat.start)), [(b"location", place.encode())])
 
-    async def leave(self, request: Request) -> Response:
+    async def leave_room(self, request: Request) -> Response:
         call = Call(request)
         await self._hub.look(call.room, call.access)
         key = call.headers.get(b"seat-key", b"").decode(errors="replace")
@@ -144,7 +144,7 @@ class Resources:
 
     # --- events --------------------------------------------------------------------------------
 
-    async def events(self, request: Request) -> Response:
+    async def list_events(self, request: Request) -> Response:
         call = Call(request)
         room = await self._hub.look(call.room, call.access)
         asked = read_query(request.scope["query_string"], QUERY)
@@ -153,15 +153,17 @@ class Resources:
         known = call.headers.get(b"if-none-match")
         # With the key of a seat it is a poll of its owner, and keeps the seat; without one it only reads.
         source: Seat | Reader = self._seat(call) if b"seat-key" in call.headers else room
+        wait, newest = asked.get(b"wait", 0), etag(room.epoch, room.head)
+        if wait and after is None and before is None and (known is None or names(known, newest, weak=True)):
+            after = room.head  # wait for what comes next; at once, if it has come since the tag that is known
         if after is not None and before is None:
-            wait = asked.get(b"wait", 0)
             if wait and after >= room.head:
                 await read_body(request.receive, self._hub.limits.frame_bytes)
                 events = await self._web.poll(request.receive, source.read(after, limit, wait))
             else:
                 events = await source.read(after, limit, 0)
             same, head = not events, room.head
-        elif before is None and names(known, etag(room.epoch, room.head), weak=True):
+        elif before is None and names(known, newest, weak=True):
             events, same, head = [], True, room.head
         else:
             head = room.head  # the page ends here, whatever is said while it is read
@@ -191,7 +193,7 @@ class Resources:
 
     # --- messages ------------------------------------------------------------------------------
 
-    async def say(self, request: Request) -> Response:
+    async def send_message(self, request: Request) -> Response:
         call = Call(request)
         room = await self._hub.look(call.room, call.access)
         seat = self._seat(call)
@@ -204,7 +206,7 @@ class Resources:
         ]
         return answer(201, encode(Receipt(told.n, told.seq, told.seq)), headers)
 
-    async def message(self, request: Request) -> Response:
+    async def get_message(self, request: Request) -> Response:
         call = Call(request)
         room = await self._hub.look(call.room, call.access)
         sent, last = await self._find(room, message_id(request))
@@ -217,7 +219,7 @@ class Resources:
         )
         return answer(200, encode(message), [(b"etag", tag)])
 
-    async def edit(self, request: Request) -> Response:
+    async def edit_message(self, request: Request) -> Response:
         call = Call(request)
         room = await self._hub.look(call.room, call.access)
         seat = self._seat(call)
@@ -226,7 +228,7 @@ class Resources:
         told = await self._change(call, room, seat, Edit(id, body.text, n))
         return answer(200, encode(Receipt(told.n, told.seq, id)), [(b"etag", etag(room.epoch, told.seq))])
 
-    async def delete(self, request: Request) -> Response:
+    async def delete_message(self, request: Request) -> Response:
         call = Call(request)
         room = await self._hub.look(call.room, call.access)
         seat = self._seat(call)

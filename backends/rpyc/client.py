@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from rpyc.core import consts
 
-from backends.rpyc import codec, service
+from backends.rpyc import service
 from backends.rpyc.codec import Local, Raised, Remote, Request
 from backends.rpyc.protocol import Exposed, NoSuchName, RpycProtocol
 from chat.domain.errors import BadRequest, ConnectionLost
@@ -143,7 +143,7 @@ class _Connection(StreamClientConnection, Exposed):
 
     def receive(self, data: bytes) -> bool:
         messages = self.protocol.receive_data(data)
-        for message in map(codec.decode, messages):
+        for message in map(self.protocol.decode, messages):
             if isinstance(message, Request):
                 self.protocol.serve(message)
             elif isinstance(message, Raised):
@@ -167,10 +167,13 @@ class _Connection(StreamClientConnection, Exposed):
         raise BadRequest("this is a client, and has no root")
 
     def attribute(self, target: Any, name: Any) -> Local:
-        raise NoSuchName("a callback can be called, and nothing else")
+        raise NoSuchName(self.hint())
 
     def methods(self, name: Any) -> tuple[tuple[str, str], ...]:
         return ()
+
+    def hint(self) -> str:
+        return "a callback can be called, and nothing else"
 
     def called(self, number: int, target: Any, args: tuple[Any, ...], kwargs: tuple[Any, ...]) -> None:
         if target != ON_EVENT or args:

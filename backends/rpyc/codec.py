@@ -4,6 +4,8 @@ A frame is a length (4 bytes, big-endian), a flag (1: deflated), a message and L
 (1 byte) and the *brine* of its number and content; brine is RPyC's encoding of immutable values. A value in
 it is *boxed*: labelled as a value, as a tuple of boxes, or as the name of an object on one of the two sides.
 
+RPyC 4.1 to 5 differ in the first two bytes of a message: there its kind is in the brine.
+
 An object of the peer's is a name here and nothing else. RPyC itself makes a proxy of it (a netref), which
 asks the peer about its attributes.
 """
@@ -129,13 +131,44 @@ def frame(message: bytes) -> bytes:
     return b"".join((HEADER.pack(len(message), 0), message, FLUSHER))
 
 
+# --- older peers -------------------------------------------------------------------------------
+
+# Up to RPyC 5 a message is the brine of three values, and its kind is the first of them. RPyC 6 writes the
+# kind as a byte, and then the brine of the other two. So the first two bytes differ, and nothing else.
+_OLDER: dict[bytes, bytes] = {
+    bytes([kind]) + brine.TAG_TUP2: brine.TAG_TUP3 + brine.dump(kind)
+    for kind in (consts.MSG_REQUEST, consts.MSG_REPLY, consts.MSG_EXCEPTION)
+}
+_NEWER = {older: newer for newer, older in _OLDER.items()}
+
+
+def is_older(message: bytes) -> bool:
+    """Whether an RPyC before 6 has written this message."""
+    return message.startswith(brine.TAG_TUP3)  # 18, and RPyC 6 has no kind with this number
+
+
+def from_older(message: bytes) -> bytes:
+    """Return a message of RPyC 4.1 to 5 as RPyC 6 writes it; any other as it is."""
+    return _NEWER.get(message[:2], message[:2]) + message[2:]
+
+
+def to_older(frame: bytes) -> bytes:
+    """Return a frame of ours as RPyC 4.1 to 5 read it."""
+    begin = HEADER.size
+    return frame[:begin] + _OLDER[frame[begin : begin + 2]] + frame[begin + 2 :]
+
+
 # --- messages ----------------------------------------------------------------------------------
 
 
+def inflated(message: bytes) -> bytes:
+    """Return the message as it was before it was compressed, if it was. Raises `BadRequest`."""
+    return message.inflate() if type(message) is Deflated else message
+
+
 def decode(message: bytes) -> Message:
-    """Return what the peer sent. Raises `BadRequest`."""
-    if type(message) is Deflated:
-        message = message.inflate()
+    """Return what the peer sent, in the form of RPyC 6. Raises `BadRequest`."""
+    message = inflated(message)
     try:
         number, content = brine.load(message[1:])
         if type(number) is not int or not 0 <= number < MAX_ID:
@@ -227,14 +260,28 @@ _CALLING = bytes([consts.MSG_REQUEST]) + brine.TAG_TUP2
 class Callback:
     """A function of the peer's. A call of it is joined from parts, so that most of it is encoded once.
 
-    Brine writes no lengths around a tuple's items, so the last item can be appended.
+    Brine writes no lengths around a tuple's items, so one item can be put between the others.
     """
 
     def __init__(self, function: Remote) -> None:
-        no_keywords = ()
-        call = consts.HANDLE_CALL, box((function, (), no_keywords))
-        self._call: bytes = brine.dump(call).removesuffix(brine.dump(no_keywords))
+        self.one_argument = False
+        """The function gets the tuple of pairs as its one argument, and no keywords."""
+        self._function = function
+        self._before, self._after = _around((function, (), _GAP))
+
+    def use_one_argument(self) -> None:
+        self.one_argument = True
+        self._before, self._after = _around((self._function, (_GAP,), ()), brine.dump(box(())))
 
     def frame(self, number: int, keywords: bytes) -> bytes:
         """Return a call with these `keywords`."""
-        return frame(b"".join((_CALLING, brine.dump(number), self._call, keywords)))
+        return frame(b"".join((_CALLING, brine.dump(number), self._before, keywords, self._after)))
+
+
+_GAP = ()
+
+
+def _around(args: tuple[Any, ...], after: bytes = b"") -> tuple[bytes, bytes]:
+    """Return what comes before and after the gap in a call with these arguments."""
+    call: bytes = brine.dump((consts.HANDLE_CALL, box(args)))
+    return call.removesuffix(brine.dump(_GAP) + after), after

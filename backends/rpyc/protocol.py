@@ -12,10 +12,17 @@ from typing import Any
 from rpyc.core import consts
 
 from backends.rpyc import codec
-from backends.rpyc.codec import Framer, Local, Request
+from backends.rpyc.codec import Framer, Local, Message, Request
 from backends.rpyc.service import MODULE, error_pairs
 from chat.domain.errors import BadRequest, ChatError
 from chat.transport.connection_state import State
+
+_HANDLERS = {
+    value: name.removeprefix("HANDLE_").lower()
+    for name, value in vars(consts).items()
+    if name.startswith("HANDLE_")
+}
+_OLD = "your RPyC is older than 4.1, which names objects in another way: pip install 'rpyc>=4.1'"
 
 
 class NoSuchName(Exception):
@@ -38,6 +45,10 @@ class Exposed(ABC):
         """Return names and docstrings of the methods of the object with this `codec.Name`."""
 
     @abstractmethod
+    def hint(self) -> str:
+        """Return what the peer can do instead of what is not supported."""
+
+    @abstractmethod
     def called(self, number: int, target: Any, args: tuple[Any, ...], kwargs: tuple[Any, ...]) -> None:
         """Call one of our objects; answer with `RpycProtocol.reply` or `refuse`, now or later.
 
@@ -53,12 +64,13 @@ class Exposed(ABC):
 class RpycProtocol:
     """Numbers its own requests, serves those of the peer, and collects what is to be sent."""
 
-    def __init__(self, exposed: Exposed, max_frame: int) -> None:
+    def __init__(self, exposed: Exposed, max_frame: int, *, serves_older: bool = False) -> None:
         """Begin in `State.OPENING`.
 
         Args:
             exposed: what the peer may call.
             max_frame: bytes of the longest frame that the peer may send, also when inflated.
+            serves_older: also talk with RPyC 4.1 to 5, if the peer begins.
         """
         self.state = State.OPENING
         self.separate = False
@@ -67,6 +79,7 @@ class RpycProtocol:
         something else comes."""
         self.bytes_to_send = 0
         self._exposed = exposed
+        self._older = None if serves_older else False  # None: not known before its first message
         self._framer = Framer(max_frame)
         self._number = 0
         self._out: list[bytes] = []
@@ -74,12 +87,19 @@ class RpycProtocol:
     # --- bytes ---------------------------------------------------------------------------------
 
     def receive_data(self, data: bytes) -> list[bytes]:
-        """Return the messages that are complete now; `codec.decode` reads each when it is its turn.
+        """Return the messages that are complete now; `decode` reads each when it is its turn.
 
         Raises:
             BadRequest: a frame is too long, or this is not RPyC. The connection must be closed.
         """
         return self._framer.feed(data)
+
+    def decode(self, message: bytes) -> Message:
+        """Return what the peer sent. Raises `BadRequest`."""
+        message = codec.inflated(message)
+        if self._older is None:
+            self._older = codec.is_older(message)
+        return codec.decode(codec.from_older(message) if self._older else message)
 
     def data_to_send(self) -> list[bytes]:
         """Return what was collected since the last call, each item for one write."""
@@ -89,7 +109,7 @@ class RpycProtocol:
         return [b"".join(frames)]
 
     def send(self, frame: bytes) -> None:
-        self._out.append(frame)
+        self._out.append(codec.to_older(frame) if self._older else frame)
         self.bytes_to_send += len(frame)
 
     # --- our requests --------------------------------------------------------------------------
@@ -137,6 +157,8 @@ class RpycProtocol:
                 self.reply(number, exposed.attribute(target, name))
             case consts.HANDLE_GETROOT, ():
                 self.reply(number, exposed.root())
+            case consts.HANDLE_INSPECT, (name,) if type(name) is not tuple:
+                raise BadRequest(_OLD)
             case consts.HANDLE_INSPECT, (name,):
                 self.reply(number, exposed.methods(name))
             case consts.HANDLE_DEL, _:
@@ -144,7 +166,8 @@ class RpycProtocol:
             case consts.HANDLE_CLOSE, ():
                 exposed.peer_closes()
             case _:
-                raise BadRequest(f"request {handler} of RPyC is not supported")
+                what = _HANDLERS.get(handler, "unknown")
+                raise BadRequest(f"request {handler} of RPyC ({what}) is not supported: {exposed.hint()}")
 
 
 def _keywords(rest: list[Any]) -> tuple[Any, ...]:

@@ -16,7 +16,7 @@ from typing import Any
 from rpyc.core import consts
 
 from backends.rpyc import codec, service
-from backends.rpyc.codec import Callback, Local, Raised, Request
+from backends.rpyc.codec import Callback, Local, Raised, Request, Returned
 from backends.rpyc.protocol import Exposed, NoSuchName, RpycProtocol
 from backends.rpyc.service import BOUND, METHODS, NAMES, ROOT, History, Leave, Login, Members
 from chat.domain.errors import BadRequest, ChatError, SeatGone, SlowReader
@@ -34,6 +34,9 @@ CALLBACK_TIMEOUT = 15.0
 """Seconds that a callback may take."""
 PING_EVERY = 10.0
 """Seconds without a callback after which the server pings a client."""
+ACCEPT = "it must accept every event: def on_event(**event)"
+CALLS = frozenset((consts.HANDLE_GETATTR, consts.HANDLE_CALL, consts.HANDLE_CALLATTR))
+"""Requests whose refusal a program sees."""
 CLOSE_DELAY = 0.05
 """Seconds between a client's last reply and the end of the connection. A stock client that is still writing
 that reply when its other thread reads the end fails on its own locks."""
@@ -50,14 +53,20 @@ class ClientConnection(StreamConnection[tuple[bytes, ...], bytes], Exposed):
     technique = "rpyc"
 
     def __init__(self, server: RpycServer) -> None:
-        self.protocol = RpycProtocol(self, codec.MAX_FRAME)
+        self.protocol = RpycProtocol(self, codec.MAX_FRAME, serves_older=True)
         super().__init__(server, self.protocol)
         self._loop = asyncio.get_running_loop()
         self._callback: Callback | None = None
         self._login: int | None = None  # the number of a login that waits for its seat
         self._leave: int | None = None  # the number of the leave
-        self._queued: deque[tuple[int, bytes]] = deque()  # callbacks that do not fit into the window
-        self._under_way: dict[int, tuple[int, float]] = {}  # bytes and time of those without a reply
+        self._window = 1  # the first event shows whether the callback takes keywords
+        self._queued: deque[bytes] = deque()  # the keywords of callbacks that do not fit into the window
+        self._under_way: dict[int, tuple[bytes, float]] = {}  # keywords and time of those without a reply
+        self._reason: ChatError | None = None  # why the connection ends
+        self._last: int | None = None  # the number of the callback that says so
+        self._told = False  # a call of the client's was refused with the reason
+        self._stays = False  # until one is
+        self._hung_up = False
         self._outstanding = 0  # bytes of both
         self._heard = 0.0  # when the client last showed that it takes what is written
         self._unread_bytes = 0  # bytes in the transport's buffer at that time
@@ -107,20 +116,18 @@ class ClientConnection(StreamConnection[tuple[bytes, ...], bytes], Exposed):
         self._flush_unless_serving()
 
     def _enqueue(self, keywords: bytes) -> None:
-        assert self._callback is not None
-        number = self.protocol.next_number()
-        frame = self._callback.frame(number, keywords)
-        self._queued.append((number, frame))
-        self._outstanding += len(frame)
+        self._queued.append(keywords)
+        self._outstanding += len(keywords)
 
-    def _call_back(self, window: int = WINDOW) -> None:
+    def _call_back(self) -> None:
         """Send the callbacks that fit into the window."""
-        queued, under_way, send = self._queued, self._under_way, self.protocol.send
+        queued, under_way, protocol = self._queued, self._under_way, self.protocol
         now = self._loop.time()
-        while queued and len(under_way) < window:
-            number, frame = queued.popleft()
-            under_way[number] = len(frame), now
-            send(frame)
+        while queued and len(under_way) < self._window:
+            assert self._callback is not None
+            keywords, number = queued.popleft(), protocol.next_number()
+            under_way[number] = keywords, now
+            protocol.send(self._callback.frame(number, keywords))
 
     def buffered(self) -> int:
         return self._outstanding + self.transport.get_write_buffer_size()
@@ -137,7 +144,7 @@ class ClientConnection(StreamConnection[tuple[bytes, ...], bytes], Exposed):
 
     def serve(self, data: bytes) -> None:
         try:
-            message = codec.decode(data)
+            message = self.protocol.decode(data)
         except BadRequest as error:
             self.close(error)
             return
@@ -145,12 +152,34 @@ class ClientConnection(StreamConnection[tuple[bytes, ...], bytes], Exposed):
             self.protocol.serve(message)
             if self.protocol.bytes_to_send > LOW_WATER:  # to notice a client that does not read
                 self._flush()
-        else:  # the reply to a callback or a ping
-            size, _ = self._under_way.pop(message.number, (0, 0.0))
-            self._outstanding -= size
-            if isinstance(message, Raised):
-                what = shorten(printable(message.name))
-                self.close(BadRequest(f"your callback raised {what}: it must accept every event"))
+        else:
+            self._answered(message)
+
+    def _answered(self, answer: Returned | Raised) -> None:
+        """Take the reply to a callback or a ping."""
+        keywords, _ = self._under_way.pop(answer.number, (b"", 0.0))
+        if isinstance(answer, Returned):
+            self._outstanding -= len(keywords)
+            if keywords:
+                self._window = WINDOW
+        elif keywords and self._takes_no_keywords(answer):
+            self._queued.appendleft(keywords)
+        else:
+            self._outstanding -= len(keywords)
+            what = shorten(printable(f"{answer.name}: {answer.text}" if answer.text else answer.name))
+            self.close(BadRequest(f"your callback raised {what}; {ACCEPT}"))
+
+    def _takes_no_keywords(self, answer: Raised) -> bool:
+        """Whether the callback has refused the first event as keywords; from now on it gets one argument."""
+        callback = self._callback
+        if callback is None or callback.one_argument or self._window > 1:
+            return False
+        # "print() got an unexpected keyword argument", "append() takes no keyword arguments": every Python
+        # says "argument" if a call does not fit, and seldom where the function itself is wrong.
+        if answer.name != "TypeError" or "argument" not in answer.text:
+            return False
+        callback.use_one_argument()
+        return True
 
     def turn_over(self) -> None:
         if not self.state.ended:
@@ -162,9 +191,14 @@ class ClientConnection(StreamConnection[tuple[bytes, ...], bytes], Exposed):
 
     def last_words(self, reason: ChatError) -> None:
         """Call the callback a last time, and answer the login or the leave that waits."""
+        self._reason = reason
+        self._window = len(self._queued) + len(self._under_way) + 1
         if self._leave is None and self._callback is not None:
             self._enqueue(codec.keywords(service.last_words(reason)))
-        self._call_back(len(self._queued) + len(self._under_way))
+            self._call_back()
+            self._last = next(reversed(self._under_way))
+        else:
+            self._call_back()
         if self._leave is not None:
             if isinstance(reason, SeatGone):
                 self.protocol.reply(self._leave, None)
@@ -189,21 +223,52 @@ class ClientConnection(StreamConnection[tuple[bytes, ...], bytes], Exposed):
             self._abandon_replies()
 
     def _settle(self, messages: Sequence[bytes]) -> None:
-        """Take replies and nothing else; close the connection when none is missing."""
+        """Take replies, and refuse calls; close the connection when no reply is missing."""
         try:
-            for message in messages:
-                reply = codec.decode(message)
-                if not isinstance(reply, Request):
-                    self._under_way.pop(reply.number, None)
+            for message in map(self.protocol.decode, messages):
+                if isinstance(message, Request):
+                    self._refuse(message)
+                    continue
+                self._under_way.pop(message.number, None)
+                if isinstance(message, Raised) and message.number == self._last and not self._told:
+                    self._stay()
         except BadRequest:
-            self._under_way.clear()
-        if not self._under_way:
+            self._abandon_replies()
+            return
+        if not self._under_way and not self._stays:
             self._loop.call_later(CLOSE_DELAY, self.hang_up)
 
     def _abandon_replies(self) -> None:
         """No reply can be read any more."""
         self._under_way.clear()
+        self._stays = False
         self._settle([])
+
+    def _refuse(self, request: Request) -> None:
+        """Answer a call that came too late with the reason why the connection ends."""
+        if request.handler == consts.HANDLE_CLOSE:
+            self._stays = False
+        elif request.handler in CALLS and self._reason is not None and not self._hung_up:
+            if self.transport.get_write_buffer_size() <= LOW_WATER:  # it reads its answers
+                self.protocol.refuse(request.number, self._reason)
+                self._flush()
+            self._told, self._stays = True, False
+
+    def _stay(self) -> None:
+        """Wait for the client's next call: its callback could not take the reason."""
+        if not self.server.stopping:
+            self._stays = True
+            self._deadline.cancel()
+            self._deadline = self._loop.call_later(CALLBACK_TIMEOUT, self.transport.close)
+
+    def close(self, reason: ChatError) -> None:
+        if self._stays:  # and now there is another reason not to
+            self.hang_up()
+        super().close(reason)
+
+    def hang_up(self) -> None:
+        self._hung_up = True
+        super().hang_up()
 
     # --- whether the client still answers ------------------------------------------------------
 
@@ -221,7 +286,7 @@ class ClientConnection(StreamConnection[tuple[bytes, ...], bytes], Exposed):
         if not self._under_way:
             number = self.protocol.request(consts.HANDLE_PING, "")
             self._flush()
-            self._under_way[number] = 0, now
+            self._under_way[number] = b"", now
         else:
             _, asked = next(iter(self._under_way.values()))
             wait += max(asked, self._heard) - now
@@ -249,6 +314,9 @@ class ClientConnection(StreamConnection[tuple[bytes, ...], bytes], Exposed):
         if name != ROOT.name:
             return ()
         return tuple((method, kind.__doc__ or "") for method, kind in METHODS.items())
+
+    def hint(self) -> str:
+        return f"call a method of conn.root: {', '.join(METHODS)}; what they return is plain values"
 
     def peer_closes(self) -> None:
         self.protocol.state = State.CLOSING

@@ -7,7 +7,7 @@ would be a round trip. ``dict(pairs)`` makes a dict.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 from msgspec import Struct
@@ -83,12 +83,37 @@ def call(method: str, args: Any, kwargs: Any) -> Call:
         raise BadRequest(f"{method}: the keywords are not pairs of a name and a value") from None
     if len(given) != len(args) + len(kwargs) or not given.keys() <= set(fields):
         raise BadRequest(f"{method} takes {', '.join(fields) or 'no arguments'}, each once")
+    _check_values(method, given)
     if type(given.get("cursor")) is int:
         given["cursor"] = given["cursor"], ""
     try:
         return msgspec.convert(given, kind)
     except msgspec.ValidationError as error:
         raise BadRequest(f"{method}: {shorten(printable(str(error)))}") from None
+
+
+def _check_values(method: str, given: dict[str, Any]) -> None:
+    for name, value in given.items():
+        if name == "callback":
+            if type(value) is not Remote:
+                raise BadRequest(f"{method}: the callback is a function of yours, which takes **event")
+        elif (reference := _reference(value)) is not None:
+            kind = shorten(printable(reference.name[0]), 60)
+            raise BadRequest(
+                f"{method}: {name} is an object of yours ({kind}), and came as a reference. RPyC sends str, "
+                "int, float, bool, bytes, None and tuples of them by value, but no subclass of them, no list "
+                "and no dict: convert it, for instance with str(...)"
+            )
+
+
+def _reference(value: Any) -> Local | Remote | None:
+    """Return the first reference in a value, or in a tuple."""
+    if type(value) in (Local, Remote):
+        return cast(Local | Remote, value)
+    for item in value if type(value) is tuple else ():
+        if (found := _reference(item)) is not None:
+            return found
+    return None
 
 
 # --- the model's values ------------------------------------------------------------------------

@@ -15,8 +15,10 @@ PATH = "/soap"
 """The path of the service, for both versions of SOAP."""
 WSDL = Path(__file__).parents[2] / "wsdl" / "chat.wsdl"
 """The contract."""
+WSDL11 = WSDL.with_name("chat-soap11.wsdl")
+"""The contract with the port of SOAP 1.1 only: Axis 1.4 and others of its time fail at SOAP 1.2's faults."""
 ADDRESS = f"http://127.0.0.1:{TECHNIQUE.port}{PATH}"
-"""The address of the service in that file; a server replaces it by the one at which it was asked."""
+"""The address of the service in these files; a server replaces it by the one at which it was asked."""
 
 XSD = "http://www.w3.org/2001/XMLSchema"
 WSSE = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd"

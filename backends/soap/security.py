@@ -1,9 +1,9 @@
 """WS-Security: a UsernameToken proves that its sender has the access token.
 
 Over TLS its password may be the access token itself (PasswordText, which is all that some toolkits have).
-Without TLS it must be a digest. The digest is ``Base64(SHA-1(nonce + created + password))``, and the password is the access token (OASIS Web
-Services Security UsernameToken Profile 1.1, section 3.1). A server must remember the nonces of five minutes
-(3.1, lines 242 to 264); here their number is bounded, too.
+Without TLS it must be a digest, ``Base64(SHA-1(nonce + created + password))``, where the password is the
+access token (OASIS Web Services Security UsernameToken Profile 1.1, section 3.1). A server must remember the
+nonces of five minutes (3.1, lines 242 to 264); here their number is bounded, too.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 
 from backends.soap.conversion import WSSE, WSU
 from backends.soap.xml_reader import FaultCode, Refused
+from chat.domain.access_token import is_token
 from chat.domain.errors import AccessDenied
 
 WINDOW = 300.0
@@ -109,7 +110,7 @@ class UsernameTokens:
     def _check_text(self, password: str) -> None:
         if not self._encrypted:
             raise _denied(CLEAR)
-        if not hmac.compare_digest(password.encode(), self._access):
+        if not is_token(password, self._access.decode()):
             raise _denied(WRONG)
 
     def _check_digest(self, token: Any, password: str) -> None:

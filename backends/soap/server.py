@@ -11,10 +11,11 @@ import logging
 from collections.abc import Coroutine
 from email.message import Message as Headers
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from backends.soap.codec import SERVER_FAILED, Codec, codecs
-from backends.soap.conversion import ADDRESS, PATH, WSDL
+from backends.soap.conversion import ADDRESS, PATH, WSDL, WSDL11
 from backends.soap.security import UsernameTokens
 from backends.soap.service import Call
 from backends.soap.xml_reader import Refused
@@ -25,7 +26,13 @@ from chat.transport.http_server import ClientDisconnected, WebServer, read_body
 
 MAX_BODY = 256 * 1024
 """Bytes of a request."""
-WSDL_PATH = "/chat.wsdl"
+WSDLS = {
+    (PATH, b"wsdl"): WSDL,
+    (PATH, b"wsdl=1.1"): WSDL11,
+    (f"/{WSDL.name}", b""): WSDL,
+    (f"/{WSDL11.name}", b""): WSDL11,
+}
+"""The files that are served, by path and query in lower case."""
 CHARSETS = ("utf-8", "utf-16", "us-ascii")
 XML = "text/xml; charset=utf-8"
 
@@ -34,7 +41,7 @@ log = logging.getLogger(__name__)
 
 class SoapServer(WebServer):
     async def start(self) -> Address:
-        self._codecs, self._wsdl = await asyncio.to_thread(_prepare)
+        self._codecs, self._wsdls = await asyncio.to_thread(_prepare)
         self._codec11 = self._codecs["text/xml"]
         access, encrypted = self.options.access, self.options.identity is not None
         self._tokens = UsernameTokens(access, encrypted=encrypted) if access else None
@@ -50,14 +57,17 @@ class SoapServer(WebServer):
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         method, path = scope["method"], scope["path"]
-        if path not in (PATH, WSDL_PATH):
+        query = scope["query_string"].lower() if path == PATH else b""
+        file = WSDLS.get((path, query))
+        if path != PATH and file is None:
             await _refuse(send, self._codec11, 404, f"there is no resource {path}: the service is at {PATH}")
-        elif method in ("GET", "HEAD") and (path == WSDL_PATH or scope["query_string"].lower() == b"wsdl"):
+        elif method in ("GET", "HEAD") and file is not None:
             at = self.asked_at(scope) + PATH
-            await _respond(send, 200, XML, self._wsdl.replace(ADDRESS.encode(), at.encode()))
-        elif path == WSDL_PATH or method != "POST":
-            allowed = "GET, HEAD" if path == WSDL_PATH else "POST"
-            why = f"{path} does not have {method}: the service takes POST, its WSDL is at {PATH}?wsdl"
+            await _respond(send, 200, XML, self._wsdls[file].replace(ADDRESS.encode(), at.encode()))
+        elif path != PATH or method != "POST":
+            allowed = "POST" if path == PATH else "GET, HEAD"
+            wsdl = f"its WSDL is at {PATH}?wsdl, or {PATH}?wsdl=1.1 for SOAP 1.1 only"
+            why = f"{path} does not have {method}: the service takes POST; {wsdl}"
             await _refuse(send, self._codec11, 405, why, ("allow", allowed))
         else:
             await self._post(scope, receive, send)
@@ -112,8 +122,8 @@ class SoapServer(WebServer):
             return codec.fault(ChatError(SERVER_FAILED))
 
 
-def _prepare() -> tuple[dict[str, Codec], bytes]:
-    return codecs(), WSDL.read_bytes()
+def _prepare() -> tuple[dict[str, Codec], dict[Path, bytes]]:
+    return codecs(), {file: file.read_bytes() for file in (WSDL, WSDL11)}
 
 
 def _header(headers: Any, name: bytes) -> str:

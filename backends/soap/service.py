@@ -1,6 +1,6 @@
 """The service for spyne: types, operations and faults, and what each operation does in the hub.
 
-`backends.soap.contract` makes `wsdl/chat.wsdl` of it, with the docstrings of the operations.
+`backends.soap.contract` makes the WSDL of it, with the docstrings of the operations.
 """
 
 from __future__ import annotations

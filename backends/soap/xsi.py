@@ -1,9 +1,9 @@
 """Attributes of XML Schema instances that toolkits add to a request by themselves. No I/O.
 
-Many write ``xsi:nil="true"``, or an empty element, for a value that is absent, and some name the type of every
-element (SOAP::Lite always does). A validator refuses both where the schema has no nillable elements. They say
-nothing that the WSDL does not say, so they are read here and taken out before the schema checks the rest
-(XML Schema part 1, 2.6.1 and 2.6.2).
+Many write ``xsi:nil="true"``, or an empty element, for a value that is absent, and some name the type of
+every element (SOAP::Lite always does). A validator refuses both where the schema has no nillable elements.
+They say nothing that the WSDL does not say, so they are read here and taken out before the schema checks the
+rest (XML Schema part 1, 2.6.1 and 2.6.2).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from lxml import etree
 
 from backends.soap.conversion import TNS, XSD
-from backends.soap.xml_reader import name_of, refused
+from backends.soap.xml_reader import LONGEST, name_of, refused
 from chat.domain.json_codec import shorten
 from chat.domain.validation import printable
 
@@ -68,9 +68,8 @@ def _is_nil(element: Any) -> bool:
         return False
     nil = BOOLEANS.get(said.strip())
     if nil is None:
-        raise refused(
-            f"Element '{name_of(element)}': xsi:nil is true or false, and not '{shorten(printable(said), 60)}'"
-        )
+        what = f"xsi:nil is true or false, and not '{shorten(printable(said), LONGEST)}'"
+        raise refused(f"Element '{name_of(element)}': {what}")
     if nil and (len(element) or element.text):
         raise refused(f"Element '{name_of(element)}': xsi:nil says that it is empty, and it has content")
     return nil
@@ -85,10 +84,9 @@ def _check_type(element: Any, allowed: tuple[str, ...]) -> None:
     namespace = element.nsmap.get(prefix or None, "")
     if f"{{{namespace}}}{local}" not in allowed:
         types = " or ".join(map(_short, allowed))
-        raise refused(
-            f"Element '{name_of(element)}': xsi:type may be {types}, and not '{shorten(printable(said), 60)}'"
-            f" of the namespace '{shorten(printable(namespace), 60)}'"
-        )
+        named, space = (shorten(printable(name), LONGEST) for name in (said, namespace))
+        other = f"and not '{named}' of the namespace '{space}'"
+        raise refused(f"Element '{name_of(element)}': xsi:type may be {types}, {other}")
 
 
 def _short(type: str) -> str:

@@ -239,7 +239,7 @@ class _Kind(Struct):
     kind: str
 
 
-_request: Decoder[Request] = Decoder(Request)
+_request: Decoder[Request] = Decoder(Request, null_is_absent=True)
 _response: Decoder[Response] = Decoder(Response)
 _event: Decoder[Event] = Decoder(Event)
 _kind: Decoder[_Kind] = Decoder(_Kind)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import secrets
+import unicodedata
 from pathlib import Path
 from typing import Any
 
 from chat.background.state_folder import APP
+from chat.domain.access_token import MAX_TOKEN
 from chat.domain.errors import ChatError
 
 
@@ -44,7 +46,7 @@ def read_config() -> dict[str, Any]:
 def access_token(token_file: str | None) -> str:
     """Return the access token from the file, or from ``CHAT_TOKEN``; "" for none. Raises `ChatError`."""
     if token_file is None:
-        return os.environ.get("CHAT_TOKEN", "").strip()
+        return _usable(os.environ.get("CHAT_TOKEN", "").strip(), "CHAT_TOKEN")
     try:
         token = Path(token_file).read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
@@ -52,6 +54,15 @@ def access_token(token_file: str | None) -> str:
         raise ChatError(f"cannot read the access token from {token_file}: {why}") from None
     if not token:
         raise ChatError(f"the token file {token_file} is empty")
+    return _usable(token, token_file)
+
+
+def _usable(token: str, where: str) -> str:
+    """Return the token. Raises `ChatError` for one that a technique could not carry."""
+    if len(token.encode(errors="replace")) > MAX_TOKEN:
+        raise ChatError(f"the access token in {where} has more than {MAX_TOKEN} bytes")
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in token):
+        raise ChatError(f"the access token in {where} has a control character in it, or is not UTF-8")
     return token
 
 

@@ -7,6 +7,7 @@ import json
 from dataclasses import asdict
 from importlib.resources import files
 from secrets import token_hex
+from typing import Any
 
 import backends
 from chat.domain.errors import ChatError, ConnectionLost
@@ -121,10 +122,27 @@ async def doctor(
     if trust and not label.tls:
         return False, "cannot be encrypted, so it was not tried: leave out --ca"
     client = label.load_client()(address, ClientOptions(trust=trust))
+    hindered = asyncio.Event()
+    reasons: list[str] = []
+
+    def on_hindered(reason: str) -> None:
+        reasons.append(reason)
+        hindered.set()
+
+    client.on_hindered = on_hindered
+
+    async def try_it() -> float:
+        await client.connect(Hello("doctor", f"doctor-{token_hex(3)}", access=access))
+        return await client.ping()
+
+    trying, told = asyncio.ensure_future(try_it()), asyncio.ensure_future(hindered.wait())
     try:
         async with asyncio.timeout(DOCTOR_TIMEOUT):
-            await client.connect(Hello("doctor", f"doctor-{token_hex(3)}", access=access))
-            rtt = await client.ping()
+            either: list[asyncio.Future[Any]] = [trying, told]
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if not trying.done():
+                return False, f"{address} answers, but {reasons[0]}"
+            rtt = await trying
     except TimeoutError:
         return False, no_answer(address)
     except ConnectionLost as error:
@@ -132,5 +150,8 @@ async def doctor(
     except ChatError as error:
         return False, f"{address} answers, but refuses: {error}"
     finally:
+        trying.cancel()
+        told.cancel()
+        await asyncio.gather(trying, told, return_exceptions=True)
         await client.close()
     return True, f"{address}, round trip {rtt * 1000:.1f} ms"

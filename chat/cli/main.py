@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 import backends
-from chat.cli import bench, look, serve, talk
+from chat.cli import bench, look, serve, standard_streams, talk
 from chat.cli.options import FAILED, WRONG_USAGE, Client, client_options, warn
 from chat.domain.errors import ChatError
 
@@ -89,6 +89,20 @@ for command in (
 
 def main() -> None:
     """Run ``chat``; errors are one line, the exit code is 0 ok, 1 failed, 2 wrong usage."""
+    standard_streams.prepare()
+    code = _run()
+    try:
+        standard_streams.finish()
+    except BrokenPipeError:  # nobody reads on
+        code = FAILED
+    except ChatError as error:
+        warn(str(error))
+        code = FAILED
+    sys.exit(code)
+
+
+def _run() -> int:
+    """Run the command; print its error as one line, and return the exit code."""
     from chat.background.state_folder import ENVIRONMENT
     from chat.cli.config import read_config
 
@@ -100,15 +114,16 @@ def main() -> None:
             default_map=read_config(),
         )
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message())
-        code = 0
+        sys.stdout.write(error.format_message() + "\n")
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "chat"
-        click.echo(f"chat: {error.format_message()} ({command} --help shows how)", err=True)
-        code = WRONG_USAGE
+        warn(f"{error.format_message()} ({command} --help shows how)")
+        return WRONG_USAGE
     except (click.ClickException, ChatError) as error:
-        click.echo(f"chat: {error}", err=True)
-        code = FAILED
+        warn(str(error))
+        return FAILED
     except (click.Abort, KeyboardInterrupt):
-        code = FAILED
-    sys.exit(code if isinstance(code, int) else 0)
+        return FAILED
+    else:
+        return code if isinstance(code, int) else 0
+    return 0

@@ -267,7 +267,9 @@ def token_option(command: F) -> F:
 
 
 def warn(line: str) -> None:
-    click.echo(f"chat: {line}", err=True)
+    from chat.client.lines import err
+
+    err(f"chat: {line}")
 
 
 def given_address(host: str, port: int) -> Address:

@@ -15,6 +15,7 @@ from chat.client.session_events import (
     Arrived,
     DraftMoved,
     Entered,
+    Hindered,
     Missed,
     Noticed,
     StartedOver,
@@ -35,23 +36,35 @@ async def read_lines(file: Iterable[str]) -> AsyncIterator[str]:
 
     The thread that reads is a daemon thread, so that an input without an end does not keep the program
     running.
+
+    Raises:
+        ChatError: the file can't be read.
     """
     loop = asyncio.get_running_loop()
-    queue: asyncio.Queue[str | None] = asyncio.Queue(AHEAD)
+    queue: asyncio.Queue[str | OSError | None] = asyncio.Queue(AHEAD)
 
     if isinstance(file, TextIOWrapper):  # a byte that is no UTF-8 damages only its line
         file.reconfigure(errors="surrogateescape")
 
+    def put(line: str | OSError | None) -> None:
+        asyncio.run_coroutine_threadsafe(queue.put(line), loop).result()
+
     def read() -> None:
-        with suppress(RuntimeError, OSError, ValueError):  # the loop or the file was closed meanwhile
+        with suppress(RuntimeError):  # the loop was closed meanwhile
+            end: OSError | None = None
             try:
                 for line in file:
-                    asyncio.run_coroutine_threadsafe(queue.put(line.rstrip("\r\n")), loop).result()
-            finally:
-                asyncio.run_coroutine_threadsafe(queue.put(None), loop).result()
+                    put(line.rstrip("\r\n"))
+            except OSError as error:
+                end = error
+            except ValueError:
+                pass  # the file was closed meanwhile
+            put(end)
 
     threading.Thread(target=read, daemon=True).start()
     while (line := await queue.get()) is not None:
+        if isinstance(line, OSError):
+            raise ChatError(f"cannot read the standard input: {line.strerror}")
         yield line
 
 
@@ -79,6 +92,8 @@ async def plain(session: Session, *, input: Iterable[str] = sys.stdin) -> int:
                     case Noticed(text) if text not in noticed:
                         noticed.add(text)
                         out(f"* {text}")
+                    case Hindered() as hindered:
+                        out(f"* {hindered.text}")
                     case Entered(welcome):
                         out(f"* you are {welcome.nick} in room {welcome.room}; /help shows the commands")
                         inside.set()
@@ -163,6 +178,10 @@ async def send(session: Session, texts: Iterable[str]) -> int:
                         trouble[lines[draft]] = f"was not sent: {reason}"
                     case DraftMoved(draft, "unconfirmed", reason):
                         trouble[lines[draft]] = f"is unconfirmed: {reason}"
+                    case Hindered() as hindered:
+                        err(hindered.text)
+                    case Noticed(text, unasked=True):
+                        err(text)
                     case Arrived(_, draft) if draft:
                         trouble.pop(lines[draft], None)
                     case _:
@@ -216,6 +235,10 @@ async def tail(session: Session, *, count: int | None, seconds: float | None, as
                             epoch = welcome.epoch
                         case StartedOver(reason):
                             err(reason)
+                        case Hindered() as hindered:
+                            err(hindered.text)
+                        case Noticed(text, unasked=True):
+                            err(text)
                         case StateChanged(state) if state.name == "retrying" and state.reason != said:
                             said = state.reason
                             err(f"{said}; trying again")

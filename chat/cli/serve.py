@@ -104,12 +104,14 @@ def serve(
 
     from chat.background import server
     from chat.background.state_folder import state_dir
+    from chat.cli import standard_streams
     from chat.cli.config import access_token, kept_token
     from chat.domain.model import Limits
     from chat.interfaces.address import is_loopback
     from chat.interfaces.tls import Identity
     from chat.server.serve import Offer, Plan, run
 
+    standard_streams.discard_closed_output()
     if port is not None:
         if len(techniques) != 1:
             raise click.UsageError("--port needs exactly one technique; for several use --port-of NAME=PORT")
@@ -119,8 +121,8 @@ def serve(
     identity = Identity.load(Path(tls_cert), Path(tls_key)) if tls_cert and tls_key else None
     served = techniques or backends.techniques()
     settings = chosen(settings, served, "server")
-    access = access_token(token_file)
-    if is_open and access:
+    access = "" if is_open and token_file else access_token(token_file)
+    if is_open and (access or token_file):
         raise click.UsageError("--open and an access token contradict each other: use one of them")
     folder = state_dir(warn) if log is None else None
     shown = server.default_log(folder) if folder else ""
@@ -210,10 +212,10 @@ def _set_aside(url: str) -> None:
     scheme, _, path = url.partition(":")
     if scheme != "sqlite":
         raise click.UsageError(f"--fresh has nothing to set aside: a {scheme} log has no file")
-    from chat.server.logs.files import set_aside
+    from chat.server.logs.files import log_path, set_aside
 
-    if aside := set_aside(Path(path)):
-        click.echo(f"chat: the log so far is now {aside}", err=True)
+    if aside := set_aside(log_path(path)):
+        warn(f"the log so far is now {aside}")
 
 
 @click.command()

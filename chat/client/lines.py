@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from datetime import datetime
 
 from chat.domain.model import Event
@@ -41,4 +42,6 @@ def out(line: str) -> None:
 
 
 def err(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)  # noqa: T201 - this is the output
+    """Print a line to the standard error output. If that is closed or full, nobody can be told."""
+    with suppress(OSError):
+        print(line, file=sys.stderr, flush=True)  # noqa: T201 - this is the output

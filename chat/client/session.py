@@ -20,6 +20,7 @@ from chat.client.room_view import MEMBERSHIP, RoomView
 from chat.client.session_events import (
     Arrived,
     Entered,
+    Hindered,
     Measured,
     Missed,
     Noticed,
@@ -100,6 +101,9 @@ class Session:
         self._updates = UpdateQueue()
         self._closing = False
         self._task: asyncio.Task[None] | None = None
+        self._telling: set[asyncio.Task[None]] = set()
+        self.hindered = ""
+        """Why the server takes no messages at the moment, and what to do; empty: it does."""
         self.outcome: ChatError | None = None
         """Why the session ended by itself; None: it did not."""
         self._hurry = asyncio.Event()
@@ -167,6 +171,8 @@ class Session:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
+        for telling in self._telling:
+            telling.cancel()
         if self._keys:  # another session of this process may want the seat that has not ended
             await asyncio.to_thread(self._keys.release)
         self._end()
@@ -207,6 +213,8 @@ class Session:
             client: ChatClient | None = None
             try:
                 client = await self._dial()
+                client.on_notice = lambda text: self._tell_soon(Noticed(text, unasked=True))
+                client.on_hindered = self._hindered
                 welcome = await client.connect(await self._greeting())
                 self._reconnect.connected()
                 await self._talk(client, welcome)
@@ -222,7 +230,7 @@ class Session:
             except ChatError as lost:
                 error = lost
             finally:
-                self._client = None
+                self._client, self.hindered = None, ""
                 if client is not None:
                     await client.close(leave=False)
             if self._closing:
@@ -255,6 +263,17 @@ class Session:
 
     async def _tell(self, update: Update) -> None:
         await self._updates.put(update)
+
+    def _tell_soon(self, update: Update) -> None:
+        """Tell what the client says by itself: it can't wait, and the queue may be full."""
+        telling = asyncio.ensure_future(self._tell(update))
+        self._telling.add(telling)
+        telling.add_done_callback(self._telling.discard)
+
+    def _hindered(self, reason: str) -> None:
+        if reason != self.hindered:
+            self.hindered = reason
+            self._tell_soon(Hindered(reason))
 
     async def _enter(self, state: State) -> None:
         self.state = state

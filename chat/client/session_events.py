@@ -39,12 +39,27 @@ class Noticed:
     """Something that the user should know about this connection."""
 
     text: str
+    unasked: bool = False
+    """It was not told when the seat was taken, but because something has happened."""
 
     @classmethod
     def about(cls, welcome: Welcome, notices: Iterable[str]) -> list[Noticed]:
         """Return the notices after a welcome: where history begins if its beginning is not kept, and more."""
         cut = [history_starts(welcome.first)] if welcome.first > 1 else []
         return [cls(text) for text in (*cut, *notices)]
+
+
+@dataclass(frozen=True, slots=True)
+class Hindered:
+    """The server takes no messages at the moment, whatever the state; or it takes them again."""
+
+    reason: str
+    """Why, and what to do; empty: it takes them again."""
+
+    @property
+    def text(self) -> str:
+        """A line for the user."""
+        return self.reason or "messages are taken again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,4 +110,4 @@ class Measured:
     activity: str
 
 
-Update = StateChanged | Entered | Noticed | StartedOver | Arrived | Missed | DraftMoved | Measured
+Update = StateChanged | Entered | Noticed | Hindered | StartedOver | Arrived | Missed | DraftMoved | Measured

@@ -46,15 +46,27 @@ def shorten(text: str, size: int = 160) -> str:
 
 
 class Decoder(Generic[T]):
-    """Decodes JSON values of one type."""
+    """Decodes JSON values of one type.
 
-    def __init__(self, what: Any) -> None:
+    Args:
+        what: the type.
+        null_is_absent: read ``null`` in a field as if the field was not there. So some libraries write what
+            they do not have.
+    """
+
+    def __init__(self, what: Any, *, null_is_absent: bool = False) -> None:
+        self._what, self._null_is_absent = what, null_is_absent
         self._decode = msgspec.json.Decoder(what).decode
 
     def decode(self, data: bytes) -> T:
         """Return the value. Raises `BadRequest`, with a text for the sender."""
         try:
-            return self._decode(data)  # type: ignore[no-any-return]
+            try:
+                return self._decode(data)  # type: ignore[no-any-return]
+            except msgspec.ValidationError:
+                if not self._null_is_absent or b"null" not in data:
+                    raise
+            return msgspec.convert(_without_null(msgspec.json.decode(data)), self._what)  # type: ignore[no-any-return]
         except msgspec.ValidationError as error:
             # The error quotes the value, which may be as long as a frame.
             raise BadRequest(f"JSON of the wrong shape: {shorten(printable(str(error)))}") from None
@@ -67,6 +79,13 @@ class Decoder(Generic[T]):
             raise BadRequest(f"not UTF-8: byte 0x{error.object[error.start]:02x}") from None
         except RecursionError:
             raise BadRequest("JSON nested too deeply") from None
+
+
+def _without_null(value: Any) -> Any:
+    """Return a JSON value, but in its objects no fields that are ``null``."""
+    if isinstance(value, dict):
+        return {name: _without_null(field) for name, field in value.items() if field is not None}
+    return [_without_null(one) for one in value] if isinstance(value, list) else value
 
 
 # --- client to server --------------------------------------------------------------------------
@@ -209,7 +228,7 @@ class _Numbers(Struct):
 
 
 EVENT_KINDS = frozenset(("opened", "joined", "resumed", "left", "sent", "edited", "deleted"))
-_request: Decoder[Request] = Decoder(Request)
+_request: Decoder[Request] = Decoder(Request, null_is_absent=True)
 _response: Decoder[Response] = Decoder(Response)
 _event: Decoder[Event] = Decoder(Event)
 _kind: Decoder[_Kind] = Decoder(_Kind)

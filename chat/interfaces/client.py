@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from chat.domain.model import Ack, Draft, Event, Hello, Member, MissingEvents, Welcome
@@ -35,6 +35,11 @@ class ChatClient(ABC):
     def __init__(self, address: Address, options: ClientOptions | None = None) -> None:
         self.address = address
         self.options = options or ClientOptions()
+        self.on_notice: Callable[[str], None] = lambda text: None
+        """Called on the loop with what the user should know at once, also before `connect` has returned."""
+        self.on_hindered: Callable[[str], None] = lambda reason: None
+        """Called like it with why the server takes no messages at the moment, and what to do; with "" when it
+        takes them again."""
 
     @abstractmethod
     async def connect(self, hello: Hello) -> Welcome:

@@ -129,6 +129,7 @@ class Mailbox:
         self._channel = channel
         self._reading = False
         self._closed = False
+        self._when_live: Callable[[], None] | None = None
         channel.behind.add(self)
 
     def pump(self) -> None:
@@ -141,11 +142,21 @@ class Mailbox:
                 channel.behind.discard(self)
                 channel.live[self.sink] = self
                 self.was_live = True
+                if self._when_live is not None:
+                    self._when_live()
             elif channel.ring.reaches(self.cursor):
                 self._write(channel.ring.after(self.cursor, RING_EVENTS))
             else:
                 self._reading = True
                 channel.read(self)
+
+    def when_live(self, then: Callable[[], None]) -> None:
+        """Call ``then`` once nothing that has happened is left to write."""
+        self._channel.flush(now=True)
+        if self.sink in self._channel.live:
+            then()
+        else:
+            self._when_live = then
 
     def take(self, events: list[Event]) -> None:
         """Continue with a page that was read from the log."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from chat.domain.errors import BadRequest, BadText, ChatError, Closing, SeatGone, TooFast
@@ -16,6 +17,11 @@ from chat.server.pending import Decision, DraftPending
 
 POLL_GRACE = 4
 """A seat outlives the last call of a polling client by this many grace times."""
+
+
+POLL_AWAY = 3
+"""After so many grace times without a call the owner of such a seat is away. It is longer than clients wait
+between two polls (`chat.transport.polling.LONGEST`), so nobody who polls is ever away."""
 
 
 class SeatRoom(Protocol):
@@ -79,6 +85,7 @@ class HubSeat:
         self._polls = 0  # reads that wait for events
         self._bucket = TokenBucket(room.limits, self._loop.time, margin=1.0)
         self._expires: float | None = None
+        self._there_until = 0.0  # before that the owner is not away, though not connected
         self._timer: asyncio.TimerHandle | None = None
         self._await_return(room.limits.grace)
 
@@ -137,10 +144,17 @@ class HubSeat:
         if self._mailbox is not None and self._mailbox.sink is sink:
             self._mailbox.pump()
 
+    def when_written(self, sink: Sink[Any], then: Callable[[], None]) -> None:
+        if self._mailbox is not None and self._mailbox.sink is sink:
+            self._mailbox.when_live(then)
+        else:
+            then()
+
     def detach(self, sink: Sink[Any] | None = None) -> None:
         if self._mailbox is not None and sink in (None, self._mailbox.sink):
             self._mailbox.close()
             self._mailbox = None
+            self._there_until = 0.0
             self._await_return(self._room.limits.grace)
 
     async def read(self, after: int, limit: int, wait: float) -> list[Event]:
@@ -190,20 +204,22 @@ class HubSeat:
     # --- the grace time ------------------------------------------------------------------------
 
     def renew_grace(self) -> None:
-        """Restart the grace time, because the owner has sent something."""
-        self._renew(self._room.limits.grace)
+        """Restart the grace time, because the owner has taken the seat, and connects or polls next."""
+        self._renew(self._room.limits.grace, 1)
 
     def polled(self) -> None:
         """Restart the longer grace time of polling clients."""
-        self._renew(self._room.limits.grace * POLL_GRACE)
+        self._renew(self._room.limits.grace * POLL_GRACE, POLL_AWAY)
 
-    def _renew(self, grace: float) -> None:
+    def _renew(self, grace: float, there: int) -> None:
         if self._mailbox is None and not self._polls and not self.ended:
             self._await_return(grace)
+            self._there_until = self._loop.time() + self._room.limits.grace * there
 
     def expires_in(self) -> float | None:
-        """Return the seconds until the seat ends; None while its owner is connected."""
-        return None if self._expires is None else max(0.0, self._expires - self._loop.time())
+        """Return the seconds until the seat ends; None while its owner is not away."""
+        now = self._loop.time()
+        return None if self._expires is None or now < self._there_until else max(0.0, self._expires - now)
 
     def _await_return(self, grace: float) -> None:
         """End the seat if its owner does not return in time. Repeated calls reuse one timer."""

@@ -54,6 +54,11 @@ class RequestQueue(Generic[R]):
     def paused_for(self, reason: Reason) -> bool:
         return reason in self._flow.reasons
 
+    @property
+    def waiting(self) -> bool:
+        """Whether requests wait for their turn."""
+        return bool(self._waiting)
+
     def stop(self) -> list[R]:
         """Serve no more, for good; return what waits. What comes from now on is not to be put here."""
         waiting = list(self._waiting)

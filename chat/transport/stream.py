@@ -115,6 +115,7 @@ class StreamConnection(asyncio.Protocol, Sink[B], ABC, Generic[B, R]):
         self._protocol = protocol
         self._task: asyncio.Task[None] | None = None
         self._undecided = 0
+        self._input_over = False
 
     # --- what a technique adds -----------------------------------------------------------------
 
@@ -149,7 +150,7 @@ class StreamConnection(asyncio.Protocol, Sink[B], ABC, Generic[B, R]):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(high=LOW_WATER, low=LOW_WATER)
-        self.queue = RequestQueue(self.transport, self.serve, self.turn_over)
+        self.queue = RequestQueue(self.transport, self.serve, self._turn_over)
         self._deadline = asyncio.get_running_loop().call_later(HELLO_TIMEOUT, self._no_hello)
         self.server.register(self)
 
@@ -163,6 +164,33 @@ class StreamConnection(asyncio.Protocol, Sink[B], ABC, Generic[B, R]):
             self.close(error)
         else:
             self.queue.put(requests)
+
+    def eof_received(self) -> bool:
+        """Keep the connection until all that came before is answered. TLS in Python has no half-close."""
+        if self.state.ended or not self.transport.can_write_eof():
+            return False
+        self._input_over = True
+        self._end_if_answered()
+        return True
+
+    def _turn_over(self) -> None:
+        self.turn_over()
+        if self._input_over:
+            self._end_if_answered()
+
+    def _end_if_answered(self) -> None:
+        """End the connection if its client says nothing more and nothing is left to answer."""
+        if self._task is not None or self._undecided or self.queue.waiting or self.state is State.LEAVING:
+            return  # a `leave` is answered by the room, which closes the connection
+        if self.seat is None:
+            self._end()
+        else:
+            self.seat.when_written(self, self._end)
+
+    def _end(self) -> None:
+        if not self.state.ended:
+            self._begin_closing()
+            self.transport.close()
 
     def pause_writing(self) -> None:
         self.queue.pause(Reason.UNREAD)
@@ -201,19 +229,22 @@ class StreamConnection(asyncio.Protocol, Sink[B], ABC, Generic[B, R]):
         if self._protocol.state.ended:
             return
         self.last_words(reason)
+        self._begin_closing()
+        self.finish(self.queue.stop())
+
+    def _begin_closing(self) -> None:
         self._protocol.state = State.CLOSING
         if self.seat is not None:
             self.seat.detach(self)
         self.server.unauthenticated[self] = None
         self._deadline.cancel()
         self._deadline = asyncio.get_running_loop().call_later(LINGER, self.transport.abort)
-        self.finish(self.queue.stop())
 
     def hang_up(self) -> None:
         """Close the server's side, and the whole connection where there is no half-close."""
         if self.transport.is_closing():
             return
-        if self.server.stopping or not self.transport.can_write_eof():  # TLS has no half-close
+        if self.server.stopping or self._input_over or not self.transport.can_write_eof():
             self.transport.close()
             return
         try:
@@ -258,6 +289,8 @@ class StreamConnection(asyncio.Protocol, Sink[B], ABC, Generic[B, R]):
 
     def draft_decided(self) -> None:
         self._undecided -= 1
+        if self._input_over:
+            self._end_if_answered()
         if self._undecided == MAX_UNDECIDED // 2:
             self.queue.resume(Reason.UNDECIDED)
 
@@ -274,3 +307,5 @@ class StreamConnection(asyncio.Protocol, Sink[B], ABC, Generic[B, R]):
             self.close(ConnectionLost("the server failed to handle this request; reconnect and resume"))
         self._task = None
         self.queue.resume(Reason.BUSY)
+        if self._input_over:
+            self._end_if_answered()

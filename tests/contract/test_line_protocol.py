@@ -144,7 +144,33 @@ async def test_what_was_said_before_the_leave_is_heard_and_the_own_left_is_the_l
 
 
 @pytest.mark.both_loops
-async def test_a_half_close_hangs_up_and_keeps_the_seat(peer: RawPeer, server: Serving, hub: Hub) -> None:
+@pytest.mark.both_loops
+async def test_what_came_before_a_half_close_is_answered_and_the_seat_is_kept(
+    peer: RawPeer, server: Serving, hub: Hub
+) -> None:
+    lines = b"".join(b'{"kind":"say","text":"%d"}\n' % i for i in range(1000))
+    await peer.send(HELLO + lines + b'{"kind":"history","ref":7,"limit":2}\n{"kind":"ping","ref":8}\n')
+    peer.writer.write_eof()
+    came = await peer.end()
+    assert [line["text"] for line in came if line["kind"] == "sent"] == [str(i) for i in range(1000)]
+    assert [line["ref"] for line in came if line["kind"] in ("page", "pong")] == [7, 8]
+    assert not [line for line in came if line["kind"] in ("error", "left")]
+    assert hub.seats == 1
+
+
+@pytest.mark.both_loops
+async def test_a_leave_before_a_half_close_is_answered_by_the_own_left(peer: RawPeer, hub: Hub) -> None:
+    await peer.send(HELLO + b'{"kind":"say","text":"bye"}\n{"kind":"leave"}\n')
+    peer.writer.write_eof()
+    came = await peer.end()
+    assert [line["kind"] for line in came] == ["welcome", "opened", "joined", "sent", "left"]
+    assert hub.seats == 0
+
+
+@pytest.mark.both_loops
+async def test_a_half_close_of_an_idle_client_hangs_up_and_keeps_the_seat(
+    peer: RawPeer, server: Serving, hub: Hub
+) -> None:
     welcome = await peer.enter("ann")
     peer.writer.write_eof()
     await peer.end()
@@ -153,7 +179,11 @@ async def test_a_half_close_hangs_up_and_keeps_the_seat(peer: RawPeer, server: S
         assert (await again.enter("ann", seat_key=welcome["seat_key"]))["seat"] == welcome["seat"]
 
 
-@pytest.mark.both_loops
+async def test_a_half_close_without_a_hello_is_the_end(peer: RawPeer) -> None:
+    peer.writer.write_eof()
+    assert await peer.end() == []
+
+
 async def test_a_takeover_is_told_as_the_last_line(peer: RawPeer, server: Serving) -> None:
     welcome = await peer.enter("ann")
     async with await RawPeer.open(server.address) as again:

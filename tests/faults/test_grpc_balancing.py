@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 import backends
 import backends.grpc.server
 import chat.server.hub
+from backends.grpc.client import BALANCE, OPTIONS
 from backends.grpc.codec import SERVICE
 from chat.domain.errors import NotStored
 from chat.domain.model import Hello, Say
@@ -20,10 +22,13 @@ from chat.interfaces.address import Address
 from chat.interfaces.client import ChatClient, ClientOptions
 from chat.interfaces.server import ChatServer
 from chat.server.hub import Hub
+from protos import chat_pb2 as pb
+from protos.chat_pb2_grpc import ChatServiceStub
+from tests.support.grpc_peer import come_in, ending
 from tests.support.stage import Disk, running
 
 GRPC = backends.technique("grpc")
-CLIENTS = 24
+CLIENTS = 8
 
 
 class Node(NamedTuple):
@@ -53,15 +58,31 @@ def client_of(nodes: list[Node]) -> ChatClient:
     return GRPC.load_client()(nodes[0].address, ClientOptions(also=(nodes[1].address,)))
 
 
-async def test_streams_are_spread_over_the_servers(nodes: list[Node]) -> None:
-    clients = [client_of(nodes) for _ in range(CLIENTS)]
-    await asyncio.gather(
-        *(client.connect(Hello("lab", f"p{number}")) for number, client in enumerate(clients))
-    )
-    seats = [node.hub.seats for node in nodes]
-    assert sum(seats) == CLIENTS
-    assert min(seats) > 0, "one in 2^23 that chance alone does this"
+async def test_streams_of_several_clients_come_to_every_server(nodes: list[Node]) -> None:
+    """The first stream of a client goes to the server whose connection stands first, and that is a race."""
+    clients: list[ChatClient] = []
+    while not all(node.hub.seats for node in nodes):
+        clients.append(client_of(nodes))
+        await clients[-1].connect(Hello("lab", f"p{len(clients)}"))
+    assert sum(node.hub.seats for node in nodes) == len(clients)
     await asyncio.gather(*(client.close() for client in clients))
+
+
+async def test_streams_of_one_channel_take_turns(nodes: list[Node]) -> None:
+    target = "ipv4:" + ",".join(str(node.address) for node in nodes)
+    options = [*OPTIONS, ("grpc.service_config", json.dumps(BALANCE))]
+    async with grpc.aio.insecure_channel(target, options) as channel:
+        stub: Any = ChatServiceStub(channel)
+        calls: list[Any] = []
+        while not all(node.hub.seats for node in nodes):  # until both connections stand
+            calls.append(await come_in(stub, nick=f"p{len(calls)}"))
+        before = [node.hub.seats for node in nodes]
+        for _ in range(CLIENTS):
+            calls.append(await come_in(stub, nick=f"p{len(calls)}"))
+        assert [node.hub.seats - one for node, one in zip(nodes, before, strict=True)] == [CLIENTS // 2] * 2
+        for call in calls:
+            await call.write(pb.ClientFrame(leave=pb.Leave()))
+            await ending(call)
 
 
 async def fail_a_commit(node: Node) -> None:

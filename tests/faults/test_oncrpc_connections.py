@@ -78,8 +78,9 @@ async def test_an_answer_for_a_connection_that_is_gone_is_dropped(
 
 
 async def test_with_its_connection_a_poll_ends_and_the_seat_is_away(
-    server: OncRpcServer, hub: Hub, peer: StreamPeer
+    server: OncRpcServer, hub: Hub, peer: StreamPeer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("chat.server.seat.POLL_AWAY", 0)
     joined = await peer.join("eve")
     await peer.begin(CHAT_FETCH, after(peer.seat_key, joined.head, wait_ms=20000))
     await peer.still_there()

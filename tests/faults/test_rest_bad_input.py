@@ -99,7 +99,6 @@ async def test_a_question_for_a_seat_of_another_shape_is_refused(peer: HttpPeer)
         {"nick": "a", "cursor": {"seq": 2**64}},
         {"nick": "a", "cursor": {"seq": 1.5}},
         {"nick": "a", "cursor": {"seq": "1"}},
-        {"nick": "a", "seat_key": None},
         {"nick": "a", "seat_key": 5},
     ):
         refused = await peer.ask("POST", "/rooms/lab/seats", body)

@@ -13,7 +13,7 @@ import trustme
 from lxml import etree
 from zeep.wsse.username import UsernameToken
 
-from backends.soap.conversion import TNS, WSDL, WSSE
+from backends.soap.conversion import TNS, WSDL, WSDL11, WSSE
 from backends.soap.server import SoapServer
 from chat.domain.model import Limits
 from chat.interfaces.address import Address
@@ -244,16 +244,32 @@ async def test_the_token_itself_is_taken_over_tls(
 # --- the WSDL ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", ["/soap?wsdl", "/soap?WSDL", "/chat.wsdl"])
+@pytest.mark.parametrize(
+    ("path", "file", "ports"),
+    [
+        *[(path, WSDL.read_bytes(), 2) for path in ("/soap?wsdl", "/soap?WSDL", "/chat.wsdl")],
+        *[
+            (path, WSDL11.read_bytes(), 1)
+            for path in ("/soap?wsdl=1.1", "/soap?WSDL=1.1", "/chat-soap11.wsdl")
+        ],
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
 async def test_a_server_gives_the_committed_wsdl_with_its_own_address(
-    server: Serving, ann: SoapPeer, path: str
+    server: Serving, ann: SoapPeer, path: str, file: bytes, ports: int
 ) -> None:
     answer = await ann.ask("GET", path)
     assert (answer.status, answer.headers["content-type"]) == (200, "text/xml; charset=utf-8")
     own = f"http://{server.address}/soap".encode()
-    assert answer.body.count(own) == 2
-    assert answer.body.replace(own, b"http://127.0.0.1:8001/soap") == WSDL.read_bytes()
+    assert answer.body.count(own) == ports
+    assert answer.body.replace(own, b"http://127.0.0.1:8001/soap") == file
     assert (await ann.ask("HEAD", path)).headers["content-length"] == str(len(answer.body))
+
+
+async def test_another_wsdl_is_refused_with_those_that_there_are(ann: SoapPeer) -> None:
+    fault = read_fault(await ann.ask("GET", "/soap?wsdl=2.0"))
+    assert fault.status == 405
+    assert "/soap?wsdl, or /soap?wsdl=1.1 for SOAP 1.1 only" in fault.text
 
 
 async def test_no_caller_can_put_an_impossible_address_into_it(server: Serving, ann: SoapPeer) -> None:

@@ -19,6 +19,8 @@ from backends.rest.pages import CONTRACT
 from tests.support.processes import running
 
 SECONDS = 110
+TOKEN = "sesame"
+ACCESS = {"Authorization": f"Bearer {TOKEN}"}
 SETTINGS = """
 [parameters]
 wait = 0  # or it would wait for up to 20 seconds, again and again
@@ -37,7 +39,7 @@ negative_data_rejection.expected-statuses = [
 
 def post(url: str, body: dict[str, str], **headers: str) -> dict[str, str]:
     content = json.dumps(body).encode()
-    request = Request(url, content, {"Content-Type": "application/json", **headers})
+    request = Request(url, content, {"Content-Type": "application/json", **ACCESS, **headers})
     with urlopen(request) as answer:
         told: dict[str, str] = json.load(answer)
         return told
@@ -48,18 +50,21 @@ def test_the_server_answers_as_its_contract_says(tmp_path: Path, monkeypatch: py
     settings.write_text(SETTINGS, encoding="utf-8")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with running("serve", "rest", "--port", "0", "--json", "--log", "memory", "--rate", "off") as process:
+    command = ("serve", "rest", "--port", "0", "--json", "--log", "memory", "--rate", "off")
+    with running(*command, CHAT_TOKEN=TOKEN) as process:
         assert process.stdout is not None
         offer = json.loads(process.stdout.readline())
         base = f"http://{offer['host']}:{offer['port']}"
         key = post(f"{base}/rooms/lab/seats", {"nick": "ann"})["seat_key"]
         for n in range(3, 18):  # the message of the examples is the 17th entry
             post(f"{base}/rooms/lab/messages", {"text": f"entry {n}"}, **{"Seat-Key": key})
-        command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(settings), "--no-color"]
-        run = ["run", str(CONTRACT), "--url", base, "--header", f"Seat-Key: {key}"]
+        program = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(settings), "--no-color"]
+        run = ["run", str(CONTRACT), "--url", base]
+        for name, value in {**ACCESS, "Seat-Key": key}.items():
+            run += ["--header", f"{name}: {value}"]
         amount = ["--max-examples", "20", "--generation-deterministic", "--suppress-health-check", "all"]
         done = subprocess.run(
-            [*command, *run, *amount],
+            [*program, *run, *amount],
             capture_output=True,
             text=True,
             encoding="utf-8",

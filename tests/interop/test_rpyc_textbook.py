@@ -9,10 +9,13 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from ast import literal_eval
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from queue import Queue
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -128,6 +131,70 @@ def test_what_is_said_is_heard_and_has_the_seq_that_send_returned(address: str) 
     ann.hears(kind="left", author="bob")
     ann.leave()
     assert [event["kind"] for event in ann.seen].count("sent") == 1
+
+
+def callbacks(heard: list[Any]) -> dict[str, Callable[..., Any]]:
+    """Return functions that people hand over, each of which keeps what it gets in the list."""
+
+    class Told:
+        def __call__(self, event: Any) -> None:
+            heard.append(event)
+
+    return {
+        "append": heard.append,
+        "lambda": lambda event: heard.append(event),
+        "print": partial(print, end="", file=SimpleNamespace(write=heard.append)),
+        "an object": Told(),
+        "one that needs one more": lambda event, **more: heard.append(event),
+    }
+
+
+@pytest.mark.parametrize("name", callbacks([]))
+def test_a_callback_that_takes_no_keywords_gets_the_pairs(address: str, name: str) -> None:
+    heard: list[Any] = []
+    host, _, port = address.rpartition(":")
+    connection = rpyc.connect(host, int(port))
+    room = connection.root
+    room.login("eve", "lab", callbacks(heard)[name])
+    seqs = [room.send(f"m{number}") for number in range(3)]
+    room.leave()
+    connection.close()
+    events = [dict(literal_eval(event) if isinstance(event, str) else event) for event in heard if event]
+    assert [(event["kind"], event["seq"]) for event in events if event["kind"] == "sent"] == [
+        ("sent", seq) for seq in seqs
+    ]
+    assert [event["kind"] for event in events if event.get("author") == "eve"][-1] == "left"
+
+
+def test_who_hands_over_a_wrong_function_is_told_by_the_next_call(address: str) -> None:
+    host, _, port = address.rpartition(":")
+    connection = rpyc.connect(host, int(port))
+    connection.root.login("eve", "lab", lambda: None)
+
+    def go_on() -> None:
+        while True:
+            connection.root.members()
+
+    with pytest.raises(Exception, match=r"your callback raised TypeError: .*; it must accept") as refused:
+        go_on()
+    connection.close()
+    assert getattr(refused.value, "code", "") == "bad_request"
+
+
+def test_the_prompt_is_told_what_it_can_do_with_the_root(address: str) -> None:
+    host, _, port = address.rpartition(":")
+    connection = rpyc.connect(host, int(port))
+    with pytest.raises(
+        Exception, match=r"request 9 of RPyC \(repr\) is not supported: call a method of conn.root"
+    ):
+        repr(connection.root)
+
+    class Text(str):
+        pass
+
+    with pytest.raises(Exception, match=r"nick is an object of yours .*Text.*convert it"):
+        connection.root.login(Text("eve"), "lab", print)
+    connection.close()
 
 
 def test_many_callbacks_come_in_order_and_each_once(address: str) -> None:

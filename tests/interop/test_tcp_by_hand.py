@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.node import cannot_run
 from tests.support.processes import PATIENCE, chat, serving, tail
 
 CHAPTER = Path(__file__).parents[2] / "backends" / "tcp" / "README.md"
@@ -49,10 +49,23 @@ def test_the_chapters_client_runs_as_it_stands(tmp_path: Path) -> None:
     assert len([line for line in program().splitlines() if line and not line.isspace()]) <= 30
 
 
+NETCATS = {
+    "nc": "netcat-openbsd",
+    "nc.openbsd": "netcat-openbsd",
+    "nc.traditional": "netcat-traditional",
+    "ncat": "ncat",
+    "socat": "socat",
+}
+"""Each program, and the Debian package that has it."""
+
+
+def need(program: str) -> None:
+    if shutil.which(program) is None:
+        cannot_run(f"{program} is not installed: apt install {NETCATS[program]}")
+
+
 def test_nc_reads_and_speaks_in_the_same_room() -> None:
-    if shutil.which("nc") is None:
-        reason = "nc is not installed: apt install netcat-openbsd"
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
+    need("nc")
     with serving("--log", "memory") as (_, address):
         with subprocess.Popen(
             ["nc", *address.split(":")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -73,3 +86,30 @@ def test_nc_reads_and_speaks_in_the_same_room() -> None:
     said = [(event["author"], event["text"]) for event in events if event["kind"] == "sent"]
     assert said == [("ann", "do you read me?"), ("me", "typed by hand")]
     assert ("ann", "do you read me?") in [(one.get("author"), one.get("text")) for one in heard]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "nc.openbsd -N HOST PORT",
+        "nc.openbsd -q 1 HOST PORT",
+        "nc.traditional -q 1 HOST PORT",
+        "ncat HOST PORT",
+        "socat - TCP:HOST:PORT",
+    ],
+)
+def test_every_netcat_gets_its_answers_when_its_input_ends(command: str) -> None:
+    need(command.split()[0])
+    lines = ['{"kind":"hello","nick":"me"}', '{"kind":"say","text":"from a script"}', '{"kind":"leave"}']
+    with serving("--log", "memory") as (_, address):
+        host, port = address.split(":")
+        done = subprocess.run(
+            command.replace("HOST", host).replace("PORT", port).split(),
+            input="\n".join(lines) + "\n",
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=True,
+        )
+    heard = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["kind"] for line in heard] == ["welcome", "opened", "joined", "sent", "left"]

@@ -144,6 +144,11 @@ class Desk:
     async def _dial(self) -> ChatClient:
         return DeskClient(self)
 
+    def hinders(self, reason: str) -> None:
+        """Let the clients say why no messages are taken; "": they are taken again."""
+        for client in self._clients:
+            client.on_hindered(reason)
+
     def enter(self, hello: Hello, client: DeskClient) -> Welcome:
         self.hellos.append(hello)
         if self.away is not None:

@@ -39,17 +39,20 @@ def program(technique: str, copy: Path) -> Path:
 
 def install(technique: str, copy: Path, environment: dict[str, str]) -> None:
     """Copy the client and what it reads outside its folder, and install its packages."""
+    for shared in ("protos", "wsdl", "backends/javascript"):
+        shutil.copytree(ROOT / shared, copy / shared)
+    install_folder(ROOT / CLIENTS[technique], copy / CLIENTS[technique], environment)
+
+
+def install_folder(source: Path, copy: Path, environment: dict[str, str]) -> None:
+    """Copy a folder with a ``package-lock.json``, and install the packages; none of their scripts runs."""
     npm = shutil.which("npm")
     if npm is None or shutil.which("node") is None:
         cannot_run("node and npm are not installed: apt install nodejs npm")
-    for shared in ("protos", "wsdl", "backends/javascript"):
-        shutil.copytree(ROOT / shared, copy / shared)
-    folder = shutil.copytree(
-        ROOT / CLIENTS[technique], copy / CLIENTS[technique], ignore=shutil.ignore_patterns("node_modules")
-    )
+    shutil.copytree(source, copy, dirs_exist_ok=True, ignore=shutil.ignore_patterns("node_modules"))
     done = subprocess.run(
-        [npm, "ci", "--no-audit", "--no-fund", "--engine-strict", "--prefer-offline"],
-        cwd=folder,
+        [npm, "ci", "--no-audit", "--no-fund", "--engine-strict", "--ignore-scripts", "--prefer-offline"],
+        cwd=copy,
         capture_output=True,
         text=True,
         timeout=INSTALL,

@@ -50,6 +50,16 @@ async def test_the_banner_goes_when_the_connection_is_back() -> None:
         await until(pilot, lambda: "gone" not in text(pilot))
 
 
+async def test_the_banner_says_why_a_server_takes_no_messages_for_as_long_as_it_does() -> None:
+    desk = Desk()
+    async with chatting(desk) as pilot:
+        desk.hinders("the broker is low on memory: give it more")
+        await until(pilot, lambda: lines(pilot)[0].startswith(" ▲ the broker is low on memory: give it more"))
+        desk.hinders("")
+        await until(pilot, lambda: "messages are taken again" in text(pilot))
+        assert "▲" not in text(pilot)
+
+
 async def test_retry_does_not_wait_for_the_countdown() -> None:
     desk = Desk()
     async with chatting(desk) as pilot:

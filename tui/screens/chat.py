@@ -18,7 +18,7 @@ from textual.widgets import Static, TextArea
 from textual.worker import Worker, WorkerState
 
 from chat.client.session import Session
-from chat.client.session_events import Measured, State, StateChanged, Update
+from chat.client.session_events import Hindered, Measured, State, StateChanged, Update
 from chat.domain.errors import ChatError, NickTaken
 from chat.domain.validation import clean_text
 from tui.commands import COMMANDS, TABLE, Command, Refused, parse
@@ -124,6 +124,10 @@ class ChatScreen(ChatCommands):
                 match update:
                     case StateChanged(state):
                         self._show_state(state)
+                    case Hindered():
+                        self._banner.set_class(False, "-on")
+                        self._show_state(self.session.state)
+                        self.timeline.apply(update)
                     case Measured(rtt, activity):
                         self._status.rtt, self._status.activity = rtt, activity
                     case _:
@@ -147,6 +151,11 @@ class ChatScreen(ChatCommands):
             again = "/retry NAME does so" if taken else "/retry tries again"
             self._banner.update(Content(f"✖ {reason}. {again}, /quit leaves."))
             self.timeline.ended(reason)
+        elif self.session.hindered:
+            self._banner.update(Content(f"▲ {one_line(self.session.hindered)}"))
+            self._banner.set_class(True, "-on")
+            self._banner.set_class(False, "-down")
+            return
         if state.name != "connecting":  # while connecting, the reason of the last failure stays
             self._banner.set_class(state.name != "up", "-on")
             self._banner.set_class(state.name == "down", "-down")

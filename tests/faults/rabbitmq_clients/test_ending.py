@@ -12,7 +12,6 @@ import pytest
 
 from backends.rabbitmq import names
 from backends.rabbitmq.amqp import Channel
-from backends.rabbitmq.client import RabbitClient
 from backends.rabbitmq.private import PrivateBroker
 from backends.rabbitmq.stream import Link
 from backends.rabbitmq.will import is_present, presence
@@ -90,8 +89,7 @@ async def test_while_the_broker_is_short_of_memory_lines_wait_and_then_all_arriv
     enter = Enter(own_broker.url, Limits(burst=0))
     ann, bob = await enter("ann"), await enter("bob")
     blocked = asyncio.Event()
-    assert isinstance(ann.client, RabbitClient)
-    ann.client.link.publishing.on_blocked = blocked.set
+    ann.client.on_hindered = lambda reason: blocked.set()
     await asyncio.to_thread(own_broker.ctl, "set_vm_memory_high_watermark", "0.000001")
     lines = [asyncio.create_task(ann.say(f"m{i}")) for i in range(20)]
     await blocked.wait()

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from backends.rabbitmq import names
-from backends.rabbitmq.stream import Follower, Link, Start
+from backends.rabbitmq.stream import Follower, Link
+from backends.rabbitmq.stream_reader import Start
 from chat.domain.errors import StaleCursor
 from chat.domain.model import Cursor
 from tests.support.people import Person

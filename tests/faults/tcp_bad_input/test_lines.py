@@ -39,7 +39,7 @@ NONSENSE = {
     ),
     "a missing field": (b'{"kind":"say"}\n', "required field `text`"),
     "a text that is a number": (b'{"kind":"say","text":5}\n', "Expected `str`, got `int` - at `$.text`"),
-    "a text that is null": (b'{"kind":"say","text":null}\n', "Expected `str`, got `null`"),
+    "a text that is null": (b'{"kind":"say","text":null}\n', "required field `text`"),
     "a number that is a text": (b'{"kind":"say","text":"x","n":"1"}\n', "Expected `int`, got `str`"),
     "a fraction": (b'{"kind":"say","text":"x","n":1.5}\n', "Expected `int`, got `float`"),
     "a negative number": (b'{"kind":"say","text":"x","n":-1}\n', "Expected `int` >= 0"),

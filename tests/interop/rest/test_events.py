@@ -10,7 +10,9 @@ import pytest
 from backends.rest.codec import encode
 from backends.rest.resources import PAGE_BYTES
 from chat.server.hub import Hub
+from chat.transport.http_server import WebServer
 from tests.support.http_peer import SeatedPeer
+from tests.support.kit import Serving
 
 pytestmark = pytest.mark.parametrize("technique", ["rest"], indirect=True)
 
@@ -68,6 +70,43 @@ async def test_a_long_poll_waits_for_the_first_event(ann: SeatedPeer, bob: Seate
     await bob.send(
         bob.request("GET", f"/rooms/lab/events?after={head}&wait=20", headers={"Seat-Key": bob.key})
     )
+    await ann.says("news")
+    assert [event["text"] for event in (await bob.answer()).json["events"]] == ["news"]
+
+
+async def waits(server: Serving) -> None:
+    """Wait until the server keeps a request open."""
+    assert isinstance(server.server, WebServer)
+    while not server.server._polls:  # noqa: ASYNC110  # nothing tells of it
+        await asyncio.sleep(0)
+
+
+async def test_a_long_poll_without_a_place_waits_for_the_next_event(
+    ann: SeatedPeer, bob: SeatedPeer, server: Serving
+) -> None:
+    await ann.says("before")
+    await bob.send(bob.request("GET", "/rooms/lab/events?wait=20", headers={"Seat-Key": bob.key}))
+    await waits(server)
+    await ann.says("news")
+    assert [event["text"] for event in (await bob.answer()).json["events"]] == ["news"]
+
+
+async def test_a_long_poll_that_waits_in_vain_brings_an_empty_page(ann: SeatedPeer) -> None:
+    page = await ann.does("GET", "/events?wait=1")
+    assert (page.status, page.json["events"]) == (200, [])
+
+
+async def test_a_long_poll_that_knows_an_older_state_is_answered_at_once(
+    ann: SeatedPeer, bob: SeatedPeer, server: Serving
+) -> None:
+    """What came between the two requests is not lost."""
+    known = (await bob.does("GET", "/events")).headers["etag"]
+    await ann.says("in between")
+    page = await bob.does("GET", "/events?wait=20&limit=1", If_None_Match=known)
+    assert [event["text"] for event in page.json["events"]] == ["in between"]
+    said = {"Seat-Key": bob.key, "If-None-Match": page.headers["etag"]}
+    await bob.send(bob.request("GET", "/rooms/lab/events?wait=20", headers=said))
+    await waits(server)
     await ann.says("news")
     assert [event["text"] for event in (await bob.answer()).json["events"]] == ["news"]
 

@@ -27,7 +27,23 @@ async def test_a_new_seat_is_created_and_an_old_one_is_given_back(ann: SeatedPee
     assert again.headers["location"] == bob.headers["location"] == f"/rooms/lab/seats/{bob.json['seat']}"
 
 
-async def test_a_nick_that_is_taken_is_a_conflict_that_may_pass(ann: SeatedPeer) -> None:
+async def test_whoever_has_no_key_and_no_cursor_may_say_null(ann: SeatedPeer) -> None:
+    body = {"nick": "bob", "seat_key": None, "cursor": None}
+    assert (await ann.ask("POST", "/rooms/lab/seats", body)).status == 201
+
+
+async def test_a_nick_that_is_taken_is_a_conflict(ann: SeatedPeer) -> None:
+    taken = await ann.ask("POST", "/rooms/lab/seats", {"nick": "ANN"})
+    assert (taken.status, taken.problem["code"]) == (409, "nick_taken")
+    assert not taken.problem.get("retry_after"), "the owner is there"
+    assert "retry-after" not in taken.headers
+
+
+async def test_a_nick_whose_owner_is_away_is_a_conflict_that_may_pass(
+    ann: SeatedPeer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.server.seat.POLL_AWAY", 0)
+    assert (await ann.does("GET", "/events")).status == 200
     taken = await ann.ask("POST", "/rooms/lab/seats", {"nick": "ANN"})
     assert (taken.status, taken.problem["code"]) == (409, "nick_taken")
     assert 0 < taken.problem["retry_after"] <= int(taken.headers["retry-after"]) <= 60

@@ -67,3 +67,15 @@ def test_an_access_token_comes_from_its_file_before_the_environment(
     file.write_text("\n")
     with pytest.raises(ChatError, match="is empty"):
         config.access_token(str(file))
+
+
+@pytest.mark.parametrize(
+    ("token", "why"),
+    [("open\tsesame", "control character"), (257 * "x", "more than 256"), (129 * "ä", "more than 256")],
+)
+def test_an_access_token_that_not_every_technique_can_carry_is_refused(
+    monkeypatch: pytest.MonkeyPatch, token: str, why: str
+) -> None:
+    monkeypatch.setenv("CHAT_TOKEN", token)
+    with pytest.raises(ChatError, match=f"in CHAT_TOKEN has .*{why}"):
+        config.access_token(None)

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from chat.client.session import Session
-from chat.client.session_events import Arrived, Entered
+from chat.client.session_events import Arrived, Entered, Noticed
 from chat.domain.errors import (
     AccessDenied,
     BadText,
@@ -18,8 +18,8 @@ from chat.domain.errors import (
     SeatGone,
     TooFast,
 )
-from chat.domain.model import Hello, Limits
-from tests.support.fake_client import FakeRoom, Watch, talking
+from chat.domain.model import Hello, Limits, Welcome
+from tests.support.fake_client import FakeClient, FakeRoom, Watch, talking
 from tests.support.stage import Clock, settle
 
 # --- talking -------------------------------------------------------------------------------------
@@ -32,6 +32,22 @@ async def test_who_comes_in_gets_the_replay_and_is_up(room: FakeRoom) -> None:
         assert [state.name for state in watch.states] == ["connecting", "up"]
         assert (session.nick, session.seat, watch.states[-1].address) == ("ann", "s1", "127.0.0.1:1")
         assert [update.welcome.head for update in watch.all(Entered)] == [2]
+
+
+async def test_what_a_client_says_of_its_connection_is_told_also_before_it_is_connected(
+    room: FakeRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = FakeClient.connect
+
+    async def slow(client: FakeClient, hello: Hello) -> Welcome:
+        client.on_notice("this takes longer")
+        await watch.until(lambda: watch.all(Noticed))
+        return await connect(client, hello)
+
+    monkeypatch.setattr(FakeClient, "connect", slow)
+    async with talking(room) as (_, watch):
+        await watch.until(lambda: watch.all(Entered))
+        assert [update.text for update in watch.all(Noticed)] == ["this takes longer"]
 
 
 async def test_an_own_message_comes_back_with_its_token_and_its_time(room: FakeRoom) -> None:

@@ -10,6 +10,7 @@ from chat.domain.errors import (
     AccessDenied,
     BadText,
     Full,
+    NickTaken,
     NoSuchRoom,
     NotStored,
     SeatGone,
@@ -19,7 +20,8 @@ from chat.domain.errors import (
 from chat.domain.model import Cursor, Delete, Event, Limits, Say
 from chat.server.hub import KEY_CHARS, UNREADY, Hub, _cached_seat_name
 from chat.server.logs.memory import MemoryLog
-from chat.server.seat import POLL_GRACE, HubSeat
+from chat.server.seat import POLL_AWAY, POLL_GRACE, HubSeat
+from chat.transport.polling import LONGEST
 from tests.support.stage import GRACE, Clock, Disk, Peer, come_in, does, enter, running, says, settle
 
 # --- coming in and talking -----------------------------------------------------------------------
@@ -216,6 +218,35 @@ async def test_who_polls_is_there_a_while_longer(hub: Hub, clock: Clock) -> None
     assert not seat.ended
     await clock.advance(2)
     assert seat.ended
+
+
+async def refusal(hub: Hub) -> NickTaken:
+    """Return why nobody else may be ann."""
+    with pytest.raises(NickTaken) as refused:
+        await enter(hub)
+    return refused.value
+
+
+async def test_who_polls_is_not_away_between_polls(hub: Hub, clock: Clock) -> None:
+    seat = await enter(hub)
+    assert (await refusal(hub)).retry_after is None, "it has just joined"
+    for interval in (1, LONGEST, LONGEST):
+        hub.find_seat(seat.key)
+        await clock.advance(interval)
+        taken = await refusal(hub)
+        assert (taken.retry_after, "away" in str(taken)) == (None, False), interval
+
+
+async def test_who_polls_no_more_is_away_before_the_seat_ends(hub: Hub, clock: Clock) -> None:
+    seat = await enter(hub)
+    hub.find_seat(seat.key)
+    await clock.advance(POLL_AWAY * GRACE + 1)
+    left = (POLL_GRACE - POLL_AWAY) * GRACE - 1
+    taken = await refusal(hub)
+    assert taken.retry_after == pytest.approx(left, abs=0.5)
+    assert f"ann is away, and keeps the name for {left:.0f} s more" in str(taken)
+    hub.find_seat(seat.key)
+    assert (await refusal(hub)).retry_after is None, "it is back"
 
 
 async def test_who_waits_for_news_is_there(hub: Hub, clock: Clock) -> None:

@@ -34,6 +34,7 @@ def test_a_list_may_come_in_two_headers_and_a_single_value_may_not() -> None:
     [
         (b"Bearer abc", "abc"),
         (b"bearer  abc ", "abc"),
+        (b"BEARER 100%25", "100%25"),
         ("Bearer Sesam, öffne dich".encode(), "Sesam, öffne dich"),
         (b"Basic abc", ""),
         (b"Bearer", ""),

@@ -109,6 +109,33 @@ def test_a_callback_is_what_the_library_writes() -> None:
     assert one(whole) == Request(300, consts.HANDLE_CALL, (Local(FUNCTION), *args[1:]))
 
 
+def test_a_callback_with_one_argument_is_what_the_library_writes() -> None:
+    args = (Remote(FUNCTION), (service.event_pairs(EVENT),), ())
+    callback = Callback(Remote(FUNCTION))
+    callback.use_one_argument()
+    parts = callback.frame(300, codec.keywords(service.event_pairs(EVENT)))
+    assert parts == codec.request(300, consts.HANDLE_CALL, args)
+
+
+@pytest.mark.parametrize(
+    ("method", "args"),
+    [
+        ("send", (Remote(("app.Text", 1, 2)),)),
+        ("login", ("ann", "lab", Remote(FUNCTION), "", (Local(FUNCTION), ""))),
+    ],
+    ids=["text", "within the cursor"],
+)
+def test_a_reference_in_place_of_a_value_is_told_what_to_do(method: str, args: tuple[Any, ...]) -> None:
+    with pytest.raises(BadRequest, match=r"came as a reference.*convert it"):
+        service.call(method, args, ())
+
+
+@pytest.mark.parametrize("callback", [None, "print", Local(FUNCTION)])
+def test_what_is_no_function_of_the_clients_is_no_callback(callback: Any) -> None:
+    with pytest.raises(BadRequest, match=r"callback is a function of yours.*\*\*event"):
+        service.call("login", ("ann", "lab", callback), ())
+
+
 def test_a_refusal_becomes_an_exception_in_the_library() -> None:
     error = NickTaken("ann is away", n=3, retry_after=7.5)
     frame = codec.raised(5, service.MODULE, "NickTaken", str(error), service.error_pairs(error))

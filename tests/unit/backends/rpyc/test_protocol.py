@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from rpyc.core import consts
+from rpyc.core import brine, consts
 
 from backends.rpyc import codec
-from backends.rpyc.codec import Framer, Local, Raised, Request, Returned
+from backends.rpyc.codec import Framer, Local, Raised, Remote, Request, Returned
 from backends.rpyc.protocol import Exposed, NoSuchName, RpycProtocol
 from chat.domain.errors import BadRequest
 
@@ -34,6 +34,9 @@ class Shop(Exposed):
 
     def methods(self, name: Any) -> tuple[tuple[str, str], ...]:
         return (("buy", "Buys."),) if name == ROOT.name else ()
+
+    def hint(self) -> str:
+        return "call buy"
 
     def called(self, number: int, target: Any, args: tuple[Any, ...], kwargs: tuple[Any, ...]) -> None:
         if target != METHOD:
@@ -96,6 +99,49 @@ def test_what_is_not_served_is_refused(handler: int, args: tuple[Any, ...]) -> N
     shop = Shop()
     assert shop.answer(handler, *args).name == "BadRequest"
     assert shop.calls == []
+
+
+def test_what_is_not_served_is_named_with_what_to_do_instead() -> None:
+    assert (
+        Shop().answer(consts.HANDLE_REPR, ROOT).text == "request 9 of RPyC (repr) is not supported: call buy"
+    )
+    assert Shop().answer(1000).text == "request 1000 of RPyC (unknown) is not supported: call buy"
+
+
+def test_an_rpyc_before_4_1_is_told_so_when_it_asks_for_an_object_by_its_number() -> None:
+    assert "pip install 'rpyc>=4.1'" in Shop().answer(consts.HANDLE_INSPECT, "test.Root").text
+    assert Shop().answer(consts.HANDLE_INSPECT, ROOT.name) == Returned(7, (("buy", "Buys."),))
+
+
+# --- older peers ---------------------------------------------------------------------------------
+
+
+def older(frame: bytes) -> bytes:
+    """Return a frame of RPyC 6 as RPyC 5 writes it: its own code dumps one tuple of three."""
+    (message,) = Framer().feed(frame)
+    return codec.frame(brine.dump((message[0], *brine.load(message[1:]))))
+
+
+def test_a_peer_that_begins_in_the_older_form_is_answered_in_it() -> None:
+    shop = Shop()
+    shop.protocol = RpycProtocol(shop, codec.MAX_FRAME, serves_older=True)
+    ask = codec.request(7, consts.HANDLE_CALLATTR, (Remote(ROOT.name), "buy", ("tea",), ()))
+    (message,) = shop.protocol.receive_data(older(ask))
+    request = shop.protocol.decode(message)
+    assert isinstance(request, Request)
+    shop.protocol.serve(request)
+    shop.protocol.request(consts.HANDLE_PING, "")
+    shop.protocol.refuse(8, BadRequest("sold out"))
+    refusal = codec.raised(8, "chat", "BadRequest", "sold out", (("code", "bad_request"),))
+    ours = (codec.returned(7, 1), codec.request(1, consts.HANDLE_PING, ("",)), refusal)
+    assert shop.protocol.data_to_send() == [b"".join(map(older, ours))]
+
+
+def test_a_side_that_serves_no_older_peer_refuses_its_messages() -> None:
+    shop = Shop()
+    (message,) = shop.protocol.receive_data(older(codec.request(7, consts.HANDLE_PING, ("",))))
+    with pytest.raises(BadRequest, match="not a message of RPyC 6"):
+        shop.protocol.decode(message)
 
 
 def test_it_tells_its_root_and_its_methods() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from backends.soap.conversion import (
     MAX_REASON,
     TNS,
     WSDL,
+    WSDL11,
     camel,
     fault_text,
     is_server_fault,
@@ -54,6 +56,32 @@ def told(codec: Codec, error: ChatError, code: FaultCode | None = None) -> Fault
 
 def test_the_committed_wsdl_is_what_the_operations_say() -> None:
     assert wsdl_contract.wsdl() == WSDL.read_bytes(), "run make wsdl"
+    assert wsdl_contract.wsdl(soap12=False) == WSDL11.read_bytes(), "run make wsdl"
+
+
+def test_the_wsdl_of_soap_11_is_the_other_without_soap_12() -> None:
+    assert b"soap12" not in WSDL11.read_bytes().lower()
+    both, old = (etree.fromstring(file.read_bytes()) for file in (WSDL, WSDL11))
+    for node in [*both.iter("{*}binding", "{*}port")]:
+        if node.get("name") == "ChatSoap12":
+            node.getparent().remove(node)
+    etree.cleanup_namespaces(both, keep_ns_prefixes=["tns", "xs"])
+    lines = [[line.strip() for line in etree.tostring(root).decode().split("\n")] for root in (both, old)]
+    assert lines[0] == lines[1]
+
+
+def test_a_file_that_is_out_of_date_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stale = tmp_path / "chat-soap11.wsdl"
+    monkeypatch.setattr(wsdl_contract, "FILES", {WSDL: True, stale: False})
+    monkeypatch.setattr("sys.argv", ["contract", "--check"])
+    assert wsdl_contract.main() == 1
+    assert capsys.readouterr().err == "chat-soap11.wsdl is out of date: run make wsdl\n"
+    monkeypatch.setattr(wsdl_contract, "FILES", {stale: False})
+    monkeypatch.setattr("sys.argv", ["contract"])
+    assert wsdl_contract.main() == 0
+    assert stale.read_bytes() == WSDL11.read_bytes()
 
 
 def test_every_operation_declares_its_faults_in_both_bindings() -> None:

@@ -3,180 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from rpyc.core import consts
 
-import backends.rpyc.server
 import chat.transport.stream
 from backends.rpyc import codec
-from backends.rpyc.codec import HEADER, Raised, Request, Returned
-from backends.rpyc.server import WINDOW, ClientConnection, RpycServer
+from backends.rpyc.codec import HEADER, Raised, Returned
+from backends.rpyc.server import RpycServer
 from chat.domain.errors import Closing
-from chat.domain.model import Limits
 from chat.interfaces.address import Address
-from chat.interfaces.server import HIGH_WATER
-from chat.server.fanout import PAGE_BYTES
-from chat.server.hub import Hub
-from chat.transport.connection_state import State
 from chat.transport.stream import MAX_UNAUTHENTICATED
-from tests.support.rpyc_peer import FUNCTION, RpycPeer
+from tests.support.rpyc_peer import FUNCTION, RpycPeer, connection_of, reason, refusal
 from tests.support.stage import Disk
-
-
-@pytest.fixture
-def disk() -> Disk:
-    return Disk()
-
-
-@pytest.fixture
-async def server(disk: Disk) -> AsyncIterator[RpycServer]:
-    hub = Hub(disk, limits=Limits(burst=0))
-    await hub.start()
-    server = RpycServer(hub, Address("127.0.0.1", 0))
-    server.address = await server.start()
-    yield server
-    await server.stop()
-    await hub.stop()
-
-
-@pytest.fixture
-def address(server: RpycServer) -> Address:
-    return server.address
-
-
-@pytest.fixture
-async def peer(address: Address) -> AsyncIterator[RpycPeer]:
-    """Who misbehaves."""
-    async with await RpycPeer.open(address) as peer:
-        yield peer
-
-
-@pytest.fixture(autouse=True)
-async def bystander(address: Address) -> AsyncIterator[RpycPeer]:
-    """Somebody in the room, who checks after the test that nothing has happened to it."""
-    async with await RpycPeer.open(address) as bystander:
-        await bystander.enter("bystander")
-        yield bystander
-        assert isinstance(await bystander.call("send", "all quiet"), Returned)
-        await bystander.hears(author="bystander", text="all quiet")
-        assert [event for event in bystander.callbacks if event["kind"] == "error"] == []
-        prevs = [event["prev"] for event in bystander.callbacks]
-        assert prevs == [0, *(event["seq"] for event in bystander.callbacks[:-1])]
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    caplog.set_level(logging.INFO)
-    yield
-    assert caplog.messages == []
-
-
-def connection_of(server: RpycServer, nick: str) -> ClientConnection:
-    """Return the server's end of somebody's connection."""
-    return next(each for each in server.connections if each.seat and each.seat.welcome.nick == nick)
-
-
-async def reason(peer: RpycPeer) -> str:
-    """Return the code that the last callback gave; fails unless the connection ends."""
-    last = (await peer.end())[-1]
-    assert last["kind"] == "error"
-    return str(last["code"])
-
-
-async def refusal(peer: RpycPeer, method: str, *args: object) -> str:
-    answer = await peer.call(method, *args)
-    assert isinstance(answer, Raised), answer
-    return answer.text
-
-
-# --- callbacks that do not come back -------------------------------------------------------------
-
-
-async def test_who_does_not_answer_to_a_callback_is_cut_and_the_others_go_on(
-    monkeypatch: pytest.MonkeyPatch, peer: RpycPeer, bystander: RpycPeer
-) -> None:
-    monkeypatch.setattr(backends.rpyc.server, "CALLBACK_TIMEOUT", 0.2)
-    monkeypatch.setattr(backends.rpyc.server, "PING_EVERY", 0.05)
-    peer.answer = peer.ignore
-    await peer.enter("eve")
-    ending = asyncio.create_task(reason(peer))
-    while not ending.done():
-        assert isinstance(await bystander.call("send", "and on we go"), Returned)
-    assert ending.result() == "slow_reader"
-
-
-async def test_who_does_not_answer_to_a_ping_is_cut(
-    monkeypatch: pytest.MonkeyPatch, peer: RpycPeer, bystander: RpycPeer
-) -> None:
-    monkeypatch.setattr(backends.rpyc.server, "CALLBACK_TIMEOUT", 0.2)
-    monkeypatch.setattr(backends.rpyc.server, "PING_EVERY", 0.05)
-
-    def all_but_pings(request: Request) -> bytes | None:
-        return None if request.handler == consts.HANDLE_PING else peer.take(request)
-
-    peer.answer = all_but_pings
-    await peer.enter("eve")
-    ending = asyncio.create_task(reason(peer))
-    while not ending.done():
-        await bystander.call("members")
-    assert ending.result() == "slow_reader"
-
-
-async def test_an_answer_keeps_a_client_that_has_nothing_to_hear(
-    monkeypatch: pytest.MonkeyPatch, peer: RpycPeer
-) -> None:
-    monkeypatch.setattr(backends.rpyc.server, "PING_EVERY", 0.01)
-    await peer.enter("eve")
-    while [request.handler for request in peer.requests].count(consts.HANDLE_PING) < 5:
-        await peer.message()
-
-
-@pytest.mark.parametrize("name", ["ValueError", "NoClass", "x\x1b[2J" * 50])
-async def test_a_callback_that_raises_ends_its_connection_with_the_reason(peer: RpycPeer, name: str) -> None:
-    def raises(request: Request) -> bytes:
-        peer.take(request)
-        return codec.raised(request.number, "builtins", name, "")
-
-    peer.answer = raises
-    await peer.enter("eve")
-    assert await reason(peer) == "bad_request"
-    text = peer.callbacks[-1]["text"]
-    assert name[:10].replace("\x1b", "\\u001b")[:5] in text
-    assert text.isprintable()
-    assert len(text) < 300
-
-
-async def test_at_most_a_window_of_callbacks_is_under_way(peer: RpycPeer, bystander: RpycPeer) -> None:
-    peer.answer = peer.ignore
-    await peer.enter("eve")
-    for number in range(WINDOW + 50):
-        assert isinstance(await bystander.call("send", f"m{number}"), Returned)
-    await peer.answer_to(await peer.begin(consts.HANDLE_PING, ""))
-    assert len(peer.callbacks) == WINDOW
-    for request in peer.requests:
-        await peer.send(codec.returned(request.number, None))
-    peer.answer = peer.take
-    await peer.hears(text=f"m{WINDOW + 49}")
-    texts = [event["text"] for event in peer.callbacks if event["kind"] == "sent"]
-    assert texts == [f"m{number}" for number in range(WINDOW + 50)]
-
-
-async def test_what_waits_for_one_that_never_answers_is_bounded_until_it_is_cut(
-    monkeypatch: pytest.MonkeyPatch, server: RpycServer, peer: RpycPeer, bystander: RpycPeer
-) -> None:
-    monkeypatch.setattr(chat.transport.stream, "LINGER", 0.2)
-    peer.answer = peer.ignore
-    await peer.enter("eve")
-    eve, most = connection_of(server, "eve"), 0
-    while eve.state is State.SEATED:
-        assert isinstance(await bystander.call("send", 3900 * "x"), Returned)
-        most = max(most, eve.buffered())
-    assert HIGH_WATER < most <= HIGH_WATER + 2 * PAGE_BYTES
-    assert await reason(peer) == "slow_reader"
-
 
 # --- those who do not log in ---------------------------------------------------------------------
 

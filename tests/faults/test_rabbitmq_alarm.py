@@ -1,0 +1,128 @@
+"""A broker that is short of memory or disk: whoever is there, or comes, is told why nothing happens."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import backends
+from backends.rabbitmq.amqp_errors import hindrance
+from backends.rabbitmq.log import StreamLog
+from backends.rabbitmq.private import PrivateBroker
+from chat.client.connect import Place, open_session
+from chat.client.session_events import Entered, Hindered
+from chat.domain.errors import NotStored
+from chat.domain.model import Ack, Draft, Event, Hello, Say
+from chat.domain.room import Outcome
+from chat.interfaces.server import Reply
+from chat.server.hub import Hub
+from chat.server.seat import HubSeat
+from tests.support.broker import broker, wanted
+from tests.support.fake_client import Watch
+from tests.support.node import Run
+from tests.support.processes import CHAT, chat
+
+MEMORY = ("set_vm_memory_high_watermark", "0.000001")
+ENOUGH_MEMORY = ("set_vm_memory_high_watermark", "0.6")
+DISK = ("set_disk_free_limit", "1000000GB")
+ENOUGH_DISK = ("set_disk_free_limit", "1MB")
+LOW = "the broker takes no messages, it is low on memory: give it more memory"
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateBroker]:
+    """A broker with a memory alarm."""
+    wanted()
+    with broker(tmp_path_factory.mktemp("alarm") / "rabbitmq") as one:
+        one.ctl(*MEMORY)
+        yield one
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("send", "hello"), ("tail",), ("send", "--mode", "fanout", "hello")],
+    ids=lambda command: " ".join(command),
+)
+async def test_a_newcomer_is_told_on_stderr(short: PrivateBroker, run: Run, command: tuple[str, ...]) -> None:
+    process = await run(*CHAT, *command, "-b", "rabbitmq", "--server", short.url)
+    assert process.process.stderr is not None
+    assert LOW in (await process.process.stderr.readline()).decode()
+
+
+async def test_a_newcomer_with_line_mode_is_told(short: PrivateBroker, run: Run) -> None:
+    process = await run(*CHAT, "--plain", "-b", "rabbitmq", "--server", short.url)
+    assert LOW in await process.line()
+
+
+async def test_who_starts_a_server_is_told(short: PrivateBroker, run: Run) -> None:
+    process = await run(*CHAT, "serve", "tcp", "--port", "0", "--log", short.url)
+    assert process.process.stderr is not None
+    assert LOW in (await process.process.stderr.readline()).decode()
+
+
+def test_doctor_names_it(short: PrivateBroker) -> None:
+    done = chat("doctor", "-b", "rabbitmq", CHAT_AMQP_URL=short.url)
+    assert done.returncode == 1
+    assert LOW in done.stdout
+
+
+async def test_a_session_is_told_when_it_begins_and_when_it_is_over(
+    own_broker: PrivateBroker, state_dir: Path
+) -> None:
+    await asyncio.to_thread(own_broker.ctl, *DISK)
+    session = open_session(Place(own_broker.url, state_dir), backends.technique("rabbitmq"), "lab", "ann")
+    watch = Watch(session)
+    watching = asyncio.create_task(watch.run())
+    async with session:
+        await watch.until(lambda: watch.all(Hindered))
+        assert "low on disk: free disk space" in watch.all(Hindered)[0].reason
+        assert not watch.all(Entered)
+        await asyncio.to_thread(own_broker.ctl, *ENOUGH_DISK)
+        await watch.until(lambda: watch.all(Entered))
+        assert [update.reason for update in watch.all(Hindered)[1:]] == [""]
+    await watching
+
+
+async def test_a_servers_clients_get_the_reason_at_once(own_broker: PrivateBroker) -> None:
+    hub = Hub(StreamLog(own_broker.url))
+    await hub.start()
+    outcomes: asyncio.Queue[Outcome] = asyncio.Queue()
+
+    def reply(_: Draft, outcome: Outcome) -> None:
+        outcomes.put_nowait(outcome)
+
+    seat = await hub.take_seat(Hello("lab", "ann"), "tcp")
+    await asyncio.to_thread(own_broker.ctl, *MEMORY)
+    for n in (1, 2):
+        seat.send(Say("hello", n), reply)
+        refused = await outcomes.get()
+        assert isinstance(refused, NotStored)
+        assert LOW in str(refused)
+    with pytest.raises(NotStored, match="low on memory"):
+        await hub.take_seat(Hello("den", "ann"), "tcp")
+    await asyncio.to_thread(own_broker.ctl, *ENOUGH_MEMORY)
+    while isinstance(outcome := await _said(seat, outcomes, reply), NotStored):
+        pass
+    assert isinstance(outcome, Ack | Event)
+    await hub.stop()
+
+
+async def _said(seat: HubSeat, outcomes: asyncio.Queue[Outcome], reply: Reply) -> Outcome:
+    seat.send(Say("hello", 1), reply)
+    return await outcomes.get()
+
+
+@pytest.mark.parametrize(
+    ("reason", "remedies"),
+    [
+        ("low on memory", ["set_vm_memory_high_watermark"]),
+        ("low on disk", ["set_disk_free_limit"]),
+        ("low on memory & disk", ["set_vm_memory_high_watermark", "set_disk_free_limit"]),
+        ("out of sorts", ["see its log"]),
+    ],
+)
+def test_each_reason_comes_with_what_to_do(reason: str, remedies: list[str]) -> None:
+    assert all(remedy in hindrance(reason) for remedy in [reason, *remedies])
