@@ -75,6 +75,7 @@ class ChatScreen(ChatCommands):
                 "pageup": partial(self.action_page, -1),
                 "pagedown": partial(self.action_page, 1),
                 "escape": self.action_close_all,
+                "ctrl+z": self._suspend,
             },
         )
         self._completion = completion
@@ -263,6 +264,9 @@ class ChatScreen(ChatCommands):
 
     def on_chat_screen_pressed(self, event: Pressed) -> None:
         self.action_command(event.name)
+
+    def _suspend(self) -> None:
+        self.app.action_suspend_process()
 
     def action_command(self, name: str) -> None:
         """Run a command for a key or the palette."""
