@@ -212,9 +212,9 @@ def _set_aside(url: str) -> None:
     scheme, _, path = url.partition(":")
     if scheme != "sqlite":
         raise click.UsageError(f"--fresh has nothing to set aside: a {scheme} log has no file")
-    from chat.server.logs.files import set_aside
+    from chat.server.logs.files import log_path, set_aside
 
-    if aside := set_aside(Path(path)):
+    if aside := set_aside(log_path(path)):
         warn(f"the log so far is now {aside}")
 
 
