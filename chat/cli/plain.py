@@ -180,6 +180,8 @@ async def send(session: Session, texts: Iterable[str]) -> int:
                         trouble[lines[draft]] = f"is unconfirmed: {reason}"
                     case Hindered() as hindered:
                         err(hindered.text)
+                    case Noticed(text, unasked=True):
+                        err(text)
                     case Arrived(_, draft) if draft:
                         trouble.pop(lines[draft], None)
                     case _:
@@ -235,6 +237,8 @@ async def tail(session: Session, *, count: int | None, seconds: float | None, as
                             err(reason)
                         case Hindered() as hindered:
                             err(hindered.text)
+                        case Noticed(text, unasked=True):
+                            err(text)
                         case StateChanged(state) if state.name == "retrying" and state.reason != said:
                             said = state.reason
                             err(f"{said}; trying again")
