@@ -51,7 +51,9 @@ OpenSession = Callable[[Choice], Session]
 
 def _driver() -> type[Driver] | None:
     """Return the driver of this terminal; None: that of Windows, or what TEXTUAL_DRIVER names."""
-    if sys.platform == "win32" or os.environ.get("TEXTUAL_DRIVER"):
+    if sys.platform == "win32":
+        return None
+    if os.environ.get("TEXTUAL_DRIVER"):
         return None
     from tui.terminal.driver import TerminalDriver  # there is no such terminal on Windows
 
@@ -192,11 +194,17 @@ class ChatApp(App[None], inherit_bindings=False):
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
                 if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup does
                     loop.add_signal_handler(number, self._told_to_end, number)
+            self.set_interval(1, self._look_for_terminal)
 
     def _told_to_end(self, number: int) -> None:
         """End as on /quit, so that the terminal and the seat are given back."""
-        self.ended_by = self.ended_by or number
-        self.run_worker(self.action_quit(), group="quit", exit_on_error=False)
+        if not self.ended_by:
+            self.ended_by = number
+            self.run_worker(self.action_quit(), group="quit", exit_on_error=False)
+
+    def _look_for_terminal(self) -> None:
+        if sys.platform != "win32" and getattr(self._driver, "gone", False):  # only our driver knows
+            self._told_to_end(signal.SIGHUP)
 
     def _repaint(self, _: object) -> None:
         """Paint everything: after a stop nothing of the screen is left on the terminal."""
@@ -206,10 +214,20 @@ class ChatApp(App[None], inherit_bindings=False):
 
     def action_suspend_process(self) -> None:
         """Stop this program and those that were started with it, e.g. make, as Ctrl+Z does elsewhere."""
-        if self._driver is not None and self._driver.can_suspend:
+        if sys.platform != "win32" and self._driver is not None and self._driver.can_suspend:
             os.killpg(0, signal.SIGTSTP)
         elif self._screen is not None:
             self._screen.hint("there is no shell to return to", failed=True)
+
+    @property
+    def unacknowledged(self) -> list[str]:
+        """What was sent, and not acknowledged when the session ended."""
+        return self._screen.unacknowledged if self._screen is not None else []
+
+    @property
+    def drafts(self) -> list[str]:
+        """What was written and not sent."""
+        return self._screen.drafts if self._screen is not None else []
 
     async def action_quit(self) -> None:
         """Leave the room, then the program. Lines that are on their way get a moment to be acknowledged."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -49,15 +50,18 @@ def chat(
                     f"{option} stands before {command}, which would not see it: write it behind {command}"
                 )
         return None
-    if plain:
+    web = "TEXTUAL_DRIVER" in os.environ  # e.g. textual-serve: a browser is the terminal
+    terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    if plain or (terminal and not web and os.environ.get("TERM") == "dumb"):
         import asyncio
 
         from chat.cli import plain as lines
 
         return asyncio.run(lines.plain(me.session()))
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not (terminal or web):
         raise ChatError("this is not a terminal: use chat --plain, chat send or chat tail")
     from tui.app import ChatApp, Choice
+    from tui.run import run
 
     def opened(choice: Choice) -> Session:
         technique = backends.technique(choice.technique)
@@ -65,11 +69,7 @@ def chat(
 
     choice = Choice(me.backend.name, me.room, me.nick) if me.backend else None
     app = ChatApp(opened, choice, room=me.room, nick=me.nick, theme=theme)
-    app.run()
-    if app.session is not None and (left := app.session.pending):
-        warn(f"{left} message{'s were' if left > 1 else ' was'} not sent or not acknowledged before you left")
-        return FAILED
-    return app.return_code
+    return run(app)
 
 
 for command in (

@@ -24,5 +24,35 @@ def test_who_leaves_with_unsent_lines_is_told_and_the_exit_code_is_1() -> None:
         terminal.press(b"is anybody there?\r")
         terminal.shows(b"waiting")
         terminal.press(b"/quit\r")
-        terminal.shows(b"chat: 1 message was not sent or not acknowledged")
+        terminal.shows(
+            b"chat: 1 message was not sent or not acknowledged before you left:\r\n  is anybody there?"
+        )
         assert terminal.process.wait(PATIENCE) == 1
+
+
+def test_what_was_begun_and_not_sent_is_named() -> None:
+    nobody = f"127.0.0.1:{own_port()}"
+    command = [*CHAT, "--backend", "tcp", "--server", nobody, "--as", "quinn"]
+    with Terminal(command, dict(os.environ)) as terminal:
+        terminal.shows(b"nothing listens on")
+        terminal.press(b"half a line\x06and a search\x11")
+        terminal.shows(b"what you had begun:\r\n  half a line\r\n  /find and")
+        assert terminal.process.wait(PATIENCE) == 0
+
+
+def test_what_a_library_writes_to_stderr_does_not_reach_the_screen() -> None:
+    """gRPC's core, in C, knows only the file descriptor."""
+    code = (
+        "import os; from tui.app import ChatApp; from tui.run import run\n"
+        "def write(): os.write(2, b'E0000 00:00:00.000000 a line of a library')\n"
+        "app = ChatApp(None, techniques=(), on_first_paint=write)\n"
+        "raise SystemExit(run(app))"
+    )
+    with Terminal([sys.executable, "-c", code], dict(os.environ)) as terminal:
+        terminal.shows(b"Enter joins")
+        terminal.settle(0.2)
+        terminal.press(b"\x11", keep=True)
+        shown = terminal.rest()
+        assert b"Enter joins" in shown
+        assert b"E0000" not in shown
+        assert terminal.process.wait(PATIENCE) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 from types import FrameType
@@ -14,6 +15,8 @@ from textual.drivers import linux_driver
 from textual.drivers.linux_driver import LinuxDriver
 
 from tui.terminal.keyboard import Keyboard
+
+assert sys.platform != "win32", "Windows has another driver"  # the type checker reads this, too
 
 # The driver makes its parser by this name; Textual 8.2.8 has no parameter for it.
 setattr(linux_driver, "XTermParser", Keyboard)  # noqa: B010  # the type checker knows that it is another class
@@ -68,6 +71,13 @@ class TerminalDriver(LinuxDriver):
     @property
     def can_suspend(self) -> bool:
         return has_shell()
+
+    @property
+    def gone(self) -> bool:
+        """Whether there is no terminal any more. Without a controlling terminal no signal tells that."""
+        poll = select.poll()
+        poll.register(self.fileno, 0)  # asks for nothing: a hang-up is always told
+        return any(happened & (select.POLLHUP | select.POLLERR) for _, happened in poll.poll(0))
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         if self._auto_restart:  # private in 8.2.8: false while `App.suspend` runs another program
