@@ -88,6 +88,16 @@ class BrokerClient(ChatClient):
         finally:
             await channel.close()
 
+    def passed_over(self, seq: int, reason: str) -> None:
+        """Tell, if the user wants to know, why an entry has no effect.
+
+        Args:
+            seq: its place; 0: it has none.
+            reason: for the publisher.
+        """
+        if self.options.settings.get("explain") == "on":
+            self.on_notice(f"{f'seq {seq}' if seq else 'a message'} was passed over: {reason}")
+
     def notices(self) -> list[str]:
         return self._notices
 

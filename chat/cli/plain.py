@@ -53,8 +53,10 @@ async def read_lines(file: Iterable[str]) -> AsyncIterator[str]:
         with suppress(RuntimeError):  # the loop was closed meanwhile
             end: OSError | None = None
             try:
+                mark = "\ufeff"  # a byte order mark, at the beginning of a file from Windows
                 for line in file:
-                    put(line.rstrip("\r\n"))
+                    put(line.removeprefix(mark).rstrip("\r\n"))
+                    mark = ""
             except OSError as error:
                 end = error
             except ValueError:
@@ -180,6 +182,8 @@ async def send(session: Session, texts: Iterable[str]) -> int:
                         trouble[lines[draft]] = f"is unconfirmed: {reason}"
                     case Hindered() as hindered:
                         err(hindered.text)
+                    case Noticed(text, unasked=True):
+                        err(text)
                     case Arrived(_, draft) if draft:
                         trouble.pop(lines[draft], None)
                     case _:
@@ -235,6 +239,8 @@ async def tail(session: Session, *, count: int | None, seconds: float | None, as
                             err(reason)
                         case Hindered() as hindered:
                             err(hindered.text)
+                        case Noticed(text, unasked=True):
+                            err(text)
                         case StateChanged(state) if state.name == "retrying" and state.reason != said:
                             said = state.reason
                             err(f"{said}; trying again")
