@@ -1,8 +1,13 @@
 """A client on grpclib, which is HTTP/2 and gRPC in Python alone."""
+# ruff: noqa: T201
+
+from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Callable
 from importlib.metadata import version
+from typing import Any
 
 import chat_pb2 as pb
 from chat_grpc import ChatServiceStub
@@ -16,18 +21,18 @@ SHOWN = {"authorization": f"Bearer {TOKEN}"}
 class Room:
     """One stream."""
 
-    def __init__(self, stream):
+    def __init__(self, stream: Any) -> None:
         self.stream = stream
-        self.events = []
+        self.events: list[Any] = []
 
-    async def enter(self, nick):
-        await self.tell(hello=pb.Hello(room="lab", nick=nick))
+    async def enter(self, nick: str, end: bool = False) -> None:
+        await self.tell(end, hello=pb.Hello(room="lab", nick=nick))
         self.welcome = (await self.stream.recv_message()).welcome
 
-    async def tell(self, **kind):
-        await self.stream.send_message(pb.ClientFrame(**kind), end="leave" in kind)
+    async def tell(self, end: bool = False, **kind: Any) -> None:
+        await self.stream.send_message(pb.ClientFrame(**kind), end=end)
 
-    async def until(self, wanted):
+    async def until(self, wanted: Callable[[Any], bool]) -> Any:
         """Return the next event that fulfils a condition."""
         while True:
             while not self.events:
@@ -36,21 +41,20 @@ class Room:
             if wanted(event):
                 return event
 
-    async def own(self, kind, n):
+    async def own(self, kind: int, n: int) -> Any:
         """Return the event that answers an own draft."""
         return await self.until(lambda it: (it.kind, it.n, it.seat) == (kind, n, self.welcome.seat))
 
 
-async def refused(step, stub, nick, metadata):
+async def refused(step: str, stub: Any, nick: str, metadata: dict[str, str]) -> None:
     try:
         async with stub.Chat.open(metadata=metadata) as stream:
-            await Room(stream).enter(nick)
-            await stream.recv_trailing_metadata()
+            await Room(stream).enter(nick, end=True)  # or the metadata of the refusal may be lost
     except GRPCError:
         print(step, stream.trailing_metadata["chat-error"])
 
 
-async def main():
+async def main() -> None:
     channel = Channel(HOST, int(PORT))
     stub = ChatServiceStub(channel)
     print("version", version("grpclib"))
@@ -78,7 +82,7 @@ async def main():
         await room.own(pb.Event.EDITED, 2)
         await room.tell(delete=pb.Delete(n=3, id=id))
         await room.own(pb.Event.DELETED, 3)
-        await room.tell(leave=pb.Leave())
+        await room.tell(end=True, leave=pb.Leave())
         await room.until(lambda it: (it.kind, it.author) == (pb.Event.LEFT, NICK))
     channel.close()
 
