@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# uvicorn 0.54.0 and httptools 0.9.0 (PyPI; https://github.com/encode/uvicorn, https://github.com/MagicStack/httptools).
+# uvicorn 0.54.0 and httptools 0.9.0 (PyPI; https://github.com/Kludex/uvicorn, https://github.com/MagicStack/httptools).
 # Expected: a request that offers another protocol (Upgrade: h2c, as Java's HttpClient and curl --http2 send it) is served
 # with its body, in HTTP/1.1: a server may ignore the offer (RFC 9110, 7.8). uvicorn does so with h11.
-# Seen: with httptools the application gets an empty body. httptools ends such a request behind its headers.
+# Seen: with httptools the application gets an empty body. httptools ends such a request behind its headers. It is known:
+# https://github.com/Kludex/uvicorn/issues/2722, https://github.com/MagicStack/httptools/issues/124
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
