@@ -106,12 +106,13 @@ def _run() -> int:
     from chat.background.state_folder import ENVIRONMENT
     from chat.cli.config import read_config
 
+    asks_for_help = not {"-h", "--help"}.isdisjoint(sys.argv)  # which needs no settings
     try:
         code = chat.main(
             prog_name="chat",
             standalone_mode=False,
             auto_envvar_prefix=ENVIRONMENT,
-            default_map=read_config(),
+            default_map={} if asks_for_help else read_config(),
         )
     except click.exceptions.NoArgsIsHelpError as error:
         sys.stdout.write(error.format_message() + "\n")

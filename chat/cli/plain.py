@@ -53,8 +53,10 @@ async def read_lines(file: Iterable[str]) -> AsyncIterator[str]:
         with suppress(RuntimeError):  # the loop was closed meanwhile
             end: OSError | None = None
             try:
+                mark = "\ufeff"  # a byte order mark, at the beginning of a file from Windows
                 for line in file:
-                    put(line.rstrip("\r\n"))
+                    put(line.removeprefix(mark).rstrip("\r\n"))
+                    mark = ""
             except OSError as error:
                 end = error
             except ValueError:

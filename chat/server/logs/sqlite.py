@@ -60,8 +60,9 @@ AND NOT EXISTS (SELECT 1 FROM refused WHERE refused.room = entries.room AND refu
 
 
 class SqliteLog(Log):
-    """Keeps the rooms in the database at ``place``, a path or what follows ``sqlite:``; file and folder are created if they do not exist.
+    """Keeps the rooms in the database at ``place``: a path, or what follows ``sqlite:``.
 
+    File and folder are created if they do not exist.
     The loop and the writer exchange values only through the queue and ``call_soon_threadsafe``. Everything
     else is used by the loop only, or by the thread of one database connection only.
     """
