@@ -265,14 +265,14 @@ def entries() -> str:
     lines = [row("kind", "fields besides `at` and `kind`", "accepted, if"), row("---", "---", "---")]
     for body, condition in (
         (Opened, "it is the first one; it opens the room"),
-        (Joined, "neither the seat nor the key is taken"),
+        (Joined, "neither the seat nor the name is taken"),
         (Resumed, "the seat is a member, under this author"),
         (Left, "the seat is a member, under this author, at this node"),
         (Sent, "the seat is a member, under this author, and has not used this n"),
         (Edited, "the same, and `id` is a message of this seat that is not deleted"),
         (Deleted, "the same"),
     ):
-        told = ", ".join(f"`{name}`" for name in body.__struct_fields__)
+        told = ", ".join(f"`{name}`" for name in body.__struct_fields__ if name != "key")
         lines.append(row(f"`{body.__struct_config__.tag}`", told, condition))
     return "\n".join(lines)
 

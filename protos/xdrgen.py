@@ -253,7 +253,11 @@ class _Module:
             values = [self._value(label) for label in labels]
             if known is not None and (foreign := [value for value in values if value not in known]):
                 raise self._fail(name, f"{name}: {foreign[0]} is no value of {switch.type.hint}")
-            arms.append((values, self._declared(declaration)))
+            field = self._declared(declaration)
+            if values and arms and arms[-1][0] and _same(arms[-1][1], field):
+                arms[-1][0].extend(values)  # names of arms are for C: here each is the value
+            else:
+                arms.append((values, field))
         self._add(name)
         hints = list(dict.fromkeys(field.type.hint for _, field in arms if field))
         default = ""
@@ -314,6 +318,11 @@ def _function(inner: Type) -> str:
     if inner.put.endswith("({v})"):
         return inner.put.removesuffix("({v})")
     return f"lambda x: {inner.put.format(v='x')}"
+
+
+def _same(one: Field | None, other: Field | None) -> bool:
+    """Whether two arms bring the same type, or both nothing."""
+    return one.type == other.type if one and other else one is other
 
 
 def _test(switch: str, values: list[str]) -> str:

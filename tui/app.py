@@ -9,10 +9,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.worker import WorkerError
 
@@ -44,7 +45,7 @@ OpenSession = Callable[[Choice], Session]
 """Returns a session that is not started yet. Raises `ChatError`."""
 
 
-class ChatApp(App[None]):
+class ChatApp(App[None], inherit_bindings=False):
     """One person at one terminal.
 
     Args:
@@ -65,6 +66,8 @@ class ChatApp(App[None]):
     TITLE = "chat"
     CSS_PATH = "chat.tcss"
     ENABLE_COMMAND_PALETTE = True
+    # Textual's own has priority: it would overtake what was typed before it.
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+q", "quit", "Quit", show=False)]
 
     def __init__(
         self,
@@ -83,6 +86,8 @@ class ChatApp(App[None]):
             raise ChatError(f"there is no theme {theme!r}: choose {', '.join(themes.NAMES)}")
         super().__init__()
         self.session: Session | None = None
+        self.linger = 1.0
+        """Seconds for which `action_quit` waits for acknowledgements."""
         self._screen: ChatScreen | None = None
         self._open_session = open_session
         self._choice = choice
@@ -132,7 +137,7 @@ class ChatApp(App[None]):
         self._choice = choice
         await self.push_screen(self._chat(self.session))
 
-    async def on_chat_screen_reopen(self, event: ChatScreen.Reopen) -> None:
+    async def on_chat_commands_reopen(self, event: ChatScreen.Reopen) -> None:
         """Open a new session that begins where the last one ended."""
         screen = self._screen
         if self.session is None or self._choice is None or screen is None:
@@ -161,7 +166,10 @@ class ChatApp(App[None]):
                         await worker.wait()
 
     async def action_quit(self) -> None:
-        """Leave the room, then the program."""
+        """Leave the room, then the program. Lines that are on their way get a moment to be acknowledged."""
+        if self.session is not None and self.session.state.name == "up":
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.session.settled(), self.linger)
         await self._close_session()
         self.exit()
 

@@ -74,6 +74,11 @@ class Command:
     values: tuple[str, ...] = ()
     """The possible arguments, if they are a fixed choice."""
 
+    @property
+    def writes(self) -> bool:
+        """Whether the key puts a text into the composer."""
+        return self.ask or self.name == "edit"
+
 
 # --- what the commands do ----------------------------------------------------------------------
 

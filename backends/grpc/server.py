@@ -15,10 +15,9 @@ from typing import Any, NamedTuple
 
 import grpc
 from google.protobuf.message import DecodeError
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from backends.grpc import tracing
+from backends.grpc import reflection, tracing
 from backends.grpc.access import AccessInterceptor
 from backends.grpc.codec import (
     MAX_FRAME,
@@ -90,8 +89,7 @@ class GrpcServer(ChatServer):
         self._server.add_generic_rpc_handlers((self._handlers(),))
         self._health = Health(self._calls)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(names, self._server)
+        reflection.add(self._server, (pb.DESCRIPTOR, health_pb2.DESCRIPTOR))
         port = await self._listen()
         await self._server.start()
         await self._tell(self.hub.ready)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chat.interfaces.settings import Setting
+from chat.interfaces.settings import SWITCH, Setting
 from chat.interfaces.technique import Need, Technique, Traits
 
 TECHNIQUE = Technique(
@@ -31,6 +31,7 @@ TECHNIQUE = Technique(
             "read the room's stream, or only what the exchange copies into a queue of your own",
             ("stream", "fanout"),
         ),
+        Setting("explain", "say why a message of the room's stream is passed over", SWITCH),
     ),
     schemes=("amqp",),
     broker="backends.rabbitmq.broker:find",

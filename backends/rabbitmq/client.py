@@ -66,7 +66,12 @@ class RabbitClient(BrokerClient):
             self._previous_seat = seat_name(hello.seat_key)
             replica = replica_cache.take(self.address.url, self.room, self._previous_seat)
         self._reader = reader = RoomReader(
-            link, self.room, replica, on_event=self._on_event, on_lost=self._on_lost
+            link,
+            self.room,
+            replica,
+            on_event=self._on_event,
+            on_lost=self._on_lost,
+            on_passed_over=self.passed_over,
         )
         await reader.load()
         replica = reader.replica

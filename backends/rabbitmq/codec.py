@@ -12,9 +12,10 @@ from functools import lru_cache
 
 import pika
 from msgspec import Struct
+from msgspec.structs import replace
 
-from chat.domain.errors import BadName, BadRequest, BadText
-from chat.domain.json_codec import Decoder, decode_body, encode
+from chat.domain.errors import BadName, BadRequest, BadText, ChatError
+from chat.domain.json_codec import Decoder, decode_body, encode, shorten
 from chat.domain.model import (
     Body,
     Checkpoint,
@@ -29,7 +30,7 @@ from chat.domain.model import (
     SeatState,
     Sent,
 )
-from chat.domain.validation import clean_nick, clean_text, nick_key
+from chat.domain.validation import clean_nick, clean_text, nick_key, printable
 
 MAX_BODY = 1024 * 1024
 """Bytes of an entry's message at most. The checkpoint of a full room has some 400,000."""
@@ -43,6 +44,18 @@ class _Time(Struct):
 
 
 _time: Decoder[_Time] = Decoder(_Time)
+
+
+class _Joined(Struct, tag_field="kind", tag="joined"):
+    """A ``joined`` entry without its key."""
+
+    seat: str
+    author: str
+    technique: str
+    node: str
+
+
+_joined: Decoder[_Joined] = Decoder(_Joined)
 
 
 def pack(body: Body, at: int) -> bytes:
@@ -77,63 +90,90 @@ def kind(body: Body) -> str:
     return str(body.__struct_config__.tag)
 
 
-def unpack(offset: int, data: bytes) -> Entry | None:
-    """Return the entry in a message, or None if the message is no entry.
+class NoEntry(ChatError):
+    """A message of a stream is no entry, and every reader ignores it; the text says why."""
+
+
+def unpack(offset: int, data: bytes) -> Entry:
+    """Return the entry in a message.
 
     The answer depends on the bytes alone, because it must be the same for every reader.
 
     Args:
         offset: the message's offset in the stream. The entry's seq is one more.
         data: the message's body.
+
+    Raises:
+        NoEntry: the message is none.
     """
     if len(data) > MAX_BODY:
-        return None
+        raise NoEntry(f"it has {len(data)} bytes, and at most {MAX_BODY} are read")
     try:
-        body = decode_body(data)
+        body = _keyed(_decode(data))
         at = _time.decode(data).at
         _check(body)
-    except (BadRequest, BadText, BadName):
-        return None
+    except (BadRequest, BadText, BadName) as error:
+        raise NoEntry(str(error)) from None
     return Entry(offset + 1, at, body)
+
+
+def _decode(data: bytes) -> Body:
+    """Return the body. In ``joined`` the key may be missing or of another type: readers ignore it."""
+    try:
+        return decode_body(data)
+    except BadRequest as error:
+        if "key`" not in str(error):
+            raise
+    joined = _joined.decode(data)
+    return Joined(joined.seat, joined.author, "", joined.technique, joined.node)
+
+
+def _keyed(body: Body) -> Body:
+    """Return the body with the keys that belong to its authors, whatever its publisher took for them.
+
+    Few languages have the full case folding, and a wrong key would keep a publisher out without a word.
+    """
+    match body:
+        case Joined():
+            return replace(body, key=nick_key(body.author))
+        case Checkpoint():
+            members = tuple(replace(one, key=nick_key(one.author)) for one in body.members)
+            return replace(body, members=members)
+    return body
 
 
 def _check(body: Body) -> None:
     """Raise an error for an entry that no server would have appended."""
     match body:
         case Opened():
-            _word(body.epoch)
+            _word("epoch", body.epoch)
         case Checkpoint():
-            _word(body.epoch)
+            _word("epoch", body.epoch)
             for state in body.members:
                 _member(state)
-        case Joined():
+        case Joined() | Resumed() | Left():
             _member(body)
-        case Resumed() | Left():
-            _seat(body.seat)
-            _nick(body.author)
-            _word(body.technique, body.node)
         case Sent() | Edited() | Deleted():
             _seat(body.seat)
             _nick(body.author)
-            _word(body.technique)
+            _word("technique", body.technique)
             if not isinstance(body, Deleted):
                 clean_text(body.text)
             if not body.n:
-                raise BadRequest("a draft needs a number")
+                raise BadRequest("n: the drafts of a seat are counted from 1")
 
 
-def _member(who: Joined | SeatState) -> None:
+def _member(who: Joined | Resumed | Left | SeatState) -> None:
     _seat(who.seat)
-    _word(who.technique, who.node)
-    clean_nick(who.author)
-    if who.key != nick_key(who.author):
-        raise BadName("the key of a nick is its casefold")
+    _nick(who.author)
+    _word("technique", who.technique)
+    _word("node", who.node)
 
 
 @lru_cache(4096)  # the same few values in every message; an error is not cached
 def _seat(name: str) -> None:
     if not _SEAT.fullmatch(name):
-        raise BadName("a seat has 24 hexadecimal digits")
+        raise BadName(f"seat {shorten(printable(name), 64)!r}: 24 hexadecimal digits, in lower case")
 
 
 @lru_cache(4096)
@@ -142,7 +182,9 @@ def _nick(author: str) -> None:
 
 
 @lru_cache(4096)
-def _word(*words: str) -> None:
-    for word in words:
-        if not _WORD.fullmatch(word):
-            raise BadName(f"no name for a technique, a node or an epoch: {word[:64]!r}")
+def _word(field: str, word: str) -> None:
+    if not _WORD.fullmatch(word):
+        raise BadName(
+            f"{field} {shorten(printable(word), 64)!r}: 1 to 64 letters (a-z, A-Z), digits and . _ -, "
+            "beginning with a letter or a digit"
+        )

@@ -23,7 +23,7 @@ from backends.rabbitmq import names
 from backends.rabbitmq.amqp import Channel
 from backends.rabbitmq.amqp_errors import Refused
 from backends.rabbitmq.base_client import BrokerClient
-from backends.rabbitmq.codec import unpack
+from backends.rabbitmq.codec import NoEntry, unpack
 from backends.rabbitmq.stream import declare
 from backends.rabbitmq.will import presence
 from chat.domain.errors import ChatError, ConnectionLost, NickTaken, StaleCursor
@@ -131,8 +131,11 @@ class FanoutClient(BrokerClient):
     # --- from the exchange ---------------------------------------------------------------------
 
     def _delivered(self, method: Any, _: pika.BasicProperties, data: bytes) -> None:
-        entry = unpack(0, data)
-        if entry is not None:
+        try:
+            entry = unpack(0, data)
+        except NoEntry as error:
+            self.passed_over(0, str(error))
+        else:
             self._apply(entry.at, entry.body)
         self._unread.append(method.delivery_tag)
         self._changed.set()

@@ -25,7 +25,7 @@ from backends.rabbitmq.stream import (
 )
 from backends.rabbitmq.stream_reader import Start
 from chat.domain.errors import BadRequest, ChatError, ConnectionLost
-from chat.domain.model import Body, Event
+from chat.domain.model import Ack, Body, Event
 from chat.domain.room import Outcome, event_of
 from chat.domain.room_replica import RoomReplica
 
@@ -44,6 +44,7 @@ class RoomReader:
         *,
         on_event: Callable[[Event], None],
         on_lost: Callable[[ChatError], None],
+        on_passed_over: Callable[[int, str], None],
     ) -> None:
         """Prepare; `load` begins to read.
 
@@ -53,6 +54,7 @@ class RoomReader:
             replica: new, or loaded by an earlier connection.
             on_event: called on the loop with each event that was published after the loading.
             on_lost: called when the stream can't be read any more, with the reason.
+            on_passed_over: called with the seq of each message that has no effect, and why.
         """
         self.replica = replica
         """The room, up to the newest entry that was delivered; before the end of `load`: as it was given."""
@@ -60,6 +62,7 @@ class RoomReader:
         self._room = room
         self._on_event = on_event
         self._on_lost = on_lost
+        self._on_passed_over = on_passed_over
         self._history = HistoryReader(self._live_link, room)
         self._loading: list[Delivery] | None = []  # None: a delivery is applied when it comes
         self._unread: deque[tuple[Event, Delivery | None]] = deque()
@@ -87,9 +90,12 @@ class RoomReader:
         if not from_start:
             replica.first = await oldest_offset(self._link, self._room) + 1
         entries = [delivery.entry for delivery in loaded if delivery.entry is not None]
+        for delivery in loaded:
+            if delivery.entry is None:
+                self._on_passed_over(delivery.offset + 1, delivery.reason)
         if last is None:
             entries = replayable(entries, from_start=from_start)
-        for _ in replica.replay(entries):
+        for _ in replica.replay(entries, lambda entry, outcome: self._refused(entry.seq, outcome)):
             await asyncio.sleep(0)
         self.replica = replica
         late, self._loading = (self._loading or [])[len(loaded) :], None
@@ -137,15 +143,28 @@ class RoomReader:
             self._on_event(outcome)
         elif not self._unread and self._follower is not None:
             self._follower.ack(delivery)
+        if entry is None:
+            self._on_passed_over(delivery.offset + 1, delivery.reason)
+        else:
+            self._refused(entry.seq, outcome)
         own = self._undecided.pop(delivery.id, None) if delivery.id else None
         if own is not None and not own.done():
             if entry is None:
-                outcome = BadRequest("the published message has come back, but it is no log entry")
+                outcome = BadRequest(
+                    f"the published message has come back and is no entry: {delivery.reason}"
+                )
             own.set_result(outcome)
         if entry is None or self._reason is not None:
             return
         if (checkpoint := self.replica.take_checkpoint(own=own is not None)) is not None:
             self._publish(checkpoint, self._link.next_id())
+
+    def _refused(self, seq: int, outcome: Outcome) -> None:
+        """Tell why an entry has no effect, if it has none."""
+        if isinstance(outcome, Ack):
+            self._on_passed_over(seq, f"it is a copy of seq {outcome.seq}")
+        elif isinstance(outcome, ChatError):
+            self._on_passed_over(seq, str(outcome))
 
     def _follower_closed(self, closed: asyncio.Future[ChatError]) -> None:
         """Report that the stream can't be read any more, e.g. because somebody has deleted it."""

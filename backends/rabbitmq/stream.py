@@ -20,7 +20,7 @@ from backends.rabbitmq import names
 from backends.rabbitmq.amqp import Channel, Connection
 from backends.rabbitmq.amqp_errors import BrokerFault, Refused
 from backends.rabbitmq.amqp_login import probe
-from backends.rabbitmq.codec import pack, properties, unpack
+from backends.rabbitmq.codec import NoEntry, pack, properties, unpack
 from backends.rabbitmq.stream_reader import Message, Start, StreamConnections, StreamReader
 from chat.domain.errors import ChatError, ConnectionLost
 from chat.domain.model import Body, Entry, Opened
@@ -42,6 +42,16 @@ class Delivery:
     message: Message
     entry: Entry | None
     """None: the message is no entry, and every reader ignores it."""
+    reason: str = ""
+    """Why it is no entry."""
+
+    @classmethod
+    def of(cls, message: Message) -> Delivery:
+        """Return the delivery of this message."""
+        try:
+            return cls(message, unpack(message.offset, message.body))
+        except NoEntry as error:
+            return cls(message, None, str(error))
 
     @property
     def offset(self) -> int:
@@ -212,7 +222,7 @@ class Follower:
             link.streams,
             names.log(room),
             start,
-            lambda message: on_delivery(follower, Delivery(message, unpack(message.offset, message.body))),
+            lambda message: on_delivery(follower, Delivery.of(message)),
             prefetch=prefetch,
         )
         follower = cls(reader)

@@ -7,7 +7,7 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from chat.domain.errors import ChatError
 
@@ -15,6 +15,21 @@ APP = "wirechat"
 
 
 ENVIRONMENT = "CHAT"
+
+
+def user_folder(kind: Literal["state", "config"]) -> Path | None:
+    """Return this user's folder for state or configuration; None if no home folder is known."""
+    import platformdirs
+
+    find = {"state": platformdirs.user_state_path, "config": platformdirs.user_config_path}[kind]
+    named = os.environ.get(f"XDG_{kind.upper()}_HOME")
+    if not named and sys.platform != "win32" and os.environ.get("HOME") == "":
+        return None  # it would be a folder beside the top folder
+    try:
+        path = find(APP, appauthor=False)
+    except RuntimeError:  # neither HOME nor the system knows one
+        return None
+    return path if path.is_absolute() else None  # "~", with an older platformdirs
 
 
 def state_dir(warn: Any = None) -> Path:
@@ -29,27 +44,38 @@ def state_dir(warn: Any = None) -> Path:
     Raises:
         ChatError: the folder can't be used.
     """
-    from chat.background.state_folder import network_file_system
-
     if named := os.environ.get("CHAT_STATE_DIR"):
         path = Path(named).absolute()
+    elif found := user_folder("state"):
+        path = found
     else:
-        from platformdirs import user_state_path
-
-        path = user_state_path(APP, appauthor=False)
-    if kind := network_file_system(path):
-        local = Path(tempfile.gettempdir()) / f"{APP}-{getpass.getuser()}"
-        if warn:
-            warn(f"{path} lies on a network file system ({kind}): using {local} on this machine instead")
-        path = local
+        raise ChatError(f"you have no home folder here: set HOME to one, or {_SET}")
+    name = str(path).encode(errors="backslashreplace").decode()
+    if name != str(path):  # its name stands in files and in the arguments of a private broker
+        raise ChatError(f"the name of the state folder {name} is not UTF-8: {_SET}")
     try:
+        if kind := network_file_system(path):
+            local = Path(tempfile.gettempdir()) / f"{APP}-{_login()}"
+            if warn:
+                warn(f"{path} lies on a network file system ({kind}): using {local} on this machine instead")
+            path = local
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         _private(path)
-    except OSError as error:
-        raise ChatError(
-            f"cannot use the state folder {path}: {error.strerror}; set CHAT_STATE_DIR to a folder of yours"
-        ) from None
+    except (OSError, RuntimeError) as error:  # a RuntimeError is a loop of links
+        reason = getattr(error, "strerror", None) or error
+        raise ChatError(f"cannot use the state folder {path}: {reason}; {_SET}") from None
     return path
+
+
+_SET = "set CHAT_STATE_DIR to a folder of yours"
+
+
+def _login() -> str:
+    """Return the login name; the user's number where the system knows no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # the second one from Python 3.13 on
+        return str(os.getuid())
 
 
 def _private(path: Path) -> None:

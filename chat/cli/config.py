@@ -12,33 +12,37 @@ import unicodedata
 from pathlib import Path
 from typing import Any
 
-from chat.background.state_folder import APP
+from chat.background.state_folder import user_folder
 from chat.domain.access_token import MAX_TOKEN
 from chat.domain.errors import ChatError
+from chat.domain.text_file import decoded
 
 
-def config_file() -> Path:
-    """Return the path of the settings file: ``CHAT_CONFIG``, or a file in the user's config folder."""
+def config_file() -> Path | None:
+    """Return the path of the settings file: ``CHAT_CONFIG``, or a file in the config folder, if any."""
     if named := os.environ.get("CHAT_CONFIG"):
         return Path(named)
-    from platformdirs import user_config_path
-
-    return user_config_path(APP, appauthor=False) / "config.toml"
+    folder = user_folder("config")
+    return folder and folder / "config.toml"
 
 
 def read_config() -> dict[str, Any]:
     """Return the content of the settings file; empty if there is none. Raises `ChatError`."""
     path = config_file()
+    if path is None:
+        return {}
     try:
         text = path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
-        raise ChatError(f"cannot read {path}: {error.strerror}") from None
+        raise ChatError(
+            f"cannot read {path}: {error.strerror}; set CHAT_CONFIG to a settings file of yours"
+        ) from None
     import tomllib
 
     try:
-        return tomllib.loads(text.decode())
+        return tomllib.loads(decoded(text))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ChatError(f"{path} is not TOML: {error}") from None
 
@@ -48,10 +52,9 @@ def access_token(token_file: str | None) -> str:
     if token_file is None:
         return _usable(os.environ.get("CHAT_TOKEN", "").strip(), "CHAT_TOKEN")
     try:
-        token = Path(token_file).read_text().strip()
+        token = decoded(Path(token_file).read_bytes()).strip()
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not a text file"
-        raise ChatError(f"cannot read the access token from {token_file}: {why}") from None
+        raise ChatError(f"cannot read the access token from {token_file}: {_why(error)}") from None
     if not token:
         raise ChatError(f"the token file {token_file} is empty")
     return _usable(token, token_file)
@@ -73,11 +76,18 @@ def kept_token(folder: Path) -> str:
     """
     file = folder / "access-token"
     try:
-        token = file.read_text().strip()
-    except FileNotFoundError:
-        token = ""
-    if not token:
-        token = secrets.token_urlsafe(16)
-        file.touch(mode=0o600)
-        file.write_text(token)
-    return token
+        try:
+            token = decoded(file.read_bytes()).strip()
+        except FileNotFoundError:
+            token = ""
+        if not token:
+            token = secrets.token_urlsafe(16)
+            file.touch(mode=0o600)
+            file.write_text(token)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ChatError(f"cannot use {file}, which keeps the access token: {_why(error)}") from None
+    return _usable(token, str(file))
+
+
+def _why(error: OSError | UnicodeDecodeError) -> str:
+    return str(error.strerror) if isinstance(error, OSError) else "it is not a text file"

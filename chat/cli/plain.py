@@ -53,8 +53,10 @@ async def read_lines(file: Iterable[str]) -> AsyncIterator[str]:
         with suppress(RuntimeError):  # the loop was closed meanwhile
             end: OSError | None = None
             try:
+                mark = "\ufeff"  # a byte order mark, at the beginning of a file from Windows
                 for line in file:
-                    put(line.rstrip("\r\n"))
+                    put(line.removeprefix(mark).rstrip("\r\n"))
+                    mark = ""
             except OSError as error:
                 end = error
             except ValueError:
@@ -180,32 +182,38 @@ async def send(session: Session, texts: Iterable[str]) -> int:
                         trouble[lines[draft]] = f"is unconfirmed: {reason}"
                     case Hindered() as hindered:
                         err(hindered.text)
+                    case Noticed(text, unasked=True):
+                        err(text)
                     case Arrived(_, draft) if draft:
                         trouble.pop(lines[draft], None)
                     case _:
                         pass
 
-    async with session:
-        following = asyncio.create_task(follow())
-        number = 0
-        async for text in _each(texts):
-            number += 1
-            if from_input and not text.strip():
-                continue
-            try:
-                lines[session.say(clean_text(text))] = number
-            except BadText as error:
-                trouble[number] = f"was not sent: {error}"
-            await session.settled(AHEAD)
-            if session.outcome is not None:
-                err("the rest was not read")
-                break  # it may never end
-        await session.settled()
-    await following
-    why = f"was not sent: {session.outcome or 'the session ended'}"
-    trouble |= {lines[token]: why for token in session.unanswered()}
-    for number, reason in sorted(trouble.items()):
-        err(f"line {number} {reason}")
+    following: asyncio.Task[None] | None = None
+    try:
+        async with session:
+            following = asyncio.create_task(follow())
+            number = 0
+            async for text in _each(texts):
+                number += 1
+                if from_input and not text.strip():
+                    continue
+                try:
+                    lines[session.say(clean_text(text))] = number
+                except BadText as error:
+                    trouble[number] = f"was not sent: {error}"
+                await session.settled(AHEAD)
+                if session.outcome is not None:
+                    err("the rest was not read")
+                    break  # it may never end
+            await session.settled()
+    finally:  # also after a signal
+        if following is not None:
+            await following
+        why = f"was not sent: {session.outcome or 'the session ended'}"
+        trouble |= {lines[token]: why for token in session.unanswered()}
+        for number, reason in sorted(trouble.items()):
+            err(f"line {number} {reason}")
     return int(bool(trouble))
 
 
@@ -235,6 +243,8 @@ async def tail(session: Session, *, count: int | None, seconds: float | None, as
                             err(reason)
                         case Hindered() as hindered:
                             err(hindered.text)
+                        case Noticed(text, unasked=True):
+                            err(text)
                         case StateChanged(state) if state.name == "retrying" and state.reason != said:
                             said = state.reason
                             err(f"{said}; trying again")

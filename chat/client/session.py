@@ -213,7 +213,7 @@ class Session:
             client: ChatClient | None = None
             try:
                 client = await self._dial()
-                client.on_notice = lambda text: self._tell_soon(Noticed(text))
+                client.on_notice = lambda text: self._tell_soon(Noticed(text, unasked=True))
                 client.on_hindered = self._hindered
                 welcome = await client.connect(await self._greeting())
                 self._reconnect.connected()

@@ -39,6 +39,8 @@ class Noticed:
     """Something that the user should know about this connection."""
 
     text: str
+    unasked: bool = False
+    """It was not told when the seat was taken, but because something has happened."""
 
     @classmethod
     def about(cls, welcome: Welcome, notices: Iterable[str]) -> list[Noticed]:

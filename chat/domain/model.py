@@ -77,7 +77,8 @@ class Joined(_Body, frozen=True):
     author: str
     """The nick, NFC."""
     key: str
-    """The nick's casefold, computed by one node only, because Unicode tables differ between nodes."""
+    """The nick's case folding (`chat.domain.validation.nick_key`). The node that appends the entry computes
+    it; only the readers of a stream do so themselves, because anybody may have published the entry."""
     technique: str
     node: str
     """The server that owns the seat's connection."""

@@ -6,7 +6,7 @@ The hub keeps one for each room that is loaded; where a broker keeps the log, so
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import takewhile
 
 from chat.domain.errors import StaleCursor, history_starts
@@ -104,12 +104,15 @@ class RoomReplica:
         self.last = entry
         return outcome
 
-    def replay(self, entries: list[Entry]) -> Iterator[list[int]]:
+    def replay(
+        self, entries: list[Entry], on_refused: Callable[[Entry, Outcome], None] | None = None
+    ) -> Iterator[list[int]]:
         """Load the room from the newest entries of its log; or continue, if it was loaded before.
 
         Args:
             entries: in the order of the log. To load a room whose log's beginning was cut off, they must hold
                 a checkpoint. To continue, they must follow the entry `last`.
+            on_refused: called with each entry that the room has refused, and why.
 
         Yields:
             After every `REPLAY_BATCH` entries, so that the caller can let others run: the seqs that the room
@@ -124,6 +127,8 @@ class RoomReplica:
             outcome = self.apply(entry)
             if outcome is not None and type(outcome) is not Event and entry.seq > sure:
                 refused.append(entry.seq)
+                if on_refused is not None:
+                    on_refused(entry, outcome)
             if place % REPLAY_BATCH == 0:
                 yield refused
                 refused = []

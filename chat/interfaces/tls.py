@@ -6,11 +6,16 @@ ever connected to without being verified: there is no switch for that.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from chat.domain.errors import ChatError
+from chat.domain.text_file import decoded, has_mark
 
 if TYPE_CHECKING:
     import ssl
@@ -33,9 +38,16 @@ class Identity:
 
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        pem = _read(certificate), _read(key)
+        read = _read(certificate), _read(key)
+        pem = _pem(read[0]), _pem(read[1])
+        if b"ENCRYPTED" in pem[1]:
+            raise ChatError(
+                f"the key {key} is encrypted, and a server is asked for no passphrase: "
+                f"write a copy that is not, with openssl pkey -in {key} -out FILE"
+            )
         try:
-            context.load_cert_chain(certificate, key, password="")  # never ask at the terminal
+            with _written(pem) if any(map(has_mark, read)) else nullcontext((certificate, key)) as files:
+                context.load_cert_chain(*files, password="")  # never ask at the terminal
         except (OSError, ssl.SSLError) as error:
             raise ChatError(
                 f"{certificate} and {key} are not a certificate and its key in PEM: {_why(error)}"
@@ -58,12 +70,15 @@ class Trust:
 
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies certificate and host name
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        pem = _read(file)
+        pem = _pem(_read(file))
         try:
-            context.load_verify_locations(cadata=pem.decode("ascii"))
-        except (UnicodeDecodeError, ValueError, ssl.SSLError) as error:
+            context.load_verify_locations(cadata=pem.decode())
+        except (ValueError, ssl.SSLError) as error:
             raise ChatError(f"{file} contains no certificate in PEM: {_why(error)}") from None
         return cls(pem, context)
+
+
+_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----[\x00-\x7f]*?-----END \1-----")
 
 
 def _read(path: Path) -> bytes:
@@ -73,7 +88,27 @@ def _read(path: Path) -> bytes:
         raise ChatError(f"cannot read {path}: {error.strerror}") from None
 
 
+def _pem(data: bytes) -> bytes:
+    """Return the PEM blocks of a file, without what stands around them (RFC 7468, section 2).
+
+    That is a comment, in whatever script and encoding, or the byte order mark of a Windows editor.
+    """
+    try:
+        text = decoded(data)
+    except UnicodeDecodeError:
+        text = data.decode("latin-1")
+    return "".join(f"{block[0]}\n" for block in _BLOCK.finditer(text.replace("\r\n", "\n"))).encode()
+
+
+@contextmanager
+def _written(pem: tuple[bytes, bytes]) -> Iterator[tuple[Path, Path]]:
+    """Write certificate and key into files of this user alone, because OpenSSL knows no byte order mark."""
+    with TemporaryDirectory() as folder:
+        files = Path(folder, "certificate"), Path(folder, "key")
+        for file, text in zip(files, pem, strict=True):
+            file.write_bytes(text)
+        yield files
+
+
 def _why(error: Exception) -> str:
-    if isinstance(error, UnicodeDecodeError):
-        return "it is not a text file"
     return getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)

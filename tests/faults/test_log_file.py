@@ -21,6 +21,7 @@ from chat.server.logs import files
 from chat.server.logs.files import VERSION, set_aside
 from chat.server.logs.sqlite import SqliteLog
 from tests.support.logbook import LogBook, child_holding, fill, texts
+from tests.support.processes import chat_here
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX only")
 
@@ -236,6 +237,49 @@ async def test_a_file_that_is_read_only_is_refused(path: Path, request: pytest.F
     reason = await refusal(path)
     assert "can't write" in reason
     assert "--log" in reason
+
+
+# --- no file -----------------------------------------------------------------------------------
+
+
+def folder(path: Path) -> None:
+    path.mkdir()
+
+
+def pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def device(path: Path) -> None:
+    path.symlink_to(os.devnull)
+
+
+def loop(path: Path) -> None:
+    path.symlink_to(path)
+
+
+@POSIX
+@pytest.mark.parametrize("make", [folder, pipe, device, loop])
+def test_what_is_no_file_is_neither_opened_nor_set_aside(path: Path, make: Callable[[Path], None]) -> None:
+    make(path)
+    before = path.lstat()
+    with pytest.raises(ChatError) as refused:
+        asyncio.run(SqliteLog(path).start(lambda batch: None, lambda notes, error: None))
+    with pytest.raises(ChatError) as not_set_aside:
+        set_aside(path)
+    assert "--fresh" not in str(refused.value)
+    assert str(refused.value) == str(not_set_aside.value)
+    assert os.path.samestat(path.lstat(), before)
+    assert os.listdir(path.parent) == [path.name]
+    assert not Path(f"{os.devnull}.lock").exists()
+
+
+@pytest.mark.parametrize("place", ["//rel.db", "///rel.db", "////rel.db"])
+@pytest.mark.parametrize("fresh", [(), ("--fresh",)], ids=["", "fresh"])
+def test_slashes_as_in_a_url_get_the_right_form(place: str, fresh: tuple[str, ...]) -> None:
+    done = chat_here("serve", "tcp", "--port", "0", "--log", f"sqlite:{place}", *fresh)
+    assert done.returncode == 1
+    assert done.stderr == f"chat: 'sqlite:{place}' is not a log: write sqlite:rel.db or sqlite:/rel.db\n"
 
 
 @pytest.mark.parametrize("full", ["when the file is made", "when it is written"])

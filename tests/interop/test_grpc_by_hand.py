@@ -89,6 +89,7 @@ def test_who_has_no_stubs_finds_the_service_and_calls_it(address: str) -> None:
         assert sorted(database.get_services()) == [
             SERVICE,
             "grpc.health.v1.Health",
+            "grpc.reflection.v1.ServerReflection",
             "grpc.reflection.v1alpha.ServerReflection",
         ]
         service = DescriptorPool(database).FindServiceByName(SERVICE)

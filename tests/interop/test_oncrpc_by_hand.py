@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.foreign import INSTALL
+from tests.support.node import cannot_run
 from tests.support.processes import PATIENCE, chat, running, tail
 
 CHAPTER = Path(__file__).parents[2] / "backends" / "oncrpc" / "README.md"
@@ -83,6 +86,40 @@ def test_a_name_that_is_taken_is_said_and_nothing_else_happens(tmp_path: Path) -
     assert done.returncode == 1
     assert done.stdout.startswith("error: a nick may not hold U+0020 SPACE")
     assert done.stderr == ""
+
+
+def test_the_chapters_client_in_c_finds_the_server_without_rpcbind(tmp_path: Path) -> None:
+    missing = [name for name in ("gcc", "rpcgen") if shutil.which(name) is None]
+    if missing or not Path("/usr/include/tirpc/rpc/rpc.h").exists():
+        cannot_run(f"{', '.join(missing) or 'libtirpc'} is missing: {INSTALL}")
+    chapter = CHAPTER.read_text(encoding="utf-8")
+    (code,) = re.findall(r"```c\n(.*?)```", chapter, re.DOTALL)
+    (commands,) = re.findall(r"```sh\n(.*?)```", chapter, re.DOTALL)
+    *build, run = commands.replace(
+        "protos/chat.x", str(CHAPTER.parents[2] / "protos" / "chat.x")
+    ).splitlines()
+    (tmp_path / "client.c").write_text(code, encoding="utf-8")
+    with serving() as address:
+        place = ("--backend", "oncrpc", "--server", address)
+        assert chat("send", *place, "--as", "ann", "wörld").returncode == 0
+        for command in (*build, run.replace("127.0.0.1 7111", address.replace(":", " "))):
+            done = subprocess.run(
+                command,
+                cwd=tmp_path,
+                shell=True,
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE,
+                check=False,
+            )
+            assert (done.returncode, done.stderr) == (0, ""), command
+        assert done.stdout.splitlines() == ["ann: wörld", "me: hello from C"]
+        events = tail(*place, "--as", "eve", "--count", "7")
+    assert [(event["author"], event["kind"]) for event in events][-3:] == [
+        ("me", "joined"),
+        ("me", "sent"),
+        ("me", "left"),
+    ]
 
 
 @pytest.mark.parametrize(("cache", "times"), [("on", 1), ("off", 2)])

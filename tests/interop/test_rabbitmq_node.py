@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from backends.rabbitmq.private import PrivateBroker
 from tests.support.broker import QUEUE_SETTLES
 from tests.support.foreign import Foreign
@@ -38,6 +40,23 @@ async def test_it_talks_with_ours_and_leaves(
         ("sent", "from JavaScript"),
         ("left", ""),
     ]
+
+
+@pytest.mark.parametrize("nick", ["Straße", "ΣΊΣΥΦΟΣ"])
+async def test_everybody_hears_it_under_a_name_that_its_language_can_not_fold(
+    run: Run, node_program: Callable[[str], Path], vhost: str, nick: str
+) -> None:
+    program = await asyncio.to_thread(node_program, "rabbitmq")
+    node = await enter(run, program, vhost, nick)
+    place = ("-b", "rabbitmq", "--server", vhost)
+    taken = await asyncio.to_thread(chat, "send", *place, "--as", nick.casefold().upper(), "also me")
+    assert taken.returncode == 1
+    node.type("hello")
+    await until(node, f"{nick} (amqplib): hello")
+    assert await node.over() == (0, [])
+    events = await asyncio.to_thread(tail, *place, "--as", "eve", "--count", "5")
+    mine = [event["kind"] for event in events if event["author"] == nick]
+    assert mine == ["joined", "sent", "left"]
 
 
 async def test_it_comes_back_after_the_broker_and_says_everything_once(

@@ -10,6 +10,7 @@ from rpyc.core import consts
 
 from backends.rpyc import codec
 from backends.rpyc.codec import Framer, Local, Message, Raised, Remote, Request, Returned
+from backends.rpyc.server import ClientConnection, RpycServer
 from chat.interfaces.address import Address
 
 FUNCTION = Local(("builtins.function", 1, 1))
@@ -130,3 +131,21 @@ class RpycPeer:
 
     async def __aexit__(self, *exc_info: object) -> None:
         self.writer.transport.abort()
+
+
+def connection_of(server: RpycServer, nick: str) -> ClientConnection:
+    """Return the server's end of somebody's connection."""
+    return next(each for each in server.connections if each.seat and each.seat.welcome.nick == nick)
+
+
+async def reason(peer: RpycPeer) -> str:
+    """Return the code that the last callback gave; fails unless the connection ends."""
+    last = (await peer.end())[-1]
+    assert last["kind"] == "error"
+    return str(last["code"])
+
+
+async def refusal(peer: RpycPeer, method: str, *args: object) -> str:
+    answer = await peer.call(method, *args)
+    assert isinstance(answer, Raised), answer
+    return answer.text

@@ -99,6 +99,92 @@ async def test_a_message_with_two_slashes_begins_with_one() -> None:
         await until(pilot, lambda: said(desk) == ["/etc/passwd is a file"])
 
 
+async def burst(pilot: Running, keys: list[str]) -> None:
+    """Press keys as one burst: none is handled before all of them have come."""
+    characters = {"enter": "\r", "space": " ", "at": "@", "slash": "/", "ctrl+j": "\n"}
+    for key in keys:
+        pilot.app.post_message(events.Key(key, characters.get(key, key if len(key) == 1 else None)))
+    await pilot.pause()
+
+
+async def test_a_list_that_is_older_than_the_text_is_not_used_by_enter() -> None:
+    desk = Desk()
+    desk.joins("bob")
+    async with chatting(desk) as pilot:
+        await pilot.press("@")
+        await pilot.pause()
+        assert pilot.app.screen.query_one(Completion).open
+        await burst(pilot, [*"xy", "space", *"hello", "enter"])
+        await until(pilot, lambda: said(desk) == ["@xy hello"])
+        assert chat(pilot).composer.text == ""
+
+
+async def test_a_list_that_is_older_than_the_text_is_not_used_by_a_command() -> None:
+    desk = Desk()
+    async with chatting(desk) as pilot:
+        await pilot.press("/")
+        await pilot.pause()
+        await burst(pilot, [*"theme", "space", *"light", "enter"])
+        await until(pilot, lambda: pilot.app.theme == "light")
+        assert chat(pilot).composer.text == ""
+
+
+async def test_a_list_that_is_older_than_the_text_is_not_used_by_tab() -> None:
+    desk = Desk()
+    desk.joins("bob")
+    async with chatting(desk) as pilot:
+        await pilot.press("@")
+        await pilot.pause()
+        await burst(pilot, [*"xy", "tab"])
+        await pilot.pause()
+        assert chat(pilot).composer.text == "@xy"
+
+
+async def test_a_list_that_is_older_than_the_text_does_not_take_up_and_down() -> None:
+    desk = Desk()
+    desk.joins("bob")
+    async with chatting(desk) as pilot:
+        await write(pilot, "earlier")
+        await pilot.press("@")
+        await pilot.pause()
+        await burst(pilot, [*"xy", "up", "down", "enter"])
+        await until(pilot, lambda: said(desk) == ["earlier", "@xy"])
+
+
+async def test_the_list_closes_when_the_cursor_moves_away() -> None:
+    desk = Desk()
+    desk.joins("bob")
+    async with chatting(desk) as pilot:
+        await pilot.press(*"@bo", "left")
+        await pilot.pause()
+        assert not pilot.app.screen.query_one(Completion).open
+
+
+async def test_a_key_of_a_command_never_overtakes_the_letters_before_it() -> None:
+    desk = Desk()
+    async with chatting(desk) as pilot:
+        await burst(pilot, [*"draft", "ctrl+f", *"x", "escape"])
+        await pilot.pause()
+        assert chat(pilot).composer.text == "draft"
+
+
+async def test_leaving_in_a_burst_sends_what_was_sent_before() -> None:
+    desk = Desk()
+    async with chatting(desk) as pilot:
+        await burst(pilot, [*"bye", "enter", "ctrl+q"])
+        await until(pilot, lambda: not pilot.app.is_running)
+        assert said(desk) == ["bye"]
+
+
+async def test_spaces_and_joiners_of_other_scripts_can_be_typed() -> None:
+    desk = Desk()
+    async with chatting(desk) as pilot:
+        for letter in "漢\u3000字\u00a0👩\u200d💻":
+            pilot.app.post_message(events.Key(letter, letter))
+        pilot.app.post_message(events.Key("enter", "\r"))
+        await until(pilot, lambda: said(desk) == ["漢\u3000字\u00a0👩\u200d💻"])
+
+
 # --- what was sent before ----------------------------------------------------------------------
 
 
@@ -165,14 +251,26 @@ async def test_a_long_paste_can_be_thrown_away() -> None:
         assert (chat(pilot).composer.text, said(desk)) == ("", [])
 
 
-async def test_one_bad_line_of_a_paste_keeps_all_of_them_back() -> None:
+async def test_a_paste_that_no_message_may_hold_is_refused_at_once() -> None:
     desk = Desk()
     async with chatting(desk) as pilot:
+        await write(pilot, "begun", "end")
         await paste(pilot, "a\nb\nc\nd\x07\ne")
-        await pilot.press("down", "enter")
+        await until(pilot, lambda: "nothing was pasted: a message may not hold U+0007 BELL" in text(pilot))
+        assert (chat(pilot).composer.text, said(desk)) == ("begun", [])
+
+
+async def test_what_is_typed_behind_a_long_paste_stays_behind_it() -> None:
+    desk = Desk()
+    async with chatting(desk) as pilot:
+        await write(pilot, "before ", "end")
+        pilot.app.post_message(events.Paste("a\nb\nc\nd"))
+        for letter in "xyz":
+            pilot.app.post_message(events.Key(letter, letter))
+        await until(pilot, lambda: isinstance(pilot.app.screen, PasteScreen))
         await pilot.pause()
-        assert "nothing was sent: " in text(pilot)
-        assert said(desk) == []
+        await pilot.press("enter")
+        await until(pilot, lambda: said(desk) == ["before a\nb\nc\ndxyz"])
 
 
 async def test_the_preview_of_a_paste_is_not_markup() -> None:

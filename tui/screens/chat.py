@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import tzinfo
+from functools import partial
 from typing import ClassVar
 
 from textual import events
@@ -14,29 +14,29 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.message import Message
-from textual.screen import Screen
 from textual.widgets import Static, TextArea
 from textual.worker import Worker, WorkerState
 
 from chat.client.session import Session
 from chat.client.session_events import Hindered, Measured, State, StateChanged, Update
 from chat.domain.errors import ChatError, NickTaken
-from chat.domain.validation import clean_nick, clean_text
-from tui.commands import COMMANDS, TABLE, Refused, parse
+from chat.domain.validation import clean_text
+from tui.commands import COMMANDS, TABLE, Command, Refused, parse
 from tui.pump import pump
 from tui.rows import one_line
+from tui.screens.chat_commands import ChatCommands
 from tui.timeline import Timeline
 from tui.widgets.completion import Completion
 from tui.widgets.composer import Composer
 from tui.widgets.members import Members
-from tui.widgets.message_view import KEEP, MessageView
+from tui.widgets.message_view import MessageView
 from tui.widgets.status_bar import StatusBar
 
 WIDTHS = [(0, "-narrow"), (100, "-wide")]
 HEIGHTS = [(0, "-short"), (22, "-tall")]
 
 
-class ChatScreen(Screen[None]):
+class ChatScreen(ChatCommands):
     """One person in one room.
 
     Args:
@@ -48,23 +48,17 @@ class ChatScreen(Screen[None]):
 
     HORIZONTAL_BREAKPOINTS = WIDTHS
     VERTICAL_BREAKPOINTS = HEIGHTS
+    # The composer handles these keys itself while it has the focus, so that none overtakes a letter.
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
-            Binding(command.key, f"command('{command.name}')", command.summary, show=False, priority=True)
+            Binding(command.key, f"command('{command.name}')", command.summary, show=False)
             for command in COMMANDS
             if command.key
         ),
-        Binding("pageup", "page(-1)", show=False, priority=True),
-        Binding("pagedown", "page(1)", show=False, priority=True),
-        Binding("escape", "close_all", show=False, priority=True),
+        Binding("pageup", "page(-1)", show=False),
+        Binding("pagedown", "page(1)", show=False),
+        Binding("escape", "close_all", show=False),
     ]
-
-    @dataclass
-    class Reopen(Message):
-        """The session has ended, and the user wants to connect again."""
-
-        nick: str
-        """The name to use; empty: the same as before."""
 
     def __init__(
         self, session: Session, technique: str, *, zone: tzinfo | None, now: Callable[[], float]
@@ -74,7 +68,14 @@ class ChatScreen(Screen[None]):
         self.view = MessageView(id="messages")
         self.timeline = Timeline(self.view, nick=session.nick, zone=zone, now=now)
         self.composer = Composer(
-            completion := Completion(), placeholder=f"Message #{session.room}   / commands · Tab completes"
+            completion := Completion(),
+            placeholder=f"Message #{session.room}   / commands · Tab completes",
+            keys={
+                **{command.key: partial(self._pressed, command) for command in COMMANDS if command.key},
+                "pageup": partial(self.action_page, -1),
+                "pagedown": partial(self.action_page, 1),
+                "escape": self.action_close_all,
+            },
         )
         self._completion = completion
         self._members = Members()
@@ -82,7 +83,7 @@ class ChatScreen(Screen[None]):
         self._banner = Static("", id="banner", markup=False)
         self._newer = Static("", id="newer", markup=False)
         self._hint = Static("", id="hint", markup=False)
-        self._loading = False
+        self._hinted = ""  # what the composer held when the hint was shown
         self.leaving = False
         """Whether the session is being closed because the user leaves."""
 
@@ -97,6 +98,10 @@ class ChatScreen(Screen[None]):
                 yield self.composer
             yield self._members
         yield self._status
+
+    @property
+    def down(self) -> bool:
+        return self._status.state.name == "down"
 
     def on_mount(self) -> None:
         self.composer.focus()
@@ -169,25 +174,36 @@ class ChatScreen(Screen[None]):
     # --- from the user -------------------------------------------------------------------------
 
     def on_composer_submitted(self, event: Composer.Submitted) -> None:
-        self.run_worker(self._submit(event.text), group="submit", exit_on_error=False)
+        def refused(error: Exception) -> None:
+            self.composer.give_back(event.text, event.draft)
+            self.hint(str(error), failed=True)
 
-    async def _submit(self, text: str) -> None:
         try:
-            asked = parse(text)
+            asked = parse(event.text)
             if isinstance(asked, str):
                 self.say(asked)
             else:
-                command, argument = asked
-                done = command.run(self, argument)
-                if done is not None:
-                    await done
+                self._run(*asked, refused)
         except (Refused, ChatError) as error:
-            self.composer.give_back(text)
-            self.hint(str(error), failed=True)
+            refused(error)
+
+    def _run(self, command: Command, argument: str, refused: Callable[[Exception], None]) -> None:
+        """Run a command at once, so that commands and messages stay in order; only its waiting is a task."""
+        done = command.run(self, argument)
+        if done is None:
+            return
+
+        async def finish() -> None:
+            try:
+                await done
+            except (Refused, ChatError) as error:
+                refused(error)
+
+        self.run_worker(finish(), group="submit", exit_on_error=False)
 
     def say(self, *texts: str) -> None:
         """Send all of these messages, or none. Raises `BadText` and `Refused`."""
-        if self._status.state.name == "down":
+        if self.down:
             raise Refused("not sent, the connection is down: /retry tries again")
         texts = tuple(clean_text(text, self.session.limits.text_bytes) for text in texts)
         phase = "sending" if self._status.state.name == "up" else "waiting"
@@ -203,7 +219,7 @@ class ChatScreen(Screen[None]):
         def answered(answer: Answer | None) -> None:
             try:
                 if answer == "one":
-                    self.composer.insert(event.text)
+                    self.composer.insert_paste(event)
                     self.composer.submit()
                 elif answer == "lines":
                     self.say(*(line for line in event.text.split("\n") if line.strip()))
@@ -212,8 +228,11 @@ class ChatScreen(Screen[None]):
 
         self.app.push_screen(PasteScreen(event.text), answered)
 
+    def on_composer_not_pasted(self, event: Composer.NotPasted) -> None:
+        self.hint(f"nothing was pasted: {event.reason}", failed=True)
+
     def on_text_area_changed(self, event: TextArea.Changed) -> None:
-        if self.composer.text:
+        if self.composer.text and self.composer.text != self._hinted:
             self._hint.remove_class("-on")
 
     def hint(self, text: str, *, failed: bool = False) -> None:
@@ -222,24 +241,43 @@ class ChatScreen(Screen[None]):
         self._hint.update(Content(f"✖ {text}" if failed else text))
         self._hint.set_class(failed, "-failed")
         self._hint.add_class("-on")
+        self._hinted = self.composer.text
 
     # --- keys ----------------------------------------------------------------------------------
 
-    async def action_command(self, name: str) -> None:
+    @dataclass
+    class Pressed(Message):
+        """The key of a command was pressed in the composer."""
+
+        name: str
+
+    def _pressed(self, command: Command) -> None:
+        """Handle the key of a command, in the order of what was typed.
+
+        What writes into the composer does so now, before the next letter; the rest follows what was sent.
+        """
+        if command.writes:
+            self.action_command(command.name)
+        else:
+            self.composer.post_message(self.Pressed(command.name))
+
+    def on_chat_screen_pressed(self, event: Pressed) -> None:
+        self.action_command(event.name)
+
+    def action_command(self, name: str) -> None:
         """Run a command for a key or the palette."""
         command = TABLE[name]
-        if command.ask:
-            self.composer.load(f"/{name} ")
-        else:
-            await self._submit_command(name)
 
-    async def _submit_command(self, name: str) -> None:
-        try:
-            done = TABLE[name].run(self, "")
-            if done is not None:
-                await done
-        except (Refused, ChatError) as error:
+        def refused(error: Exception) -> None:
             self.hint(str(error), failed=True)
+
+        if command.ask:
+            self.composer.load_command(f"/{name} ")
+            return
+        try:
+            self._run(command, "", refused)
+        except (Refused, ChatError) as error:
+            refused(error)
 
     def action_page(self, pages: int) -> None:
         self.view.page(pages)
@@ -249,70 +287,12 @@ class ChatScreen(Screen[None]):
         self.clear_selection()
         if self._completion.open:
             self._completion.offer([])
-        elif not self.composer.cancel_edit() and self.view.found:
+        elif not self.composer.cancel() and self.view.found:
             self.view.find("")
 
     def on_click(self, event: events.Click) -> None:
         if event.widget is self._newer:
             self.view.to_end()
-
-    # --- what commands do ----------------------------------------------------------------------
-
-    def edit_in_composer(self, id: int, text: str) -> None:
-        self.composer.load_edit(id, text)
-
-    def set_theme(self, name: str) -> None:
-        self.app.theme = name
-
-    def to_top(self) -> None:
-        self.view.to_top()
-
-    def to_end(self) -> None:
-        self.view.to_end()
-
-    async def quit(self) -> None:
-        await self.app.action_quit()
-
-    def show_help(self) -> None:
-        from tui.screens.help import HelpScreen  # not needed for the first paint
-
-        self.app.push_screen(HelpScreen())
-
-    def find(self, text: str) -> None:
-        number, count = self.view.find(text)
-        if text and not count:
-            raise Refused(f"no message here contains {text!r}; /history fetches older ones")
-        if text:
-            self.hint(f"{number} of {count}: again for the next older one, Esc removes the marks")
-
-    def copy(self, argument: str) -> None:
-        number = argument.removeprefix("#")
-        if argument and not (number.isascii() and number.isdigit()):
-            raise Refused("write /copy for the newest message, or /copy #ID")
-        for row in reversed(self.view.rows):
-            if row.id and not row.deleted and (not number or row.id == int(number)):
-                self.app.copy_to_clipboard(row.text)
-                self.hint(f"copied the message of {row.nick}, if the terminal allows it")
-                return
-        raise Refused(f"there is no message {argument} here".replace("  ", " "))
-
-    def toggle_times(self) -> None:
-        self.view.restyle(replace(self.view.look, times=not self.view.look.times))
-
-    def toggle_ids(self) -> None:
-        self.view.restyle(replace(self.view.look, ids=not self.view.look.ids))
-
-    def clear(self) -> None:
-        self.view.clear()
-        self.timeline.cleared()
-
-    def retry(self, nick: str = "") -> None:
-        if self._status.state.name == "down":
-            self.post_message(self.Reopen(clean_nick(nick) if nick else ""))
-        elif nick:
-            raise Refused("the name stays as long as the session: /quit, and start again with --as NAME")
-        else:
-            self.session.retry_now()
 
     # --- the list ------------------------------------------------------------------------------
 
@@ -323,43 +303,3 @@ class ChatScreen(Screen[None]):
     def on_message_view_near_top(self) -> None:
         if self.timeline.reaches_back:
             self.load_history(asked=False)
-
-    def load_history(self, *, asked: bool = True) -> None:
-        """Load one page of older messages.
-
-        Args:
-            asked: the user asked for it, and is told why it is not possible. Otherwise nothing happens then.
-
-        Raises:
-            Refused: there are none, or the list is full.
-        """
-        if self._loading:
-            return
-        try:
-            if self.timeline.complete:
-                raise Refused(self.timeline.beginning)
-            if len(self.view.rows) + self.session.limits.page > KEEP:
-                raise Refused(f"the screen keeps {KEEP} lines: chat tail --after 0 shows all")
-        except Refused:
-            if asked:
-                raise
-            return
-        self._loading = True
-        self.run_worker(self._fetch_history(), group="history", exit_on_error=False)
-
-    async def _fetch_history(self) -> None:
-        try:
-            async with asyncio.timeout(10):
-                older = await self.session.history(
-                    before=self.timeline.oldest, limit=self.session.limits.page
-                )
-        except TimeoutError:
-            self.hint("the server did not send older messages: scroll up again, or /history", failed=True)
-        except ChatError as error:
-            self.hint(f"older messages: {error}", failed=True)
-        else:
-            with self.app.batch_update(), self.view.changing():
-                self.timeline.add_older(older)
-            self.timeline.exhausted = not older
-        finally:
-            self._loading = False

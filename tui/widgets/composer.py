@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from textual import events
+from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import TextArea
 
+from chat.domain.errors import BadText
+from chat.domain.validation import clean_text, printable
 from tui.widgets.completion import Candidate, Completion, candidates, last_word
 
 PASTE_LINES = 3
@@ -18,21 +23,44 @@ REMEMBERED = 200
 
 
 class Composer(TextArea):
-    """A text area that posts `Submitted`. If the text is refused, `give_back` restores it."""
+    """A text area that posts `Submitted`. If the text is refused, `give_back` restores it.
+
+    Args:
+        completion: the list above the composer.
+        placeholder: shown while there is no text.
+        keys: what further keys do. They are handled here, and not by priority bindings of the screen, because
+            those overtake letters that are still in this widget's queue.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+underscore", "undo", "Undo", show=False)  # Ctrl+Z suspends
+    ]
 
     @dataclass
     class Submitted(Message):
         """The user pressed Enter."""
 
         text: str
+        draft: str
+        """What the composer holds since: the draft that a command had replaced; else nothing."""
 
     @dataclass
     class Pasted(Message):
         """More than `PASTE_LINES` lines were pasted, and not inserted."""
 
         text: str
+        at: tuple[int, int]
+        """Where the cursor was."""
 
-    def __init__(self, completion: Completion, *, placeholder: str) -> None:
+    @dataclass
+    class NotPasted(Message):
+        """A text was pasted that no message may hold."""
+
+        reason: str
+
+    def __init__(
+        self, completion: Completion, *, placeholder: str, keys: dict[str, Callable[[], None]]
+    ) -> None:
         super().__init__(
             id="composer",
             placeholder=placeholder,
@@ -42,12 +70,18 @@ class Composer(TextArea):
         self.nicks: list[str] = []
         """The names that can be completed."""
         self._completion = completion
+        self._offered_for: tuple[str, tuple[int, int]] | None = (
+            None  # the text and cursor that the list is for
+        )
         self._sent: list[str] = []
         self._back = 0  # how many sent texts Up has gone back
-        self._draft = ""  # the text before Up was pressed
-        self._edit = ""  # the beginning of the text while it is an edit
+        self._lines: dict[int, str] = {}  # the texts that Up and Down have left; at 0 the one that was begun
+        self._command = ""  # what `load_command` wrote before the cursor
+        self._kept: list[tuple[str, str]] = []  # texts and commands that `load_command` has replaced
         self._keys: dict[str, Callable[[], None]] = {
+            **keys,
             "enter": self._send,
+            "ctrl+enter": self._send,  # most terminals can't tell it from Enter
             "ctrl+j": self._new_line,
             "alt+enter": self._new_line,
             "shift+enter": self._new_line,
@@ -58,25 +92,50 @@ class Composer(TextArea):
 
     def load(self, text: str) -> None:
         """Replace the text and put the cursor at its end."""
-        self._edit = ""
+        self._command = ""
         self.text = text
         self.move_cursor(self.document.end)
 
-    def load_edit(self, id: int, text: str) -> None:
-        """Put a message into the composer, to be changed; `cancel_edit` removes it."""
-        self.load(f"/edit #{id} {text}")
-        self._edit = f"/edit #{id} "
+    # --- commands that keep the draft ----------------------------------------------------------
 
-    def cancel_edit(self) -> bool:
-        """Remove an edit that `load_edit` began; return whether there was one."""
-        editing = bool(self._edit) and self.text.startswith(self._edit)
-        if editing:
-            self.load("")
-        return editing
+    def load_command(self, command: str, argument: str = "") -> None:
+        """Put a command into the composer, to be completed. `cancel` and sending it bring the draft back."""
+        if self.text.strip() and self.text != self._command:
+            self._kept.append((self.text, self._command))
+        self.load(command + argument)
+        self._command = command
 
-    def give_back(self, text: str) -> None:
-        """Put a refused text before whatever has been written since."""
-        self._put(f"{text}\n{self.text}" if self.text else text)
+    def cancel(self) -> bool:
+        """Remove a command that `load_command` began; return whether there was one."""
+        begun = bool(self._command) and (self.text.startswith(self._command) or not self.text.strip())
+        if begun:
+            self._next()
+        return begun
+
+    def _next(self) -> None:
+        """Empty the composer, or show what was kept last."""
+        text, command = self._kept.pop() if self._kept else ("", "")
+        self.load(text)
+        self._command = command
+
+    def give_back(self, text: str, draft: str = "") -> None:
+        """Put a refused text before whatever has been written since.
+
+        Args:
+            text: the refused text.
+            draft: the draft that `Submitted` named. If it is still what the composer holds, it is kept again.
+        """
+        if draft and self.text == draft:
+            self.load_command(text)
+        else:
+            self._put(f"{text}\n{self.text}" if self.text else text)
+
+    @property
+    def drafts(self) -> list[str]:
+        """All texts that were written here and not sent, the oldest first."""
+        begun = self._lines.get(0, "") if self._back else ""
+        texts = [*(text for text, _ in self._kept), begun, "" if self.text == self._command else self.text]
+        return [text for text in texts if text.strip()]
 
     @property
     def before_cursor(self) -> str:
@@ -85,48 +144,96 @@ class Composer(TextArea):
     # --- keys ----------------------------------------------------------------------------------
 
     def on_key(self, event: events.Key) -> None:
-        """Handle the keys that have another meaning here than in other text areas.
-
-        These are no priority bindings, because those overtake letters that are still in this widget's queue.
-        """
+        """Handle the keys that have another meaning here than in other text areas."""
         if (act := self._keys.get(event.key)) is not None:
             event.prevent_default()
             event.stop()
             act()
+        elif (letter := event.character) and not event.is_printable and printable(letter) == letter:
+            # Python calls a wide space or a zero-width joiner not printable: the text area would drop it.
+            event.prevent_default()
+            event.stop()
+            self.replace(letter, *self.selection)
 
     def submit(self) -> None:
         """Post the text and empty the composer.
 
         The composer is emptied at once, because the next letters may come before the message is handled.
         """
-        self._completion.offer([])
+        self._offer([])
         text = self.text.strip()
-        if not text:
-            return
-        if not self._sent or self._sent[-1] != text:
+        begun = self._lines.get(0, "") if self._back else ""
+        self._back = 0
+        self._lines.clear()
+        if text and (not self._sent or self._sent[-1] != text):
             self._sent.append(text)
             del self._sent[:-REMEMBERED]
-        self._back = 0
-        self.load("")
-        self.post_message(self.Submitted(text))
+        if begun and text:
+            self.load(begun)
+        else:
+            self._next()
+        if text:
+            self.post_message(self.Submitted(text, self.text))
 
     def _send(self) -> None:
-        chosen = self._completion.chosen
+        chosen = self._completion.chosen if self._listed else None
         if chosen is not None and not self._is_candidate():
             self._accept(chosen)
         else:
             self.submit()
+
+    def _new_line(self) -> None:
+        self.replace("\n", *self.selection)
+
+    def _up(self) -> None:
+        if self._listed:
+            self._completion.move(-1)
+        elif self.cursor_location[0] > 0:
+            self.action_cursor_up()
+        elif self._back < len(self._sent):
+            self._recall(self._back + 1)
+
+    def _down(self) -> None:
+        if self._listed:
+            self._completion.move(1)
+        elif self.cursor_location[0] < self.document.line_count - 1:
+            self.action_cursor_down()
+        elif self._back:
+            self._recall(self._back - 1)
+
+    def _recall(self, back: int) -> None:
+        """Show the text that was sent ``back`` times ago, 0: the one that was begun; keep what is there."""
+        self._lines[self._back] = self.text
+        self._back = back
+        self._put(self._lines.get(back, self._sent[-back] if back else ""))
+
+    def _put(self, text: str) -> None:
+        command = self._command
+        with self.prevent(TextArea.Changed):  # not typed: offer no completion, keep the hint
+            self.load(text)
+        self._command = command
+
+    # --- completion ----------------------------------------------------------------------------
+
+    @property
+    def _listed(self) -> bool:
+        """Whether the list is open and belongs to what stands here now.
+
+        The list is brought up to date by a message, and in a burst of keys the text is ahead of it.
+        """
+        return self._completion.open and self._offered_for == (self.text, self.cursor_location)
+
+    def _offer(self, offered: list[Candidate]) -> None:
+        self._offered_for = (self.text, self.cursor_location)
+        self._completion.offer(offered)
 
     def _is_candidate(self) -> bool:
         """Return whether the word before the cursor is complete."""
         word = last_word(self.before_cursor)
         return any(candidate.word == word for candidate in self._completion.offered)
 
-    def _new_line(self) -> None:
-        self.insert("\n")
-
     def _complete(self) -> None:
-        if self._completion.open:
+        if self._listed:
             if self._completion.chosen is not None:
                 self._accept(self._completion.chosen)
             return
@@ -134,43 +241,21 @@ class Composer(TextArea):
         if len(offered) == 1:
             self._accept(offered[0])
         else:
-            self._completion.offer(offered)
-
-    def _up(self) -> None:
-        if self._completion.open:
-            self._completion.move(-1)
-        elif self.cursor_location[0] > 0:
-            self.action_cursor_up()
-        elif self._back < len(self._sent):
-            if self._back == 0:
-                self._draft = self.text
-            self._back += 1
-            self._put(self._sent[-self._back])
-
-    def _down(self) -> None:
-        if self._completion.open:
-            self._completion.move(1)
-        elif self.cursor_location[0] < self.document.line_count - 1:
-            self.action_cursor_down()
-        elif self._back:
-            self._back -= 1
-            self._put(self._sent[-self._back] if self._back else self._draft)
-
-    def _put(self, text: str) -> None:
-        with self.prevent(TextArea.Changed):  # not typed: offer no completion, keep the hint
-            self.load(text)
+            self._offer(offered)
 
     def _accept(self, candidate: Candidate) -> None:
         row, column = self.cursor_location
         start = column - len(last_word(self.before_cursor))
         self.replace(candidate.word + " ", (row, start), (row, column))
         self.move_cursor((row, start + len(candidate.word) + 1))
-        self._completion.offer([])
+        self._offer([])
 
     def on_text_area_changed(self) -> None:
-        if not self.text:
-            self._back = 0
-        self._completion.offer(candidates(self.before_cursor, self.nicks))
+        self._offer(candidates(self.before_cursor, self.nicks))
+
+    def on_text_area_selection_changed(self) -> None:
+        if self._offered_for and self._offered_for[0] == self.text and not self._listed:
+            self._offer([])  # the cursor was moved
 
     # --- pasting -------------------------------------------------------------------------------
 
@@ -178,7 +263,17 @@ class Composer(TextArea):
         text = event.text.replace("\r\n", "\n").replace("\r", "\n")
         event.prevent_default()
         event.stop()
+        try:
+            if text.strip():
+                clean_text(text, sys.maxsize)  # how long it may be is told when it is sent
+        except BadText as error:
+            self.post_message(self.NotPasted(str(error)))
+            return
         if len(text.strip("\n").split("\n")) > PASTE_LINES:
-            self.post_message(self.Pasted(text.strip("\n")))
+            self.post_message(self.Pasted(text.strip("\n"), self.cursor_location))
         else:
-            self.insert(text)
+            self.replace(text, *self.selection)
+
+    def insert_paste(self, event: Pasted) -> None:
+        """Insert a paste where the cursor was; what was typed since stands behind it."""
+        self.insert(event.text, min(event.at, self.document.end), maintain_selection_offset=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+import stat
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
@@ -44,6 +45,43 @@ CREATE TABLE refused (
 ) WITHOUT ROWID;
 COMMIT;
 """
+
+
+def log_path(place: str) -> Path:
+    """Return the path that follows ``sqlite:`` in the URL of a log. Raises `ChatError`."""
+    if place.startswith("//"):  # elsewhere three slashes mean a relative path, or four an absolute one
+        rest = place.lstrip("/")
+        raise ChatError(f"'sqlite:{printable(place)}' is not a log: write sqlite:{rest} or sqlite:/{rest}")
+    if not place:
+        raise ChatError("the sqlite log needs a file: write sqlite:PATH")
+    return Path(place)
+
+
+def resolved(path: Path) -> Path:
+    """Return the absolute path of a log, whose file need not exist.
+
+    Raises:
+        ChatError: something else than a regular file is there. Such a thing is never opened or renamed.
+        OSError: the disk can't be used; `explained` makes a text of it.
+    """
+    try:
+        path = path.expanduser().resolve()
+        what = _kind(path.stat().st_mode)
+    except FileNotFoundError:
+        return path
+    except (RuntimeError, ValueError) as error:  # no home folder, a loop of links, a NUL
+        raise ChatError(f"{shown(path)} can't be the file of a log: {printable(str(error))}") from None
+    if what:
+        raise ChatError(f"{shown(path)} is {what}, and no file: name a file, e.g. --log sqlite:chat.db")
+    return path
+
+
+def _kind(mode: int) -> str:
+    """Return what is not a regular file."""
+    kinds = {stat.S_ISDIR: "a folder", stat.S_ISCHR: "a device", stat.S_ISBLK: "a device"}
+    if stat.S_ISREG(mode):
+        return ""
+    return next((name for test, name in kinds.items() if test(mode)), "a pipe or a socket")
 
 
 def connect(path: Path, mode: str) -> sqlite3.Connection:
@@ -106,12 +144,12 @@ def set_aside(path: Path) -> Path | None:
         The new name; None: there was no log.
 
     Raises:
-        ChatError: a server uses it.
+        ChatError: a server uses it, or it is no file.
     """
-    path = path.expanduser().resolve()
-    if not _parts(path):
-        return None
     try:
+        path = resolved(path)
+        if not _parts(path):
+            return None
         with locked(path):
             stem = f"{path.stem}-{datetime.now():%Y-%m-%dT%H%M%S}"
             aside, number = path.with_name(stem + path.suffix), 1

@@ -26,7 +26,7 @@ from chat.domain.json_codec import decode_body, encode
 from chat.domain.model import Body, Entry
 from chat.domain.validation import printable
 from chat.interfaces.log import Clock, Committed, Log, OnCommitted, OnFailed, Pending
-from chat.server.logs.files import connect, explained, locked, prepare, shown
+from chat.server.logs.files import connect, explained, locked, log_path, prepare, resolved, shown
 
 T = TypeVar("T")
 Refusal = tuple[str, int]
@@ -60,16 +60,15 @@ AND NOT EXISTS (SELECT 1 FROM refused WHERE refused.room = entries.room AND refu
 
 
 class SqliteLog(Log):
-    """Keeps the rooms in the database at ``place``; file and folder are created if they do not exist.
+    """Keeps the rooms in the database at ``place``: a path, or what follows ``sqlite:``.
 
+    File and folder are created if they do not exist.
     The loop and the writer exchange values only through the queue and ``call_soon_threadsafe``. Everything
     else is used by the loop only, or by the thread of one database connection only.
     """
 
     def __init__(self, place: str | Path, *, clock: Clock = time.time) -> None:
-        if not str(place):
-            raise ChatError("the sqlite log needs a file: write sqlite:PATH")
-        self.path = Path(place)
+        self.path = log_path(place) if isinstance(place, str) else place
         self._clock = clock
         self._open = False
         self._held = ExitStack()
@@ -183,7 +182,7 @@ class SqliteLog(Log):
         path = self.path
         with ExitStack() as stack:
             try:
-                path = self.path = path.expanduser().resolve()
+                path = self.path = resolved(path)
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 stack.enter_context(locked(path))
                 prepare(path)

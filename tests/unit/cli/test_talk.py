@@ -72,6 +72,14 @@ def test_a_line_that_is_no_utf8_is_named_and_the_others_are_sent() -> None:
     assert [event["text"] for event in events if event["kind"] == "sent"] == ["first", "third"]
 
 
+def test_lines_of_a_file_from_windows_are_sent_without_its_marks() -> None:
+    with serving("--log", "memory") as (_, address):
+        done = chat("send", "--server", address, "--as", "ann", input="\ufefffirst\r\nsecond\r\n")
+        assert (done.returncode, done.stderr) == (0, "")
+        events = tail("--server", address, "--as", "eve", "--count", "4")
+    assert [event["text"] for event in events if event["kind"] == "sent"] == ["first", "second"]
+
+
 def test_send_ends_when_the_server_does_not_come_though_the_input_goes_on() -> None:
     with (
         subprocess.Popen(["yes"], stdout=subprocess.PIPE) as endless,

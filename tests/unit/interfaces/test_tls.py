@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import trustme
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from chat.domain.errors import ChatError
 from chat.interfaces.tls import Identity, Trust
@@ -16,10 +23,15 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("tls")
     authority = trustme.CA()
     issued, other = authority.issue_cert("127.0.0.1"), authority.issue_cert("127.0.0.1")
+    key = issued.private_key_pem.bytes()
+    encrypted = load_pem_private_key(key, None).private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")
+    )
     content = {
         "authority": authority.cert_pem.bytes(),
         "certificate": issued.cert_chain_pems[0].bytes(),
-        "key": issued.private_key_pem.bytes(),
+        "key": key,
+        "encrypted key": encrypted,
         "another key": other.private_key_pem.bytes(),
         "text": b"no certificate at all\n",
         "binary": bytes(range(256)),
@@ -59,3 +71,31 @@ def test_what_holds_no_authority_is_named(files: dict[str, Path], name: str) -> 
 
 def test_nobody_else_is_believed(files: dict[str, Path]) -> None:
     assert Trust.load(files["authority"]).context.cert_store_stats()["x509_ca"] == 1
+
+
+def test_an_encrypted_key_is_refused_and_the_text_says_how_to_decrypt_it(files: dict[str, Path]) -> None:
+    with pytest.raises(ChatError, match=r"is encrypted.*openssl pkey -in .*encrypted key"):
+        Identity.load(files["certificate"], files["encrypted key"])
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda pem: "# Prüfstelle, удостоверяющий центр\n".encode() + pem,
+        lambda pem: "# Prüfstelle\n".encode("latin-1") + pem,
+        lambda pem: b"\xef\xbb\xbf" + pem.replace(b"\n", b"\r\n"),
+        lambda pem: b"\xff\xfe" + pem.decode().replace("\n", "\r\n").encode("utf-16-le"),
+    ],
+    ids=["a comment in another script", "a comment in another encoding", "UTF-8 from Windows", "UTF-16"],
+)
+def test_what_stands_around_the_pem_does_not_matter(
+    files: dict[str, Path], tmp_path: Path, written: Callable[[bytes], bytes]
+) -> None:
+    for name in ("authority", "certificate", "key"):
+        (tmp_path / name).write_bytes(written(files[name].read_bytes()))
+    plain = Identity.load(files["certificate"], files["key"])
+    identity = Identity.load(tmp_path / "certificate", tmp_path / "key")
+    assert (identity.certificate, identity.key) == (plain.certificate, plain.key)
+    trust = Trust.load(tmp_path / "authority")
+    assert trust.context.cert_store_stats()["x509_ca"] == 1
+    assert trust.authorities == Trust.load(files["authority"]).authorities

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -222,6 +223,13 @@ def test_what_does_not_fit_has_no_bytes(name: str) -> None:
 def test_the_python_is_what_the_interface_makes_of_it() -> None:
     made = xdrgen.generate(PROTOS.joinpath("chat.x").read_text(encoding="utf-8"), "chat.x")
     assert PROTOS.joinpath("chat_xdr.py").read_text(encoding="utf-8") == made
+
+
+def test_no_arm_of_a_union_has_two_cases() -> None:
+    """RFC 4506 allows it; parsers that people wrote (shenaniganfs's rpcgen, for one) do not read it."""
+    contract = Path(xdrgen.__file__).with_name("chat.x").read_text(encoding="utf-8")
+    assert "case CHAT_AFTER:" in contract
+    assert re.findall(r"case\s+\w+\s*:\s*case", contract) == []
 
 
 def test_the_table_has_every_procedure() -> None:

@@ -209,7 +209,9 @@ bool_t chat_fetch_1_svc(fetch_args args, fetch_res *res, struct svc_req *request
 {
     size_t most = space(request), used = 0;
     u_int limit = args.limit < 1 ? 1 : args.limit > PAGE ? PAGE : args.limit, first, end, count = 0;
-    chat_number seq = args.place.direction == CHAT_NEWEST ? head + 1 : args.place.chat_place_u.seq;
+    chat_number seq = args.place.direction == CHAT_NEWEST  ? head + 1
+                    : args.place.direction == CHAT_BEFORE ? args.place.chat_place_u.before
+                                                          : args.place.chat_place_u.after;
 
     if (seat_of(args.seat_key) == NULL)
         REFUSE(res, fetch_res, CHAT_SEAT_GONE, SEAT_GONE);

@@ -180,7 +180,7 @@ int fetch(struct link *link, unsigned wait_ms)
     lock();
     memcpy(key, room.key, sizeof key);
     args.place.direction = CHAT_AFTER;
-    args.place.chat_place_u.seq = room.cursor;
+    args.place.chat_place_u.after = room.cursor;
     logs = room.logs;
     unlock();
 

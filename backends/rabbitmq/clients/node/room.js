@@ -41,8 +41,7 @@ export class Room extends EventEmitter {
     await this.#connect();
     // Opens the room, or is a barrier entry: when it comes back, everything before it was read.
     await this.#publish({ kind: "opened", epoch: randomUUID() });
-    const key = this.#nick.toLowerCase().normalize("NFC");
-    await this.#publish({ kind: "joined", key, node: this.#seat });
+    await this.#publish({ kind: "joined", node: this.#seat });
   }
 
   /** Says something; returns when the stream has delivered it, however often the connection breaks. */

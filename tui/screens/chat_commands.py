@@ -1,0 +1,142 @@
+"""What the commands of the chat screen do: its half that `tui.commands` knows."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+
+from textual.message import Message
+from textual.screen import Screen
+
+from chat.client.session import Session
+from chat.domain.errors import ChatError
+from chat.domain.validation import clean_nick
+from tui.commands import Refused
+from tui.timeline import Timeline
+from tui.widgets.composer import Composer
+from tui.widgets.message_view import KEEP, MessageView
+
+
+class ChatCommands(Screen[None]):
+    """A screen that can do what commands ask for; `ChatScreen` gives it the session and the widgets."""
+
+    session: Session
+    view: MessageView
+    timeline: Timeline
+    composer: Composer
+
+    @dataclass
+    class Reopen(Message):
+        """The session has ended, and the user wants to connect again."""
+
+        nick: str
+        """The name to use; empty: the same as before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._loading = False
+
+    @property
+    def down(self) -> bool:
+        """Whether the session has ended."""
+        raise NotImplementedError
+
+    def hint(self, text: str, *, failed: bool = False) -> None:
+        """Show a line above the composer until the user types again."""
+        raise NotImplementedError
+
+    def edit_in_composer(self, id: int, text: str) -> None:
+        self.composer.load_command(f"/edit #{id} ", text)
+
+    def set_theme(self, name: str) -> None:
+        self.app.theme = name
+
+    def to_top(self) -> None:
+        self.view.to_top()
+
+    def to_end(self) -> None:
+        self.view.to_end()
+
+    async def quit(self) -> None:
+        await self.app.action_quit()
+
+    def show_help(self) -> None:
+        from tui.screens.help import HelpScreen  # not needed for the first paint
+
+        self.app.push_screen(HelpScreen())
+
+    def find(self, text: str) -> None:
+        number, count = self.view.find(text)
+        if text and not count:
+            raise Refused(f"no message here contains {text!r}; /history fetches older ones")
+        if text:
+            self.hint(f"{number} of {count}: again for the next older one, Esc removes the marks")
+
+    def copy(self, argument: str) -> None:
+        number = argument.removeprefix("#")
+        if argument and not (number.isascii() and number.isdigit()):
+            raise Refused("write /copy for the newest message, or /copy #ID")
+        for row in reversed(self.view.rows):
+            if row.id and not row.deleted and (not number or row.id == int(number)):
+                self.app.copy_to_clipboard(row.text)
+                self.hint(f"copied the message of {row.nick}, if the terminal allows it")
+                return
+        raise Refused(f"there is no message {argument} here".replace("  ", " "))
+
+    def toggle_times(self) -> None:
+        self.view.restyle(replace(self.view.look, times=not self.view.look.times))
+
+    def toggle_ids(self) -> None:
+        self.view.restyle(replace(self.view.look, ids=not self.view.look.ids))
+
+    def clear(self) -> None:
+        self.view.clear()
+        self.timeline.cleared()
+
+    def retry(self, nick: str = "") -> None:
+        if self.down:
+            self.post_message(self.Reopen(clean_nick(nick) if nick else ""))
+        elif nick:
+            raise Refused("the name stays as long as the session: /quit, and start again with --as NAME")
+        else:
+            self.session.retry_now()
+
+    def load_history(self, *, asked: bool = True) -> None:
+        """Load one page of older messages.
+
+        Args:
+            asked: the user asked for it, and is told why it is not possible. Otherwise nothing happens then.
+
+        Raises:
+            Refused: there are none, or the list is full.
+        """
+        if self._loading:
+            return
+        try:
+            if self.timeline.complete:
+                raise Refused(self.timeline.beginning)
+            if len(self.view.rows) + self.session.limits.page > KEEP:
+                raise Refused(f"the screen keeps {KEEP} lines: chat tail --after 0 shows all")
+        except Refused:
+            if asked:
+                raise
+            return
+        self._loading = True
+        self.run_worker(self._fetch_history(), group="history", exit_on_error=False)
+
+    async def _fetch_history(self) -> None:
+        try:
+            async with asyncio.timeout(10):
+                older = await self.session.history(
+                    before=self.timeline.oldest, limit=self.session.limits.page
+                )
+        except TimeoutError:
+            self.hint("the server did not send older messages: scroll up again, or /history", failed=True)
+        except ChatError as error:
+            self.hint(f"older messages: {error}", failed=True)
+        else:
+            with self.app.batch_update(), self.view.changing():
+                self.timeline.add_older(older)
+            self.timeline.exhausted = not older
+        finally:
+            self._loading = False
