@@ -50,11 +50,10 @@ def chat(
                 )
         return None
     if plain:
-        import asyncio
-
         from chat.cli import plain as lines
+        from chat.cli.signals import run
 
-        return asyncio.run(lines.plain(me.session()))
+        return run(lines.plain(me.session()))
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise ChatError("this is not a terminal: use chat --plain, chat send or chat tail")
     from tui.app import ChatApp, Choice
@@ -88,7 +87,7 @@ for command in (
 
 
 def main() -> None:
-    """Run ``chat``; errors are one line, the exit code is 0 ok, 1 failed, 2 wrong usage."""
+    """Run ``chat``; errors are one line, exit codes: 0 ok, 1 failed, 2 wrong usage, 128 + n signal n."""
     standard_streams.prepare()
     code = _run()
     try:

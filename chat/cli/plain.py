@@ -189,27 +189,31 @@ async def send(session: Session, texts: Iterable[str]) -> int:
                     case _:
                         pass
 
-    async with session:
-        following = asyncio.create_task(follow())
-        number = 0
-        async for text in _each(texts):
-            number += 1
-            if from_input and not text.strip():
-                continue
-            try:
-                lines[session.say(clean_text(text))] = number
-            except BadText as error:
-                trouble[number] = f"was not sent: {error}"
-            await session.settled(AHEAD)
-            if session.outcome is not None:
-                err("the rest was not read")
-                break  # it may never end
-        await session.settled()
-    await following
-    why = f"was not sent: {session.outcome or 'the session ended'}"
-    trouble |= {lines[token]: why for token in session.unanswered()}
-    for number, reason in sorted(trouble.items()):
-        err(f"line {number} {reason}")
+    following: asyncio.Task[None] | None = None
+    try:
+        async with session:
+            following = asyncio.create_task(follow())
+            number = 0
+            async for text in _each(texts):
+                number += 1
+                if from_input and not text.strip():
+                    continue
+                try:
+                    lines[session.say(clean_text(text))] = number
+                except BadText as error:
+                    trouble[number] = f"was not sent: {error}"
+                await session.settled(AHEAD)
+                if session.outcome is not None:
+                    err("the rest was not read")
+                    break  # it may never end
+            await session.settled()
+    finally:  # also after a signal
+        if following is not None:
+            await following
+        why = f"was not sent: {session.outcome or 'the session ended'}"
+        trouble |= {lines[token]: why for token in session.unanswered()}
+        for number, reason in sorted(trouble.items()):
+            err(f"line {number} {reason}")
     return int(bool(trouble))
 
 
