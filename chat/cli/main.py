@@ -49,6 +49,9 @@ def chat(
                     f"{option} stands before {command}, which would not see it: write it behind {command}"
                 )
         return None
+    if not plain and (reason := standard_streams.no_screen()):
+        warn(f"{reason}; here are lines instead")
+        plain = True
     if plain:
         from chat.cli import plain as lines
         from chat.cli.signals import run

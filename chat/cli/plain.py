@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from io import TextIOBase, TextIOWrapper
 
-from chat.client.lines import err, event_line, out
+from chat.client.lines import err, event_line, out, out_json
 from chat.client.session import Session
 from chat.client.session_events import (
     Arrived,
@@ -251,12 +251,18 @@ async def tail(session: Session, *, count: int | None, seconds: float | None, as
                         case StateChanged(state) if state.name == "up":
                             said = ""
                         case Arrived(event):
-                            out(event_json(event, session.room, epoch) if as_json else event_line(event))
+                            if as_json:
+                                out_json(event_json(event, session.room, epoch))
+                            else:
+                                out(event_line(event))
                             seen += 1
                             if seen == count:
                                 return 0
                         case Missed(missing):
-                            out(missing_json(missing, session.room, epoch) if as_json else f"! {missing}")
+                            if as_json:
+                                out_json(missing_json(missing, session.room, epoch))
+                            else:
+                                out(f"! {missing}")
                         case _:
                             pass
     except TimeoutError:
