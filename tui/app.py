@@ -51,13 +51,11 @@ OpenSession = Callable[[Choice], Session]
 
 def _driver() -> type[Driver] | None:
     """Return the driver of this terminal; None: that of Windows, or what TEXTUAL_DRIVER names."""
-    if sys.platform == "win32":
-        return None
-    if os.environ.get("TEXTUAL_DRIVER"):
-        return None
-    from tui.terminal.driver import TerminalDriver  # there is no such terminal on Windows
+    if sys.platform != "win32" and not os.environ.get("TEXTUAL_DRIVER"):
+        from tui.terminal.driver import TerminalDriver  # there is no such terminal on Windows
 
-    return TerminalDriver
+        return TerminalDriver
+    return None
 
 
 class ChatApp(App[None], inherit_bindings=False):

@@ -94,8 +94,8 @@ def _translate(error: Any, address: Address, user: str) -> ChatError | None:
             return ConnectionLost("the connection is closed")
         case ConnectionRefusedError():
             return ConnectionLost(
-                f"no broker listens on {address}: start one (docker compose up -d rabbitmq), "
-                "or leave --server out"
+                f"no broker listens on {address}: start one (docker compose up -d rabbitmq)"
+                f"{_or_without(address)}"
             )
         case TimeoutError() | AMQPConnectorStackTimeout():
             return ConnectionLost(no_answer(address))
@@ -121,10 +121,19 @@ def hindrance(reason: str) -> str:
     return f"the broker takes no messages, it is {reason}: {what}; what waits is sent then"
 
 
+def _or_without(address: Address) -> str:
+    """Return how not to use this broker, if the user named it."""
+    name = address.named_by
+    if not name:
+        return ""
+    return f", or unset {name}" if name.startswith("CHAT_") else f", or leave {name} out"
+
+
 def _denied(address: Address, user: str) -> str:
+    token = "" if address.named_by == "--log" else ", or the password in CHAT_TOKEN"
     return (
-        f"the broker at {address} refuses user {printable(user)} with this password: give both in --server "
-        "amqp://USER:PASSWORD@HOST, or the password in CHAT_TOKEN"
+        f"the broker at {address} refuses user {printable(user)} with this password: give both in "
+        f"{address.named_by or '--server'} amqp://USER:PASSWORD@HOST{token}"
     )
 
 
@@ -132,7 +141,8 @@ def _no_virtual_host(address: Address, user: str) -> ChatError:
     host = printable(virtual_host(address))
     return ChatError(
         f"the broker at {address} has no virtual host {host} for user {printable(user)}: make it with "
-        f"rabbitmqctl add_vhost {host} and set_permissions, or name another one in --server"
+        f"rabbitmqctl add_vhost {host} and set_permissions, or name another one "
+        f"in {address.named_by or '--server'}"
     )
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import suppress
+from secrets import token_hex
+
+import pika
 
 from backends.rabbitmq import names
 from backends.rabbitmq.amqp_errors import Refused, hindrance
-from backends.rabbitmq.stream import Link, gap_notice
+from backends.rabbitmq.stream import Link, gap_notice, oldest_offset
 from backends.rabbitmq.will import LastWill
 from chat.domain.errors import BadRequest, ChatError, ConnectionLost, TooFast
 from chat.domain.model import Body, Deleted, Draft, Edited, Left, Limits, Sent
@@ -61,6 +64,23 @@ class BrokerClient(ChatClient):
         link.on_blocked = lambda: self.on_hindered(hindrance(link.blocked) if link.blocked else "")
         link.streams.on_gap = lambda *gap: self.on_notice(gap_notice(*gap))
         return link
+
+    async def check(self, access: str) -> float:
+        """Declare a stream of a new name, publish to it and read it; delete it whatever happens."""
+        self.room, self.nick = f"doctor-{token_hex(6)}", "doctor"
+        link = await self.open_link(access)
+        log = names.log(self.room)
+        channel = await link.consuming.channel()  # the one to publish may be blocked in the end
+        try:
+            await channel.call("queue_declare", queue=log, durable=True, arguments=names.LOG_ARGUMENTS)
+            start = time.perf_counter()
+            await link.publisher.publish("", log, b"{}", pika.BasicProperties(delivery_mode=2))
+            took = time.perf_counter() - start
+            await oldest_offset(link, self.room)
+            return took
+        finally:
+            with suppress(ChatError):
+                await channel.call("queue_delete", queue=log)
 
     @property
     def link(self) -> Link:

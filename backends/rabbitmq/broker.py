@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from msgspec import Struct
@@ -21,6 +22,7 @@ from chat.interfaces.address import Address, parse_address
 from chat.interfaces.broker import Broker
 
 VARIABLE = "CHAT_AMQP_URL"
+"""The environment variable that names a broker by its URL."""
 HOST, PORT = "127.0.0.1", 5672
 PROBE_TIMEOUT = 1.0
 """Seconds until a broker on the usual port has answered each step of the login."""
@@ -64,11 +66,12 @@ def find(folder: Path, *, spawn: bool) -> Broker:
     """
     if url := os.environ.get(VARIABLE, "").strip():
         try:
-            return Broker(parse_address(url, PORT, ("amqp",)), f"named by {VARIABLE}")
+            address = replace(parse_address(url, PORT, ("amqp",)), named_by=VARIABLE)
+            return Broker(address, f"named by {VARIABLE}")
         except ValueError as error:
             raise ChatError(f"{VARIABLE}: {error}") from None
     if accepts_guest(HOST, PORT):
-        return Broker(Address(HOST, PORT, f"amqp://guest:guest@{HOST}:{PORT}/%2F"), "on its usual port")
+        return Broker(Address(HOST, PORT, f"amqp://guest:guest@{HOST}:{PORT}/%2F", ""), "on its usual port")
     private = daemon(folder)
     with private.guard():
         record = private.running()

@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import random
 import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Coroutine, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from backends.rabbitmq import directory, names
 from backends.rabbitmq.amqp_errors import Refused, hindrance
+from backends.rabbitmq.broker import VARIABLE
 from backends.rabbitmq.log_room import LogRoom
 from backends.rabbitmq.stream import Delivery, Link, gap_notice
 from backends.rabbitmq.will import is_present, presence
@@ -76,9 +78,11 @@ class StreamLog(Log):
             ChatError: the URL is malformed.
         """
         try:
-            self._address = parse_address(url, 5672, ("amqp",))
+            address = parse_address(url, 5672, ("amqp",))
         except ValueError as error:
             raise ChatError(str(error)) from None
+        named_by = VARIABLE if os.environ.get(VARIABLE, "").strip() == url else "--log"  # as with --broker
+        self._address = replace(address, named_by=named_by)
         self.node = secrets.token_hex(6)
         self._clock = clock
         self._open = False

@@ -6,12 +6,10 @@ import asyncio
 import json
 from dataclasses import asdict
 from importlib.resources import files
-from secrets import token_hex
 from typing import Any
 
 import backends
 from chat.domain.errors import ChatError, ConnectionLost
-from chat.domain.model import Hello
 from chat.interfaces.address import Address
 from chat.interfaces.client import ClientOptions
 from chat.interfaces.technique import Technique
@@ -131,11 +129,7 @@ async def doctor(
 
     client.on_hindered = on_hindered
 
-    async def try_it() -> float:
-        await client.connect(Hello("doctor", f"doctor-{token_hex(3)}", access=access))
-        return await client.ping()
-
-    trying, told = asyncio.ensure_future(try_it()), asyncio.ensure_future(hindered.wait())
+    trying, told = asyncio.ensure_future(client.check(access)), asyncio.ensure_future(hindered.wait())
     try:
         async with asyncio.timeout(DOCTOR_TIMEOUT):
             either: list[asyncio.Future[Any]] = [trying, told]

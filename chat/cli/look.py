@@ -10,7 +10,7 @@ from chat.cli.options import (
     backend_option,
     ca_option,
     complete,
-    given_address,
+    given_addresses,
     load_trust,
     token_option,
     warn,
@@ -28,7 +28,8 @@ from chat.interfaces.technique import Technique
 def doctor(host: str | None, backend: Technique | None, token_file: str | None, ca: str | None) -> int:
     """Check which techniques work: here, or on the server at HOST. One line each.
 
-    With a PORT, --backend names the technique that listens there; without, each is tried at its own port.
+    With a PORT, --backend names the technique that listens there; without, each is tried at its own port. A
+    broker may be given as a URL, as with --server, and several servers with commas between them.
     """
     import asyncio
 
@@ -48,11 +49,20 @@ def doctor(host: str | None, backend: Technique | None, token_file: str | None, 
             raise ChatError(f"your server (process {record.pid}) speaks TLS: give --ca")
         found = {one.technique: own_address(Address(one.host, one.port)) for one in record.listening}
     healthy = True
-    if host and not backend and given_address(host, 0).port:
-        raise click.UsageError(f"which technique listens at {host}? name it with --backend")
-    for label in [backend] if backend else backends.techniques():
-        address = given_address(host, label.port) if host else found.get(label.name)
+    labels = [backend] if backend else backends.techniques()
+    if host and not backend:
+        labels = [label for label in labels if host.partition("://")[0] in label.schemes] or labels
+        if len(labels) > 1 and any(one.port for one in given_addresses(host, 0)):
+            raise click.UsageError(f"which technique listens at {host}? name it with --backend")
+    for label in labels:
+        address = None if host else found.get(label.name)
         how = ""
+        if host:
+            for given in given_addresses(host, label.port, label.schemes):
+                ok, line = asyncio.run(guide.doctor(label, given, access, trust))
+                healthy &= ok
+                click.echo(f"{label.name:<9} {'ok' if ok else 'no'}  {line}")
+            continue
         if address is None and label.broker is not None and not label.missing():
             try:
                 there = label.load_broker()(state_dir(warn), spawn=False)

@@ -51,17 +51,18 @@ def chat(
                 )
         return None
     web = "TEXTUAL_DRIVER" in os.environ  # e.g. textual-serve: a browser is the terminal
-    terminal = sys.stdin.isatty() and sys.stdout.isatty()
-    if plain or (terminal and not web and os.environ.get("TERM") == "dumb"):
-        import asyncio
-
+    if not web and not plain and (reason := standard_streams.no_screen()):
+        warn(f"{reason}; here are lines instead")
+        plain = True
+    if plain:
         from chat.cli import plain as lines
+        from chat.cli.signals import run
 
-        return asyncio.run(lines.plain(me.session()))
-    if not (terminal or web):
+        return run(lines.plain(me.session()))
+    if not web and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise ChatError("this is not a terminal: use chat --plain, chat send or chat tail")
     from tui.app import ChatApp, Choice
-    from tui.run import run
+    from tui.run import run as show
 
     def opened(choice: Choice) -> Session:
         technique = backends.technique(choice.technique)
@@ -69,7 +70,7 @@ def chat(
 
     choice = Choice(me.backend.name, me.room, me.nick) if me.backend else None
     app = ChatApp(opened, choice, room=me.room, nick=me.nick, theme=theme)
-    return run(app)
+    return show(app)
 
 
 for command in (
@@ -88,7 +89,7 @@ for command in (
 
 
 def main() -> None:
-    """Run ``chat``; errors are one line, the exit code is 0 ok, 1 failed, 2 wrong usage."""
+    """Run ``chat``; errors are one line, exit codes: 0 ok, 1 failed, 2 wrong usage, 128 + n signal n."""
     standard_streams.prepare()
     code = _run()
     try:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,7 +13,7 @@ import click
 import backends
 from chat.domain.errors import ChatError
 from chat.domain.validation import clean_nick, clean_room
-from chat.interfaces.address import Address, parse_address, parse_servers
+from chat.interfaces.address import Address, parse_servers
 from chat.interfaces.settings import SWITCH, Setting
 from chat.interfaces.technique import Technique
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 
 FAILED, WRONG_USAGE = 1, 2
+SIGNALLED = 128
+"""What is added to the number of the signal that ended a command."""
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -272,8 +274,9 @@ def warn(line: str) -> None:
     err(f"chat: {line}")
 
 
-def given_address(host: str, port: int) -> Address:
+def given_addresses(host: str, port: int, schemes: Sequence[str] = ()) -> list[Address]:
+    """Return the addresses that an argument HOST names, see `parse_servers`."""
     try:
-        return parse_address(host, port)
+        return [replace(one, named_by="HOST") for one in parse_servers(host, port, schemes)]
     except ValueError as error:
         raise click.BadParameter(str(error)) from None

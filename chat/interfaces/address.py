@@ -16,6 +16,9 @@ class Address:
     port: int
     url: str = field(default="", repr=False)
     """The URL that named it, if it says more than host and port. It may hold a password: never show it."""
+    named_by: str = field(default="--server", repr=False, compare=False)
+    """The option, argument or environment variable with which the user named it, for advice; "" if it was
+    found."""
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from secrets import token_hex
 
 from chat.domain.model import Ack, Draft, Event, Hello, Member, MissingEvents, Welcome
 from chat.interfaces.address import Address
@@ -49,6 +50,20 @@ class ChatClient(ABC):
             ChatError: the server's refusal.
             ConnectionLost: there is no connection; the text says why and what to do.
         """
+
+    async def check(self, access: str) -> float:
+        """Connect to see whether it works, and return the round-trip time in seconds. Then `close` follows.
+
+        A technique whose rooms are kept by what it connects to (a broker) leaves none behind there.
+
+        Args:
+            access: the shared access token.
+
+        Raises:
+            ChatError: like `connect`.
+        """
+        await self.connect(Hello("doctor", f"doctor-{token_hex(3)}", access=access))
+        return await self.ping()
 
     @abstractmethod
     async def send(self, draft: Draft) -> Ack | None:

@@ -98,7 +98,11 @@ def test_the_brokers_data_outlives_it() -> None:
 
 
 def test_images_are_pinned_to_a_version() -> None:
-    assert re.fullmatch(r"rabbitmq:4\.\d+-management", SERVICES["rabbitmq"]["image"])
+    tried = re.search(r"with RabbitMQ ([\d., and]+)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    image = re.fullmatch(r"rabbitmq:(4\.\d+)-management", SERVICES["rabbitmq"]["image"])
+    assert tried
+    assert image
+    assert image[1] in re.findall(r"[\d.]+\d", tried[1]), "the image is of a line that was tried"
     images = re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
     assert set(images) == {"python:3.13-slim"}
 
