@@ -75,7 +75,7 @@ def _login() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # the second one from Python 3.13 on
-        return str(os.getuid())
+        return "user" if sys.platform == "win32" else str(os.getuid())
 
 
 def _private(path: Path) -> None:
