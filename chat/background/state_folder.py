@@ -75,7 +75,9 @@ def _login() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # the second one from Python 3.13 on
-        return "user" if sys.platform == "win32" else str(os.getuid())
+        if sys.platform == "win32":
+            return "user"
+        return str(os.getuid())
 
 
 def _private(path: Path) -> None:
