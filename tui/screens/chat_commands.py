@@ -16,6 +16,10 @@ from tui.timeline import Timeline
 from tui.widgets.composer import Composer
 from tui.widgets.message_view import KEEP, MessageView
 
+LEAST = (30, 8)
+"""Columns and lines below which messages are not shown: a line of text would have hardly a word."""
+TOO_SMALL = f"too small: {LEAST[0]}x{LEAST[1]} is the least"
+
 
 class ChatCommands(Screen[None]):
     """A screen that can do what commands ask for; `ChatScreen` gives it the session and the widgets."""
