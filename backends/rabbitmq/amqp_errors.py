@@ -141,7 +141,8 @@ def _no_virtual_host(address: Address, user: str) -> ChatError:
     host = printable(virtual_host(address))
     return ChatError(
         f"the broker at {address} has no virtual host {host} for user {printable(user)}: make it with "
-        f"rabbitmqctl add_vhost {host} and set_permissions, or name another one in {address.named_by or '--server'}"
+        f"rabbitmqctl add_vhost {host} and set_permissions, or name another one "
+        f"in {address.named_by or '--server'}"
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+import msgspec
+
 from backends.rest import TECHNIQUE
 from backends.rest.codec import (
     EventPage,
@@ -18,7 +20,7 @@ from backends.rest.codec import (
     TextBody,
 )
 from backends.rest.conversion import KINDS, TITLES
-from chat.domain.model import MAX_NUMBER
+from chat.domain.model import MAX_NUMBER, Limits
 from chat.transport.polling import WAIT
 
 Json: TypeAlias = dict[str, Any]
@@ -35,19 +37,7 @@ SEAT = "850358367bd6586fd9bf2ccd"
 KEY = "pZ4xq0Jr3cUu8s0m1KXwYQ"
 AT = 1795393822791
 MEMBER = {"seat": SEAT, "nick": "ann", "technique": "rest"}
-LIMITS = {
-    "text_bytes": 4000,
-    "nick_chars": 24,
-    "nick_bytes": 96,
-    "frame_bytes": 65536,
-    "burst": 50,
-    "rate": 10.0,
-    "replay": 200,
-    "page": 200,
-    "grace": 15.0,
-    "rooms": 1000,
-    "seats": 2000,
-}
+LIMITS = msgspec.to_builtins(Limits())
 EVENT = {
     "kind": "sent",
     "seq": 17,

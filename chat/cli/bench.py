@@ -7,7 +7,8 @@ import sys
 import click
 
 import backends
-from chat.cli.options import backend_option
+from chat.cli.options import backend_option, warn
+from chat.cli.standard_streams import no_screen
 from chat.interfaces.technique import Technique
 
 
@@ -19,7 +20,9 @@ def demo(theme: str | None) -> int:
     Without a terminal the bots talk to each other, and the exit code is 0 only if every message arrived
     once and in order.
     """
-    if sys.stdin.isatty() and sys.stdout.isatty():
+    if reason := no_screen():
+        warn(reason)
+    elif sys.stdin.isatty() and sys.stdout.isatty():
         from tui import demo as show
 
         return show.run(theme)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 
 FAILED, WRONG_USAGE = 1, 2
+SIGNALLED = 128
+"""What is added to the number of the signal that ended a command."""
 
 
 F = TypeVar("F", bound=Callable[..., Any])

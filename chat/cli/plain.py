@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from io import TextIOBase, TextIOWrapper
 
-from chat.client.lines import err, event_line, out
+from chat.client.lines import err, event_line, out, out_json
 from chat.client.session import Session
 from chat.client.session_events import (
     Arrived,
@@ -189,27 +189,31 @@ async def send(session: Session, texts: Iterable[str]) -> int:
                     case _:
                         pass
 
-    async with session:
-        following = asyncio.create_task(follow())
-        number = 0
-        async for text in _each(texts):
-            number += 1
-            if from_input and not text.strip():
-                continue
-            try:
-                lines[session.say(clean_text(text))] = number
-            except BadText as error:
-                trouble[number] = f"was not sent: {error}"
-            await session.settled(AHEAD)
-            if session.outcome is not None:
-                err("the rest was not read")
-                break  # it may never end
-        await session.settled()
-    await following
-    why = f"was not sent: {session.outcome or 'the session ended'}"
-    trouble |= {lines[token]: why for token in session.unanswered()}
-    for number, reason in sorted(trouble.items()):
-        err(f"line {number} {reason}")
+    following: asyncio.Task[None] | None = None
+    try:
+        async with session:
+            following = asyncio.create_task(follow())
+            number = 0
+            async for text in _each(texts):
+                number += 1
+                if from_input and not text.strip():
+                    continue
+                try:
+                    lines[session.say(clean_text(text))] = number
+                except BadText as error:
+                    trouble[number] = f"was not sent: {error}"
+                await session.settled(AHEAD)
+                if session.outcome is not None:
+                    err("the rest was not read")
+                    break  # it may never end
+            await session.settled()
+    finally:  # also after a signal
+        if following is not None:
+            await following
+        why = f"was not sent: {session.outcome or 'the session ended'}"
+        trouble |= {lines[token]: why for token in session.unanswered()}
+        for number, reason in sorted(trouble.items()):
+            err(f"line {number} {reason}")
     return int(bool(trouble))
 
 
@@ -247,12 +251,18 @@ async def tail(session: Session, *, count: int | None, seconds: float | None, as
                         case StateChanged(state) if state.name == "up":
                             said = ""
                         case Arrived(event):
-                            out(event_json(event, session.room, epoch) if as_json else event_line(event))
+                            if as_json:
+                                out_json(event_json(event, session.room, epoch))
+                            else:
+                                out(event_line(event))
                             seen += 1
                             if seen == count:
                                 return 0
                         case Missed(missing):
-                            out(missing_json(missing, session.room, epoch) if as_json else f"! {missing}")
+                            if as_json:
+                                out_json(missing_json(missing, session.room, epoch))
+                            else:
+                                out(f"! {missing}")
                         case _:
                             pass
     except TimeoutError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -11,7 +12,16 @@ from typing import TYPE_CHECKING
 import click
 
 import backends
-from chat.cli.options import FAILED, chosen, complete, settings_options, techniques_named, token_option, warn
+from chat.cli.options import (
+    FAILED,
+    SIGNALLED,
+    chosen,
+    complete,
+    settings_options,
+    techniques_named,
+    token_option,
+    warn,
+)
 from chat.domain.errors import ChatError
 from chat.interfaces.technique import Technique
 
@@ -94,7 +104,7 @@ def serve(
     background: bool,
     idle: float | None,
     settings: dict[str, str],
-) -> None:
+) -> int:
     """Serve the named techniques, or all that can run, until Ctrl+C.
 
     Without --log it becomes your server on this machine: clients without --server find it. With --broker it
@@ -155,7 +165,7 @@ def serve(
                 click.echo(offer.json() if as_json else offer.line())
             sys.stdout.flush()
 
-        run(
+        ended_by = run(
             Plan(
                 served,
                 named=bool(techniques),
@@ -176,6 +186,13 @@ def serve(
     finally:
         if registration:
             registration.end()
+    if ended_by and ended_by not in (signal.SIGINT, signal.SIGTERM):
+        warn(
+            "the server has ended, because the terminal that it ran in was closed (SIGHUP): "
+            "nohup chat serve goes on without one"
+        )
+        return SIGNALLED + ended_by
+    return 0
 
 
 def _registration(folder: Path, log: str, *, broker: bool) -> Registration | None:
@@ -210,7 +227,7 @@ def _token_line(token: str, as_json: bool) -> str:
 
 def _set_aside(url: str) -> None:
     scheme, _, path = url.partition(":")
-    if scheme != "sqlite":
+    if scheme.lower() != "sqlite":
         raise click.UsageError(f"--fresh has nothing to set aside: a {scheme} log has no file")
     from chat.server.logs.files import log_path, set_aside
 

@@ -24,7 +24,11 @@ _DIRECTIONS = {0: os.O_WRONLY, 1: os.O_RDONLY, 2: os.O_WRONLY}
 
 
 def prepare() -> None:
-    """Open each standard stream that is closed, and let an output that can't be written raise `ChatError`."""
+    """Make the three streams fit for use.
+
+    Each that is closed is opened. An output that can't be written raises `ChatError`. A character that the
+    locale's encoding lacks becomes a question mark: Python would raise an error, or show an escape.
+    """
     for descriptor, direction in _DIRECTIONS.items():
         try:
             os.fstat(descriptor)
@@ -38,7 +42,10 @@ def prepare() -> None:
     if out is None:
         sys.stdout = _text(_Output(1, "w", closefd=False))
     elif type(out) is TextIOWrapper and not out.isatty():  # on Windows, a terminal has a writer of its own
-        sys.stdout = _text(_Output(1, "w", closefd=False), encoding=out.encoding, errors=out.errors)
+        sys.stdout = _text(_Output(1, "w", closefd=False), encoding=out.encoding)
+    for stream in (sys.stdout, sys.stderr):
+        if type(stream) is TextIOWrapper:
+            stream.reconfigure(errors="replace")
 
 
 class _Output(FileIO):
@@ -52,6 +59,21 @@ class _Output(FileIO):
         except OSError as error:
             _open_null(1, os.O_WRONLY)
             raise ChatError(f"cannot write to the standard output: {error.strerror}") from None
+
+
+def no_screen() -> str:
+    """Return why this terminal can't show the screen; "" if it can.
+
+    Frames and marks are in no other encoding than UTF-8. Only the locale tells what the terminal takes.
+    """
+    encoding = sys.stdout.encoding
+    if not sys.stdout.isatty():
+        return ""
+    if os.environ.get("TERM") == "dumb":
+        return "TERM=dumb has no screen"
+    if "utf" in encoding.lower():
+        return ""
+    return f"the screen needs UTF-8, and your locale says {encoding}: LC_ALL=C.UTF-8 chat shows it"
 
 
 def _text(raw: _Output, **options: Any) -> TextIOWrapper:

@@ -27,11 +27,10 @@ def send(
 
     The exit code is 0 if the room has acknowledged all of them; else it is 1, and stderr names the others.
     """
-    import asyncio
-
     from chat.cli import plain as lines
+    from chat.cli.signals import run
 
-    return asyncio.run(lines.send(me.session(give_up=GIVE_UP), text or sys.stdin))
+    return run(lines.send(me.session(give_up=GIVE_UP), text or sys.stdin))
 
 
 @click.command(
@@ -58,13 +57,12 @@ def tail(
 
     It reconnects and resumes by itself. The exit code is 1 if fewer than --count came within --timeout.
     """
-    import asyncio
-
     from chat.cli import plain as lines
+    from chat.cli.signals import run
     from chat.domain.model import Cursor
 
     session = me.session(cursor=None if after is None else Cursor(after))
-    return asyncio.run(lines.tail(session, count=count, seconds=timeout, as_json=as_json))
+    return run(lines.tail(session, count=count, seconds=timeout, as_json=as_json))
 
 
 GIVE_UP = 5.0

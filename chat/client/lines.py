@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from contextlib import suppress
 from datetime import datetime
@@ -32,13 +33,15 @@ def event_line(event: Event) -> str:
 
 
 def out(line: str) -> None:
-    """Print a line at once. A character that the terminal can't show becomes a placeholder."""
-    line = printable(line)
-    try:
-        print(line, flush=True)  # noqa: T201 - this is the output
-    except UnicodeEncodeError:
-        encoding = sys.stdout.encoding
-        print(line.encode(encoding, "replace").decode(encoding), flush=True)  # noqa: T201 - as above
+    """Print a line at once. What would move the terminal is shown as an escape."""
+    print(printable(line), flush=True)  # noqa: T201 - this is the output
+
+
+def out_json(line: str) -> None:
+    """Print a JSON text at once; in ASCII if the output is in another encoding than UTF-8."""
+    if "utf" not in (sys.stdout.encoding or "utf-8").lower():
+        line = json.dumps(json.loads(line))
+    print(line, flush=True)  # noqa: T201 - this is the output
 
 
 def err(line: str) -> None:

@@ -91,7 +91,7 @@ class Seat(Protocol):
         """The sink's buffer was above `LOW_WATER` and is not any more."""
 
     def when_written(self, sink: Sink[Any], then: Callable[[], None]) -> None:
-        """Call ``then`` once all that has happened is written to the sink; at once, if the seat has another."""
+        """Call ``then`` once all that happened is written to the sink; at once if the seat has another."""
 
     def detach(self, sink: Sink[Any] | None = None) -> None:
         """The connection is gone; the seat outlives it by the grace time. None: whichever it was."""

@@ -105,12 +105,15 @@ def reachable(address: Address) -> Address:
             return Address(socket.gethostname(), address.port)
 
 
-def run(plan: Plan, ready: Callable[[list[Offer]], None]) -> None:
-    """Serve until SIGINT or SIGTERM, or until the plan's idle time is over.
+def run(plan: Plan, ready: Callable[[list[Offer]], None]) -> int:
+    """Serve until SIGINT, SIGTERM or SIGHUP, or until the plan's idle time is over.
 
     Args:
         plan: what to serve.
         ready: called once, when it is known of every technique whether it runs.
+
+    Returns:
+        The number of the signal that ended it; 0: none did.
 
     Raises:
         ChatError: the log can't be used, a named technique can't start, or none can.
@@ -123,7 +126,7 @@ def run(plan: Plan, ready: Callable[[list[Offer]], None]) -> None:
     _allow_many_connections()
     sys.setswitchinterval(SWITCH)
     with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(_serve(plan, ready))
+        return runner.run(_serve(plan, ready))
 
 
 def _allow_many_connections() -> None:
@@ -138,9 +141,9 @@ def _allow_many_connections() -> None:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (wanted if hard < 0 else min(wanted, hard), hard))
 
 
-async def _serve(plan: Plan, ready: Callable[[list[Offer]], None]) -> None:
+async def _serve(plan: Plan, ready: Callable[[list[Offer]], None]) -> int:
     hub = Hub(open_log(plan.log, plan.brokers), limits=plan.limits, access=plan.access)
-    stop = _signalled()
+    stop, signalled = _signalled()
     await hub.start()
     servers: list[ChatServer] = []
     try:
@@ -155,6 +158,7 @@ async def _serve(plan: Plan, ready: Callable[[list[Offer]], None]) -> None:
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         for wait in waits:
             wait.cancel()
+        return signalled[0] if signalled else 0
     finally:
         hub.close()
         with suppress(TimeoutError):
@@ -171,7 +175,7 @@ async def _offer(plan: Plan, technique: Technique, hub: Hub, servers: list[ChatS
     """Start one technique's server."""
     reason = ""
     if technique.server is None:
-        if technique.log is not None and plan.log.partition(":")[0] in technique.schemes:
+        if technique.log is not None and plan.log.partition(":")[0].lower() in technique.schemes:
             return _offer_broker(plan, technique)
         reason = f"a broker is the server: chat --backend {technique.name}, or chat serve --broker"
     elif missing := technique.missing():
@@ -205,7 +209,7 @@ def _offer_broker(plan: Plan, technique: Technique) -> Offer:
     address = parse_address(plan.log, technique.port, technique.schemes)
     if plan.found:
         return Offer(technique.name, address, join="(it finds the broker)")
-    path = urlsplit(plan.log).path
+    path = urlsplit(address.url).path
     return Offer(
         technique.name,
         address,
@@ -228,15 +232,26 @@ def cannot_listen(address: Address, name: str, error: OSError) -> str:
     return f"cannot listen on {address}: {error.strerror or error}"
 
 
-def _signalled() -> asyncio.Event:
-    """Return an event that SIGINT and SIGTERM set."""
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+def _signalled() -> tuple[asyncio.Event, list[int]]:
+    """Return an event that SIGINT, SIGTERM and SIGHUP set, and where the number of the signal will be.
+
+    A SIGHUP that is ignored, as under nohup, stays so.
+    """
+    stop, loop, received = asyncio.Event(), asyncio.get_running_loop(), list[int]()
+
+    def received_one(number: int) -> None:
+        received.append(number)
+        stop.set()
+
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    for number in numbers:
         try:
-            loop.add_signal_handler(number, stop.set)
+            loop.add_signal_handler(number, received_one, number)
         except NotImplementedError:  # Windows
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
-    return stop
+            signal.signal(number, lambda got, _: loop.call_soon_threadsafe(received_one, got))
+    return stop, received
 
 
 async def _until_idle(hub: Hub, seconds: float) -> None:

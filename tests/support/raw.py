@@ -5,11 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import struct
 from typing import Any, Self, cast
 
 from chat.interfaces.address import Address
 
 Line = dict[str, Any]
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """End a connection with a RST, also where nothing is unread: its peer sees an end, not a half-close."""
+    own = writer.get_extra_info("socket")
+    own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
 
 
 class RawPeer:
@@ -75,7 +83,7 @@ class RawPeer:
 
     async def reset(self) -> None:
         """End the connection with a RST, as a crashed machine or an impatient program does."""
-        self.writer.transport.abort()
+        reset(self.writer)
 
     async def __aenter__(self) -> Self:
         return self

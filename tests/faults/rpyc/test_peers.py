@@ -14,6 +14,7 @@ from backends.rpyc.server import RpycServer
 from chat.domain.errors import Closing
 from chat.interfaces.address import Address
 from chat.transport.stream import MAX_UNAUTHENTICATED
+from tests.support.raw import reset
 from tests.support.rpyc_peer import FUNCTION, RpycPeer, connection_of, reason, refusal
 from tests.support.stage import Disk
 
@@ -181,7 +182,7 @@ async def test_an_answer_for_a_connection_that_is_gone_is_dropped(
     for _ in range(2):  # the second will be answered as one that came before
         await peer.begin_call("send", "twice", 1)
     await peer.ask(consts.HANDLE_PING, "")
-    peer.writer.transport.abort()
+    reset(peer.writer)
     await eve.lost
     disk.slow = False
     disk.catch_up()

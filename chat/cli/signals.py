@@ -1,0 +1,49 @@
+"""Signals that end a command of a client: it leaves the room first, so that nobody waits for its seat."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any
+
+from chat.cli.options import SIGNALLED
+
+
+def ending_signals() -> list[signal.Signals]:
+    """Return SIGTERM, and SIGHUP if it is not ignored, as it is under nohup. Windows has no SIGHUP."""
+    numbers = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+    return [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+
+
+def run(command: Coroutine[Any, Any, int]) -> int:
+    """Run a command of a client on an event loop of its own.
+
+    The first signal cancels the command, which then leaves its room; a second one ends the process at once.
+
+    Returns:
+        The exit code: the command's, or 128 and the number of the signal, as shells say it.
+    """
+    received: list[signal.Signals] = []
+
+    async def watched() -> int:
+        loop = asyncio.get_running_loop()
+        task = asyncio.ensure_future(command)
+
+        def end(number: signal.Signals) -> None:
+            received.append(number)
+            for other in numbers:
+                loop.remove_signal_handler(other)
+            task.cancel()
+
+        numbers = ending_signals()
+        with suppress(NotImplementedError):  # Windows: the process ends at once, as Windows does it
+            for number in numbers:
+                loop.add_signal_handler(number, end, number)
+        return await task
+
+    try:
+        return asyncio.run(watched())
+    except asyncio.CancelledError:
+        return SIGNALLED + received[0]

@@ -1,0 +1,101 @@
+"""Real signals: a command leaves its room before it ends, and a server says why it ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.processes import CHAT, PATIENCE, chat, one_line, running, serving, tail
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals for other processes")
+
+ENDING = [signal.SIGTERM, signal.SIGHUP]
+
+
+def started(*arguments: str) -> subprocess.Popen[str]:
+    """Start a command whose input stays open."""
+    return subprocess.Popen(
+        [*CHAT, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def left(events: list[dict[str, object]]) -> list[object]:
+    return [event["author"] for event in events if event["kind"] == "left"]
+
+
+@pytest.mark.parametrize("number", ENDING, ids=lambda number: number.name)
+@pytest.mark.parametrize("command", [["tail"], ["--plain"]], ids=" ".join)
+def test_a_signal_gives_the_seat_back(command: list[str], number: signal.Signals) -> None:
+    with serving("--log", "memory") as (_, address):
+        with started(*command, "--server", address, "--as", "eve") as process:
+            assert process.stdout is not None
+            while "eve joined" not in process.stdout.readline():
+                pass
+            process.send_signal(number)
+            _, errors = process.communicate(timeout=PATIENCE)
+        assert (process.returncode, errors) == (128 + number, "")
+        assert left(tail("--server", address, "--as", "bob", "--count", "4")) == ["eve"]
+
+
+@pytest.mark.parametrize("number", ENDING, ids=lambda number: number.name)
+def test_a_signal_ends_send_after_what_it_has_read(number: signal.Signals) -> None:
+    with serving("--log", "memory") as (_, address), running("tail", "--server", address, "--json") as reader:
+        assert reader.stdout is not None
+        with started("send", "--server", address, "--as", "ann") as process:
+            assert process.stdin is not None
+            process.stdin.write("first\n")
+            process.stdin.flush()
+            while json.loads(reader.stdout.readline()).get("text") != "first":
+                pass
+            process.send_signal(number)
+            process.wait(PATIENCE)
+            assert process.returncode == 128 + number
+        assert json.loads(reader.stdout.readline())["kind"] == "left"
+
+
+def test_send_names_the_lines_that_a_signal_kept_from_being_sent() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        with started("send", "--server", address, "--as", "ann", "first", "second") as process:
+            peer, _ = silent.accept()
+            with peer, peer.makefile() as lines:
+                assert json.loads(lines.readline())["kind"] == "hello"
+                process.terminate()
+                _, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert errors.splitlines() == [f"line {n} was not sent: the session ended" for n in (1, 2)]
+
+
+def test_a_server_says_that_its_terminal_was_closed() -> None:
+    with serving("--log", "memory") as (server, address):
+        assert chat("send", "--server", address, "--as", "ann", "hello").returncode == 0
+        server.send_signal(signal.SIGHUP)
+        _, errors = server.communicate(timeout=PATIENCE)
+    assert server.returncode == 128 + signal.SIGHUP
+    assert one_line(errors)
+    assert "SIGHUP" in errors
+    assert "nohup" in errors
+
+
+def test_under_nohup_a_server_goes_on() -> None:
+    command = ["nohup", *CHAT, "serve", "tcp", "--port", "0", "--log", "memory", "--json"]
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as server:
+        assert server.stdout is not None
+        offer = json.loads(server.stdout.readline())
+        os.kill(server.pid, signal.SIGHUP)
+        address = f"127.0.0.1:{offer['port']}"
+        assert chat("send", "--server", address, "--as", "ann", "hello").returncode == 0
+        server.terminate()
+        assert server.wait(PATIENCE) == 0
