@@ -78,7 +78,7 @@ class Trust:
 
 
 KEY_LOG = "SSLKEYLOGFILE"
-"""The environment variable that names a file for the secrets of each connection. With them, Wireshark decrypts
+"""The environment variable that names a file for the secrets of each connection. With them Wireshark decrypts
 a capture (draft-ietf-tls-keylogfile). OpenSSL's contexts write it; gRPC's library has no such file."""
 
 
