@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -12,8 +15,11 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
+from textual import events
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.driver import Driver
+from textual.geometry import Size
 from textual.screen import Screen
 from textual.worker import WorkerError
 
@@ -41,8 +47,24 @@ class Choice:
     """Where the last session ended: the next one begins there, so that no event is missing."""
 
 
+SMALLEST = Size(24, 4)
+"""The least size that is drawn. Below `LEAST`, which is larger, only what is typed is shown."""
 OpenSession = Callable[[Choice], Session]
 """Returns a session that is not started yet. Raises `ChatError`."""
+
+
+def _driver() -> type[Driver] | None:
+    """Return the driver of this terminal; None: that of Windows, or what TEXTUAL_DRIVER names."""
+    if sys.platform != "win32" and not os.environ.get("TEXTUAL_DRIVER"):
+        from tui.terminal.driver import TerminalDriver  # there is no such terminal on Windows
+
+        return TerminalDriver
+    return None
+
+
+def _drawn(size: Size) -> Size:
+    """Return the size that is drawn; a smaller terminal cuts off the rest."""
+    return Size(max(size.width, SMALLEST.width), max(size.height, SMALLEST.height))
 
 
 class ChatApp(App[None], inherit_bindings=False):
@@ -67,7 +89,10 @@ class ChatApp(App[None], inherit_bindings=False):
     CSS_PATH = "chat.tcss"
     ENABLE_COMMAND_PALETTE = True
     # Textual's own has priority: it would overtake what was typed before it.
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+q", "quit", "Quit", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+q", "quit", "Quit", show=False),
+        Binding("ctrl+z", "suspend_process", "Suspend", show=False),
+    ]
 
     def __init__(
         self,
@@ -84,8 +109,10 @@ class ChatApp(App[None], inherit_bindings=False):
     ) -> None:
         if theme is not None and theme not in themes.NAMES:
             raise ChatError(f"there is no theme {theme!r}: choose {', '.join(themes.NAMES)}")
-        super().__init__()
+        super().__init__(driver_class=_driver())
         self.session: Session | None = None
+        self.ended_by = 0
+        """The signal that has ended the program, 0: none."""
         self.linger = 1.0
         """Seconds for which `action_quit` waits for acknowledgements."""
         self._screen: ChatScreen | None = None
@@ -114,6 +141,18 @@ class ChatApp(App[None], inherit_bindings=False):
         from tui.screens.picker import PickerScreen  # late: it is not always shown
 
         return PickerScreen(self._techniques or (), room=self._room, nick=self._nick)
+
+    # Textual 8.2.8 can't wrap a text to no cells at all: what is narrower ends it with a ValueError.
+
+    @property
+    def size(self) -> Size:
+        return _drawn(super().size)
+
+    async def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.Resize):
+            size = _drawn(event.size)
+            event = events.Resize(size, size, pixel_size=event.pixel_size)
+        await super().on_event(event)
 
     def on_ready(self) -> None:
         if self._on_first_paint is not None:
@@ -164,6 +203,50 @@ class ChatApp(App[None], inherit_bindings=False):
                     await self.session.close()
                     for worker in pumps:
                         await worker.wait()
+
+    # --- signals -------------------------------------------------------------------------------
+
+    def on_mount(self) -> None:
+        self.app_resume_signal.subscribe(self, self._repaint)
+        if sys.platform != "win32" and not self.is_headless:
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+                if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup does
+                    loop.add_signal_handler(number, self._told_to_end, number)
+            self.set_interval(1, self._look_for_terminal)
+
+    def _told_to_end(self, number: int) -> None:
+        """End as on /quit, so that the terminal and the seat are given back."""
+        if not self.ended_by:
+            self.ended_by = number
+            self.run_worker(self.action_quit(), group="quit", exit_on_error=False)
+
+    def _look_for_terminal(self) -> None:
+        if sys.platform != "win32" and getattr(self._driver, "gone", False):  # only our driver knows
+            self._told_to_end(signal.SIGHUP)
+
+    def _repaint(self, _: object) -> None:
+        """Paint everything: after a stop nothing of the screen is left on the terminal."""
+        for screen in self.screen_stack:
+            screen.refresh(layout=True)
+        self.refresh(layout=True)
+
+    def action_suspend_process(self) -> None:
+        """Stop this program and those that were started with it, e.g. make, as Ctrl+Z does elsewhere."""
+        if sys.platform != "win32" and self._driver is not None and self._driver.can_suspend:
+            os.killpg(0, signal.SIGTSTP)
+        elif self._screen is not None:
+            self._screen.hint("there is no shell to return to", failed=True)
+
+    @property
+    def unacknowledged(self) -> list[str]:
+        """What was sent, and not acknowledged when the session ended."""
+        return self._screen.unacknowledged if self._screen is not None else []
+
+    @property
+    def drafts(self) -> list[str]:
+        """What was written and not sent."""
+        return self._screen.drafts if self._screen is not None else []
 
     async def action_quit(self) -> None:
         """Leave the room, then the program. Lines that are on their way get a moment to be acknowledged."""

@@ -195,12 +195,13 @@ TABLE = {command.name: command for command in COMMANDS}
 
 KEYS = (
     ("Enter", "send"),
-    ("Ctrl+J", "a new line (often Alt+Enter too)"),
+    ("Ctrl+J, Alt+Enter", "a new line"),
     ("Tab", "complete /command, name or @name"),
     ("Up, Down", "messages you wrote before"),
     ("PgUp, PgDn", "scroll"),
     ("Drag, Ctrl+C", "select with the mouse, and copy"),
     ("Ctrl+P", "list of all commands"),
+    ("Ctrl+Z, Ctrl+_", "suspend; undo"),
     ("Esc", "close, cancel an edit, remove marks"),
 )
 """Keys of the composer and the list that are not commands."""

@@ -7,6 +7,7 @@ from chat.client.session import Session
 from lab.demo import Bots, served, session
 from tui.app import ChatApp, Choice
 from tui.commands import TABLE, Command, CommandTarget, Refused
+from tui.run import run as show
 from tui.screens.chat import ChatScreen
 
 
@@ -50,7 +51,6 @@ def run(theme: str | None) -> int:
         app = ChatApp(opened, choice, theme=theme, on_first_paint=greet)
         bots.start()
         try:
-            app.run()
+            return show(app)
         finally:
             bots.stop()
-        return app.return_code or 0

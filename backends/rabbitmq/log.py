@@ -81,7 +81,10 @@ class StreamLog(Log):
             address = parse_address(url, 5672, ("amqp",))
         except ValueError as error:
             raise ChatError(str(error)) from None
-        named_by = VARIABLE if os.environ.get(VARIABLE, "").strip() == url else "--log"  # as with --broker
+        named_by = "--log"
+        with suppress(ValueError):  # with --broker
+            if parse_address(os.environ.get(VARIABLE, ""), 5672, ("amqp",)).url == address.url:
+                named_by = VARIABLE
         self._address = replace(address, named_by=named_by)
         self.node = secrets.token_hex(6)
         self._clock = clock

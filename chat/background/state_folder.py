@@ -75,6 +75,8 @@ def _login() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # the second one from Python 3.13 on
+        if sys.platform == "win32":
+            return "user"
         return str(os.getuid())
 
 

@@ -12,6 +12,7 @@ from chat.cli.options import (
     complete,
     given_addresses,
     load_trust,
+    schemes,
     token_option,
     warn,
 )
@@ -51,8 +52,8 @@ def doctor(host: str | None, backend: Technique | None, token_file: str | None, 
     healthy = True
     labels = [backend] if backend else backends.techniques()
     if host and not backend:
-        labels = [label for label in labels if host.partition("://")[0] in label.schemes] or labels
-        if len(labels) > 1 and any(one.port for one in given_addresses(host, 0)):
+        labels = [label for label in labels if host.partition("://")[0].lower() in label.schemes] or labels
+        if len(labels) > 1 and any(one.port for one in given_addresses(host, 0, schemes())):
             raise click.UsageError(f"which technique listens at {host}? name it with --backend")
     for label in labels:
         address = None if host else found.get(label.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -49,7 +50,8 @@ def chat(
                     f"{option} stands before {command}, which would not see it: write it behind {command}"
                 )
         return None
-    if not plain and (reason := standard_streams.no_screen()):
+    web = "TEXTUAL_DRIVER" in os.environ  # e.g. textual-serve: a browser is the terminal
+    if not web and not plain and (reason := standard_streams.no_screen()):
         warn(f"{reason}; here are lines instead")
         plain = True
     if plain:
@@ -57,9 +59,10 @@ def chat(
         from chat.cli.signals import run
 
         return run(lines.plain(me.session()))
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not web and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise ChatError("this is not a terminal: use chat --plain, chat send or chat tail")
     from tui.app import ChatApp, Choice
+    from tui.run import run as show
 
     def opened(choice: Choice) -> Session:
         technique = backends.technique(choice.technique)
@@ -67,11 +70,7 @@ def chat(
 
     choice = Choice(me.backend.name, me.room, me.nick) if me.backend else None
     app = ChatApp(opened, choice, room=me.room, nick=me.nick, theme=theme)
-    app.run()
-    if app.session is not None and (left := app.session.pending):
-        warn(f"{left} message{'s were' if left > 1 else ' was'} not sent or not acknowledged before you left")
-        return FAILED
-    return app.return_code
+    return show(app)
 
 
 for command in (

@@ -227,7 +227,7 @@ def _token_line(token: str, as_json: bool) -> str:
 
 def _set_aside(url: str) -> None:
     scheme, _, path = url.partition(":")
-    if scheme != "sqlite":
+    if scheme.lower() != "sqlite":
         raise click.UsageError(f"--fresh has nothing to set aside: a {scheme} log has no file")
     from chat.server.logs.files import log_path, set_aside
 

@@ -67,7 +67,11 @@ def no_screen() -> str:
     Frames and marks are in no other encoding than UTF-8. Only the locale tells what the terminal takes.
     """
     encoding = sys.stdout.encoding
-    if not sys.stdout.isatty() or "utf" in encoding.lower():
+    if not sys.stdout.isatty():
+        return ""
+    if os.environ.get("TERM") == "dumb":
+        return "TERM=dumb has no screen"
+    if "utf" in encoding.lower():
         return ""
     return f"the screen needs UTF-8, and your locale says {encoding}: LC_ALL=C.UTF-8 chat shows it"
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +16,8 @@ class Address:
     host: str
     port: int
     url: str = field(default="", repr=False)
-    """The URL that named it, if it says more than host and port. It may hold a password: never show it."""
+    """The URL that named it, if it says more than host and port; user and password are quoted in it. Never
+    show it: it may hold a password."""
     named_by: str = field(default="--server", repr=False, compare=False)
     """The option, argument or environment variable with which the user named it, for advice; "" if it was
     found."""
@@ -38,6 +40,8 @@ def parse_address(text: str, default_port: int, schemes: Sequence[str] = ()) -> 
     host, port = text.strip(), ""
     if "://" in host:
         return _parse_url(host, default_port, schemes)
+    if "@" in host:  # what stands before it may be a password
+        raise ValueError(f"an address has no user and no password: write HOST or HOST:PORT{_urls(schemes)}")
     try:
         host.encode("idna")
     except UnicodeError:
@@ -59,19 +63,64 @@ def parse_address(text: str, default_port: int, schemes: Sequence[str] = ()) -> 
     return Address(host, int(port or default_port))
 
 
+_URL = re.compile(
+    r"(?P<scheme>[a-z][a-z0-9+.-]*)://"
+    r"((?P<login>[^/]*)@)?"  # up to the last @: a password may hold @, # and ? as they are
+    r"(?P<place>[^/@?#]*)(?P<rest>[/?#].*)?",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
 def _parse_url(url: str, default_port: int, schemes: Sequence[str]) -> Address:
-    scheme, _, place = url.partition("://")
-    shown = f"{scheme}://{place.rpartition('@')[2]}"  # without the password
+    """Read a URL (RFC 3986). No error shows anything of it but the scheme: any part may be the password."""
+    scheme, _, rest = url.partition("://")
+    scheme = scheme.lower()
     if scheme not in schemes:
-        raise ValueError(f"{shown!r} is no address here: write HOST or HOST:PORT")
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host = port = None
+        raise ValueError(not_encrypted(scheme, schemes) or _no_scheme(scheme, schemes))
+    wanted = f"write {scheme}://USER:PASSWORD@HOST:PORT/PATH"
+    host = port = None
+    canonical = ""
+    if found := _URL.fullmatch(url):
+        canonical = f"{scheme}://{_quoted(found['login'])}{found['place']}{found['rest'] or ''}"
+        try:
+            parts = urlsplit(canonical)
+            host, port = parts.hostname, parts.port
+        except ValueError:
+            pass
     if not host:
-        raise ValueError(f"{shown!r} is no address: write {scheme}://USER:PASSWORD@HOST:PORT/PATH")
-    return Address(host, port or default_port, url)
+        hint = ", and / in a password as %2F" if "@" in rest else ""
+        raise ValueError(f"this {scheme}:// URL is no address: {wanted}{hint}")
+    return Address(host, port or default_port, canonical)
+
+
+def _quoted(login: str | None) -> str:
+    """Return user and password, quoted as a URL wants it (RFC 3986, section 3.2.1)."""
+    if login is None:
+        return ""
+    user, colon, password = login.partition(":")
+    return f"{quote(unquote(user), safe='')}{colon}{quote(unquote(password), safe='')}@"
+
+
+def _no_scheme(scheme: str, schemes: Sequence[str]) -> str:
+    return f"a {scheme}:// URL is no address here: write HOST or HOST:PORT{_urls(schemes)}"
+
+
+def _urls(schemes: Sequence[str]) -> str:
+    return "".join(f", or {one}://USER:PASSWORD@HOST:PORT/PATH" for one in schemes)
+
+
+def not_encrypted(scheme: str, schemes: Sequence[str]) -> str:
+    """Return what to do instead of TLS, if the scheme is one of the others with TLS, e.g. amqps; else ""."""
+    plain = scheme.removesuffix("s")
+    if scheme == plain or plain not in schemes:
+        return ""
+    return (
+        f"{scheme}:// is no address here, because the chat speaks {plain} without TLS only: "
+        f"write {plain}://, through a tunnel (e.g. ssh -L) if the network is not yours"
+    )
+
+
+_BEFORE_A_URL = re.compile(r",(?=[a-z][a-z0-9+.-]*://)", re.IGNORECASE)
 
 
 def parse_servers(text: str, default_port: int, schemes: Sequence[str] = ()) -> tuple[Address, ...]:
@@ -82,7 +131,10 @@ def parse_servers(text: str, default_port: int, schemes: Sequence[str] = ()) -> 
     listed = text.strip()
     for scheme in ("ipv4:", "ipv6:"):
         listed = listed.removeprefix(scheme)
-    return tuple(parse_address(part, default_port, schemes) for part in listed.split(","))
+    parts: list[str] = []
+    for part in _BEFORE_A_URL.split(listed):  # in a URL, a comma is part of the password
+        parts += [part] if "://" in part or "@" in part else part.split(",")
+    return tuple(parse_address(part, default_port, schemes) for part in parts)
 
 
 def is_loopback(host: str) -> bool:

@@ -175,7 +175,7 @@ async def _offer(plan: Plan, technique: Technique, hub: Hub, servers: list[ChatS
     """Start one technique's server."""
     reason = ""
     if technique.server is None:
-        if technique.log is not None and plan.log.partition(":")[0] in technique.schemes:
+        if technique.log is not None and plan.log.partition(":")[0].lower() in technique.schemes:
             return _offer_broker(plan, technique)
         reason = f"a broker is the server: chat --backend {technique.name}, or chat serve --broker"
     elif missing := technique.missing():
@@ -209,7 +209,7 @@ def _offer_broker(plan: Plan, technique: Technique) -> Offer:
     address = parse_address(plan.log, technique.port, technique.schemes)
     if plan.found:
         return Offer(technique.name, address, join="(it finds the broker)")
-    path = urlsplit(plan.log).path
+    path = urlsplit(address.url).path
     return Offer(
         technique.name,
         address,

@@ -275,7 +275,10 @@ def run(url: str | None = None, rounds: int = ROUNDS, burst: int = BURST, second
         broker = label.load_broker()(state_dir(), spawn=True)
         address, how = broker.address, broker.how
     else:
-        address, how = parse_address(url, label.port, label.schemes), "named"
+        try:
+            address, how = parse_address(url, label.port, label.schemes), "named"
+        except ValueError as error:
+            raise ChatError(str(error)) from None
     room = f"bench-{token_hex(3)}"
     with tempfile.TemporaryDirectory(prefix="chat-bench-") as folder:
         here = machine(Path(folder), libraries=("pika",))

@@ -46,11 +46,30 @@ class Terminal:
         with suppress(psutil.NoSuchProcess):  # it has ended by itself
             self.process.kill()
         self.process.wait()
-        os.close(self._fd)
+        self.hang_up()
 
-    def press(self, keys: bytes) -> None:
-        """Press keys; `shows` ignores what was shown before."""
-        self._shown = b""
+    @property
+    def fd(self) -> int:
+        """Our end of the pseudo-terminal; its modes are those of the program's end."""
+        return self._fd
+
+    def hang_up(self) -> None:
+        """Close the terminal, as a window that is closed or a connection that ends."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def rest(self) -> bytes:
+        """Read until the program has ended; return what it wrote last."""
+        with suppress(ChatError):
+            while True:
+                self.shows(b"\0never\0")
+        return self._shown
+
+    def press(self, keys: bytes, *, keep: bool = False) -> None:
+        """Press keys; `shows` ignores what was shown before, unless it is to be kept."""
+        if not keep:
+            self._shown = b""
         os.write(self._fd, keys)
 
     def shows(self, what: bytes) -> float:

@@ -19,7 +19,9 @@ def test_a_technique_has_its_test(technique: str) -> None:
 def test_a_peer_is_complete(peer: Peer) -> None:
     assert peer.technique in backends.KNOWN
     assert all((peer.language, peer.library, peer.version))
-    assert bool(peer.apt) != bool(peer.optional), "either it is installed, or it says why it need not be"
+    assert bool(peer.apt or peer.pip) != bool(peer.optional), (
+        "either it is installed, or it says why it need not be"
+    )
     assert all(reason and "\n" not in reason and not reason.endswith(".") for reason in peer.cannot.values())
 
 

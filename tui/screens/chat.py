@@ -24,7 +24,7 @@ from chat.domain.validation import clean_text
 from tui.commands import COMMANDS, TABLE, Command, Refused, parse
 from tui.pump import pump
 from tui.rows import one_line
-from tui.screens.chat_commands import ChatCommands
+from tui.screens.chat_commands import LEAST, TOO_SMALL, ChatCommands
 from tui.timeline import Timeline
 from tui.widgets.completion import Completion
 from tui.widgets.composer import Composer
@@ -32,8 +32,8 @@ from tui.widgets.members import Members
 from tui.widgets.message_view import MessageView
 from tui.widgets.status_bar import StatusBar
 
-WIDTHS = [(0, "-narrow"), (100, "-wide")]
-HEIGHTS = [(0, "-short"), (22, "-tall")]
+WIDTHS = [(0, "-slim"), (LEAST[0], "-narrow"), (100, "-wide")]
+HEIGHTS = [(0, "-flat"), (LEAST[1], "-short"), (22, "-tall")]
 
 
 class ChatScreen(ChatCommands):
@@ -75,6 +75,8 @@ class ChatScreen(ChatCommands):
                 "pageup": partial(self.action_page, -1),
                 "pagedown": partial(self.action_page, 1),
                 "escape": self.action_close_all,
+                "ctrl+z": self._suspend,
+                "ctrl+c": self.copy_selected,
             },
         )
         self._completion = completion
@@ -83,6 +85,8 @@ class ChatScreen(ChatCommands):
         self._banner = Static("", id="banner", markup=False)
         self._newer = Static("", id="newer", markup=False)
         self._hint = Static("", id="hint", markup=False)
+        self._said: dict[int, str] = {}  # the drafts of this session that are on their way
+        self._asked = ""  # the paste about which the user is asked
         self._hinted = ""  # what the composer held when the hint was shown
         self.leaving = False
         """Whether the session is being closed because the user leaves."""
@@ -90,6 +94,7 @@ class ChatScreen(ChatCommands):
     def compose(self) -> ComposeResult:
         with Horizontal(id="body"):
             with Vertical(id="centre"):
+                yield Static(TOO_SMALL, id="too-small")
                 yield self._banner
                 yield self.view
                 yield self._newer
@@ -110,6 +115,7 @@ class ChatScreen(ChatCommands):
     def attach(self, session: Session) -> None:
         """Show this session: the first one, or its successor after it had ended."""
         self.session, self.leaving = session, False
+        self._said.clear()
         self._show_state(session.state)
         self.run_worker(
             pump(session, self.app, self.apply), group="pump", exclusive=True, exit_on_error=False
@@ -130,6 +136,8 @@ class ChatScreen(ChatCommands):
                         self.timeline.apply(update)
                     case Measured(rtt, activity):
                         self._status.rtt, self._status.activity = rtt, activity
+                        waiting = set(self.session.unanswered())
+                        self._said = {draft: text for draft, text in self._said.items() if draft in waiting}
                     case _:
                         self.timeline.apply(update)
         self._status.pending = self.session.pending
@@ -209,14 +217,26 @@ class ChatScreen(ChatCommands):
         phase = "sending" if self._status.state.name == "up" else "waiting"
         with self.view.changing():
             for text in texts:
-                self.timeline.said(self.session.say(text), text, phase)
+                self._said[draft := self.session.say(text)] = text
+                self.timeline.said(draft, text, phase)
         self._status.pending = self.session.pending
         self.view.to_end()
+
+    @property
+    def unacknowledged(self) -> list[str]:
+        """The messages and changes that the room has not answered, oldest first."""
+        return [self._said.get(draft, "an edit or a deletion") for draft in self.session.unanswered()]
+
+    @property
+    def drafts(self) -> list[str]:
+        """What was written or pasted, and neither sent nor thrown away."""
+        return [*self.composer.drafts, *([self._asked] if self._asked else [])]
 
     def on_composer_pasted(self, event: Composer.Pasted) -> None:
         from tui.screens.paste import Answer, PasteScreen  # not needed for the first paint
 
         def answered(answer: Answer | None) -> None:
+            self._asked = ""
             try:
                 if answer == "one":
                     self.composer.insert_paste(event)
@@ -226,6 +246,7 @@ class ChatScreen(ChatCommands):
             except (Refused, ChatError) as error:
                 self.hint(f"nothing was sent: {error}", failed=True)
 
+        self._asked = event.text
         self.app.push_screen(PasteScreen(event.text), answered)
 
     def on_composer_not_pasted(self, event: Composer.NotPasted) -> None:
@@ -263,6 +284,9 @@ class ChatScreen(ChatCommands):
 
     def on_chat_screen_pressed(self, event: Pressed) -> None:
         self.action_command(event.name)
+
+    def _suspend(self) -> None:
+        self.app.action_suspend_process()
 
     def action_command(self, name: str) -> None:
         """Run a command for a key or the palette."""

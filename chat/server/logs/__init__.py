@@ -12,6 +12,7 @@ from typing import cast
 
 from chat.domain.errors import ChatError
 from chat.domain.validation import printable
+from chat.interfaces.address import not_encrypted
 from chat.interfaces.log import Clock, Log
 from chat.interfaces.technique import Technique, load
 
@@ -34,6 +35,7 @@ def open_log(url: str, techniques: Sequence[Technique] = (), *, clock: Clock = t
         ChatError: the URL names no log.
     """
     scheme, _, place = url.partition(":")
+    scheme = scheme.lower()
     if scheme in SCHEMES:
         return cast("Log", load(SCHEMES[scheme])(place, clock=clock))
     kept_by_a_broker = [label for label in techniques if label.log is not None]
@@ -44,5 +46,8 @@ def open_log(url: str, techniques: Sequence[Technique] = (), *, clock: Clock = t
                 raise ChatError(f"a log of {scheme}: needs {wanted}")
             return cast("Log", load(label.log)(url, clock=clock))
     others = "".join(f" or {label.schemes[0]}://USER:PASSWORD@HOST:PORT" for label in kept_by_a_broker)
-    shown = printable(url.rpartition("@")[2])  # an error is no place for a password
-    raise ChatError(f"{shown!r} is not a log: write memory, sqlite:PATH{others}")
+    schemes = [scheme for label in kept_by_a_broker for scheme in label.schemes]
+    if no_tls := not_encrypted(scheme, schemes):
+        raise ChatError(no_tls)
+    shown = f"{scheme}:..." if place else scheme  # an error is no place for a password
+    raise ChatError(f"{printable(shown)!r} is not a log: write memory, sqlite:PATH{others}")

@@ -81,7 +81,7 @@ def build(peer: Peer, folder: Path, environment: dict[str, str]) -> None:
     shutil.copytree(peer.folder, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("node_modules"))
     commands = [_filled(command) for command in peer.build]
     if (peer.folder / "package-lock.json").exists():
-        commands.insert(0, ["npm", "ci", "--no-audit", "--no-fund", "--prefer-offline"])
+        commands.insert(0, ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--prefer-offline"])
     if peer.pip:
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         commands.insert(0, [*pip, "--target", "packages", *peer.pip])

@@ -10,6 +10,7 @@ from backends.rabbitmq.names import virtual_host
 from chat.domain.errors import ChatError
 from chat.interfaces.address import parse_address, parse_servers
 from chat.server.logs import open_log
+from tests.support.processes import chat_here, one_line
 
 AMQP = ("amqp",)
 URL = "amqp://ann:se%2Fcret@example.org:5673/my%2Fhost"
@@ -41,13 +42,71 @@ def test_nobody_sees_the_password_by_chance() -> None:
     assert "cret" not in f"{address} {address!r}"
 
 
+STRANGE = ["se,cret", "se#cret", "se@cret", "se?cret", "se:cret", "se%cret", "se,c:r@e#t", "sé,крет"]
+
+
+@pytest.mark.parametrize("password", STRANGE)
+@pytest.mark.parametrize("scheme", ["amqp", "AMQP"])
+def test_a_password_may_hold_what_separates_the_parts_of_other_urls(password: str, scheme: str) -> None:
+    (address,) = parse_servers(f"{scheme}://ann:{password}@[::1]:5673/my%2Fhost", 5672, AMQP)
+    assert (address.host, address.port, virtual_host(address)) == ("::1", 5673, "my/host")
+    told = parameters(address, "a token", "test")
+    assert (told.credentials.username, told.credentials.password) == ("ann", password)
+
+
+def test_a_comma_before_a_url_begins_another_one() -> None:
+    both = parse_servers("amqp://a:b,c@one/x,amqp://two", 5672, AMQP)
+    assert [(one.host, one.url) for one in both] == [("one", "amqp://a:b%2Cc@one/x"), ("two", "amqp://two")]
+
+
 @pytest.mark.parametrize(
-    ("text", "schemes"), [(URL, ()), ("http://ann:secret@example.org", AMQP), ("amqp://ann:secret@", AMQP)]
+    ("text", "schemes"),
+    [
+        (URL, ()),
+        ("http://ann:secret@example.org", AMQP),
+        ("amqp://ann:secret@", AMQP),
+        ("amqp://ann:secret", AMQP),
+        ("amqp://ann:x/secret@example.org", AMQP),
+        ("amqp://ann:x@secret", ()),
+        ("amqps://ann:secret@example.org", AMQP),
+        ("ann:secret@example.org", AMQP),
+        ("ann:x,secret@example.org", AMQP),
+    ],
 )
 def test_what_is_none_is_refused_without_the_password(text: str, schemes: tuple[str, ...]) -> None:
-    with pytest.raises(ValueError, match="is no address") as refused:
+    with pytest.raises(ValueError, match=r"is no address|has no user and no password") as refused:
         parse_servers(text, 5672, schemes)
     assert "cret" not in str(refused.value)
+
+
+def test_amqps_is_refused_with_what_to_do() -> None:
+    for call in (
+        lambda: parse_servers("AMQPS://ann:secret@example.org", 5672, AMQP),
+        lambda: open_log("amqps://ann:secret@example.org", backends.techniques()),
+    ):
+        with pytest.raises((ValueError, ChatError), match=r"amqp without TLS only: write amqp://") as refused:
+            call()
+        assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["send", "-b", "rabbitmq", "--server", "amqp://ann:x,secret", "hello"],
+        ["send", "-b", "tcp", "--server", "amqp://ann:x,secret@example.org", "hello"],
+        ["doctor", "amqps://ann:x,secret@example.org"],
+        ["doctor", "ann:x,secret@example.org:1"],
+        ["serve", "tcp", "--log", "amqp://ann:x,secret"],
+        ["serve", "tcp", "--log", "kafka://ann:x@secret"],
+        ["bench", "broker", "--server", "amqp://ann:x,secret"],
+    ],
+    ids=" ".join,
+)
+def test_no_command_shows_a_password(arguments: list[str]) -> None:
+    done = chat_here(*arguments)
+    assert done.returncode in (1, 2)
+    assert one_line(done.stderr), done.stderr
+    assert "secret" not in done.stderr
 
 
 def test_a_log_that_is_none_is_refused_without_the_password() -> None:

@@ -1,0 +1,67 @@
+"""Runs the application on a terminal, and says afterwards what was not sent."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import IO
+
+from chat.client.lines import err
+from chat.domain.validation import printable
+from tui.app import ChatApp
+
+NAMED = 50
+"""The most unsent lines that are named."""
+
+
+def run(app: ChatApp) -> int:
+    """Run the application until the user leaves.
+
+    Returns:
+        The exit code: 0; 1 if a message was not acknowledged; 128 + n if signal n has ended it.
+    """
+    with _stderr_aside() as aside:
+        app.run()
+    failed = bool(app.return_code)
+    if failed and aside is not None:
+        aside.seek(0)
+        with suppress(OSError):
+            os.write(2, aside.read())
+    if lost := app.unacknowledged:
+        were = "messages were" if len(lost) > 1 else "message was"
+        _name(f"{len(lost)} {were} not sent or not acknowledged before you left", lost)
+    if drafts := app.drafts:
+        _name("you left without sending what you had begun", drafts)
+    if app.ended_by:
+        return 128 + app.ended_by
+    return int(failed or bool(app.unacknowledged))
+
+
+def _name(what: str, texts: list[str]) -> None:
+    err(f"chat: {what}:")
+    for text in texts[:NAMED]:
+        err("  " + printable(text).replace("\n", "\n  "))
+    if len(texts) > NAMED:
+        err(f"  and {len(texts) - NAMED} more")
+
+
+@contextmanager
+def _stderr_aside() -> Iterator[IO[bytes] | None]:
+    """Keep what libraries write to stderr off the screen, if both are the same terminal.
+
+    It is the file descriptor that is replaced: gRPC's core, which is written in C, knows no other.
+    """
+    if sys.platform == "win32" or not os.isatty(2):
+        yield None
+        return
+    with tempfile.TemporaryFile() as aside:
+        terminal = os.dup(2)
+        os.dup2(aside.fileno(), 2)
+        try:
+            yield aside
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)

@@ -1,0 +1,120 @@
+"""The driver of POSIX terminals: Textual's, with our keyboard, and with signals that leave nothing broken."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+from types import FrameType
+from typing import IO, Any
+
+import psutil
+from textual.app import App
+from textual.drivers import linux_driver
+from textual.drivers.linux_driver import LinuxDriver
+
+from tui.terminal.keyboard import Keyboard
+
+assert sys.platform != "win32", "Windows has another driver"  # the type checker reads this, too
+
+# The driver makes its parser by this name; Textual 8.2.8 has no parameter for it.
+setattr(linux_driver, "XTermParser", Keyboard)  # noqa: B010  # the type checker knows that it is another class
+
+
+class Output:
+    """The terminal as a file. If it is gone, what is written vanishes.
+
+    Textual's writer thread would end with the error, and the program would wait for it for ever.
+    """
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+        self.gone = False
+
+    def write(self, text: str) -> None:
+        self._do(lambda: self._file.write(text))
+
+    def flush(self) -> None:
+        self._do(self._file.flush)
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+    def isatty(self) -> bool:
+        return True
+
+    def _do(self, what: Any) -> None:
+        if not self.gone:
+            try:
+                what()
+            except (OSError, ValueError):
+                self.gone = True
+
+
+class TerminalDriver(LinuxDriver):
+    """Draws on the standard output, where Textual would draw on stderr: ``chat 2>file`` keeps its screen.
+
+    Textual's handler of SIGCONT starts a second reader if the process was stopped by SIGSTOP, and takes the
+    raw mode for the terminal's own. This one puts the terminal right first.
+    """
+
+    def __init__(self, app: App[Any], **options: Any) -> None:
+        super().__init__(app, **options)
+        assert sys.__stdout__ is not None
+        self._file: Any = Output(sys.__stdout__)  # private in 8.2.8: where its writer thread writes
+        self._stopped = False
+        self._continuing = False
+        signal.signal(signal.SIGTSTP, self._stop)
+        signal.signal(signal.SIGCONT, self._continue)
+
+    @property
+    def can_suspend(self) -> bool:
+        return has_shell()
+
+    @property
+    def gone(self) -> bool:
+        """Whether there is no terminal any more. Without a controlling terminal no signal tells that."""
+        poll = select.poll()
+        poll.register(self.fileno, 0)  # asks for nothing: a hang-up is always told
+        return any(happened & (select.POLLHUP | select.POLLERR) for _, happened in poll.poll(0))
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        if self._auto_restart:  # private in 8.2.8: false while `App.suspend` runs another program
+            self.suspend_application_mode()
+            self._stopped = True
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    def _continue(self, number: int, frame: FrameType | None) -> None:
+        if not self._auto_restart or self._continuing:
+            return
+        self._continuing = True
+        try:
+            if not self._stopped:  # by SIGSTOP: the shell may have changed the terminal meanwhile
+                self.suspend_application_mode()
+            self._stopped = False
+            self.resume_application_mode()
+        finally:
+            self._continuing = False
+        self.send_message(self.SignalResume())
+
+    def stop_application_mode(self) -> None:
+        super().stop_application_mode()
+        self.write("\x1b[?1016l")  # Textual switches it on and not off
+        self.flush()
+
+
+def has_shell() -> bool:
+    """Return whether somebody can continue this program after Ctrl+Z.
+
+    That is the parent of its process group, if it is in the same session (otherwise POSIX calls the group
+    orphaned).
+    """
+    group, session = os.getpgrp(), os.getsid(0)
+    try:
+        for parent in psutil.Process().parents():
+            if os.getpgid(parent.pid) != group:
+                return os.getsid(parent.pid) == session
+    except (OSError, psutil.Error):
+        pass
+    return False
