@@ -15,9 +15,11 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
+from textual import events
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.driver import Driver
+from textual.geometry import Size
 from textual.screen import Screen
 from textual.worker import WorkerError
 
@@ -45,6 +47,8 @@ class Choice:
     """Where the last session ended: the next one begins there, so that no event is missing."""
 
 
+SMALLEST = Size(24, 4)
+"""The least size that is drawn. Below `LEAST`, which is larger, only what is typed is shown."""
 OpenSession = Callable[[Choice], Session]
 """Returns a session that is not started yet. Raises `ChatError`."""
 
@@ -56,6 +60,11 @@ def _driver() -> type[Driver] | None:
 
         return TerminalDriver
     return None
+
+
+def _drawn(size: Size) -> Size:
+    """Return the size that is drawn; a smaller terminal cuts off the rest."""
+    return Size(max(size.width, SMALLEST.width), max(size.height, SMALLEST.height))
 
 
 class ChatApp(App[None], inherit_bindings=False):
@@ -132,6 +141,18 @@ class ChatApp(App[None], inherit_bindings=False):
         from tui.screens.picker import PickerScreen  # late: it is not always shown
 
         return PickerScreen(self._techniques or (), room=self._room, nick=self._nick)
+
+    # Textual 8.2.8 can't wrap a text to no cells at all: what is narrower ends it with a ValueError.
+
+    @property
+    def size(self) -> Size:
+        return _drawn(super().size)
+
+    async def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.Resize):
+            size = _drawn(event.size)
+            event = events.Resize(size, size, pixel_size=event.pixel_size)
+        await super().on_event(event)
 
     def on_ready(self) -> None:
         if self._on_first_paint is not None:

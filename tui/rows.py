@@ -219,10 +219,10 @@ def one_line(text: str) -> str:
 
 
 def fit(text: str, width: int, *, right: bool = False) -> str:
-    """Cut or pad a text to ``width`` cells; a text that was cut ends with "…"."""
+    """Cut or pad a text to ``width`` cells, 0 at least; a text that was cut ends with "…"."""
     size = cell_len(text)
     if size > width:
-        text = chop_cells(text, width - 1)[0] + "…"
+        text = (chop_cells(text, width - 1)[0] if width > 1 else "") + "…" * (width > 0)
         size = cell_len(text)
     blank = " " * (width - size)
     return blank + text if right else text + blank

@@ -6,6 +6,7 @@ ever connected to without being verified: there is no switch for that.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -36,8 +37,7 @@ class Identity:
         """Read both files. Raises `ChatError`."""
         import ssl
 
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context = _context(ssl.PROTOCOL_TLS_SERVER)
         read = _read(certificate), _read(key)
         pem = _pem(read[0]), _pem(read[1])
         if b"ENCRYPTED" in pem[1]:
@@ -68,14 +68,32 @@ class Trust:
         """Read the authorities' certificates. Raises `ChatError`."""
         import ssl
 
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies certificate and host name
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context = _context(ssl.PROTOCOL_TLS_CLIENT)  # verifies certificate and host name
         pem = _pem(_read(file))
         try:
             context.load_verify_locations(cadata=pem.decode())
         except (ValueError, ssl.SSLError) as error:
             raise ChatError(f"{file} contains no certificate in PEM: {_why(error)}") from None
         return cls(pem, context)
+
+
+KEY_LOG = "SSLKEYLOGFILE"
+"""The environment variable that names a file for the secrets of each connection. With them Wireshark decrypts
+a capture (draft-ietf-tls-keylogfile). OpenSSL's contexts write it; gRPC's library has no such file."""
+
+
+def _context(protocol: int) -> ssl.SSLContext:
+    """Return a context, which writes the key log if there shall be one. Raises `ChatError`."""
+    import ssl
+
+    context = ssl.SSLContext(protocol)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if file := os.environ.get(KEY_LOG):
+        try:
+            context.keylog_filename = file
+        except OSError as error:
+            raise ChatError(f"cannot write {file}, which {KEY_LOG} names: {error.strerror}") from None
+    return context
 
 
 _BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----[\x00-\x7f]*?-----END \1-----")

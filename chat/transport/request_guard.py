@@ -19,6 +19,8 @@ from typing import Any
 from chat.domain.errors import BadRequest, ChatError, Full
 from chat.transport.asgi import Application, Receive, Scope, Send, WebSite
 
+LOOKUP_TIMEOUT = 3.0
+"""Seconds that a request waits until it is known how the domain name system calls this machine."""
 CROWDED = "crowded"
 """In a request's state (ASGI): its connection is one beyond the limit."""
 
@@ -29,7 +31,8 @@ class RequestGuard:
     def __init__(self, app: Application, web: WebSite) -> None:
         self._app = app
         self._web = web
-        self._names = {web.address.host.lower(), socket.gethostname().lower()}
+        self._names = {web.address.host.lower().rstrip("."), socket.gethostname().lower()}
+        self._domain_names: asyncio.Future[set[str]] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_dated(message: Any) -> None:
@@ -37,7 +40,7 @@ class RequestGuard:
                 message["headers"] = [*message.get("headers", ()), (b"date", http_date(int(time())))]
             await send(message)
 
-        if (refused := self._check(scope)) is None:
+        if (refused := await self._check(scope)) is None:
             try:
                 await self._app(scope, receive, send_dated)
             except asyncio.CancelledError:
@@ -52,13 +55,13 @@ class RequestGuard:
         await send_dated({"type": "http.response.start", "status": status, "headers": headers})
         await send_dated({"type": "http.response.body", "body": body})
 
-    def _check(self, scope: Scope) -> tuple[int, ChatError] | None:
+    async def _check(self, scope: Scope) -> tuple[int, ChatError] | None:
         """Return the status and the error with which to refuse the request; None if it may pass."""
         hosts = [value for name, value in scope["headers"] if name == b"host"]
         if len(hosts) != 1 and not (not hosts and scope["http_version"] == "1.0"):
             return 400, BadRequest("a request needs one Host header")
         host = hosts[0].decode("latin-1").lower() if hosts else ""
-        if hosts and not _is_local(host) and _without_port(host) not in self._names:
+        if hosts and not _is_local(host) and not await self._is_own(_without_port(host).rstrip(".")):
             return 421, BadRequest(
                 f"this server is not {_without_port(host)}: call it by its address, or start it with --host"
             )
@@ -70,6 +73,26 @@ class RequestGuard:
         if scope["state"][CROWDED]:
             return 503, Full("too many connections: come back later")
         return None
+
+    async def _is_own(self, name: str) -> bool:
+        """Return whether it is a name of this server: of ``--host``, or the machine's own in the domain name
+        system.
+
+        The latter is looked up when the first request needs it, because that may take seconds.
+        """
+        if name in self._names:
+            return True
+        if self._domain_names is None:
+            loop = asyncio.get_running_loop()
+            self._domain_names = loop.run_in_executor(None, _domain_names, self._web.address.host)
+        await asyncio.wait([self._domain_names], timeout=LOOKUP_TIMEOUT)
+        return self._domain_names.done() and name in self._domain_names.result()
+
+
+def _domain_names(host: str) -> set[str]:
+    """Return the machine's names in the domain name system. Blocks."""
+    names = {socket.getfqdn(), socket.getfqdn(host)}
+    return {name.lower().rstrip(".") for name in names}
 
 
 @lru_cache(1)

@@ -9,7 +9,7 @@ import pytest
 import trustme
 
 import backends
-from tests.support.processes import chat, running
+from tests.support.processes import chat, one_line, running
 
 ENCRYPTED = [label.name for label in backends.techniques() if label.tls and not label.missing()]
 PLAIN = [
@@ -88,3 +88,38 @@ def test_certificate_and_key_go_together(files: dict[str, str]) -> None:
         done = chat("serve", "--log", "memory", option, files[name])
         assert done.returncode == 2
         assert "--tls-cert and --tls-key go together" in done.stderr
+
+
+def secrets(file: Path) -> set[str]:
+    """Return the lines of a key log."""
+    return set(file.read_text().splitlines()) if file.exists() else set()
+
+
+def test_whoever_has_the_key_log_can_decrypt_but_for_grpc(files: dict[str, str], tmp_path: Path) -> None:
+    everything = [option for name in ENCRYPTED for option in ("--port-of", f"{name}=0")]
+    tls = ["--tls-cert", files["server.pem"], "--tls-key", files["server.key"]]
+    servers = tmp_path / "server"
+    with running("serve", *ENCRYPTED, *everything, *tls, SSLKEYLOGFILE=str(servers)) as server:
+        assert server.stdout is not None
+        for _ in ENCRYPTED:
+            server.stdout.readline()
+        for name in ENCRYPTED:
+            client = tmp_path / name
+            arguments = ["-b", name, "--as", name, "--ca", files["ca.pem"], "hello"]
+            assert chat("send", *arguments, SSLKEYLOGFILE=str(client)).returncode == 0
+            assert secrets(client) <= secrets(servers)
+            assert any(line.startswith("CLIENT_TRAFFIC_SECRET_0 ") for line in secrets(client)) == (
+                name != "grpc"  # its library writes none
+            )
+
+
+def test_a_key_log_that_cannot_be_written_is_named(files: dict[str, str], tmp_path: Path) -> None:
+    tls = ["--tls-cert", files["server.pem"], "--tls-key", files["server.key"]]
+    for command in (
+        ["serve", "tcp", "--port", "0", "--log", "memory", *tls],
+        ["send", "--ca", files["ca.pem"], "x"],
+    ):
+        done = chat(*command, SSLKEYLOGFILE=str(tmp_path))
+        assert done.returncode == 1
+        assert one_line(done.stderr)
+        assert f"cannot write {tmp_path}, which SSLKEYLOGFILE names: Is a directory" in done.stderr

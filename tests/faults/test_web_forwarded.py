@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import AsyncIterator
 
 import pytest
@@ -11,6 +12,7 @@ from chat.interfaces.address import Address
 from chat.interfaces.server import ServerOptions
 from chat.interfaces.technique import Technique
 from chat.server.hub import Hub
+from chat.transport import request_guard
 from chat.transport.http_server import WebServer
 from tests.support.http_peer import HttpPeer
 from tests.support.kit import Serving
@@ -97,3 +99,35 @@ async def test_no_proxy_may_say_that_a_foreign_host_is_ours(server: Serving, tec
     async with await HttpPeer.open(server.address) as peer:
         headers = {"Host": "evil.example", "X-Forwarded-Host": "localhost"}
         assert (await peer.ask("GET", "/nothing", headers=headers)).status == 421
+
+
+# --- the machine's own domain name ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("host", ["box.uni.example", "Box.Uni.Example.:8000"])
+async def test_the_machines_own_domain_name_is_ours(
+    server: Serving, technique: Technique, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    monkeypatch.setattr("socket.getfqdn", lambda name="": name or "box.uni.example")
+    async with await HttpPeer.open(server.address) as peer:
+        assert (await peer.ask("GET", "/nothing", headers={"Host": host})).status == 404
+        assert (await peer.ask("GET", "/nothing", headers={"Host": "evil.example"})).status == 421
+
+
+async def test_while_the_machines_name_is_not_known_foreign_names_are_refused(
+    server: Serving, technique: Technique, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = threading.Event()
+
+    def lookup(name: str = "") -> str:
+        assert known.wait(60)
+        return "box.uni.example"
+
+    monkeypatch.setattr("socket.getfqdn", lookup)
+    monkeypatch.setattr(request_guard, "LOOKUP_TIMEOUT", 0.0)
+    headers = {"Host": "box.uni.example"}
+    async with await HttpPeer.open(server.address) as peer:
+        assert (await peer.ask("GET", "/nothing", headers=headers)).status == 421
+        known.set()
+        monkeypatch.setattr(request_guard, "LOOKUP_TIMEOUT", 60.0)
+        assert (await peer.ask("GET", "/nothing", headers=headers)).status == 404

@@ -24,7 +24,7 @@ from chat.domain.validation import clean_text
 from tui.commands import COMMANDS, TABLE, Command, Refused, parse
 from tui.pump import pump
 from tui.rows import one_line
-from tui.screens.chat_commands import ChatCommands
+from tui.screens.chat_commands import LEAST, TOO_SMALL, ChatCommands
 from tui.timeline import Timeline
 from tui.widgets.completion import Completion
 from tui.widgets.composer import Composer
@@ -32,8 +32,8 @@ from tui.widgets.members import Members
 from tui.widgets.message_view import MessageView
 from tui.widgets.status_bar import StatusBar
 
-WIDTHS = [(0, "-narrow"), (100, "-wide")]
-HEIGHTS = [(0, "-short"), (22, "-tall")]
+WIDTHS = [(0, "-slim"), (LEAST[0], "-narrow"), (100, "-wide")]
+HEIGHTS = [(0, "-flat"), (LEAST[1], "-short"), (22, "-tall")]
 
 
 class ChatScreen(ChatCommands):
@@ -76,6 +76,7 @@ class ChatScreen(ChatCommands):
                 "pagedown": partial(self.action_page, 1),
                 "escape": self.action_close_all,
                 "ctrl+z": self._suspend,
+                "ctrl+c": self.copy_selected,
             },
         )
         self._completion = completion
@@ -93,6 +94,7 @@ class ChatScreen(ChatCommands):
     def compose(self) -> ComposeResult:
         with Horizontal(id="body"):
             with Vertical(id="centre"):
+                yield Static(TOO_SMALL, id="too-small")
                 yield self._banner
                 yield self.view
                 yield self._newer

@@ -10,6 +10,7 @@ from typing import ClassVar
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
+from textual.strip import Strip
 from textual.widgets import TextArea
 
 from chat.domain.errors import BadText
@@ -140,6 +141,11 @@ class Composer(TextArea):
     @property
     def before_cursor(self) -> str:
         return self.get_text_range((0, 0), self.cursor_location)
+
+    def render_line(self, y: int) -> Strip:
+        if not self.text and self.content_size.width < len("Message"):
+            return Strip.blank(self.size.width, self.rich_style)  # Textual can't wrap to no cells
+        return super().render_line(y)
 
     # --- keys ----------------------------------------------------------------------------------
 
