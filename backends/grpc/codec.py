@@ -226,6 +226,7 @@ STATUS = {
     "draft_conflict": grpc.StatusCode.FAILED_PRECONDITION,
     "stale_cursor": grpc.StatusCode.OUT_OF_RANGE,
     "seat_gone": grpc.StatusCode.ABORTED,
+    "seat_taken": grpc.StatusCode.ABORTED,
     "full": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "too_fast": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "not_stored": grpc.StatusCode.INTERNAL,

@@ -24,7 +24,7 @@ from backends.rabbitmq.codec import APP
 from backends.rabbitmq.room_reader import RoomReader
 from backends.rabbitmq.stream import Link
 from backends.rabbitmq.will import is_present, presence
-from chat.domain.errors import ChatError, ConnectionLost, Full, NickTaken, SeatGone
+from chat.domain.errors import ChatError, ConnectionLost, Full, NickTaken, SeatTaken
 from chat.domain.model import Ack, Draft, Event, Hello, Joined, Member, MissingEvents, Resumed, Welcome
 from chat.domain.room import Outcome
 from chat.domain.room_replica import RoomReplica
@@ -186,7 +186,7 @@ class RabbitClient(BrokerClient):
         """Give the seat up to a client that shows its seat key."""
         with suppress(ValueError, TypeError, AttributeError):
             if seat_name(json.loads(body)["seat_key"]) == self.seat:
-                self._disconnect(SeatGone("another connection has taken this seat over"))
+                self._disconnect(SeatTaken("another connection has taken this seat over"))
 
     # --- from the stream -----------------------------------------------------------------------
 
@@ -197,7 +197,7 @@ class RabbitClient(BrokerClient):
         if event.kind == "left" and not self._closing:
             self._disconnect(ConnectionLost("your seat has ended, because you seemed to be gone: join again"))
         elif event.kind == "resumed" and self._reader.replica.state.members[self.seat].node != self.seat:
-            self._disconnect(SeatGone("the seat has moved to a server and continues there"))
+            self._disconnect(SeatTaken("the seat has moved to a server and continues there"))
 
     def _on_lost(self, reason: ChatError) -> None:
         if not self._closing and self._reason is None:

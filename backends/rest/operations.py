@@ -85,7 +85,10 @@ EXAMPLES: Json = {
 PROBLEMS = {
     400: ("bad_request", "the request is malformed"),
     401: ("access_denied", "the access token is missing or wrong"),
-    403: ("seat_gone", "no seat has this key, or this seat may not do it"),
+    403: (
+        "seat_gone",
+        "no seat has this key, another connection has taken it (`seat_taken`), or it may not do it",
+    ),
     404: ("no_such_room", "the room or the message does not exist"),
     406: ("not_acceptable", "`Accept` must allow JSON"),
     409: ("nick_taken", "it conflicts with the present state"),

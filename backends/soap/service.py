@@ -126,8 +126,8 @@ def _faults(*codes: str) -> list[Any]:
     ]
 
 
-_READING = _faults("seat_gone", "not_stored")
-_DRAFT = ("seat_gone", "bad_text", "draft_conflict", "too_fast", "not_stored")
+_READING = _faults("seat_gone", "seat_taken", "not_stored")
+_DRAFT = ("seat_gone", "seat_taken", "bad_text", "draft_conflict", "too_fast", "not_stored")
 
 # --- operations --------------------------------------------------------------------------------
 
@@ -189,7 +189,7 @@ class Chat(ServiceBase):  # type: ignore[misc]  # spyne has no hints
             *(w.first, w.head, seat.start, w.n, w.limits),
         )
 
-    @operation(Word, throws=_faults("seat_gone"))
+    @operation(Word, throws=_faults("seat_gone", "seat_taken"))
     async def Leave(call: Call, seatKey: str) -> Any:
         """End the seat."""
         call.hub.find_seat(seatKey).leave()
@@ -241,7 +241,7 @@ class Chat(ServiceBase):  # type: ignore[misc]  # spyne has no hints
             events = await seat.read(after, limit, 0)
         return seat.head, events
 
-    @operation(Word, returns=(("member", _many(MemberType)),), throws=_faults("seat_gone"))
+    @operation(Word, returns=(("member", _many(MemberType)),), throws=_faults("seat_gone", "seat_taken"))
     async def Members(call: Call, seatKey: str) -> Any:
         """Return the members of the room, in the order of joining."""
         return (call.hub.find_seat(seatKey).members(),)

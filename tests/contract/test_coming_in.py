@@ -12,7 +12,7 @@ from chat.domain.errors import (
     ConnectionLost,
     Full,
     NickTaken,
-    SeatGone,
+    SeatTaken,
     StaleCursor,
 )
 from chat.domain.model import Cursor, Hello, Limits, Say
@@ -172,7 +172,7 @@ async def test_a_second_connection_with_the_key_takes_the_seat_over(
 ) -> None:
     again = await enter("bob", seat_key=bob.welcome.seat_key)
     if technique.traits.push:
-        assert isinstance(await bob.over, SeatGone)
+        assert isinstance(await bob.over, SeatTaken)
     said = await again.say("still me")
     assert (await ann.knows(said.seq))[-1].seat == bob.welcome.seat
 

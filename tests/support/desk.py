@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from rich.cells import cell_len
+from rich.style import Style
 from textual.pilot import Pilot
 
 from chat.client.session import Session
@@ -292,6 +294,12 @@ def lines(pilot: Running) -> list[str]:
     """The screen as lines of text, blanks at their ends cut off."""
     # The compositor is Textual's own affair; Textual is pinned, and this is the one place that asks it.
     return [strip.text.rstrip() for strip in pilot.app.screen._compositor.render_strips()]
+
+
+def styles(pilot: Running, row: int) -> list[Style | None]:
+    """The style of each cell of one line of the screen."""
+    strip = list(pilot.app.screen._compositor.render_strips())[row]  # see `lines`
+    return [style for piece, style, _ in strip for _ in range(cell_len(piece))]
 
 
 def text(pilot: Running) -> str:

@@ -6,7 +6,8 @@ import pytest
 from textual.color import Color
 from textual.theme import Theme
 
-from tui.themes import NICKS, THEMES, NickColours
+from tests.support.desk import Desk, chat, chatting, lines, styles, text, until, write
+from tui.themes import NAMES, NICKS, THEMES, NickColours
 
 
 def contrast(one: str, other: str) -> float:
@@ -42,6 +43,51 @@ def test_every_text_colour_has_enough_contrast(theme: Theme) -> None:
         if colour and under and (ratio := contrast(colour, under)) < wanted
     }
     assert too_low == {}
+
+
+@pytest.mark.parametrize("theme", NAMES)
+@pytest.mark.parametrize("no_color", [False, True], ids=["colours", "no_color"])
+async def test_selected_text_can_be_read(theme: str, no_color: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if no_color:
+        monkeypatch.setenv("NO_COLOR", "1")
+    desk = Desk()
+    desk.says("bob", "select this, please")
+    async with chatting(desk, theme=theme) as pilot:
+        row = next(number for number, line in enumerate(lines(pilot)) if "select this" in line)
+        start = lines(pilot)[row].index("this")
+        await pilot.mouse_down(offset=(start, row))
+        await pilot.hover(offset=(start + 3, row))
+        await pilot.mouse_up(offset=(start + 3, row))
+        await until(pilot, lambda: pilot.app.screen.get_selected_text())
+        selected = [style for style in styles(pilot, row)[start : start + 4] if style is not None]
+        assert len(selected) == 4
+        for style in selected:
+            assert style.color is not None
+            assert style.bgcolor is not None
+            colours = [colour.get_truecolor().hex for colour in (style.color, style.bgcolor)]
+            assert contrast(*colours) >= 7
+            assert style.bgcolor != (styles(pilot, row)[start - 3] or style).bgcolor
+        await pilot.press("ctrl+c")
+        assert pilot.app.clipboard.strip() == "this"
+        assert "copied" in text(pilot)
+
+
+async def test_ctrl_c_without_a_selection_says_what_to_do() -> None:
+    async with chatting(Desk()) as pilot:
+        await pilot.press("ctrl+c")
+        assert "nothing is selected: drag with the mouse" in text(pilot)
+
+
+async def test_a_copy_in_tmux_says_what_tmux_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMUX", "/tmp/tmux-0/default,1,0")
+    async with chatting(Desk()) as pilot:
+        composer = chat(pilot).composer
+        await write(pilot, "words", "end")
+        composer.select_all()
+        await pilot.press("ctrl+c")
+        assert pilot.app.clipboard == "words"
+        assert "copied 5 characters. tmux takes it only after: tmux set -s set-clipboard on" in text(pilot)
+        assert composer.text == "words"
 
 
 def test_a_nick_keeps_its_colour_however_it_is_written() -> None:

@@ -76,6 +76,7 @@ class ChatScreen(ChatCommands):
                 "pagedown": partial(self.action_page, 1),
                 "escape": self.action_close_all,
                 "ctrl+z": self._suspend,
+                "ctrl+c": self.copy_selected,
             },
         )
         self._completion = completion

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import dataclass, replace
 
 from textual.message import Message
@@ -83,9 +84,26 @@ class ChatCommands(Screen[None]):
         for row in reversed(self.view.rows):
             if row.id and not row.deleted and (not number or row.id == int(number)):
                 self.app.copy_to_clipboard(row.text)
-                self.hint(f"copied the message of {row.nick}, if the terminal allows it")
+                self.hint(f"copied the message of {row.nick}{self._how_far()}")
                 return
         raise Refused(f"there is no message {argument} here".replace("  ", " "))
+
+    def copy_selected(self) -> None:
+        """Copy what is selected here or in the composer, and say so; Ctrl+C leaves nothing unsaid."""
+        text = self.composer.selected_text or self.get_selected_text()
+        if not text:
+            self.hint("nothing is selected: drag with the mouse and press Ctrl+C; /quit leaves")
+            return
+        self.app.copy_to_clipboard(text)
+        size = f"{len(text)} character{'s' if len(text) != 1 else ''}"
+        self.hint(f"copied {size}{self._how_far()}")
+
+    @staticmethod
+    def _how_far() -> str:
+        """Return what the terminal must allow for a copy: no terminal answers whether it did."""
+        if "TMUX" in os.environ:
+            return ". tmux takes it only after: tmux set -s set-clipboard on"
+        return ", if the terminal allows it"
 
     def toggle_times(self) -> None:
         self.view.restyle(replace(self.view.look, times=not self.view.look.times))

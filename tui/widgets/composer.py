@@ -144,9 +144,7 @@ class Composer(TextArea):
 
     def render_line(self, y: int) -> Strip:
         if not self.text and self.content_size.width < len("Message"):
-            return Strip.blank(
-                self.size.width, self.rich_style
-            )  # Textual can't wrap the placeholder to nothing
+            return Strip.blank(self.size.width, self.rich_style)  # Textual can't wrap to no cells
         return super().render_line(y)
 
     # --- keys ----------------------------------------------------------------------------------

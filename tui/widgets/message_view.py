@@ -339,7 +339,7 @@ class MessageView(ScrollView, can_focus=False):
             else:
                 # The visual style is blended with its background; the rich component style is not.
                 style = self.get_visual_style(f"message--{name}").rich_style
-                if name not in ("mention", "found"):
+                if name not in ("mention", "found", "selected"):
                     style = Style(
                         color=style.color, bold=style.bold, italic=style.italic, underline=style.underline
                     )
@@ -370,7 +370,7 @@ class MessageView(ScrollView, can_focus=False):
         strip = strips[at[1]] if at[1] < len(strips) else Strip.blank(width, base)
         selection = self.text_selection
         if selection is not None and (span := selection.get_span(line)) is not None:
-            strip = highlight(strip, *span, self.screen.get_component_rich_style("screen--selection"))
+            strip = highlight(strip, *span, self._style("selected"))
         return strip.crop_extend(0, width, base).apply_offsets(0, line)
 
     # --- selecting with the mouse --------------------------------------------------------------

@@ -27,6 +27,7 @@ STYLES = (
     "deleted",
     "mention",
     "found",
+    "selected",
     "day",
     "rule",
     *(f"nick-{number}" for number in range(NICKS)),
