@@ -10,11 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from backends.rest.conversion import Refused
-from backends.rest.headers import failed_precondition, read_headers
+from backends.rest.headers import read_headers
 from backends.rest.operations import OWN_URL
 from backends.rest.resources import Endpoint, answer
 from chat.domain.errors import BadRequest
 from chat.transport.asgi import Scope
+from chat.transport.preconditions import failed_precondition
 
 PAGE = b"""<!doctype html>
 <html lang="en">

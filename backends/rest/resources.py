@@ -31,12 +31,11 @@ from backends.rest.headers import (
     access_token,
     draft_number,
     etag,
-    failed_precondition,
     is_json,
-    names,
     part_tag,
     read_headers,
     read_query,
+    tagged,
     wants_json,
     whole_number,
 )
@@ -47,6 +46,7 @@ from chat.domain.validation import seat_name
 from chat.interfaces.server import HubPort, Reader, Seat
 from chat.transport.http_server import ClientDisconnected, WebServer, read_body
 from chat.transport.polling import WAIT
+from chat.transport.preconditions import failed_precondition, names
 
 NAME = "rest"
 PAGES = 16
@@ -353,10 +353,6 @@ async def decided(seat: Seat, draft: Draft) -> Event | Ack:
     if isinstance(told, ChatError):
         raise told
     return told
-
-
-def tagged(tag: bytes | None) -> Headers:
-    return [] if tag is None else [(b"etag", tag)]
 
 
 class Answer(Response):

@@ -8,7 +8,6 @@ from backends.rest.headers import (
     access_token,
     draft_number,
     etag,
-    failed_precondition,
     is_json,
     read_headers,
     read_query,
@@ -16,6 +15,7 @@ from backends.rest.headers import (
 )
 from chat.domain.errors import BadRequest
 from chat.domain.model import MAX_NUMBER
+from chat.transport.preconditions import failed_precondition
 
 TAG = etag("epoch", 17)
 
