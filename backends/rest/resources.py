@@ -156,7 +156,7 @@ class Resources:
         self._hub.admit(call.access)
         call.may_change(None, exists=False)
         asked = await call.body(decode_seat_request, self._hub.limits.frame_bytes)
-        hello = Hello(call.room, asked.nick, asked.cursor, call.access, asked.seat_key)
+        hello = Hello(call.room, asked.nick, asked.cursor, call.access, asked.seat_key, asked.replay)
         seat = await self._hub.take_seat(hello, NAME)
         welcome = seat.welcome
         status = 200 if welcome.seat_key == asked.seat_key else 201
