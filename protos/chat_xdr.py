@@ -46,6 +46,7 @@ class chat_status(IntEnum):
     CHAT_NOT_STORED = 15
     CHAT_CLOSING = 16
     CHAT_SLOW_READER = 17
+    CHAT_SEAT_TAKEN = 18
 
 
 @dataclass(slots=True)

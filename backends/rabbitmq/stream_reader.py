@@ -1,11 +1,11 @@
 """Reads a stream of the broker, and goes on behind a message that the broker can't deliver.
 
 A message that was published over the stream protocol may have a form that AMQP 0-9-1 can't carry. The broker
-then ends the whole connection of each reader with 541, INTERNAL_ERROR, and delivers nothing of what it has
-read in the same step: up to ``prefetch`` messages (measured with RabbitMQ 3.10.8). It does not say which
-message it was. So a reader whose connection was ended like that reads on with a connection of its own and
-with a smaller prefetch, down to 1. If the broker ends that one, too, before anything was delivered, the
-message at this offset is passed over. All readers pass over the same ones, wherever they begin.
+then ends the whole connection of each reader with 541, INTERNAL_ERROR. It does not say which message it was,
+and what it has read in the same step is lost: up to ``prefetch`` messages with RabbitMQ 3.10.8, fewer with
+4.0.5. So a reader whose connection was ended like that reads on with a connection of its own and with a
+smaller prefetch, down to 1. If the broker ends that one as well, `TRIES` times before anything was delivered,
+the message at this offset is passed over. All readers pass over the same ones, wherever they begin.
 """
 
 from __future__ import annotations
@@ -31,8 +31,12 @@ SMALLER = 10
 """A prefetch is divided by it each time that nothing was delivered."""
 SAFE = 2 * names.PREFETCH
 """Messages after which the one that ended the shared connection was surely passed."""
-MAX_GAP = 500
-"""Messages that are passed over one after another; each costs a connection, some 20 ms. More are an error."""
+TRIES = 3
+"""Connections that the broker must end at an offset, with a prefetch of 1, before it is passed over. RabbitMQ
+4.0.5 delivers what is before a bad message in the same chunk, but may end the connection first."""
+MAX_GAP = 200
+"""Messages that are passed over one after another; each costs `TRIES` connections, some 20 ms. More are an
+error."""
 
 
 @dataclass(slots=True)
@@ -273,7 +277,7 @@ class StreamReader:
         """Read over connections of its own, until what the broker can't deliver was passed."""
         connections = self._connections
         async with connections.mending:
-            prefetch, gap = self._prefetch, 0
+            prefetch, gap, tries = self._prefetch, 0, 0
             while True:
                 assert isinstance(self._next, int)
                 self._next = before = connections.after_gap(self._queue, self._next)
@@ -287,9 +291,11 @@ class StreamReader:
                 finally:
                     await connection.close()
                 if self._next > before:
-                    gap = 0
+                    gap = tries = 0
                 elif prefetch > 1:
                     prefetch = max(1, prefetch // SMALLER)
+                elif (tries := tries + 1) < TRIES:
+                    continue
                 elif (gap := gap + 1) > MAX_GAP:
                     raise ChatError(
                         f"the broker can't deliver {self._queue} from offset {before - MAX_GAP} on "
@@ -297,7 +303,7 @@ class StreamReader:
                     )
                 else:
                     connections.add_gap(self._queue, before, before)
-                    self._next = before + 1
+                    self._next, tries = before + 1, 0
 
     async def _read_with_care(self, connection: Connection, prefetch: int) -> None:
         """Read until everything was delivered, or so much that no gap can be near.

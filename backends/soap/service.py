@@ -126,8 +126,8 @@ def _faults(*codes: str) -> list[Any]:
     ]
 
 
-_READING = _faults("seat_gone", "not_stored")
-_DRAFT = ("seat_gone", "bad_text", "draft_conflict", "too_fast", "not_stored")
+_READING = _faults("seat_gone", "seat_taken", "not_stored")
+_DRAFT = ("seat_gone", "seat_taken", "bad_text", "draft_conflict", "too_fast", "not_stored")
 
 # --- operations --------------------------------------------------------------------------------
 
@@ -166,7 +166,7 @@ class Chat(ServiceBase):  # type: ignore[misc]  # spyne has no hints
     """The operations. Each returns the values of its response's elements, in their order."""
 
     @operation(
-        *(Room, Nick, _optional(Word), _optional(Number), _optional(Word)),
+        *(Room, Nick, _optional(Word), _optional(Number), _optional(Word), _optional(Number)),
         returns=(
             *(("room", Room), ("nick", Nick), ("seat", Word), ("seatKey", Word), ("epoch", Word)),
             *(
@@ -179,17 +179,29 @@ class Chat(ServiceBase):  # type: ignore[misc]  # spyne has no hints
         ),
         throws=_faults("bad_name", "nick_taken", "stale_cursor", "full", "not_stored"),
     )
-    async def Join(call: Call, room: str, nick: str, seatKey: str, after: int | None, epoch: str) -> Any:
-        """Take a seat; with a seatKey, get that seat back. Read with Fetch after start."""
+    async def Join(
+        call: Call,
+        room: str,
+        nick: str,
+        seatKey: str,
+        after: int | None,
+        epoch: str,
+        replay: int | None,
+    ) -> Any:
+        """Take a seat; with a seatKey, get that seat back. Read with Fetch after start.
+
+        With after, start is that place in the log; without it as many events as replay says are after it.
+        """
         cursor = None if after is None else Cursor(after, epoch or "")
-        seat = await call.hub.take_seat(Hello(room, nick, cursor, call.access, seatKey or ""), "soap")
+        hello = Hello(room, nick, cursor, call.access, seatKey or "", replay)
+        seat = await call.hub.take_seat(hello, "soap")
         w = seat.welcome
         return (
             *(w.room, w.nick, w.seat, w.seat_key, w.epoch),
             *(w.first, w.head, seat.start, w.n, w.limits),
         )
 
-    @operation(Word, throws=_faults("seat_gone"))
+    @operation(Word, throws=_faults("seat_gone", "seat_taken"))
     async def Leave(call: Call, seatKey: str) -> Any:
         """End the seat."""
         call.hub.find_seat(seatKey).leave()
@@ -241,7 +253,7 @@ class Chat(ServiceBase):  # type: ignore[misc]  # spyne has no hints
             events = await seat.read(after, limit, 0)
         return seat.head, events
 
-    @operation(Word, returns=(("member", _many(MemberType)),), throws=_faults("seat_gone"))
+    @operation(Word, returns=(("member", _many(MemberType)),), throws=_faults("seat_gone", "seat_taken"))
     async def Members(call: Call, seatKey: str) -> Any:
         """Return the members of the room, in the order of joining."""
         return (call.hub.find_seat(seatKey).members(),)

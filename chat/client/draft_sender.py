@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from chat.client.outbox import Outbox, QueuedDraft
 from chat.client.session_events import DraftMoved, Phase, Update
-from chat.domain.errors import ChatError, ConnectionLost, Unconfirmed
+from chat.domain.errors import ChatError, ConnectionLost, SeatGone, Unconfirmed
 from chat.domain.model import Draft, Limits, Welcome
 from chat.domain.rate_limit import TokenBucket
 from chat.interfaces.client import ChatClient
@@ -123,7 +123,7 @@ class DraftSender:
         except Unconfirmed as error:
             if self._remove(queued):
                 await self._moved(queued, "unconfirmed", str(error))
-        except ConnectionLost:
+        except (ConnectionLost, SeatGone):
             return  # it stays in the outbox; reading ends this connection
         except ChatError as error:
             if error.final:

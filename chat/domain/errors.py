@@ -84,9 +84,16 @@ class StaleCursor(ChatError):
 
 
 class SeatGone(ChatError):
-    """The seat has ended, or another connection has taken it over."""
+    """The seat has ended, or there never was one with this key: join again."""
 
     code = "seat_gone"
+    final = False
+
+
+class SeatTaken(ChatError):
+    """Another connection has taken the seat over, and continues with it."""
+
+    code = "seat_taken"
 
 
 class Full(ChatError):

@@ -186,6 +186,7 @@ class HubPort(Protocol):
 
         Raises:
             SeatGone: no seat has this key, or it is in another room.
+            SeatTaken: the seat has moved to another node of the log.
         """
 
     async def look(self, room: str, access: str) -> Reader:

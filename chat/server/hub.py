@@ -13,13 +13,13 @@ from contextlib import suppress
 from functools import lru_cache
 
 from chat.domain.access_token import is_token
-from chat.domain.errors import AccessDenied, ChatError, Closing, Full, NoSuchRoom, SeatGone
+from chat.domain.errors import AccessDenied, ChatError, Closing, Full, NoSuchRoom, SeatGone, SeatTaken
 from chat.domain.model import Hello, Limits, Opened
 from chat.domain.room import TAIL
 from chat.domain.validation import clean_nick, clean_room, seat_name
 from chat.interfaces.log import Committed, Log, Pending
 from chat.server.cluster import Cluster
-from chat.server.live_room import LiveRoom
+from chat.server.live_room import MOVED, LiveRoom
 from chat.server.node import Node
 from chat.server.seat import HubSeat
 
@@ -118,9 +118,13 @@ class Hub:
 
         Raises:
             SeatGone: no seat has this key, or it is in another room.
+            SeatTaken: the seat has moved to another node of the log.
         """
-        seat = self._seats.get(_cached_seat_name(seat_key)) if len(seat_key) <= KEY_CHARS else None
+        name = _cached_seat_name(seat_key) if len(seat_key) <= KEY_CHARS else ""
+        seat = self._seats.get(name)
         if seat is None:
+            if any(name in one.moved for one in self._rooms.values()):
+                raise SeatTaken(MOVED)
             raise SeatGone("no seat has this key: the seat has ended or never existed; join again")
         if room and seat.room_name != room:
             raise SeatGone(f"no seat in room {room} has this key: it opens a seat in another room")

@@ -7,11 +7,10 @@ import secrets
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from chat.domain.errors import ChatError, Closing, Full, NickTaken, SeatGone
+from chat.domain.errors import ChatError, Closing, Full, NickTaken, SeatGone, SeatTaken
 from chat.domain.model import (
     Ack,
     Body,
-    Cursor,
     Deleted,
     Edited,
     Event,
@@ -37,6 +36,9 @@ REPLICATION_TIMEOUT = 5.0
 """Seconds to wait for an event that another node of the shared log has already sent to the client."""
 
 
+MOVED = "the seat has moved to another server and continues there"
+
+
 class LiveRoom:
     """A room that is loaded on this node."""
 
@@ -49,6 +51,8 @@ class LiveRoom:
         self.state = self.replica.state
         self.seats: dict[str, HubSeat] = {}
         """The seats of this node, by public name."""
+        self.moved: set[str] = set()
+        """The public names of seats that were at this node and continue at another one."""
         self._node = node
         self._log = node.log
         self._all_seats = all_seats
@@ -76,8 +80,10 @@ class LiveRoom:
         if type(outcome) is Event:
             for channel in self._channels.values():
                 channel.pending.append(outcome)
-            if outcome.kind in ("left", "resumed") and (seat := self.seats.get(outcome.seat)):
-                self._seat_moved(seat, outcome)
+            if outcome.kind in ("left", "resumed"):
+                self.moved.discard(outcome.seat)
+                if seat := self.seats.get(outcome.seat):
+                    self._seat_moved(seat, outcome)
         elif outcome is not None:
             self._log.refuse(self.name, item.entry.seq)
         pending = item.pending
@@ -93,7 +99,8 @@ class LiveRoom:
         elif event.kind == "resumed":
             if self.state.members[seat.seat].node == self.node_name:
                 return
-            reason = SeatGone("the seat has moved to another server and continues there")
+            reason = SeatTaken(MOVED)
+            self.moved.add(seat.seat)
         self._remove_seat(seat)
         self.flush(now=True)  # the owner still sees what happened before
         seat.end(reason)
@@ -163,7 +170,7 @@ class LiveRoom:
             seat = await self._join(nick, technique)
         else:
             seat.key = key
-        seat.start = await self._replay_from(cursor)
+        seat.start = await self._replay_from(hello)
         seat.renew_grace()
         return seat
 
@@ -248,13 +255,14 @@ class LiveRoom:
         assert isinstance(refusal, ChatError)
         return refusal
 
-    async def _replay_from(self, cursor: Cursor | None) -> int:
+    async def _replay_from(self, hello: Hello) -> int:
         """Return the seq after which the replay begins."""
-        if cursor is not None:
-            return cursor.seq
-        if (start := self.replica.replay_from(self.limits.replay)) is not None:
+        if hello.cursor is not None:
+            return hello.cursor.seq
+        count = hello.events(self.limits)
+        if (start := self.replica.replay_from(count)) is not None:
             return start
-        prev, _ = await self._log.read(self.name, before=self.head + 1, limit=self.limits.replay)
+        prev, _ = await self._log.read(self.name, before=self.head + 1, limit=count)
         return prev
 
     def welcome(self, seat: HubSeat) -> Welcome:

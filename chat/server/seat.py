@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from chat.domain.errors import BadRequest, BadText, ChatError, Closing, SeatGone, TooFast
+from chat.domain.errors import BadRequest, BadText, ChatError, Closing, SeatGone, SeatTaken, TooFast
 from chat.domain.model import MAX_NUMBER, Ack, Body, Draft, Event, Left, Limits, Member, Welcome
 from chat.domain.rate_limit import TokenBucket, too_fast
 from chat.domain.room import body_of
@@ -134,7 +134,7 @@ class HubSeat:
 
     def attach(self, sink: Sink[Any], *, live: bool = False) -> None:
         if self._mailbox is not None:
-            self._mailbox.cut(SeatGone("another connection has taken this seat over"))
+            self._mailbox.cut(SeatTaken("another connection has taken this seat over"))
         self.stop_timer()
         channel = self._room.channel(sink)
         self._mailbox = Mailbox(sink, channel, channel.sent if live else self.start)

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from time import perf_counter
 from typing import NamedTuple, TypeVar
 
-from chat.domain.errors import BadRequest, ChatError, ConnectionLost
+from chat.domain.errors import BadRequest, ChatError, ConnectionLost, SeatGone, SeatTaken
 from chat.domain.model import Ack, Delete, Draft, Edit, Event, Hello, Member, Say, Welcome
 from chat.interfaces.address import Address
 from chat.interfaces.client import ChatClient, ClientOptions
@@ -109,7 +109,7 @@ class PollingClient(ChatClient):
     `ConnectionLost` nothing more is sent, because a draft that is sent again must not come after later ones.
 
     A technique sets `_seat_key` in `_join`, and implements the abstract methods. They may raise any
-    `ChatError`; `ConnectionLost` ends this client.
+    `ChatError`; `ConnectionLost`, `SeatGone` and `SeatTaken` end this client.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class PollingClient(ChatClient):
         self._seat_key = ""
         self._start = 0
         self._page_limit = 1
-        self._reason = ""  # why no more calls are made
+        self._reason: ChatError | None = None  # why no more calls are made
         self._closing = False
         self._over: asyncio.Future[None] | None = None
         self._under_way: set[asyncio.Timeout] = set()  # one for each call
@@ -212,7 +212,7 @@ class PollingClient(ChatClient):
             return
         self._closing = True
         leave = leave and bool(self._seat_key) and not self._reason
-        self._end("the connection is closed")
+        self._end(ConnectionLost("the connection is closed"))
         try:
             if leave:
                 with suppress(ChatError, TimeoutError):
@@ -225,12 +225,14 @@ class PollingClient(ChatClient):
         return str(self._polls)
 
     def _require_seat(self) -> None:
-        """Raise `ConnectionLost` if this client has ended, or has no seat yet."""
-        if self._reason or not self._seat_key:
-            raise ConnectionLost(self._reason or "not connected")
+        """Raise why this client has ended, or `ConnectionLost` if it has no seat yet."""
+        if self._reason is not None:
+            raise type(self._reason)(str(self._reason))
+        if not self._seat_key:
+            raise ConnectionLost("not connected")
 
     async def _call(self, call: Awaitable[T]) -> T:
-        """Await a call; abandon it when this client ends. A `ConnectionLost` ends the client."""
+        """Await a call; abandon it when this client ends. A lost connection or seat ends it."""
         scope = asyncio.timeout(None)
         try:
             async with scope:
@@ -242,14 +244,15 @@ class PollingClient(ChatClient):
         except TimeoutError:
             if not scope.expired():
                 raise
-            raise ConnectionLost(self._reason) from None
-        except ConnectionLost as error:
-            self._end(str(error))
+            assert self._reason is not None
+            raise type(self._reason)(str(self._reason)) from None
+        except (ConnectionLost, SeatGone, SeatTaken) as error:
+            self._end(error)
             raise
 
-    def _end(self, reason: str) -> None:
+    def _end(self, reason: ChatError) -> None:
         """Send nothing more, for this reason; abandon the calls under way."""
-        if self._reason:
+        if self._reason is not None:
             return
         self._reason = reason
         if self._over is not None:

@@ -189,5 +189,5 @@ async def test_a_takeover_is_told_as_the_last_line(peer: RawPeer, server: Servin
     async with await RawPeer.open(server.address) as again:
         await again.enter("ann", seat_key=welcome["seat_key"])
         last = (await peer.end())[-1]
-    assert (last["kind"], last["code"]) == ("error", "seat_gone")
+    assert (last["kind"], last["code"]) == ("error", "seat_taken")
     assert json.dumps(last).count("ref") == 0

@@ -200,7 +200,7 @@ async def test_another_address_takes_a_seat_with_its_key_alone(server: Serving, 
         await peer.until("sent", seat=welcome["seat"])
         again = await thief.enter(seat_key=welcome["seat_key"])
         assert again["seat"] == welcome["seat"]
-        assert (await peer.until("end"))["code"] == "seat_gone"
+        assert (await peer.until("end"))["code"] == "seat_taken"
 
 
 async def test_an_address_without_a_seat_cannot_speak_for_one(

@@ -15,7 +15,7 @@ import backends.grpc.health
 import backends.grpc.server
 from backends.grpc.codec import SERVICE, STATUS
 from backends.grpc.first_frames import FirstFrames
-from chat.domain.errors import ERRORS, ConnectionLost, SeatGone
+from chat.domain.errors import ERRORS, ConnectionLost, SeatTaken
 from chat.interfaces.client import ChatClient
 from chat.server.hub import Hub
 from protos import chat_pb2 as pb
@@ -96,7 +96,7 @@ async def test_a_client_that_writes_when_its_stream_ends_learns_why(connect: Con
         first, welcome = await connect(f"p{attempt}")
         writing = asyncio.create_task(write_on(first))
         await connect(f"p{attempt}", seat_key=welcome.seat_key)
-        with pytest.raises(SeatGone):
+        with pytest.raises(SeatTaken):
             async for _ in first.events():
                 pass
         await writing

@@ -151,7 +151,7 @@ async def test_a_callback_that_takes_no_keywords_gets_each_event_once_in_one_arg
     assert len(calls) == len(peer.callbacks) + 1, "only the first event is tried with keywords"
     async with await RpycPeer.open(address) as again:
         await again.enter("eve", seat_key=welcome["seat_key"])
-        assert await reason(peer) == "seat_gone"
+        assert await reason(peer) == "seat_taken"
 
 
 def raising(peer: RpycPeer, name: str, text: str) -> Callable[[Request], bytes]:

@@ -170,7 +170,7 @@ async def test_a_takeover_is_told_in_the_last_callback(peer: RpycPeer, address: 
     welcome = await peer.enter("eve")
     async with await RpycPeer.open(address) as again:
         await again.enter("eve", seat_key=welcome["seat_key"])
-        assert await reason(peer) == "seat_gone"
+        assert await reason(peer) == "seat_taken"
 
 
 async def test_an_answer_for_a_connection_that_is_gone_is_dropped(

@@ -15,7 +15,7 @@ from chat.domain.errors import (
     ConnectionLost,
     NickTaken,
     NotStored,
-    SeatGone,
+    SeatTaken,
     TooFast,
 )
 from chat.domain.model import Hello, Limits, Welcome
@@ -154,7 +154,7 @@ async def test_what_is_on_the_wire_at_the_end_is_not_called_refused(room: FakeRo
         await watch.state("up")
         token = session.say("did it arrive?")
         await watch.until(lambda: watch.phases(token)[-1:] == ["sending"])
-        room.cut(SeatGone("another connection has taken this seat over"))
+        room.cut(SeatTaken("another connection has taken this seat over"))
         await watch.state("down")
         assert watch.phases(token)[-1] == "unconfirmed"
 
@@ -198,7 +198,7 @@ async def test_a_name_whose_owner_is_away_is_waited_for(room: FakeRoom, clock: C
         await watch.state("up")
 
 
-@pytest.mark.parametrize("refusal", [AccessDenied("no"), SeatGone("taken over")])
+@pytest.mark.parametrize("refusal", [AccessDenied("no"), SeatTaken("taken over")])
 async def test_what_would_be_refused_again_ends_the_session(room: FakeRoom, refusal: ChatError) -> None:
     room.refusals = [refusal]
     async with talking(room) as (session, watch):
@@ -210,7 +210,7 @@ async def test_what_would_be_refused_again_ends_the_session(room: FakeRoom, refu
 async def test_a_seat_that_another_connection_took_over_is_not_fought_for(room: FakeRoom) -> None:
     async with talking(room) as (_, watch):
         await watch.state("up")
-        room.cut(SeatGone("another connection has taken this seat over"))
+        room.cut(SeatTaken("another connection has taken this seat over"))
         await watch.state("down")
     assert len(room.greetings) == 1
 

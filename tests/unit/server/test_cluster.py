@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Collection
 
 import pytest
 
-from chat.domain.errors import NickTaken
-from chat.domain.model import Entry, Hello, Joined, Left, Limits
+from chat.domain.errors import NickTaken, SeatGone, SeatTaken
+from chat.domain.model import Entry, Hello, Joined, Left, Limits, Resumed
 from chat.domain.validation import seat_name
 from chat.interfaces.log import Committed
 from chat.server.hub import Hub
@@ -117,3 +117,27 @@ async def test_a_key_of_a_seat_elsewhere_under_another_name_moves_nothing(hub: H
     assert [member.node for member in room.state.members.values() if member.author == "rob"] == ["there"]
     entries = await log.tail("lab", room.state.applied - before)
     assert [entry.body.author for entry in entries if isinstance(entry.body, Left)].count("rob") == 0
+
+
+async def test_a_call_with_the_key_of_a_seat_that_moved_learns_that_it_was_taken_over(
+    hub: Hub, log: SharedLog
+) -> None:
+    seat = await hub.take_seat(Hello("lab", "dan"), "rest")
+    key = seat.welcome.seat_key
+    log.append("lab", Resumed(seat.seat, "dan", "grpc", "there"), None)
+    await asyncio.sleep(0)
+    with pytest.raises(SeatTaken):
+        hub.find_seat(key)
+    log.append("lab", Left(seat.seat, "dan", "grpc", "there"), None)
+    await asyncio.sleep(0)
+    with pytest.raises(SeatGone):
+        hub.find_seat(key)
+
+
+async def test_a_seat_that_came_back_from_another_server_is_found_again(hub: Hub, log: SharedLog) -> None:
+    seat = await hub.take_seat(Hello("lab", "dan"), "rest")
+    key = seat.welcome.seat_key
+    log.append("lab", Resumed(seat.seat, "dan", "grpc", "there"), None)
+    await asyncio.sleep(0)
+    again = await hub.take_seat(Hello("lab", "dan", seat_key=key), "rest")
+    assert hub.find_seat(key) is again

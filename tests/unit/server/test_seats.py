@@ -10,7 +10,7 @@ import asyncio
 import pytest
 
 import chat.domain.room
-from chat.domain.errors import BadName, Closing, NickTaken, NotStored, SeatGone
+from chat.domain.errors import BadName, Closing, NickTaken, NotStored, SeatGone, SeatTaken
 from chat.domain.model import Ack, Checkpoint, Cursor, Edit, Event, Say
 from chat.server.hub import Hub
 from tests.support.stage import GRACE, Clock, Disk, Outcome, come_in, does, enter, running, says, settle
@@ -60,7 +60,7 @@ async def test_a_seat_that_ends_while_it_is_asked_for_is_not_given_back(hub: Hub
 async def test_a_second_connection_takes_the_seat_over(hub: Hub, clock: Clock) -> None:
     seat, half_open = await come_in(hub)
     again, peer = await come_in(hub, seat_key=seat.welcome.seat_key)
-    assert isinstance(half_open.reason, SeatGone)
+    assert isinstance(half_open.reason, SeatTaken)
     seat.detach(half_open)  # the old connection's end is noticed late
     await clock.advance(2 * GRACE)
     await says(again, "still here")

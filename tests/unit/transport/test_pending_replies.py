@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from chat.domain.errors import BadRequest, ConnectionLost, NotYours, SeatGone
+from chat.domain.errors import BadRequest, ConnectionLost, NotYours, SeatTaken
 from chat.transport.pending_replies import PendingReplies
 
 
@@ -69,7 +69,7 @@ async def test_the_end_of_the_connection_is_connection_lost_for_every_request() 
     replies = PendingReplies()
     waiting = [asyncio.create_task(replies.wait(key, str)) for key in range(3)]
     await asyncio.sleep(0)
-    replies.fail(SeatGone("another connection has taken the seat"))
+    replies.fail(SeatTaken("another connection has taken the seat"))
     for outcome in await asyncio.gather(*waiting, return_exceptions=True):
         assert type(outcome) is ConnectionLost
         assert "another connection" in str(outcome)
