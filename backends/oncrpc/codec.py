@@ -115,8 +115,8 @@ class RecordReader:
         """Yield the records that are complete now.
 
         Raises:
-            BadRecord: as soon as a record is too long, has too many fragments, or an empty one that is not
-                the last. The reader can't be used after that.
+            BadRecord: as soon as a record is too long or has too many fragments, of which any may be empty
+                (RFC 5531, section 11). The reader can't be used after that.
         """
         self._data += data
         place = 0
@@ -126,8 +126,6 @@ class RecordReader:
                 size, last = word & ~LAST, word & LAST
                 if len(self._record) + size > self._limit:
                     raise BadRecord(f"a record may have {self._limit} bytes, this one has more")
-                if not size and not last:
-                    raise BadRecord("an empty fragment that is not the last one")
                 if self._fragments >= MAX_FRAGMENTS:
                     raise BadRecord(f"a record may have {MAX_FRAGMENTS} fragments, this one has more")
                 if len(self._data) - place - 4 < size:

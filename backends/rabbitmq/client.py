@@ -82,7 +82,7 @@ class RabbitClient(BrokerClient):
                 f"this room is in the broker; to open it to other techniques, run: {self._serve()}"
             ]
         key = await self._take_seat(link, reader, hello.seat_key)
-        reader.start_after(await self._replay_from(reader) if hello.cursor is None else hello.cursor.seq)
+        reader.start_after(await self._replay_from(reader, hello))
         return Welcome(
             room=self.room,
             nick=self.nick,
@@ -103,11 +103,14 @@ class RabbitClient(BrokerClient):
         host = names.virtual_host(self.address)
         return f"chat serve --log amqp://USER:PASSWORD@{self.address}/{'' if host == '/' else host}"
 
-    async def _replay_from(self, reader: RoomReader) -> int:
-        """Return the seq after which the last `Limits.replay` events come."""
-        if (start := reader.replica.replay_from(self.limits.replay)) is not None:
+    async def _replay_from(self, reader: RoomReader, hello: Hello) -> int:
+        """Return the seq after which the replay begins."""
+        if hello.cursor is not None:
+            return hello.cursor.seq
+        count = hello.events(self.limits)
+        if (start := reader.replica.replay_from(count)) is not None:
             return start
-        page = await reader.page(after=None, before=None, limit=self.limits.replay)
+        page = await reader.page(after=None, before=None, limit=count)
         return page[0].prev if page else reader.replica.head
 
     # --- the seat ------------------------------------------------------------------------------

@@ -101,6 +101,7 @@ class HelloMessage(Struct, frozen=True, tag_field="kind", tag="hello", omit_defa
     epoch: str = ""
     access: str = ""
     seat_key: str = ""
+    replay: Number | None = None
 
     @classmethod
     def of(cls, hello: Hello) -> HelloMessage:
@@ -112,11 +113,12 @@ class HelloMessage(Struct, frozen=True, tag_field="kind", tag="hello", omit_defa
             epoch=cursor.epoch if cursor else "",
             access=hello.access,
             seat_key=hello.seat_key,
+            replay=hello.replay,
         )
 
     def hello(self) -> Hello:
         cursor = None if self.after is None else Cursor(self.after, self.epoch)
-        return Hello(self.room, self.nick, cursor, self.access, self.seat_key)
+        return Hello(self.room, self.nick, cursor, self.access, self.seat_key, self.replay)
 
 
 class HistoryMessage(Struct, frozen=True, tag_field="kind", tag="history", omit_defaults=True):
