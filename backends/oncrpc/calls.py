@@ -41,6 +41,8 @@ class Calls(ABC):
 
     def __init__(self, address: Address) -> None:
         self.address = address
+        self.access = ""
+        """The access token, which every call shows in its credentials; "": none."""
         self._loop = asyncio.get_running_loop()
         self._waiting: dict[int, asyncio.Future[bytes]] = {}
         self._xid = random.getrandbits(32)
@@ -67,7 +69,7 @@ class Calls(ABC):
             raise self._why()
         self._xid = (self._xid + 1) & 0xFFFFFFFF
         try:
-            call = write_call(self._xid, CHAT_PROG, CHAT_V1, procedure, argument)
+            call = write_call(self._xid, CHAT_PROG, CHAT_V1, procedure, argument, self.access)
         except XdrError as error:
             raise BadRequest(f"{PROCEDURES[procedure].name} can't carry this: {error}") from None
         xid, answer = self._xid, self._loop.create_future()

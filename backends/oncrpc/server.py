@@ -253,6 +253,9 @@ class Connection(asyncio.Protocol, Caller):
             self._transport.write(b"".join(self._replies))
         self._replies.clear()
 
+    def admitted(self) -> None:
+        self.is_admitted = True
+
     def seated(self) -> None:
         self._server.seatless.pop(self, None)
 

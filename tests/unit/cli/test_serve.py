@@ -64,7 +64,7 @@ def test_the_join_lines_work_as_they_are_printed(host: str) -> None:
 def test_the_rate_is_paced_and_nothing_is_dropped() -> None:
     texts = [str(number) for number in range(60)]  # more than the burst of 50
     with serving("--log", "memory") as (_, address):
-        done = chat("send", "--server", address, "--as", "ann", *texts)
+        done = chat("send", "--server", address, "--as", "ann", input="\n".join(texts))
         assert (done.returncode, done.stderr) == (0, "")
         events = tail("--server", address, "--as", "eve", "--count", "62")
     assert [event["text"] for event in events if event["kind"] == "sent"] == texts
