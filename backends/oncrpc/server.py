@@ -119,7 +119,7 @@ class Connection(asyncio.Protocol, Caller):
         self._outstanding = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._record_timer: asyncio.TimerHandle | None = None
-        self._replies: list[bytes] = []  # written together at the end of this turn of the loop of the loop
+        self._replies: list[bytes] = []  # written together at the end of this turn of the loop
         self._drained = asyncio.Event()  # set while the client reads its replies
         self._drained.set()
         self._page = asyncio.Lock()
