@@ -143,8 +143,17 @@ class Connection(asyncio.Protocol, Caller):
         if server.program.closing:
             self.finish()
 
+    def eof_received(self) -> bool:
+        """Keep the connection until the calls that have arrived are answered; polls wait no longer."""
+        if self._last:
+            return False
+        self.hurried = True
+        self._server.program.hurry(self._tasks)
+        self.finish()
+        return True
+
     def connection_lost(self, exc: Exception | None) -> None:
-        self._last = True
+        self._last, self.hurried = True, False
         self._waiting.clear()
         self._stop_timer()
         self._server.connections.discard(self)
