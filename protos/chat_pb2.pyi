@@ -11,8 +11,8 @@ A refusal ends the call with a status code; its trailing metadata says more: "ch
 code (docs/protocol.md lists them), "chat-retry-after" seconds.
 
 One connection carries at least 100 calls at once; where a library shares it between clients, the next call waits.
-A client may send a ping every 5 s (HTTP/2's keepalive); the fourth that comes sooner ends the connection, with
-GOAWAY and "too_many_pings".
+A client may send a ping every 5 s (HTTP/2's keepalive); the fourth in a row that comes sooner, while the server
+sends nothing, ends the connection, with GOAWAY and "too_many_pings".
 
 Numbers stay below 2^53. Strings are UTF-8. Field numbers are never used twice; a reader skips what it does not know.
 """
@@ -89,10 +89,13 @@ class Hello(_message.Message):
     NICK_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
     SEAT_KEY_FIELD_NUMBER: _builtins.int
+    REPLAY_FIELD_NUMBER: _builtins.int
     room: _builtins.str
     nick: _builtins.str
     seat_key: _builtins.str
     """The key of a seat taken before; empty: a new seat."""
+    replay: _builtins.int
+    """Without a cursor: how many of the newest events to replay, limits.replay at most. Absent: limits.replay."""
     @_builtins.property
     def cursor(self) -> Global___Cursor:
         """Absent: the newest events are replayed. seq 0: everything."""
@@ -104,14 +107,20 @@ class Hello(_message.Message):
         nick: _builtins.str = ...,
         cursor: Global___Cursor | None = ...,
         seat_key: _builtins.str = ...,
+        replay: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_cursor", b"_cursor", "cursor", b"cursor"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cursor", b"_cursor", "_replay", b"_replay", "cursor", b"cursor", "replay", b"replay"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cursor", b"_cursor", "cursor", b"cursor", "nick", b"nick", "room", b"room", "seat_key", b"seat_key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cursor", b"_cursor", "_replay", b"_replay", "cursor", b"cursor", "nick", b"nick", "replay", b"replay", "room", b"room", "seat_key", b"seat_key"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__cursor: _TypeAlias = _typing.Literal["cursor"]  # noqa: Y015
     _WhichOneofArgType__cursor: _TypeAlias = _typing.Literal["_cursor", b"_cursor"]  # noqa: Y015
+    _WhichOneofReturnType__replay: _TypeAlias = _typing.Literal["replay"]  # noqa: Y015
+    _WhichOneofArgType__replay: _TypeAlias = _typing.Literal["_replay", b"_replay"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__cursor) -> _WhichOneofReturnType__cursor | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__replay) -> _WhichOneofReturnType__replay | None: ...
 
 Global___Hello: _TypeAlias = Hello  # noqa: Y015
 

@@ -11,8 +11,8 @@ A refusal ends the call with a status code; its trailing metadata says more: "ch
 code (docs/protocol.md lists them), "chat-retry-after" seconds.
 
 One connection carries at least 100 calls at once; where a library shares it between clients, the next call waits.
-A client may send a ping every 5 s (HTTP/2's keepalive); the fourth that comes sooner ends the connection, with
-GOAWAY and "too_many_pings".
+A client may send a ping every 5 s (HTTP/2's keepalive); the fourth in a row that comes sooner, while the server
+sends nothing, ends the connection, with GOAWAY and "too_many_pings".
 
 Numbers stay below 2^53. Strings are UTF-8. Field numbers are never used twice; a reader skips what it does not know.
 """

@@ -138,7 +138,13 @@ def hello_frame(hello: Hello) -> pb.ClientFrame:
     cursor = None if hello.cursor is None else pb.Cursor(seq=hello.cursor.seq, epoch=hello.cursor.epoch)
     try:
         return pb.ClientFrame(
-            hello=pb.Hello(room=hello.room, nick=hello.nick, cursor=cursor, seat_key=hello.seat_key)
+            hello=pb.Hello(
+                room=hello.room,
+                nick=hello.nick,
+                cursor=cursor,
+                seat_key=hello.seat_key,
+                replay=hello.replay,
+            )
         )
     except UnicodeEncodeError as error:
         raise has_no_bytes(error) from None
@@ -148,7 +154,8 @@ def hello_of(message: pb.Hello, access: str) -> Hello:
     cursor = None
     if message.HasField("cursor"):
         cursor = Cursor(_number(message.cursor.seq), message.cursor.epoch)
-    return Hello(message.room, message.nick, cursor, access, message.seat_key)
+    replay = _number(message.replay) if message.HasField("replay") else None
+    return Hello(message.room, message.nick, cursor, access, message.seat_key, replay)
 
 
 def welcome_frame(welcome: Welcome, window: int) -> pb.ServerFrame:

@@ -61,10 +61,14 @@ class OncRpcClient(PollingClient):
     async def _join(self, hello: Hello) -> tuple[Welcome, int]:
         args = hello_to(hello)
         self._calls = await dial(self.address, self._transport)
+        self._calls.access = args.access
         try:
             # Over UDP a call gives up by itself, after it was sent again several times.
             async with asyncio.timeout(WELCOME_TIMEOUT if self._transport == "tcp" else None):
-                return await self._take_seat(self._calls, args)
+                welcome, start = await self._take_seat(self._calls, args)
+                if hello.replay is not None and hello.cursor is None:
+                    start = await self._replay_from(hello.replay, welcome, start)
+                return welcome, start
         except TimeoutError:
             raise ConnectionLost(silent(self.address)) from None
 
@@ -138,6 +142,13 @@ class OncRpcClient(PollingClient):
         ok = _value(result.status, result.value, join_ok)
         self._seat_key = ok.seat_key
         return welcome_from(ok, await self._members()), ok.start
+
+    async def _replay_from(self, count: int, welcome: Welcome, start: int) -> int:
+        """Return the seq after which the last events come: JOIN has no number for it, and needs none."""
+        if not count:
+            return welcome.head
+        page = await self._fetch(None, None, min(count, welcome.limits.replay))
+        return max(start, page.events[0].prev) if page.events else start
 
     async def _change(self, procedure: int, args: send_args | edit_args | delete_args) -> Ack:
         result = await self._open.call(procedure, args, draft_res)

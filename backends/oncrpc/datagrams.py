@@ -32,8 +32,9 @@ READING = (CHAT_NULL, CHAT_FETCH, CHAT_MEMBERS)
 
 Peer: TypeAlias = tuple[Any, ...]
 """An address, as the socket has it."""
-Key: TypeAlias = tuple[Peer, int, int, bytes]
-"""The address, the xid, the procedure, the arguments: calls that agree in these are the same call."""
+Key: TypeAlias = tuple[Peer, int, int, bytes, str]
+"""The address, the xid, the procedure, the arguments, the access token that was shown: calls that agree in
+these are the same call."""
 
 
 class ReplyCache:
@@ -70,7 +71,7 @@ class ReplyCache:
 
 
 def _size(key: Key, reply: bytes) -> int:
-    return len(key[3]) + len(reply)
+    return len(key[3]) + len(key[4]) + len(reply)
 
 
 class DatagramServer(asyncio.DatagramProtocol):
@@ -105,7 +106,7 @@ class DatagramServer(asyncio.DatagramProtocol):
         except Denied as denied:
             self._transport.sendto(denied.reply, address)
             return
-        key = (address, call.xid, call.procedure, call.arguments)
+        key = (address, call.xid, call.procedure, call.arguments, call.shown)
         if self._cache is not None and (reply := self._cache.reply(key)) is not None:
             self._transport.sendto(reply, address)
             return
@@ -142,6 +143,9 @@ class _Datagram(Caller):
 
     def seated(self) -> None:
         """Nothing to do: there is no connection to be evicted."""
+
+    def admitted(self) -> None:
+        """Nothing to do: the next datagram may be somebody else's."""
 
     def page(self) -> AbstractAsyncContextManager[Any]:
         return nullcontext()

@@ -74,6 +74,8 @@ class Caller(ABC):
     """Bytes that a reply may have."""
     hurried = False
     """Its calls do not wait for news: nobody is there to wait."""
+    is_admitted = False
+    """A call over this connection has shown the access token: the calls after it need not."""
 
     @abstractmethod
     def answer(self, reply: bytes) -> None:
@@ -82,6 +84,10 @@ class Caller(ABC):
     @abstractmethod
     def seated(self) -> None:
         """A call has named a seat: keep this connection."""
+
+    @abstractmethod
+    def admitted(self) -> None:
+        """A call has shown the access token."""
 
     @abstractmethod
     def page(self) -> AbstractAsyncContextManager[Any]:
@@ -155,7 +161,7 @@ class Program:
             case join_args():
                 return self._join(call, argument, caller)
             case fetch_args():
-                return self._fetch(call, argument, self._seat(argument.seat_key, caller), caller)
+                return self._fetch(call, argument, self._seat(call, argument.seat_key, caller), caller)
             case send_args():
                 self._draft(call, argument.seat_key, Say(argument.text, number(argument.n)), caller)
             case edit_args():
@@ -166,7 +172,7 @@ class Program:
             case members_args():
                 self._members(call, argument, caller)
             case leave_args():
-                self._seat(argument.seat_key, caller).leave()
+                self._seat(call, argument.seat_key, caller).leave()
                 self._answer(call, caller, leave_res(chat_status.CHAT_OK))
         return None
 
@@ -178,7 +184,11 @@ class Program:
         except Exception:
             self._failed(call, caller)
 
-    def _seat(self, seat_key: str, caller: Caller) -> Seat:
+    def _seat(self, call: Call, seat_key: str, caller: Caller) -> Seat:
+        """Return the seat of a call. A seat key alone is not enough: it may have been seen elsewhere."""
+        if not caller.is_admitted:
+            self._hub.admit(call.shown)
+            caller.admitted()
         seat = self._hub.find_seat(seat_key)
         caller.seated()
         return seat
@@ -186,7 +196,8 @@ class Program:
     # --- the procedures ------------------------------------------------------------------------
 
     async def _join(self, call: Call, args: join_args, caller: Caller) -> None:
-        seat = await self._hub.take_seat(hello_from(args), "oncrpc")
+        seat = await self._hub.take_seat(hello_from(args, call.shown), "oncrpc")
+        caller.admitted()
         caller.seated()
         ok = welcome_to(seat.welcome, seat.start)
         self._answer(call, caller, join_res(chat_status.CHAT_OK, ok))
@@ -199,7 +210,7 @@ class Program:
                 ok = draft_ok(outcome.n, outcome.seq)
                 self._answer(call, caller, draft_res(chat_status.CHAT_OK, ok))
 
-        self._seat(seat_key, caller).send(draft, reply)
+        self._seat(call, seat_key, caller).send(draft, reply)
 
     async def _fetch(self, call: Call, args: fetch_args, seat: Seat, caller: Caller) -> None:
         place = args.place
@@ -239,7 +250,7 @@ class Program:
             self._polls.discard(task)
 
     def _members(self, call: Call, args: members_args, caller: Caller) -> None:
-        members = self._seat(args.seat_key, caller).members()
+        members = self._seat(call, args.seat_key, caller).members()
         page = [member_to(member) for member in members[args.skip :][:CHAT_MAX_MEMBERS]]
         page = _first(page, caller.most)
         more = args.skip + len(page) < len(members)

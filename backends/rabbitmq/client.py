@@ -25,6 +25,7 @@ from backends.rabbitmq.room_reader import RoomReader
 from backends.rabbitmq.stream import Link
 from backends.rabbitmq.will import is_present, presence
 from chat.domain.errors import ChatError, ConnectionLost, Full, NickTaken, SeatTaken
+from chat.domain.json_depth import too_deep
 from chat.domain.model import Ack, Draft, Event, Hello, Joined, Member, MissingEvents, Resumed, Welcome
 from chat.domain.room import Outcome
 from chat.domain.room_replica import RoomReplica
@@ -82,7 +83,7 @@ class RabbitClient(BrokerClient):
                 f"this room is in the broker; to open it to other techniques, run: {self._serve()}"
             ]
         key = await self._take_seat(link, reader, hello.seat_key)
-        reader.start_after(await self._replay_from(reader) if hello.cursor is None else hello.cursor.seq)
+        reader.start_after(await self._replay_from(reader, hello))
         return Welcome(
             room=self.room,
             nick=self.nick,
@@ -103,11 +104,14 @@ class RabbitClient(BrokerClient):
         host = names.virtual_host(self.address)
         return f"chat serve --log amqp://USER:PASSWORD@{self.address}/{'' if host == '/' else host}"
 
-    async def _replay_from(self, reader: RoomReader) -> int:
-        """Return the seq after which the last `Limits.replay` events come."""
-        if (start := reader.replica.replay_from(self.limits.replay)) is not None:
+    async def _replay_from(self, reader: RoomReader, hello: Hello) -> int:
+        """Return the seq after which the replay begins."""
+        if hello.cursor is not None:
+            return hello.cursor.seq
+        count = hello.events(self.limits)
+        if (start := reader.replica.replay_from(count)) is not None:
             return start
-        page = await reader.page(after=None, before=None, limit=self.limits.replay)
+        page = await reader.page(after=None, before=None, limit=count)
         return page[0].prev if page else reader.replica.head
 
     # --- the seat ------------------------------------------------------------------------------
@@ -184,8 +188,8 @@ class RabbitClient(BrokerClient):
 
     def _on_takeover(self, body: bytes) -> None:
         """Give the seat up to a client that shows its seat key."""
-        with suppress(ValueError, TypeError, AttributeError):
-            if seat_name(json.loads(body)["seat_key"]) == self.seat:
+        with suppress(ValueError, TypeError, KeyError, AttributeError):
+            if not too_deep(body) and seat_name(json.loads(body)["seat_key"]) == self.seat:
                 self._disconnect(SeatTaken("another connection has taken this seat over"))
 
     # --- from the stream -----------------------------------------------------------------------

@@ -50,7 +50,7 @@ class RestClient(PollingClient):
         self._room = f"/rooms/{clean_room(hello.room)}"
         self._access = access_header(hello.access)
         self._http = open_http(self.options)
-        body = to_json(SeatRequest(hello.nick, hello.cursor, hello.seat_key))
+        body = to_json(SeatRequest(hello.nick, hello.cursor, hello.seat_key, hello.replay))
         _, content = await self._request("POST", f"{self._room}/seats", self._access, body)
         seat = self._read(_seat, content)
         self._seat_key = seat.seat_key

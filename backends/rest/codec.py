@@ -32,6 +32,8 @@ class SeatRequest(Struct, frozen=True, omit_defaults=True):
     """Where to read on; None: begin with the newest events."""
     seat_key: str = ""
     """The key of a seat that was taken before; "": a new seat."""
+    replay: Number | None = None
+    """Without a cursor: how many of the newest events to read first."""
 
 
 class SeatAnswer(Struct, frozen=True):

@@ -112,6 +112,8 @@ FIELDS = {
         "cursor": "The place to read on from; absent or `null`: begin with the newest events.",
         "seat_key": "The key of a seat that was taken before: gives that seat back if it has not ended; "
         "absent or `null`: a new seat.",
+        "replay": "Without a cursor: how many of the newest events come after `start`; at most, and if it is "
+        "absent or `null`, `limits.replay`.",
     },
     "TextBody": {
         "text": "At most 4,000 bytes of UTF-8, and not only blanks. Tab and line feed are the only control "

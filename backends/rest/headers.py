@@ -99,17 +99,18 @@ def etag(epoch: str, seq: int) -> bytes:
     return b'"%b-%d"' % (epoch.encode(), seq)
 
 
-def names(tags: bytes | None, tag: bytes, *, weak: bool) -> bool:
-    """Whether a list of entity tags contains this one, or ``*`` (RFC 9110, 13.1.1 and 13.1.2).
+def part_tag(epoch: str, head: int, first: int, last: int) -> bytes:
+    """Return the entity tag of a page that does not reach the newest event.
 
-    ``weak``: compare weakly, as ``If-None-Match`` does.
+    It is none of another page's. So nobody who uses the tag of one page for the next one is told that nothing
+    has changed.
     """
-    if tags is None:
-        return False
-    if tags == tag or tags.strip() == b"*":
-        return True
-    listed = (one.strip() for one in tags.split(b","))
-    return any((one.removeprefix(b"W/") if weak else one) == tag for one in listed)
+    return b'"%b-%d.%d-%d"' % (epoch.encode(), head, first, last)
+
+
+def tagged(tag: bytes | None) -> list[tuple[bytes, bytes]]:
+    """Return the headers of an answer that has this entity tag, or none."""
+    return [] if tag is None else [(b"etag", tag)]
 
 
 # --- queries -----------------------------------------------------------------------------------

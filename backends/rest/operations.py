@@ -100,7 +100,7 @@ PROBLEMS = {
     429: ("too_fast", "the rate limit is exceeded"),
     503: ("closing", "the server is going down, is full, or could not store the draft"),
 }
-BASE = (400, 401, 404, 406, 422, 503)
+BASE = (400, 401, 404, 406, 412, 422, 503)
 BODY = (413, 415)
 HEADERS: Json = {
     "ETag": "Names the state: the log, and the `seq` of its newest event.",
@@ -376,7 +376,7 @@ OPERATIONS = (
         "Edit an own message",
         "Only the seat that sent a message may change it, while it is among the last 5,000 entries.",
         {200: ("The new text is stored.", Receipt, ("ETag",))},
-        problems=(403, 409, 410, 412, 429),
+        problems=(403, 409, 410, 429),
         parameters=(ROOM, ID, DRAFT, IF_MATCH),
         body=TextBody,
         seat=True,
@@ -389,7 +389,7 @@ OPERATIONS = (
         "Delete an own message",
         "Under the same conditions as an edit. The text stays in the log.",
         {204: ("The deletion is stored, and `ETag` names its event.", None, ("ETag",))},
-        problems=(403, 409, 410, 412, 429),
+        problems=(403, 409, 410, 429),
         parameters=(ROOM, ID, DRAFT, IF_MATCH),
         seat=True,
     ),

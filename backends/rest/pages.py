@@ -9,9 +9,13 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import Response
 
+from backends.rest.conversion import Refused
+from backends.rest.headers import read_headers
 from backends.rest.operations import OWN_URL
 from backends.rest.resources import Endpoint, answer
+from chat.domain.errors import BadRequest
 from chat.transport.asgi import Scope
+from chat.transport.preconditions import failed_precondition
 
 PAGE = b"""<!doctype html>
 <html lang="en">
@@ -49,10 +53,13 @@ class Pages:
     def endpoints(self) -> dict[str, Endpoint]:
         """Return the endpoints by their paths."""
         return {
-            "/openapi.json": self._document,
-            "/docs": self._page,
-            "/docs/start.js": self._start,
-            **{f"/docs/{name}": self._file for name in FILES},
+            path: conditional(endpoint)
+            for path, endpoint in {
+                "/openapi.json": self._document,
+                "/docs": self._page,
+                "/docs/start.js": self._start,
+                **{f"/docs/{name}": self._file for name in FILES},
+            }.items()
         }
 
     async def _document(self, request: Request) -> Response:
@@ -74,6 +81,18 @@ class Pages:
         if name not in self._files:
             self._files[name] = await asyncio.to_thread(read, name)
         return self._files[name]
+
+
+def conditional(endpoint: Endpoint) -> Endpoint:
+    """Return the endpoint with preconditions (RFC 9110, 13): a page exists, and has no entity tag."""
+
+    async def checked(request: Request) -> Response:
+        status = failed_precondition(read_headers(request.scope["headers"]), None, reads=True)
+        if status == 412:
+            raise Refused(412, BadRequest("it is not in the state that If-Match names"))
+        return answer(304) if status else await endpoint(request)
+
+    return checked
 
 
 def read(name: str) -> bytes:

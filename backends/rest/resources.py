@@ -32,9 +32,10 @@ from backends.rest.headers import (
     draft_number,
     etag,
     is_json,
-    names,
+    part_tag,
     read_headers,
     read_query,
+    tagged,
     wants_json,
     whole_number,
 )
@@ -45,6 +46,7 @@ from chat.domain.validation import seat_name
 from chat.interfaces.server import HubPort, Reader, Seat
 from chat.transport.http_server import ClientDisconnected, WebServer, read_body
 from chat.transport.polling import WAIT
+from chat.transport.preconditions import failed_precondition, names
 
 NAME = "rest"
 PAGES = 16
@@ -72,6 +74,35 @@ class Call:
         if accept is not None and not wants_json(accept):
             raise Refused(406, BadRequest("only application/json is available: Accept must allow it"))
 
+    def unmodified(self, tag: bytes | None) -> Response | None:
+        """Return the answer 304 if the client of a GET has this state already.
+
+        Args:
+            tag: names the state; None: it has no entity tag.
+
+        Raises:
+            Refused: 412, it is not the state that ``If-Match`` names.
+        """
+        status = failed_precondition(self.headers, tag, reads=True)
+        if status == 412:
+            raise Refused(412, BadRequest("it is not in the state that If-Match names"), tagged(tag))
+        return answer(304, headers=tagged(tag)) if status else None
+
+    def may_change(self, tag: bytes | None, *, exists: bool = True, n: int = 0) -> None:
+        """Check the preconditions of a method that changes something.
+
+        Args:
+            tag: names the state; None: it has no entity tag.
+            exists: the target has a state; a collection that only takes posts has none.
+            n: the number of the draft.
+
+        Raises:
+            Refused: 412.
+        """
+        if failed_precondition(self.headers, tag, reads=False, exists=exists):
+            text = "it has changed in the meantime, or its state is one that If-None-Match names: get it anew"
+            raise Refused(412, BadRequest(text, n=n), tagged(tag))
+
     async def body(self, decoder: Decoder[T], limit: int) -> T:
         """Return the decoded body. Raises a `ChatError`, and `ClientDisconnected`."""
         if not is_json(self.headers.get(b"content-type", b"")):
@@ -95,35 +126,37 @@ class Resources:
     def __init__(self, hub: HubPort, web: WebServer) -> None:
         self._hub = hub
         self._web = web
-        self._pages: OrderedDict[tuple[str, str, int, int, bool, int], bytes] = OrderedDict()
+        self._pages: OrderedDict[tuple[str, str, int, int, bool, int], tuple[list[Event], bytes]]
+        self._pages = OrderedDict()
         self._changing: WeakValueDictionary[tuple[str, int], asyncio.Lock] = WeakValueDictionary()
 
     # --- rooms ---------------------------------------------------------------------------------
 
     async def list_rooms(self, request: Request) -> Response:
         call = Call(request)
-        return answer(200, encode(RoomList(self._hub.rooms(call.access))))
+        rooms = self._hub.rooms(call.access)
+        return call.unmodified(None) or answer(200, encode(RoomList(rooms)))
 
     async def get_room(self, request: Request) -> Response:
         call = Call(request)
         room = await self._hub.look(call.room, call.access)
         tag = etag(room.epoch, room.head)
-        if names(call.headers.get(b"if-none-match"), tag, weak=True):
-            return answer(304, headers=[(b"etag", tag)])
-        return answer(200, encode(RoomState(call.room, room.epoch, room.head)), [(b"etag", tag)])
+        state = RoomState(call.room, room.epoch, room.head)
+        return call.unmodified(tag) or answer(200, encode(state), [(b"etag", tag)])
 
     async def list_members(self, request: Request) -> Response:
         call = Call(request)
         room = await self._hub.look(call.room, call.access)
-        return answer(200, encode(MemberList(room.members())))
+        return call.unmodified(None) or answer(200, encode(MemberList(room.members())))
 
     # --- seats ---------------------------------------------------------------------------------
 
     async def take_seat(self, request: Request) -> Response:
         call = Call(request)
         self._hub.admit(call.access)
+        call.may_change(None, exists=False)
         asked = await call.body(decode_seat_request, self._hub.limits.frame_bytes)
-        hello = Hello(call.room, asked.nick, asked.cursor, call.access, asked.seat_key)
+        hello = Hello(call.room, asked.nick, asked.cursor, call.access, asked.seat_key, asked.replay)
         seat = await self._hub.take_seat(hello, NAME)
         welcome = seat.welcome
         status = 200 if welcome.seat_key == asked.seat_key else 201
@@ -137,9 +170,11 @@ class Resources:
         if seat_name(key) != request.path_params["seat"]:
             raise NotYours("the Seat-Key is not the key of this seat: only its owner may end it")
         try:
-            self._hub.find_seat(key, call.room).leave()
+            seat = self._hub.find_seat(key, call.room)
         except SeatGone as gone:
             raise Refused(410, gone) from None
+        call.may_change(None)
+        seat.leave()
         return answer(204)
 
     # --- events --------------------------------------------------------------------------------
@@ -153,43 +188,53 @@ class Resources:
         known = call.headers.get(b"if-none-match")
         # With the key of a seat it is a poll of its owner, and keeps the seat; without one it only reads.
         source: Seat | Reader = self._seat(call) if b"seat-key" in call.headers else room
-        wait, newest = asked.get(b"wait", 0), etag(room.epoch, room.head)
-        if wait and after is None and before is None and (known is None or names(known, newest, weak=True)):
-            after = room.head  # wait for what comes next; at once, if it has come since the tag that is known
-        if after is not None and before is None:
-            if wait and after >= room.head:
-                await read_body(request.receive, self._hub.limits.frame_bytes)
-                events = await self._web.poll(request.receive, source.read(after, limit, wait))
-            else:
-                events = await source.read(after, limit, 0)
-            same, head = not events, room.head
-        elif before is None and names(known, newest, weak=True):
-            events, same, head = [], True, room.head
+        wait, begin = asked.get(b"wait", 0), room.head
+        same = known is not None and names(known, etag(room.epoch, begin), weak=True)
+        if wait and after is None and before is None and (known is None or same):
+            after = begin  # wait for what comes next; at once, if it has come since the tag that is known
+        forward = after is not None and before is None
+        events: list[Event] | None = None
+        if wait and after is not None and forward and (same or after >= begin):
+            await read_body(request.receive, self._hub.limits.frame_bytes)
+            news = await self._web.poll(request.receive, source.read(max(after, begin), limit, wait))
+            events = news if after >= begin else None
+        head = room.head  # the page ends here, whatever is said while it is read
+        newest = after is None and before is None  # a page that reaches the head
+        if newest and known and (unmodified := call.unmodified(etag(room.epoch, head))):
+            return unmodified
+        if after is None or not forward:
+            events = await room.history(after, before, limit)
         else:
-            head = room.head  # the page ends here, whatever is said while it is read
-            events, same = await room.history(after, before, limit), False
+            if events is None:
+                events = await source.read(after, limit, 0)
+            head = room.head
+        events, page = self._page(call.room, room.epoch, events, head, forward=after is not None)
         tag = etag(room.epoch, head)
-        if same and names(known, tag, weak=True):
-            return answer(304, headers=[(b"etag", tag)])
-        page = self._page(call.room, room.epoch, events, head, forward=after is not None)
-        return answer(200, page, [(b"etag", tag)])
+        if events and (before is not None or events[-1].seq < head):
+            tag = part_tag(room.epoch, head, events[0].seq, events[-1].seq)
+        return call.unmodified(tag) or answer(200, page, [(b"etag", tag)])
 
-    def _page(self, name: str, epoch: str, events: list[Event], head: int, *, forward: bool) -> bytes:
-        """Return the page as JSON; encoded once for all clients that ask for the same one."""
+    def _page(
+        self, name: str, epoch: str, events: list[Event], head: int, *, forward: bool
+    ) -> tuple[list[Event], bytes]:
+        """Return what of the events fits a page, and the page as JSON.
+
+        It is encoded once for all clients that ask for the same one.
+        """
         if not events:
-            return encode(EventPage([], head))
+            return events, encode(EventPage([], head))
         key = (name, epoch, events[0].seq, events[-1].seq, forward, head)
-        page = self._pages.get(key)
-        if page is None:
+        found = self._pages.get(key)
+        if found is None:
             page = encode(EventPage(events, head))
             while len(page) > PAGE_BYTES and len(events) > 1:
                 half = len(events) // 2
                 events = events[:half] if forward else events[-half:]
                 page = encode(EventPage(events, head))
-            self._pages[key] = page
+            found = self._pages[key] = events, page
             if len(self._pages) > PAGES:
                 self._pages.popitem(last=False)
-        return page
+        return found
 
     # --- messages ------------------------------------------------------------------------------
 
@@ -198,6 +243,7 @@ class Resources:
         room = await self._hub.look(call.room, call.access)
         seat = self._seat(call)
         n = draft_number(call.headers)
+        call.may_change(None, exists=False, n=n)
         body = await call.body(decode_text, self._hub.limits.frame_bytes)
         told = await decided(seat, Say(body.text, n))
         headers = [
@@ -211,8 +257,8 @@ class Resources:
         room = await self._hub.look(call.room, call.access)
         sent, last = await self._find(room, message_id(request))
         tag = etag(room.epoch, last.seq)
-        if names(call.headers.get(b"if-none-match"), tag, weak=True):
-            return answer(304, headers=[(b"etag", tag)])
+        if unmodified := call.unmodified(tag):
+            return unmodified
         edited_at = last.at if last is not sent else 0
         message = Message(
             sent.id, sent.author, sent.seat, sent.technique, sent.at, last.text, last.seq, edited_at
@@ -237,7 +283,7 @@ class Resources:
         return answer(204, headers=[(b"etag", etag(room.epoch, told.seq))])
 
     async def _change(self, call: Call, room: Reader, seat: Seat, draft: Edit | Delete) -> Event | Ack:
-        """Change a message, if it is the one that ``If-Match`` names.
+        """Change a message, if the request's preconditions allow it.
 
         Changes of one message go one after the other, so that none comes between the look and the
         decision. A draft that was accepted before is not looked at again: its answer may have been lost.
@@ -246,18 +292,30 @@ class Resources:
         if (lock := self._changing.get(key)) is None:
             lock = self._changing[key] = asyncio.Lock()
         async with lock:
-            expected, version = call.headers.get(b"if-match"), room.version(draft.id)
-            if expected is not None and version and not (draft.n and seat.accepted(draft.n)):
-                tag = etag(room.epoch, version)
-                if not names(expected, tag, weak=False):
-                    text = f"message {draft.id} has changed in the meantime: get it, and look at it again"
-                    raise Refused(412, BadRequest(text, n=draft.n), [(b"etag", tag)])
+            version = room.version(draft.id)
+            if version and not (draft.n and seat.accepted(draft.n)):
+                await self._check_version(call, room, seat, draft, version)
             try:
                 return await decided(seat, draft)
             except NoSuchMessage as none:
                 await self._find(room, draft.id, n=none.n)  # it knows better where it is deleted
                 text = f"message {draft.id} is too old to be changed"
                 raise Refused(409, NoSuchMessage(text, n=none.n)) from None
+
+    async def _check_version(
+        self, call: Call, room: Reader, seat: Seat, draft: Edit | Delete, version: int
+    ) -> None:
+        """Check the preconditions. Raises `Refused`.
+
+        The message of somebody else is passed over: what would be refused anyway is refused with its own
+        reason (RFC 9110, 13.2.1).
+        """
+        try:
+            call.may_change(etag(room.epoch, version), n=draft.n)
+        except Refused:
+            found = await room.message(draft.id)
+            if found is None or found[0].seat == seat.welcome.seat:
+                raise
 
     async def _find(self, room: Reader, id: int, n: int = 0) -> tuple[Event, Event]:
         found = await room.message(id)

@@ -123,6 +123,7 @@ class _Connection(StreamClientConnection, Exposed):
             hello.access,
             cursor,
             hello.seat_key,
+            *(() if hello.replay is None else (hello.replay,)),  # servers of older versions do not know it
         )
 
     def _welcomed(self, pairs: Any) -> Welcome:

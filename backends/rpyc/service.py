@@ -32,10 +32,11 @@ class Login(Struct, frozen=True):
     access: str = ""
     cursor: tuple[Number, str] | None = None
     seat_key: str = ""
+    replay: Number | None = None
 
     def hello(self) -> Hello:
         cursor = Cursor(*self.cursor) if self.cursor else None
-        return Hello(self.room, self.nick, cursor, self.access, self.seat_key)
+        return Hello(self.room, self.nick, cursor, self.access, self.seat_key, self.replay)
 
 
 class History(Struct, frozen=True):

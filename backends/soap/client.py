@@ -40,6 +40,7 @@ class SoapClient(PollingClient):
             seatKey=hello.seat_key or None,
             after=cursor.seq if cursor else None,
             epoch=(cursor.epoch or None) if cursor else None,
+            replay=hello.replay,
         )
         limits = self._made(Limits, _fields(joined.limits, Limits.__struct_fields__))
         fields = {**_fields(joined, _WELCOME), "members": (), "limits": limits}

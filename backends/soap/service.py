@@ -166,7 +166,7 @@ class Chat(ServiceBase):  # type: ignore[misc]  # spyne has no hints
     """The operations. Each returns the values of its response's elements, in their order."""
 
     @operation(
-        *(Room, Nick, _optional(Word), _optional(Number), _optional(Word)),
+        *(Room, Nick, _optional(Word), _optional(Number), _optional(Word), _optional(Number)),
         returns=(
             *(("room", Room), ("nick", Nick), ("seat", Word), ("seatKey", Word), ("epoch", Word)),
             *(
@@ -179,10 +179,22 @@ class Chat(ServiceBase):  # type: ignore[misc]  # spyne has no hints
         ),
         throws=_faults("bad_name", "nick_taken", "stale_cursor", "full", "not_stored"),
     )
-    async def Join(call: Call, room: str, nick: str, seatKey: str, after: int | None, epoch: str) -> Any:
-        """Take a seat; with a seatKey, get that seat back. Read with Fetch after start."""
+    async def Join(
+        call: Call,
+        room: str,
+        nick: str,
+        seatKey: str,
+        after: int | None,
+        epoch: str,
+        replay: int | None,
+    ) -> Any:
+        """Take a seat; with a seatKey, get that seat back. Read with Fetch after start.
+
+        With after, start is that place in the log; without it as many events as replay says are after it.
+        """
         cursor = None if after is None else Cursor(after, epoch or "")
-        seat = await call.hub.take_seat(Hello(room, nick, cursor, call.access, seatKey or ""), "soap")
+        hello = Hello(room, nick, cursor, call.access, seatKey or "", replay)
+        seat = await call.hub.take_seat(hello, "soap")
         w = seat.welcome
         return (
             *(w.room, w.nick, w.seat, w.seat_key, w.epoch),

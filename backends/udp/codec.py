@@ -65,6 +65,7 @@ class HelloMessage(Struct, frozen=True, tag_field="kind", tag="hello", omit_defa
     after: Number | None = None
     epoch: str = ""
     seat_key: str = ""
+    replay: Number | None = None
     nonce: Nonce = ""
     """Chosen at random for every connection; comes back in the answers, and the keys are derived from it."""
     cookie: str = ""
@@ -80,13 +81,14 @@ class HelloMessage(Struct, frozen=True, tag_field="kind", tag="hello", omit_defa
             after=cursor.seq if cursor else None,
             epoch=cursor.epoch if cursor else "",
             seat_key=hello.seat_key,
+            replay=hello.replay,
             nonce=nonce,
         )
 
     def hello(self, access: str) -> Hello:
         """Return what the hub needs, with the access token that the message's trailer has proven."""
         cursor = None if self.after is None else Cursor(self.after, self.epoch)
-        return Hello(self.room, self.nick, cursor, access, self.seat_key)
+        return Hello(self.room, self.nick, cursor, access, self.seat_key, self.replay)
 
 
 class NamesMessage(Struct, frozen=True, tag_field="kind", tag="names", omit_defaults=True):

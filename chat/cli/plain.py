@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
 from io import TextIOBase, TextIOWrapper
 
+from chat.cli.progress import progress
+from chat.cli.typing_line import typing_line
 from chat.client.lines import err, event_line, out, out_json
 from chat.client.session import Session
 from chat.client.session_events import (
@@ -25,6 +27,7 @@ from chat.domain.errors import BadText, ChatError
 from chat.domain.json_codec import event_json, missing_json
 from chat.domain.validation import clean_text
 
+QUIT = "/quit"
 DRAIN = 10.0
 """Seconds to wait for acknowledgements after the input has ended."""
 AHEAD = 200
@@ -73,8 +76,24 @@ async def read_lines(file: Iterable[str]) -> AsyncIterator[str]:
 # --- chat --plain ------------------------------------------------------------------------------
 
 
-async def plain(session: Session, *, input: Iterable[str] = sys.stdin) -> int:
-    """Send lines of input until it ends or ``/quit`` comes; return 1 if one was not acknowledged, else 0."""
+async def plain(session: Session, *, input: Iterable[str] | None = None) -> int:
+    """Send what is typed, or each line of the input, until it ends or ``/quit`` comes.
+
+    Args:
+        session: it is started and closed here.
+        input: lines; None: the standard input, line by line with readline if it is a terminal.
+
+    Returns:
+        The exit code: 1 if a line was not acknowledged, else 0.
+    """
+    line = typing_line(QUIT) if input is None else None
+    if line is None:
+        return await _plain(session, sys.stdin if input is None else input, out)
+    with line:
+        return await _plain(session, line, line.out)
+
+
+async def _plain(session: Session, input: Iterable[str], out: Callable[[str], None]) -> int:
     drafts: dict[int, str] = {}
     inside = asyncio.Event()
     failed = False
@@ -115,7 +134,7 @@ async def plain(session: Session, *, input: Iterable[str] = sys.stdin) -> int:
 
     async def type_() -> None:
         await inside.wait()
-        await _type(session, input, drafts)
+        await _type(session, input, drafts, out)
 
     async with session:
         showing = asyncio.create_task(show())
@@ -135,10 +154,12 @@ async def plain(session: Session, *, input: Iterable[str] = sys.stdin) -> int:
     return int(failed)
 
 
-async def _type(session: Session, file: Iterable[str], drafts: dict[int, str]) -> None:
+async def _type(
+    session: Session, file: Iterable[str], drafts: dict[int, str], out: Callable[[str], None]
+) -> None:
     async for line in read_lines(file):
         command, _, _ = line.partition(" ")
-        if command == "/quit":
+        if command == QUIT:
             return
         if command == "/who":
             here = (f"{member.nick} ({member.technique})" for member in session.members.values())
@@ -189,9 +210,12 @@ async def send(session: Session, texts: Iterable[str]) -> int:
                     case _:
                         pass
 
+    def report() -> str:
+        return f"{len(lines) - session.pending} lines are in the room, {session.pending} on their way"
+
     following: asyncio.Task[None] | None = None
     try:
-        async with session:
+        async with session, progress(report):
             following = asyncio.create_task(follow())
             number = 0
             async for text in _each(texts):

@@ -14,7 +14,7 @@ from chat.cli.options import Client, client_options
     \b
     Examples:
       echo "build is green" | chat send -b tcp --as ci
-      chat send -b tcp --server 10.0.0.5:7010 --as ann "hello" "world"
+      chat send -b tcp --server 10.0.0.5:7010 --as ann hello world
     """
 )
 @client_options
@@ -23,14 +23,14 @@ def send(
     me: Client,
     text: tuple[str, ...],
 ) -> int:
-    """Send each TEXT, or each line of the standard input, as a message.
+    """Send TEXT as one message, or each line of the standard input.
 
     The exit code is 0 if the room has acknowledged all of them; else it is 1, and stderr names the others.
     """
     from chat.cli import plain as lines
     from chat.cli.signals import run
 
-    return run(lines.send(me.session(give_up=GIVE_UP), text or sys.stdin))
+    return run(lines.send(me.session(give_up=GIVE_UP), [" ".join(text)] if text else sys.stdin))
 
 
 @click.command(

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from chat.domain.errors import ERRORS, BadRequest, ChatError
+from chat.domain.json_depth import MAX_DEPTH, too_deep
 from chat.domain.model import (
     MAX_NUMBER,
     Ack,
@@ -60,6 +61,8 @@ class Decoder(Generic[T]):
 
     def decode(self, data: bytes) -> T:
         """Return the value. Raises `BadRequest`, with a text for the sender."""
+        if too_deep(data):
+            raise BadRequest(f"JSON nested too deeply: {MAX_DEPTH} levels are allowed")
         try:
             try:
                 return self._decode(data)  # type: ignore[no-any-return]
@@ -77,8 +80,6 @@ class Decoder(Generic[T]):
             raise BadRequest(f"not JSON: {why}") from None
         except UnicodeDecodeError as error:
             raise BadRequest(f"not UTF-8: byte 0x{error.object[error.start]:02x}") from None
-        except RecursionError:
-            raise BadRequest("JSON nested too deeply") from None
 
 
 def _without_null(value: Any) -> Any:
@@ -101,6 +102,7 @@ class HelloMessage(Struct, frozen=True, tag_field="kind", tag="hello", omit_defa
     epoch: str = ""
     access: str = ""
     seat_key: str = ""
+    replay: Number | None = None
 
     @classmethod
     def of(cls, hello: Hello) -> HelloMessage:
@@ -112,11 +114,12 @@ class HelloMessage(Struct, frozen=True, tag_field="kind", tag="hello", omit_defa
             epoch=cursor.epoch if cursor else "",
             access=hello.access,
             seat_key=hello.seat_key,
+            replay=hello.replay,
         )
 
     def hello(self) -> Hello:
         cursor = None if self.after is None else Cursor(self.after, self.epoch)
-        return Hello(self.room, self.nick, cursor, self.access, self.seat_key)
+        return Hello(self.room, self.nick, cursor, self.access, self.seat_key, self.replay)
 
 
 class HistoryMessage(Struct, frozen=True, tag_field="kind", tag="history", omit_defaults=True):

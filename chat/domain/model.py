@@ -225,7 +225,7 @@ class Cursor(Struct, frozen=True):
 class Hello(Struct, frozen=True):
     """Asks for a seat.
 
-    With a cursor every event after it is replayed, without one the newest `Limits.replay` events.
+    With a cursor every event after it is replayed, without one the newest events.
     """
 
     room: str
@@ -235,6 +235,12 @@ class Hello(Struct, frozen=True):
     """The shared access token."""
     seat_key: str = ""
     """The key of a seat that was taken before. If that seat has not ended, it is given back."""
+    replay: Number | None = None
+    """Without a cursor: how many of the newest events to replay; `Limits.replay` at most, also for None."""
+
+    def events(self, limits: Limits) -> int:
+        """Return how many of the newest events to replay to a client without a cursor."""
+        return limits.replay if self.replay is None else min(self.replay, limits.replay)
 
 
 class Member(Struct, frozen=True):

@@ -73,6 +73,8 @@ class EventRing:
 
     def before_last(self, count: int) -> int:
         """Return the seq after which the last ``count`` events come, or all if there are fewer."""
+        if self._events and not count:
+            return self._events[-1].seq
         return self._events[-min(count, len(self._events))].prev if self._events else self.floor
 
 

@@ -11,7 +11,6 @@ from chat.domain.errors import ChatError, Closing, Full, NickTaken, SeatGone, Se
 from chat.domain.model import (
     Ack,
     Body,
-    Cursor,
     Deleted,
     Edited,
     Event,
@@ -175,7 +174,7 @@ class LiveRoom:
             seat = await self._join(nick, technique)
         else:
             seat.key = key
-        seat.start = await self._replay_from(cursor)
+        seat.start = await self._replay_from(hello)
         seat.renew_grace()
         return seat
 
@@ -260,13 +259,14 @@ class LiveRoom:
         assert isinstance(refusal, ChatError)
         return refusal
 
-    async def _replay_from(self, cursor: Cursor | None) -> int:
+    async def _replay_from(self, hello: Hello) -> int:
         """Return the seq after which the replay begins."""
-        if cursor is not None:
-            return cursor.seq
-        if (start := self.replica.replay_from(self.limits.replay)) is not None:
+        if hello.cursor is not None:
+            return hello.cursor.seq
+        count = hello.events(self.limits)
+        if (start := self.replica.replay_from(count)) is not None:
             return start
-        prev, _ = await self._log.read(self.name, before=self.head + 1, limit=self.limits.replay)
+        prev, _ = await self._log.read(self.name, before=self.head + 1, limit=count)
         return prev
 
     def welcome(self, seat: HubSeat) -> Welcome:

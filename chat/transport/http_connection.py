@@ -7,6 +7,7 @@ relies on (``tests/unit/transport/test_uvicorn_contract.py``), and `pyproject.to
 from __future__ import annotations
 
 import asyncio
+import re
 from array import array
 from time import time
 
@@ -55,6 +56,10 @@ class RequestParser(httptools.HttpRequestParser):
                     return
                 rest = rest[offered.args[0] :]
                 super().feed_data(self._connection.head_without_upgrade())
+
+
+_WITHOUT_PATH = re.compile(rb"https?://[^/?#]+(?=[?#]|$)", re.IGNORECASE)
+"""A request target in absolute form (RFC 9112, 3.2.2) whose path is empty: ``http://HOST``, ``http://HOST?QUERY``."""
 
 
 class HttpConnection(HttpToolsProtocol):
@@ -188,6 +193,8 @@ class HttpConnection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         if self.refused:
             return
+        if target := _WITHOUT_PATH.match(self.url):
+            self.url = b"%b/%b" % (target[0], self.url[target.end() :])  # RFC 9110, 4.2.3
         if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > MAX_HEAD:
             self._too_large()
             return

@@ -47,4 +47,5 @@ class WireLimits:
             cursor,
             hello.access,
             hello.seat_key if self.fits(hello.seat_key, self.key) else "",  # no server gave such a key
+            hello.replay,
         )

@@ -213,6 +213,34 @@ async def test_somebody_elses_key_does_not_make_one_somebody_else(bob: Person, e
     await bob.say("nothing happened")
 
 
+@pytest.mark.parametrize("count", [0, 1, 4, 1000])
+async def test_one_chooses_how_many_events_are_replayed(ann: Person, enter: Enter, count: int) -> None:
+    for i in range(6):
+        await ann.say(f"m{i}")
+    bob = await enter("bob", replay=count)
+    assert bob.welcome.head == (await ann.sees("joined", "bob")).seq
+    before = (await ann.knows(bob.welcome.head))[-count:] if count else []
+    said = await ann.say("news")
+    seen = sorted(event.seq for event in await bob.knows(said.seq))
+    assert seen == [*(event.seq for event in before), said.seq]
+
+
+@pytest.mark.parametrize("limits", [Limits(replay=3)], ids=[""])
+async def test_no_more_events_are_replayed_than_the_server_allows(ann: Person, enter: Enter) -> None:
+    last = [await ann.say(f"m{i}") for i in range(6)][-1]
+    bob = await enter("bob", replay=200)
+    await bob.knows(bob.welcome.head)
+    assert len(bob.seen) == 3
+    assert last.seq in bob.seqs
+
+
+async def test_with_a_cursor_everything_after_it_is_replayed(ann: Person, enter: Enter) -> None:
+    first, *_ = [await ann.say(f"m{i}") for i in range(6)]
+    bob = await enter("bob", replay=1, cursor=Cursor(first.seq))
+    await bob.knows(bob.welcome.head)
+    assert sorted(bob.texts) == [f"m{i}" for i in range(1, 6)]
+
+
 # --- names ---------------------------------------------------------------------------------------
 
 

@@ -156,7 +156,7 @@ def test_a_refusal_is_told_and_the_next_line_goes_through(start: Start, addresse
 
 
 def test_node_asks_who_is_here_and_what_was_said(start: Start, addresses: dict[str, str]) -> None:
-    assert chat("send", "--server", addresses["tcp"], "--as", "ann", "one", "two").returncode == 0
+    assert chat("send", "--server", addresses["tcp"], "--as", "ann", input="one\ntwo\n").returncode == 0
     node = start(addresses["grpc"], "node")
     node.until("* node joined (grpc)")
     node.type("/who", "/history 4")

@@ -116,6 +116,8 @@ async def test_5_typed_by_hand(lesson: Class, run: Run) -> None:
         reason = "nc is not installed: apt install netcat-openbsd"
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
     ann = await lesson.enter(step(2)[0])
+    ann.type(*LINES)  # the room's history
+    await hears(ann, LINES)
     command, *typed = step(5)
     done = await asyncio.to_thread(chat, "status")
     port = re.search(r"^tcp +ready +\S+:(\d+)$", done.stdout, re.M)
@@ -125,6 +127,7 @@ async def test_5_typed_by_hand(lesson: Class, run: Run) -> None:
     nc.type(typed[0])
     assert '"kind":"welcome"' in await nc.line()
     nc.type(typed[1])
+    assert '"text":"typed by hand"' in await nc.line(), "no history pushes the welcome off the screen"
     assert await hears(ann, ["typed by hand"]) == ["typed by hand"]
 
 

@@ -277,7 +277,7 @@ def test_over_tls_with_a_context_of_ones_own(tmp_path: Path) -> None:
 
         connection.root.login("me", "lab", on_event)
         ours = ("-b", "rpyc", "--server", address, "--ca", str(trusted))
-        said = chat("send", *ours, "--as", "ann", *(f"m{number}" for number in range(20)))
+        said = chat("send", *ours, "--as", "ann", input="".join(f"m{number}\n" for number in range(20)))
         assert said.returncode == 0, said.stderr
         while heard[-1:] == [] or heard[-1]["kind"] != "left":
             connection.serve(PATIENCE)

@@ -175,7 +175,7 @@ async def test_a_refusal_is_told_and_the_next_line_goes_through(
 async def test_node_asks_who_is_here_and_what_was_said(
     start: Start, web: str, addresses: dict[str, Address]
 ) -> None:
-    assert chat("send", "--server", str(addresses["tcp"]), "--as", "ann", "one", "two").returncode == 0
+    assert chat("send", "--server", str(addresses["tcp"]), "--as", "ann", input="one\ntwo\n").returncode == 0
     node = await start(web, addresses[web], "node")
     node.type("/who", "/history 4")
     assert await node.over() == (0, [])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from contextlib import suppress
 from typing import NamedTuple, Self
 
 from backends.grpc.codec import SERVICE
@@ -67,13 +68,6 @@ class Http2Peer:
             await self.send(PING, ACK, 0, payload)
         return Frame(kind, flags, stream, payload)
 
-    async def until(self, kind: int, stream: int) -> Frame:
-        """Return the next frame of this kind on this stream, or on the connection (stream 0)."""
-        while True:
-            frame = await self.frame()
-            if (frame.kind, frame.stream) == (kind, stream):
-                return frame
-
     # --- calls -------------------------------------------------------------------------------------
 
     async def call(self, method: str = f"/{SERVICE}/Chat") -> int:
@@ -121,7 +115,8 @@ class Http2Peer:
     async def close(self) -> None:
         """End the connection without a word."""
         self._writer.close()
-        await self._writer.wait_closed()
+        with suppress(ConnectionError):
+            await self._writer.wait_closed()
 
     async def __aenter__(self) -> Self:
         return self

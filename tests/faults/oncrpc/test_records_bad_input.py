@@ -28,6 +28,14 @@ async def test_a_record_in_40_fragments_of_one_byte_is_answered(peer: StreamPeer
     assert await peer.reply(3) == SUCCESS
 
 
+async def test_any_fragment_may_be_empty(peer: StreamPeer) -> None:
+    record, nothing = header(3, CHAT_NULL), marked(b"", last=False)
+    await peer.raw(
+        nothing + marked(record[:20], last=False) + nothing + marked(record[20:], last=False) + marked(b"")
+    )
+    assert await peer.reply(3) == SUCCESS
+
+
 # --- what is answered with nothing ---------------------------------------------------------------
 
 HTTP = b"GET / HTTP/1.1\r\nHost: 127.0.0.1:7111\r\n\r\n"
@@ -39,7 +47,7 @@ CLOSED: dict[str, bytes] = {
     "an empty record": marked(b""),
     "a reply": marked(header(1, CHAT_NULL, type=1)),
     "a message of type 2": marked(header(1, CHAT_NULL, type=2)),
-    "an empty fragment that is not the last": marked(b"", last=False),
+    "too many empty fragments": (MAX_FRAGMENTS + 1) * marked(b"", last=False),
     "too many fragments": (MAX_FRAGMENTS + 1) * marked(b"x", last=False),
     "a fragment of 2^31-1 bytes": words(0x7FFFFFFF) + b"x",
     "a record of 2^31-1 bytes": words(0xFFFFFFFF) + b"x",

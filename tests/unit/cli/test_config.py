@@ -76,7 +76,7 @@ def test_an_access_token_comes_from_its_file_before_the_environment(
 
 @pytest.mark.parametrize(
     ("token", "why"),
-    [("open\tsesame", "control character"), (257 * "x", "more than 256"), (129 * "ä", "more than 256")],
+    [("open\tsesame", "control character"), (256 * "x", "more than 255"), (128 * "ä", "more than 255")],
 )
 def test_an_access_token_that_not_every_technique_can_carry_is_refused(
     monkeypatch: pytest.MonkeyPatch, token: str, why: str

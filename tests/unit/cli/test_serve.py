@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import backends
 from tests.support.processes import chat, one_line, running, serving, tail
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for another process")
@@ -44,10 +45,26 @@ def test_an_address_that_others_reach_gets_an_access_token() -> None:
         assert chat("send", "--server", address, "--as", "ann", "hello", CHAT_TOKEN=token).returncode == 0
 
 
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "localhost"])
+def test_the_join_lines_work_as_they_are_printed(host: str) -> None:
+    if ":" in host and not socket.has_ipv6:
+        pytest.skip("this Python has no IPv6")
+    labels = [label for label in backends.techniques() if label.server and not label.missing()]
+    ports = [word for label in labels for word in ("--port-of", f"{label.name}=0")]
+    names = [label.name for label in labels]
+    with running("serve", *names, *ports, "--host", host, "--open", "--log", "memory") as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline().split() for _ in labels]
+        for name, _, address, join, command, *options in lines:
+            assert (join, command) == ("join:", "chat"), address
+            done = chat("send", *options, "--as", name, f"over {name}")
+            assert (done.returncode, done.stderr) == (0, ""), (host, options)
+
+
 def test_the_rate_is_paced_and_nothing_is_dropped() -> None:
     texts = [str(number) for number in range(60)]  # more than the burst of 50
     with serving("--log", "memory") as (_, address):
-        done = chat("send", "--server", address, "--as", "ann", *texts)
+        done = chat("send", "--server", address, "--as", "ann", input="\n".join(texts))
         assert (done.returncode, done.stderr) == (0, "")
         events = tail("--server", address, "--as", "eve", "--count", "62")
     assert [event["text"] for event in events if event["kind"] == "sent"] == texts

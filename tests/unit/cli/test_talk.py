@@ -16,16 +16,15 @@ from tests.support.processes import CHAT, PATIENCE, chat, running, serving, tail
 
 def test_send_and_tail_over_a_server_of_ones_own() -> None:
     with serving("--log", "memory") as (_, address):
-        done = chat("send", "--server", address, "--as", "ann", "eins", "zwei\nlines")
+        done = chat("send", "--server", address, "--as", "ann", "eins", "und", "zwei\nlines")
         assert (done.returncode, done.stderr) == (0, "")
         done = chat("send", "--server", address, "--as", "bob", input="drei\n\x1b[31mrot\nvier\n")
         assert done.returncode == 1
         assert done.stderr == "line 2 was not sent: a message may not hold U+001B ESCAPE (character 1)\n"
-        events = tail("--server", address, "--as", "eve", "--count", "10")
+        events = tail("--server", address, "--as", "eve", "--count", "9")
     sent = [event for event in events if event["kind"] == "sent"]
     assert [(event["author"], event["text"]) for event in sent] == [
-        ("ann", "eins"),
-        ("ann", "zwei\nlines"),
+        ("ann", "eins und zwei\nlines"),
         ("bob", "drei"),
         ("bob", "vier"),
     ]
@@ -49,7 +48,7 @@ def test_a_pipe_that_closes_ends_tail_without_a_word() -> None:
         assert process.stderr is not None
         assert process.stdout.readline()
         process.stdout.close()
-        chat("send", "--server", address, "--as", "ann", "1", "2", "3", "4")
+        chat("send", "--server", address, "--as", "ann", input="1\n2\n3\n4\n")
         process.wait(PATIENCE)
         assert process.stderr.read() == ""
         process.stdout = None

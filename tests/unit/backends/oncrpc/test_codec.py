@@ -61,7 +61,7 @@ from protos.xdr import XdrError
 # --- records ---------------------------------------------------------------------------------------
 
 LIMIT = 24
-RECORDS = st.lists(st.lists(st.binary(min_size=1, max_size=12), min_size=1, max_size=2), max_size=6)
+RECORDS = st.lists(st.lists(st.binary(max_size=12), min_size=1, max_size=2), max_size=6)
 
 
 def stream(records: list[list[bytes]]) -> bytes:
@@ -114,8 +114,12 @@ def test_fragments_are_counted_for_each_record() -> None:
         list(reader.feed((MAX_FRAGMENTS + 1) * b"\0\0\0\1x"))
 
 
-def test_the_last_fragment_may_be_empty() -> None:
-    assert list(RecordReader().feed(b"\0\0\0\1x\x80\0\0\0")) == [b"x"]
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_any_fragment_may_be_empty(place: int) -> None:
+    """RFC 5531, section 11: a fragment has from 0 to 2^31-1 bytes."""
+    fragments = [b"x", b"y"]
+    fragments.insert(place, b"")
+    assert list(RecordReader().feed(stream([fragments]))) == [b"xy"]
 
 
 # --- headers ---------------------------------------------------------------------------------------
@@ -270,7 +274,7 @@ def test_what_is_too_long_only_until_it_is_composed_is_sent_composed() -> None:
 
 
 def key(number: int, procedure: int = CHAT_SEND, arguments: bytes = b"") -> datagrams.Key:
-    return (("127.0.0.1", 5000), number, procedure, arguments)
+    return (("127.0.0.1", 5000), number, procedure, arguments, "")
 
 
 def test_a_call_is_begun_once_and_its_answer_kept() -> None:

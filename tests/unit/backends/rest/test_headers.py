@@ -9,13 +9,13 @@ from backends.rest.headers import (
     draft_number,
     etag,
     is_json,
-    names,
     read_headers,
     read_query,
     wants_json,
 )
 from chat.domain.errors import BadRequest
 from chat.domain.model import MAX_NUMBER
+from chat.transport.preconditions import failed_precondition
 
 TAG = etag("epoch", 17)
 
@@ -98,21 +98,48 @@ def test_a_tag_names_the_log_and_the_newest_event() -> None:
     assert TAG == b'"epoch-17"'
 
 
+def condition(name: bytes, tags: bytes, *, reads: bool, tag: bytes | None = TAG, exists: bool = True) -> int:
+    return failed_precondition({name: tags}, tag, reads=reads, exists=exists)
+
+
+@pytest.mark.parametrize("reads", [True, False])
 @pytest.mark.parametrize("tags", [TAG, b"*", b'"a",' + TAG, TAG + b' , "b"', b" " + TAG + b" "])
-def test_a_tag_is_found_in_a_list(tags: bytes) -> None:
-    assert names(tags, TAG, weak=False)
-    assert names(tags, TAG, weak=True)
+def test_a_tag_is_found_in_a_list(tags: bytes, reads: bool) -> None:
+    assert condition(b"if-match", tags, reads=reads) == 0
+    assert condition(b"if-none-match", tags, reads=reads) == (304 if reads else 412)
 
 
-@pytest.mark.parametrize("tags", [None, b"", b'"epoch-1"', b"epoch-17", b'"epoch-17', b'"*"'])
-def test_another_tag_is_not_it(tags: bytes | None) -> None:
-    assert not names(tags, TAG, weak=False)
-    assert not names(tags, TAG, weak=True)
+@pytest.mark.parametrize("reads", [True, False])
+@pytest.mark.parametrize("tags", [b"", b'"epoch-1"', b"epoch-17", b'"epoch-17', b'"*"'])
+def test_another_tag_is_not_it(tags: bytes, reads: bool) -> None:
+    assert condition(b"if-match", tags, reads=reads) == 412
+    assert condition(b"if-none-match", tags, reads=reads) == 0
 
 
-def test_a_weak_tag_counts_for_reading_and_not_for_changing() -> None:
-    assert names(b"W/" + TAG, TAG, weak=True)
-    assert not names(b"W/" + TAG, TAG, weak=False)
+def test_a_weak_tag_counts_for_if_none_match_only() -> None:
+    assert condition(b"if-none-match", b"W/" + TAG, reads=True) == 304
+    assert condition(b"if-match", b"W/" + TAG, reads=False) == 412
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_a_state_without_a_tag_has_no_name_but_the_star(reads: bool) -> None:
+    assert condition(b"if-match", b"*", tag=None, reads=reads) == 0
+    assert condition(b"if-match", TAG, tag=None, reads=reads) == 412
+    assert condition(b"if-none-match", b"*", tag=None, reads=reads) == (304 if reads else 412)
+    assert condition(b"if-none-match", TAG, tag=None, reads=reads) == 0
+
+
+@pytest.mark.parametrize("tags", [b"*", TAG])
+def test_where_there_is_no_state_nothing_matches(tags: bytes) -> None:
+    assert condition(b"if-match", tags, tag=None, reads=False, exists=False) == 412
+    assert condition(b"if-none-match", tags, tag=None, reads=False, exists=False) == 0
+
+
+def test_if_match_is_evaluated_first_and_dates_are_ignored() -> None:
+    both = {b"if-match": b'"a"', b"if-none-match": TAG}
+    assert failed_precondition(both, TAG, reads=True) == 412
+    dates = {b"if-modified-since": b"Sat, 29 Oct 2044 19:43:31 GMT", b"if-unmodified-since": b"x"}
+    assert failed_precondition(dates, TAG, reads=True) == 0
 
 
 # --- queries -------------------------------------------------------------------------------------

@@ -50,7 +50,7 @@ def test_an_optional_element_without_a_value_counts_as_absent(codec: Codec, afte
 def test_every_optional_element_may_be_nil(codec: Codec) -> None:
     nil = "".join(f'<{name} i:nil="true"/>' for name in ("seatKey", "after", "epoch"))
     joined = arguments(codec, "Join", "<room>lab</room><nick>ann</nick>" + nil)
-    assert joined == ["lab", "ann", None, None, None]
+    assert joined == ["lab", "ann", None, None, None, None]
 
 
 def test_an_element_that_says_that_it_is_not_nil_has_its_value(codec: Codec) -> None:
