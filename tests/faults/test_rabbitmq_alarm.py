@@ -134,7 +134,7 @@ async def test_an_alarm_after_a_break_is_noticed_while_a_room_is_loaded(
     await asyncio.to_thread(own_broker.ctl, "close_all_connections", "a break while it is blocked")
     await asyncio.to_thread(own_broker.ctl, *ENOUGH_MEMORY)
     over.set()
-    while isinstance(await _said(seat, outcomes, reply), NotStored):
+    while isinstance(await _said(seat, outcomes, reply), NotStored):  # noqa: ASYNC110 - nothing tells
         await asyncio.sleep(0.05)
     await asyncio.to_thread(own_broker.ctl, *MEMORY)
     with pytest.raises(NotStored, match="low on memory"):
