@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from contextlib import AbstractAsyncContextManager
 from itertools import accumulate, takewhile
 from typing import Any, TypeVar
@@ -72,6 +72,8 @@ class Caller(ABC):
 
     most = MAX_REPLY
     """Bytes that a reply may have."""
+    hurried = False
+    """Its calls do not wait for news: nobody is there to wait."""
     is_admitted = False
     """A call over this connection has shown the access token: the calls after it need not."""
 
@@ -105,6 +107,11 @@ class Program:
         """From now on every call, and every poll under way, is answered with CHAT_CLOSING."""
         self.closing = True
         for task in self._polls:
+            task.cancel()
+
+    def hurry(self, tasks: Collection[asyncio.Task[None]]) -> None:
+        """Answer those of the tasks that wait for news, of callers that are `hurried` now."""
+        for task in self._polls.intersection(tasks):
             task.cancel()
 
     async def stop(self, seconds: float) -> None:
@@ -210,8 +217,8 @@ class Program:
         seq = number(place.value or 0)
         limit = max(1, min(args.limit, CHAT_MAX_EVENTS, self._hub.limits.page))
         after = place.direction is chat_direction.CHAT_AFTER
-        if after and args.wait_ms:
-            await self._news(seat, seq, min(args.wait_ms, CHAT_MAX_WAIT_MS) / 1000)
+        if after and args.wait_ms and not caller.hurried:
+            await self._news(seat, seq, min(args.wait_ms, CHAT_MAX_WAIT_MS) / 1000, caller)
         async with caller.page():
             if after:
                 events = await seat.read(seq, limit, 0)
@@ -222,10 +229,10 @@ class Program:
             page = _first(page, caller.most) if after else _first(page[::-1], caller.most)[::-1]
             self._answer(call, caller, fetch_res(chat_status.CHAT_OK, fetch_ok(page, seat.head)))
 
-    async def _news(self, seat: Seat, after: int, wait: float) -> None:
-        """Wait for the first event after a seq, or so many seconds. Raises `Closing` when the server stops.
+    async def _news(self, seat: Seat, after: int, wait: float, caller: Caller) -> None:
+        """Wait for the first event after a seq, or so many seconds, or until the caller is `hurried`.
 
-        The page itself is read later, when the client can take it.
+        The page itself is read later, when the client can take it. Raises `Closing` when the server stops.
         """
         if self.closing:
             raise Closing("the server is going down; reconnect and resume")
@@ -235,9 +242,10 @@ class Program:
         try:
             await seat.read(after, 1, wait)
         except asyncio.CancelledError:
-            if not self.closing:
+            if self.closing:
+                raise Closing("the server is going down; reconnect and resume") from None
+            if not caller.hurried:
                 raise
-            raise Closing("the server is going down; reconnect and resume") from None
         finally:
             self._polls.discard(task)
 

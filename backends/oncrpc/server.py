@@ -103,7 +103,7 @@ class Connection(asyncio.Protocol, Caller):
         self._outstanding = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._record_timer: asyncio.TimerHandle | None = None
-        self._replies: list[bytes] = []  # written together at the end of this turn of the loop of the loop
+        self._replies: list[bytes] = []  # written together at the end of this turn of the loop
         self._drained = asyncio.Event()  # set while the client reads its replies
         self._drained.set()
         self._page = asyncio.Lock()
@@ -127,8 +127,17 @@ class Connection(asyncio.Protocol, Caller):
         if server.program.closing:
             self.finish()
 
+    def eof_received(self) -> bool:
+        """Keep the connection until the calls that have arrived are answered; polls wait no longer."""
+        if self._last:
+            return False
+        self.hurried = True
+        self._server.program.hurry(self._tasks)
+        self.finish()
+        return True
+
     def connection_lost(self, exc: Exception | None) -> None:
-        self._last = True
+        self._last, self.hurried = True, False
         self._waiting.clear()
         self._stop_timer()
         self._server.connections.discard(self)

@@ -32,6 +32,7 @@ from protos.chat_xdr import (
     send_args,
 )
 from protos.xdr import Message
+from tests.support.raw import reset
 
 R = TypeVar("R", bound=Message)
 
@@ -179,7 +180,7 @@ class StreamPeer(RpcPeer):
         cast(asyncio.Transport, self.writer.transport).resume_reading()
 
     async def reset(self) -> None:
-        self.writer.transport.abort()
+        reset(self.writer)
 
     async def __aenter__(self) -> Self:
         return self
