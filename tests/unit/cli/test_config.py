@@ -180,3 +180,11 @@ def test_help_works_whatever_the_settings_file_is(tmp_path: Path, content: bytes
     assert done.returncode == 1
     assert one_line(done.stderr)
     assert chat_here("--help", CHAT_CONFIG=str(file)).returncode == 0
+
+
+def test_a_message_that_looks_like_help_is_sent_with_the_settings(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text("room = ")
+    done = chat_here("send", "--", "--help", CHAT_CONFIG=str(file))
+    assert done.returncode == 1
+    assert "is not TOML" in done.stderr
