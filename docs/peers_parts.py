@@ -11,6 +11,8 @@ from tests.interop.peers.catalog import STEPS, Peer, peers
 
 CAN, CANNOT = "✓", "–"
 PROGRAMS = "tests/interop/peers"
+RUNTIMES = {"JavaScript": "Node"}
+"""What a version counts, where that is not the language itself."""
 
 
 def row(*cells: str) -> str:
@@ -53,7 +55,7 @@ def _called(peer: Peer) -> str:
 
 def _version(peer: Peer) -> str:
     if peer.source == "its language":
-        return f"comes with {peer.language} {peer.version}"
+        return f"comes with {RUNTIMES.get(peer.language, peer.language)} {peer.version}"
     return f"{peer.version}, {peer.source}"
 
 

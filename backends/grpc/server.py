@@ -41,6 +41,7 @@ from chat.domain.model import Ack, Draft, Event
 from chat.interfaces.address import Address
 from chat.interfaces.server import LOW_WATER, ChatServer, Seat, Sink
 from chat.transport.connection_state import State
+from chat.transport.listener import PORT_TRIES, bind_socket
 from chat.transport.stream import LINGER, MAX_UNDECIDED
 from protos import chat_pb2 as pb
 
@@ -90,20 +91,38 @@ class GrpcServer(ChatServer):
         self._health = Health(self._calls)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.add(self._server, (pb.DESCRIPTOR, health_pb2.DESCRIPTOR))
-        port = await self._listen()
+        address = await self._listen()
         await self._server.start()
         await self._tell(self.hub.ready)
         self._watching = asyncio.create_task(self._watch())
-        return Address(self.address.host, port)
+        return address
 
-    async def _listen(self) -> int:
+    async def _listen(self) -> Address:
         """Listen at every address of the host; given a name, the library would listen at one of them."""
         loop = asyncio.get_running_loop()
         host, port = self.address.host, self.address.port
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        listening: list[Address] = []
         for family, _, _, _, place in found:
-            port = self._add(family, Address(str(place[0]), port))
-        return port
+            address = Address(str(place[0]), port)
+            port = self._add_ipv4(port) if address.host == "0.0.0.0" else self._add(family, address)
+            listening.append(Address(address.host, port))
+        return listening[0]
+
+    def _add_ipv4(self, port: int) -> int:
+        """Listen at 0.0.0.0. The library would do so at ::, too, unless it finds the port in use there."""
+        for attempt in range(PORT_TRIES):
+            try:
+                guard = bind_socket(socket.AF_INET6, ("::", port), reuse=False)
+            except OSError:  # it is in use there, or there is no IPv6
+                return self._add(socket.AF_INET, Address("0.0.0.0", port))
+            with guard:
+                try:
+                    return self._add(socket.AF_INET, Address("0.0.0.0", guard.getsockname()[1]))
+                except OSError:
+                    if port or attempt == PORT_TRIES - 1:
+                        raise
+        raise AssertionError
 
     def _add(self, family: int, address: Address) -> int:
         identity = self.options.identity

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
+import socket
 from abc import ABC, abstractmethod
 from contextlib import suppress
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from backends.oncrpc.codec import (
     MAX_REPLY,
@@ -26,6 +27,8 @@ from protos.chat_xdr import CHAT_NULL, CHAT_PROG, CHAT_V1, PROCEDURES
 from protos.xdr import Message, Unpacker, XdrError
 
 CONNECT_TIMEOUT = 5.0
+TRY_TIMEOUT = 2.0
+"""Seconds for an answer over UDP from one of several addresses of a host: a lost call is sent again once."""
 RETRY = 1.0
 """Seconds until a call over UDP is sent again; doubled for each further time."""
 RETRIES = 4
@@ -38,6 +41,8 @@ class Calls(ABC):
 
     def __init__(self, address: Address) -> None:
         self.address = address
+        self.access = ""
+        """The access token, which every call shows in its credentials; "": none."""
         self._loop = asyncio.get_running_loop()
         self._waiting: dict[int, asyncio.Future[bytes]] = {}
         self._xid = random.getrandbits(32)
@@ -64,7 +69,7 @@ class Calls(ABC):
             raise self._why()
         self._xid = (self._xid + 1) & 0xFFFFFFFF
         try:
-            call = write_call(self._xid, CHAT_PROG, CHAT_V1, procedure, argument)
+            call = write_call(self._xid, CHAT_PROG, CHAT_V1, procedure, argument, self.access)
         except XdrError as error:
             raise BadRequest(f"{PROCEDURES[procedure].name} can't carry this: {error}") from None
         xid, answer = self._xid, self._loop.create_future()
@@ -202,13 +207,41 @@ async def dial(address: Address, transport: str) -> Calls:
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT):
             if transport == "udp":
-                _, calls = await loop.create_datagram_endpoint(
-                    lambda: DatagramCalls(address), remote_addr=(address.host, address.port)
-                )
+                calls = await _dial_datagrams(address)
             else:
                 _, calls = await loop.create_connection(
                     lambda: StreamCalls(address), address.host, address.port
                 )
     except OSError as error:  # a TimeoutError is one
         raise ConnectionLost(connection_refused(address, error)) from None
+    return calls
+
+
+async def _dial_datagrams(address: Address) -> Calls:
+    """Return a socket to the first address of the host where a server answers, or to the last one.
+
+    Nobody refuses a connection over UDP, so a call must find out. With a single address none is made.
+    """
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_DGRAM)
+    *others, last = dict.fromkeys((family, place) for family, _, _, _, place in found)
+    for family, place in others:
+        try:
+            calls = await _open_datagrams(address, family, place)
+        except OSError:  # this machine has no such family
+            continue
+        try:
+            async with asyncio.timeout(TRY_TIMEOUT):
+                await calls.null()
+                return calls
+        except (ChatError, TimeoutError):
+            await calls.close()
+    return await _open_datagrams(address, *last)
+
+
+async def _open_datagrams(address: Address, family: int, place: tuple[Any, ...]) -> DatagramCalls:
+    loop = asyncio.get_running_loop()
+    _, calls = await loop.create_datagram_endpoint(
+        lambda: DatagramCalls(address), family=family, remote_addr=place[:2]
+    )
     return calls

@@ -61,6 +61,7 @@ class OncRpcClient(PollingClient):
     async def _join(self, hello: Hello) -> tuple[Welcome, int]:
         args = hello_to(hello)
         self._calls = await dial(self.address, self._transport)
+        self._calls.access = args.access
         try:
             # Over UDP a call gives up by itself, after it was sent again several times.
             async with asyncio.timeout(WELCOME_TIMEOUT if self._transport == "tcp" else None):

@@ -21,6 +21,8 @@ MAX_FRAGMENTS = 1024
 """Fragments of one record."""
 MAX_AUTH = 400
 """Bytes of a credential or a verifier (section 8.2)."""
+MAX_MACHINE = 255
+"""Bytes of the machine name in AUTH_SYS (appendix A)."""
 LAST = 0x80000000
 """The bit of a record mark that marks the last fragment of a record (section 11)."""
 
@@ -30,6 +32,7 @@ _ACCEPTED = Struct(">6I")  # xid, type, reply_stat, an empty AUTH_NONE, accept_s
 NO_AUTH = (0, 0)
 _PLAIN_CALL = (0, 2)  # message type and RPC version of a call
 _ANONYMOUS = [*NO_AUTH, *NO_AUTH]  # credentials and verifier of a call without any
+_VERIFIER = bytes(8)
 
 
 class MessageType(IntEnum):
@@ -151,12 +154,34 @@ class Call(NamedTuple):
     version: int
     procedure: int
     arguments: bytes
+    shown: str = ""
+    """The machine name of AUTH_SYS, which is the access token where the server asks for one."""
 
 
-def write_call(xid: int, program: int, version: int, procedure: int, argument: Message | None) -> bytes:
-    """Return a call without credentials. Raises `XdrError` if a value breaks a bound."""
+def write_call(
+    xid: int, program: int, version: int, procedure: int, argument: Message | None, access: str = ""
+) -> bytes:
+    """Return a call, with an access token in its credentials if there is one.
+
+    Raises `XdrError` if a value breaks a bound.
+    """
     head = _CALL.pack(xid, MessageType.CALL, RPC_VERSION, program, version, procedure, *NO_AUTH, *NO_AUTH)
+    if access:
+        head = head[: -len(_ANONYMOUS) * 4] + _credential(access) + _VERIFIER
     return head if argument is None else head + argument.encode()
+
+
+def _credential(access: str) -> bytes:
+    """Return AUTH_SYS with the access token as the machine name, which rpcgen's clients can send, too."""
+    body = Packer()
+    body.uint32(0)  # stamp
+    body.opaque(access.encode(), MAX_MACHINE)
+    for _ in range(3):
+        body.uint32(0)  # user, group, number of further groups
+    p = Packer()
+    p.uint32(Flavor.SYS)
+    p.opaque(bytes(body.data), MAX_AUTH)
+    return bytes(p.data)
 
 
 def read_call(record: bytes) -> Call:
@@ -177,24 +202,29 @@ def read_call(record: bytes) -> Call:
         u.uint32(), u.opaque(MAX_AUTH)  # the verifier: neither flavor has one
     except XdrError as error:
         raise BadRecord(f"no call: {error}") from None
+    shown = ""
     if flavor == Flavor.SYS:
         try:
-            _read_auth_sys(credential)
+            shown = _read_auth_sys(credential)
         except XdrError:
             raise Denied(_denied(xid, RejectStat.AUTH_ERROR, AuthStat.BADCRED)) from None
     elif flavor != Flavor.NONE:
         raise Denied(_denied(xid, RejectStat.AUTH_ERROR, AuthStat.REJECTEDCRED))
-    return Call(xid, program, version, procedure, u.rest)
+    return Call(xid, program, version, procedure, u.rest, shown)
 
 
-def _read_auth_sys(credential: bytes) -> None:
-    """Check the form of AUTH_SYS (appendix A). Its contents are ignored: anybody can write them."""
+def _read_auth_sys(credential: bytes) -> str:
+    """Check the form of AUTH_SYS (appendix A), and return the machine name.
+
+    User and groups are ignored: anybody can write them.
+    """
     u = Unpacker(credential)
     u.uint32()  # stamp
-    u.opaque(255)  # machine name, in any encoding
+    machine = u.opaque(MAX_MACHINE)  # in any encoding
     u.uint32(), u.uint32()  # user and group
     u.array(16, u.uint32)  # further groups
     u.done()
+    return machine.decode(errors="replace")
 
 
 # --- replies -----------------------------------------------------------------------------------

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from backends.oncrpc.codec import MAX_MACHINE
+from backends.oncrpc.proof import bare
 from chat.domain.errors import ERRORS, BadRequest, ChatError
 from chat.domain.model import MAX_NUMBER, Cursor, Event, Hello, Kind, Limits, Member, Welcome
 from chat.domain.validation import printable
@@ -13,7 +15,6 @@ from protos.chat_xdr import (
     CHAT_MAX_NICK,
     CHAT_MAX_REASON,
     CHAT_MAX_TEXT,
-    CHAT_MAX_TOKEN,
     CHAT_MAX_WORD,
     chat_cursor,
     chat_error,
@@ -88,7 +89,7 @@ LIMITS = WireLimits(
     nick=CHAT_MAX_NICK,
     key=CHAT_MAX_KEY,
     epoch=CHAT_MAX_WORD,
-    token=CHAT_MAX_TOKEN,
+    token=MAX_MACHINE,  # every call has it in its credentials
 )
 
 
@@ -99,9 +100,10 @@ def hello_to(hello: Hello) -> join_args:
     return join_args(hello.room, hello.nick, hello.access, hello.seat_key, cursor)
 
 
-def hello_from(args: join_args) -> Hello:
+def hello_from(args: join_args, shown: str = "") -> Hello:
+    """Return the hello; ``shown`` is the access token of the credentials, for arguments without one."""
     cursor = Cursor(number(args.cursor.seq), args.cursor.epoch) if args.cursor else None
-    return Hello(args.room, args.nick, cursor, args.access, args.seat_key)
+    return Hello(args.room, args.nick, cursor, args.access or shown, bare(args.seat_key))
 
 
 def welcome_to(welcome: Welcome, start: int) -> join_ok:
@@ -125,7 +127,7 @@ def welcome_from(ok: join_ok, members: Sequence[Member]) -> Welcome:
         ok.room,
         ok.nick,
         ok.seat,
-        ok.seat_key,
+        bare(ok.seat_key),  # the cookie is of no use elsewhere
         ok.epoch,
         ok.first,
         ok.head,

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from contextlib import AbstractAsyncContextManager
 from itertools import accumulate, takewhile
 from typing import Any, TypeVar
 
 from backends.oncrpc.codec import MAX_REPLY, AcceptStat, Call, refused, succeeded
 from backends.oncrpc.conversion import error_to, event_to, hello_from, member_to, number, welcome_to
+from backends.oncrpc.proof import bare
 from chat.domain.errors import ChatError, Closing
 from chat.domain.model import Ack, Delete, Draft, Edit, Event, Say
 from chat.interfaces.server import HubPort, Seat
@@ -72,6 +73,20 @@ class Caller(ABC):
 
     most = MAX_REPLY
     """Bytes that a reply may have."""
+    hurried = False
+    """Its calls do not wait for news: nobody is there to wait."""
+    is_admitted = False
+    """A call over this connection has shown the access token: the calls after it need not."""
+
+    is_proven = True
+    """The caller gets what is sent to its address: a reply may be longer than the call."""
+
+    def told(self, seat_key: str) -> str:
+        """Return the seat key as the caller is told it."""
+        return seat_key
+
+    def prove(self, seat_key: str) -> None:  # noqa: B027  # a connection is proven by its handshake
+        """A call has named this seat key."""
 
     @abstractmethod
     def answer(self, reply: bytes) -> None:
@@ -80,6 +95,10 @@ class Caller(ABC):
     @abstractmethod
     def seated(self) -> None:
         """A call has named a seat: keep this connection."""
+
+    @abstractmethod
+    def admitted(self) -> None:
+        """A call has shown the access token."""
 
     @abstractmethod
     def page(self) -> AbstractAsyncContextManager[Any]:
@@ -99,6 +118,11 @@ class Program:
         """From now on every call, and every poll under way, is answered with CHAT_CLOSING."""
         self.closing = True
         for task in self._polls:
+            task.cancel()
+
+    def hurry(self, tasks: Collection[asyncio.Task[None]]) -> None:
+        """Answer those of the tasks that wait for news, of callers that are `hurried` now."""
+        for task in self._polls.intersection(tasks):
             task.cancel()
 
     async def stop(self, seconds: float) -> None:
@@ -148,7 +172,7 @@ class Program:
             case join_args():
                 return self._join(call, argument, caller)
             case fetch_args():
-                return self._fetch(call, argument, self._seat(argument.seat_key, caller), caller)
+                return self._fetch(call, argument, self._seat(call, argument.seat_key, caller), caller)
             case send_args():
                 self._draft(call, argument.seat_key, Say(argument.text, number(argument.n)), caller)
             case edit_args():
@@ -159,7 +183,7 @@ class Program:
             case members_args():
                 self._members(call, argument, caller)
             case leave_args():
-                self._seat(argument.seat_key, caller).leave()
+                self._seat(call, argument.seat_key, caller).leave()
                 self._answer(call, caller, leave_res(chat_status.CHAT_OK))
         return None
 
@@ -171,17 +195,24 @@ class Program:
         except Exception:
             self._failed(call, caller)
 
-    def _seat(self, seat_key: str, caller: Caller) -> Seat:
-        seat = self._hub.find_seat(seat_key)
+    def _seat(self, call: Call, seat_key: str, caller: Caller) -> Seat:
+        """Return the seat of a call. A seat key alone is not enough: it may have been seen elsewhere."""
+        if not caller.is_admitted:
+            self._hub.admit(call.shown)
+            caller.admitted()
+        caller.prove(seat_key)
+        seat = self._hub.find_seat(bare(seat_key))
         caller.seated()
         return seat
 
     # --- the procedures ------------------------------------------------------------------------
 
     async def _join(self, call: Call, args: join_args, caller: Caller) -> None:
-        seat = await self._hub.take_seat(hello_from(args), "oncrpc")
+        seat = await self._hub.take_seat(hello_from(args, call.shown), "oncrpc")
+        caller.admitted()
         caller.seated()
         ok = welcome_to(seat.welcome, seat.start)
+        ok.seat_key = caller.told(ok.seat_key)
         self._answer(call, caller, join_res(chat_status.CHAT_OK, ok))
 
     def _draft(self, call: Call, seat_key: str, draft: Draft, caller: Caller) -> None:
@@ -192,15 +223,16 @@ class Program:
                 ok = draft_ok(outcome.n, outcome.seq)
                 self._answer(call, caller, draft_res(chat_status.CHAT_OK, ok))
 
-        self._seat(seat_key, caller).send(draft, reply)
+        self._seat(call, seat_key, caller).send(draft, reply)
 
     async def _fetch(self, call: Call, args: fetch_args, seat: Seat, caller: Caller) -> None:
+        _check_proven(caller)
         place = args.place
         seq = number(place.value or 0)
         limit = max(1, min(args.limit, CHAT_MAX_EVENTS, self._hub.limits.page))
         after = place.direction is chat_direction.CHAT_AFTER
-        if after and args.wait_ms:
-            await self._news(seat, seq, min(args.wait_ms, CHAT_MAX_WAIT_MS) / 1000)
+        if after and args.wait_ms and not caller.hurried:
+            await self._news(seat, seq, min(args.wait_ms, CHAT_MAX_WAIT_MS) / 1000, caller)
         async with caller.page():
             if after:
                 events = await seat.read(seq, limit, 0)
@@ -211,10 +243,10 @@ class Program:
             page = _first(page, caller.most) if after else _first(page[::-1], caller.most)[::-1]
             self._answer(call, caller, fetch_res(chat_status.CHAT_OK, fetch_ok(page, seat.head)))
 
-    async def _news(self, seat: Seat, after: int, wait: float) -> None:
-        """Wait for the first event after a seq, or so many seconds. Raises `Closing` when the server stops.
+    async def _news(self, seat: Seat, after: int, wait: float, caller: Caller) -> None:
+        """Wait for the first event after a seq, or so many seconds, or until the caller is `hurried`.
 
-        The page itself is read later, when the client can take it.
+        The page itself is read later, when the client can take it. Raises `Closing` when the server stops.
         """
         if self.closing:
             raise Closing("the server is going down; reconnect and resume")
@@ -224,14 +256,16 @@ class Program:
         try:
             await seat.read(after, 1, wait)
         except asyncio.CancelledError:
-            if not self.closing:
+            if self.closing:
+                raise Closing("the server is going down; reconnect and resume") from None
+            if not caller.hurried:
                 raise
-            raise Closing("the server is going down; reconnect and resume") from None
         finally:
             self._polls.discard(task)
 
     def _members(self, call: Call, args: members_args, caller: Caller) -> None:
-        members = self._seat(args.seat_key, caller).members()
+        members = self._seat(call, args.seat_key, caller).members()
+        _check_proven(caller)
         page = [member_to(member) for member in members[args.skip :][:CHAT_MAX_MEMBERS]]
         page = _first(page, caller.most)
         more = args.skip + len(page) < len(members)
@@ -254,6 +288,12 @@ class Program:
         """Answer a call that failed in the server; the connection goes on."""
         log.exception("%s failed", PROCEDURES[call.procedure].name)
         caller.answer(refused(call.xid, AcceptStat.SYSTEM_ERR))
+
+
+def _check_proven(caller: Caller) -> None:
+    """Raise `Closing` where a long reply would go to an address that may be forged."""
+    if not caller.is_proven:
+        raise Closing("the address is not proven: JOIN again")  # short: the reply is no longer than the call
 
 
 def _refuse_address(call: Call) -> bytes | None:

@@ -18,6 +18,7 @@ from backends.oncrpc.datagrams import DatagramServer, ReplyCache
 from backends.oncrpc.program import Caller, Program
 from chat.interfaces.address import Address
 from chat.interfaces.server import LOW_WATER, ChatServer
+from chat.transport.listener import bind_socket, listen
 from chat.transport.stream import keep_alive
 
 RECORD_TIMEOUT = 10.0
@@ -54,28 +55,25 @@ class OncRpcServer(ChatServer):
 
     async def _listen(self) -> Address:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: Connection(self), self.address.host, self.address.port, backlog=1024
-        )
+        self._listener = await listen(lambda: Connection(self), self.address)
         keeps = self.options.settings.get("duplicate-cache", "on") == "on"
         try:
-            for listener in self._server.sockets:
+            for listener in self._listener.sockets:
                 _, datagrams = await loop.create_datagram_endpoint(
                     lambda: DatagramServer(
                         self.program, ReplyCache() if keeps else None, self.hub.limits.seats
                     ),
-                    sock=datagram_socket(listener),
+                    sock=bind_socket(listener.family, listener.getsockname(), socket.SOCK_DGRAM),
                 )
                 self._datagrams.append(datagrams)
         except OSError:
-            self._server.close()
+            self._listener.close()
             await self._close_datagrams()
             raise
-        host, port = self._server.sockets[0].getsockname()[:2]
-        return Address(host, port)
+        return self._listener.address
 
     async def stop(self) -> None:
-        self._server.close()
+        self._listener.close()
         self.program.close()
         for connection in list(self.connections):
             connection.finish()
@@ -87,26 +85,12 @@ class OncRpcServer(ChatServer):
             connection.abort()
         await asyncio.gather(*gone)
         await self._close_datagrams()
-        await self._server.wait_closed()
+        await self._listener.wait_closed()
 
     async def _close_datagrams(self) -> None:
         for datagrams in self._datagrams:
             await datagrams.close()
         self._datagrams.clear()
-
-
-def datagram_socket(listener: socket.socket) -> socket.socket:
-    """Return a UDP socket on the address and port that a TCP socket has. Raises OSError when it is taken."""
-    made = socket.socket(listener.family, socket.SOCK_DGRAM)
-    try:
-        made.setblocking(False)
-        if listener.family == socket.AF_INET6:
-            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # as asyncio does it for TCP
-        made.bind(listener.getsockname())
-    except OSError:
-        made.close()
-        raise
-    return made
 
 
 class Connection(asyncio.Protocol, Caller):
@@ -119,7 +103,7 @@ class Connection(asyncio.Protocol, Caller):
         self._outstanding = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._record_timer: asyncio.TimerHandle | None = None
-        self._replies: list[bytes] = []  # written together at the end of this turn of the loop of the loop
+        self._replies: list[bytes] = []  # written together at the end of this turn of the loop
         self._drained = asyncio.Event()  # set while the client reads its replies
         self._drained.set()
         self._page = asyncio.Lock()
@@ -143,8 +127,17 @@ class Connection(asyncio.Protocol, Caller):
         if server.program.closing:
             self.finish()
 
+    def eof_received(self) -> bool:
+        """Keep the connection until the calls that have arrived are answered; polls wait no longer."""
+        if self._last:
+            return False
+        self.hurried = True
+        self._server.program.hurry(self._tasks)
+        self.finish()
+        return True
+
     def connection_lost(self, exc: Exception | None) -> None:
-        self._last = True
+        self._last, self.hurried = True, False
         self._waiting.clear()
         self._stop_timer()
         self._server.connections.discard(self)
@@ -268,6 +261,9 @@ class Connection(asyncio.Protocol, Caller):
         if self._replies and not self._transport.is_closing():
             self._transport.write(b"".join(self._replies))
         self._replies.clear()
+
+    def admitted(self) -> None:
+        self.is_admitted = True
 
     def seated(self) -> None:
         self._server.seatless.pop(self, None)

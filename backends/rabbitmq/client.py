@@ -25,6 +25,7 @@ from backends.rabbitmq.room_reader import RoomReader
 from backends.rabbitmq.stream import Link
 from backends.rabbitmq.will import is_present, presence
 from chat.domain.errors import ChatError, ConnectionLost, Full, NickTaken, SeatTaken
+from chat.domain.json_depth import too_deep
 from chat.domain.model import Ack, Draft, Event, Hello, Joined, Member, MissingEvents, Resumed, Welcome
 from chat.domain.room import Outcome
 from chat.domain.room_replica import RoomReplica
@@ -187,8 +188,8 @@ class RabbitClient(BrokerClient):
 
     def _on_takeover(self, body: bytes) -> None:
         """Give the seat up to a client that shows its seat key."""
-        with suppress(ValueError, TypeError, AttributeError):
-            if seat_name(json.loads(body)["seat_key"]) == self.seat:
+        with suppress(ValueError, TypeError, KeyError, AttributeError):
+            if not too_deep(body) and seat_name(json.loads(body)["seat_key"]) == self.seat:
                 self._disconnect(SeatTaken("another connection has taken this seat over"))
 
     # --- from the stream -----------------------------------------------------------------------

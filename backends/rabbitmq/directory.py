@@ -13,6 +13,7 @@ import pika
 from backends.rabbitmq import names
 from backends.rabbitmq.stream import Link
 from backends.rabbitmq.stream_reader import Message, StreamReader
+from chat.domain.json_depth import too_deep
 
 MARK_EVERY = 5.0
 """Seconds until a mark is published again: what the broker can't deliver may be beside the first."""
@@ -43,7 +44,7 @@ async def follow(link: Link, rooms: set[str]) -> None:
 
     def on_message(message: Message) -> None:
         with suppress(ValueError, TypeError, KeyError, AttributeError):
-            told = json.loads(message.body)
+            told = {} if too_deep(message.body) else json.loads(message.body)
             if told.get("removed"):
                 rooms.discard(told["room"])
             elif isinstance(told["room"], str):

@@ -129,6 +129,7 @@ class StreamLog(Log):
     async def _connect(self) -> Link:
         """Connect, declare this node's presence, and learn the names of all rooms. Raises a `ChatError`."""
         link = await Link.open(self._address, "", f"chat serve, node {self.node}")
+        self._blocked.clear()  # what an earlier link was told says nothing about this one
         link.on_blocked = lambda: self._on_blocked(link)
         link.streams.on_gap = lambda *gap: log.warning("%s", gap_notice(*gap))
         try:

@@ -23,6 +23,7 @@ from chat.domain.errors import BadRequest, ChatError
 from chat.interfaces.address import Address
 from chat.transport.asgi import Application, Receive, Scope, Send
 from chat.transport.http_server import ClientDisconnected, WebServer, read_body
+from chat.transport.preconditions import failed_precondition
 
 MAX_BODY = 256 * 1024
 """Bytes of a request."""
@@ -62,6 +63,9 @@ class SoapServer(WebServer):
         if path != PATH and file is None:
             await _refuse(send, self._codec11, 404, f"there is no resource {path}: the service is at {PATH}")
         elif method in ("GET", "HEAD") and file is not None:
+            if status := failed_precondition(_conditions(scope), None, reads=True):
+                await self._unmet(send, self._codec11, status)
+                return
             at = self.asked_at(scope) + PATH
             await _respond(send, 200, XML, self._wsdls[file].replace(ADDRESS.encode(), at.encode()))
         elif path != PATH or method != "POST":
@@ -72,6 +76,15 @@ class SoapServer(WebServer):
         else:
             await self._post(scope, receive, send)
 
+    @staticmethod
+    async def _unmet(send: Send, codec: Codec, status: int) -> None:
+        """Answer a request whose preconditions do not hold; nothing here has an entity tag."""
+        if status == 304:
+            await send({"type": "http.response.start", "status": 304, "headers": []})
+            await send({"type": "http.response.body"})
+        else:
+            await _refuse(send, codec, status, "it is not in the state that If-Match names")
+
     async def _post(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = scope["headers"]
         kind, charset = _content_type(_header(headers, b"content-type"))
@@ -79,6 +92,9 @@ class SoapServer(WebServer):
         if codec is None or (charset and charset not in CHARSETS) or _encoded(headers):
             why = "a message is text/xml (SOAP 1.1) or application/soap+xml (1.2), in UTF-8, not compressed"
             await _refuse(send, self._codec11, 415, why, ("accept-post", ", ".join(self._codecs)))
+            return
+        if status := failed_precondition(_conditions(scope), None, reads=False, exists=False):
+            await self._unmet(send, codec, status)
             return
         try:
             data = await read_body(receive, MAX_BODY)
@@ -124,6 +140,15 @@ class SoapServer(WebServer):
 
 def _prepare() -> tuple[dict[str, Codec], dict[Path, bytes]]:
     return codecs(), {file: file.read_bytes() for file in (WSDL, WSDL11)}
+
+
+def _conditions(scope: Scope) -> dict[bytes, bytes]:
+    """Return the headers of preconditions; a repeated one is one list (RFC 9110, 5.3)."""
+    said: dict[bytes, bytes] = {}
+    for name, value in scope["headers"]:
+        if name in (b"if-match", b"if-none-match"):
+            said[name] = said[name] + b", " + value if name in said else value
+    return said
 
 
 def _header(headers: Any, name: bytes) -> str:

@@ -13,15 +13,14 @@ from collections import Counter
 
 from backends.udp.codec import MAX_DATAGRAM, TRAILER
 from backends.udp.server_endpoint import ServerEndpoint
-from backends.udp.server_socket import bind_socket
+from backends.udp.server_socket import bind_datagrams
 from chat.domain.errors import ChatError, Closing
 from chat.interfaces.address import Address
 from chat.interfaces.server import ChatServer
+from chat.transport.listener import bind_everywhere
 
 MAX_TEXT = (MAX_DATAGRAM - TRAILER - 2000) // 2
 """Bytes of the longest text: as JSON it may take twice as many, and an event has other fields."""
-PORT_TRIES = 16
-"""Free ports that are tried until one is free for every address of the host."""
 
 log = logging.getLogger(__name__)
 
@@ -38,30 +37,11 @@ class UdpServer(ChatServer):
         self.counts: Counter[str] = Counter()
         """What was dropped, and why."""
         self.endpoints: list[ServerEndpoint] = []
-        for _ in range(PORT_TRIES - 1):
-            try:
-                return await self._listen()
-            except OSError:
-                if self.address.port:
-                    raise
-        return await self._listen()
-
-    async def _listen(self) -> Address:
         loop = asyncio.get_running_loop()
-        port = self.address.port
-        found = await loop.getaddrinfo(
-            self.address.host, port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE
-        )
-        try:
-            for family, place in dict.fromkeys((family, place) for family, _, _, _, place in found):
-                udp = bind_socket(family, (place[0], port, *place[2:]))
-                port = udp.getsockname()[1]
-                endpoint = ServerEndpoint(self.hub, self.options, udp, self.counts)
-                await loop.create_datagram_endpoint(lambda endpoint=endpoint: endpoint.udp, sock=udp)  # type: ignore[misc]  # bound
-                self.endpoints.append(endpoint)
-        except OSError:
-            await self._close_endpoints()
-            raise
+        for udp in await bind_everywhere(self.address, socket.SOCK_DGRAM, bind_datagrams):
+            endpoint = ServerEndpoint(self.hub, self.options, udp, self.counts)
+            await loop.create_datagram_endpoint(lambda endpoint=endpoint: endpoint.udp, sock=udp)  # type: ignore[misc]  # bound
+            self.endpoints.append(endpoint)
         host, port = self.endpoints[0].udp.socket.getsockname()[:2]
         return Address(host, port)
 

@@ -10,23 +10,16 @@ from typing import Any, TypeAlias, cast
 
 from backends.udp.loss_simulation import LossSimulation
 from backends.udp.socket_buffers import enlarge_buffers
+from chat.transport.listener import bind_socket
 
 Peername: TypeAlias = tuple[Any, ...]
 """A client's address, as the socket gives it: (host, port) or, with IPv6, two more fields."""
 
 
-def bind_socket(family: int, place: Peername) -> socket.socket:
+def bind_datagrams(family: int, place: Peername) -> socket.socket:
     """Return a UDP socket that is bound to this address. Raises OSError if the port is taken."""
-    udp = socket.socket(family, socket.SOCK_DGRAM)
-    try:
-        udp.setblocking(False)
-        if family == socket.AF_INET6:
-            udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # as asyncio does it for TCP
-        enlarge_buffers(udp)
-        udp.bind(place)
-    except OSError:
-        udp.close()
-        raise
+    udp = bind_socket(family, place, socket.SOCK_DGRAM)
+    enlarge_buffers(udp)
     return udp
 
 
@@ -43,7 +36,7 @@ class ServerSocket(asyncio.DatagramProtocol):
         """Prepare for `asyncio.loop.create_datagram_endpoint`.
 
         Args:
-            udp: from `bind_socket`.
+            udp: from `bind_datagrams`.
             settings: the probabilities and the seed of `LossSimulation`.
             counts: what was dropped, and why; the datagrams that were not sent are added to it.
             receive: called with every datagram that comes and its source address.

@@ -107,7 +107,8 @@ def _run() -> int:
     from chat.background.state_folder import ENVIRONMENT
     from chat.cli.config import read_config
 
-    asks_for_help = not {"-h", "--help"}.isdisjoint(sys.argv)  # which needs no settings
+    options = sys.argv[: sys.argv.index("--")] if "--" in sys.argv else sys.argv
+    asks_for_help = not {"-h", "--help"}.isdisjoint(options)  # which needs no settings
     try:
         code = chat.main(
             prog_name="chat",

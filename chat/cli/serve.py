@@ -55,7 +55,12 @@ def _port_of(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> d
 @click.argument(
     "techniques", nargs=-1, metavar="[TECHNIQUE]...", callback=techniques_named, shell_complete=complete
 )
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="The address to listen on; 0.0.0.0: every IPv4 address, :: every one.",
+)
 @click.option("--port", type=click.IntRange(0, 65535), help="The port of the one technique; 0: any free one.")
 @click.option(
     "--port-of",

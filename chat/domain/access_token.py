@@ -5,8 +5,8 @@ from __future__ import annotations
 import hmac
 from urllib.parse import unquote_to_bytes
 
-MAX_TOKEN = 256
-"""Bytes of the longest access token, in UTF-8."""
+MAX_TOKEN = 255
+"""Bytes of the longest access token, in UTF-8: as many as the machine name of AUTH_SYS holds (RFC 5531)."""
 
 
 def is_token(shown: str, token: str) -> bool:

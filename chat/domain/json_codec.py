@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from chat.domain.errors import ERRORS, BadRequest, ChatError
+from chat.domain.json_depth import MAX_DEPTH, too_deep
 from chat.domain.model import (
     MAX_NUMBER,
     Ack,
@@ -60,6 +61,8 @@ class Decoder(Generic[T]):
 
     def decode(self, data: bytes) -> T:
         """Return the value. Raises `BadRequest`, with a text for the sender."""
+        if too_deep(data):
+            raise BadRequest(f"JSON nested too deeply: {MAX_DEPTH} levels are allowed")
         try:
             try:
                 return self._decode(data)  # type: ignore[no-any-return]
@@ -77,8 +80,6 @@ class Decoder(Generic[T]):
             raise BadRequest(f"not JSON: {why}") from None
         except UnicodeDecodeError as error:
             raise BadRequest(f"not UTF-8: byte 0x{error.object[error.start]:02x}") from None
-        except RecursionError:
-            raise BadRequest("JSON nested too deeply") from None
 
 
 def _without_null(value: Any) -> Any:

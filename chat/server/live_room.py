@@ -81,9 +81,7 @@ class LiveRoom:
             for channel in self._channels.values():
                 channel.pending.append(outcome)
             if outcome.kind in ("left", "resumed"):
-                self.moved.discard(outcome.seat)
-                if seat := self.seats.get(outcome.seat):
-                    self._seat_moved(seat, outcome)
+                self._seat_moved(outcome)
         elif outcome is not None:
             self._log.refuse(self.name, item.entry.seq)
         pending = item.pending
@@ -91,16 +89,22 @@ class LiveRoom:
         if pending is not None:
             pending.decided(outcome)
 
-    def _seat_moved(self, seat: HubSeat, event: Event) -> None:
-        """Handle that a seat of this node has left, or has resumed here or at another node."""
+    def _seat_moved(self, event: Event) -> None:
+        """Handle that a seat has left, or has resumed here or at another node."""
+        seat = self.seats.get(event.seat)
         reason: ChatError | None = None
-        if event.kind == "left" and not seat.leaving:
-            reason = Closing("your seat has ended, because you seemed to be gone: join again")
-        elif event.kind == "resumed":
-            if self.state.members[seat.seat].node == self.node_name:
-                return
+        if event.kind == "left":
+            self.moved.discard(event.seat)
+            if seat is not None and not seat.leaving:
+                reason = Closing("your seat has ended, because you seemed to be gone: join again")
+        elif self.state.members[event.seat].node == self.node_name:
+            self.moved.discard(event.seat)
+            return
+        elif seat is not None:
+            self.moved.add(event.seat)
             reason = SeatTaken(MOVED)
-            self.moved.add(seat.seat)
+        if seat is None:
+            return
         self._remove_seat(seat)
         self.flush(now=True)  # the owner still sees what happened before
         seat.end(reason)

@@ -93,16 +93,19 @@ class Plan:
     """Seconds without a seat after which the server ends; None: never."""
 
 
+_ELSEWHERE = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
+"""Addresses that are no machine's (RFC 5737, RFC 3849)."""
+
+
 def reachable(address: Address) -> Address:
     """Return what another machine should dial for an address that means every interface."""
     if own_address(address) is address:
         return address
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # sends nothing: asks the kernel which address it would use
+    for family, elsewhere in _ELSEWHERE if address.host == "::" else _ELSEWHERE[:1]:
+        with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((elsewhere, 9))  # sends nothing: asks the kernel which address it would use
             return Address(probe.getsockname()[0], address.port)
-        except OSError:  # no network
-            return Address(socket.gethostname(), address.port)
+    return Address(socket.gethostname(), address.port)  # no network
 
 
 def run(plan: Plan, ready: Callable[[list[Offer]], None]) -> int:

@@ -22,6 +22,7 @@ from chat.interfaces.address import Address
 from chat.interfaces.server import ChatServer
 from chat.transport.asgi import Application, Receive, Scope
 from chat.transport.http_connection import REQUEST_TIMEOUT, HttpConnection
+from chat.transport.listener import listen
 from chat.transport.public_url import PROXIES, public_url, read_proxies
 from chat.transport.request_guard import RequestGuard
 
@@ -58,7 +59,6 @@ class WebServer(ChatServer):
         """Return the content type and the body of an error, in the technique's own form."""
 
     async def start(self) -> Address:
-        loop = asyncio.get_running_loop()
         self.stopping = False
         self._polls: set[asyncio.Future[Any]] = set()
         self._state = ServerState()
@@ -76,22 +76,20 @@ class WebServer(ChatServer):
         self._config.load()
         self._proxies = read_proxies(PROXIES.among(self.options.settings))
         identity = self.options.identity
-        self._server = await loop.create_server(
+        self._listener = await listen(
             lambda: HttpConnection(self, self._config, self._state),
-            self.address.host,
-            self.address.port,
-            backlog=1024,
+            self.address,
             ssl=identity.context if identity else None,
             ssl_handshake_timeout=REQUEST_TIMEOUT if identity else None,
         )
-        host, port = self._server.sockets[0].getsockname()[:2]
-        named = socket.gethostname() if host in ANYWHERE else host
-        self._own_url = f"{'https' if identity else 'http'}://{Address(named, port)}"
-        return Address(host, port)
+        address = self._listener.address
+        named = socket.gethostname() if address.host in ANYWHERE else address.host
+        self._own_url = f"{'https' if identity else 'http'}://{Address(named, address.port)}"
+        return address
 
     async def stop(self) -> None:
         self.stopping = True
-        self._server.close()
+        self._listener.close()
         for poll in self._polls:
             poll.cancel()
         for connection in self._connections:
@@ -107,7 +105,7 @@ class WebServer(ChatServer):
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
-        await self._server.wait_closed()
+        await self._listener.wait_closed()
 
     def asked_at(self, scope: Scope) -> str:
         """Return the scheme, the host and the port at which a client asked: see `public_url`."""

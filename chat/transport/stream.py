@@ -21,6 +21,7 @@ from chat.interfaces.address import Address
 from chat.interfaces.server import LOW_WATER, B, ChatServer, Reply, Seat, Sink
 from chat.transport.connection_state import State
 from chat.transport.flow_control import Reason
+from chat.transport.listener import listen
 from chat.transport.request_queue import RequestQueue
 
 HANDSHAKE_TIMEOUT = 5.0
@@ -66,20 +67,17 @@ class StreamServer(ChatServer, Generic[C]):
         if (identity := self.options.identity) is not None:
             tls = {"ssl": identity.context, "ssl_handshake_timeout": HANDSHAKE_TIMEOUT}
             tls["ssl_shutdown_timeout"] = LINGER
-        self._server = await asyncio.get_running_loop().create_server(
-            self.accept, self.address.host, self.address.port, backlog=1024, **tls
-        )
-        host, port = self._server.sockets[0].getsockname()[:2]
-        return Address(host, port)
+        self._listener = await listen(self.accept, self.address, **tls)
+        return self._listener.address
 
     async def stop(self) -> None:
         self.stopping = True
-        self._server.close()
+        self._listener.close()
         for connection in list(self.connections):
             connection.close(Closing("the server is going down; reconnect and resume"))
         if self.connections:
             await asyncio.wait([connection.lost for connection in self.connections], timeout=LINGER + 1)
-        await self._server.wait_closed()
+        await self._listener.wait_closed()
 
     def register(self, connection: C) -> None:
         """Admit a new connection; evict the oldest one without a seat if there are too many."""

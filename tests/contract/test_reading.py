@@ -28,11 +28,12 @@ async def story(ann: Person, hub: Hub) -> list[Event]:
             await ann.edit(message.seq, f"m{i}, edited")
         if i % 4 == 0:
             await ann.delete(message.seq)
-    last = await ann.say("last")
-    seen = sorted(await ann.knows(last.seq), key=lambda event: event.seq)
-    assert one_chain(seen)
-    assert seen[-1].seq > len(seen), "there are holes"
-    return seen
+    while True:
+        last = await ann.say("last")
+        seen = sorted(await ann.knows(last.seq), key=lambda event: event.seq)
+        assert one_chain(seen)
+        if last.seq > len(seen):  # there are holes: a broker takes what the hub appends when it comes there
+            return seen
 
 
 async def test_pages_forward_from_the_beginning_give_everything(ann: Person, hub: Hub) -> None:

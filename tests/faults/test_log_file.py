@@ -1,4 +1,4 @@
-"""A file that the durable log can't use: locked, damaged, foreign, read-only, no room; and set aside."""
+"""A file that the durable log can't use: damaged, foreign, read-only, no room; and set aside."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from chat.domain.errors import ChatError
 from chat.server.logs import files
 from chat.server.logs.files import VERSION, set_aside
 from chat.server.logs.sqlite import SqliteLog
-from tests.support.logbook import LogBook, child_holding, fill, texts
+from tests.support.logbook import LogBook, child_holding, fill, refusal, texts
 from tests.support.processes import chat_here
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX only")
@@ -29,47 +29,6 @@ POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX only")
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "chat.sqlite3"
-
-
-async def refusal(path: Path) -> str:
-    """Return what the log says that can't be opened."""
-    with pytest.raises(ChatError) as error:
-        await SqliteLog(path).start(lambda batch: None, lambda notes, error: None)
-    assert str(path) in str(error.value)
-    return str(error.value)
-
-
-# --- locked ------------------------------------------------------------------------------------
-
-
-async def test_a_second_server_is_told_the_pid_of_the_first(path: Path) -> None:
-    def second_server() -> tuple[int, str]:
-        with child_holding(path) as child:
-            return child.pid, asyncio.run(refusal(path))
-
-    pid, words = await asyncio.to_thread(second_server)
-    assert f"process {pid}" in words
-    assert "chat stop" in words
-
-
-async def test_a_second_log_in_the_same_process_is_refused(path: Path) -> None:
-    async with LogBook(SqliteLog(path)) as book:
-        assert f"process {os.getpid()}" in await refusal(path)
-        assert await book.say("still here") == [1]
-
-
-@POSIX
-async def test_a_second_name_of_the_file_has_the_same_lock(tmp_path: Path, path: Path) -> None:
-    (tmp_path / "other").symlink_to(path)
-    async with LogBook(SqliteLog(path)):
-        with pytest.raises(ChatError, match="in use"):
-            await SqliteLog(tmp_path / "other").start(lambda batch: None, lambda notes, error: None)
-
-
-def test_a_log_in_use_is_not_set_aside(path: Path) -> None:
-    with child_holding(path) as child, pytest.raises(ChatError, match=f"process {child.pid}"):
-        set_aside(path)
-    assert path.exists()
 
 
 # --- damaged and foreign files -----------------------------------------------------------------

@@ -12,7 +12,18 @@ from backends.oncrpc.server import OncRpcServer
 from chat.domain.model import Limits
 from chat.interfaces.address import Address
 from chat.server.hub import Hub
-from protos.chat_xdr import CHAT_FETCH, CHAT_NULL, CHAT_SEND, chat_status, draft_res, fetch_res, send_args
+from protos.chat_xdr import (
+    CHAT_FETCH,
+    CHAT_JOIN,
+    CHAT_NULL,
+    CHAT_SEND,
+    chat_status,
+    draft_res,
+    fetch_res,
+    join_args,
+    join_res,
+    send_args,
+)
 from tests.support.oncrpc_peer import SUCCESS, StreamPeer, after, connection_of, header, marked
 from tests.support.stage import Disk, running
 
@@ -90,6 +101,47 @@ async def test_with_its_connection_a_poll_ends_and_the_seat_is_away(
     await eve.lost
     while eve._tasks:
         await asyncio.wait(eve._tasks)
+    assert seat.expires_in() is not None
+
+
+async def test_what_came_before_a_half_close_is_answered(
+    disk: Disk, peer: StreamPeer, bystander: StreamPeer
+) -> None:
+    await peer.join("eve")
+    disk.slow = True
+    draft = await peer.begin(CHAT_SEND, send_args(peer.seat_key, 1, "and goodbye"))
+    await peer.still_there()
+    peer.writer.write_eof()
+    await bystander.still_there()
+    disk.slow = False
+    disk.catch_up()
+    sent = draft_res.decode((await peer.reply(draft))[len(SUCCESS) :])
+    assert sent.status is chat_status.CHAT_OK
+    assert await peer.ended() == b""
+
+
+async def test_a_join_before_a_half_close_is_answered(peer: StreamPeer) -> None:
+    join = await peer.begin(CHAT_JOIN, join_args("lab", "eve", "", "", None))
+    peer.writer.write_eof()
+    joined = join_res.decode((await peer.reply(join))[len(SUCCESS) :])
+    assert joined.status is chat_status.CHAT_OK
+    assert await peer.ended() == b""
+
+
+async def test_a_half_close_ends_the_wait_of_a_poll_and_the_seat_is_away(
+    hub: Hub, peer: StreamPeer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.server.seat.POLL_AWAY", 0)
+    joined = await peer.join("eve")
+    poll = await peer.begin(CHAT_FETCH, after(peer.seat_key, joined.head, wait_ms=20000))
+    await peer.still_there()
+    seat = hub.find_seat(peer.seat_key)
+    assert seat.expires_in() is None
+    peer.writer.write_eof()
+    async with asyncio.timeout(10):
+        fetched = fetch_res.decode((await peer.reply(poll))[len(SUCCESS) :])
+        assert await peer.ended() == b""
+    assert fetched.status is chat_status.CHAT_OK
     assert seat.expires_in() is not None
 
 

@@ -11,13 +11,14 @@ import backends.oncrpc.calls
 import backends.oncrpc.server
 from backends.oncrpc.client import OncRpcClient
 from backends.oncrpc.datagrams import MAX_CALL, MAX_PER_ADDRESS
-from backends.oncrpc.server import OncRpcServer, datagram_socket
+from backends.oncrpc.server import OncRpcServer
 from chat.domain.errors import Closing, ConnectionLost
 from chat.domain.model import Cursor, Hello, Limits, Say
 from chat.interfaces.address import Address
 from chat.interfaces.client import ClientOptions
 from chat.interfaces.server import ServerOptions
 from chat.server.hub import Hub
+from chat.transport.listener import Place, bind_socket
 from protos.chat_xdr import (
     CHAT_DELETE,
     CHAT_FETCH,
@@ -207,13 +208,13 @@ async def test_of_free_ports_one_is_taken_that_is_free_for_both(
 ) -> None:
     refused: list[object] = []
 
-    def sometimes(listener: socket.socket) -> socket.socket:
+    def sometimes(family: int, place: Place, kind: socket.SocketKind) -> socket.socket:
         if len(refused) < 3:
-            refused.append(listener.getsockname())
+            refused.append(place)
             raise OSError("taken")
-        return datagram_socket(listener)
+        return bind_socket(family, place, kind)
 
-    monkeypatch.setattr(backends.oncrpc.server, "datagram_socket", sometimes)
+    monkeypatch.setattr(backends.oncrpc.server, "bind_socket", sometimes)
     server = OncRpcServer(hub, Address("127.0.0.1", 0))
     address = await server.start()
     async with DatagramPeer.open(address) as peer, await StreamPeer.open(address) as other:

@@ -12,6 +12,7 @@ import backends
 from backends.rabbitmq.amqp_errors import hindrance
 from backends.rabbitmq.log import StreamLog
 from backends.rabbitmq.private import PrivateBroker
+from backends.rabbitmq.stream import Link
 from chat.client.connect import Place, open_session
 from chat.client.session_events import Entered, Hindered
 from chat.domain.errors import NotStored
@@ -107,6 +108,39 @@ async def test_a_servers_clients_get_the_reason_at_once(own_broker: PrivateBroke
     while isinstance(outcome := await _said(seat, outcomes, reply), NotStored):
         pass
     assert isinstance(outcome, Ack | Event)
+    await hub.stop()
+
+
+async def test_an_alarm_after_a_break_is_noticed_while_a_room_is_loaded(
+    own_broker: PrivateBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = Hub(log := StreamLog(own_broker.url))
+    await hub.start()
+    outcomes: asyncio.Queue[Outcome] = asyncio.Queue()
+    over = asyncio.Event()
+    connect = log._connect
+
+    async def connect_when_it_is_over() -> Link:
+        await over.wait()
+        return await connect()
+
+    def reply(_: Draft, outcome: Outcome) -> None:
+        outcomes.put_nowait(outcome)
+
+    seat = await hub.take_seat(Hello("lab", "ann"), "tcp")
+    await asyncio.to_thread(own_broker.ctl, *MEMORY)
+    assert LOW in str(await _said(seat, outcomes, reply))
+    monkeypatch.setattr(log, "_connect", connect_when_it_is_over)
+    await asyncio.to_thread(own_broker.ctl, "close_all_connections", "a break while it is blocked")
+    await asyncio.to_thread(own_broker.ctl, *ENOUGH_MEMORY)
+    over.set()
+    while isinstance(await _said(seat, outcomes, reply), NotStored):  # noqa: ASYNC110 - nothing tells
+        await asyncio.sleep(0.05)
+    await asyncio.to_thread(own_broker.ctl, *MEMORY)
+    with pytest.raises(NotStored, match="low on memory"):
+        async with asyncio.timeout(15):
+            await hub.take_seat(Hello("den", "ann"), "tcp")
+    await asyncio.to_thread(own_broker.ctl, *ENOUGH_MEMORY)
     await hub.stop()
 
 

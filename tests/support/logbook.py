@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from chat.domain.errors import ChatError
 from chat.domain.model import Body, Sent
 from chat.domain.room import Outcome
@@ -102,6 +104,14 @@ async def fill(path: Path, *texts: str) -> None:
     """Make a log with these messages in room lab."""
     async with LogBook(SqliteLog(path)) as book:
         await book.say(*texts)
+
+
+async def refusal(path: Path) -> str:
+    """Return what the log says that can't be opened."""
+    with pytest.raises(ChatError) as error:
+        await SqliteLog(path).start(lambda batch: None, lambda notes, error: None)
+    assert str(path) in str(error.value)
+    return str(error.value)
 
 
 async def texts(path: Path) -> list[str]:

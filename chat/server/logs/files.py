@@ -1,4 +1,4 @@
-"""The file of a durable log: created whole, locked, checked before use, set aside.
+"""The file of a durable log: created whole, checked before use, set aside.
 
 A file that is not an undamaged log of ours is only read, never written.
 """
@@ -10,12 +10,13 @@ import os
 import sqlite3
 import stat
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 
 from chat.domain.errors import ChatError
 from chat.domain.validation import printable
+from chat.server.logs.lock import file_locked, locked
 
 APPLICATION_ID = int.from_bytes(b"chat")
 VERSION = 1
@@ -92,33 +93,27 @@ def connect(path: Path, mode: str) -> sqlite3.Connection:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock of this log. The operating system releases it when the process ends.
+def alone(path: Path) -> Iterator[None]:
+    """Hold a log that is created or checked, so that no other process uses it. Its folder must exist.
 
     Raises:
-        ChatError: another process holds it; the text names its pid.
+        ChatError: the file can't be used, or is in use.
+        OSError: the disk can't be used; `explained` makes a text of it.
+        sqlite3.Error: the same.
     """
-    from filelock import FileLock, Timeout  # imports asyncio: not at a cold start
-
-    lock = FileLock(f"{path}.lock", thread_local=False)
-    owner = Path(f"{path}.pid")  # a file of its own: on Windows nobody can read the locked one
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        try:
-            pid = f"process {int(owner.read_text())}"
-        except (OSError, ValueError):
-            pid = "another process"
-        raise ChatError(
-            f"the log {shown(path)} is in use by a chat server ({pid}): "
-            "stop that one (chat stop, or Ctrl+C where it runs), or name another log with --log"
-        ) from None
-    try:
-        owner.write_text(str(os.getpid()))
+    with locked(path), ExitStack() as stack:
+        if not path.exists():
+            prepare(path)
+        retake = stack.enter_context(file_locked(path))
+        if path.stat().st_nlink > 1:
+            raise ChatError(
+                f"the log {shown(path)} has a second name (a hard link). The newest entries are in a file "
+                "beside one of the names, and a server that is started with the other loses them: "
+                "remove one of the names"
+            )
+        prepare(path)
+        retake()
         yield
-    finally:
-        owner.unlink(missing_ok=True)
-        lock.release()
 
 
 def prepare(path: Path) -> None:
@@ -151,6 +146,11 @@ def set_aside(path: Path) -> Path | None:
         if not _parts(path):
             return None
         with locked(path):
+            if path.exists():
+                with file_locked(
+                    path
+                ):  # only to see that nobody has it: Windows renames no file that is open
+                    pass
             stem = f"{path.stem}-{datetime.now():%Y-%m-%dT%H%M%S}"
             aside, number = path.with_name(stem + path.suffix), 1
             while _parts(aside):

@@ -7,15 +7,13 @@ the busier the room, the cheaper an entry. The database runs in WAL mode with sy
 from __future__ import annotations
 
 import asyncio
-import errno
-import os
+import logging
 import sqlite3
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
-from os.path import samestat
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
@@ -26,7 +24,10 @@ from chat.domain.json_codec import decode_body, encode
 from chat.domain.model import Body, Entry
 from chat.domain.validation import printable
 from chat.interfaces.log import Clock, Committed, Log, OnCommitted, OnFailed, Pending
-from chat.server.logs.files import connect, explained, locked, log_path, prepare, resolved, shown
+from chat.server.logs.files import alone, connect, explained, log_path, resolved, shown
+from chat.server.logs.watch import ROOMS, FileWatch, Overwritten
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Refusal = tuple[str, int]
@@ -34,6 +35,13 @@ Refusal = tuple[str, int]
 
 _MOST = 1000
 """Entries of one transaction, at most: they come back in one call, which must not block the loop for long."""
+_CHECKPOINT_PAGES = 1000
+"""Pages of the -wal, roughly, after which they are carried into the database. SQLite's own number; but SQLite
+would do it within a commit, where the log can't tell its own writes to the database from those of others."""
+_COMMIT_PAGES = 3
+"""Pages that the smallest commit takes."""
+_PAGE_BYTES = 2000
+"""Bytes of bodies that fill a page, roughly: pages are half full, and an entry has other columns."""
 _FEW, _MANY = 64, 249
 """Rows of one INSERT: 1 to 64, or 249 (SQLite before 3.32 takes 999 parameters, 4 a row). This takes a third
 less CPU than executemany, and the GIL is released and acquired once a statement, not once a row: a busy
@@ -42,16 +50,6 @@ _INSERT = {
     rows: "INSERT INTO entries VALUES " + ", ".join(["(?, ?, ?, CAST(? AS TEXT))"] * rows)
     for rows in (*range(1, _FEW + 1), _MANY)
 }
-_ROOMS = """
-WITH RECURSIVE names(room) AS (
-    SELECT min(room) FROM entries
-    UNION ALL
-    SELECT (SELECT min(room) FROM entries WHERE room > names.room) FROM names WHERE room IS NOT NULL
-)
-SELECT room, (SELECT max(seq) FROM entries WHERE entries.room = names.room) FROM names
-WHERE room IS NOT NULL
-"""
-"""Every room and its last seq, by one search in the index for each room."""
 _SELECT = "SELECT seq, at, CAST(body AS BLOB) FROM entries"
 _ACCEPTED = f"""{_SELECT}
 WHERE room = ? AND seq > ? AND seq < ? AND body NOT GLOB '{{"kind":"checkpoint"*'
@@ -78,6 +76,9 @@ class SqliteLog(Log):
         """Per room: the seq up to which entries were handed back, and so up to which reads return entries."""
         self._unwritten: defaultdict[str, set[int]] = defaultdict(set)
         """Per room: refused seqs that are not in the database yet."""
+        self._harm: Exception | None = None
+        """What happened to the file, so that nothing more is stored in it."""
+        self._harm_told = False
 
     async def start(self, committed: OnCommitted, failed: OnFailed) -> None:
         self._loop = asyncio.get_running_loop()
@@ -141,6 +142,8 @@ class SqliteLog(Log):
     async def _read(self, work: Callable[..., T], room: str, *args: Any) -> T:
         if not self._open:
             raise Closing("the log is closed")
+        if isinstance(self._harm, Overwritten):
+            raise ChatError(f"the log {shown(self.path)} was emptied or overwritten: history can't be read")
         try:
             return await self._loop.run_in_executor(self._reader, work, room, *args)
         except sqlite3.Error as error:
@@ -184,16 +187,18 @@ class SqliteLog(Log):
             try:
                 path = self.path = resolved(path)
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                stack.enter_context(locked(path))
-                prepare(path)
-                self._file = path.stat()
+                stack.enter_context(alone(path))
                 self._writing = stack.enter_context(closing(connect(path, "rw")))
                 self._writing.execute("PRAGMA synchronous = FULL")
+                self._writing.execute("PRAGMA wal_autocheckpoint = 0")
                 (mode,) = self._writing.execute("PRAGMA journal_mode = WAL").fetchone()
                 if mode != "wal":
                     raise ChatError(f"the log {shown(path)} can't be used: SQLite has no WAL on this disk")
                 self._reading = stack.enter_context(closing(connect(path, "ro")))
-                last = dict(self._reading.execute(_ROOMS).fetchall())
+                last = dict(self._reading.execute(ROOMS).fetchall())
+                self._written = dict(last)
+                self._watch = FileWatch(path)
+                self._checkpoint()
             except (OSError, sqlite3.Error) as error:
                 raise explained(path, error) from error
             self._held.enter_context(stack.pop_all())
@@ -202,6 +207,8 @@ class SqliteLog(Log):
     def _close_file(self, refused: list[Refusal]) -> None:
         with suppress(sqlite3.Error, OSError):  # the room will refuse them again
             self._store([], refused)
+        if isinstance(self._harm, Overwritten):
+            self._writing.close()  # whoever closes last writes the -wal into the file; a reader can't
         self._held.close()
 
     # --- writing: in the writer's thread --------------------------------------------------------
@@ -220,14 +227,49 @@ class SqliteLog(Log):
             else:
                 self._tell(self._stored, batch, refused)
                 refused = []
+                if self._pages >= _CHECKPOINT_PAGES:
+                    with suppress(Exception):  # the next commit meets it, too
+                        self._watch.check(self._written)
+                        self._checkpoint()
 
     def _store(self, batch: list[Committed], refused: list[Refusal]) -> None:
-        """Commit everything, or raise an exception and commit nothing."""
-        if not samestat(self._file, os.stat(self.path)):  # SQLite would write into the deleted file
-            raise FileNotFoundError(errno.ENOENT, "another file took its place")
+        """Commit everything, or raise an exception and hand nothing back."""
+        if self._harm is not None:
+            raise self._harm
+        try:
+            self._watch.check(self._written)
+            self._commit(batch, refused)
+            self._written.update((item.room, item.entry.seq) for item in batch)
+            self._watch.check(self._written, committed=bool(batch or refused))
+        except (FileNotFoundError, Overwritten) as harm:
+            self._harm = harm
+            self._save()
+            raise
+        self._pages += _COMMIT_PAGES
+
+    def _save(self) -> None:
+        """Do what can be done for a file that was harmed."""
+        if isinstance(self._harm, Overwritten):
+            self._watch.set_wal_aside()
+            return
+        # It was moved, or its -wal was: make it whole, and leave no -wal beside the file in its place.
+        with suppress(sqlite3.Error):
+            self._writing.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _checkpoint(self) -> None:
+        """Carry the -wal into the database."""
+        self._pages = 0
+        done = False
+        try:
+            _, pages, carried = self._writing.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            done = pages == carried
+        finally:
+            self._watch.carried(self._written if done else None)
+
+    def _commit(self, batch: list[Committed], refused: list[Refusal]) -> None:
         db = self._writing
         statements: list[tuple[str, Sequence[str | int | bytes]]] = []
-        start = 0
+        start = size = 0
         while start < len(batch):
             left = len(batch) - start
             rows = batch[start : start + (_MANY if left >= _MANY else min(left, _FEW))]
@@ -235,8 +277,11 @@ class SqliteLog(Log):
             values: list[str | int | bytes] = []
             for item in rows:
                 entry = item.entry
-                values += (item.room, entry.seq, entry.at, encode(entry.body))
+                body = encode(entry.body)
+                values += (item.room, entry.seq, entry.at, body)
+                size += len(body)
             statements.append((_INSERT[len(rows)], values))
+        self._pages += size // _PAGE_BYTES
         statements += [("INSERT OR IGNORE INTO refused VALUES (?, ?)", refusal) for refusal in refused]
         if len(statements) == 1:  # SQLite makes a transaction of it, and the GIL is acquired twice less
             db.execute(*statements[0])
@@ -267,6 +312,9 @@ class SqliteLog(Log):
             self._committed(batch)
 
     def _not_stored(self, batch: list[Committed], error: ChatError) -> None:
+        if self._harm is not None and not self._harm_told:
+            self._harm_told = True
+            log.error("%s", _harm_text(self.path, self._harm))
         if batch:
             self._failed([item.pending for item in batch if item.pending is not None], error)
 
@@ -276,4 +324,23 @@ def _not_stored(error: Exception) -> NotStored:
         return NotStored("not stored, the server's disk is full: free some space there, then send it again")
     if isinstance(error, FileNotFoundError):
         return NotStored("not stored, the server's log file was deleted or moved: start the server again")
+    if isinstance(error, Overwritten):
+        return NotStored(
+            "not stored, the server's log file was emptied or overwritten: "
+            "restore it from a backup, and start the server again"
+        )
     return NotStored(f"not stored, the server's log can't store it ({printable(str(error))}): try again")
+
+
+def _harm_text(path: Path, harm: Exception) -> str:
+    """Return what the person who runs the server must know."""
+    if isinstance(harm, Overwritten):
+        return (
+            f"the log {shown(path)} was emptied or overwritten while this server ran ({harm}). Nothing more "
+            "is stored: stop the server, put a backup in the log's place, and start it again; "
+            "or begin a new log with chat serve --fresh"
+        )
+    return (
+        f"the log {shown(path)} or its -wal was deleted, moved or replaced while this server ran. Nothing "
+        "more is stored: stop the server, put the log back, and start it again"
+    )

@@ -7,17 +7,20 @@ from typing import Any
 import pika
 import pytest
 
-from backends.rabbitmq import names
+from backends.rabbitmq import directory, names
 from backends.rabbitmq.codec import pack
+from backends.rabbitmq.stream import Link
 from chat.domain.errors import ChatError
 from chat.domain.model import Joined, Left, Sent
 from chat.domain.validation import seat_name
+from tests.support.broker import address
 from tests.support.rabbit_room import Enter
 
 SEAT = "0123456789abcdef01234567"
 STRANGE = {
     "nothing": b"",
     "no JSON": b"\xff{",
+    "nested without an end": b"[" * 50_000,
     "no entry": b'{"kind":"greeting"}',
     "a megabyte": b"x" * 1024 * 1024,
     "a large entry": pack(Sent(SEAT, "eve", "x", 1, "y" * 5000), 1),
@@ -42,6 +45,26 @@ async def test_what_is_no_entry_is_passed_over_by_everybody(enter: Enter, strang
     carol = await enter("carol")
     await carol.hears("after")
     assert [event.kind for event in carol.seen if event.author not in ("ann", "bob", "carol")] == ["opened"]
+
+
+async def test_a_takeover_that_is_nested_without_an_end_is_passed_over(enter: Enter, stranger: Any) -> None:
+    ann = await enter("ann")
+    for body in (b"[" * 50_000, b"{}"):
+        queue = names.presence(ann.welcome.seat)
+        await stranger.publish("", queue, body, pika.BasicProperties(type="chat.takeover"))
+    await ann.say("still here")
+    await ann.hears("still here")
+
+
+async def test_a_directory_with_strange_records_is_read(vhost: str, stranger: Any) -> None:
+    link = await Link.open(address(vhost), "", "a server")
+    await directory.add_room(link, "lab")
+    for body in (b"[" * 50_000, b'"x"', b'{"room":5}', b"{}"):
+        await stranger.publish("", names.DIRECTORY, body, pika.BasicProperties())
+    rooms: set[str] = set()
+    await directory.follow(link, rooms)
+    await link.close()
+    assert rooms == {"lab"}
 
 
 async def test_a_name_is_taken_for_strangers_too(enter: Enter, stranger: Any) -> None:

@@ -75,3 +75,23 @@ async def test_a_peer_that_goes_in_the_middle_of_a_message_does_no_harm(server: 
         await peer.send(whole[:-10])
     async with await SoapPeer.open(server.address) as peer:
         await peer.call("Ping")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_the_wsdl_is_read_only_if_the_preconditions_hold(peer: SoapPeer, method: str) -> None:
+    """RFC 9110, 13: it exists, and has no entity tag."""
+    for name, value, status in (
+        ("If-Match", "*", 200),
+        ("If-Match", '"a"', 412),
+        ("If-None-Match", "*", 304),
+        ("If-None-Match", '"a"', 200),
+    ):
+        answer = await peer.ask(method, "/soap?wsdl", headers={name: value})
+        assert (answer.status, name, value) == (status, name, value)
+
+
+async def test_a_call_has_no_state_that_could_match(peer: SoapPeer) -> None:
+    ping = envelope(request("Ping"), version=peer.version)
+    refused = await peer.post(ping, **{"If-Match": "*"})
+    assert (refused.status, read_fault(refused).name) == (412, "BadRequest")
+    assert (await peer.post(ping, **{"If-None-Match": "*"})).status == 200

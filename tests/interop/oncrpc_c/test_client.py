@@ -162,8 +162,11 @@ async def test_who_is_too_fast_waits_and_says_it_then(launch: Launch, oncrpc: Ad
 
 @pytest.mark.parametrize("access", ["open sesame"])
 async def test_the_access_token_comes_from_the_environment(launch: Launch, oncrpc: Address) -> None:
-    bob = await launch("chat-client", oncrpc.host, oncrpc.port, "bob", CHAT_TOKEN="open sesame")
-    assert await bob.over() == (0, [])
+    for option in ([], ["-u"]):  # the calls for news come over a connection that has not joined
+        bob = await launch("chat-client", *option, oncrpc.host, oncrpc.port, "bob", CHAT_TOKEN="open sesame")
+        bob.type("hello")
+        await bob.until(": hello")
+        assert await bob.over() == (0, [])
     for token, reason in (("sesame", "! the access token is wrong"), ("", "! this server requires")):
         eve = await launch("chat-client", oncrpc.host, oncrpc.port, "eve", CHAT_TOKEN=token)
         code, (complaint,) = await eve.over()

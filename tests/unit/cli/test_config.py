@@ -76,7 +76,7 @@ def test_an_access_token_comes_from_its_file_before_the_environment(
 
 @pytest.mark.parametrize(
     ("token", "why"),
-    [("open\tsesame", "control character"), (257 * "x", "more than 256"), (129 * "ä", "more than 256")],
+    [("open\tsesame", "control character"), (256 * "x", "more than 255"), (128 * "ä", "more than 255")],
 )
 def test_an_access_token_that_not_every_technique_can_carry_is_refused(
     monkeypatch: pytest.MonkeyPatch, token: str, why: str
@@ -180,3 +180,11 @@ def test_help_works_whatever_the_settings_file_is(tmp_path: Path, content: bytes
     assert done.returncode == 1
     assert one_line(done.stderr)
     assert chat_here("--help", CHAT_CONFIG=str(file)).returncode == 0
+
+
+def test_a_message_that_looks_like_help_is_sent_with_the_settings(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text("room = ")
+    done = chat_here("send", "--", "--help", CHAT_CONFIG=str(file))
+    assert done.returncode == 1
+    assert "is not TOML" in done.stderr

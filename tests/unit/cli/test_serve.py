@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import backends
 from tests.support.processes import chat, one_line, running, serving, tail
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for another process")
@@ -42,6 +43,22 @@ def test_an_address_that_others_reach_gets_an_access_token() -> None:
         assert refused.returncode == 1
         assert "requires an access token" in refused.stderr
         assert chat("send", "--server", address, "--as", "ann", "hello", CHAT_TOKEN=token).returncode == 0
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "localhost"])
+def test_the_join_lines_work_as_they_are_printed(host: str) -> None:
+    if ":" in host and not socket.has_ipv6:
+        pytest.skip("this Python has no IPv6")
+    labels = [label for label in backends.techniques() if label.server and not label.missing()]
+    ports = [word for label in labels for word in ("--port-of", f"{label.name}=0")]
+    names = [label.name for label in labels]
+    with running("serve", *names, *ports, "--host", host, "--open", "--log", "memory") as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline().split() for _ in labels]
+        for name, _, address, join, command, *options in lines:
+            assert (join, command) == ("join:", "chat"), address
+            done = chat("send", *options, "--as", name, f"over {name}")
+            assert (done.returncode, done.stderr) == (0, ""), (host, options)
 
 
 def test_the_rate_is_paced_and_nothing_is_dropped() -> None:

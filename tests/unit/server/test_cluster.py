@@ -128,7 +128,11 @@ async def test_a_call_with_the_key_of_a_seat_that_moved_learns_that_it_was_taken
     await asyncio.sleep(0)
     with pytest.raises(SeatTaken):
         hub.find_seat(key)
-    log.append("lab", Left(seat.seat, "dan", "grpc", "there"), None)
+    log.append("lab", Resumed(seat.seat, "dan", "grpc", "away"), None)  # and on to a third server
+    await asyncio.sleep(0)
+    with pytest.raises(SeatTaken):
+        hub.find_seat(key)
+    log.append("lab", Left(seat.seat, "dan", "grpc", "away"), None)
     await asyncio.sleep(0)
     with pytest.raises(SeatGone):
         hub.find_seat(key)

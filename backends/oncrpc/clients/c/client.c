@@ -367,7 +367,7 @@ int main(int count, char **words)
     server.port = words[optind + 1];
     me.nick = fitting(words[optind + 2], CHAT_MAX_NICK, "nick");
     me.room = fitting(count - optind > 3 ? words[optind + 3] : "lab", CHAT_MAX_ROOM, "room's name");
-    me.token = fitting(token != NULL ? token : "", CHAT_MAX_TOKEN, "access token");
+    server.token = fitting(token != NULL ? token : "", MAX_MACHINE_NAME, "access token");
     if (server.udp)
         listening.wait_s = SPEAK_S;
 

@@ -114,6 +114,13 @@ static CLIENT *client_of(int fd, const struct addrinfo *address, int wait_s)
     clnt_control(client, CLSET_TIMEOUT, (char *)&wait); /* instead of the 25 s that the stubs have */
     if (server.udp)
         clnt_control(client, CLSET_RETRY_TIMEOUT, (char *)&retry);
+    if (server.token[0] != '\0') { /* the machine name is all that a credential can carry */
+        AUTH *shown = authunix_create(server.token, 0, 0, 0, NULL);
+        if (shown != NULL) {
+            auth_destroy(client->cl_auth);
+            client->cl_auth = shown;
+        }
+    }
     return client;
 }
 
@@ -169,6 +176,7 @@ void hang_up(struct link *link)
     if (link->client == NULL)
         return;
     link->fd = -1;
+    auth_destroy(link->client->cl_auth);
     clnt_destroy(link->client); /* closes the socket, too */
     link->client = NULL;
 }

@@ -32,6 +32,7 @@ void give_up(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 struct server {
     const char *host, *port;
+    char *token;         /* every call shows it; empty: none */
     int udp;
     int away_ms;         /* how long it may be away before it is given up */
 };

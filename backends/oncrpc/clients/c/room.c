@@ -59,7 +59,7 @@ static void take_seat(const join_ok *ok)
 static enum outcome join(struct link *link)
 {
     chat_cursor cursor = {.seq = room.cursor, .epoch = room.epoch};
-    join_args args = {.room = me.room, .nick = me.nick, .access = me.token, .seat_key = room.key,
+    join_args args = {.room = me.room, .nick = me.nick, .access = server.token, .seat_key = room.key,
                       .cursor = room.entered ? &cursor : NULL};
     join_res res = {0};
     const chat_error *error = &res.join_res_u.error;

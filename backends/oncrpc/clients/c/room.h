@@ -8,7 +8,7 @@
 #include "link.h"
 
 struct me {
-    char *nick, *room, *token;
+    char *nick, *room;
 };
 extern struct me me;
 

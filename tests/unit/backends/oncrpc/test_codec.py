@@ -274,7 +274,7 @@ def test_what_is_too_long_only_until_it_is_composed_is_sent_composed() -> None:
 
 
 def key(number: int, procedure: int = CHAT_SEND, arguments: bytes = b"") -> datagrams.Key:
-    return (("127.0.0.1", 5000), number, procedure, arguments)
+    return (("127.0.0.1", 5000), number, procedure, arguments, "")
 
 
 def test_a_call_is_begun_once_and_its_answer_kept() -> None:

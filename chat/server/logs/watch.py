@@ -1,0 +1,102 @@
+"""Whether the file of a log is still the one that its server writes.
+
+SQLite keeps its file open and does not look at it again. If somebody empties, overwrites or replaces the
+file, commits still succeed, and are gone at the next start. So the log looks before and after each commit.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing, suppress
+from os.path import samestat
+from pathlib import Path
+
+from chat.server.logs.files import connect
+
+_WAL_MAGIC = (bytes.fromhex("377f0682"), bytes.fromhex("377f0683"))
+_WAL_HEADER = 32  # bytes; https://www.sqlite.org/fileformat2.html#the_write_ahead_log
+ROOMS = """
+WITH RECURSIVE names(room) AS (
+    SELECT min(room) FROM entries
+    UNION ALL
+    SELECT (SELECT min(room) FROM entries WHERE room > names.room) FROM names WHERE room IS NOT NULL
+)
+SELECT room, (SELECT max(seq) FROM entries WHERE entries.room = names.room) FROM names
+WHERE room IS NOT NULL
+"""
+"""Every room and its last seq, by one search in the index for each room."""
+
+
+class Overwritten(OSError):
+    """The file was emptied or overwritten. What it held is lost, and nothing may be written into it."""
+
+
+class FileWatch:
+    """Knows how the database and its -wal must look. Used by one thread at a time."""
+
+    def __init__(self, path: Path) -> None:
+        """Begin. The database must be open for writing, in WAL mode and without automatic checkpoints."""
+        self._path = path
+        self._wal = Path(f"{path}-wal")
+        self._main_stat = os.stat(path)
+        self._wal_stat = os.stat(self._wal)
+        self._wal_header = self._read_wal_header()
+        self._carried: dict[str, int] = {}
+        """Per room: the seq that the database itself holds, without its -wal."""
+
+    def check(self, written: Mapping[str, int], *, committed: bool = False) -> None:
+        """Compare the files with what was written.
+
+        Args:
+            written: every room's last seq.
+            committed: a transaction was written since the last look, so the -wal has changed.
+
+        Raises:
+            FileNotFoundError: the database or its -wal was deleted, moved or replaced by another file.
+            Overwritten: one of them was emptied or overwritten in place.
+            OSError: the disk can't be read.
+        """
+        main, wal = os.stat(self._path), os.stat(self._wal)
+        if not (samestat(main, self._main_stat) and samestat(wal, self._wal_stat)):
+            raise FileNotFoundError(errno.ENOENT, "another file took its place")
+        if (main.st_size, main.st_mtime_ns) != (self._main_stat.st_size, self._main_stat.st_mtime_ns):
+            # Only a checkpoint writes to the database. A changed time alone may be a harmless `touch`.
+            if not self._holds(self._carried):
+                raise Overwritten(self._path.name)
+            self._main_stat = main
+        header = self._read_wal_header()
+        sound = header[:4] in _WAL_MAGIC if committed else header == self._wal_header
+        if (wal.st_size < self._wal_stat.st_size or not sound) and not self._holds(written):
+            raise Overwritten(self._wal.name)  # else all of it is in the database, and it was begun anew
+        self._wal_stat, self._wal_header = wal, header
+
+    def carried(self, last: Mapping[str, int] | None) -> None:
+        """A checkpoint has written to the database.
+
+        Args:
+            last: every room's last seq, if all of the -wal was carried over; None: not all.
+        """
+        self._main_stat = os.stat(self._path)
+        if last is not None:
+            self._carried = dict(last)
+
+    def set_wal_aside(self) -> None:
+        """Rename the -wal. Beside another database SQLite would write it into that one."""
+        with suppress(OSError):  # on Windows an open file keeps its name
+            os.replace(self._wal, f"{self._path}-lost-wal")
+
+    def _holds(self, last: Mapping[str, int]) -> bool:
+        """Return whether the database itself holds every room up to these seqs."""
+        try:
+            with closing(connect(self._path, "ro&immutable=1")) as db:  # immutable: without the -wal
+                found = dict(db.execute(ROOMS).fetchall())
+        except sqlite3.Error:
+            return False
+        return all(found.get(room, 0) >= seq for room, seq in last.items())
+
+    def _read_wal_header(self) -> bytes:
+        with open(self._wal, "rb") as file:
+            return file.read(_WAL_HEADER)

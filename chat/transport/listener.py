@@ -1,0 +1,134 @@
+"""Listening at every address of a host, at one port, and at both families where the host is ``::``.
+
+Each family has a socket of its own. So a server listens at the families that it names, whatever the system's
+default for a socket of IPv6 is, and its peers' addresses have the form of their family.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+from chat.interfaces.address import Address
+
+BOTH_FAMILIES = {"::": ("::", "0.0.0.0")}
+"""The hosts that stand for several addresses."""
+PORT_TRIES = 16
+"""Free ports that are tried until one is free at every address of the host."""
+BACKLOG = 1024
+
+Place = tuple[Any, ...]
+"""A socket's address: (host, port), and with IPv6 two more fields."""
+Bind = Callable[[int, Place], socket.socket]
+"""Returns a socket of a family that is bound to a place. Raises OSError."""
+
+
+async def bind_everywhere(address: Address, kind: socket.SocketKind, bind: Bind) -> list[socket.socket]:
+    """Return a socket for each address of the host, all at one port; port 0: any that is free at each.
+
+    Raises:
+        OSError: the host is not known, or the port is in use at one of its addresses.
+    """
+    loop = asyncio.get_running_loop()
+    places: dict[tuple[int, Place], None] = {}
+    for host in BOTH_FAMILIES.get(address.host, (address.host,)):
+        found = await loop.getaddrinfo(host, address.port, type=kind, flags=socket.AI_PASSIVE)
+        places.update({(family, place): None for family, _, _, _, place in found})
+    for _ in range(PORT_TRIES - 1):
+        try:
+            return _bind(list(places), address.port, bind)
+        except OSError:
+            if address.port:
+                raise
+    return _bind(list(places), address.port, bind)
+
+
+def _bind(places: Sequence[tuple[int, Place]], port: int, bind: Bind) -> list[socket.socket]:
+    bound: list[socket.socket] = []
+    try:
+        for family, place in places:
+            bound.append(bind(family, (place[0], port, *place[2:])))
+            port = bound[-1].getsockname()[1]
+    except OSError:
+        for one in bound:
+            one.close()
+        raise
+    return bound
+
+
+def bind_socket(
+    family: int, place: Place, kind: socket.SocketKind = socket.SOCK_STREAM, *, reuse: bool = True
+) -> socket.socket:
+    """Return a bound socket; one of IPv6 gets nothing of IPv4.
+
+    Args:
+        family: of the place.
+        place: host and port.
+        kind: of the socket.
+        reuse: take a port of TCP at which connections of an earlier server are still ending.
+
+    Raises:
+        OSError: the port is in use.
+    """
+    made = socket.socket(family, kind)
+    try:
+        made.setblocking(False)
+        posix = os.name == "posix" and sys.platform != "cygwin"
+        if reuse and kind is socket.SOCK_STREAM and posix:  # as in asyncio
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        made.bind(place)
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
+class Listener:
+    """Listens on TCP at every address of a host."""
+
+    def __init__(self, servers: Sequence[asyncio.Server]) -> None:
+        self._servers = servers
+
+    @property
+    def sockets(self) -> list[Any]:
+        """The listening sockets, one for each address."""
+        return [one for server in self._servers for one in server.sockets]
+
+    @property
+    def address(self) -> Address:
+        """The first of the addresses."""
+        return Address(*self.sockets[0].getsockname()[:2])
+
+    def close(self) -> None:
+        """Take no more connections."""
+        for server in self._servers:
+            server.close()
+
+    async def wait_closed(self) -> None:
+        for server in self._servers:
+            await server.wait_closed()
+
+
+async def listen(factory: Callable[[], asyncio.BaseProtocol], address: Address, **options: Any) -> Listener:
+    """Listen on TCP; ``options`` are further arguments of `asyncio.loop.create_server`. Raises OSError."""
+    loop = asyncio.get_running_loop()
+    sockets = await bind_everywhere(address, socket.SOCK_STREAM, bind_socket)
+    servers: list[asyncio.Server] = []
+    try:
+        for one in sockets:
+            servers.append(await loop.create_server(factory, sock=one, backlog=BACKLOG, **options))
+    except OSError:  # another program began to listen there in this moment
+        for server in servers:
+            server.close()
+        for one in sockets:
+            with suppress(OSError):
+                one.close()
+        raise
+    return Listener(servers)
