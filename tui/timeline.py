@@ -18,6 +18,7 @@ from chat.client.session_events import (
     Hindered,
     Missed,
     Noticed,
+    Reconnected,
     StartedOver,
     Update,
 )
@@ -83,8 +84,8 @@ class Timeline:
             case Noticed(text) if text not in self._noticed:
                 self._noticed.add(text)
                 self.note(one_line(text))
-            case Hindered() as hindered:
-                self.note(one_line(hindered.text))
+            case Reconnected() | Hindered() as news:
+                self.note(one_line(news.text))
             case DraftMoved(draft, phase, reason):
                 self._moved(draft, phase, one_line(reason))
             case _:

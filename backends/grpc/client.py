@@ -11,7 +11,7 @@ import ipaddress
 import json
 import random
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from time import perf_counter
 from typing import Any, TypeVar
@@ -222,9 +222,13 @@ class GrpcClient(ChatClient):
 
     def activity(self) -> str:
         """Say how many events a frame has carried, on average: more than one under load."""
-        if self._stream is None or not self._stream.frames:
-            return ""
-        return f"{self._stream.received / self._stream.frames:.1f} events a frame"
+        counts = self.counts()
+        return f"{counts['events'] / counts['frames']:.1f} events a frame" if counts["frames"] else ""
+
+    def counted(self) -> Mapping[str, int]:
+        if self._stream is None:
+            return {}
+        return {"frames": self._stream.frames, "events": self._stream.received}
 
     def _connected(self) -> _Stream:
         if self._stream is None:

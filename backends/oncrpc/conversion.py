@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from backends.oncrpc.codec import MAX_MACHINE
+from backends.oncrpc.proof import bare
 from chat.domain.errors import ERRORS, BadRequest, ChatError
 from chat.domain.model import MAX_NUMBER, Cursor, Event, Hello, Kind, Limits, Member, Welcome
 from chat.domain.validation import printable
@@ -102,7 +103,7 @@ def hello_to(hello: Hello) -> join_args:
 def hello_from(args: join_args, shown: str = "") -> Hello:
     """Return the hello; ``shown`` is the access token of the credentials, for arguments without one."""
     cursor = Cursor(number(args.cursor.seq), args.cursor.epoch) if args.cursor else None
-    return Hello(args.room, args.nick, cursor, args.access or shown, args.seat_key)
+    return Hello(args.room, args.nick, cursor, args.access or shown, bare(args.seat_key))
 
 
 def welcome_to(welcome: Welcome, start: int) -> join_ok:
@@ -126,7 +127,7 @@ def welcome_from(ok: join_ok, members: Sequence[Member]) -> Welcome:
         ok.room,
         ok.nick,
         ok.seat,
-        ok.seat_key,
+        bare(ok.seat_key),  # the cookie is of no use elsewhere
         ok.epoch,
         ok.first,
         ok.head,

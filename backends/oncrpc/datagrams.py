@@ -3,6 +3,8 @@
 A client that gets no reply sends the same call again. So the server keeps its replies for a while (duplicate
 request cache; Juszczak, 1989). Without it a call may be carried out twice, as `chat serve --duplicate-cache
 off` shows.
+
+An address that is not proven gets hardly more bytes than came from it (`backends.oncrpc.proof`).
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from typing import Any, TypeAlias, cast
 
 from backends.oncrpc.codec import BadRecord, Denied, read_call
 from backends.oncrpc.program import Caller, Program
+from backends.oncrpc.proof import Proof, Surplus
 from protos.chat_xdr import CHAT_FETCH, CHAT_MEMBERS, CHAT_NULL
 
 MAX_CALL = 8800
@@ -83,7 +86,10 @@ class DatagramServer(asyncio.DatagramProtocol):
         self._cache = cache
         self._under_way: Counter[Peer] = Counter()
         self._all_under_way = 0
-        self._lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self.proof = Proof()
+        self._surplus = Surplus(loop.time)
+        self._lost: asyncio.Future[None] = loop.create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.DatagramTransport, transport)
@@ -104,20 +110,28 @@ class DatagramServer(asyncio.DatagramProtocol):
         except BadRecord:
             return
         except Denied as denied:
-            self._transport.sendto(denied.reply, address)
+            self._send(denied.reply, address, len(data))
             return
         key = (address, call.xid, call.procedure, call.arguments, call.shown)
         if self._cache is not None and (reply := self._cache.reply(key)) is not None:
-            self._transport.sendto(reply, address)
+            self._send(reply, address, len(data))
             return
         if self._under_way[address] >= MAX_PER_ADDRESS or self._all_under_way >= self._most:
             return
         if self._cache is None or self._cache.begin(key):
             self._under_way[address] += 1
             self._all_under_way += 1
-            self._program.serve(call, _Datagram(self, key))
+            self._program.serve(call, _Datagram(self, key, len(data)))
 
-    def answer(self, key: Key, reply: bytes) -> None:
+    def _send(self, reply: bytes, address: Peer, asked: int) -> None:
+        """Send a reply to an address that may be forged, unless it got too much already.
+
+        Without a reply the client asks again.
+        """
+        if self._surplus.allows(address[0], len(reply) - asked):
+            self._transport.sendto(reply, address)
+
+    def answer(self, key: Key, reply: bytes, asked: int, *, proven: bool) -> None:
         address = key[0]
         self._under_way[address] -= 1
         self._all_under_way -= 1
@@ -125,8 +139,12 @@ class DatagramServer(asyncio.DatagramProtocol):
             del self._under_way[address]
         if self._cache is not None:
             self._cache.end(key, reply)
-        if not self._transport.is_closing():
+        if self._transport.is_closing():
+            return
+        if proven:
             self._transport.sendto(reply, address)
+        else:
+            self._send(reply, address, asked)
 
 
 class _Datagram(Caller):
@@ -134,12 +152,21 @@ class _Datagram(Caller):
 
     most = MAX_REPLY
 
-    def __init__(self, server: DatagramServer, key: Key) -> None:
+    def __init__(self, server: DatagramServer, key: Key, asked: int) -> None:
         self._server = server
         self._key = key
+        self._asked = asked
+        self._host = key[0][0]
+        self.is_proven = False
+
+    def told(self, seat_key: str) -> str:
+        return self._server.proof.add(seat_key, self._host)
+
+    def prove(self, seat_key: str) -> None:
+        self.is_proven = self._server.proof.holds(seat_key, self._host)
 
     def answer(self, reply: bytes) -> None:
-        self._server.answer(self._key, reply)
+        self._server.answer(self._key, reply, self._asked, proven=self.is_proven)
 
     def seated(self) -> None:
         """Nothing to do: there is no connection to be evicted."""

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from backends.oncrpc.codec import MAX_REPLY, AcceptStat, Call, refused, succeeded
 from backends.oncrpc.conversion import error_to, event_to, hello_from, member_to, number, welcome_to
+from backends.oncrpc.proof import bare
 from chat.domain.errors import ChatError, Closing
 from chat.domain.model import Ack, Delete, Draft, Edit, Event, Say
 from chat.interfaces.server import HubPort, Seat
@@ -76,6 +77,16 @@ class Caller(ABC):
     """Its calls do not wait for news: nobody is there to wait."""
     is_admitted = False
     """A call over this connection has shown the access token: the calls after it need not."""
+
+    is_proven = True
+    """The caller gets what is sent to its address: a reply may be longer than the call."""
+
+    def told(self, seat_key: str) -> str:
+        """Return the seat key as the caller is told it."""
+        return seat_key
+
+    def prove(self, seat_key: str) -> None:  # noqa: B027  # a connection is proven by its handshake
+        """A call has named this seat key."""
 
     @abstractmethod
     def answer(self, reply: bytes) -> None:
@@ -189,7 +200,8 @@ class Program:
         if not caller.is_admitted:
             self._hub.admit(call.shown)
             caller.admitted()
-        seat = self._hub.find_seat(seat_key)
+        caller.prove(seat_key)
+        seat = self._hub.find_seat(bare(seat_key))
         caller.seated()
         return seat
 
@@ -200,6 +212,7 @@ class Program:
         caller.admitted()
         caller.seated()
         ok = welcome_to(seat.welcome, seat.start)
+        ok.seat_key = caller.told(ok.seat_key)
         self._answer(call, caller, join_res(chat_status.CHAT_OK, ok))
 
     def _draft(self, call: Call, seat_key: str, draft: Draft, caller: Caller) -> None:
@@ -213,6 +226,7 @@ class Program:
         self._seat(call, seat_key, caller).send(draft, reply)
 
     async def _fetch(self, call: Call, args: fetch_args, seat: Seat, caller: Caller) -> None:
+        _check_proven(caller)
         place = args.place
         seq = number(place.value or 0)
         limit = max(1, min(args.limit, CHAT_MAX_EVENTS, self._hub.limits.page))
@@ -251,6 +265,7 @@ class Program:
 
     def _members(self, call: Call, args: members_args, caller: Caller) -> None:
         members = self._seat(call, args.seat_key, caller).members()
+        _check_proven(caller)
         page = [member_to(member) for member in members[args.skip :][:CHAT_MAX_MEMBERS]]
         page = _first(page, caller.most)
         more = args.skip + len(page) < len(members)
@@ -273,6 +288,12 @@ class Program:
         """Answer a call that failed in the server; the connection goes on."""
         log.exception("%s failed", PROCEDURES[call.procedure].name)
         caller.answer(refused(call.xid, AcceptStat.SYSTEM_ERR))
+
+
+def _check_proven(caller: Caller) -> None:
+    """Raise `Closing` where a long reply would go to an address that may be forged."""
+    if not caller.is_proven:
+        raise Closing("the address is not proven: JOIN again")  # short: the reply is no longer than the call
 
 
 def _refuse_address(call: Call) -> bytes | None:

@@ -14,7 +14,7 @@ import secrets
 import time
 import uuid
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import pika
@@ -222,7 +222,11 @@ class FanoutClient(BrokerClient):
         self._changed.set()
 
     def activity(self) -> str:
-        return super().activity() or (f"fanout, {self._lost} lost" if self._lost else "fanout, no history")
+        lost = self.counts()["lost"]
+        return super().activity() or (f"fanout, {lost} lost" if lost else "fanout, no history")
+
+    def counted(self) -> Mapping[str, int]:
+        return {"lost": self._lost}
 
     # --- drafts --------------------------------------------------------------------------------
 

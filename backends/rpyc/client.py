@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from time import perf_counter
 from typing import Any, TypeVar
 
@@ -74,7 +74,10 @@ class RpycClient(ChatClient):
             await self._connection.close(leave)
 
     def activity(self) -> str:
-        return f"callbacks {self._connection.callbacks}" if self._connection else ""
+        return f"callbacks {self.counts()['callbacks']}" if self._connection else ""
+
+    def counted(self) -> Mapping[str, int]:
+        return {"callbacks": self._connection.callbacks} if self._connection else {}
 
     def _connected(self) -> _Connection:
         if self._connection is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from time import perf_counter
 from typing import Any
@@ -332,13 +332,21 @@ class UdpClient(ChatClient):
                 return perf_counter() - start
 
     def activity(self) -> str:
+        counts = self.counts()
+        shown = ["repaired", "twice"] if self._repair else ["lost", "late", "twice"]
+        if counts["fragmented"]:
+            shown.append("fragmented")
+        return ", ".join(f"{what} {counts[what]}" for what in shown)
+
+    def counted(self) -> Mapping[str, int]:
         buffer, connection = self._buffer, self._connection
-        counts = {"lost": buffer.lost, "late": buffer.late, "twice": buffer.duplicates}
-        if self._repair:
-            counts = {"repaired": buffer.repaired, "twice": buffer.duplicates}
-        if connection is not None and connection.fragmented:
-            counts["fragmented"] = connection.fragmented
-        return ", ".join(f"{what} {count}" for what, count in counts.items())
+        return {
+            "lost": buffer.lost,
+            "late": buffer.late,
+            "twice": buffer.duplicates,
+            "repaired": buffer.repaired,
+            "fragmented": connection.fragmented if connection is not None else 0,
+        }
 
     # --- closing -------------------------------------------------------------------------------
 

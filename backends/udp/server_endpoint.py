@@ -11,7 +11,6 @@ from collections import Counter, OrderedDict
 from msgspec import structs
 
 from backends.udp.codec import CookieMessage, EndMessage, GoneMessage, HelloMessage, decode_request
-from backends.udp.cookie import Cookies
 from backends.udp.message_auth import (
     HELLO_DOWN,
     HELLO_UP,
@@ -27,6 +26,7 @@ from backends.udp.server_socket import Peername, ServerSocket
 from chat.domain.errors import AccessDenied, BadRequest, ChatError, Closing, ConnectionLost, NickTaken
 from chat.domain.json_codec import LeaveMessage, PingMessage, encode
 from chat.interfaces.server import HubPort, ServerOptions
+from chat.transport.cookie import Cookies
 
 TICK = 1.0
 """Seconds between two checks which clients are silent."""

@@ -20,6 +20,7 @@ from chat.client.session_events import (
     Hindered,
     Missed,
     Noticed,
+    Reconnected,
     StartedOver,
     StateChanged,
 )
@@ -113,8 +114,8 @@ async def _plain(session: Session, input: Iterable[str], out: Callable[[str], No
                     case Noticed(text) if text not in noticed:
                         noticed.add(text)
                         out(f"* {text}")
-                    case Hindered() as hindered:
-                        out(f"* {hindered.text}")
+                    case Reconnected() | Hindered() as news:
+                        out(f"* {news.text}")
                     case Entered(welcome):
                         out(f"* you are {welcome.nick} in room {welcome.room}; /help shows the commands")
                         inside.set()
@@ -265,8 +266,8 @@ async def tail(session: Session, *, count: int | None, seconds: float | None, as
                             epoch = welcome.epoch
                         case StartedOver(reason):
                             err(reason)
-                        case Hindered() as hindered:
-                            err(hindered.text)
+                        case Reconnected() | Hindered() as news:
+                            err(news.text)
                         case Noticed(text, unasked=True):
                             err(text)
                         case StateChanged(state) if state.name == "retrying" and state.reason != said:

@@ -53,6 +53,11 @@ class DraftSender:
         """The tokens of the drafts that the room has not answered, oldest first."""
         return self._outbox.tokens
 
+    @property
+    def waiting(self) -> int:
+        """How many drafts the next connection will send."""
+        return len(self._outbox) - (0 if self._resend else len(self._outbox.on_wire()))
+
     async def settled(self, at_most: int) -> None:
         """Wait until at most so many drafts are unanswered, or the session has ended."""
         while len(self._outbox) > at_most and not self._ended:

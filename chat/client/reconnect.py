@@ -34,6 +34,11 @@ class ReconnectPolicy:
         """A seat was taken."""
         self._failures = 0
 
+    @property
+    def away(self) -> float:
+        """Seconds since there was a connection."""
+        return self._clock() - self._last_up
+
     def disconnected(self) -> None:
         """A connection has ended, or the session begins."""
         self._last_up = self._clock()

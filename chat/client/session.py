@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
@@ -24,13 +25,14 @@ from chat.client.session_events import (
     Measured,
     Missed,
     Noticed,
+    Reconnected,
     StartedOver,
     State,
     StateChanged,
     Update,
 )
 from chat.client.update_queue import UpdateQueue
-from chat.domain.errors import ChatError, ConnectionLost, NickTaken, StaleCursor
+from chat.domain.errors import ChatError, Closing, ConnectionLost, NickTaken, StaleCursor
 from chat.domain.model import Cursor, Delete, Edit, Event, Hello, Limits, Member, MissingEvents, Say, Welcome
 from chat.interfaces.client import ChatClient
 
@@ -95,6 +97,8 @@ class Session:
         self._clock = clock
         self._reconnect = ReconnectPolicy(give_up, clock, jitter)
         self._client: ChatClient | None = None
+        self._counts: Counter[str] = Counter()  # what the connections so far have counted
+        self._broken_by: ChatError | None = None  # why the last connection ended that was in the room
         self._view = RoomView(hello.cursor)
         self._sender = DraftSender(resend=resend, clock=clock, tell=self._tell)
         self._caught_up = asyncio.Event()  # the replay has reached the head of the welcome
@@ -215,6 +219,7 @@ class Session:
                 client = await self._dial()
                 client.on_notice = lambda text: self._tell_soon(Noticed(text, unasked=True))
                 client.on_hindered = self._hindered
+                client.earlier = self._counts
                 welcome = await client.connect(await self._greeting())
                 self._reconnect.connected()
                 await self._talk(client, welcome)
@@ -230,8 +235,11 @@ class Session:
             except ChatError as lost:
                 error = lost
             finally:
+                if self._client is not None:
+                    self._broken_by = error
                 self._client, self.hindered = None, ""
                 if client is not None:
+                    self._counts = client.counts()
                     await client.close(leave=False)
             if self._closing:
                 break
@@ -297,6 +305,7 @@ class Session:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _welcomed(self, client: ChatClient, welcome: Welcome) -> None:
+        reconnected = self._reconnected(welcome) if self.seat else None
         self.nick, self.seat, self.limits = welcome.nick, welcome.seat, welcome.limits
         self._view.welcomed(welcome)
         self._hello = Hello(self.room, self._hello.nick, seat_key=welcome.seat_key)
@@ -306,9 +315,20 @@ class Session:
         self._caught_up.clear()
         self._see_whether_caught_up()
         await self._tell(Entered(welcome))
+        if reconnected is not None:
+            await self._tell(reconnected)
         for notice in Noticed.about(welcome, client.notices()):
             await self._tell(notice)
         await self._enter(State("up", str(client.address)))
+
+    def _reconnected(self, welcome: Welcome) -> Reconnected:
+        by = self._broken_by
+        return Reconnected(
+            self._reconnect.away,
+            self._sender.waiting,
+            server_away=by is None or isinstance(by, ConnectionLost | Closing),
+            new_seat=welcome.seat != self.seat,
+        )
 
     async def _read(self, client: ChatClient) -> None:
         async for batch in client.events():

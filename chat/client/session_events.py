@@ -50,6 +50,29 @@ class Noticed:
 
 
 @dataclass(frozen=True, slots=True)
+class Reconnected:
+    """The session is in the room again, after its connection had ended. `Entered` came just before."""
+
+    seconds: float
+    """How long there was no connection."""
+    waiting: int
+    """Own drafts that are sent now: made meanwhile, or not answered before."""
+    server_away: bool
+    """The server could not be reached, or closed the connection without a reason."""
+    new_seat: bool
+    """The seat had ended meanwhile; messages of before can't be changed any more."""
+
+    @property
+    def text(self) -> str:
+        """A line for the user."""
+        who = "the server was away" if self.server_away else "there was no connection"
+        line = f"{who} for {self.seconds:.{1 if self.seconds < 10 else 0}f} s"
+        if self.waiting:
+            line += f", {self.waiting} line{'s' * (self.waiting > 1)} waited"
+        return f"{line}; your seat had ended, and you have a new one" if self.new_seat else line
+
+
+@dataclass(frozen=True, slots=True)
 class Hindered:
     """The server takes no messages at the moment, whatever the state; or it takes them again."""
 
@@ -110,4 +133,15 @@ class Measured:
     activity: str
 
 
-Update = StateChanged | Entered | Noticed | Hindered | StartedOver | Arrived | Missed | DraftMoved | Measured
+Update = (
+    StateChanged
+    | Entered
+    | Reconnected
+    | Noticed
+    | Hindered
+    | StartedOver
+    | Arrived
+    | Missed
+    | DraftMoved
+    | Measured
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from secrets import token_hex
@@ -41,6 +42,8 @@ class ChatClient(ABC):
         self.on_hindered: Callable[[str], None] = lambda reason: None
         """Called like it with why the server takes no messages at the moment, and what to do; with "" when it
         takes them again."""
+        self.earlier: Counter[str] = Counter()
+        """What the session's connections before this one have counted."""
 
     @abstractmethod
     async def connect(self, hello: Hello) -> Welcome:
@@ -128,6 +131,16 @@ class ChatClient(ABC):
     def activity(self) -> str:
         """Return what the status bar shows beside the round-trip time, e.g. ``polls 40, empty 37``."""
         return ""
+
+    def counted(self) -> Mapping[str, int]:
+        """Return what this connection has counted so far, by name."""
+        return {}
+
+    def counts(self) -> Counter[str]:
+        """Return what this connection and those before it have counted: `activity` shows it."""
+        total = Counter(self.earlier)
+        total.update(self.counted())
+        return total
 
     def notices(self) -> Sequence[str]:
         """Return what the user should know about this connection after `connect`, a line each."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from time import perf_counter
 from typing import NamedTuple, TypeVar
@@ -67,9 +67,6 @@ class Polls:
             rest = IDLE if self._interval is None else self._interval
             if (remaining := begun + rest - perf_counter()) > 0:
                 await asyncio.wait([over], timeout=remaining)
-
-    def __str__(self) -> str:
-        return f"polls {self.asked}, empty {self.empty}"
 
 
 class DraftOrder:
@@ -222,7 +219,11 @@ class PollingClient(ChatClient):
             await self._disconnect()
 
     def activity(self) -> str:
-        return str(self._polls)
+        counts = self.counts()
+        return f"polls {counts['polls']}, empty {counts['empty']}"
+
+    def counted(self) -> Mapping[str, int]:
+        return {"polls": self._polls.asked, "empty": self._polls.empty}
 
     def _require_seat(self) -> None:
         """Raise why this client has ended, or `ConnectionLost` if it has no seat yet."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -82,6 +83,10 @@ async def test_the_status_bar_counts_polls_and_those_in_vain(connect: Connect) -
     person = Person(client, _)
     person.listen()
     await until(lambda: client.activity() == "polls 3, empty 2")
+    client.earlier = Counter(polls=21, empty=14)  # of the connections before
+    assert (
+        client.activity() == f"polls {21 + client.counted()['polls']}, empty {14 + client.counted()['empty']}"
+    )
     await client.close()
     await person.stop()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -55,6 +56,8 @@ async def test_datagrams_that_travel_in_fragments_are_counted(connect: Connect) 
     assert ann.client.activity() == "lost 0, late 0, twice 0"
     await ann.say("x" * MTU)
     assert ann.client.activity() == "lost 0, late 0, twice 0, fragmented 2"
+    ann.client.earlier = Counter(lost=4, fragmented=1)  # of the connections before
+    assert ann.client.activity() == "lost 4, late 0, twice 0, fragmented 3"
     await ann.stop()
 
 

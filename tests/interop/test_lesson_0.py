@@ -22,6 +22,7 @@ from tests.support.processes import chat
 PAGE = Path(__file__).parents[2] / "docs" / "lesson-0.md"
 CHAT = (sys.executable, "-m", "chat")
 MESSAGE = re.compile(r"\d\d:\d\d \w+ \(\w+\): (.*)")
+AWAY = re.compile(r"\* the server was away for \d+(?:\.\d)? s(, \d+ lines? waited)?")
 LINES = [f"line {number}" for number in range(10)]
 
 
@@ -99,7 +100,7 @@ async def test_3_what_is_lost_is_named_or_repaired(lesson: Class) -> None:
 async def test_4_a_killed_server_takes_nothing_with_it(lesson: Class) -> None:
     told, asks = step(2)
     ann, bob = await lesson.enter(told), await lesson.enter(asks)
-    status, kill = step(4)
+    status, kill, *_ = step(4)
     ann.type(*LINES[:5])
     await hears(bob, LINES[:5])
     done = await asyncio.to_thread(chat, *shlex.split(status)[1:])
@@ -109,6 +110,30 @@ async def test_4_a_killed_server_takes_nothing_with_it(lesson: Class) -> None:
     os.kill(int(found[1]), signal.SIGKILL)
     ann.type(*LINES[5:])
     assert await hears(bob, LINES) == LINES[5:]
+    await hears(ann, LINES)
+    for terminal in (ann, bob):
+        assert any(AWAY.fullmatch(line) for line in terminal.lines), terminal.lines
+
+
+async def test_4_a_server_that_is_kept_away_was_away_and_the_lines_waited(lesson: Class, run: Run) -> None:
+    _, _, stop, serve, told, asks = step(4)
+    assert (stop, serve) == ("chat stop", "chat serve")
+    command = (*CHAT, *shlex.split(serve)[1:], "tcp", "rest", "--port-of", "tcp=0", "--port-of", "rest=0")
+    first = await run(*command)
+    while not (await first.line()).startswith("rest "):
+        pass
+    ann, bob = await lesson.enter(told), await lesson.enter(asks)
+    first.process.send_signal(signal.SIGINT)
+    assert (await first.over())[0] == 0
+    for terminal in (ann, bob):
+        await terminal.until("trying again")
+    ann.type(*LINES[:3])
+    second = await run(*command)
+    assert await hears(bob, LINES[:3]) == LINES[:3]
+    await hears(ann, LINES[:3])
+    assert [AWAY.fullmatch(line)[1] for line in ann.lines if AWAY.fullmatch(line)] == [", 3 lines waited"]  # type: ignore[index]  # it matches
+    assert [AWAY.fullmatch(line)[1] for line in bob.lines if AWAY.fullmatch(line)] == [None]  # type: ignore[index]
+    second.process.send_signal(signal.SIGINT)
 
 
 async def test_5_typed_by_hand(lesson: Class, run: Run) -> None:
@@ -119,11 +144,10 @@ async def test_5_typed_by_hand(lesson: Class, run: Run) -> None:
     ann.type(*LINES)  # the room's history
     await hears(ann, LINES)
     command, *typed = step(5)
-    done = await asyncio.to_thread(chat, "status")
-    port = re.search(r"^tcp +ready +\S+:(\d+)$", done.stdout, re.M)
-    assert port
-    assert command == "nc 127.0.0.1 7010"
-    nc = await run("nc", "127.0.0.1", port[1])
+    asked = re.fullmatch(r"nc 127.0.0.1 \$\((.*)\)", command)
+    assert asked, command
+    port = await asyncio.to_thread(chat, *shlex.split(asked[1])[1:])
+    nc = await run("nc", "127.0.0.1", port.stdout.strip())
     nc.type(typed[0])
     assert '"kind":"welcome"' in await nc.line()
     nc.type(typed[1])

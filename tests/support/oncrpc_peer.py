@@ -195,6 +195,8 @@ class DatagramPeer(RpcPeer):
     def __init__(self, sock: socket.socket) -> None:
         super().__init__()
         self._socket = sock
+        self.received = 0
+        """Bytes of all replies."""
 
     @classmethod
     def open(cls, address: Address) -> Self:
@@ -207,7 +209,9 @@ class DatagramPeer(RpcPeer):
         await asyncio.get_running_loop().sock_sendall(self._socket, record)
 
     async def receive(self) -> bytes:
-        return await asyncio.get_running_loop().sock_recv(self._socket, 1 << 16)
+        record = await asyncio.get_running_loop().sock_recv(self._socket, 1 << 16)
+        self.received += len(record)
+        return record
 
     async def __aenter__(self) -> Self:
         return self

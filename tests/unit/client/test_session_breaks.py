@@ -7,9 +7,9 @@ import asyncio
 import pytest
 
 import chat.client.session
-from chat.client.session_events import Arrived, Entered, Measured, StartedOver
-from chat.domain.errors import Closing, ConnectionLost, StaleCursor
-from chat.domain.model import Cursor
+from chat.client.session_events import Arrived, Entered, Measured, Reconnected, StartedOver
+from chat.domain.errors import Closing, ConnectionLost, SeatGone, StaleCursor
+from chat.domain.model import Cursor, Hello, Welcome
 from tests.support.fake_client import FakeClient, FakeRoom, talking
 from tests.support.stage import Clock, settle
 
@@ -28,6 +28,60 @@ async def test_after_a_break_it_comes_back_with_its_cursor_and_its_seat(room: Fa
     assert watch.texts == ["seen", "missed"]
     assert room.greetings[1].cursor == Cursor(seen.seq, "e1")
     assert room.greetings[1].seat_key == "key of s1"
+
+
+async def test_it_tells_how_long_the_server_was_away_and_how_much_waited(
+    room: FakeRoom, clock: Clock
+) -> None:
+    async with talking(room, clock=asyncio.get_running_loop().time) as (session, watch):
+        await watch.state("up")
+        room.refusals = [ConnectionLost("nothing listens")] * 2
+        room.cut()
+        await watch.state("retrying")
+        for text in ("one", "two"):
+            session.say(text)
+        while len(watch.all(Entered)) < 2:
+            await clock.advance(0.1)
+            await settle()
+        (told,) = watch.all(Reconnected)
+        assert 1.4 <= told.seconds < 2
+        assert (told.waiting, told.server_away, told.new_seat) == (2, True, False)
+        assert told.text == f"the server was away for {told.seconds:.1f} s, 2 lines waited"
+
+
+async def test_it_tells_that_a_seat_has_ended_meanwhile(room: FakeRoom) -> None:
+    async with talking(room) as (session, watch):
+        await watch.state("up")
+        room.seat = "s2"
+        room.cut(SeatGone("no seat has this key"))
+        session.retry_now()
+        await watch.until(lambda: watch.all(Reconnected))
+        (told,) = watch.all(Reconnected)
+        assert told.text.startswith("there was no connection for 0.")
+        assert told.text.endswith(" s; your seat had ended, and you have a new one")
+
+
+async def test_what_a_connection_has_counted_is_handed_to_the_next(
+    room: FakeRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clients: list[FakeClient] = []
+    connect = FakeClient.connect
+
+    async def keep(client: FakeClient, hello: Hello) -> Welcome:
+        clients.append(client)
+        return await connect(client, hello)
+
+    monkeypatch.setattr(FakeClient, "connect", keep)
+    monkeypatch.setattr(FakeClient, "counted", lambda client: {"polls": 21, "empty": 14})
+    async with talking(room) as (session, watch):
+        await watch.state("up")
+        room.cut()
+        session.retry_now()
+        await watch.until(lambda: len(watch.all(Entered)) == 2)
+    assert [client.counts() for client in clients] == [
+        {"polls": 21, "empty": 14},
+        {"polls": 42, "empty": 28},
+    ]
 
 
 async def test_it_waits_longer_after_each_failure_and_begins_anew_after_a_success(room: FakeRoom) -> None:

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backends.udp.cookie import SLOT, Cookies
 from backends.udp.message_auth import (
     DOWN,
     REPLAY_WINDOW,
@@ -18,6 +17,7 @@ from backends.udp.message_auth import (
     root_key,
     unverified_body,
 )
+from chat.transport.cookie import SLOT, Cookies
 
 KEY = derive(root_key("open sesame"), UP, "nonce", "salt")
 BODY = b'{"kind":"say","text":"a b\\nc","n":1}'
