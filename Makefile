@@ -14,7 +14,7 @@ PAGES = $(wildcard *.md docs/*.md backends/*/README.md)
 PACKAGES := chat backends protos wsdl lab tui
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format docs stubs wsdl openapi goldens constraints wheel clean
+.PHONY: help setup demo test fuzz check format docs stubs wsdl openapi goldens constraints wheel clean
 
 help: ## List these targets
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -28,6 +28,9 @@ demo: setup ## See all techniques talk in one room
 test: setup ## Run every test; ARGS='-k tcp -x' goes to pytest, WORKERS=0 is for debugging, BROKER=install installs RabbitMQ
 	@BROKER='$(BROKER)' .ci/broker
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+
+fuzz: setup ## Run 1,000 random bursts of keys through the screen; BURSTS=5000 runs more
+	BURSTS=$${BURSTS:-1000} $(BIN)/python -m pytest -q --timeout 3600 tests/tui/test_bursts.py $(ARGS)
 
 check: setup ## Check format, lint, types, the import layers and the generated pages
 	$(BIN)/ruff format --check .

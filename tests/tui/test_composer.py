@@ -174,7 +174,7 @@ async def test_a_paste_that_no_message_may_hold_is_refused_at_once() -> None:
         assert (chat(pilot).composer.text, said(desk)) == ("begun", [])
 
 
-async def test_what_is_typed_behind_a_long_paste_stays_behind_it() -> None:
+async def test_what_is_typed_behind_a_long_paste_stays_in_the_composer() -> None:
     desk = Desk()
     async with chatting(desk) as pilot:
         await write(pilot, "before ", "end")
@@ -184,7 +184,8 @@ async def test_what_is_typed_behind_a_long_paste_stays_behind_it() -> None:
         await until(pilot, lambda: isinstance(pilot.app.screen, PasteScreen))
         await pilot.pause()
         await pilot.press("enter")
-        await until(pilot, lambda: said(desk) == ["before a\nb\nc\ndxyz"])
+        await until(pilot, lambda: said(desk) == ["before a\nb\nc\nd"])
+        assert chat(pilot).composer.text == "xyz"
 
 
 async def test_the_preview_of_a_paste_is_not_markup() -> None:

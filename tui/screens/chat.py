@@ -86,7 +86,7 @@ class ChatScreen(ChatCommands):
         self._newer = Static("", id="newer", markup=False)
         self._hint = Static("", id="hint", markup=False)
         self._said: dict[int, str] = {}  # the drafts of this session that are on their way
-        self._asked = ""  # the paste about which the user is asked
+        self._asked: list[Composer.Pasted] = []  # the pastes about which the user is asked
         self._hinted = ""  # what the composer held when the hint was shown
         self.leaving = False
         """Whether the session is being closed because the user leaves."""
@@ -230,24 +230,32 @@ class ChatScreen(ChatCommands):
     @property
     def drafts(self) -> list[str]:
         """What was written or pasted, and neither sent nor thrown away."""
-        return [*self.composer.drafts, *([self._asked] if self._asked else [])]
+        return [*self.composer.drafts, *(paste.text for paste in self._asked)]
 
     def on_composer_pasted(self, event: Composer.Pasted) -> None:
+        self._asked.append(event)
+        if len(self._asked) == 1:
+            self._ask()
+
+    def _ask(self) -> None:
+        """Ask about the oldest of the pastes that wait."""
         from tui.screens.paste import Answer, PasteScreen  # not needed for the first paint
 
+        paste = self._asked[0]
+
         def answered(answer: Answer | None) -> None:
-            self._asked = ""
+            del self._asked[0]
             try:
                 if answer == "one":
-                    self.composer.insert_paste(event)
-                    self.composer.submit()
+                    self.composer.submit_paste(paste)
                 elif answer == "lines":
-                    self.say(*(line for line in event.text.split("\n") if line.strip()))
+                    self.say(*(line for line in paste.text.split("\n") if line.strip()))
             except (Refused, ChatError) as error:
                 self.hint(f"nothing was sent: {error}", failed=True)
+            if self._asked:
+                self._ask()
 
-        self._asked = event.text
-        self.app.push_screen(PasteScreen(event.text), answered)
+        self.app.push_screen(PasteScreen(paste.text, self.composer), answered)
 
     def on_composer_not_pasted(self, event: Composer.NotPasted) -> None:
         self.hint(f"nothing was pasted: {event.reason}", failed=True)

@@ -68,7 +68,7 @@ class ChatCommands(Screen[None]):
     def show_help(self) -> None:
         from tui.screens.help import HelpScreen  # not needed for the first paint
 
-        self.app.push_screen(HelpScreen())
+        self.app.push_screen(HelpScreen(self.composer))
 
     def find(self, text: str) -> None:
         number, count = self.view.find(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
@@ -12,6 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from tui.commands import KEYS, TABLE, key_name
+from tui.widgets.composer import Composer, type_behind
 
 KEY = len("Ctrl+Home")
 
@@ -39,6 +41,12 @@ def help_text(width: int) -> Content:
 
 
 class HelpScreen(ModalScreen[None]):
+    """Shows the help text; what is typed meanwhile closes it.
+
+    Args:
+        composer: gets what is typed.
+    """
+
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,enter,q,f1", "dismiss", "Close"),
         Binding("up", "scroll(-1)", show=False),
@@ -46,6 +54,19 @@ class HelpScreen(ModalScreen[None]):
         Binding("pageup", "scroll(-10)", show=False),
         Binding("pagedown,space", "scroll(10)", show=False),
     ]
+
+    def __init__(self, composer: Composer) -> None:
+        super().__init__()
+        self._composer = composer
+
+    def on_key(self, event: events.Key) -> None:
+        if event.key not in ("q", "space") and type_behind(event, self._composer) and self.is_current:
+            self.dismiss()
+
+    def on_paste(self, event: events.Paste) -> None:
+        self._composer.post_message(event)
+        if self.is_current:
+            self.dismiss()
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="help", can_focus=False) as box:

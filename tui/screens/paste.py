@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -13,6 +14,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from tui.rows import fit, shown
+from tui.widgets.composer import Composer, type_behind
 
 PREVIEW = 3
 
@@ -20,12 +22,18 @@ Answer = Literal["one", "lines", "cancel"]
 
 
 class PasteScreen(ModalScreen[Answer]):
-    """Asks whether to send the lines as one message, line by line, or not at all."""
+    """Asks whether to send the lines as one message, line by line, or not at all.
+
+    Args:
+        text: the lines.
+        composer: gets what is typed meanwhile.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss('cancel')", "Cancel")]
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, composer: Composer) -> None:
         super().__init__()
+        self._composer = composer
         self._lines = text.split("\n")
 
     def compose(self) -> ComposeResult:
@@ -41,6 +49,13 @@ class PasteScreen(ModalScreen[Answer]):
                 compact=True,
             )
 
+    def on_key(self, event: events.Key) -> None:
+        type_behind(event, self._composer)
+
+    def on_paste(self, event: events.Paste) -> None:
+        self._composer.post_message(event)
+
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         answers: dict[str | None, Answer] = {"one": "one", "lines": "lines"}
-        self.dismiss(answers.get(event.option_id, "cancel"))
+        if self.is_current:  # a second Enter of the same burst finds it answered
+            self.dismiss(answers.get(event.option_id, "cancel"))

@@ -23,6 +23,15 @@ REMEMBERED = 200
 """Sent texts that Up can recall."""
 
 
+def type_behind(event: events.Key, composer: Composer) -> bool:
+    """Pass a letter on that was typed while another screen is shown; return whether it is one."""
+    if not event.is_printable:
+        return False
+    event.stop()
+    composer.post_message(events.Key(event.key, event.character))
+    return True
+
+
 class Composer(TextArea):
     """A text area that posts `Submitted`. If the text is refused, `give_back` restores it.
 
@@ -50,8 +59,9 @@ class Composer(TextArea):
         """More than `PASTE_LINES` lines were pasted, and not inserted."""
 
         text: str
-        at: tuple[int, int]
-        """Where the cursor was."""
+        before: str
+        after: str
+        """What stood before and behind the cursor."""
 
     @dataclass
     class NotPasted(Message):
@@ -127,7 +137,8 @@ class Composer(TextArea):
             draft: the draft that `Submitted` named. If it is still what the composer holds, it is kept again.
         """
         if draft and self.text == draft:
-            self.load_command(text)
+            command, space, argument = text.partition(" ")
+            self.load_command(command + space, argument)
         else:
             self._put(f"{text}\n{self.text}" if self.text else text)
 
@@ -276,10 +287,18 @@ class Composer(TextArea):
             self.post_message(self.NotPasted(str(error)))
             return
         if len(text.strip("\n").split("\n")) > PASTE_LINES:
-            self.post_message(self.Pasted(text.strip("\n"), self.cursor_location))
+            before = self.before_cursor
+            self.post_message(self.Pasted(text.strip("\n"), before, self.text[len(before) :]))
         else:
             self.replace(text, *self.selection)
 
-    def insert_paste(self, event: Pasted) -> None:
-        """Insert a paste where the cursor was; what was typed since stands behind it."""
-        self.insert(event.text, min(event.at, self.document.end), maintain_selection_offset=True)
+    def submit_paste(self, paste: Pasted) -> None:
+        """Post a paste with what stood around the cursor. What was typed since stays in the composer."""
+        around = paste.before + paste.after
+        fits = self.text.startswith(paste.before) and self.text.endswith(paste.after)
+        if not around or self._command or not fits or len(self.text) < len(around):
+            self.post_message(self.Submitted(paste.text, ""))
+            return
+        since = self.text[len(paste.before) : len(self.text) - len(paste.after)]
+        self.load(since)
+        self.post_message(self.Submitted(paste.before + paste.text + paste.after, ""))
