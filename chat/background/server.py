@@ -131,6 +131,22 @@ def running(folder: Path) -> Record | None:
         return process.running()
 
 
+def port(folder: Path, technique: str) -> int:
+    """Return the port of a technique on the running server.
+
+    Raises:
+        ChatError: none runs, or without this technique; the text says what to do.
+    """
+    record = running(folder)
+    if record is None:
+        raise ChatError("no server of yours runs on this machine: start one with chat serve")
+    for listening in record.listening:
+        if listening.technique == technique:
+            return listening.port
+    why = record.off.get(technique, "it was started without it")
+    raise ChatError(f"your server (process {record.pid}) does not offer {technique}: {why}")
+
+
 def find(
     folder: Path, technique: str, spawn: bool, again: bool = False, *, encrypted: bool = False
 ) -> tuple[Address, str]:

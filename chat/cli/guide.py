@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.resources import files
+from types import MappingProxyType
 from typing import Any
 
 import backends
@@ -39,7 +42,11 @@ def as_json() -> str:
     )
 
 
-def rows() -> list[tuple[str, ...]]:
+Ports = Mapping[str, int]
+"""By technique, the ports of the server that the texts are to show; others have the default ports."""
+
+
+def rows(ports: Ports = MappingProxyType({})) -> list[tuple[str, ...]]:
     """Return the table of techniques, its heading first. Padded, a row has at most 80 columns."""
     table: list[tuple[str, ...]] = [
         ("technique", "port", "events", "ordered", "lossless", "kept by", "bytes", "contract")
@@ -49,7 +56,7 @@ def rows() -> list[tuple[str, ...]]:
         table.append(
             (
                 label.name,
-                str(label.port),
+                str(ports.get(label.name, label.port)),
                 "push" if traits.push else "poll",
                 _yes(traits.ordered),
                 _yes(traits.lossless),
@@ -63,9 +70,9 @@ def rows() -> list[tuple[str, ...]]:
     return table
 
 
-def table() -> str:
+def table(ports: Ports) -> str:
     """Return the table for a terminal."""
-    lines = rows()
+    lines = rows(ports)
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
 
@@ -88,21 +95,35 @@ def _yes(value: bool) -> str:
     return "yes" if value else "no"
 
 
-def explain(label: Technique) -> str:
-    """Return the summary of a chapter, for one screen: the text between its two markers."""
+def explain(label: Technique, ports: Ports = MappingProxyType({})) -> str:
+    """Return the summary of a chapter, for one screen: the text between its two markers.
+
+    Where it names the technique's default port, it has the port of ``ports``.
+    """
     chapter = files(f"backends.{label.name}").joinpath("README.md").read_text(encoding="utf-8")
     begin, end = EXPLAIN
     screen = chapter.partition(begin)[2].partition(end)[0].strip("\n")
-    return "\n".join(line for line in screen.splitlines() if not line.startswith("```"))
+    lines = [line for line in screen.splitlines() if not line.startswith("```")]
+    port = str(ports.get(label.name, label.port))
+    return "\n".join(_with_port(line, str(label.port), port) for line in lines)
 
 
-def cheat_sheet() -> str:
+def _with_port(line: str, default: str, port: str) -> str:
+    """Return a line with another port; one that gets longer gives up blanks, so that it fits the screen."""
+    changed = re.sub(rf"(?<![0-9.]){default}(?![0-9])", port, line)
+    for _ in range(len(changed) - len(line)):
+        changed = re.sub(r"(?<=\S)(  +)(?= port )", lambda blanks: blanks[1][1:], changed)
+    return changed
+
+
+def cheat_sheet(ports: Ports) -> str:
     """Return two lines for each technique: all techniques on one screen."""
     lines = []
     for label in backends.techniques():
         flow = "server pushes" if label.traits.push else "client polls"
         loss = "nothing gets lost" if label.traits.lossless else "messages may get lost"
-        lines.append(f"{label.name:<9} {label.title}, port {label.port}: {flow}, {loss}")
+        port = ports.get(label.name, label.port)
+        lines.append(f"{label.name:<9} {label.title}, port {port}: {flow}, {loss}")
         lines.append(f"{'':<9} {label.summary}")
     return "\n".join([*lines, "", "chat explain NAME shows more; chat --backend NAME tries it."])
 

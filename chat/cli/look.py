@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 import backends
@@ -19,6 +21,9 @@ from chat.cli.options import (
 from chat.domain.errors import ChatError, ConnectionLost
 from chat.interfaces.address import Address
 from chat.interfaces.technique import Technique
+
+if TYPE_CHECKING:
+    from chat.background.server import Record
 
 
 @click.command()
@@ -98,7 +103,12 @@ def techniques(as_json: bool) -> None:
     """Show the table of techniques and what each promises."""
     from chat.cli import guide
 
-    click.echo(guide.as_json() if as_json else guide.table())
+    if as_json:
+        click.echo(guide.as_json())
+        return
+    record = _own_server()
+    click.echo(guide.table(_ports(record)))
+    click.echo(f"\n{_whose_ports(record)}")
 
 
 @click.command()
@@ -107,10 +117,36 @@ def explain(name: str | None) -> None:
     """Explain a technique on one screen; without a NAME, all of them."""
     from chat.cli import guide
 
+    record = _own_server()
     if name is None:
-        click.echo(guide.cheat_sheet())
-        return
+        click.echo(guide.cheat_sheet(_ports(record)))
+    else:
+        try:
+            label = backends.technique(name)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
+        click.echo(guide.explain(label, _ports(record)))
+        if label.server is None:  # a broker's port is not its server's
+            return
+    click.echo(_whose_ports(record))
+
+
+def _own_server() -> Record | None:
+    """Return the record of this user's server; None if none runs, or nothing can be known about it."""
+    from chat.background import server
+    from chat.background.state_folder import state_dir
+
     try:
-        click.echo(guide.explain(backends.technique(name)))
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
+        return server.running(state_dir())
+    except ChatError:
+        return None
+
+
+def _ports(record: Record | None) -> dict[str, int]:
+    return {one.technique: one.port for one in record.listening} if record else {}
+
+
+def _whose_ports(record: Record | None) -> str:
+    if record is not None:
+        return f"The ports are those of your server (process {record.pid})."
+    return "No server of yours runs: these are the default ports, maybe in use by others."

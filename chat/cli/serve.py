@@ -18,6 +18,7 @@ from chat.cli.options import (
     chosen,
     complete,
     settings_options,
+    technique_named,
     techniques_named,
     token_option,
     warn,
@@ -28,6 +29,7 @@ from chat.interfaces.technique import Technique
 if TYPE_CHECKING:
     from chat.background.server import Registration
     from chat.interfaces.broker import Broker
+    from chat.server.serve import Offer
 
 
 def _port_of(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> dict[str, int]:
@@ -118,13 +120,14 @@ def serve(
     from secrets import token_urlsafe
 
     from chat.background import server
+    from chat.background.ports import keep_ports, kept_ports
     from chat.background.state_folder import state_dir
     from chat.cli import standard_streams
     from chat.cli.config import access_token, kept_token
     from chat.domain.model import Limits
     from chat.interfaces.address import is_loopback
     from chat.interfaces.tls import Identity
-    from chat.server.serve import Offer, Plan, run
+    from chat.server.serve import Plan, run
 
     standard_streams.discard_closed_output()
     if port is not None:
@@ -151,12 +154,19 @@ def serve(
         access = kept_token(folder) if folder else token_urlsafe(16)
     url = log or shown
     registration = _registration(folder, shown, broker=broker) if folder else None
+    kept = kept_ports(folder) if folder and registration else {}
     try:
         if fresh:
             _set_aside(url)
 
         def ready(offers: list[Offer]) -> None:
-            if registration:
+            if registration and folder:
+                others = other_ports(offers, port_of)
+                keep_ports(folder, others)
+                for name, taken in others.items():
+                    if not background and kept.get(name) != taken:
+                        usual = backends.technique(name).port
+                        warn(f"port {usual} is in use: {name} has port {taken} here, also the next time")
                 listening = [
                     server.Listening(offer.technique, offer.address.host, offer.address.port)
                     for offer in offers
@@ -178,7 +188,8 @@ def serve(
                 brokers=backends.techniques(),
                 host=host,
                 ports=port_of,
-                any_port=background,
+                kept=kept,
+                any_port=registration is not None,
                 access=access,
                 identity=identity,
                 settings=settings,
@@ -198,6 +209,16 @@ def serve(
         )
         return SIGNALLED + ended_by
     return 0
+
+
+def other_ports(offers: list[Offer], wanted: dict[str, int]) -> dict[str, int]:
+    """Return the ports that techniques with a server have in place of the default and the wanted ones."""
+    found = {}
+    for offer in offers:
+        label = backends.technique(offer.technique)
+        if offer.address and label.server and label.name not in wanted and offer.address.port != label.port:
+            found[label.name] = offer.address.port
+    return found
 
 
 def _registration(folder: Path, log: str, *, broker: bool) -> Registration | None:
@@ -241,7 +262,15 @@ def _set_aside(url: str) -> None:
 
 
 @click.command()
-def status() -> int:
+@click.option(
+    "--port",
+    "only",
+    metavar="TECHNIQUE",
+    callback=technique_named,
+    shell_complete=complete,
+    help="Print the port of one technique and nothing else.",
+)
+def status(only: Technique | None) -> int:
     """Show your server on this machine. Exit code 1 when none runs."""
     from datetime import datetime
 
@@ -249,6 +278,9 @@ def status() -> int:
     from chat.background.state_folder import state_dir
 
     folder = state_dir(warn)
+    if only:
+        click.echo(server.port(folder, only.name))
+        return 0
     for label in backends.techniques():
         if label.broker is not None and not label.missing():
             with suppress(ChatError):

@@ -79,6 +79,9 @@ class Plan:
     """Techniques whose brokers may keep the log."""
     host: str = "127.0.0.1"
     ports: Mapping[str, int] = field(default_factory=dict)
+    """By technique, as the user wants them; others have their default ports."""
+    kept: Mapping[str, int] = field(default_factory=dict)
+    """By technique, to be tried before the default ports: those that an earlier server took."""
     any_port: bool = False
     """If a default port is in use, take a free one."""
     access: str = ""
@@ -187,9 +190,7 @@ async def _offer(plan: Plan, technique: Technique, hub: Hub, servers: list[ChatS
         reason = "cannot be encrypted, and --tls-cert is given: serve it by itself, without"
     if not reason:
         options = ServerOptions(plan.identity, plan.access, plan.settings)
-        port = plan.ports.get(technique.name, technique.port)
-        ports = [port, 0] if plan.any_port else [port]
-        for port in ports:
+        for port in _ports(plan, technique):
             try:
                 server = technique.load_server()(hub, Address(plan.host, port), options)
                 address = await server.start()
@@ -205,6 +206,15 @@ async def _offer(plan: Plan, technique: Technique, hub: Hub, servers: list[ChatS
     if plan.named:
         raise ChatError(f"{technique.name} cannot start: {reason}")
     return Offer(technique.name, None, reason)
+
+
+def _ports(plan: Plan, technique: Technique) -> list[int]:
+    """Return the ports to try, in this order."""
+    if (wanted := plan.ports.get(technique.name)) is not None:
+        return [wanted]
+    kept = plan.kept.get(technique.name)
+    ports = [technique.port] if kept is None else [kept, technique.port]
+    return [*ports, 0] if plan.any_port else ports
 
 
 def _offer_broker(plan: Plan, technique: Technique) -> Offer:

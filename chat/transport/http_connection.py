@@ -27,8 +27,6 @@ ANSWER_TIMEOUT = 30.0
 """Seconds in which a client must take some of a response that waits for it."""
 CLOSE_TIMEOUT = 1.0
 """Seconds that a client has to read why its connection is closed."""
-HALF_CLOSE_TIMEOUT = 2.0
-"""Seconds that answers may still take when a client has ended its side: it may as well be gone."""
 MAX_HEAD = 16 * 1024
 """Bytes of a request's line and headers."""
 MAX_AHEAD = 64
@@ -103,17 +101,6 @@ class HttpConnection(HttpToolsProtocol):
             keep_alive(connection)
         self.app_state[CROWDED] = self._web.crowded  # earlier connections stay
         self._expect(REQUEST_TIMEOUT)
-
-    def eof_received(self) -> bool:  # type: ignore[override]  # as uvicorn
-        """Keep the connection until what came before is answered. TLS in Python has no half-close."""
-        running = self._answering
-        if running is None or running.response_complete or not self.transport.can_write_eof():
-            return False
-        last, _ = self.pipeline[0] if self.pipeline else (running, None)
-        last.keep_alive = False
-        self.refused = True
-        self._expect(HALF_CLOSE_TIMEOUT)
-        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._expect(0)
@@ -252,8 +239,6 @@ class HttpConnection(HttpToolsProtocol):
         super().on_response_complete()
         if len(self.pipeline) < len(waiting):  # else the connection is closing
             self._answering, _ = waiting[-1]
-        if self.refused and self.transport.is_closing():
-            self._expect(0)  # all is answered; `pause_writing` limits how long a client may take for it
 
     # --- refusing ------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -16,8 +17,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
+import backends
 from backends.tcp.client import TcpClient
 from chat.background import server
+from chat.background.ports import keep_ports, kept_ports
 from chat.domain.model import Event, Hello
 from chat.interfaces.address import Address
 from tests.support.broker import address
@@ -253,3 +256,64 @@ def test_a_state_folder_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "set CHAT_STATE_DIR" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+# --- ports that are in use -----------------------------------------------------------------------
+
+
+def ports(folder: Path) -> dict[str, int]:
+    return {one["technique"]: one["port"] for one in record(folder)["listening"]}
+
+
+@pytest.mark.parametrize("end", ["killed", "stopped"])
+def test_a_port_that_it_took_instead_of_the_default_one_is_kept_over_restarts(
+    state_dir: Path, end: str
+) -> None:
+    assert chat("send", "--as", "ann", "before").returncode == 0
+    first = ports(state_dir)
+    assert first["tcp"] != backends.technique("tcp").port, "the tests hold the default ports"
+    if end == "killed":
+        os.kill(record(state_dir)["pid"], signal.SIGKILL)
+    else:
+        assert chat("stop").returncode == 0
+    assert chat("send", "--as", "ann", "after").returncode == 0
+    assert ports(state_dir) == first
+
+
+def test_a_kept_port_that_is_in_use_is_exchanged_for_another(state_dir: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        used = taken.getsockname()[1]
+        state_dir.mkdir(mode=0o700)
+        keep_ports(state_dir, {"tcp": used})
+        assert chat("send", "--as", "ann", "hello").returncode == 0
+        assert ports(state_dir)["tcp"] not in (used, backends.technique("tcp").port)
+    assert kept_ports(state_dir)["tcp"] == ports(state_dir)["tcp"]
+
+
+def test_a_server_of_ones_own_starts_where_others_have_the_default_ports(state_dir: Path) -> None:
+    with running("serve", "tcp") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        words = process.stdout.readline().split()
+        port = ports(state_dir)["tcp"]
+        assert words[1:3] == ["ready", f"127.0.0.1:{port}"]
+        assert process.stderr.readline() == (
+            f"chat: port 7010 is in use: tcp has port {port} here, also the next time\n"
+        )
+
+
+def test_every_text_shows_the_ports_of_my_server(state_dir: Path) -> None:
+    unknown = chat("status", "--port", "tcp")
+    assert (unknown.returncode, unknown.stdout) == (1, "")
+    assert "no server of yours runs" in unknown.stderr
+    assert "these are the default ports" in chat("techniques").stdout
+    assert chat("send", "--as", "ann", "hello").returncode == 0
+    table, sheet = chat("techniques").stdout, chat("explain").stdout
+    for name, port in ports(state_dir).items():
+        screen = chat("explain", name).stdout
+        for text in (table, sheet, screen):
+            assert re.search(rf"\b{port}\b", text), name
+            assert not re.search(rf"\b{backends.technique(name).port}\b", text), name
+            assert max(map(len, text.splitlines())) <= 80
+        assert f"process {record(state_dir)['pid']}" in screen
+        assert chat("status", "--port", name).stdout == f"{port}\n"

@@ -338,17 +338,6 @@ async def test_who_hangs_up_ends_the_long_poll(echo: Echo, behind: bytes) -> Non
     assert await echo.ended.get() == "hung up"
 
 
-async def test_what_came_before_a_half_close_is_answered(peer: HttpPeer, echo: Echo) -> None:
-    await peer.send(GET + GET.replace(b"/ ", b"/work ") + GET)
-    peer.writer.write_eof()
-    for path in "/", "/work":
-        assert await echo.asked.get() == path
-    await asyncio.sleep(0.05)  # the half-close has come, too
-    echo.done.set()
-    assert [(await peer.answer()).status for _ in range(3)] == [200, 200, 200]
-    assert await peer.rest() == b""
-
-
 async def test_a_server_that_stops_answers_its_long_polls(hub: Hub) -> None:
     echo = Echo(hub)
     at = await echo.start()

@@ -144,11 +144,10 @@ async def test_5_typed_by_hand(lesson: Class, run: Run) -> None:
     ann.type(*LINES)  # the room's history
     await hears(ann, LINES)
     command, *typed = step(5)
-    done = await asyncio.to_thread(chat, "status")
-    port = re.search(r"^tcp +ready +\S+:(\d+)$", done.stdout, re.M)
-    assert port
-    assert command == "nc 127.0.0.1 7010"
-    nc = await run("nc", "127.0.0.1", port[1])
+    asked = re.fullmatch(r"nc 127.0.0.1 \$\((.*)\)", command)
+    assert asked, command
+    port = await asyncio.to_thread(chat, *shlex.split(asked[1])[1:])
+    nc = await run("nc", "127.0.0.1", port.stdout.strip())
     nc.type(typed[0])
     assert '"kind":"welcome"' in await nc.line()
     nc.type(typed[1])

@@ -30,7 +30,6 @@ ROOT = Path(__file__).parents[3]
 METHODS = {
     "__init__": ["self", "config", "server_state", "app_state", "_loop"],
     "connection_made": ["self", "transport"],
-    "eof_received": ["self"],
     "connection_lost": ["self", "exc"],
     "data_received": ["self", "data"],
     "pause_writing": ["self"],
