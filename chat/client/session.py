@@ -288,7 +288,9 @@ class Session:
         self._telling.discard(telling)
         if self._left_out and not self._telling and not telling.cancelled():
             count, self._left_out = self._left_out, 0
-            self._tell_soon(Noticed(f"{count:,} more notices were left out: they came too fast", unasked=True))
+            self._tell_soon(
+                Noticed(f"{count:,} more notices were left out: they came too fast", unasked=True)
+            )
 
     def _hindered(self, reason: str) -> None:
         if reason != self.hindered:
