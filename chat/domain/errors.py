@@ -78,7 +78,7 @@ class DraftConflict(ChatError):
 
 
 class StaleCursor(ChatError):
-    """The cursor belongs to another epoch, or its seq is beyond the head: begin without one."""
+    """The cursor belongs to another log, or its events were lost from this one: begin without one."""
 
     code = "stale_cursor"
 

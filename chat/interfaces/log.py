@@ -58,6 +58,23 @@ class Log(ABC):
     shared: bool = False
     """Other servers may append to it as well."""
 
+    generation: str = ""
+    """Names this run of the log's one server, where the log may come back without its end, as a restored
+    backup does; known after `start`. "": it can't. It is part of the epoch that clients get."""
+
+    async def end_of(self, room: str, generation: str) -> int | None:
+        """Return up to which seq a cursor of an earlier generation is one of this log.
+
+        Args:
+            room: its name.
+            generation: of the server that gave out the cursor; "": from before generations had names.
+
+        Returns:
+            The last seq of the room in that generation; `MAX_NUMBER` if nothing came after it. None: the log
+            does not know the generation, so it has lost it.
+        """
+        return None
+
     async def gone(self, nodes: Collection[str]) -> set[str]:
         """Return which of these other nodes are certainly not running any more."""
         return set()

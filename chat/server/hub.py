@@ -188,7 +188,9 @@ class Hub:
         self._rooms[name] = room
         for member in room.seats_by_node():
             if member.node == self.log.node:
-                room.add_seat(HubSeat(room, member.seat, member.author, member.technique))
+                seat = HubSeat(room, member.seat, member.author, member.technique)
+                seat.restored_at = room.state.applied
+                room.add_seat(seat)
         for item in self._early[name]:
             room.apply(item)
         if not room.epoch:

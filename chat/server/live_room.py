@@ -25,6 +25,7 @@ from chat.domain.room_replica import RoomReplica
 from chat.domain.validation import nick_key, seat_name
 from chat.interfaces.log import Committed, Pending
 from chat.interfaces.server import Sink
+from chat.server.cursors import check_cursor, wire_epoch
 from chat.server.fanout import Channel, Mailbox
 from chat.server.node import Node
 from chat.server.pending import Decision
@@ -62,7 +63,7 @@ class LiveRoom:
 
     @property
     def epoch(self) -> str:
-        return self.state.epoch
+        return wire_epoch(self.state.epoch, self._log)
 
     @property
     def head(self) -> int:
@@ -167,14 +168,14 @@ class LiveRoom:
             await self._wait_for(cursor.seq)
         self.replica.first = await self._log.first(self.name)
         if cursor:
-            self.replica.check_cursor(cursor, self.name)
+            await check_cursor(cursor, self.name, self.replica, self._log)
         key = hello.seat_key
         seat = self._seat_of(seat_name(key), nick) if key else None
         if seat is None or nick_key(seat.nick) != nick_key(nick) or not await self._resume(seat, technique):
             seat = await self._join(nick, technique)
         else:
             seat.key = key
-        seat.start = await self._replay_from(hello)
+        seat.start, seat.restored_at = await self._replay_from(hello), None
         seat.renew_grace()
         return seat
 

@@ -74,6 +74,8 @@ class HubSeat:
         """The seat key; "" if its owner has not come back since this server was started."""
         self.start = 0
         """The seq after which the next `attach` begins."""
+        self.restored_at: int | None = None
+        """Where the log ended when this seat was found in it; None: the owner has come since."""
         self.leaving = False
         """Its `Left` is on the way to the log."""
         self.ended = False
@@ -160,6 +162,10 @@ class HubSeat:
     async def read(self, after: int, limit: int, wait: float) -> list[Event]:
         if self.ended:
             raise SeatGone("the seat has ended: join again")
+        if self.restored_at is not None:
+            if after > self.restored_at:  # a poll has no epoch, but the hello that it leads to has one
+                raise SeatGone(f"the log has lost the events up to {after}: join again, with your cursor")
+            self.restored_at = None
         if after >= self._room.head and wait > 0:
             self.stop_timer()
             self._polls += 1

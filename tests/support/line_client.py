@@ -18,10 +18,10 @@ class LineClient:
         host, _, port = address.rpartition(":")
         self._socket = socket.create_connection((host, int(port)), timeout=PATIENCE)
         self._lines = self._socket.makefile("rb")
-        self._n = 0
         self.seen: list[dict[str, Any]] = []
         """Every event so far."""
         self.welcome = self.ask({"kind": "hello", "room": "lab", "nick": nick, **hello}, "welcome")
+        self._n = self.welcome.get("n", 0)
 
     def __enter__(self) -> LineClient:
         return self

@@ -46,6 +46,13 @@ CREATE TABLE refused (
 ) WITHOUT ROWID;
 COMMIT;
 """
+GENERATIONS = (
+    "CREATE TABLE IF NOT EXISTS generations (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)",
+    "CREATE TABLE IF NOT EXISTS begun (room TEXT NOT NULL, number INTEGER NOT NULL, seq INTEGER NOT NULL, "
+    "PRIMARY KEY (room, number)) WITHOUT ROWID",
+)
+"""Every run of a server on this log, and where it began to write each room. Not part of the format: a log of
+an older chat gets the tables, and an older chat does not look at them."""
 
 
 def log_path(place: str) -> Path:

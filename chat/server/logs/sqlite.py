@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import sqlite3
 import time
 from collections import defaultdict
@@ -21,11 +22,11 @@ from typing import Any, TypeVar
 
 from chat.domain.errors import BadRequest, ChatError, Closing, NotStored
 from chat.domain.json_codec import decode_body, encode
-from chat.domain.model import Body, Entry
+from chat.domain.model import MAX_NUMBER, Body, Entry
 from chat.domain.validation import printable
 from chat.interfaces.log import Clock, Committed, Log, OnCommitted, OnFailed, Pending
-from chat.server.logs.files import alone, connect, explained, log_path, resolved, shown
-from chat.server.logs.watch import ROOMS, FileWatch, Overwritten
+from chat.server.logs.files import GENERATIONS, alone, connect, explained, log_path, resolved, shown
+from chat.server.logs.watch import NAMED, ROOMS, FileWatch, Overwritten
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ _INSERT = {
     rows: "INSERT INTO entries VALUES " + ", ".join(["(?, ?, ?, CAST(? AS TEXT))"] * rows)
     for rows in (*range(1, _FEW + 1), _MANY)
 }
+_BEGIN = "INSERT INTO begun SELECT ?, max(number), ? FROM generations"
 _SELECT = "SELECT seq, at, CAST(body AS BLOB) FROM entries"
 _ACCEPTED = f"""{_SELECT}
 WHERE room = ? AND seq > ? AND seq < ? AND body NOT GLOB '{{"kind":"checkpoint"*'
@@ -76,6 +78,14 @@ class SqliteLog(Log):
         """Per room: the seq up to which entries were handed back, and so up to which reads return entries."""
         self._unwritten: defaultdict[str, set[int]] = defaultdict(set)
         """Per room: refused seqs that are not in the database yet."""
+        self._found: dict[str, int] = {}
+        """Every room's last seq when the file was opened."""
+        self._begun: set[str] = set()
+        """Rooms in which this generation has begun to write."""
+        self._pages = 0
+        """Pages in the -wal since the last checkpoint, roughly."""
+        self._named = False
+        """The name of the generation is stored."""
         self._harm: Exception | None = None
         """What happened to the file, so that nothing more is stored in it."""
         self._harm_told = False
@@ -139,6 +149,9 @@ class SqliteLog(Log):
             end = min(before, end)
         return await self._read(self._page, room, after, end, limit, frozenset(self._unwritten.get(room, ())))
 
+    async def end_of(self, room: str, generation: str) -> int | None:
+        return await self._read(self._end_of, room, generation)
+
     async def _read(self, work: Callable[..., T], room: str, *args: Any) -> T:
         if not self._open:
             raise Closing("the log is closed")
@@ -178,6 +191,18 @@ class SqliteLog(Log):
         page = [Entry(seq, at, decode_body(body)) for seq, at, body in rows]
         return (earlier[0][0] if earlier else 0), page
 
+    def _end_of(self, room: str, generation: str) -> int | None:
+        number = 0  # what an older chat has written comes before every generation
+        if generation:
+            found = self._reading.execute(NAMED, (generation,)).fetchone()
+            if found is None:
+                return None
+            (number,) = found
+        (next_one,) = self._reading.execute(
+            "SELECT min(seq) FROM begun WHERE room = ? AND number > ?", (room, number)
+        ).fetchone()
+        return MAX_NUMBER if next_one is None else int(next_one) - 1
+
     # --- opening and closing: in the reader's thread --------------------------------------------
 
     def _open_file(self) -> dict[str, int]:
@@ -196,8 +221,11 @@ class SqliteLog(Log):
                     raise ChatError(f"the log {shown(path)} can't be used: SQLite has no WAL on this disk")
                 self._reading = stack.enter_context(closing(connect(path, "ro")))
                 last = dict(self._reading.execute(ROOMS).fetchall())
-                self._written = dict(last)
-                self._watch = FileWatch(path)
+                self._found, self._written = dict(last), dict(last)
+                self.generation = secrets.token_hex(6)
+                self._watch = FileWatch(path, self.generation)
+                with suppress(sqlite3.OperationalError):  # no space: with the first commit
+                    self._commit([], [])
                 self._checkpoint()
             except (OSError, sqlite3.Error) as error:
                 raise explained(path, error) from error
@@ -264,11 +292,16 @@ class SqliteLog(Log):
             _, pages, carried = self._writing.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             done = pages == carried
         finally:
-            self._watch.carried(self._written if done else None)
+            self._watch.carried(self._written if done else None, named=self._named)
 
     def _commit(self, batch: list[Committed], refused: list[Refusal]) -> None:
         db = self._writing
         statements: list[tuple[str, Sequence[str | int | bytes]]] = []
+        if not self._named:
+            statements += [(table, ()) for table in GENERATIONS]
+            statements.append(("INSERT INTO generations (name) VALUES (?)", (self.generation,)))
+        new = {item.room for item in batch} - self._begun
+        statements += [(_BEGIN, (room, self._found.get(room, 0) + 1)) for room in new]
         start = size = 0
         while start < len(batch):
             left = len(batch) - start
@@ -285,17 +318,19 @@ class SqliteLog(Log):
         statements += [("INSERT OR IGNORE INTO refused VALUES (?, ?)", refusal) for refusal in refused]
         if len(statements) == 1:  # SQLite makes a transaction of it, and the GIL is acquired twice less
             db.execute(*statements[0])
-            return
-        db.execute("BEGIN IMMEDIATE")
-        try:
-            for statement in statements:
-                db.execute(*statement)
-            db.execute("COMMIT")
-        except BaseException:
-            if db.in_transaction:
-                with suppress(sqlite3.Error):
-                    db.execute("ROLLBACK")
-            raise
+        else:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                for statement in statements:
+                    db.execute(*statement)
+                db.execute("COMMIT")
+            except BaseException:
+                if db.in_transaction:
+                    with suppress(sqlite3.Error):
+                        db.execute("ROLLBACK")
+                raise
+        self._named = True
+        self._begun |= new
 
     def _tell(self, what: Callable[..., None], *args: Any) -> None:
         with suppress(RuntimeError):  # the loop was closed without stop()

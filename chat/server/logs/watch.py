@@ -28,6 +28,7 @@ SELECT room, (SELECT max(seq) FROM entries WHERE entries.room = names.room) FROM
 WHERE room IS NOT NULL
 """
 """Every room and its last seq, by one search in the index for each room."""
+NAMED = "SELECT number FROM generations WHERE name = ?"
 
 
 class Overwritten(OSError):
@@ -37,8 +38,14 @@ class Overwritten(OSError):
 class FileWatch:
     """Knows how the database and its -wal must look. Used by one thread at a time."""
 
-    def __init__(self, path: Path) -> None:
-        """Begin. The database must be open for writing, in WAL mode and without automatic checkpoints."""
+    def __init__(self, path: Path, generation: str) -> None:
+        """Begin. The database must be open for writing, in WAL mode and without automatic checkpoints.
+
+        ``generation``: the name of this run, which no copy from before it holds.
+        """
+        self._generation = generation
+        self._named = False
+        """The database itself holds that name."""
         self._path = path
         self._wal = Path(f"{path}-wal")
         self._main_stat = os.stat(path)
@@ -73,15 +80,16 @@ class FileWatch:
             raise Overwritten(self._wal.name)  # else all of it is in the database, and it was begun anew
         self._wal_stat, self._wal_header = wal, header
 
-    def carried(self, last: Mapping[str, int] | None) -> None:
+    def carried(self, last: Mapping[str, int] | None, *, named: bool) -> None:
         """A checkpoint has written to the database.
 
         Args:
             last: every room's last seq, if all of the -wal was carried over; None: not all.
+            named: the generation was stored before.
         """
         self._main_stat = os.stat(self._path)
         if last is not None:
-            self._carried = dict(last)
+            self._carried, self._named = dict(last), named
 
     def set_wal_aside(self) -> None:
         """Rename the -wal. Beside another database SQLite would write it into that one."""
@@ -93,6 +101,8 @@ class FileWatch:
         try:
             with closing(connect(self._path, "ro&immutable=1")) as db:  # immutable: without the -wal
                 found = dict(db.execute(ROOMS).fetchall())
+                if self._named and not db.execute(NAMED, (self._generation,)).fetchone():
+                    return False
         except sqlite3.Error:
             return False
         return all(found.get(room, 0) >= seq for room, seq in last.items())
