@@ -2,7 +2,7 @@
 
 Measured: tmux 3.3a takes ❤️ and 1️⃣ for one cell and 👍🏽 for four, Textual (with Rich 15) each for two. So a
 variation selector or a skin tone is not drawn, and the cells that are then missing are filled with blanks.
-xterm.js with Unicode 11, as textual-serve has it, does not join emoji either: a woman, a joiner and a computer
+xterm.js with Unicode 11, as textual-serve has it, does not join emoji: a woman, a joiner and a computer
 take four cells. So there only the first emoji is drawn. Messages keep every character, and copies have them.
 """
 
