@@ -238,9 +238,10 @@ class ChatApp(App[None], inherit_bindings=False):
         self.refresh(layout=True)
 
     def action_suspend_process(self) -> None:
-        """Stop this program and those that were started with it, e.g. make, as Ctrl+Z does elsewhere."""
-        if sys.platform != "win32" and self._driver is not None and self._driver.can_suspend:
-            os.killpg(0, signal.SIGTSTP)
+        """Give the terminal back to the shell, on Ctrl+Z."""
+        suspend = getattr(self._driver, "suspend_job", None)  # only our driver has it
+        if suspend is not None and self._driver is not None and self._driver.can_suspend:
+            suspend()
         elif self._screen is not None:
             self._screen.hint("there is no shell to return to", failed=True)
 

@@ -6,6 +6,8 @@ import os
 import select
 import signal
 import sys
+import termios
+from contextlib import suppress
 from types import FrameType
 from typing import IO, Any
 
@@ -20,6 +22,9 @@ assert sys.platform != "win32", "Windows has another driver"  # the type checker
 
 # The driver makes its parser by this name; Textual 8.2.8 has no parameter for it.
 setattr(linux_driver, "XTermParser", Keyboard)  # noqa: B010  # the type checker knows that it is another class
+
+AGAIN = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[?1000h\x1b[?1003h\x1b[?1006h\x1b[?1004h\x1b[?2004h"
+"""The alternate screen, no cursor, no wrap, reports of mouse and focus, and marks around pastes."""
 
 
 class Output:
@@ -56,13 +61,14 @@ class TerminalDriver(LinuxDriver):
     """Draws on the standard output, where Textual would draw on stderr: ``chat 2>file`` keeps its screen.
 
     Textual's handler of SIGCONT starts a second reader if the process was stopped by SIGSTOP, and takes the
-    raw mode for the terminal's own. This one puts the terminal right first.
+    raw mode for the terminal's own.
     """
 
     def __init__(self, app: App[Any], **options: Any) -> None:
         super().__init__(app, **options)
         assert sys.__stdout__ is not None
         self._file: Any = Output(sys.__stdout__)  # private in 8.2.8: where its writer thread writes
+        self._raw: list[Any] | None = None  # the terminal's modes while it is ours
         self._stopped = False
         self._continuing = False
         signal.signal(signal.SIGTSTP, self._stop)
@@ -79,6 +85,16 @@ class TerminalDriver(LinuxDriver):
         poll.register(self.fileno, 0)  # asks for nothing: a hang-up is always told
         return any(happened & (select.POLLHUP | select.POLLERR) for _, happened in poll.poll(0))
 
+    def suspend_job(self) -> None:
+        """Stop this program and those that were started with it, e.g. make, as Ctrl+Z does elsewhere.
+
+        The terminal is given back first, and all of them stop at once: the shell shows its prompt as soon as
+        its own child has stopped, and may continue the job then.
+        """
+        self.suspend_application_mode()
+        self._stopped = True
+        os.killpg(0, signal.SIGSTOP)
+
     def _stop(self, number: int, frame: FrameType | None) -> None:
         if self._auto_restart:  # private in 8.2.8: false while `App.suspend` runs another program
             self.suspend_application_mode()
@@ -88,15 +104,24 @@ class TerminalDriver(LinuxDriver):
     def _continue(self, number: int, frame: FrameType | None) -> None:
         if not self._auto_restart or self._continuing:
             return
-        self._continuing = True
-        try:
-            if not self._stopped:  # by SIGSTOP: the shell may have changed the terminal meanwhile
-                self.suspend_application_mode()
+        if self._stopped:
             self._stopped = False
-            self.resume_application_mode()
-        finally:
-            self._continuing = False
+            self._continuing = True
+            try:
+                self.resume_application_mode()
+            finally:
+                self._continuing = False
+        else:  # by SIGSTOP: the shell may have changed the terminal, and what was typed waits to be read
+            if self._raw is not None:
+                termios.tcsetattr(self.fileno, termios.TCSANOW, self._raw)
+            self.write(AGAIN)
+            self.flush()
         self.send_message(self.SignalResume())
+
+    def start_application_mode(self) -> None:
+        super().start_application_mode()  # type: ignore[no-untyped-call]  # it has no hints
+        with suppress(termios.error):
+            self._raw = termios.tcgetattr(self.fileno)
 
     def stop_application_mode(self) -> None:
         super().stop_application_mode()
