@@ -117,9 +117,9 @@ def test_nothing_listens() -> None:
 
 
 def test_a_wrong_access_token_is_not_a_dead_server() -> None:
-    with serving("--log", "memory", CHAT_TOKEN="secret") as (_, address):
+    with serving("--log", "memory", CHAT_TOKEN="a secret") as (_, address):
         refused = chat("doctor", "-b", "tcp", address)
-        let_in = chat("doctor", "-b", "tcp", address, CHAT_TOKEN="secret")
+        let_in = chat("doctor", "-b", "tcp", address, CHAT_TOKEN="a secret")
     assert refused.returncode == 1
     assert "answers, but refuses: this server requires an access token" in refused.stdout
     assert let_in.returncode == 0
