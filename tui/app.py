@@ -19,6 +19,7 @@ from textual import events
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.driver import Driver
+from textual.filter import LineFilter
 from textual.geometry import Size
 from textual.screen import Screen
 from textual.worker import WorkerError
@@ -30,6 +31,7 @@ from chat.interfaces.technique import Technique
 from tui import themes
 from tui.commands import TABLE
 from tui.screens.chat import ChatScreen
+from tui.terminal.widths import SteadyWidths
 
 if TYPE_CHECKING:
     from tui.screens.picker import PickerScreen
@@ -111,6 +113,7 @@ class ChatApp(App[None], inherit_bindings=False):
             raise ChatError(f"there is no theme {theme!r}: choose {', '.join(themes.NAMES)}")
         super().__init__(driver_class=_driver())
         self.session: Session | None = None
+        self._widths = SteadyWidths(joins="TEXTUAL_DRIVER" not in os.environ)
         self.ended_by = 0
         """The signal that has ended the program, 0: none."""
         self.linger = 1.0
@@ -141,6 +144,9 @@ class ChatApp(App[None], inherit_bindings=False):
         from tui.screens.picker import PickerScreen  # late: it is not always shown
 
         return PickerScreen(self._techniques or (), room=self._room, nick=self._nick)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        return [*super().get_line_filters(), self._widths]
 
     # Textual 8.2.8 can't wrap a text to no cells at all: what is narrower ends it with a ValueError.
 

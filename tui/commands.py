@@ -8,8 +8,8 @@ from difflib import get_close_matches
 from typing import Protocol
 
 from chat.client.session import Session
-from chat.domain.validation import clean_text
-from tui.rows import Row
+from chat.domain.validation import clean_text, nick_key
+from tui.rows import Row, one_line
 from tui.themes import NAMES
 from tui.timeline import Timeline
 
@@ -121,9 +121,13 @@ def _delete(target: CommandTarget, argument: str) -> None:
 
 
 def _who(target: CommandTarget, argument: str) -> None:
-    members = target.session.members.values()
-    names = ", ".join(f"{member.nick} ({member.technique})" for member in members)
-    target.timeline.note(f"{len(members)} here: {names}")
+    members = sorted(target.session.members.values(), key=lambda member: nick_key(member.nick))
+    groups: dict[str, list[str]] = {}
+    for member in members:
+        groups.setdefault(one_line(member.technique), []).append(one_line(member.nick))
+    wide = max((len(technique) for technique in groups), default=0)
+    lines = (f"{technique:{wide}}  {', '.join(names)}" for technique, names in sorted(groups.items()))
+    target.timeline.note("\n".join([f"{len(members)} here", *lines]))
 
 
 def _find(target: CommandTarget, argument: str) -> None:

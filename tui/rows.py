@@ -16,6 +16,7 @@ from typing import Literal, NamedTuple
 from rich.cells import cell_len, chop_cells
 
 from chat.domain.validation import printable
+from tui.traffic import Going
 
 Kind = Literal["message", "notice", "rule"]
 Mark = Literal["", "pending", "failed", "unconfirmed"]
@@ -66,6 +67,8 @@ class Row:
     """Why the draft failed or waits; shown on a line of its own."""
     took: float | None = None
     """Seconds from Enter until the message's event came."""
+    traffic: tuple[Going, ...] = ()
+    """Who came or went, if the row tells that; several: it stands for a run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +219,16 @@ def shown(text: str) -> str:
 def one_line(text: str) -> str:
     """Do the same for a name, a reason or an address, and make it one line."""
     return " ".join(printable(text).split())
+
+
+def fit_name(name: str, width: int, *, right: bool = False) -> str:
+    """Cut a name in the middle, or pad it: ``student01`` and ``student30`` must differ."""
+    if cell_len(name) > width > 4:
+        end = name[-1:]
+        while len(end) < len(name) and cell_len(name[-len(end) - 1 :]) <= width // 3:
+            end = name[-len(end) - 1 :]
+        return fit(f"{chop_cells(name, width - cell_len(end) - 1)[0]}…{end}", width, right=right)
+    return fit(name, width, right=right)
 
 
 def fit(text: str, width: int, *, right: bool = False) -> str:

@@ -7,9 +7,11 @@ in the list yet because older history is loaded later.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import tzinfo
+from operator import attrgetter
 
 from chat.client.session_events import (
     Arrived,
@@ -26,12 +28,15 @@ from chat.domain.errors import history_starts
 from chat.domain.model import Event, MissingEvents
 from tui.rows import PENDING, Place, Row, clock_and_day, one_line, shown
 from tui.themes import NickColours
+from tui.traffic import FOLDED, SIGNS, Going, folded
 from tui.widgets.message_view import MessageView
 
 REMEMBERED = 5000
 """The most edits and deletions that are kept for messages that are not in the list."""
 SHORT = 20
 """The most characters of a reason that is shown on the line of the text."""
+
+_place = attrgetter("place")
 
 
 class Timeline:
@@ -261,6 +266,7 @@ class Timeline:
         if event.seq in self._missing:
             self._found(event.seq)
         place = Place(self._log, event.seq)
+        self._part(place)
         match event.kind:
             case "sent":
                 row = Row(
@@ -283,16 +289,44 @@ class Timeline:
                 self._change(event, took)
             case "opened":
                 self._put_notice(place, "○", "the room was opened", event.at)
-            case "joined":
-                self._put_notice(place, "→", self._about(event, "joined"), event.at)
-            case "resumed":
-                self._put_notice(place, "↻", self._about(event, "is back"), event.at)
-            case "left":
-                self._put_notice(place, "←", self._about(event, "left"), event.at)
+            case _:
+                going = Going(event.seq, event.kind, one_line(event.author), one_line(event.technique))
+                row = Row(place, "notice", going.text, nick=SIGNS[event.kind], traffic=(going,))
+                self._view.put(self._timed(row, event.at))
+                self._fold(place)
 
-    def _about(self, event: Event, what: str) -> str:
-        via = f" ({one_line(event.technique)})" if event.technique and event.kind != "left" else ""
-        return f"{one_line(event.author)} {what}{via}"
+    def _fold(self, place: Place) -> None:
+        """Make one row of the people who came and went around a place, if they are many."""
+        rows = self._view.rows
+        first = last = bisect_left(rows, place, key=_place)
+        day = rows[first].day
+        while first and rows[first - 1].traffic and rows[first - 1].day == day:
+            first -= 1
+        while last < len(rows) and rows[last].traffic and rows[last].day == day:
+            last += 1
+        run = rows[first:last]
+        traffic = tuple(sorted(going for row in run for going in row.traffic))
+        if len(traffic) >= FOLDED and len(run) > 1:
+            for row in run[1:]:
+                self._view.drop(row.place)
+            sign, text = folded(traffic)
+            self._view.put(replace(run[0], text=text, nick=sign, traffic=traffic))
+
+    def _part(self, place: Place) -> None:
+        """Part the run into which an event falls that came late, or that stands between its two halves."""
+        index = bisect_left(self._view.rows, place, key=_place)
+        row = self._view.rows[index - 1] if index else None
+        if row is None or row.place.log != place.log or not row.traffic or row.traffic[-1].seq < place.seq:
+            return
+        for half in (
+            tuple(going for going in row.traffic if going.seq < place.seq),
+            tuple(going for going in row.traffic if going.seq > place.seq),
+        ):
+            for going in half if len(half) < FOLDED else half[:1]:
+                sign, text = (SIGNS[going.kind], going.text) if len(half) < FOLDED else folded(half)
+                traffic = (going,) if len(half) < FOLDED else half
+                at = Place(place.log, going.seq)
+                self._view.put(replace(row, place=at, text=text, nick=sign, traffic=traffic))
 
     def _change(self, event: Event, took: float | None) -> None:
         row = self._view.row(Place(self._log, event.id))

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 from chat.interfaces.settings import Setting
 from chat.interfaces.technique import Need, Technique, Traits
+
+# The library logs connections that fail and requests that are malformed: to the terminal, over a screen that
+# is drawn there, and without bound. It reads this when it is imported, which is after this package; a user
+# who sets the variable still gets the log.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 TECHNIQUE = Technique(
     name="grpc",

@@ -6,7 +6,6 @@ error code in the trailing metadata, for clients of the chat.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import get_args
@@ -32,10 +31,6 @@ from chat.domain.model import (
 )
 from chat.domain.validation import has_no_bytes, printable
 from protos import chat_pb2 as pb
-
-# The library logs every connection that fails to the terminal, over a screen that is drawn there. It reads
-# this when the first channel or server is made; a user who sets the variable still gets the log.
-os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 SERVICE = "chat.v1.ChatService"
 MAX_FRAME = Limits().frame_bytes

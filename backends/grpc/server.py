@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import grpc
@@ -18,13 +18,12 @@ from google.protobuf.message import DecodeError
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from backends.grpc import reflection, tracing
-from backends.grpc.access import AccessInterceptor
+from backends.grpc.access import AccessInterceptor, credentials, host_of
 from backends.grpc.codec import (
     MAX_FRAME,
     MAX_REPLY,
     SERVICE,
     STATUS,
-    access_of,
     draft_of,
     event_message,
     events_frame,
@@ -36,12 +35,12 @@ from backends.grpc.codec import (
 )
 from backends.grpc.first_frames import HELLO_TIMEOUT, FirstFrames
 from backends.grpc.health import Health, keep
+from backends.grpc.listening import listen
 from chat.domain.errors import BadRequest, ChatError, Closing, ConnectionLost, SeatGone
 from chat.domain.model import Ack, Draft, Event
 from chat.interfaces.address import Address
 from chat.interfaces.server import LOW_WATER, ChatServer, Seat, Sink
 from chat.transport.connection_state import State
-from chat.transport.listener import PORT_TRIES, bind_socket
 from chat.transport.stream import LINGER, MAX_UNDECIDED
 from protos import chat_pb2 as pb
 
@@ -53,6 +52,8 @@ MAX_UNREAD = 64 * 1024
 """Bytes of frames that wait to be written; then the client is not read until it has taken them."""
 MIN_STREAMS = 100
 """Calls that one connection may carry at once, at least (RFC 9113, 6.5.2, recommends no fewer)."""
+RESTART_EVERY = 0.1
+"""Seconds until the port is tried again, after the library's server has ended by itself."""
 HEALTH_EVERY = 0.5
 """Seconds between two checks of whether the hub can store drafts."""
 OPTIONS = [
@@ -76,65 +77,48 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class GrpcServer(ChatServer):
     async def start(self) -> Address:
         self.streams: set[Stream] = set()
+        self._stopping = False
         self._first_frames = FirstFrames()
         self._calls: set[asyncio.Task[Any]] = set()  # the long ones: streams, and watchers of the health
         # One connection may carry them all: clients of one process, or of one proxy, share it. A call over
         # the limit of its connection waits in the client, without a word.
-        calls = max(MIN_STREAMS, 2 * self.hub.limits.seats)
-        interceptors = tracing.server_interceptors(self.options.settings.get("trace", "off"))
-        self._server = grpc.aio.server(
-            options=[*OPTIONS, ("grpc.max_concurrent_streams", calls)],
-            interceptors=[*interceptors, AccessInterceptor(self.hub.admit, self._first_frames)],
-            maximum_concurrent_rpcs=calls,
-        )
-        self._server.add_generic_rpc_handlers((self._handlers(),))
+        self._max_calls = max(MIN_STREAMS, 2 * self.hub.limits.seats)
+        self._interceptors = tracing.server_interceptors(self.options.settings.get("trace", "off"))
         self._health = Health(self._calls)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        reflection.add(self._server, (pb.DESCRIPTOR, health_pb2.DESCRIPTOR))
-        address = await self._listen()
-        await self._server.start()
-        await self._tell(self.hub.ready)
+        address = await self._start(self.address.port)
         self._watching = asyncio.create_task(self._watch())
+        self._keeping = asyncio.create_task(self._keep_serving(address.port))
         return address
 
-    async def _listen(self) -> Address:
-        """Listen at every address of the host; given a name, the library would listen at one of them."""
-        loop = asyncio.get_running_loop()
-        host, port = self.address.host, self.address.port
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        listening: list[Address] = []
-        for family, _, _, _, place in found:
-            address = Address(str(place[0]), port)
-            port = self._add_ipv4(port) if address.host == "0.0.0.0" else self._add(family, address)
-            listening.append(Address(address.host, port))
-        return listening[0]
+    async def _start(self, port: int) -> Address:
+        """Start a server of the library. Raises OSError."""
+        self._server = grpc.aio.server(
+            options=[*OPTIONS, ("grpc.max_concurrent_streams", self._max_calls)],
+            interceptors=[*self._interceptors, AccessInterceptor(self.hub, self._first_frames)],
+            maximum_concurrent_rpcs=self._max_calls,
+        )
+        self._server.add_generic_rpc_handlers((self._handlers(),))
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        reflection.add(self._server, (pb.DESCRIPTOR, health_pb2.DESCRIPTOR))
+        address = await listen(self._server, Address(self.address.host, port), self.options.identity)
+        await self._server.start()
+        await self._tell(self.hub.ready)
+        return address
 
-    def _add_ipv4(self, port: int) -> int:
-        """Listen at 0.0.0.0. The library would do so at ::, too, unless it finds the port in use there."""
-        for attempt in range(PORT_TRIES):
-            try:
-                guard = bind_socket(socket.AF_INET6, ("::", port), reuse=False)
-            except OSError:  # it is in use there, or there is no IPv6
-                return self._add(socket.AF_INET, Address("0.0.0.0", port))
-            with guard:
+    async def _keep_serving(self, port: int) -> None:
+        """Start another server of the library when one has ended by itself: a malformed request may do it."""
+        while True:
+            with suppress(Exception):
+                await asyncio.shield(self._server.wait_for_termination())  # stopping waits for the same
+            if self._stopping:
+                return
+            log.error("the gRPC library has ended its server; another one is started")
+            while not self._stopping:
                 try:
-                    return self._add(socket.AF_INET, Address("0.0.0.0", guard.getsockname()[1]))
-                except OSError:
-                    if port or attempt == PORT_TRIES - 1:
-                        raise
-        raise AssertionError
-
-    def _add(self, family: int, address: Address) -> int:
-        identity = self.options.identity
-        try:
-            if identity is None:
-                return self._server.add_insecure_port(str(address))
-            pair = (identity.key, identity.certificate)
-            return self._server.add_secure_port(str(address), grpc.ssl_server_credentials([pair]))
-        except RuntimeError as error:  # it does not say which
-            with socket.socket(family) as probe:
-                probe.bind((address.host, address.port))  # raises the system's own OSError
-            raise OSError(str(error)) from None
+                    await self._start(port)
+                    break
+                except OSError:  # the old one still has the port
+                    await asyncio.sleep(RESTART_EVERY)
 
     def _handlers(self) -> grpc.GenericRpcHandler:
         """Do what the generated ``add_ChatServiceServicer_to_server`` does, with serialized frames."""
@@ -153,7 +137,9 @@ class GrpcServer(ChatServer):
         )
 
     async def stop(self) -> None:
+        self._stopping = True
         self._watching.cancel()
+        self._keeping.cancel()
         await self._health.stop()
         self._first_frames.close()
         for stream in list(self.streams):
@@ -161,7 +147,7 @@ class GrpcServer(ChatServer):
         await self._server.stop(LINGER)
         if self._calls:  # the library does not wait for those whose client has just gone
             await asyncio.wait(self._calls, timeout=LINGER)
-        await asyncio.gather(self._watching, return_exceptions=True)
+        await asyncio.gather(self._watching, self._keeping, return_exceptions=True)
 
     # --- health --------------------------------------------------------------------------------
 
@@ -187,6 +173,7 @@ class GrpcServer(ChatServer):
         keep(asyncio.current_task(), self._calls)
         try:
             try:
+                self.hub.may_guess(host_of(context))
                 try:
                     first = await self._first_frames.read(requests)
                 except TimeoutError:
@@ -194,7 +181,7 @@ class GrpcServer(ChatServer):
                     await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, late)
                 if first is None:
                     raise BadRequest("the first frame of a stream must be a hello, and none came")
-                yield await stream.enter(first, access_of(context.invocation_metadata()))
+                yield await stream.enter(first, *credentials(context))
                 async for frame in stream.serve(requests):
                     yield frame
             except ChatError as error:
@@ -207,7 +194,7 @@ class GrpcServer(ChatServer):
         after = request.after if request.HasField("after") else None
         before = request.before if request.HasField("before") else None
         try:
-            room = await self.hub.look(request.room, access_of(context.invocation_metadata()))
+            room = await self.hub.look(request.room, *credentials(context))
             events = await room.history(after, before, request.limit or self.hub.limits.page)
         except ChatError as error:
             await context.abort(STATUS[error.code], str(error), trailer(error))
@@ -215,7 +202,7 @@ class GrpcServer(ChatServer):
 
     async def _members(self, request: pb.MembersRequest, context: Context) -> pb.MembersReply:
         try:
-            room = await self.hub.look(request.room, access_of(context.invocation_metadata()))
+            room = await self.hub.look(request.room, *credentials(context))
         except ChatError as error:
             await context.abort(STATUS[error.code], str(error), trailer(error))
         return pb.MembersReply(members=map(member_message, room.members()))
@@ -252,12 +239,12 @@ class Stream(Sink[Blob]):
         self._task = asyncio.current_task()
         self._deadline: asyncio.TimerHandle | None = None
 
-    async def enter(self, first: bytes, access: str) -> bytes:
+    async def enter(self, first: bytes, access: str, peer: str) -> bytes:
         """Take the seat; return the welcome. Raises `ChatError`."""
         frame = _parse(first)
         if frame.WhichOneof("kind") != "hello":
             raise BadRequest("the first frame of a stream must be a hello")
-        seat = await self._server.hub.take_seat(hello_of(frame.hello, access), "grpc")
+        seat = await self._server.hub.take_seat(hello_of(frame.hello, access), "grpc", peer)
         if self._state.ended:  # the server has been stopped meanwhile
             raise self._reason or Closing("the server is going down; reconnect and resume")
         self._seat, self._state = seat, State.SEATED

@@ -19,7 +19,7 @@ from backends.oncrpc.program import Caller, Program
 from chat.interfaces.address import Address
 from chat.interfaces.server import LOW_WATER, ChatServer
 from chat.transport.listener import bind_socket, listen
-from chat.transport.stream import keep_alive
+from chat.transport.stream import TURN_BYTES, host_of, keep_alive
 
 RECORD_TIMEOUT = 10.0
 """Seconds for a record, from its first byte to its last; then the connection is closed."""
@@ -109,6 +109,7 @@ class Connection(asyncio.Protocol, Caller):
         self._page = asyncio.Lock()
         self._working = False
         self._last = False  # nothing more is read
+        self._read = 0  # bytes in this turn of the loop
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     # --- the connection ------------------------------------------------------------------------
@@ -116,6 +117,7 @@ class Connection(asyncio.Protocol, Caller):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=LOW_WATER, low=LOW_WATER)
+        self.peer = host_of(transport)
         keep_alive(self._transport.get_extra_info("socket"))
         server = self._server
         server.connections.add(self)
@@ -179,6 +181,9 @@ class Connection(asyncio.Protocol, Caller):
     def data_received(self, data: bytes) -> None:
         if self._last:
             return
+        if not self._read:
+            asyncio.get_running_loop().call_soon(self._next_turn)
+        self._read += len(data)
         try:
             for record in self._reader.feed(data):
                 self._waiting.append(record)
@@ -187,6 +192,11 @@ class Connection(asyncio.Protocol, Caller):
             self._work()
             self.refuse()
         else:
+            self._work()
+
+    def _next_turn(self) -> None:
+        over, self._read = self._read >= TURN_BYTES, 0
+        if over and not self._transport.is_closing():
             self._work()
 
     def _stop_timer(self) -> None:
@@ -216,7 +226,7 @@ class Connection(asyncio.Protocol, Caller):
             if not self._waiting and not self._outstanding:
                 self._write()
                 self._transport.close()
-        elif self._waiting or not self._drained.is_set():
+        elif self._waiting or not self._drained.is_set() or self._read >= TURN_BYTES:
             self._pause()
         elif not self._transport.is_closing():
             self._transport.resume_reading()

@@ -83,11 +83,11 @@ class ServerProtocol(TcpProtocol):
             BadRequest: it can't be decoded, or is not allowed in this state. While `State.OPENING` the
                 connection must be closed; later it may stay open.
         """
+        if line.isspace():
+            return None
         try:
             request = decode_request(line)
         except BadRequest as error:
-            if line.isspace():
-                return None
             raise self._refusal(error) from None
         if type(request) in _CHANGES_STATE or self.state is _OPENING:
             self._advance(request)

@@ -157,7 +157,7 @@ async def doctor(
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if not trying.done():
                 return False, f"{address} answers, but {reasons[0]}"
-            rtt = await trying
+            took = await trying
     except TimeoutError:
         return False, no_answer(address)
     except ConnectionLost as error:
@@ -169,4 +169,4 @@ async def doctor(
         told.cancel()
         await asyncio.gather(trying, told, return_exceptions=True)
         await client.close()
-    return True, f"{address}, round trip {rtt * 1000:.1f} ms"
+    return True, f"{address}, answered in {took * 1000:.1f} ms"

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 def doctor(host: str | None, backend: Technique | None, token_file: str | None, ca: str | None) -> int:
     """Check which techniques work: here, or on the server at HOST. One line each.
 
+    Without HOST it also shows which programs are here that the lessons use; they do not count for the exit
+    code.
+
     With a PORT, --backend names the technique that listens there; without, each is tried at its own port. A
     broker may be given as a URL, as with --server, and several servers with commas between them.
     """
@@ -94,6 +97,13 @@ def doctor(host: str | None, backend: Technique | None, token_file: str | None, 
         ok, line = asyncio.run(guide.doctor(label, address, access, trust))
         healthy &= ok
         click.echo(f"{label.name:<9} {'ok' if ok else 'no'}  {line}{how}")
+    if not host and not backend:
+        from chat.cli import tools
+
+        click.echo("\nfor the lessons and the chapters:")
+        for tool in tools.TOOLS:
+            fits, line = tools.look(tool)
+            click.echo(f"{tool.name:<9} {'ok' if fits else '--'}  {line}")
     return 0 if healthy else FAILED
 
 

@@ -48,6 +48,8 @@ PING_EVERY = 5.0
 """Seconds between an answer and the next ping."""
 PING_TIMEOUT = 10.0
 """Seconds without an answer after which the connection counts as lost."""
+MAX_NOTICES = 100
+"""Notices that may wait for a reader who is slow; of more only the number is told."""
 
 
 class Session:
@@ -106,6 +108,7 @@ class Session:
         self._closing = False
         self._task: asyncio.Task[None] | None = None
         self._telling: set[asyncio.Task[None]] = set()
+        self._left_out = 0  # notices that came while too many waited
         self.hindered = ""
         """Why the server takes no messages at the moment, and what to do; empty: it does."""
         self.outcome: ChatError | None = None
@@ -274,9 +277,20 @@ class Session:
 
     def _tell_soon(self, update: Update) -> None:
         """Tell what the client says by itself: it can't wait, and the queue may be full."""
+        if len(self._telling) >= MAX_NOTICES and isinstance(update, Noticed):
+            self._left_out += 1
+            return
         telling = asyncio.ensure_future(self._tell(update))
         self._telling.add(telling)
-        telling.add_done_callback(self._telling.discard)
+        telling.add_done_callback(self._told)
+
+    def _told(self, telling: asyncio.Task[None]) -> None:
+        self._telling.discard(telling)
+        if self._left_out and not self._telling and not telling.cancelled():
+            count, self._left_out = self._left_out, 0
+            self._tell_soon(
+                Noticed(f"{count:,} more notices were left out: they came too fast", unasked=True)
+            )
 
     def _hindered(self, reason: str) -> None:
         if reason != self.hindered:

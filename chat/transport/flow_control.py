@@ -14,6 +14,8 @@ class Reason(Enum):
 
     BACKLOG = auto()
     """Requests wait for their turn."""
+    TURN = auto()
+    """So much was read that it is the turn of others."""
     BUSY = auto()
     """A request is being served that takes a while; those behind it wait, in order."""
     UNREAD = auto()

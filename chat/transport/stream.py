@@ -32,6 +32,8 @@ MAX_UNAUTHENTICATED = 256
 """Connections without a seat; the oldest is evicted to admit another."""
 MAX_UNDECIDED = 1000
 """Drafts of one client that may wait for the room's decision; then it is not read until half are decided."""
+TURN_BYTES = 64 * 1024
+"""Bytes of one connection that are read before it is the turn of others."""
 LINGER = 2.0
 """Seconds that a client has to read the closing reason and to close its side."""
 
@@ -49,6 +51,12 @@ def keep_alive(connection: socket.socket) -> None:
         for name, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
             if (option := getattr(socket, name, None)) is not None:  # not every system has each
                 connection.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def host_of(transport: asyncio.BaseTransport) -> str:
+    """Return the host at the other end; "" where that is not known."""
+    peer = transport.get_extra_info("peername")
+    return str(peer[0]) if isinstance(peer, tuple) else ""
 
 
 class StreamServer(ChatServer, Generic[C]):
@@ -114,6 +122,7 @@ class StreamConnection(asyncio.Protocol, Sink[B], ABC, Generic[B, R]):
         self._task: asyncio.Task[None] | None = None
         self._undecided = 0
         self._input_over = False
+        self._read = 0  # bytes in this turn of the loop
 
     # --- what a technique adds -----------------------------------------------------------------
 
@@ -156,12 +165,22 @@ class StreamConnection(asyncio.Protocol, Sink[B], ABC, Generic[B, R]):
         if self._protocol.state.ended:
             self.discard(data)
             return
+        if not self._read:
+            asyncio.get_running_loop().call_soon(self._next_turn)
+        self._read += len(data)
+        if self._read >= TURN_BYTES:
+            self.queue.pause(Reason.TURN)
         try:
             requests = self.requests(data)
         except BadRequest as error:
             self.close(error)
         else:
             self.queue.put(requests)
+
+    def _next_turn(self) -> None:
+        self._read = 0
+        if self.queue.paused_for(Reason.TURN):
+            self.queue.resume(Reason.TURN)
 
     def eof_received(self) -> bool:
         """Keep the connection until all that came before is answered. TLS in Python has no half-close."""
@@ -269,7 +288,7 @@ class StreamConnection(asyncio.Protocol, Sink[B], ABC, Generic[B, R]):
 
         To be followed by the welcome and `Seat.attach` without an await. Raises a `ChatError`.
         """
-        seat = await self.server.hub.take_seat(hello, self.technique)
+        seat = await self.server.hub.take_seat(hello, self.technique, host_of(self.transport))
         if self._protocol.state.ended:
             return None
         self._deadline.cancel()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import backends
-from chat.domain.errors import ConnectionLost
+from chat.domain.errors import AccessDenied, ConnectionLost
 from chat.domain.model import Hello
 from chat.interfaces.address import Address
 from chat.interfaces.client import ClientOptions
@@ -135,3 +135,27 @@ async def test_a_client_tries_every_address_of_a_name(
 async def test_a_server_listens_at_every_address_of_a_name(make_server: MakeServer, comes_in: Comes) -> None:
     async with listening(make_server, DUAL) as address:
         assert [await comes_in(host, address.port) for host in (V4, V6, DUAL)] == [True, True, True]
+
+
+# --- chat doctor ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("access", ["", "secret"], ids=["open", "with a token"])
+async def test_a_check_reaches_the_server_and_leaves_nothing_there(
+    technique: Technique, make_server: MakeServer, hub: Hub, access: str
+) -> None:
+    kind = technique.load_client()
+    async with listening(make_server, V4) as address:
+        client = kind(address)
+        assert await client.check(access) > 0
+        await client.close()
+        if access:
+            client = kind(address)
+            with pytest.raises(AccessDenied):
+                await client.check("wrong")
+            await client.close()
+    assert (hub.rooms(access), hub.seats) == ([], 0)
+    client = kind(address)
+    with pytest.raises(ConnectionLost):
+        await client.check(access)
+    await client.close()

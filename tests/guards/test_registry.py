@@ -28,6 +28,12 @@ def test_a_chapter_is_about_its_technique(name: str) -> None:
     assert f"port {backends.technique(name).port}" in " ".join(screen.split())
 
 
+@pytest.mark.parametrize("name", [one.name for one in backends.techniques() if one.server])
+def test_a_chapter_says_how_to_find_ones_own_server(name: str) -> None:
+    """Its lines have the default port, where on a login server somebody else's room may be."""
+    assert f"`chat status --port {name}`" in (HOME / name / "README.md").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("name", backends.KNOWN)
 def test_a_backend_has_the_files_that_all_have(name: str) -> None:
     wanted = {"__init__.py", "client.py", "README.md"}

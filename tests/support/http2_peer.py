@@ -70,8 +70,8 @@ class Http2Peer:
 
     # --- calls -------------------------------------------------------------------------------------
 
-    async def call(self, method: str = f"/{SERVICE}/Chat") -> int:
-        """Begin a call; return its stream."""
+    async def call(self, method: str = f"/{SERVICE}/Chat", more: dict[str, str] | None = None) -> int:
+        """Begin a call, maybe with more headers; return its stream."""
         stream = 2 * self._streams + 1
         self._streams += 1
         self._data[stream] = bytearray()
@@ -82,6 +82,7 @@ class Http2Peer:
             ":authority": "localhost",
             "te": "trailers",
             "content-type": "application/grpc",
+            **(more or {}),
         }
         block = b"".join(b"\0" + _text(name) + _text(value) for name, value in fields.items())
         await self.send(HEADERS, END_HEADERS, stream, block)

@@ -128,7 +128,7 @@ async def test_text_from_others_is_never_markup() -> None:
     async with chatting(desk, (140, 30)) as pilot:
         assert "[b]bold[/b] [@click=app.quit]free beer[/] [/nothing]" in text(pilot)
         await write(pilot, "/who")
-        assert "[red]eve[/red] (tcp)" in text(pilot)
+        assert "tcp  [red]eve[/red], ann" in text(pilot)
 
 
 async def test_what_would_move_the_terminal_is_shown_as_text() -> None:

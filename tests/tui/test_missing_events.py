@@ -62,7 +62,7 @@ async def test_who_may_have_come_unseen_is_asked_for() -> None:
         bring(desk, missing(joined))
         await until(pilot, lambda: "1 event missing: 2 (joined)" in text(pilot))
         await write(pilot, "/who")
-        await until(pilot, lambda: "zoe (tcp)" in text(pilot))
+        await until(pilot, lambda: "tcp  ann, bob, zoe" in text(pilot))
 
 
 async def test_what_comes_late_stands_in_its_place_and_is_no_longer_called_missing() -> None:

@@ -10,7 +10,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from tui.rows import Layout, Look, Row, fit, lay_out
+from tui.rows import Layout, Look, Row, fit, fit_name, lay_out
 from tui.themes import NICKS
 
 URL = re.compile(r"https?://[^\s<>\"'\])}]+[^\s<>\"'\])}.,;:!?]")
@@ -83,7 +83,7 @@ def _first_columns(row: Row, look: Look, base: Style, style: Callable[[str], Sty
     nick = style("notice") if row.kind == "notice" else style(f"nick-{row.colour}")
     if row.mark == "pending":
         nick = style("pending")
-    yield Segment(fit(row.nick, look.nick, right=True), base + nick)
+    yield Segment(fit_name(row.nick, look.nick, right=True), base + nick)
     yield Segment(" ", base)
 
 

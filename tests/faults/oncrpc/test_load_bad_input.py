@@ -14,6 +14,7 @@ import pytest
 
 from backends.oncrpc.server import MAX_OUTSTANDING, MAX_SEATLESS, Connection, OncRpcServer
 from chat.interfaces.address import Address
+from chat.transport.stream import TURN_BYTES
 from protos.chat_xdr import (
     CHAT_FETCH,
     CHAT_LEAVE,
@@ -44,6 +45,21 @@ def bounded_memory() -> Iterator[None]:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < MEMORY
+
+
+async def test_so_much_in_one_turn_of_the_loop_is_followed_by_the_turn_of_others(
+    server: OncRpcServer, peer: StreamPeer
+) -> None:
+    await peer.still_there()
+    connection = connection_of(server, peer)
+    piece = marked(header(1, CHAT_NULL) + bytes(1000))  # with arguments that it does not have
+    for _ in range(TURN_BYTES // len(piece)):
+        connection.data_received(piece)
+    assert connection._transport.is_reading()
+    connection.data_received(piece)
+    assert not connection._transport.is_reading()
+    await peer.still_there()
+    assert connection._transport.is_reading()
 
 
 async def test_of_too_many_silent_connections_the_oldest_are_cut(

@@ -11,7 +11,7 @@ from chat.interfaces.address import Address
 from chat.interfaces.server import HIGH_WATER
 from chat.server.fanout import PAGE_BYTES
 from chat.transport.connection_state import State
-from chat.transport.stream import MAX_UNAUTHENTICATED
+from chat.transport.stream import MAX_UNAUTHENTICATED, TURN_BYTES
 from tests.support.raw import RawPeer, ended, still_there
 from tests.support.stage import Disk
 
@@ -53,6 +53,19 @@ async def test_10_mb_of_empty_lines_are_nothing(peer: RawPeer) -> None:
     await peer.enter("eve")
     await shower(peer, BLOCK * b"\n", 160)
     await still_there(peer)
+
+
+async def test_so_much_in_one_turn_of_the_loop_is_followed_by_the_turn_of_others(
+    server: TcpServer, peer: RawPeer
+) -> None:
+    await peer.enter("eve")
+    eve = connection_of(server, "eve")
+    eve.data_received(TURN_BYTES // 2 * b"\n")
+    assert eve.transport.is_reading()
+    eve.data_received(TURN_BYTES // 2 * b"\n")
+    assert not eve.transport.is_reading()
+    await still_there(peer)
+    assert eve.transport.is_reading()
 
 
 REQUESTS = {

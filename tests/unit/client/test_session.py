@@ -272,6 +272,28 @@ async def test_updates_that_nobody_takes_do_not_pile_up(
     assert watch.texts == [f"m{i}" for i in range(500)]
 
 
+async def test_notices_that_nobody_takes_do_not_pile_up(
+    room: FakeRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.client.update_queue.BACKLOG", 20)
+    monkeypatch.setattr("chat.client.session.MAX_NOTICES", 30)
+    connect = FakeClient.connect
+
+    async def hasty(client: FakeClient, hello: Hello) -> Welcome:
+        for i in range(500):
+            client.on_notice(f"n{i}")
+        return await connect(client, hello)
+
+    monkeypatch.setattr(FakeClient, "connect", hasty)
+    async with talking(room) as (session, watch):
+        await watch.until(lambda: watch.all(Entered))
+        await settle()
+        told = [update.text for update in watch.all(Noticed)]
+    assert told[:30] == [f"n{i}" for i in range(30)]
+    assert told[30:] == ["470 more notices were left out: they came too fast"]
+    assert not session._telling
+
+
 async def test_who_stops_waiting_for_updates_and_begins_again_misses_none(room: FakeRoom) -> None:
     async with Session(room.dial, Hello("lab", "ann")) as session:
         first = Watch(session)

@@ -1,0 +1,61 @@
+"""The log of a server: it never blocks, and it is bounded."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from chat.server import stderr_log
+from chat.server.stderr_log import BURST, MAX_WAITING, RATE, StderrLog
+
+
+def record(text: str) -> logging.LogRecord:
+    return logging.LogRecord("x", logging.ERROR, __file__, 1, text, None, None)
+
+
+class Time:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    ends = os.pipe()
+    yield ends
+    for end in ends:
+        os.close(end)
+
+
+def test_a_pipe_that_nobody_reads_blocks_nothing(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stderr_log, "BURST", 10**9)
+    monkeypatch.setattr(stderr_log, "PATIENCE", 0.01)
+    log = StderrLog(pipe[1])
+    for _ in range(2 * MAX_WAITING):
+        log.emit(record(5000 * "x"))
+    assert log.left_out >= MAX_WAITING - 65536 // 5000 - 1
+    log.close()
+    os.set_blocking(pipe[0], False)
+    while log._thread.is_alive():
+        try:
+            os.read(pipe[0], 1 << 20)
+        except BlockingIOError:
+            log._thread.join(0.01)
+
+
+def test_more_than_the_rate_is_left_out_and_counted(pipe: tuple[int, int]) -> None:
+    clock = Time()
+    log = StderrLog(pipe[1], clock)
+    for _ in range(BURST + 7):
+        log.emit(record("again"))
+    clock.now += 1 / RATE
+    log.emit(record("after a while"))
+    log.close()
+    lines = os.read(pipe[0], 1 << 16).decode().splitlines()
+    assert lines == [*["again"] * BURST, "(7 log records were left out)", "after a while"]
