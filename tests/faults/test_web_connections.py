@@ -151,15 +151,12 @@ async def test_so_much_in_one_turn_of_the_loop_is_followed_by_the_turn_of_others
 
     monkeypatch.setattr(HttpConnection, "connection_made", connection_made)
     async with await HttpPeer.open(echo.at) as peer:
-        await peer.send(GET)
-        await peer.answer()
+        await peer.ask("GET", "/")
         (connection,) = made
-        connection.data_received(TURN_BYTES // 2 * b"\n")
         assert connection.transport.is_reading()
-        connection.data_received(TURN_BYTES // 2 * b"\n")
+        connection.data_received(TURN_BYTES * b"\n")
         assert not connection.transport.is_reading()
-        await peer.send(GET)
-        await peer.answer()
+        await peer.ask("GET", "/")
         assert connection.transport.is_reading()
 
 
