@@ -18,13 +18,12 @@ from google.protobuf.message import DecodeError
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from backends.grpc import reflection, tracing
-from backends.grpc.access import AccessInterceptor
+from backends.grpc.access import AccessInterceptor, credentials, host_of
 from backends.grpc.codec import (
     MAX_FRAME,
     MAX_REPLY,
     SERVICE,
     STATUS,
-    access_of,
     draft_of,
     event_message,
     events_frame,
@@ -95,7 +94,7 @@ class GrpcServer(ChatServer):
         """Start a server of the library. Raises OSError."""
         self._server = grpc.aio.server(
             options=[*OPTIONS, ("grpc.max_concurrent_streams", self._max_calls)],
-            interceptors=[*self._interceptors, AccessInterceptor(self.hub.admit, self._first_frames)],
+            interceptors=[*self._interceptors, AccessInterceptor(self.hub, self._first_frames)],
             maximum_concurrent_rpcs=self._max_calls,
         )
         self._server.add_generic_rpc_handlers((self._handlers(),))
@@ -174,6 +173,7 @@ class GrpcServer(ChatServer):
         keep(asyncio.current_task(), self._calls)
         try:
             try:
+                self.hub.may_guess(host_of(context))
                 try:
                     first = await self._first_frames.read(requests)
                 except TimeoutError:
@@ -181,7 +181,7 @@ class GrpcServer(ChatServer):
                     await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, late)
                 if first is None:
                     raise BadRequest("the first frame of a stream must be a hello, and none came")
-                yield await stream.enter(first, access_of(context.invocation_metadata()))
+                yield await stream.enter(first, *credentials(context))
                 async for frame in stream.serve(requests):
                     yield frame
             except ChatError as error:
@@ -194,7 +194,7 @@ class GrpcServer(ChatServer):
         after = request.after if request.HasField("after") else None
         before = request.before if request.HasField("before") else None
         try:
-            room = await self.hub.look(request.room, access_of(context.invocation_metadata()))
+            room = await self.hub.look(request.room, *credentials(context))
             events = await room.history(after, before, request.limit or self.hub.limits.page)
         except ChatError as error:
             await context.abort(STATUS[error.code], str(error), trailer(error))
@@ -202,7 +202,7 @@ class GrpcServer(ChatServer):
 
     async def _members(self, request: pb.MembersRequest, context: Context) -> pb.MembersReply:
         try:
-            room = await self.hub.look(request.room, access_of(context.invocation_metadata()))
+            room = await self.hub.look(request.room, *credentials(context))
         except ChatError as error:
             await context.abort(STATUS[error.code], str(error), trailer(error))
         return pb.MembersReply(members=map(member_message, room.members()))
@@ -239,12 +239,12 @@ class Stream(Sink[Blob]):
         self._task = asyncio.current_task()
         self._deadline: asyncio.TimerHandle | None = None
 
-    async def enter(self, first: bytes, access: str) -> bytes:
+    async def enter(self, first: bytes, access: str, peer: str) -> bytes:
         """Take the seat; return the welcome. Raises `ChatError`."""
         frame = _parse(first)
         if frame.WhichOneof("kind") != "hello":
             raise BadRequest("the first frame of a stream must be a hello")
-        seat = await self._server.hub.take_seat(hello_of(frame.hello, access), "grpc")
+        seat = await self._server.hub.take_seat(hello_of(frame.hello, access), "grpc", peer)
         if self._state.ended:  # the server has been stopped meanwhile
             raise self._reason or Closing("the server is going down; reconnect and resume")
         self._seat, self._state = seat, State.SEATED

@@ -158,6 +158,7 @@ class _Datagram(Caller):
         self._asked = asked
         self._host = key[0][0]
         self.is_proven = False
+        self.peer = f"{self._host} over UDP"  # it may be forged: who is there must not wait elsewhere
 
     def told(self, seat_key: str) -> str:
         return self._server.proof.add(seat_key, self._host)

@@ -78,6 +78,8 @@ class Caller(ABC):
     is_admitted = False
     """A call over this connection has shown the access token: the calls after it need not."""
 
+    peer = ""
+    """The host, whose wrong access tokens are counted."""
     is_proven = True
     """The caller gets what is sent to its address: a reply may be longer than the call."""
 
@@ -198,7 +200,7 @@ class Program:
     def _seat(self, call: Call, seat_key: str, caller: Caller) -> Seat:
         """Return the seat of a call. A seat key alone is not enough: it may have been seen elsewhere."""
         if not caller.is_admitted:
-            self._hub.admit(call.shown)
+            self._hub.admit(call.shown, caller.peer)
             caller.admitted()
         caller.prove(seat_key)
         seat = self._hub.find_seat(bare(seat_key))
@@ -208,7 +210,7 @@ class Program:
     # --- the procedures ------------------------------------------------------------------------
 
     async def _join(self, call: Call, args: join_args, caller: Caller) -> None:
-        seat = await self._hub.take_seat(hello_from(args, call.shown), "oncrpc")
+        seat = await self._hub.take_seat(hello_from(args, call.shown), "oncrpc", caller.peer)
         caller.admitted()
         caller.seated()
         ok = welcome_to(seat.welcome, seat.start)

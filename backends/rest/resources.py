@@ -69,6 +69,7 @@ class Call:
         self.request = request
         self.headers = read_headers(request.scope["headers"])
         self.access = access_token(self.headers)
+        self.peer = request.client.host if request.client else ""
         self.room = str(request.path_params.get("room", ""))
         accept = self.headers.get(b"accept")
         if accept is not None and not wants_json(accept):
@@ -134,30 +135,30 @@ class Resources:
 
     async def list_rooms(self, request: Request) -> Response:
         call = Call(request)
-        rooms = self._hub.rooms(call.access)
+        rooms = self._hub.rooms(call.access, call.peer)
         return call.unmodified(None) or answer(200, encode(RoomList(rooms)))
 
     async def get_room(self, request: Request) -> Response:
         call = Call(request)
-        room = await self._hub.look(call.room, call.access)
+        room = await self._hub.look(call.room, call.access, call.peer)
         tag = etag(room.epoch, room.head)
         state = RoomState(call.room, room.epoch, room.head)
         return call.unmodified(tag) or answer(200, encode(state), [(b"etag", tag)])
 
     async def list_members(self, request: Request) -> Response:
         call = Call(request)
-        room = await self._hub.look(call.room, call.access)
+        room = await self._hub.look(call.room, call.access, call.peer)
         return call.unmodified(None) or answer(200, encode(MemberList(room.members())))
 
     # --- seats ---------------------------------------------------------------------------------
 
     async def take_seat(self, request: Request) -> Response:
         call = Call(request)
-        self._hub.admit(call.access)
+        self._hub.admit(call.access, call.peer)
         call.may_change(None, exists=False)
         asked = await call.body(decode_seat_request, self._hub.limits.frame_bytes)
         hello = Hello(call.room, asked.nick, asked.cursor, call.access, asked.seat_key, asked.replay)
-        seat = await self._hub.take_seat(hello, NAME)
+        seat = await self._hub.take_seat(hello, NAME, call.peer)
         welcome = seat.welcome
         status = 200 if welcome.seat_key == asked.seat_key else 201
         place = f"/rooms/{welcome.room}/seats/{welcome.seat}"
@@ -165,7 +166,7 @@ class Resources:
 
     async def leave_room(self, request: Request) -> Response:
         call = Call(request)
-        await self._hub.look(call.room, call.access)
+        await self._hub.look(call.room, call.access, call.peer)
         key = call.headers.get(b"seat-key", b"").decode(errors="replace")
         if seat_name(key) != request.path_params["seat"]:
             raise NotYours("the Seat-Key is not the key of this seat: only its owner may end it")
@@ -181,7 +182,7 @@ class Resources:
 
     async def list_events(self, request: Request) -> Response:
         call = Call(request)
-        room = await self._hub.look(call.room, call.access)
+        room = await self._hub.look(call.room, call.access, call.peer)
         asked = read_query(request.scope["query_string"], QUERY)
         after, before = asked.get(b"after"), asked.get(b"before")
         limit = asked.get(b"limit", self._hub.limits.page)
@@ -240,7 +241,7 @@ class Resources:
 
     async def send_message(self, request: Request) -> Response:
         call = Call(request)
-        room = await self._hub.look(call.room, call.access)
+        room = await self._hub.look(call.room, call.access, call.peer)
         seat = self._seat(call)
         n = draft_number(call.headers)
         call.may_change(None, exists=False, n=n)
@@ -254,7 +255,7 @@ class Resources:
 
     async def get_message(self, request: Request) -> Response:
         call = Call(request)
-        room = await self._hub.look(call.room, call.access)
+        room = await self._hub.look(call.room, call.access, call.peer)
         sent, last = await self._find(room, message_id(request))
         tag = etag(room.epoch, last.seq)
         if unmodified := call.unmodified(tag):
@@ -267,7 +268,7 @@ class Resources:
 
     async def edit_message(self, request: Request) -> Response:
         call = Call(request)
-        room = await self._hub.look(call.room, call.access)
+        room = await self._hub.look(call.room, call.access, call.peer)
         seat = self._seat(call)
         n, id = draft_number(call.headers), message_id(request)
         body = await call.body(decode_text, self._hub.limits.frame_bytes)
@@ -276,7 +277,7 @@ class Resources:
 
     async def delete_message(self, request: Request) -> Response:
         call = Call(request)
-        room = await self._hub.look(call.room, call.access)
+        room = await self._hub.look(call.room, call.access, call.peer)
         seat = self._seat(call)
         n, id = draft_number(call.headers), message_id(request)
         told = await self._change(call, room, seat, Delete(id, n))

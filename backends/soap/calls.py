@@ -5,6 +5,8 @@ The WSDL is the project's own file and not the server's: a server can't change w
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -18,7 +20,8 @@ from zeep.wsdl.utils import etree_to_string
 from zeep.wsse.username import UsernameToken
 
 from backends.soap.conversion import KINDS, MAX_WAIT, PATH, TNS, WSDL
-from chat.domain.errors import ChatError, ConnectionLost
+from backends.soap.security import CLOCK
+from chat.domain.errors import AccessDenied, ChatError, ConnectionLost
 from chat.domain.json_codec import shorten
 from chat.domain.model import MAX_NUMBER
 from chat.domain.validation import printable
@@ -34,6 +37,12 @@ REFUSAL = "text/xml"
 SETTINGS = {"forbid_dtd": True, "forbid_external": True}
 
 
+MAX_SHIFT = 86400.0
+"""Seconds by which a client follows the server's clock, at most. Somebody in the middle who claims another
+time gets a token for that time, to be used then: so it is never more than a day away."""
+_SERVER_TIME = re.compile(re.escape(CLOCK) + r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)")
+
+
 class UnexpectedAnswer(Exception):
     """An answer that no chat server gives."""
 
@@ -42,6 +51,33 @@ class UnexpectedAnswer(Exception):
 def document() -> Document:
     """Return the WSDL as zeep reads it. It takes 50 ms once in a process: call it in a thread."""
     return Document(str(WSDL), zeep.Transport(), settings=zeep.Settings(**SETTINGS))  # type: ignore[arg-type]  # its hint is wrong
+
+
+class _Token(UsernameToken):
+    """A digest of the access token, by a clock that may differ from this machine's."""
+
+    def __init__(self, nick: str, access: str) -> None:
+        super().__init__(nick, access, use_digest=True)  # type: ignore[no-untyped-call]
+        self.shift = 0.0
+        """Seconds by which the server's clock is ahead of this one."""
+
+    def apply(self, envelope: Any, headers: Any) -> Any:
+        self.created = datetime.now(UTC) + timedelta(seconds=self.shift) if self.shift else None
+        return super().apply(envelope, headers)  # type: ignore[no-untyped-call]
+
+    def follow(self, error: ChatError) -> bool:
+        """Use the time in a refusal from now on. Return False if it names none that may be followed."""
+        found = _SERVER_TIME.search(str(error)) if isinstance(error, AccessDenied) else None
+        if found is None:
+            return False
+        try:
+            ahead = (datetime.fromisoformat(found[1]) - datetime.now(UTC)).total_seconds()
+        except ValueError:
+            return False
+        if abs(ahead) > MAX_SHIFT:
+            return False
+        self.shift = ahead
+        return True
 
 
 class _Transport(AsyncTransport):
@@ -72,12 +108,12 @@ class Calls:
         self._address = address
         self._heard = False
         self._http = open_http(options)
-        token = UsernameToken(nick, access, use_digest=True) if access else None
+        self._token = _Token(nick, access) if access else None
 
         def proxy(wait: float) -> Any:
             client = zeep.AsyncClient(
                 document(),
-                wsse=token,
+                wsse=self._token,
                 transport=_Transport(self._http, wait),
                 settings=zeep.Settings(**SETTINGS),
             )
@@ -89,10 +125,20 @@ class Calls:
     async def call(self, operation: str, **arguments: Any) -> Any:
         """Return what zeep reads in the response.
 
+        If the server's clock differs from this one, the call is made again by the server's clock, once.
+
         Raises:
             ChatError: the server's refusal.
             ConnectionLost: no response, or one that no chat server gives.
         """
+        try:
+            return await self._call(operation, arguments)
+        except AccessDenied as error:
+            if self._token is None or not self._token.follow(error):
+                raise
+        return await self._call(operation, arguments)
+
+    async def _call(self, operation: str, arguments: dict[str, Any]) -> Any:
         service = self._waiting_service if arguments.get("wait") else self._service
         try:
             answer = await service[operation](**arguments)

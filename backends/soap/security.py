@@ -26,6 +26,9 @@ WINDOW = 300.0
 """Seconds that a token is valid after its creation time, and that clocks may differ before it."""
 MAX_NONCES = 100_000
 """Nonces that are remembered. For one more the oldest are forgotten, and tokens of that age are refused."""
+CLOCK = "the server's time is "
+"""What precedes the server's time in the refusal of a token that is too old or too new, so that a client can
+follow that clock."""
 SPAN = 10.0
 """Seconds of nonces that are forgotten at once."""
 MAX_NONCE = 128
@@ -52,7 +55,8 @@ class Nonces:
         self._most = most
         self._spans: dict[int, set[bytes]] = {}
         self._count = 0
-        self._floor = float("-inf")  # older nonces are forgotten, so they may have been used
+        self.floor = float("-inf")
+        """Nonces of an earlier creation are forgotten, so they may have been used."""
 
     def __len__(self) -> int:
         return self._count
@@ -64,14 +68,14 @@ class Nonces:
         while self._count >= self._most:
             self._forget(min(self._spans))
         used = self._spans.setdefault(int(created // SPAN), set())
-        if created < self._floor or nonce in used:
+        if created < self.floor or nonce in used:
             return False
         used.add(nonce)
         self._count += 1
         return True
 
     def _forget(self, span: int) -> None:
-        self._floor = max(self._floor, (span + 1) * SPAN)
+        self.floor = max(self.floor, (span + 1) * SPAN)
         self._count -= len(self._spans.pop(span))
 
 
@@ -117,12 +121,13 @@ class UsernameTokens:
         nonce = token.findtext(f"{{{WSSE}}}Nonce") or ""
         created = token.findtext(f"{{{WSU}}}Created") or ""
         raw, at = _read_nonce(nonce), _read_time(created)
-        now = self._now()
+        now = max(self._now(), self.nonces.floor)  # a clock that was set back would refuse every token
         if abs(now - at) > WINDOW:
             side = "behind" if at < now else "ahead"
+            ours = datetime.fromtimestamp(now, UTC)
             raise _denied(
                 f"the UsernameToken is {abs(now - at):.0f} s {side} of this server's clock, "
-                f"and {WINDOW:.0f} are allowed: set the clocks"
+                f"and {WINDOW:.0f} are allowed: set the clocks; {CLOCK}{ours:%Y-%m-%dT%H:%M:%SZ}"
             )
         digest = sha1(raw + created.encode() + self._access).digest()
         if not hmac.compare_digest(digest, _read_digest(password)):

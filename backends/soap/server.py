@@ -16,7 +16,7 @@ from typing import Any
 
 from backends.soap.codec import SERVER_FAILED, Codec, codecs
 from backends.soap.conversion import ADDRESS, PATH, WSDL, WSDL11
-from backends.soap.security import UsernameTokens
+from backends.soap.security import WRONG, UsernameTokens
 from backends.soap.service import Call
 from backends.soap.xml_reader import Refused
 from chat.domain.errors import BadRequest, ChatError
@@ -103,14 +103,27 @@ class SoapServer(WebServer):
                     send, codec, 413, f"a message may have {MAX_BODY} bytes", ("connection", "close")
                 )
                 return
-            status, answer = await self._serve(codec, data, receive)
+            peer = str((scope.get("client") or ("",))[0])
+            status, answer = await self._serve(codec, data, receive, peer)
         except ClientDisconnected:
             return
         await _respond(send, status, codec.content_type, answer)
 
+    def _check_token(self, security: Any, peer: str) -> None:
+        """Raise `Refused`, or `AccessDenied` where too many tokens of this host were wrong."""
+        assert self._tokens is not None
+        self.hub.may_guess(peer)
+        try:
+            self._tokens.check(security)
+        except Refused as refused:
+            if str(refused.error) == WRONG and peer:
+                self.hub.wrong_token(peer)
+            raise
+        self.hub.admit(self.options.access, peer)
+
     # --- SOAP ----------------------------------------------------------------------------------
 
-    async def _serve(self, codec: Codec, data: bytes, receive: Receive) -> tuple[int, bytes]:
+    async def _serve(self, codec: Codec, data: bytes, receive: Receive, peer: str) -> tuple[int, bytes]:
         """Return the HTTP status and the response to a message. Raises `ClientDisconnected`."""
 
         def poll(work: Coroutine[Any, Any, Any]) -> Coroutine[Any, Any, Any]:
@@ -119,7 +132,7 @@ class SoapServer(WebServer):
         try:
             message = codec.open(data)
             if self._tokens is not None:
-                self._tokens.check(message.security)
+                self._check_token(message.security, peer)
             operation, arguments = codec.read(message)
             call = Call(self.hub, self.options.access, poll)
             values = await operation.function(call, *arguments)

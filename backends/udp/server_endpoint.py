@@ -144,6 +144,11 @@ class ServerEndpoint:
             self._reply_if_shorter(CookieMessage(cookie, hello.nonce, bool(self._root)), data, address)
             return
         if self._root:
+            try:
+                self._hub.may_guess(address[0])
+            except AccessDenied as denied:
+                self.udp.send(encode(EndMessage.of(denied, hello.nonce)), address)
+                return
             key = derive(self._root, HELLO_UP, hello.nonce, hello.cookie)
             if Verifier(key).verify(data) is None:
                 self._deny(hello, data, address)
@@ -162,7 +167,7 @@ class ServerEndpoint:
         """Refuse a client that has not proven the token. It could not verify a MAC, so there is none."""
         shown = f"not {self._access}" if has_trailer(data) else ""
         try:
-            self._hub.admit(shown)
+            self._hub.admit(shown, address[0])
         except AccessDenied as denied:
             self.udp.send(encode(EndMessage.of(denied, hello.nonce)), address)
 
@@ -175,7 +180,7 @@ class ServerEndpoint:
 
     async def _take_seat(self, hello: HelloMessage, address: Peername) -> None:
         try:
-            seat = await self._hub.take_seat(hello.hello(self._access), "udp")
+            seat = await self._hub.take_seat(hello.hello(self._access), "udp", address[0])
         except ChatError as error:
             if isinstance(error, NickTaken) and error.retry_after is None and self._is_unconfirmed(hello):
                 error = NickTaken(

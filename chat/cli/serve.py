@@ -124,6 +124,7 @@ def serve(
     from chat.background.state_folder import state_dir
     from chat.cli import standard_streams
     from chat.cli.config import access_token, kept_token
+    from chat.domain.access_token import MIN_TOKEN
     from chat.domain.model import Limits
     from chat.interfaces.address import is_loopback
     from chat.interfaces.tls import Identity
@@ -140,6 +141,11 @@ def serve(
     served = techniques or backends.techniques()
     settings = chosen(settings, served, "server")
     access = "" if is_open and token_file else access_token(token_file)
+    if access and len(access) < MIN_TOKEN:
+        raise ChatError(
+            f"the access token has {len(access)} characters, and at least {MIN_TOKEN} are needed: "
+            "a short one can be guessed"
+        )
     if is_open and (access or token_file):
         raise click.UsageError("--open and an access token contradict each other: use one of them")
     folder = state_dir(warn) if log is None else None

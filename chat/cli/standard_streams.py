@@ -54,10 +54,10 @@ class _Output(FileIO):
     def write(self, data: ReadableBuffer, /) -> int:
         try:
             return super().write(data)
-        except BrokenPipeError:
-            raise
         except OSError as error:
             _open_null(1, os.O_WRONLY)
+            if isinstance(error, BrokenPipeError):
+                raise  # its reader has had enough: no error
             raise ChatError(f"cannot write to the standard output: {error.strerror}") from None
 
 
@@ -90,12 +90,8 @@ def discard_closed_output() -> None:
 
 
 def finish() -> None:
-    """Write what is still in the buffer of the standard output. Raises `ChatError`."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        _open_null(1, os.O_WRONLY)
-        raise
+    """Write what is still in the buffer of the standard output. Raises `ChatError` and BrokenPipeError."""
+    sys.stdout.flush()
 
 
 def _open_null(descriptor: int, direction: int) -> None:

@@ -87,9 +87,9 @@ class DraftSender:
     async def run(self, client: ChatClient) -> None:
         """Send the outbox over this connection, what was sent before included, until cancelled.
 
-        After a refusal that is not final (too fast, disk full) no other draft is sent before that one; only
-        drafts that are under way behind it already may pass it. Then drafts are sent one at a time until one
-        is accepted: in a burst, one that is accepted could pass one that is refused again.
+        After a refusal that is not final (too fast, disk full) no other draft is sent before that one; the
+        server refuses those that are under way behind it (an older server, or a broker, does not). Then
+        drafts are sent one at a time until one is accepted.
         """
         if not self._resend:
             await self.give_up("the connection broke before the answer")

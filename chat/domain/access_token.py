@@ -9,6 +9,10 @@ MAX_TOKEN = 255
 """Bytes of the longest access token, in UTF-8: as many as the machine name of AUTH_SYS holds (RFC 5531)."""
 
 
+MIN_TOKEN = 8
+"""Characters of the shortest access token that a server takes: one that is shorter can be guessed."""
+
+
 def is_token(shown: str, token: str) -> bool:
     """Whether a client has shown the token: as it is, or percent-encoded (RFC 3986, 2.1).
 

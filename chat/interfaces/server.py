@@ -165,11 +165,23 @@ class HubPort(Protocol):
     def ready(self) -> bool:
         """Whether drafts can be stored now: it is not closing, and the log did not fail a moment ago."""
 
-    def admit(self, access: str) -> None:
-        """Raise `AccessDenied` unless this is the access token, or none is needed."""
+    def admit(self, access: str, peer: str = "") -> None:
+        """Raise `AccessDenied` unless this is the access token, or none is needed.
 
-    async def take_seat(self, hello: Hello, technique: str) -> Seat:
-        """Give a new seat, or give one back to its owner.
+        Args:
+            access: what the client has shown.
+            peer: the host that the client calls from. After several wrong tokens it must wait, longer each
+                time. "": not known, and wrong tokens are not counted.
+        """
+
+    def may_guess(self, peer: str) -> None:
+        """Raise `AccessDenied` if this host must wait: to be asked before a proof of the token is checked."""
+
+    def wrong_token(self, peer: str) -> None:
+        """Count a wrong token; `admit` does it by itself."""
+
+    async def take_seat(self, hello: Hello, technique: str, peer: str = "") -> Seat:
+        """Give a new seat, or give one back to its owner; ``peer`` as in `admit`.
 
         Raises:
             ChatError: why not; a wrong access token among others.
@@ -189,10 +201,10 @@ class HubPort(Protocol):
             SeatTaken: the seat has moved to another node of the log.
         """
 
-    async def look(self, room: str, access: str) -> Reader:
+    async def look(self, room: str, access: str, peer: str = "") -> Reader:
         """Return a room that exists, for calls without a seat. Raises a `ChatError`."""
 
-    def rooms(self, access: str) -> list[str]:
+    def rooms(self, access: str, peer: str = "") -> list[str]:
         """Return the names of all rooms, sorted. Raises `AccessDenied`."""
 
 

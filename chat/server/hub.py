@@ -7,6 +7,7 @@ encoded once for each technique, written in one piece to every connection that k
 from __future__ import annotations
 
 import asyncio
+import logging
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,6 +15,7 @@ from functools import lru_cache
 
 from chat.domain.access_token import is_token
 from chat.domain.errors import AccessDenied, ChatError, Closing, Full, NoSuchRoom, SeatGone, SeatTaken
+from chat.domain.guesses import Guesses
 from chat.domain.model import Hello, Limits, Opened
 from chat.domain.room import TAIL
 from chat.domain.validation import clean_nick, clean_room, seat_name
@@ -29,6 +31,7 @@ server, short enough that drafts are accepted soon after the disk has space agai
 KEY_CHARS = 64
 """Characters of a seat key, at most: longer keys are rejected, not cached."""
 
+log = logging.getLogger(__name__)
 _cached_seat_name = lru_cache(4096)(seat_name)  # a polling client brings its key with each call
 
 
@@ -47,6 +50,7 @@ class Hub:
         self.log = log
         self.cluster = Cluster(log, self.limits.grace, self.live_rooms, self._learn_rooms)
         self._access = access
+        self._guesses = Guesses(lambda: asyncio.get_running_loop().time())
         self._node = Node(log, self.limits)
         self._node.expires_in = self.cluster.expires_in
         self._rooms: dict[str, LiveRoom] = {}
@@ -90,19 +94,50 @@ class Hub:
         recovered = asyncio.get_running_loop().time() - self._failed_at >= UNREADY
         return recovered and not self._node.closing
 
-    def admit(self, access: str) -> None:
-        """Raise `AccessDenied` unless this is the access token, or none is needed."""
-        if not self._access or is_token(access, self._access):
-            return
-        if access:
-            raise AccessDenied(
-                "the access token is wrong: ask the person who runs the server for the right one"
-            )
-        raise AccessDenied("this server requires an access token: use --token-file, or set CHAT_TOKEN")
+    def admit(self, access: str, peer: str = "") -> None:
+        """Raise `AccessDenied` unless this is the access token, or none is needed.
 
-    async def take_seat(self, hello: Hello, technique: str) -> HubSeat:
+        Args:
+            access: what the client has shown.
+            peer: the host that the client calls from; "": not known, and wrong tokens are not counted.
+        """
+        if not self._access:
+            return
+        wait = self._guesses.wait(peer)
+        if not wait or self._guesses.is_known(peer):
+            if is_token(access, self._access):
+                self._guesses.right(peer)
+                return
+            if not access:
+                raise AccessDenied(
+                    "this server requires an access token: use --token-file, or set CHAT_TOKEN"
+                )
+            if peer and not wait:
+                self.wrong_token(peer)
+        if wait:
+            raise AccessDenied(
+                f"too many wrong access tokens came from your address: try again in {wait:.0f} s",
+                retry_after=wait,
+            )
+        raise AccessDenied("the access token is wrong: ask the person who runs the server for the right one")
+
+    def may_guess(self, peer: str) -> None:
+        """Raise `AccessDenied` if this host must wait, because of the wrong tokens that came from it."""
+        wait = self._guesses.wait(peer)
+        if wait and not self._guesses.is_known(peer):
+            raise AccessDenied(
+                f"too many wrong access tokens came from your address: try again in {wait:.0f} s",
+                retry_after=wait,
+            )
+
+    def wrong_token(self, peer: str) -> None:
+        """Count a wrong token."""
+        count = self._guesses.wrong(peer)
+        log.warning("a wrong access token came from %s, the %d. in a row", peer, count)
+
+    async def take_seat(self, hello: Hello, technique: str, peer: str = "") -> HubSeat:
         """Give a new seat, or give one back to its owner. Raises a `ChatError` that says why not."""
-        self.admit(hello.access)
+        self.admit(hello.access, peer)
         name, nick = clean_room(hello.room), clean_nick(hello.nick)
         room = await self._room(name)
         return await room.take_seat(hello, nick, technique)
@@ -131,9 +166,9 @@ class Hub:
         seat.polled()
         return seat
 
-    async def look(self, room: str, access: str) -> LiveRoom:
+    async def look(self, room: str, access: str, peer: str = "") -> LiveRoom:
         """Return a room that exists, to read it without a seat. Raises a `ChatError`."""
-        self.admit(access)
+        self.admit(access, peer)
         name = clean_room(room)
         if name not in self._known and self.log.shared:
             await self._learn_rooms()
@@ -141,9 +176,9 @@ class Hub:
             raise NoSuchRoom(f"there is no room {name}: it is created when somebody joins it")
         return await self._room(name)
 
-    def rooms(self, access: str) -> list[str]:
+    def rooms(self, access: str, peer: str = "") -> list[str]:
         """Return the names of all rooms, sorted. Raises `AccessDenied`."""
-        self.admit(access)
+        self.admit(access, peer)
         return sorted(self._known)
 
     def live_rooms(self) -> Sequence[LiveRoom]:

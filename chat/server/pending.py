@@ -15,17 +15,20 @@ from chat.interfaces.server import Reply
 class DraftPending(Pending):
     """A client's draft; its backend gets the outcome."""
 
-    __slots__ = ("draft", "reply")
+    __slots__ = ("draft", "hold", "reply")
 
-    def __init__(self, draft: Draft, reply: Reply) -> None:
+    def __init__(self, draft: Draft, reply: Reply, hold: Callable[[int, ChatError], None]) -> None:
+        """``hold`` is called before the reply if the draft was not stored, with its number and the reason."""
         self.draft = draft
         self.reply = reply
+        self.hold = hold
 
     def decided(self, outcome: Outcome) -> None:
         assert outcome is not None  # only a checkpoint has no outcome
         self.reply(self.draft, outcome)
 
     def failed(self, error: ChatError) -> None:
+        self.hold(self.draft.n, error)
         self.reply(self.draft, type(error)(str(error), n=self.draft.n))
 
 

@@ -6,7 +6,16 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from chat.domain.errors import BadRequest, BadText, ChatError, Closing, SeatGone, SeatTaken, TooFast
+from chat.domain.errors import (
+    BadRequest,
+    BadText,
+    ChatError,
+    Closing,
+    NotStored,
+    SeatGone,
+    SeatTaken,
+    TooFast,
+)
 from chat.domain.model import MAX_NUMBER, Ack, Body, Draft, Event, Left, Limits, Member, Welcome
 from chat.domain.rate_limit import TokenBucket, too_fast
 from chat.domain.room import body_of
@@ -22,6 +31,11 @@ POLL_GRACE = 4
 POLL_AWAY = 3
 """After so many grace times without a call the owner of such a seat is away. It is longer than clients wait
 between two polls (`chat.transport.polling.LONGEST`), so nobody who polls is ever away."""
+
+
+HOLD = 1.0
+"""Seconds for which later drafts may not pass one that was refused for now: long enough for those that were
+under way behind it. Its author learns of the refusal, and sends it again first, or gives it up."""
 
 
 class SeatRoom(Protocol):
@@ -85,6 +99,9 @@ class HubSeat:
         self._loop = asyncio.get_running_loop()
         self._mailbox: Mailbox | None = None
         self._polls = 0  # reads that wait for events
+        self._held = 0  # the draft that was refused for now; later ones may not pass it
+        self._held_by: NotStored | TooFast = NotStored("")
+        self._held_until = 0.0
         self._bucket = TokenBucket(room.limits, self._loop.time, margin=1.0)
         self._expires: float | None = None
         self._there_until = 0.0  # before that the owner is not away, though not connected
@@ -124,10 +141,30 @@ class HubSeat:
             return reply(draft, error)
         if (known := room.foresee(body)) is not None:
             return reply(draft, known)
+        if behind := self._held_back(draft.n):
+            return reply(draft, behind)
         if wait := self._bucket.take():
-            return reply(draft, TooFast(too_fast(room.limits), n=n, retry_after=wait))
-        room.submit(body, DraftPending(draft, reply))
+            slow = TooFast(too_fast(room.limits), n=n, retry_after=wait)
+            self._hold(draft.n, slow)
+            return reply(draft, slow)
+        room.submit(body, DraftPending(draft, reply, self._hold))
         return None
+
+    def _held_back(self, n: int) -> ChatError | None:
+        """Return why a draft must wait for an earlier one that was refused for now; None: it need not."""
+        left = self._held_until - self._loop.time()
+        if self._held and n > self._held and left > 0:
+            held_by = self._held_by
+            return type(held_by)(str(held_by), n=n, retry_after=max(left, held_by.retry_after or 0.0))
+        if n == self._held or left <= 0:
+            self._held = 0
+        return None
+
+    def _hold(self, n: int, error: ChatError) -> None:
+        """Let no later draft pass one that was refused for now: it will come again."""
+        if n and isinstance(error, NotStored | TooFast) and not 0 < self._held < n:
+            self._held, self._held_by = n, error
+            self._held_until = self._loop.time() + HOLD
 
     def accepted(self, n: int) -> bool:
         return self._room.accepted(self.seat, n)

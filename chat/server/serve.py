@@ -24,7 +24,7 @@ from chat.interfaces.technique import Technique
 from chat.interfaces.tls import Identity
 from chat.server.hub import Hub
 from chat.server.logs import open_log
-from chat.server.stderr_log import stderr_log
+from chat.server.stderr_log import MAX_FILE, stderr_log
 
 log = logging.getLogger(__name__)
 
@@ -132,7 +132,7 @@ def run(plan: Plan, ready: Callable[[list[Offer]], None]) -> int:
         factory = uvloop.new_event_loop
     _allow_many_connections()
     sys.setswitchinterval(SWITCH)
-    with stderr_log(), asyncio.Runner(loop_factory=factory) as runner:
+    with stderr_log(MAX_FILE if plan.any_port else 0), asyncio.Runner(loop_factory=factory) as runner:
         return runner.run(_serve(plan, ready))
 
 

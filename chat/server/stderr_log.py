@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from queue import SimpleQueue
+from stat import S_ISREG
 
 MAX_WAITING = 256
 """Records that wait to be written."""
@@ -21,6 +22,8 @@ MAX_CHARS = 8192
 BURST = 100
 RATE = 5.0
 """Records that are written at once, and each second."""
+MAX_FILE = 4 * 1024 * 1024
+"""Bytes of the background server's log file; then it begins anew."""
 PATIENCE = 0.5
 """Seconds at the end for what is not written yet."""
 
@@ -31,12 +34,16 @@ class StderrLog(logging.Handler):
     Args:
         descriptor: where to.
         clock: returns seconds.
+        max_file: bytes after which a file begins anew, if the descriptor is one; 0: never.
     """
 
-    def __init__(self, descriptor: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, descriptor: int, clock: Callable[[], float] = time.monotonic, *, max_file: int = 0
+    ) -> None:
         super().__init__(logging.WARNING)
         self._descriptor = descriptor
         self._clock = clock
+        self._max_file = max_file
         self._queue: SimpleQueue[str | None] = SimpleQueue()
         self._allowance, self._refilled = float(BURST), clock()
         self.left_out = 0
@@ -66,10 +73,18 @@ class StderrLog(logging.Handler):
         while (text := self._queue.get()) is not None:
             data = text.encode(errors="backslashreplace")
             try:
+                self._keep_short()
                 while data:
                     data = data[os.write(self._descriptor, data) :]
             except OSError:
                 pass  # nobody reads it any more
+
+    def _keep_short(self) -> None:
+        found = os.fstat(self._descriptor)
+        if self._max_file and S_ISREG(found.st_mode) and found.st_size > self._max_file:
+            os.ftruncate(self._descriptor, 0)
+            os.lseek(self._descriptor, 0, os.SEEK_SET)
+            os.write(self._descriptor, b"(older lines were dropped)\n")
 
     def close(self) -> None:
         self._queue.put(None)
@@ -78,9 +93,9 @@ class StderrLog(logging.Handler):
 
 
 @contextmanager
-def stderr_log() -> Iterator[None]:
+def stderr_log(max_file: int = 0) -> Iterator[None]:
     """Send what the process logs to its standard error, as long as the block lasts."""
-    handler = StderrLog(2)
+    handler = StderrLog(2, max_file=max_file)
     root = logging.getLogger()
     root.addHandler(handler)
     try:

@@ -19,7 +19,7 @@ from uvicorn.server import ServerState
 from chat.domain.errors import BadRequest, ChatError
 from chat.transport.asgi import WebSite
 from chat.transport.request_guard import CROWDED, http_date
-from chat.transport.stream import keep_alive
+from chat.transport.stream import TURN_BYTES, keep_alive
 
 REQUEST_TIMEOUT = 10.0
 """Seconds for a whole request, and from the connection to the first one."""
@@ -80,6 +80,7 @@ class HttpConnection(HttpToolsProtocol):
         self._head = 0
         """Bytes of the head so far; of the trailers, while the body is read."""
         self._in_body = False
+        self._read = 0  # bytes in this turn of the loop
         self._shared = False
         """The end of another request was in the same bytes."""
         self._offers = False
@@ -161,12 +162,24 @@ class HttpConnection(HttpToolsProtocol):
             return
         if self._deadline is None and self._idle:
             self._expect(REQUEST_TIMEOUT)  # even if these are only empty lines
+        if not self._read:
+            self.loop.call_soon(self._next_turn)
+        self._read += len(data)
+        if self._read >= TURN_BYTES and not self.transport.is_closing():
+            self.transport.pause_reading()
+        if self._idle:
+            data = data.lstrip(b"\r\n")  # the parser ignores them, too, one by one
         self._shared = False
         super().data_received(data)
         if self._reading and not self._in_body and not self._shared:
             self._head += len(data)
             if self._head > MAX_HEAD:
                 self._too_large()
+
+    def _next_turn(self) -> None:
+        over, self._read = self._read >= TURN_BYTES, 0
+        if over and not self.flow.read_paused and not self.transport.is_closing():
+            self.transport.resume_reading()
 
     @property
     def _idle(self) -> bool:

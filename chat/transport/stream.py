@@ -53,6 +53,12 @@ def keep_alive(connection: socket.socket) -> None:
                 connection.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
+def host_of(transport: asyncio.BaseTransport) -> str:
+    """Return the host at the other end; "" where that is not known."""
+    peer = transport.get_extra_info("peername")
+    return str(peer[0]) if isinstance(peer, tuple) else ""
+
+
 class StreamServer(ChatServer, Generic[C]):
     """Listens on a TCP port, with TLS or without, and knows its connections."""
 
@@ -282,7 +288,7 @@ class StreamConnection(asyncio.Protocol, Sink[B], ABC, Generic[B, R]):
 
         To be followed by the welcome and `Seat.attach` without an await. Raises a `ChatError`.
         """
-        seat = await self.server.hub.take_seat(hello, self.technique)
+        seat = await self.server.hub.take_seat(hello, self.technique, host_of(self.transport))
         if self._protocol.state.ended:
             return None
         self._deadline.cancel()

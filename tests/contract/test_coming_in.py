@@ -15,6 +15,7 @@ from chat.domain.errors import (
     SeatTaken,
     StaleCursor,
 )
+from chat.domain.guesses import FIRST_DELAY, FREE, Guesses
 from chat.domain.model import Cursor, Hello, Limits, Say
 from chat.domain.validation import seat_name
 from chat.interfaces.technique import Technique
@@ -297,6 +298,29 @@ async def test_without_the_access_token_nobody_comes_in(enter: Enter, access: st
 @pytest.mark.parametrize("access", ["sesame-7", "100%25-mine", "50% off", "Sesam, öffne dich", "ä", "%"])
 async def test_with_the_access_token_one_comes_in(enter: Enter, access: str) -> None:
     await (await enter("ann", access=access)).say("hello")
+
+
+@pytest.mark.parametrize("access", ["sesame-7"], ids=[""])
+async def test_who_guesses_the_access_token_must_wait_and_who_knows_it_need_not(
+    technique: Technique, enter: Enter, hub: Hub, access: str
+) -> None:
+    if technique.server is None:
+        pytest.skip("a broker decides by itself who comes in")
+    now = [0.0]
+    hub._guesses = Guesses(lambda: now[0])
+    for guess in range(FREE + 1):
+        with pytest.raises(AccessDenied) as wrong:
+            await enter("eve", access=f"guess-{guess}")
+        assert wrong.value.retry_after is None
+    for token in (access, "guess"):  # it is not looked at
+        with pytest.raises(AccessDenied, match="too many") as denied:
+            await enter("ann", access=token)
+        assert denied.value.retry_after == FIRST_DELAY
+    now[0] += FIRST_DELAY
+    await (await enter("ann", access=access)).say("hello")
+    with pytest.raises(AccessDenied, match="wrong"):
+        await enter("eve", access="guess-again")
+    await (await enter("bob", access=access)).say("hello, too")
 
 
 @pytest.mark.parametrize("limits", [Limits(seats=1)], ids=[""])

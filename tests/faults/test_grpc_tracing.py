@@ -58,7 +58,7 @@ def test_a_missing_exporter_is_named_with_what_installs_it() -> None:
 
 def test_who_is_not_let_in_is_told_so_when_traced_too() -> None:
     serve = ["serve", "grpc", "--port", "0", "--log", "memory", "--json", "--trace", "console"]
-    with running(*serve, CHAT_TOKEN="secret") as server:
+    with running(*serve, CHAT_TOKEN="a secret") as server:
         assert server.stdout is not None
         offer = json.loads(server.stdout.readline())
         at = ["--backend", "grpc", "--server", f"{offer['host']}:{offer['port']}"]

@@ -170,6 +170,15 @@ async def test_what_was_acknowledged_is_whole_in_a_file_that_was_moved(
     assert len(rows) == 4
 
 
+async def test_another_log_that_is_longer_is_no_continuation(path: Path, backup: Path) -> None:
+    other = path.with_name("other")
+    await fill(other, *(f"other {number}" for number in range(300)))
+    async with LogBook(SqliteLog(path)) as book:
+        await book.say("new 1")
+        backup_written_over_it(path, other)
+        assert await book.say("new 2") == []
+
+
 async def test_a_touch_and_a_look_with_another_program_are_no_harm(path: Path, backup: Path) -> None:
     async with LogBook(SqliteLog(path)) as book:
         await book.say("new 1")

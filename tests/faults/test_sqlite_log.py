@@ -78,6 +78,29 @@ async def test_a_full_disk_fails_what_is_not_stored_and_later_appends_work_again
     assert await texts(path) == ["before", "after"]
 
 
+async def test_what_was_appended_behind_an_entry_that_failed_does_not_pass_it(
+    monkeypatch: pytest.MonkeyPatch, path: Path
+) -> None:
+    """Nobody could know of the failure yet, so an author's later draft would come first."""
+    log = SqliteLog(path)
+    async with LogBook(log) as book:
+        commit, full = log._commit, [True]
+
+        def fail_once(*items: Any) -> None:
+            if full.pop():
+                for number in range(5):  # they come while the commit runs
+                    log._loop.call_soon_threadsafe(book.append, "lab", said(f"behind {number}"), number)
+                monkeypatch.setattr(log, "_commit", commit)
+                raise OSError("disk full")
+
+        monkeypatch.setattr(log, "_commit", fail_once)
+        assert await book.say("first") == []
+        await book.settled()
+        assert [mark for pending, _ in book.failed for mark in marks(pending)] == ["first", *range(5)]
+        assert await book.say("first", "second") == [7, 8]
+    assert await texts(path) == ["first", "second"]
+
+
 async def test_a_refusal_that_found_the_disk_full_is_written_later(path: Path) -> None:
     log = SqliteLog(path)
     async with LogBook(log) as book:

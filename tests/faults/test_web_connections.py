@@ -14,8 +14,9 @@ from chat.domain.errors import ChatError, Closing
 from chat.interfaces.address import Address
 from chat.server.hub import Hub
 from chat.transport.asgi import Application, Receive, Scope, Send
-from chat.transport.http_connection import MAX_AHEAD, MAX_HEAD
+from chat.transport.http_connection import MAX_AHEAD, MAX_HEAD, HttpConnection
 from chat.transport.http_server import ClientDisconnected, WebServer, read_body
+from chat.transport.stream import TURN_BYTES
 from tests.support.http_peer import HttpPeer
 
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -136,6 +137,27 @@ async def test_empty_lines_between_requests_keep_no_connection_open(
     monkeypatch.setattr(chat.transport.http_connection, "REQUEST_TIMEOUT", 0.05)
     await peer.send(b"\r\n")
     assert await peer.rest() == b""
+
+
+async def test_so_much_in_one_turn_of_the_loop_is_followed_by_the_turn_of_others(
+    echo: Echo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[HttpConnection] = []
+    real = HttpConnection.connection_made
+
+    def connection_made(self: HttpConnection, transport: asyncio.Transport) -> None:
+        made.append(self)
+        real(self, transport)
+
+    monkeypatch.setattr(HttpConnection, "connection_made", connection_made)
+    async with await HttpPeer.open(echo.at) as peer:
+        await peer.ask("GET", "/")
+        (connection,) = made
+        assert connection.transport.is_reading()
+        connection.data_received(TURN_BYTES * b"\n")
+        assert not connection.transport.is_reading()
+        await peer.ask("GET", "/")
+        assert connection.transport.is_reading()
 
 
 @pytest.mark.parametrize(

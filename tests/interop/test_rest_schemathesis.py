@@ -19,7 +19,7 @@ from backends.rest.pages import CONTRACT
 from tests.support.processes import running
 
 SECONDS = 110
-TOKEN = "sesame"
+TOKEN = "sesame-7"
 ACCESS = {"Authorization": f"Bearer {TOKEN}"}
 SETTINGS = """
 [parameters]

@@ -177,16 +177,18 @@ async def _frame(stream: Any, caller: Caller, call: str) -> Outcome:
     if not caller.bare or call == "Chat: hello":
         said = pb.Hello(room=caller.room, nick=caller.nick, seat_key=caller.key)
         await stream.write(pb.ClientFrame(hello=said))
-    if call != "Chat: hello":
-        await stream.write(FRAMES[call])
+        first = await stream.read()  # a write to a call that has ended would hide why it has
+        if first is grpc.aio.EOF:
+            return str(dict(await stream.trailing_metadata())["chat-error"]), b""
+        if call == "Chat: hello":
+            return YES, first.SerializeToString()
+    await stream.write(FRAMES[call])
     came = b""
     while (frame := await stream.read()) is not grpc.aio.EOF:
         came += frame.SerializeToString()
         kind = frame.WhichOneof("kind")
         if kind == "problem":
             return frame.problem.code, b""
-        if kind == "welcome" and call == "Chat: hello":
-            return YES, came
         if kind == "pong" or (kind == "events" and any(event.n == 50 for event in frame.events.events)):
             return YES, came
     if await stream.code() is grpc.StatusCode.OK:

@@ -23,8 +23,8 @@ from typing import Any, TypeVar
 from chat.domain.errors import BadRequest, ChatError, Closing, NotStored
 from chat.domain.json_codec import decode_body, encode
 from chat.domain.model import MAX_NUMBER, Body, Entry
-from chat.domain.validation import printable
 from chat.interfaces.log import Clock, Committed, Log, OnCommitted, OnFailed, Pending
+from chat.server.logs.failures import harm_text, not_stored
 from chat.server.logs.files import GENERATIONS, alone, connect, explained, log_path, resolved, shown
 from chat.server.logs.watch import NAMED, ROOMS, FileWatch, Overwritten
 
@@ -33,6 +33,11 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 Refusal = tuple[str, int]
 """A room and the seq it refused."""
+
+
+class _Told:
+    """In the queue: what is appended from here on was appended by those who know of the last failure."""
+
 
 _MOST = 1000
 """Entries of one transaction, at most: they come back in one call, which must not block the loop for long."""
@@ -72,7 +77,7 @@ class SqliteLog(Log):
         self._clock = clock
         self._open = False
         self._held = ExitStack()
-        self._queue: SimpleQueue[Committed | Refusal | None] = SimpleQueue()
+        self._queue: SimpleQueue[Committed | Refusal | _Told | None] = SimpleQueue()
         self._last: dict[str, int] = {}
         self._handed_back: dict[str, int] = {}
         """Per room: the seq up to which entries were handed back, and so up to which reads return entries."""
@@ -243,15 +248,27 @@ class SqliteLog(Log):
 
     def _write(self) -> None:
         refused: list[Refusal] = []
+        failure: NotStored | None = None
+        """Why a batch failed, until those who have appended to it know."""
         while self._open or not self._queue.empty():
             items = [self._queue.get()]
             items += [self._queue.get_nowait() for _ in range(min(self._queue.qsize(), _MOST - 1))]
             batch = [item for item in items if isinstance(item, Committed)]
             refused += [item for item in items if isinstance(item, tuple)]
+            if failure is not None:  # what was appended behind an entry that failed must not pass it
+                told = next(
+                    (place for place, item in enumerate(items) if isinstance(item, _Told)), len(items)
+                )
+                behind = sum(isinstance(item, Committed) for item in items[:told])
+                self._tell(self._not_stored, batch[:behind], failure)
+                if told == len(items):
+                    continue
+                batch, failure = batch[behind:], None
             try:
                 self._store(batch, refused)
             except Exception as error:  # whatever it is: the writer continues
-                self._tell(self._not_stored, batch, _not_stored(error))
+                failure = not_stored(error)
+                self._tell(self._told, batch, failure)
             else:
                 self._tell(self._stored, batch, refused)
                 refused = []
@@ -346,36 +363,13 @@ class SqliteLog(Log):
         if batch:
             self._committed(batch)
 
+    def _told(self, batch: list[Committed], error: ChatError) -> None:
+        self._queue.put(_Told())  # first: who is told now may append again
+        self._not_stored(batch, error)
+
     def _not_stored(self, batch: list[Committed], error: ChatError) -> None:
         if self._harm is not None and not self._harm_told:
             self._harm_told = True
-            log.error("%s", _harm_text(self.path, self._harm))
+            log.error("%s", harm_text(self.path, self._harm))
         if batch:
             self._failed([item.pending for item in batch if item.pending is not None], error)
-
-
-def _not_stored(error: Exception) -> NotStored:
-    if getattr(error, "sqlite_errorname", "").startswith("SQLITE_FULL"):
-        return NotStored("not stored, the server's disk is full: free some space there, then send it again")
-    if isinstance(error, FileNotFoundError):
-        return NotStored("not stored, the server's log file was deleted or moved: start the server again")
-    if isinstance(error, Overwritten):
-        return NotStored(
-            "not stored, the server's log file was emptied or overwritten: "
-            "restore it from a backup, and start the server again"
-        )
-    return NotStored(f"not stored, the server's log can't store it ({printable(str(error))}): try again")
-
-
-def _harm_text(path: Path, harm: Exception) -> str:
-    """Return what the person who runs the server must know."""
-    if isinstance(harm, Overwritten):
-        return (
-            f"the log {shown(path)} was emptied or overwritten while this server ran ({harm}). Nothing more "
-            "is stored: stop the server, put a backup in the log's place, and start it again; "
-            "or begin a new log with chat serve --fresh"
-        )
-    return (
-        f"the log {shown(path)} or its -wal was deleted, moved or replaced while this server ran. Nothing "
-        "more is stored: stop the server, put the log back, and start it again"
-    )

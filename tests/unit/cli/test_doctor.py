@@ -11,6 +11,7 @@ from urllib.request import ProxyHandler, build_opener
 import pytest
 
 import backends
+from backends.rabbitmq.private import programs
 from chat.cli import guide, tools
 from chat.interfaces.address import Address
 from chat.interfaces.technique import Need, Technique
@@ -28,7 +29,7 @@ def every_port() -> list[str]:
 
 def test_without_a_server_it_tells_what_can_run() -> None:
     done = chat("doctor")
-    assert done.returncode == 0
+    assert done.returncode == (0 if programs() else 1), "only RabbitMQ may be absent where the tests run"
     lines = done.stdout.splitlines()
     assert lines[0].startswith("tcp       ok  can run here")
     assert [line.split()[0] for line in lines if line] == [
@@ -116,9 +117,9 @@ def test_nothing_listens() -> None:
 
 
 def test_a_wrong_access_token_is_not_a_dead_server() -> None:
-    with serving("--log", "memory", CHAT_TOKEN="secret") as (_, address):
+    with serving("--log", "memory", CHAT_TOKEN="a secret") as (_, address):
         refused = chat("doctor", "-b", "tcp", address)
-        let_in = chat("doctor", "-b", "tcp", address, CHAT_TOKEN="secret")
+        let_in = chat("doctor", "-b", "tcp", address, CHAT_TOKEN="a secret")
     assert refused.returncode == 1
     assert "answers, but refuses: this server requires an access token" in refused.stdout
     assert let_in.returncode == 0

@@ -34,6 +34,12 @@ def test_a_taken_port_is_one_line() -> None:
     assert one_line(done.stderr)
 
 
+def test_a_short_access_token_is_refused() -> None:
+    done = chat("serve", "tcp", "--port", "0", "--log", "memory", CHAT_TOKEN="sesame7")
+    assert done.returncode == 1
+    assert "at least 8 are needed" in done.stderr
+
+
 def test_an_address_that_others_reach_gets_an_access_token() -> None:
     with running("serve", "tcp", "--port", "0", "--host", "0.0.0.0", "--log", "memory", "--json") as process:
         assert process.stdout is not None

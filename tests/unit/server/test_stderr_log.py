@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -59,3 +60,15 @@ def test_more_than_the_rate_is_left_out_and_counted(pipe: tuple[int, int]) -> No
     log.close()
     lines = os.read(pipe[0], 1 << 16).decode().splitlines()
     assert lines == [*["again"] * BURST, "(7 log records were left out)", "after a while"]
+
+
+@pytest.mark.parametrize(("max_file", "kept"), [(0, 5000), (1000, 1100)])
+def test_the_file_of_the_background_server_begins_anew(tmp_path: Path, max_file: int, kept: int) -> None:
+    file = tmp_path / "server.log"
+    with file.open("wb") as out:
+        log = StderrLog(out.fileno(), max_file=max_file)
+        for number in range(50):
+            log.emit(record(f"{number:02} " + 96 * "x"))
+        log.close()
+    assert file.read_text().splitlines()[-1].startswith("49 ")
+    assert kept - 200 <= file.stat().st_size <= kept
