@@ -168,4 +168,5 @@ async def test_a_narrow_screen_has_no_list_of_members_and_who_names_them() -> No
     async with chatting(desk, (99, 30)) as pilot:
         assert "2 here" not in text(pilot)
         await write(pilot, "/who")
-        assert "2 here: ann (tcp), bob (soap)" in text(pilot)
+        assert "2 here" in text(pilot)
+        assert "soap  bob" in text(pilot)
