@@ -263,7 +263,8 @@ async def tail(session: Session, *, count: int | None, seconds: float | None, as
                 for update in batch:
                     match update:
                         case Entered(welcome):
-                            epoch = welcome.epoch
+                            # Without the generation: an event keeps its epoch when a server is restarted.
+                            epoch = welcome.epoch.partition(".")[0]
                         case StartedOver(reason):
                             err(reason)
                         case Reconnected() | Hindered() as news:
