@@ -11,6 +11,7 @@ import logging
 import os
 import socket
 import subprocess
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -49,18 +50,20 @@ hypothesis.settings.load_profile("chat")
 
 # --- for the whole run -------------------------------------------------------------------------
 
-_DEFAULT_PORTS = pytest.StashKey[ExitStack]()
+_FOR_THE_RUN = pytest.StashKey[ExitStack]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Take the default ports, as long as the run lasts and its workers: no server of a test gets one.
+    """Give fixtures of a module or of the session a state folder, and take the default ports.
 
-    A client whose background server was killed asks again at the same place, and must not meet the server of
-    another test there.
+    The ports stay taken as long as the run lasts and its workers: no server of a test gets one. A client
+    whose background server was killed asks again at the same place, and must not meet the server of another
+    test there.
     """
+    config.stash[_FOR_THE_RUN] = held = ExitStack()
+    os.environ["CHAT_STATE_DIR"] = held.enter_context(tempfile.TemporaryDirectory(prefix="chat-tests-"))
     if WORKER:
         return
-    config.stash[_DEFAULT_PORTS] = held = ExitStack()
     for label in backends.techniques():
         if label.server is not None:
             udp = label.traits.transport == "udp"
@@ -74,7 +77,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    if (held := config.stash.get(_DEFAULT_PORTS, None)) is not None:
+    if (held := config.stash.get(_FOR_THE_RUN, None)) is not None:
         held.close()
 
 
