@@ -55,8 +55,8 @@ public class Client {
     static long join(ChatSoap11Stub chat, String nick) throws Exception {
         StringHolder seatKey = new StringHolder();
         LongHolder start = new LongHolder();
-        chat.join(new StringHolder("lab"), new StringHolder(nick), seatKey, null, new StringHolder(), new StringHolder(),
-                new LongHolder(), new LongHolder(), start, new LongHolder(), new LimitsHolder());
+        chat.join(new StringHolder("lab"), new StringHolder(nick), seatKey, null, new StringHolder(), null,
+                new StringHolder(), new LongHolder(), new LongHolder(), start, new LongHolder(), new LimitsHolder());
         key = seatKey.value;
         return start.value;
     }
