@@ -9,6 +9,7 @@ import asyncio
 import gc
 import logging
 import os
+import signal
 import socket
 import subprocess
 import tempfile
@@ -60,6 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
     whose background server was killed asks again at the same place, and must not meet the server of another
     test there.
     """
+    _heed_signals()
     config.stash[_FOR_THE_RUN] = held = ExitStack()
     os.environ["CHAT_STATE_DIR"] = held.enter_context(tempfile.TemporaryDirectory(prefix="chat-tests-"))
     if WORKER:
@@ -74,6 +76,14 @@ def pytest_configure(config: pytest.Config) -> None:
                 taken.bind(("127.0.0.1", label.port))
                 if not udp:
                     taken.listen()
+
+
+def _heed_signals() -> None:
+    """Undo what ``nohup`` and a shell's ``&`` let this process ignore: its programs would ignore it too."""
+    for name in ("SIGHUP", "SIGINT", "SIGQUIT"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -5,6 +5,7 @@ On a terminal, lines are read with readline, if Python has it: it knows what was
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -73,8 +74,8 @@ class TypingLine:
 
 
 def typing_line(last: str) -> TypingLine | None:
-    """Return the line that is typed at this terminal; None: the standard input is read as a file is."""
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    """Return the line that is typed at this terminal; None: it is read as a file is, and never drawn again."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM") == "dumb":
         return None
     try:
         modules = import_module("readline"), import_module("termios")

@@ -60,5 +60,5 @@ def test_a_terminal_without_utf8_gets_lines_and_is_told_why() -> None:
     assert os.waitstatus_to_exitcode(status) == 0
     assert b"the screen needs UTF-8" in shown
     assert b"LC_ALL=C.UTF-8" in shown
-    assert b"\x1b" not in shown
+    assert b"\x1b[?" not in shown, "no screen; only a line that is being typed may be drawn again"
     assert b"\\u" not in shown
