@@ -74,7 +74,7 @@ class TypingLine:
 
 
 def typing_line(last: str) -> TypingLine | None:
-    """Return the line that is typed at this terminal; None: it is read as a file is, and never drawn again."""
+    """Return the line that is typed at this terminal; None: it is read as a file is, never drawn again."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM") == "dumb":
         return None
     try:
