@@ -57,13 +57,13 @@ class _Token(UsernameToken):
     """A digest of the access token, by a clock that may differ from this machine's."""
 
     def __init__(self, nick: str, access: str) -> None:
-        super().__init__(nick, access, use_digest=True)  # type: ignore[no-untyped-call]
+        super().__init__(nick, access, use_digest=True)  # type: ignore[no-untyped-call]  # zeep lacks hints
         self.shift = 0.0
         """Seconds by which the server's clock is ahead of this one."""
 
     def apply(self, envelope: Any, headers: Any) -> Any:
         self.created = datetime.now(UTC) + timedelta(seconds=self.shift) if self.shift else None
-        return super().apply(envelope, headers)  # type: ignore[no-untyped-call]
+        return super().apply(envelope, headers)  # type: ignore[no-untyped-call]  # as above
 
     def follow(self, error: ChatError) -> bool:
         """Use the time in a refusal from now on. Return False if it names none that may be followed."""
@@ -85,7 +85,7 @@ class _Transport(AsyncTransport):
 
     def __init__(self, http: httpx.AsyncClient, wait: float) -> None:
         # The second is never used: the WSDL is a file.
-        super().__init__(client=http, wsdl_client=http)  # type: ignore[no-untyped-call]
+        super().__init__(client=http, wsdl_client=http)  # type: ignore[no-untyped-call]  # as above
         self._wait = wait
 
     async def post_xml(self, address: str, envelope: Any, headers: dict[str, str]) -> httpx.Response:

@@ -85,7 +85,7 @@ def main() -> int:
         elif not file.is_file() or file.read_bytes() != made:
             stale.append(file.name)
     for name in stale:
-        print(f"{name} is out of date: run make wsdl", file=sys.stderr)  # noqa: T201
+        print(f"{name} is out of date: run make wsdl", file=sys.stderr)  # noqa: T201 - this is the output
     return 1 if stale else 0
 
 

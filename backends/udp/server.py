@@ -10,6 +10,8 @@ import asyncio
 import logging
 import socket
 from collections import Counter
+from functools import partial
+from operator import attrgetter
 
 from backends.udp.codec import MAX_DATAGRAM, TRAILER
 from backends.udp.server_endpoint import ServerEndpoint
@@ -40,7 +42,7 @@ class UdpServer(ChatServer):
         loop = asyncio.get_running_loop()
         for udp in await bind_everywhere(self.address, socket.SOCK_DGRAM, bind_datagrams):
             endpoint = ServerEndpoint(self.hub, self.options, udp, self.counts)
-            await loop.create_datagram_endpoint(lambda endpoint=endpoint: endpoint.udp, sock=udp)  # type: ignore[misc]  # bound
+            await loop.create_datagram_endpoint(partial(attrgetter("udp"), endpoint), sock=udp)
             self.endpoints.append(endpoint)
         host, port = self.endpoints[0].udp.socket.getsockname()[:2]
         return Address(host, port)

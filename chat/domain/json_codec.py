@@ -7,7 +7,7 @@ an unknown kind is an error that says where. Unknown fields are ignored, so that
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Generic, TypeVar, get_args
 
@@ -57,7 +57,7 @@ class Decoder(Generic[T]):
 
     def __init__(self, what: Any, *, null_is_absent: bool = False) -> None:
         self._what, self._null_is_absent = what, null_is_absent
-        self._decode = msgspec.json.Decoder(what).decode
+        self._decode: Callable[[bytes], T] = msgspec.json.Decoder(what).decode
 
     def decode(self, data: bytes) -> T:
         """Return the value. Raises `BadRequest`, with a text for the sender."""
@@ -65,11 +65,12 @@ class Decoder(Generic[T]):
             raise BadRequest(f"JSON nested too deeply: {MAX_DEPTH} levels are allowed")
         try:
             try:
-                return self._decode(data)  # type: ignore[no-any-return]
+                return self._decode(data)
             except msgspec.ValidationError:
                 if not self._null_is_absent or b"null" not in data:
                     raise
-            return msgspec.convert(_without_null(msgspec.json.decode(data)), self._what)  # type: ignore[no-any-return]
+            value: T = msgspec.convert(_without_null(msgspec.json.decode(data)), self._what)
+            return value
         except msgspec.ValidationError as error:
             # The error quotes the value, which may be as long as a frame.
             raise BadRequest(f"JSON of the wrong shape: {shorten(printable(str(error)))}") from None

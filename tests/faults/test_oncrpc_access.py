@@ -10,7 +10,6 @@ import pytest
 from backends.oncrpc.client import OncRpcClient
 from backends.oncrpc.server import OncRpcServer
 from chat.domain.model import Hello
-from chat.interfaces.address import Address
 from chat.interfaces.client import ClientOptions
 from chat.server.hub import Hub
 from protos.chat_xdr import (
@@ -36,7 +35,17 @@ from protos.chat_xdr import (
     send_args,
 )
 from protos.xdr import Message
-from tests.support.oncrpc_peer import SUCCESS, DatagramPeer, RpcPeer, StreamPeer, after, header, opaque, words
+from tests.support.oncrpc_peer import (
+    SUCCESS,
+    DatagramPeer,
+    RpcPeer,
+    StreamPeer,
+    after,
+    header,
+    opaque,
+    serving,
+    words,
+)
 from tests.support.people import Person
 from tests.support.stage import Disk, running
 
@@ -59,10 +68,8 @@ async def hub() -> AsyncIterator[Hub]:
 
 @pytest.fixture
 async def server(hub: Hub) -> AsyncIterator[OncRpcServer]:
-    server = OncRpcServer(hub, Address("127.0.0.1", 0))
-    server.address = await server.start()
-    yield server
-    await server.stop()
+    async with serving(hub) as server:
+        yield server
 
 
 async def opened(transport: str, server: OncRpcServer) -> Any:

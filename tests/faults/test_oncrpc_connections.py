@@ -24,7 +24,7 @@ from protos.chat_xdr import (
     join_res,
     send_args,
 )
-from tests.support.oncrpc_peer import SUCCESS, StreamPeer, after, connection_of, header, marked
+from tests.support.oncrpc_peer import SUCCESS, StreamPeer, after, connection_of, header, marked, serving
 from tests.support.stage import Disk, running
 
 
@@ -41,10 +41,8 @@ async def hub(disk: Disk) -> AsyncIterator[Hub]:
 
 @pytest.fixture
 async def server(hub: Hub) -> AsyncIterator[OncRpcServer]:
-    server = OncRpcServer(hub, Address("127.0.0.1", 0))
-    server.address = await server.start()
-    yield server
-    await server.stop()
+    async with serving(hub) as server:
+        yield server
 
 
 @pytest.fixture

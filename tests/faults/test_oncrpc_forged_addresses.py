@@ -11,7 +11,6 @@ from backends.oncrpc import proof
 from backends.oncrpc.proof import ALL_BURST, BURST, MAX_HOSTS, RATE, Proof, Surplus, bare
 from backends.oncrpc.server import OncRpcServer
 from chat.domain.model import Limits
-from chat.interfaces.address import Address
 from chat.server.hub import Hub
 from protos.chat_xdr import (
     CHAT_FETCH,
@@ -27,7 +26,7 @@ from protos.chat_xdr import (
     members_res,
     send_args,
 )
-from tests.support.oncrpc_peer import SUCCESS, DatagramPeer, StreamPeer, after, header
+from tests.support.oncrpc_peer import SUCCESS, DatagramPeer, StreamPeer, after, header, serving
 from tests.support.stage import Clock, Disk, running
 
 
@@ -39,10 +38,8 @@ async def hub() -> AsyncIterator[Hub]:
 
 @pytest.fixture
 async def server(hub: Hub) -> AsyncIterator[OncRpcServer]:
-    server = OncRpcServer(hub, Address("127.0.0.1", 0))
-    server.address = await server.start()
-    yield server
-    await server.stop()
+    async with serving(hub) as server:
+        yield server
 
 
 async def key_over_tcp(server: OncRpcServer) -> str:

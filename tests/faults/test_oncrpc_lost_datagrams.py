@@ -17,7 +17,7 @@ from chat.interfaces.address import Address
 from chat.interfaces.client import ClientOptions
 from chat.server.hub import Hub
 from protos.chat_xdr import CHAT_NULL
-from tests.support.oncrpc_peer import SUCCESS, DatagramRelay, header, words
+from tests.support.oncrpc_peer import SUCCESS, DatagramRelay, header, serving, words
 from tests.support.people import Person, one_chain
 from tests.support.stage import enter
 
@@ -28,10 +28,8 @@ UDP = ClientOptions(settings={"transport": "udp"})
 
 @pytest.fixture
 async def server(hub: Hub) -> AsyncIterator[OncRpcServer]:
-    server = OncRpcServer(hub, Address("127.0.0.1", 0))
-    server.address = await server.start()
-    yield server
-    await server.stop()
+    async with serving(hub) as server:
+        yield server
 
 
 @pytest.fixture

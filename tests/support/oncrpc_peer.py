@@ -6,11 +6,13 @@ import asyncio
 import itertools
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any, Self, TypeVar, cast
 
 from backends.oncrpc.server import Connection, OncRpcServer
 from chat.interfaces.address import Address
+from chat.server.hub import Hub
 from protos.chat_xdr import (
     CHAT_FETCH,
     CHAT_JOIN,
@@ -39,6 +41,15 @@ R = TypeVar("R", bound=Message)
 SUCCESS = struct.pack(">5I", 1, 0, 0, 0, 0)
 """A reply's header behind its xid."""
 LAST = 0x80000000
+
+
+@asynccontextmanager
+async def serving(hub: Hub) -> AsyncIterator[OncRpcServer]:
+    """Run a server on a free port; its ``address`` is where it listens."""
+    server = OncRpcServer(hub, Address("127.0.0.1", 0))
+    server.address = await server.start()
+    yield server
+    await server.stop()
 
 
 def words(*numbers: int) -> bytes:

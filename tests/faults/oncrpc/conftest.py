@@ -17,7 +17,7 @@ from chat.domain.model import Limits
 from chat.interfaces.address import Address
 from chat.server.hub import Hub
 from protos.chat_xdr import draft_ok
-from tests.support.oncrpc_peer import StreamPeer
+from tests.support.oncrpc_peer import StreamPeer, serving
 from tests.support.stage import Disk, running
 
 
@@ -34,10 +34,8 @@ async def hub(disk: Disk) -> AsyncIterator[Hub]:
 
 @pytest.fixture
 async def server(hub: Hub) -> AsyncIterator[OncRpcServer]:
-    server = OncRpcServer(hub, Address("127.0.0.1", 0))
-    server.address = await server.start()
-    yield server
-    await server.stop()
+    async with serving(hub) as server:
+        yield server
 
 
 @pytest.fixture
