@@ -103,22 +103,14 @@ class Hub:
         """
         if not self._access:
             return
-        wait = self._guesses.wait(peer)
-        if not wait or self._guesses.is_known(peer):
-            if is_token(access, self._access):
-                self._guesses.right(peer)
-                return
-            if not access:
-                raise AccessDenied(
-                    "this server requires an access token: use --token-file, or set CHAT_TOKEN"
-                )
-            if peer and not wait:
-                self.wrong_token(peer)
-        if wait:
-            raise AccessDenied(
-                f"too many wrong access tokens came from your address: try again in {wait:.0f} s",
-                retry_after=wait,
-            )
+        self.may_guess(peer)
+        if is_token(access, self._access):
+            self._guesses.right(peer)
+            return
+        if not access:
+            raise AccessDenied("this server requires an access token: use --token-file, or set CHAT_TOKEN")
+        if peer and not self._guesses.wait(peer):  # a known host may go on, but its waiting grows no longer
+            self.wrong_token(peer)
         raise AccessDenied("the access token is wrong: ask the person who runs the server for the right one")
 
     def may_guess(self, peer: str) -> None:
@@ -133,7 +125,7 @@ class Hub:
     def wrong_token(self, peer: str) -> None:
         """Count a wrong token."""
         count = self._guesses.wrong(peer)
-        log.warning("a wrong access token came from %s, the %d. in a row", peer, count)
+        log.warning("a wrong access token came from %s: %d in a row", peer, count)
 
     async def take_seat(self, hello: Hello, technique: str, peer: str = "") -> HubSeat:
         """Give a new seat, or give one back to its owner. Raises a `ChatError` that says why not."""
