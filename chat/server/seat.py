@@ -202,7 +202,9 @@ class HubSeat:
         if self.restored_at is not None:
             if after > self.restored_at:  # a poll has no epoch, but the hello that it leads to has one
                 raise SeatGone(f"the log has lost the events up to {after}: join again, with your cursor")
+            # Once: who polls on over restarts would keep an epoch that ended before its cursor.
             self.restored_at = None
+            raise Closing("the server was started again: reconnect and resume")
         if after >= self._room.head and wait > 0:
             self.stop_timer()
             self._polls += 1

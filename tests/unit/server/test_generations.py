@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from chat.domain.errors import SeatGone, StaleCursor
+from chat.domain.errors import Closing, SeatGone, StaleCursor
 from chat.domain.model import Cursor, Event
 from chat.server.hub import Hub
 from chat.server.logs.sqlite import SqliteLog
@@ -129,8 +129,24 @@ async def test_a_poll_of_a_seat_that_read_what_was_lost_must_join_again(path: Pa
         await hub.look("lab", "")
         seat = hub.find_seat(bob.welcome.seat_key or bob.key)
         if good:
+            with pytest.raises(Closing, match="reconnect and resume"):
+                await seat.read(after, 10, 0)
             assert [event.kind for event in await seat.read(after, 10, 0)] == ["left"]
         else:
             with pytest.raises(SeatGone, match="join again, with your cursor"):
                 await seat.read(after, 10, 0)
         await hub.stop()
+
+
+async def test_who_polls_over_restarts_keeps_a_cursor_that_is_good(path: Path) -> None:
+    async with Run(path, "first") as run:
+        bob = await enter(run.hub, "bob")
+        key, cursor = bob.key, Cursor(bob.head, bob.welcome.epoch)
+    for nick in ("ann", "carol"):  # each run begins to write behind what bob has read
+        async with Run(path, "more", nick=nick) as run:
+            seat = run.hub.find_seat(key)
+            with pytest.raises(Closing):
+                await seat.read(cursor.seq, 10, 0)
+            again = await enter(run.hub, "bob", cursor=cursor, seat_key=key)
+            assert again.seat == bob.seat
+            cursor = Cursor((await again.read(cursor.seq, 10, 0))[-1].seq, again.welcome.epoch)
