@@ -264,6 +264,8 @@ class SqliteLog(Log):
                 if told == len(items):
                     continue
                 batch, failure = batch[behind:], None
+            if not batch and not refused:
+                continue
             try:
                 self._store(batch, refused)
             except Exception as error:  # whatever it is: the writer continues
