@@ -52,6 +52,8 @@ class Record(Struct, frozen=True):
     """The access token; this user's own clients read it here."""
     encrypted: bool = False
     """It speaks TLS only."""
+    fingerprint: str = ""
+    """Of its certificate, or of the authority, as clients may be given it."""
     authority: str = ""
     """The certificate (PEM) of the authority that this user's own clients trust; "": they must be told."""
 
@@ -119,10 +121,18 @@ class Registration:
         off: Mapping[str, str],
         access: str = "",
         *,
-        encrypted: bool = False,
+        fingerprint: str = "",
         authority: str = "",
     ) -> None:
-        """Tell clients where each technique listens, and why the others do not run."""
+        """Tell clients where each technique listens, and why the others do not run.
+
+        Args:
+            listening: where.
+            off: reasons by technique.
+            access: the access token.
+            fingerprint: of the certificate; "": it speaks no TLS.
+            authority: see `Record.authority`.
+        """
         self._process.announce(
             Record(
                 pid=os.getpid(),
@@ -132,7 +142,8 @@ class Registration:
                 listening=tuple(listening),
                 off=dict(off),
                 access=access,
-                encrypted=encrypted,
+                encrypted=bool(fingerprint),
+                fingerprint=fingerprint,
                 authority=authority,
             )
         )
@@ -164,9 +175,7 @@ def port(folder: Path, technique: str) -> int:
     raise ChatError(f"your server (process {record.pid}) does not offer {technique}: {why}")
 
 
-def find(
-    folder: Path, technique: str, spawn: bool, again: bool = False, *, encrypted: bool = False
-) -> Found:
+def find(folder: Path, technique: str, spawn: bool, again: bool = False, *, encrypted: bool = False) -> Found:
     """Find the background server, or start it.
 
     Of several clients that look at the same time, one starts it and the others wait. A server for other

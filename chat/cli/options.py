@@ -127,9 +127,19 @@ class Client:
         )
 
 
-def load_trust(ca: str | None) -> Trust | None:
+def load_trust(ca: str | None, fingerprint: str | None) -> Trust | Fingerprint | None:
+    """Return whom the user trusts; None: nobody was named. Raises UsageError and `ChatError`."""
     from chat.interfaces.tls import Fingerprint, Trust
 
+    if ca and fingerprint:
+        raise click.UsageError(
+            "--ca and --fingerprint (or CHAT_CA and CHAT_FINGERPRINT) name the server twice: use one of them"
+        )
+    if fingerprint:
+        try:
+            return Fingerprint.parse(fingerprint)
+        except ChatError as error:
+            raise click.BadParameter(str(error), param_hint="--fingerprint") from None
     return Trust.load(Path(ca)) if ca else None
 
 

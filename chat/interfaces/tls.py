@@ -1,7 +1,7 @@
 """TLS: who a server is, and whom a client trusts. Read from files once, before any event loop runs.
 
-Both forms are kept that libraries want: a context of the standard library, and the PEM itself. No client talks
-to a server that it has not verified: there is no switch for that.
+Both forms are kept that libraries want: a context of the standard library, and the PEM itself. No client
+talks to a server that it has not verified: there is no switch for that.
 """
 
 from __future__ import annotations
@@ -114,6 +114,14 @@ class Fingerprint:
     def of(cls, certificate: bytes) -> Fingerprint:
         """Return that of a certificate in DER."""
         return cls(hashlib.sha256(certificate).digest())
+
+    @classmethod
+    def of_first(cls, pem: bytes) -> Fingerprint:
+        """Return that of the first certificate in a PEM."""
+        import ssl
+
+        end = "-----END CERTIFICATE-----"
+        return cls.of(ssl.PEM_cert_to_DER_cert(pem.decode().partition(end)[0] + end))
 
     def __str__(self) -> str:
         return f"SHA256:{self.digest.hex()}"

@@ -1,7 +1,7 @@
 """Fingerprints: ask a server for its certificates, and trust the one that the user named.
 
-That is one handshake in which nothing is sent. The connection that follows is any technique's own: it verifies
-the server against the certificate that was found. So nobody in between gains by answering the first one.
+That is one handshake in which nothing is sent. The connection that follows is any technique's own: it
+verifies the server against the certificate that was found. So nobody in between gains by answering the first.
 """
 
 from __future__ import annotations
