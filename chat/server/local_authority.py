@@ -1,4 +1,4 @@
-"""The authority of ``chat serve --tls auto``: made once in the state folder, with a certificate for this host.
+"""The authority of ``chat serve --tls auto``: made once in the state folder, with a certificate.
 
 The authority's fingerprint is what people compare: it stays the same when the certificate is made anew,
 because it ends one day, or because this machine has another address today. The keys never leave the folder.
