@@ -44,15 +44,15 @@ class Offer:
     address: Address | None = None
     reason: str = ""
     """Why it does not run."""
-    encrypted: bool = False
-    """It speaks TLS only."""
+    proof: str = ""
+    """The option with which a client verifies the server; "": it speaks no TLS."""
     join: str = ""
     """The options to connect with, if the address alone is not enough."""
 
     def line(self) -> str:
         if self.address is None:
             return f"{self.technique}  off  {self.reason}"
-        join = self.join or f"--server {reachable(self.address)}{' --ca FILE' if self.encrypted else ''}"
+        join = self.join or f"--server {reachable(self.address)} {self.proof}".rstrip()
         return f"{self.technique}  ready  {self.address}  join: chat --backend {self.technique} {join}"
 
     def json(self) -> str:
@@ -88,6 +88,8 @@ class Plan:
     access: str = ""
     identity: Identity | None = None
     """Serve with TLS; techniques without TLS do not run."""
+    proof: str = ""
+    """The option with which clients verify it."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """Of the techniques, by `Setting.name`."""
     limits: Limits = field(default_factory=Limits)
@@ -189,7 +191,7 @@ async def _offer(plan: Plan, technique: Technique, hub: Hub, servers: list[ChatS
     elif missing := technique.missing():
         reason = "missing " + ", ".join(f"{need.what} (install it: {need.install})" for need in missing)
     elif plan.identity is not None and not technique.tls:
-        reason = "cannot be encrypted, and --tls-cert is given: serve it by itself, without"
+        reason = "cannot be encrypted, and this server speaks TLS only: serve it by itself, without"
     if not reason:
         options = ServerOptions(plan.identity, plan.access, plan.settings)
         for port in _ports(plan, technique):
@@ -204,7 +206,7 @@ async def _offer(plan: Plan, technique: Technique, hub: Hub, servers: list[ChatS
                 reason = cannot_listen(Address(plan.host, port), technique.name, error)
             else:
                 servers.append(server)
-                return Offer(technique.name, address, encrypted=plan.identity is not None)
+                return Offer(technique.name, address, proof=plan.proof)
     if plan.named:
         raise ChatError(f"{technique.name} cannot start: {reason}")
     return Offer(technique.name, None, reason)
