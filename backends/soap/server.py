@@ -134,7 +134,7 @@ class SoapServer(WebServer):
             if self._tokens is not None:
                 self._check_token(message.security, peer)
             operation, arguments = codec.read(message)
-            call = Call(self.hub, self.options.access, poll)
+            call = Call(self.hub, self.options.access, poll, peer)
             values = await operation.function(call, *arguments)
             if operation.name == "Fetch":
                 head, events = values
