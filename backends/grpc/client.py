@@ -130,8 +130,9 @@ class GrpcClient(ChatClient):
         interceptors = tracing.client_interceptors(self.options.settings.get("trace", "off"))
         if trust is None:
             return grpc.aio.insecure_channel(target, options, interceptors=interceptors)
-        if also:  # all of them must have a certificate for the first one's name
-            options.append(("grpc.ssl_target_name_override", self.address.host))
+        if name := trust.server_name or (also and self.address.host):
+            # Of several servers, all must have a certificate for the first one's name.
+            options.append(("grpc.ssl_target_name_override", name))
         return grpc.aio.secure_channel(
             target, grpc.ssl_channel_credentials(trust.authorities), options, interceptors=interceptors
         )

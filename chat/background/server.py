@@ -12,6 +12,7 @@ import signal
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from msgspec import Struct
@@ -19,6 +20,7 @@ from msgspec import Struct
 from chat.background.process import BackgroundProcess, clean_environment
 from chat.domain.errors import ChatError, ConnectionLost
 from chat.interfaces.address import Address, is_loopback, own_address
+from chat.interfaces.tls import Trust
 
 IDLE = 30.0
 """Seconds after its last user until a background server ends itself."""
@@ -50,10 +52,25 @@ class Record(Struct, frozen=True):
     """The access token; this user's own clients read it here."""
     encrypted: bool = False
     """It speaks TLS only."""
+    fingerprint: str = ""
+    """Of its certificate, or of the authority, as clients may be given it."""
+    authority: str = ""
+    """The certificate (PEM) of the authority that this user's own clients trust; "": they must be told."""
 
     def public(self) -> list[Listening]:
         """Return the addresses that other machines can reach."""
         return [one for one in self.listening if not is_loopback(one.host)]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where the background server is, and what a client needs there."""
+
+    address: Address
+    access: str
+    """The access token."""
+    trust: Trust | None = None
+    """None: it speaks no TLS, or the client must know whom to trust."""
 
 
 def default_log(folder: Path) -> str:
@@ -104,9 +121,18 @@ class Registration:
         off: Mapping[str, str],
         access: str = "",
         *,
-        encrypted: bool = False,
+        fingerprint: str = "",
+        authority: str = "",
     ) -> None:
-        """Tell clients where each technique listens, and why the others do not run."""
+        """Tell clients where each technique listens, and why the others do not run.
+
+        Args:
+            listening: where.
+            off: reasons by technique.
+            access: the access token.
+            fingerprint: of the certificate; "": it speaks no TLS.
+            authority: see `Record.authority`.
+        """
         self._process.announce(
             Record(
                 pid=os.getpid(),
@@ -116,7 +142,9 @@ class Registration:
                 listening=tuple(listening),
                 off=dict(off),
                 access=access,
-                encrypted=encrypted,
+                encrypted=bool(fingerprint),
+                fingerprint=fingerprint,
+                authority=authority,
             )
         )
 
@@ -147,9 +175,7 @@ def port(folder: Path, technique: str) -> int:
     raise ChatError(f"your server (process {record.pid}) does not offer {technique}: {why}")
 
 
-def find(
-    folder: Path, technique: str, spawn: bool, again: bool = False, *, encrypted: bool = False
-) -> tuple[Address, str]:
+def find(folder: Path, technique: str, spawn: bool, again: bool = False, *, encrypted: bool = False) -> Found:
     """Find the background server, or start it.
 
     Of several clients that look at the same time, one starts it and the others wait. A server for other
@@ -162,9 +188,6 @@ def find(
         again: the client was connected to it before: do not start it if it was stopped on purpose.
         encrypted: the client wants TLS, and connects to no server without.
 
-    Returns:
-        The address, and the access token.
-
     Raises:
         ConnectionLost: no server runs.
         ChatError: it does not fit, or can't be started; the text says why.
@@ -175,7 +198,7 @@ def find(
         if record is None:
             if encrypted:
                 raise ConnectionLost(
-                    "no server of yours runs on this machine: start one with chat serve --tls-cert --tls-key"
+                    "no server of yours runs on this machine: start one with chat serve --tls auto"
                 )
             if not spawn:
                 raise ConnectionLost("no server of yours runs on this machine: start one with chat serve")
@@ -188,8 +211,9 @@ def find(
                     "or remove it with chat stop"
                 )
             if killed and killed.encrypted:
+                how = "--tls auto" if killed.authority else "--tls-cert --tls-key"
                 raise ConnectionLost(
-                    "your server with TLS is gone: start it again with chat serve --tls-cert --tls-key, "
+                    f"your server with TLS is gone: start it again with chat serve {how}, "
                     "or remove it with chat stop"
                 )
             if killed and (public := killed.public()):
@@ -203,18 +227,28 @@ def find(
         raise ChatError(
             f"your server (process {record.pid}) does not offer {technique}: {record.off[technique]}"
         )
-    if record.encrypted and not encrypted:
+    if record.encrypted and not (encrypted or record.authority):
         raise ChatError(
             f"your server (process {record.pid}) speaks TLS: give --ca the certificate of its authority"
         )
     if encrypted and not record.encrypted:
-        raise ChatError(f"your server (process {record.pid}) does not speak TLS: leave out --ca")
+        raise ChatError(
+            f"your server (process {record.pid}) does not speak TLS: leave out --ca and --fingerprint"
+        )
     for listening in record.listening:
         if listening.technique == technique:
-            return own_address(Address(listening.host, listening.port)), record.access
+            address = own_address(Address(listening.host, listening.port))
+            return Found(address, record.access, own_trust(record))
     raise ChatError(
         f"your server (process {record.pid}) does not offer {technique}: it was started without it"
     )
+
+
+def own_trust(record: Record) -> Trust | None:
+    """Return what this user's clients trust without being told; None: nothing. Raises `ChatError`."""
+    if not record.authority:
+        return None
+    return Trust.of(record.authority.encode(), "the record of your server")
 
 
 def stop(folder: Path) -> Record | None:

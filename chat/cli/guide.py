@@ -16,8 +16,9 @@ from chat.domain.errors import ChatError, ConnectionLost
 from chat.interfaces.address import Address
 from chat.interfaces.client import ClientOptions
 from chat.interfaces.technique import Technique
-from chat.interfaces.tls import Trust
+from chat.interfaces.tls import Fingerprint, Trust
 from chat.transport.errors import no_answer
+from chat.transport.pinning import trust_in
 
 EXPLAIN = ("<!-- explain -->", "<!-- /explain -->")
 DOCTOR_TIMEOUT = 4.0
@@ -129,7 +130,7 @@ def cheat_sheet(ports: Ports) -> str:
 
 
 async def doctor(
-    label: Technique, address: Address, access: str, trust: Trust | None = None
+    label: Technique, address: Address, access: str, pinned: Trust | Fingerprint | None = None
 ) -> tuple[bool, str]:
     """Check whether a client of this technique can connect.
 
@@ -138,8 +139,12 @@ async def doctor(
     """
     if missing := label.missing():
         return False, "; ".join(f"{need.what} is missing: {need.install}" for need in missing)
-    if trust and not label.tls:
-        return False, "cannot be encrypted, so it was not tried: leave out --ca"
+    if pinned and not label.tls:
+        return False, "cannot be encrypted, so it was not tried: leave out --ca and --fingerprint"
+    try:
+        trust = await trust_in(pinned, [address])
+    except ConnectionLost as error:
+        return False, str(error)
     client = label.load_client()(address, ClientOptions(trust=trust))
     hindered = asyncio.Event()
     reasons: list[str] = []

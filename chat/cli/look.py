@@ -10,11 +10,11 @@ import backends
 from chat.cli.options import (
     FAILED,
     backend_option,
-    ca_option,
     complete,
     given_addresses,
     load_trust,
     schemes,
+    tls_options,
     token_option,
     warn,
 )
@@ -30,8 +30,14 @@ if TYPE_CHECKING:
 @click.argument("host", metavar="[HOST[:PORT]]", required=False)
 @backend_option
 @token_option
-@ca_option
-def doctor(host: str | None, backend: Technique | None, token_file: str | None, ca: str | None) -> int:
+@tls_options
+def doctor(
+    host: str | None,
+    backend: Technique | None,
+    token_file: str | None,
+    ca: str | None,
+    fingerprint: str | None,
+) -> int:
     """Check which techniques work: here, or on the server at HOST. One line each.
 
     Without HOST it also shows which programs are here that the lessons use; they do not count for the exit
@@ -48,14 +54,16 @@ def doctor(host: str | None, backend: Technique | None, token_file: str | None, 
     from chat.cli.config import access_token
     from chat.interfaces.address import own_address
 
-    access, trust = access_token(token_file), load_trust(ca)
+    access, trust = access_token(token_file), load_trust(ca, fingerprint)
     record = None if host else server.running(state_dir(warn))
     found = {}
     off: dict[str, str] = {}
+    own_trust = trust
     if record:
         access, off = record.access, record.off
-        if record.encrypted and trust is None:
-            raise ChatError(f"your server (process {record.pid}) speaks TLS: give --ca")
+        own_trust = trust or server.own_trust(record)
+        if record.encrypted and own_trust is None:
+            raise ChatError(f"your server (process {record.pid}) speaks TLS: give --ca or --fingerprint")
         found = {one.technique: own_address(Address(one.host, one.port)) for one in record.listening}
     healthy = True
     labels = [backend] if backend else backends.techniques()
@@ -94,7 +102,8 @@ def doctor(host: str | None, backend: Technique | None, token_file: str | None, 
             healthy &= ok
             click.echo(f"{label.name:<9} {'ok' if ok else 'no'}  {line}")
             continue
-        ok, line = asyncio.run(guide.doctor(label, address, access, trust))
+        pinned = own_trust if label.name in found else trust
+        ok, line = asyncio.run(guide.doctor(label, address, access, pinned))
         healthy &= ok
         click.echo(f"{label.name:<9} {'ok' if ok else 'no'}  {line}{how}")
     if not host and not backend:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from chat.client.connect import Place
     from chat.client.session import Session
     from chat.domain.model import Cursor
-    from chat.interfaces.tls import Trust
+    from chat.interfaces.tls import Fingerprint, Trust
 
 
 FAILED, WRONG_USAGE = 1, 2
@@ -80,6 +80,7 @@ class Client:
     nick: str | None
     token_file: str | None
     ca: str | None
+    fingerprint: str | None
     no_spawn: bool
     settings: dict[str, str]
     """What the user has chosen, by `Setting.name`."""
@@ -122,13 +123,23 @@ class Client:
             state_dir(warn),
             spawn=not self.no_spawn,
             access=access_token(self.token_file),
-            trust=load_trust(self.ca),
+            trust=load_trust(self.ca, self.fingerprint),
         )
 
 
-def load_trust(ca: str | None) -> Trust | None:
-    from chat.interfaces.tls import Trust
+def load_trust(ca: str | None, fingerprint: str | None) -> Trust | Fingerprint | None:
+    """Return whom the user trusts; None: nobody was named. Raises UsageError and `ChatError`."""
+    from chat.interfaces.tls import Fingerprint, Trust
 
+    if ca and fingerprint:
+        raise click.UsageError(
+            "--ca and --fingerprint (or CHAT_CA and CHAT_FINGERPRINT) name the server twice: use one of them"
+        )
+    if fingerprint:
+        try:
+            return Fingerprint.parse(fingerprint)
+        except ChatError as error:
+            raise click.BadParameter(str(error), param_hint="--fingerprint") from None
     return Trust.load(Path(ca)) if ca else None
 
 
@@ -208,7 +219,15 @@ def backend_option(command: F) -> F:
     )(command)
 
 
-def ca_option(command: F) -> F:
+def tls_options(command: F) -> F:
+    """Add --ca and --fingerprint: connect with TLS, and to whom."""
+    command = click.option(
+        "--fingerprint",
+        metavar="SHA256:...",
+        envvar="CHAT_FINGERPRINT",
+        help="Connect with TLS, and trust the certificate with this fingerprint: the server's or its "
+        "authority's.",
+    )(command)
     return click.option(
         "--ca",
         metavar="FILE",
@@ -251,7 +270,7 @@ def client_options(command: F) -> F:
                 help="Your name; without it, your login name.",
             ),
             token_option,
-            ca_option,
+            tls_options,
             click.option("--no-spawn", is_flag=True, help="Do not start your own server if none runs."),
             settings_options("client"),
         ]

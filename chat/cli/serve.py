@@ -52,6 +52,7 @@ def _port_of(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> d
       chat serve                            every technique, this machine only
       chat serve tcp --port 0 --log memory  a free port, nothing stored
       chat serve --host 0.0.0.0             for a class, with an access token
+      chat serve --host 0.0.0.0 --tls auto  encrypted, too
     """
 )
 @click.argument(
@@ -87,10 +88,34 @@ def _port_of(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> d
 @click.option(
     "--open", "is_open", is_flag=True, help="Require no access token, even if other machines can connect."
 )
+@click.option(
+    "--tls",
+    type=click.Choice(["auto"]),
+    help="Serve with TLS, with a certificate that is made once and kept in your state folder.",
+)
 @click.option("--tls-cert", metavar="FILE", help="Serve with TLS: the server's certificate (PEM), ...")
 @click.option("--tls-key", metavar="FILE", help="... and its private key. Techniques without TLS stay off.")
-@click.option("--rate", default="on", type=click.Choice(["on", "off"]), help="Limit what one seat may send.")
+@click.option(
+    "--rate",
+    default="on",
+    type=click.Choice(["on", "off"]),
+    help="Bound what one seat may send, and what one address may take.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option(
+    "--log-level",
+    default="warning",
+    show_default=True,
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    help="What is written to the standard error; info: also who comes, leaves and is cut, and why.",
+)
+@click.option(
+    "--log-format",
+    default="text",
+    show_default=True,
+    type=click.Choice(["text", "json"]),
+    help="How; json: one object a line.",
+)
 @click.option("--background", is_flag=True, hidden=True, help="End when no seat is taken any more.")
 @click.option("--idle", type=float, hidden=True, help="Seconds until then.")
 @settings_options("server")
@@ -104,10 +129,13 @@ def serve(
     fresh: bool,
     token_file: str | None,
     is_open: bool,
+    tls: str | None,
     tls_cert: str | None,
     tls_key: str | None,
     rate: str,
     as_json: bool,
+    log_level: str,
+    log_format: str,
     background: bool,
     idle: float | None,
     settings: dict[str, str],
@@ -124,10 +152,10 @@ def serve(
     from chat.background.state_folder import state_dir
     from chat.cli import standard_streams
     from chat.cli.config import access_token, kept_token
+    from chat.cli.serve_tls import proof
     from chat.domain.access_token import MIN_TOKEN
-    from chat.domain.model import Limits
+    from chat.domain.model import NO_BOUNDS, Bounds, Limits
     from chat.interfaces.address import is_loopback
-    from chat.interfaces.tls import Identity
     from chat.server.serve import Plan, run
 
     standard_streams.discard_closed_output()
@@ -135,9 +163,7 @@ def serve(
         if len(techniques) != 1:
             raise click.UsageError("--port needs exactly one technique; for several use --port-of NAME=PORT")
         port_of = {techniques[0].name: port}
-    if bool(tls_cert) != bool(tls_key):
-        raise click.UsageError("--tls-cert and --tls-key go together: the certificate, and its private key")
-    identity = Identity.load(Path(tls_cert), Path(tls_key)) if tls_cert and tls_key else None
+    proved = proof(tls, tls_cert, tls_key, host)
     served = techniques or backends.techniques()
     settings = chosen(settings, served, "server")
     access = "" if is_open and token_file else access_token(token_file)
@@ -179,7 +205,15 @@ def serve(
                     if offer.address
                 ]
                 off = {offer.technique: offer.reason for offer in offers if not offer.address}
-                registration.announce(listening, off, access, encrypted=identity is not None)
+                registration.announce(
+                    listening,
+                    off,
+                    access,
+                    fingerprint=str(proved.fingerprint) if proved else "",
+                    authority=proved.authority.decode() if proved else "",
+                )
+            if proved and (told := proved.line(as_json)):
+                click.echo(told)
             if made:
                 click.echo(_token_line(access, as_json))
             for offer in offers:
@@ -197,10 +231,14 @@ def serve(
                 kept=kept,
                 any_port=registration is not None,
                 access=access,
-                identity=identity,
+                identity=proved.identity if proved else None,
+                proof=proved.join if proved else "",
                 settings=settings,
                 limits=Limits() if rate == "on" else Limits(burst=0),
+                bounds=Bounds() if rate == "on" else NO_BOUNDS,
                 found=broker,
+                log_level=log_level,
+                log_format=log_format,
                 idle=idle or (server.IDLE if background else None),
             ),
             ready,
@@ -298,6 +336,8 @@ def status(only: Technique | None) -> int:
         return FAILED
     since = datetime.fromtimestamp(record.started / 1000).strftime("%Y-%m-%d %H:%M")
     click.echo(f"process {record.pid}, since {since}, log {record.log}")
+    if record.encrypted:
+        click.echo(f"with TLS, fingerprint {record.fingerprint or 'not known'}")
     for listening in record.listening:
         click.echo(f"{listening.technique:<9} ready  {listening.host}:{listening.port}")
     for technique, reason in record.off.items():

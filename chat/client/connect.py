@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import getpass
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from chat.client.seat_keys import SeatKeyFile
 from chat.client.session import Session
@@ -16,7 +17,11 @@ from chat.domain.validation import LIMITS, clean_nick
 from chat.interfaces.address import Address, parse_servers
 from chat.interfaces.client import ChatClient, ClientOptions
 from chat.interfaces.technique import Technique
-from chat.interfaces.tls import Trust
+from chat.interfaces.tls import Fingerprint, Trust
+from chat.transport.pinning import trust_in
+
+if TYPE_CHECKING:
+    from chat.background.server import Found
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +34,8 @@ class Place:
     spawn: bool = True
     """Start the background server when it does not run."""
     access: str = ""
-    trust: Trust | None = None
-    """Connect with TLS; None: without."""
+    trust: Trust | Fingerprint | None = None
+    """Connect with TLS; None: without, except to the user's own server if that speaks TLS."""
 
 
 def open_session(
@@ -64,7 +69,8 @@ def open_session(
         raise ChatError(f"{technique.name} cannot run here: missing {wanted}")
     if place.trust and not technique.tls:
         raise ChatError(
-            f"{technique.name} cannot be encrypted here: leave out --ca, or take another technique"
+            f"{technique.name} cannot be encrypted here: leave out --ca and --fingerprint, "
+            "or take another technique"
         )
     address: Address | None = None
     also: tuple[Address, ...] = ()
@@ -76,22 +82,25 @@ def open_session(
         if rest and not technique.several:
             raise ChatError(f"{technique.name} takes one server, and {1 + len(rest)} are given: choose one")
         also = tuple(rest)
-    options = ClientOptions(also, place.trust, settings or {}, found=address is None)
+    options = ClientOptions(also, None, settings or {}, found=address is None)
 
     had_one = False
 
     async def dial() -> ChatClient:
         nonlocal had_one
+        pinned = place.trust
         if address is None and technique.broker is not None:
             target = await asyncio.to_thread(_find_broker, place, technique)
         elif address is None:
-            target, session.access = await asyncio.to_thread(_find, place, technique, had_one)
+            found = await asyncio.to_thread(_find, place, technique, had_one)
+            target, session.access, pinned = found.address, found.access, pinned or found.trust
             had_one = True
         else:
             target = address
+        trust = await trust_in(pinned, [target, *also])
         # In a thread as well: some techniques' libraries take half a second to import.
         kind = await asyncio.to_thread(technique.load_client)
-        return kind(target, options)
+        return kind(target, replace(options, trust=trust))
 
     session = Session(
         dial,
@@ -104,7 +113,7 @@ def open_session(
     return session
 
 
-def _find(place: Place, technique: Technique, again: bool) -> tuple[Address, str]:
+def _find(place: Place, technique: Technique, again: bool) -> Found:
     from chat.background import server
 
     return server.find(place.state, technique.name, place.spawn, again, encrypted=place.trust is not None)

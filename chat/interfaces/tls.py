@@ -1,16 +1,17 @@
 """TLS: who a server is, and whom a client trusts. Read from files once, before any event loop runs.
 
-Both forms are kept that libraries want: a context of the standard library, and the PEM itself. Nobody is
-ever connected to without being verified: there is no switch for that.
+Both forms are kept that libraries want: a context of the standard library, and the PEM itself. No client
+talks to a server that it has not verified: there is no switch for that.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -60,21 +61,116 @@ class Trust:
     """The authorities that a client believes, and no others: not those of the operating system."""
 
     authorities: bytes
-    """PEM."""
+    """PEM. For a pinned certificate: that one alone."""
     context: ssl.SSLContext
+    server_name: str = ""
+    """The name to look for in the certificate; "": that of the address. Only for a library that looks by
+    itself: the context knows whether to."""
 
     @classmethod
     def load(cls, file: Path) -> Trust:
         """Read the authorities' certificates. Raises `ChatError`."""
+        return cls.of(_read(file), str(file))
+
+    @classmethod
+    def of(cls, data: bytes, source: str) -> Trust:
+        """Trust the authorities in ``data`` (PEM). Raises `ChatError`, which names the source."""
         import ssl
 
         context = _context(ssl.PROTOCOL_TLS_CLIENT)  # verifies certificate and host name
-        pem = _pem(_read(file))
+        pem = _pem(data)
         try:
             context.load_verify_locations(cadata=pem.decode())
         except (ValueError, ssl.SSLError) as error:
-            raise ChatError(f"{file} contains no certificate in PEM: {_why(error)}") from None
+            raise ChatError(f"{source} contains no certificate in PEM: {_why(error)}") from None
         return cls(pem, context)
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """The SHA-256 of one certificate in DER: a server's own, or that of an authority that signed it.
+
+    It takes the place of a file with the authority. What it trusts is known when the server has shown its
+    certificates (`chat.transport.pinning`).
+    """
+
+    digest: bytes
+
+    @classmethod
+    def parse(cls, text: str) -> Fingerprint:
+        """Read 64 hexadecimal digits, with or without colons and ``SHA256:``, as also openssl writes them.
+
+        Raises:
+            ChatError: it is no fingerprint; with a text for the user.
+        """
+        digits = re.sub(r"^sha-?256( fingerprint)?[:=]", "", text.strip().lower()).replace(":", "")
+        if not re.fullmatch("[0-9a-f]{64}", digits):
+            raise ChatError(
+                "a fingerprint has 64 hexadecimal digits, as chat serve --tls auto shows it: SHA256:..."
+            )
+        return cls(bytes.fromhex(digits))
+
+    @classmethod
+    def of(cls, certificate: bytes) -> Fingerprint:
+        """Return that of a certificate in DER."""
+        return cls(hashlib.sha256(certificate).digest())
+
+    @classmethod
+    def of_first(cls, pem: bytes) -> Fingerprint:
+        """Return that of the first certificate in a PEM."""
+        import ssl
+
+        end = "-----END CERTIFICATE-----"
+        return cls.of(ssl.PEM_cert_to_DER_cert(pem.decode().partition(end)[0] + end))
+
+    def __str__(self) -> str:
+        return f"SHA256:{self.digest.hex()}"
+
+    def trust(self, chain: Sequence[bytes]) -> Trust | None:
+        """Return what to trust of a server that has shown these certificates; None: not one of them.
+
+        The connection that is made then verifies that the server has the key. An authority is trusted for
+        the name of the address, like one from a file. The server's own certificate says by itself which
+        server that is, so it may be for another name.
+
+        Args:
+            chain: in DER, the server's own first (RFC 8446, section 4.4.2).
+        """
+        import ssl
+
+        for place, certificate in enumerate(chain):
+            if Fingerprint.of(certificate) == self:
+                found = Trust.of(ssl.DER_cert_to_PEM_cert(certificate).encode(), "the pinned certificate")
+                found.context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # it need not be self-signed
+                if place == 0:
+                    found.context.check_hostname = False
+                    return replace(found, server_name=_name_in(certificate))
+                return found
+        return None
+
+
+def handshake_context() -> ssl.SSLContext:
+    """Return a context that only asks a server for its certificates: nothing may be sent with it."""
+    import ssl
+
+    context = _context(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _name_in(certificate: bytes) -> str:
+    """Return a name that the certificate (DER) was issued for; "": it has none."""
+    from cryptography import x509
+
+    try:
+        read = x509.load_der_x509_certificate(certificate)
+        names = read.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (ValueError, x509.ExtensionNotFound):
+        return ""
+    hosts = names.get_values_for_type(x509.DNSName)
+    every = [*hosts, *map(str, names.get_values_for_type(x509.IPAddress))]
+    return every[0].replace("*", "any") if every else ""
 
 
 KEY_LOG = "SSLKEYLOGFILE"

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from chat.domain.errors import ChatError
-from chat.domain.model import Limits
+from chat.domain.model import Bounds, Limits
 from chat.interfaces.address import Address, own_address, parse_address
 from chat.interfaces.server import ChatServer, ServerOptions
 from chat.interfaces.technique import Technique
@@ -44,15 +44,15 @@ class Offer:
     address: Address | None = None
     reason: str = ""
     """Why it does not run."""
-    encrypted: bool = False
-    """It speaks TLS only."""
+    proof: str = ""
+    """The option with which a client verifies the server; "": it speaks no TLS."""
     join: str = ""
     """The options to connect with, if the address alone is not enough."""
 
     def line(self) -> str:
         if self.address is None:
             return f"{self.technique}  off  {self.reason}"
-        join = self.join or f"--server {reachable(self.address)}{' --ca FILE' if self.encrypted else ''}"
+        join = self.join or f"--server {reachable(self.address)} {self.proof}".rstrip()
         return f"{self.technique}  ready  {self.address}  join: chat --backend {self.technique} {join}"
 
     def json(self) -> str:
@@ -88,11 +88,17 @@ class Plan:
     access: str = ""
     identity: Identity | None = None
     """Serve with TLS; techniques without TLS do not run."""
+    proof: str = ""
+    """The option with which clients verify it."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """Of the techniques, by `Setting.name`."""
     limits: Limits = field(default_factory=Limits)
+    bounds: Bounds = field(default_factory=Bounds)
     found: bool = False
     """The log's broker was found or started, not named: clients find it in the same way."""
+    log_level: str = "warning"
+    log_format: str = "text"
+    """Of what the server writes to its standard error: see `stderr_log`."""
     idle: float | None = None
     """Seconds without a seat after which the server ends; None: never."""
 
@@ -132,7 +138,11 @@ def run(plan: Plan, ready: Callable[[list[Offer]], None]) -> int:
         factory = uvloop.new_event_loop
     _allow_many_connections()
     sys.setswitchinterval(SWITCH)
-    with stderr_log(MAX_FILE if plan.any_port else 0), asyncio.Runner(loop_factory=factory) as runner:
+    most = MAX_FILE if plan.any_port else 0
+    with (
+        stderr_log(most, level=plan.log_level, form=plan.log_format),
+        asyncio.Runner(loop_factory=factory) as runner,
+    ):
         return runner.run(_serve(plan, ready))
 
 
@@ -149,7 +159,7 @@ def _allow_many_connections() -> None:
 
 
 async def _serve(plan: Plan, ready: Callable[[list[Offer]], None]) -> int:
-    hub = Hub(open_log(plan.log, plan.brokers), limits=plan.limits, access=plan.access)
+    hub = Hub(open_log(plan.log, plan.brokers), limits=plan.limits, bounds=plan.bounds, access=plan.access)
     stop, signalled = _signalled()
     await hub.start()
     servers: list[ChatServer] = []
@@ -158,6 +168,9 @@ async def _serve(plan: Plan, ready: Callable[[list[Offer]], None]) -> int:
         if not servers:
             raise ChatError("; ".join(f"{offer.technique}: {offer.reason}" for offer in offers))
         gc.freeze()  # these objects stay; a collection that visits them all stops the room for 10 ms
+        for offer in offers:
+            if offer.address is not None:
+                hub.records.report("ready", technique=offer.technique, address=str(offer.address))
         ready(offers)
         waits: list[asyncio.Task[Any]] = [asyncio.create_task(stop.wait())]
         if plan.idle is not None:
@@ -167,6 +180,7 @@ async def _serve(plan: Plan, ready: Callable[[list[Offer]], None]) -> int:
             wait.cancel()
         return signalled[0] if signalled else 0
     finally:
+        hub.records.report("stopping")
         hub.close()
         with suppress(TimeoutError):
             async with asyncio.timeout(STOP_TIMEOUT):
@@ -188,7 +202,7 @@ async def _offer(plan: Plan, technique: Technique, hub: Hub, servers: list[ChatS
     elif missing := technique.missing():
         reason = "missing " + ", ".join(f"{need.what} (install it: {need.install})" for need in missing)
     elif plan.identity is not None and not technique.tls:
-        reason = "cannot be encrypted, and --tls-cert is given: serve it by itself, without"
+        reason = "cannot be encrypted, and this server speaks TLS only: serve it by itself, without"
     if not reason:
         options = ServerOptions(plan.identity, plan.access, plan.settings)
         for port in _ports(plan, technique):
@@ -203,7 +217,7 @@ async def _offer(plan: Plan, technique: Technique, hub: Hub, servers: list[ChatS
                 reason = cannot_listen(Address(plan.host, port), technique.name, error)
             else:
                 servers.append(server)
-                return Offer(technique.name, address, encrypted=plan.identity is not None)
+                return Offer(technique.name, address, proof=plan.proof)
     if plan.named:
         raise ChatError(f"{technique.name} cannot start: {reason}")
     return Offer(technique.name, None, reason)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from chat.interfaces.address import Address, is_loopback
 
+_PROOF = "then give --ca or --fingerprint"
 _OTHER = "another technique may listen there (chat techniques shows the ports)"
 
 
@@ -33,7 +34,7 @@ def silent(address: Address) -> str:
 
 def closed_without_a_word(address: Address) -> str:
     """Return the text for a connection that was closed before an answer came."""
-    return f"{address} closed the connection without an answer: {_OTHER}, or it speaks TLS (then give --ca)"
+    return f"{address} closed the connection without an answer: {_OTHER}, or it speaks TLS ({_PROOF})"
 
 
 def connection_broke(error: Exception | None) -> str:
@@ -60,9 +61,17 @@ def handshake_failed(host: str, error: Exception) -> str:
 def not_trusted(host: str, why: str = "") -> str:
     return (
         f"the certificate of {host} is not trusted{why and f' ({why})'}: give --ca the certificate of the "
-        "authority that signed it, and take the address that it was issued for"
+        "authority that signed it, or --fingerprint, and take the address that it was issued for"
+    )
+
+
+def other_fingerprint(host: str, found: str, wanted: str) -> str:
+    """Return the text for a server whose certificate is not the one that the user has named."""
+    return (
+        f"{host} has another certificate: its fingerprint is {found}, not {wanted}: compare it with what the "
+        "server's owner sees (chat status); if theirs is another one, somebody is between you and the server"
     )
 
 
 def no_tls(host: str) -> str:
-    return f"{host} does not speak TLS: leave out --ca, or start the server with --tls-cert and --tls-key"
+    return f"{host} does not speak TLS: leave out --ca or --fingerprint, or start the server with --tls auto"

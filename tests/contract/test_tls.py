@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -15,8 +16,9 @@ from chat.interfaces.address import Address
 from chat.interfaces.client import ChatClient, ClientOptions
 from chat.interfaces.server import ServerOptions
 from chat.interfaces.technique import Technique
-from chat.interfaces.tls import Identity, Trust
+from chat.interfaces.tls import Fingerprint, Identity, Trust
 from chat.server.hub import Hub
+from chat.transport.pinning import trust_in
 from tests.support.kit import Serving
 from tests.support.people import Person
 from tests.support.relay import Relay
@@ -48,23 +50,24 @@ def identity(authority: trustme.CA, tmp_path: Path, request: pytest.FixtureReque
     issued = authority.issue_cert(getattr(request, "param", HOST))
     certificate, key = tmp_path / "server.pem", tmp_path / "server.key"
     key.write_bytes(issued.private_key_pem.bytes())
-    certificate.write_bytes(b"".join(part.bytes() for part in issued.cert_chain_pems))
+    shown = [*issued.cert_chain_pems, authority.cert_pem]  # with the authority, as chat serve --tls auto does
+    certificate.write_bytes(b"".join(part.bytes() for part in shown))
     return Identity.load(certificate, key)
 
 
-def trust_in(authority: trustme.CA, file: Path) -> Trust:
+def trust_from(authority: trustme.CA, file: Path) -> Trust:
     file.write_bytes(authority.cert_pem.bytes())
     return Trust.load(file)
 
 
 @pytest.fixture
 def trust(authority: trustme.CA, tmp_path: Path) -> Trust:
-    return trust_in(authority, tmp_path / "authority.pem")
+    return trust_from(authority, tmp_path / "authority.pem")
 
 
 @pytest.fixture
 def misplaced_trust(tmp_path: Path) -> Trust:
-    return trust_in(trustme.CA(), tmp_path / "stranger.pem")
+    return trust_from(trustme.CA(), tmp_path / "stranger.pem")
 
 
 @pytest.fixture
@@ -130,4 +133,78 @@ async def test_with_tls_nobody_gets_in_where_it_is_not_spoken(
 ) -> None:
     client = technique.load_client()(server.address, ClientOptions(trust=trust))
     assert "TLS" in await refused(client)
+    assert hub.seats == 0
+
+
+def shown(identity: Identity) -> list[bytes]:
+    """Return what the server shows, in DER: its own certificate and its authority's."""
+    end = "-----END CERTIFICATE-----\n"
+    parts = identity.certificate.decode().split(end)
+    return [ssl.PEM_cert_to_DER_cert(part + end) for part in parts if part.strip()]
+
+
+@pytest.mark.parametrize("place", [0, 1], ids=["its own", "its authority's"])
+async def test_a_fingerprint_takes_the_place_of_the_file(
+    technique: Technique, encrypted: Serving, identity: Identity, place: int
+) -> None:
+    pinned = Fingerprint.of(shown(identity)[place])
+    trust = await trust_in(pinned, [encrypted.address])
+    client = technique.load_client()(encrypted.address, ClientOptions(trust=trust))
+    person = Person(client, await client.connect(Hello("lab", NICK)))
+    person.listen()
+    await person.say(WORDS)
+    await person.hears(WORDS)
+    await client.close()
+    await person.stop()
+
+
+@pytest.mark.parametrize("identity", ["chat.example", "*.chat.example"], indirect=True)
+async def test_the_servers_own_fingerprint_is_enough_whatever_its_name(
+    technique: Technique, encrypted: Serving, identity: Identity
+) -> None:
+    trust = await trust_in(Fingerprint.of(shown(identity)[0]), [encrypted.address])
+    client = technique.load_client()(encrypted.address, ClientOptions(trust=trust))
+    assert (await client.connect(Hello("lab", "ann"))).nick == "ann"
+    await client.close()
+
+
+@pytest.mark.parametrize("identity", ["chat.example"], indirect=True)
+async def test_an_authoritys_fingerprint_is_not_enough_for_another_name(
+    technique: Technique, encrypted: Serving, identity: Identity, hub: Hub
+) -> None:
+    trust = await trust_in(Fingerprint.of(shown(identity)[1]), [encrypted.address])
+    client = technique.load_client()(encrypted.address, ClientOptions(trust=trust))
+    assert "not trusted" in await refused(client)
+    assert hub.seats == 0
+
+
+async def test_another_server_that_answers_once_the_fingerprint_was_found_is_not_believed(
+    technique: Technique, encrypted: Serving, misplaced_trust: Trust, hub: Hub
+) -> None:
+    """The first handshake proves nothing by itself: the connection is verified against what it found."""
+    stranger = ssl.PEM_cert_to_DER_cert(misplaced_trust.authorities.decode())
+    for chain in ([stranger], [b"its own", stranger]):
+        trust = Fingerprint.of(stranger).trust(chain)
+        client = technique.load_client()(encrypted.address, ClientOptions(trust=trust))
+        assert "not trusted" in await refused(client)
+    assert hub.seats == 0
+
+
+async def test_another_fingerprint_is_told_with_both(
+    technique: Technique, encrypted: Serving, identity: Identity, hub: Hub
+) -> None:
+    wanted = Fingerprint(bytes(32))
+    with pytest.raises(ConnectionLost) as lost:
+        await trust_in(wanted, [encrypted.address])
+    said = str(lost.value)
+    assert f"{encrypted.address} has another certificate" in said
+    assert f"its fingerprint is {Fingerprint.of(shown(identity)[1])}, not {wanted}: compare it" in said
+    assert hub.seats == 0
+
+
+async def test_a_fingerprint_of_a_server_without_tls_finds_nobody(
+    technique: Technique, server: Serving, hub: Hub
+) -> None:
+    with pytest.raises(ConnectionLost, match="does not speak TLS: leave out --ca or --fingerprint"):
+        await trust_in(Fingerprint(bytes(32)), [server.address])
     assert hub.seats == 0

@@ -53,8 +53,8 @@ def said(folder: Path, spawn: bool = True, address: Address | None = None) -> li
         await client.close()
         return events
 
-    found = (address, "") if address else server.find(folder, "tcp", spawn)
-    events = asyncio.run(read(*found))
+    found = server.Found(address, "") if address else server.find(folder, "tcp", spawn)
+    events = asyncio.run(read(found.address, found.access))
     seqs = [event.seq for event in events]
     assert seqs == sorted(set(seqs))
     return [event.text for event in events if event.kind == "sent"]

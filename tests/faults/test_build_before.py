@@ -99,6 +99,7 @@ def test_the_record_of_a_running_server_is_read(state_dir: Path) -> None:
             off={"grpc": "not installed"},
             access="sesame",
         )
-        assert server.find(state_dir, "tcp", spawn=False) == (Address("127.0.0.1", 7010), "sesame")
+        found = server.find(state_dir, "tcp", spawn=False)
+        assert (found.address, found.access) == (Address("127.0.0.1", 7010), "sesame")
     with pytest.raises(ConnectionLost, match="no server of yours runs"):
         server.find(state_dir, "tcp", spawn=False)

@@ -63,7 +63,7 @@ def test_people_talk_encrypted_and_only_with_the_authority(files: dict[str, str]
 def test_a_client_that_wants_tls_gets_no_server_without(files: dict[str, str], state_dir: Path) -> None:
     nobody = chat("send", "--as", "ann", "--ca", files["ca.pem"], "hello")
     assert nobody.returncode == 1
-    assert "start one with chat serve --tls-cert --tls-key" in nobody.stderr
+    assert "start one with chat serve --tls auto" in nobody.stderr
     with running("serve", "tcp", "--port", "0", "--json") as server:
         assert server.stdout is not None
         server.stdout.readline()

@@ -12,6 +12,7 @@ import pytest
 
 LATE = (
     "asyncio",
+    "cryptography",
     "fastapi",
     "filelock",
     "google.protobuf",

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from chat.domain.errors import ChatError
-from chat.interfaces.tls import Identity, Trust
+from chat.interfaces.tls import Fingerprint, Identity, Trust
 
 
 @pytest.fixture(scope="module")
@@ -99,3 +99,22 @@ def test_what_stands_around_the_pem_does_not_matter(
     trust = Trust.load(tmp_path / "authority")
     assert trust.context.cert_store_stats()["x509_ca"] == 1
     assert trust.authorities == Trust.load(files["authority"]).authorities
+
+
+DIGITS = "0f" * 32
+COLONS = ":".join(["0F"] * 32)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [f"SHA256:{DIGITS}", DIGITS, f" sha256:{DIGITS}\n", COLONS, f"sha256 Fingerprint={COLONS}"],
+    ids=["ours", "bare", "blanks", "colons", "openssl"],
+)
+def test_a_fingerprint_is_read_as_programs_write_it(text: str) -> None:
+    assert str(Fingerprint.parse(text)) == f"SHA256:{DIGITS}"
+
+
+@pytest.mark.parametrize("text", ["", "SHA256:", DIGITS[:-1], DIGITS + "0", "SHA1:" + DIGITS, "g" * 64])
+def test_what_is_no_fingerprint_is_refused(text: str) -> None:
+    with pytest.raises(ChatError, match="64 hexadecimal digits"):
+        Fingerprint.parse(text)
