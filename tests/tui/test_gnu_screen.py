@@ -1,4 +1,4 @@
-"""In GNU screen, which has no alternate screen as it comes, and keeps an ESC back while it reports the mouse."""
+"""In GNU screen: it has no alternate screen as it comes, and keeps an ESC back while it reports the mouse."""
 
 from __future__ import annotations
 

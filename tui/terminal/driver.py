@@ -28,7 +28,7 @@ AGAIN = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[?1004h\x1b[?2004h"
 MOUSE = "\x1b[?1000h\x1b[?1003h\x1b[?1006h"
 """Reports of the mouse."""
 ERASE = "\x1b[m\x1b[H\x1b[J"
-"""Erases the picture. A terminal that has no alternate screen would keep it, and the shell would write into it."""
+"""Erases the picture. Without an alternate screen it would stay, and the shell would write into it."""
 
 
 class Output:
