@@ -23,6 +23,7 @@ TECHNIQUE = Technique(
     port=5672,
     client="backends.rabbitmq.client:RabbitClient",
     server=None,
+    decoder="backends.rabbitmq.decoder:make_decoder",
     aliases=("amqp",),
     needs=(Need("pika", "pip install pika"),),
     settings=(

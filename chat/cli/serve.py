@@ -98,8 +98,27 @@ def _port_of(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> d
 @click.option("--tls-cert", metavar="FILE", help="Serve with TLS: the server's certificate (PEM), ...")
 @click.option("--tls-key", metavar="FILE", help="... and its private key. Techniques without TLS stay off.")
 @broker_tls_options
-@click.option("--rate", default="on", type=click.Choice(["on", "off"]), help="Limit what one seat may send.")
+@click.option(
+    "--rate",
+    default="on",
+    type=click.Choice(["on", "off"]),
+    help="Bound what one seat may send, and what one address may take.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option(
+    "--log-level",
+    default="warning",
+    show_default=True,
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    help="What is written to the standard error; info: also who comes, leaves and is cut, and why.",
+)
+@click.option(
+    "--log-format",
+    default="text",
+    show_default=True,
+    type=click.Choice(["text", "json"]),
+    help="How; json: one object a line.",
+)
 @click.option("--background", is_flag=True, hidden=True, help="End when no seat is taken any more.")
 @click.option("--idle", type=float, hidden=True, help="Seconds until then.")
 @settings_options("server")
@@ -120,6 +139,8 @@ def serve(
     fingerprint: str | None,
     rate: str,
     as_json: bool,
+    log_level: str,
+    log_format: str,
     background: bool,
     idle: float | None,
     settings: dict[str, str],
@@ -138,7 +159,7 @@ def serve(
     from chat.cli.config import access_token, kept_token
     from chat.cli.serve_tls import proof
     from chat.domain.access_token import MIN_TOKEN
-    from chat.domain.model import Limits
+    from chat.domain.model import NO_BOUNDS, Bounds, Limits
     from chat.interfaces.address import is_loopback
     from chat.server.serve import Plan, run
 
@@ -220,7 +241,10 @@ def serve(
                 trust=load_trust(ca, fingerprint),
                 settings=settings,
                 limits=Limits() if rate == "on" else Limits(burst=0),
+                bounds=Bounds() if rate == "on" else NO_BOUNDS,
                 found=broker,
+                log_level=log_level,
+                log_format=log_format,
                 idle=idle or (server.IDLE if background else None),
             ),
             ready,

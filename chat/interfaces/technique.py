@@ -7,10 +7,11 @@ third-party library; those come when `Technique.load_client` or `load_server` is
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from chat.domain.errors import ChatError
 from chat.interfaces.address import TLS_PORTS
@@ -18,6 +19,9 @@ from chat.interfaces.broker import FindBroker
 from chat.interfaces.client import ChatClient
 from chat.interfaces.server import ChatServer
 from chat.interfaces.settings import Setting
+
+if TYPE_CHECKING:
+    from chat.interfaces.frames import FrameDecoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,8 @@ class Technique:
     """Import string of the `ChatClient`, e.g. ``backends.tcp.client:TcpClient``."""
     server: str | None
     """Import string of the `ChatServer`; None where a broker is the server."""
+    decoder: str
+    """Import string of what returns a `FrameDecoder` for a connection; called with ``tcp`` or ``udp``."""
     aliases: tuple[str, ...] = ()
     needs: tuple[Need, ...] = ()
     tls: bool = False
@@ -105,6 +111,9 @@ class Technique:
         if self.broker is None:
             raise ChatError(f"{self.name} needs no broker")
         return cast("FindBroker", load(self.broker))
+
+    def load_decoder(self) -> Callable[[Literal["tcp", "udp"]], FrameDecoder]:
+        return cast('Callable[[Literal["tcp", "udp"]], FrameDecoder]', load(self.decoder))
 
     def load_server(self) -> type[ChatServer]:
         if self.server is None:

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from chat.domain.errors import ChatError
-from chat.domain.model import Limits
+from chat.domain.model import Bounds, Limits
 from chat.interfaces.address import Address, is_loopback, own_address, parse_address
 from chat.interfaces.server import ChatServer, ServerOptions
 from chat.interfaces.technique import Technique
@@ -95,8 +95,12 @@ class Plan:
     settings: Mapping[str, str] = field(default_factory=dict)
     """Of the techniques, by `Setting.name`."""
     limits: Limits = field(default_factory=Limits)
+    bounds: Bounds = field(default_factory=Bounds)
     found: bool = False
     """The log's broker was found or started, not named: clients find it in the same way."""
+    log_level: str = "warning"
+    log_format: str = "text"
+    """Of what the server writes to its standard error: see `stderr_log`."""
     idle: float | None = None
     """Seconds without a seat after which the server ends; None: never."""
 
@@ -136,7 +140,11 @@ def run(plan: Plan, ready: Callable[[list[Offer]], None]) -> int:
         factory = uvloop.new_event_loop
     _allow_many_connections()
     sys.setswitchinterval(SWITCH)
-    with stderr_log(MAX_FILE if plan.any_port else 0), asyncio.Runner(loop_factory=factory) as runner:
+    most = MAX_FILE if plan.any_port else 0
+    with (
+        stderr_log(most, level=plan.log_level, form=plan.log_format),
+        asyncio.Runner(loop_factory=factory) as runner,
+    ):
         return runner.run(_serve(plan, ready))
 
 
@@ -170,7 +178,8 @@ def _check_broker(plan: Plan) -> None:
 
 async def _serve(plan: Plan, ready: Callable[[list[Offer]], None]) -> int:
     _check_broker(plan)
-    hub = Hub(open_log(plan.log, plan.brokers, trust=plan.trust), limits=plan.limits, access=plan.access)
+    opened = open_log(plan.log, plan.brokers, trust=plan.trust)
+    hub = Hub(opened, limits=plan.limits, bounds=plan.bounds, access=plan.access)
     stop, signalled = _signalled()
     await hub.start()
     servers: list[ChatServer] = []
@@ -179,6 +188,9 @@ async def _serve(plan: Plan, ready: Callable[[list[Offer]], None]) -> int:
         if not servers:
             raise ChatError("; ".join(f"{offer.technique}: {offer.reason}" for offer in offers))
         gc.freeze()  # these objects stay; a collection that visits them all stops the room for 10 ms
+        for offer in offers:
+            if offer.address is not None:
+                hub.records.report("ready", technique=offer.technique, address=str(offer.address))
         ready(offers)
         waits: list[asyncio.Task[Any]] = [asyncio.create_task(stop.wait())]
         if plan.idle is not None:
@@ -188,6 +200,7 @@ async def _serve(plan: Plan, ready: Callable[[list[Offer]], None]) -> int:
             wait.cancel()
         return signalled[0] if signalled else 0
     finally:
+        hub.records.report("stopping")
         hub.close()
         with suppress(TimeoutError):
             async with asyncio.timeout(STOP_TIMEOUT):

@@ -178,13 +178,19 @@ def explained(path: Path, error: Exception) -> ChatError:
         return ChatError(f"{log} is damaged ({error}): {_FRESH}")
     if name.startswith("SQLITE_BUSY"):
         return ChatError(f"another program holds {log} open for writing: close that program")
-    if name.startswith("SQLITE_FULL") or getattr(error, "errno", 0) in _NO_SPACE:
+    if no_space(error):
         return ChatError(f"no space on the disk for {log}: free some, or name another place with --log")
     reason = printable((isinstance(error, OSError) and error.strerror) or str(error))
     return ChatError(
         f"can't write {log} ({reason}): give yourself the right to write it and its folder, "
         "or name another place with --log"
     )
+
+
+def no_space(error: Exception) -> bool:
+    """Return whether an error of the disk or of SQLite means that the disk is full."""
+    name = getattr(error, "sqlite_errorname", "")
+    return name.startswith("SQLITE_FULL") or getattr(error, "errno", 0) in _NO_SPACE
 
 
 def shown(path: Path) -> str:
@@ -196,25 +202,40 @@ def _parts(path: Path) -> list[str]:
     return [part for part in ("", "-wal", "-shm") if Path(f"{path}{part}").exists()]
 
 
-def _check(path: Path) -> None:
-    with path.open("r+b") as file:  # SQLite would notice at the first entry that it can only read
+def check_header(path: Path, mode: str, way_out: str = _FRESH) -> None:
+    """Read the beginning of the file. SQLite would touch its neighbours to tell us.
+
+    Args:
+        path: the log.
+        mode: "rb", or "r+b" to notice now, and not at the first entry, that the file can only be read.
+        way_out: what to do with a file that is no log.
+
+    Raises:
+        ChatError: the file is no log of this format.
+        OSError: it can't be opened.
+    """
+    with path.open(mode) as file:
         header = file.read(_HEADER)
     log = f"the log {shown(path)}"
     if not header:
-        raise ChatError(f"{log} is an empty file, so its entries are lost: {_FRESH}")
+        raise ChatError(f"{log} is an empty file, so its entries are lost: {way_out}")
     if header[:16] != _MAGIC[: len(header)]:
-        raise ChatError(f"{shown(path)} is not a chat log (not even SQLite): name another file, or {_FRESH}")
+        raise ChatError(f"{shown(path)} is not a chat log (not even SQLite): name another file, or {way_out}")
     if len(header) < _HEADER:
-        raise ChatError(f"{log} is damaged (cut off after {len(header)} bytes): {_FRESH}")
-    # Read here, because SQLite would touch the file's neighbours to tell us.
+        raise ChatError(f"{log} is damaged (cut off after {len(header)} bytes): {way_out}")
     version = int.from_bytes(header[60:64])
     if int.from_bytes(header[68:72]) != APPLICATION_ID:
-        raise ChatError(f"{shown(path)} is the database of another program: name another file, or {_FRESH}")
+        raise ChatError(f"{shown(path)} is the database of another program: name another file, or {way_out}")
     if version != VERSION:
         raise ChatError(
             f"{log} has format {version}, this chat knows format {VERSION}: "
-            f"use the chat that wrote it, or {_FRESH}"
+            f"use the chat that wrote it, or {way_out}"
         )
+
+
+def _check(path: Path) -> None:
+    check_header(path, "r+b")
+    log = f"the log {shown(path)}"
     # Read-only, so that closing it does not carry the -wal into a damaged file. Immutable, so that
     # SQLite does not make a -wal, where there is none.
     mode = "ro" if Path(f"{path}-wal").exists() else "ro&immutable=1"

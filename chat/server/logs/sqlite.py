@@ -26,6 +26,7 @@ from chat.domain.model import MAX_NUMBER, Body, Entry
 from chat.interfaces.log import Clock, Committed, Log, OnCommitted, OnFailed, Pending
 from chat.server.logs.failures import harm_text, not_stored
 from chat.server.logs.files import GENERATIONS, alone, connect, explained, log_path, resolved, shown
+from chat.server.logs.sums import checksum, sealed
 from chat.server.logs.watch import NAMED, ROOMS, FileWatch, Overwritten
 
 log = logging.getLogger(__name__)
@@ -322,15 +323,20 @@ class SqliteLog(Log):
         new = {item.room for item in batch} - self._begun
         statements += [(_BEGIN, (room, self._found.get(room, 0) + 1)) for room in new]
         start = size = 0
+        last: dict[str, int] = {}
         while start < len(batch):
             left = len(batch) - start
             rows = batch[start : start + (_MANY if left >= _MANY else min(left, _FEW))]
             start += len(rows)
             values: list[str | int | bytes] = []
             for item in rows:
-                entry = item.entry
+                room, entry = item.room, item.entry
                 body = encode(entry.body)
-                values += (item.room, entry.seq, entry.at, body)
+                prev = last.get(room) or self._written.get(room, 0)
+                value = checksum(body, self.generation, room, prev, entry.seq, entry.at)
+                last[room] = entry.seq
+                body = sealed(body, value)
+                values += (room, entry.seq, entry.at, body)
                 size += len(body)
             statements.append((_INSERT[len(rows)], values))
         self._pages += size // _PAGE_BYTES
