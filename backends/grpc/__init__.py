@@ -30,6 +30,7 @@ TECHNIQUE = Technique(
     port=50051,
     client="backends.grpc.client:GrpcClient",
     server="backends.grpc.server:GrpcServer",
+    decoder="backends.grpc.decoder:make_decoder",
     needs=(
         Need("grpc", "pip install grpcio"),
         Need("grpc_health", "pip install grpcio-health-checking"),

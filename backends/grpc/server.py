@@ -181,10 +181,13 @@ class GrpcServer(ChatServer):
                     await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, late)
                 if first is None:
                     raise BadRequest("the first frame of a stream must be a hello, and none came")
-                yield await stream.enter(first, *credentials(context))
+                access, peer = credentials(context)
+                yield await stream.enter(first, access, peer, context.peer() or "")
                 async for frame in stream.serve(requests):
                     yield frame
             except ChatError as error:
+                if isinstance(error, BadRequest) and not stream.seated:
+                    self.hub.dropped("grpc", error, host_of(context))
                 await context.abort(STATUS[error.code], str(error), trailer(error))
         finally:
             self.streams.discard(stream)
@@ -239,12 +242,17 @@ class Stream(Sink[Blob]):
         self._task = asyncio.current_task()
         self._deadline: asyncio.TimerHandle | None = None
 
-    async def enter(self, first: bytes, access: str, peer: str) -> bytes:
+    @property
+    def seated(self) -> bool:
+        """Whether it has ever had a seat."""
+        return self._seat is not None
+
+    async def enter(self, first: bytes, access: str, peer: str, connection: str) -> bytes:
         """Take the seat; return the welcome. Raises `ChatError`."""
         frame = _parse(first)
         if frame.WhichOneof("kind") != "hello":
             raise BadRequest("the first frame of a stream must be a hello")
-        seat = await self._server.hub.take_seat(hello_of(frame.hello, access), "grpc", peer)
+        seat = await self._server.hub.take_seat(hello_of(frame.hello, access), "grpc", peer, connection)
         if self._state.ended:  # the server has been stopped meanwhile
             raise self._reason or Closing("the server is going down; reconnect and resume")
         self._seat, self._state = seat, State.SEATED
@@ -274,7 +282,7 @@ class Stream(Sink[Blob]):
         if self._deadline is not None:
             self._deadline.cancel()
         if self._seat is not None:  # before the await, which may be cancelled
-            self._seat.detach(self)
+            self._seat.detach(self, self._reason)
         if self._reader is not None:
             self._reader.cancel()
             await asyncio.wait([self._reader])

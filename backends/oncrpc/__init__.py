@@ -23,6 +23,7 @@ TECHNIQUE = Technique(
     port=7111,
     client="backends.oncrpc.client:OncRpcClient",
     server="backends.oncrpc.server:OncRpcServer",
+    decoder="backends.oncrpc.decoder:make_decoder",
     aliases=("sunrpc", "rpcgen"),
     settings=(
         Setting("transport", "what carries the calls; over UDP a lost one is sent again", ("tcp", "udp")),

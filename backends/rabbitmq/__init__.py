@@ -23,6 +23,7 @@ TECHNIQUE = Technique(
     port=5672,
     client="backends.rabbitmq.client:RabbitClient",
     server=None,
+    decoder="backends.rabbitmq.decoder:make_decoder",
     aliases=("amqp",),
     needs=(Need("pika", "pip install pika"),),
     settings=(
@@ -33,7 +34,8 @@ TECHNIQUE = Technique(
         ),
         Setting("explain", "say why a message of the room's stream is passed over", SWITCH),
     ),
-    schemes=("amqp",),
+    tls=True,
+    schemes=("amqp", "amqps"),
     broker="backends.rabbitmq.broker:find",
     log="backends.rabbitmq.log:StreamLog",
 )

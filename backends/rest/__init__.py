@@ -43,6 +43,7 @@ TECHNIQUE = Technique(
     tls=True,
     client="backends.rest.client:RestClient",
     server="backends.rest.server:RestServer",
+    decoder="backends.rest.decoder:make_decoder",
     needs=(Need("fastapi", "pip install fastapi"), Need("httpx", "pip install httpx")),
     aliases=("http",),
     settings=(

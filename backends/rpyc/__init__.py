@@ -22,6 +22,7 @@ TECHNIQUE = Technique(
     port=18861,
     client="backends.rpyc.client:RpycClient",
     server="backends.rpyc.server:RpycServer",
+    decoder="backends.rpyc.decoder:make_decoder",
     needs=(Need("rpyc", "pip install rpyc==6.0.2"),),
     tls=True,
 )

@@ -24,6 +24,7 @@ TECHNIQUE = Technique(
     port=8001,
     client="backends.soap.client:SoapClient",
     server="backends.soap.server:SoapServer",
+    decoder="backends.soap.decoder:make_decoder",
     needs=(Need("spyne", "pip install spyne"), Need("zeep", "pip install zeep[async]")),
     aliases=("wsdl", "zeep"),
     tls=True,

@@ -23,4 +23,5 @@ TECHNIQUE = Technique(
     tls=True,
     client="backends.tcp.client:TcpClient",
     server="backends.tcp.server:TcpServer",
+    decoder="backends.tcp.decoder:make_decoder",
 )

@@ -36,6 +36,7 @@ TECHNIQUE = Technique(
     port=7011,
     client="backends.udp.client:UdpClient",
     server="backends.udp.server:UdpServer",
+    decoder="backends.udp.decoder:make_decoder",
     settings=(
         Setting("repair", "send drafts again, ask for lost events, show events in order", SWITCH),
         Setting(

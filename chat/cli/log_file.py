@@ -24,7 +24,7 @@ def log() -> None:
     """Verify, export, back up or compact the file of a log."""
 
 
-@log.command()
+@log.command(short_help="Look for damage. Changes nothing.")
 @log_argument
 def verify(log: Path) -> int:
     """Look for damage in a log: flipped bits, missing entries, what SQLite finds. Changes nothing.
@@ -74,7 +74,7 @@ def backup(log: Path, to: Path, force: bool) -> None:
     click.echo(f"{shown(to)}: {report.summary()}")
 
 
-@log.command()
+@log.command(short_help="Write the events as JSON lines.")
 @log_argument
 @click.option(
     "--room",

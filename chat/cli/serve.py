@@ -15,8 +15,10 @@ import backends
 from chat.cli.options import (
     FAILED,
     SIGNALLED,
+    broker_tls_options,
     chosen,
     complete,
+    load_trust,
     settings_options,
     technique_named,
     techniques_named,
@@ -75,8 +77,8 @@ def _port_of(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> d
 @click.option(
     "--log",
     metavar="URL",
-    help="memory, sqlite:PATH, or amqp://USER:PASSWORD@HOST:PORT/VHOST, a broker that several servers share; "
-    "without it, the log in your state folder.",
+    help="memory, sqlite:PATH, or amqp://USER:PASSWORD@HOST:PORT/VHOST (with TLS: amqps://), a broker that "
+    "several servers share; without it, the log in your state folder.",
 )
 @click.option(
     "--broker",
@@ -95,8 +97,28 @@ def _port_of(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> d
 )
 @click.option("--tls-cert", metavar="FILE", help="Serve with TLS: the server's certificate (PEM), ...")
 @click.option("--tls-key", metavar="FILE", help="... and its private key. Techniques without TLS stay off.")
-@click.option("--rate", default="on", type=click.Choice(["on", "off"]), help="Limit what one seat may send.")
+@broker_tls_options
+@click.option(
+    "--rate",
+    default="on",
+    type=click.Choice(["on", "off"]),
+    help="Bound what one seat may send, and what one address may take.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option(
+    "--log-level",
+    default="warning",
+    show_default=True,
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    help="What is written to the standard error; info: also who comes, leaves and is cut, and why.",
+)
+@click.option(
+    "--log-format",
+    default="text",
+    show_default=True,
+    type=click.Choice(["text", "json"]),
+    help="How; json: one object a line.",
+)
 @click.option("--background", is_flag=True, hidden=True, help="End when no seat is taken any more.")
 @click.option("--idle", type=float, hidden=True, help="Seconds until then.")
 @settings_options("server")
@@ -113,8 +135,12 @@ def serve(
     tls: str | None,
     tls_cert: str | None,
     tls_key: str | None,
+    ca: str | None,
+    fingerprint: str | None,
     rate: str,
     as_json: bool,
+    log_level: str,
+    log_format: str,
     background: bool,
     idle: float | None,
     settings: dict[str, str],
@@ -133,7 +159,7 @@ def serve(
     from chat.cli.config import access_token, kept_token
     from chat.cli.serve_tls import proof
     from chat.domain.access_token import MIN_TOKEN
-    from chat.domain.model import Limits
+    from chat.domain.model import NO_BOUNDS, Bounds, Limits
     from chat.interfaces.address import is_loopback
     from chat.server.serve import Plan, run
 
@@ -212,9 +238,13 @@ def serve(
                 access=access,
                 identity=proved.identity if proved else None,
                 proof=proved.join if proved else "",
+                trust=load_trust(ca, fingerprint),
                 settings=settings,
                 limits=Limits() if rate == "on" else Limits(burst=0),
+                bounds=Bounds() if rate == "on" else NO_BOUNDS,
                 found=broker,
+                log_level=log_level,
+                log_format=log_format,
                 idle=idle or (server.IDLE if background else None),
             ),
             ready,

@@ -7,16 +7,21 @@ third-party library; those come when `Technique.load_client` or `load_server` is
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from chat.domain.errors import ChatError
+from chat.interfaces.address import TLS_PORTS
 from chat.interfaces.broker import FindBroker
 from chat.interfaces.client import ChatClient
 from chat.interfaces.server import ChatServer
 from chat.interfaces.settings import Setting
+
+if TYPE_CHECKING:
+    from chat.interfaces.frames import FrameDecoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +79,12 @@ class Technique:
     """Import string of the `ChatClient`, e.g. ``backends.tcp.client:TcpClient``."""
     server: str | None
     """Import string of the `ChatServer`; None where a broker is the server."""
+    decoder: str
+    """Import string of what returns a `FrameDecoder` for a connection; called with ``tcp`` or ``udp``."""
     aliases: tuple[str, ...] = ()
     needs: tuple[Need, ...] = ()
     tls: bool = False
-    """It can be encrypted: its server takes an `Identity`, its client a `Trust`."""
+    """It can be encrypted: its server, if it is ours, takes an `Identity`, and its client a `Trust`."""
     several: bool = False
     """A client may be given several addresses, and uses one that works."""
     settings: tuple[Setting, ...] = ()
@@ -86,7 +93,12 @@ class Technique:
     broker: str | None = None
     """If a broker is the server: import string of a `FindBroker`."""
     log: str | None = None
-    """Import string of a `Log` that the broker keeps; it is called with (URL, clock=)."""
+    """Import string of a `Log` that the broker keeps; it is called with (URL, clock=, trust=)."""
+
+    def port_for(self, *, encrypted: bool) -> int:
+        """Return the port at which its servers usually are."""
+        ports = [TLS_PORTS[scheme] for scheme in self.schemes if scheme in TLS_PORTS]
+        return ports[0] if encrypted and ports else self.port
 
     def missing(self) -> list[Need]:
         """Return what is not installed here."""
@@ -99,6 +111,9 @@ class Technique:
         if self.broker is None:
             raise ChatError(f"{self.name} needs no broker")
         return cast("FindBroker", load(self.broker))
+
+    def load_decoder(self) -> Callable[[Literal["tcp", "udp"]], FrameDecoder]:
+        return cast('Callable[[Literal["tcp", "udp"]], FrameDecoder]', load(self.decoder))
 
     def load_server(self) -> type[ChatServer]:
         if self.server is None:

@@ -17,11 +17,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from chat.domain.errors import ChatError
-from chat.domain.model import Limits
-from chat.interfaces.address import Address, own_address, parse_address
+from chat.domain.model import Bounds, Limits
+from chat.interfaces.address import Address, is_loopback, own_address, parse_address
 from chat.interfaces.server import ChatServer, ServerOptions
 from chat.interfaces.technique import Technique
-from chat.interfaces.tls import Identity
+from chat.interfaces.tls import Fingerprint, Identity, Trust
 from chat.server.hub import Hub
 from chat.server.logs import open_log
 from chat.server.stderr_log import MAX_FILE, stderr_log
@@ -90,11 +90,17 @@ class Plan:
     """Serve with TLS; techniques without TLS do not run."""
     proof: str = ""
     """The option with which clients verify it."""
+    trust: Trust | Fingerprint | None = None
+    """Whom to trust as the broker of the log, if that has TLS."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """Of the techniques, by `Setting.name`."""
     limits: Limits = field(default_factory=Limits)
+    bounds: Bounds = field(default_factory=Bounds)
     found: bool = False
     """The log's broker was found or started, not named: clients find it in the same way."""
+    log_level: str = "warning"
+    log_format: str = "text"
+    """Of what the server writes to its standard error: see `stderr_log`."""
     idle: float | None = None
     """Seconds without a seat after which the server ends; None: never."""
 
@@ -134,7 +140,11 @@ def run(plan: Plan, ready: Callable[[list[Offer]], None]) -> int:
         factory = uvloop.new_event_loop
     _allow_many_connections()
     sys.setswitchinterval(SWITCH)
-    with stderr_log(MAX_FILE if plan.any_port else 0), asyncio.Runner(loop_factory=factory) as runner:
+    most = MAX_FILE if plan.any_port else 0
+    with (
+        stderr_log(most, level=plan.log_level, form=plan.log_format),
+        asyncio.Runner(loop_factory=factory) as runner,
+    ):
         return runner.run(_serve(plan, ready))
 
 
@@ -150,8 +160,26 @@ def _allow_many_connections() -> None:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (wanted if hard < 0 else min(wanted, hard), hard))
 
 
+def _check_broker(plan: Plan) -> None:
+    """Raise `ChatError` if others could read what a server with TLS sends to the broker of its log."""
+    scheme = plan.log.partition(":")[0].lower()
+    for technique in plan.brokers:
+        if plan.identity is not None and technique.log is not None and scheme in technique.schemes:
+            try:
+                address = parse_address(plan.log, technique.port, technique.schemes)
+            except ValueError as error:
+                raise ChatError(str(error)) from None
+            if not (address.encrypted or is_loopback(address.host)):
+                raise ChatError(
+                    f"the broker of the log at {address} is reached without TLS, and this server speaks TLS "
+                    f"only: name it with --log {scheme}s://..., or leave TLS out"
+                )
+
+
 async def _serve(plan: Plan, ready: Callable[[list[Offer]], None]) -> int:
-    hub = Hub(open_log(plan.log, plan.brokers), limits=plan.limits, access=plan.access)
+    _check_broker(plan)
+    opened = open_log(plan.log, plan.brokers, trust=plan.trust)
+    hub = Hub(opened, limits=plan.limits, bounds=plan.bounds, access=plan.access)
     stop, signalled = _signalled()
     await hub.start()
     servers: list[ChatServer] = []
@@ -160,6 +188,9 @@ async def _serve(plan: Plan, ready: Callable[[list[Offer]], None]) -> int:
         if not servers:
             raise ChatError("; ".join(f"{offer.technique}: {offer.reason}" for offer in offers))
         gc.freeze()  # these objects stay; a collection that visits them all stops the room for 10 ms
+        for offer in offers:
+            if offer.address is not None:
+                hub.records.report("ready", technique=offer.technique, address=str(offer.address))
         ready(offers)
         waits: list[asyncio.Task[Any]] = [asyncio.create_task(stop.wait())]
         if plan.idle is not None:
@@ -169,6 +200,7 @@ async def _serve(plan: Plan, ready: Callable[[list[Offer]], None]) -> int:
             wait.cancel()
         return signalled[0] if signalled else 0
     finally:
+        hub.records.report("stopping")
         hub.close()
         with suppress(TimeoutError):
             async with asyncio.timeout(STOP_TIMEOUT):
@@ -224,12 +256,14 @@ def _offer_broker(plan: Plan, technique: Technique) -> Offer:
     """Return where the broker of the log is: the technique's clients connect there, to the same rooms."""
     address = parse_address(plan.log, technique.port, technique.schemes)
     if plan.found:
-        return Offer(technique.name, address, join="(it finds the broker)")
-    path = urlsplit(address.url).path
+        how = ", on this machine without TLS" if plan.identity and not address.encrypted else ""
+        return Offer(technique.name, address, join=f"(it finds the broker{how})")
+    scheme, path = address.url.partition("://")[0], urlsplit(address.url).path
+    proof = " --ca FILE" if address.encrypted else ""
     return Offer(
         technique.name,
         address,
-        join=f"--server {technique.schemes[0]}://USER:PASSWORD@{reachable(address)}{path}",
+        join=f"--server {scheme}://USER:PASSWORD@{reachable(address)}{path}{proof}",
     )
 
 

@@ -1,0 +1,185 @@
+"""The relay of byte streams: a connection to the server for each one of a client."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from contextlib import suppress
+from typing import Literal, cast
+
+from chat.interfaces.address import Address
+from chat.interfaces.frames import Direction
+from lab.wire.capture import Capture, Connection
+from lab.wire.relay import Relay
+
+CONNECT_TIMEOUT = 5.0
+"""Seconds until a server that does not answer counts as gone."""
+HIGH_WATER = 256 * 1024
+"""Bytes that wait for the side that is slower, before the other one is not read any more."""
+
+
+class StreamRelay(Relay):
+    def __init__(self, capture: Capture, target: Address) -> None:
+        super().__init__(capture, target)
+        self.pairs: set[_Pair] = set()
+
+    async def start(self, port: int) -> None:
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            lambda: _Pair(self).client, "127.0.0.1", port, backlog=1024, start_serving=True
+        )
+        self.here = Address(*self._server.sockets[0].getsockname()[:2])
+
+    async def cut(self) -> None:
+        for pair in list(self.pairs):
+            pair.abort("cut")
+        await asyncio.sleep(0)
+
+    async def stop(self) -> None:
+        self._server.close()
+        await self.cut()
+        await asyncio.gather(*(pair.dialled() for pair in self.pairs))
+
+
+class _Pair:
+    """One connection of a client, and the one to the server that belongs to it."""
+
+    def __init__(self, relay: StreamRelay) -> None:
+        self.relay = relay
+        self.client, self.server = _Side(self, Direction.UP), _Side(self, Direction.DOWN)
+        self.client.other, self.server.other = self.server, self.client
+        self.connection: Connection | None = None
+        self._dialling: asyncio.Task[None] | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether one of the sides is open, or being opened."""
+        return not (self.client.lost and self.server.lost)
+
+    async def dialled(self) -> None:
+        """Wait until nothing is being opened any more."""
+        if self._dialling is not None:
+            await asyncio.wait([self._dialling])
+
+    def accepted(self, transport: asyncio.Transport) -> None:
+        relay = self.relay
+        peer = Address(*transport.get_extra_info("peername")[:2])
+        self.connection = relay.capture.connection("tcp", str(peer), str(relay.target))
+        relay.pairs.add(self)
+        self._dialling = asyncio.get_running_loop().create_task(self._dial())
+
+    async def _dial(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT):
+                await loop.create_connection(
+                    lambda: self.server, self.relay.target.host, self.relay.target.port
+                )
+        except OSError as error:
+            self.server.lost = True
+            why = error.strerror or "no answer"
+            self.note(Direction.DOWN, "refused", f"the server at {self.relay.target}: {why}")
+            self.abort("")
+        else:
+            if self.client.lost:
+                self.abort("")
+            else:
+                self.client.hand_on_early()
+
+    def note(
+        self, direction: Direction, what: Literal["ended", "closed", "refused"], about: str = ""
+    ) -> None:
+        if self.connection is not None and self.connection.closed is None:
+            self.relay.capture.note(self.connection, direction, what, about)
+
+    def side_lost(self, side: _Side, error: Exception | None) -> None:
+        """One side is closed: so is the other one, with a reset if this one had one."""
+        if error is not None:
+            self.abort(f"{side.name} broke it: {getattr(error, 'strerror', None) or error}", side.direction)
+        elif not side.other.lost and side.other.transport is not None:
+            side.other.transport.close()
+        if not self.busy:
+            self.note(side.direction, "closed")
+            self.relay.pairs.discard(self)
+
+    def abort(self, why: str, direction: Direction = Direction.UP) -> None:
+        if why:
+            self.note(direction, "closed", why)
+        for side in (self.client, self.server):
+            if side.transport is not None and not side.lost:
+                _reset(side.transport)
+
+
+class _Side(asyncio.Protocol):
+    """One end of the tap: what comes in here goes out at the other one."""
+
+    def __init__(self, pair: _Pair, direction: Direction) -> None:
+        self._pair = pair
+        self.direction = direction
+        """Of what comes in here."""
+        self.transport: asyncio.Transport | None = None
+        self.other: _Side
+        self.lost = self.ended = False
+        self._early: list[bytes] = []
+
+    @property
+    def name(self) -> str:
+        return "the client" if self.direction is Direction.UP else "the server"
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self.transport.set_write_buffer_limits(HIGH_WATER)
+        if self.direction is Direction.UP:
+            self._pair.accepted(self.transport)
+
+    def data_received(self, data: bytes) -> None:
+        other = self.other.transport
+        if other is None:  # it is being dialled
+            self._early.append(data)
+            assert self.transport is not None
+            self.transport.pause_reading()  # uvloop takes no notice of a pause before the first bytes
+        elif not other.is_closing():
+            other.write(data)
+            assert self._pair.connection is not None
+            self._pair.relay.capture.add(self._pair.connection, self.direction, data)
+
+    def hand_on_early(self) -> None:
+        """Hand on what came before there was somebody to hand it on to."""
+        assert self.transport is not None
+        early, self._early = self._early, []
+        for data in early:
+            self.data_received(data)
+        if early:
+            self.transport.resume_reading()
+        if self.ended and self.other.transport is not None:
+            self.other.transport.write_eof()
+
+    def eof_received(self) -> bool:
+        self._pair.note(self.direction, "ended")
+        self.ended = True
+        other = self.other.transport
+        if other is not None and not other.is_closing():
+            other.write_eof()
+        return not self.other.ended  # open for what comes the other way
+
+    def pause_writing(self) -> None:
+        if self.other.transport is not None and not self.other.lost:
+            self.other.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self.other.transport is not None and not self.other.lost:
+            self.other.transport.resume_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost = True
+        self._pair.side_lost(self, exc)
+
+
+def _reset(transport: asyncio.Transport) -> None:
+    """Close with RST, so that the peer learns that the connection broke, and did not end."""
+    sock: socket.socket | None = transport.get_extra_info("socket")
+    if sock is not None:
+        with suppress(OSError):  # it is closed already
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()

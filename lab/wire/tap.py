@@ -1,0 +1,92 @@
+"""The tap: a relay between clients and a server that records what passes. No backend knows of it.
+
+It runs in its own thread with its own event loop, so that whoever looks is never in the way: bytes are
+handed on first, recorded then, and decoded by somebody else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from typing import Any, Self, TypeVar
+
+from chat.interfaces.address import Address
+from lab.wire.capture import Capture, Transport
+from lab.wire.datagrams import DatagramRelay
+from lab.wire.relay import Relay
+from lab.wire.streams import StreamRelay
+
+T = TypeVar("T")
+
+TIMEOUT = 10.0
+"""Seconds that opening a relay may take."""
+
+
+class Tap:
+    """Relays for the connections of one or several clients, with one capture.
+
+    The methods may be called from any thread, but block it for a moment: off an event loop, see
+    `asyncio.to_thread`.
+    """
+
+    def __init__(self, capture: Capture | None = None) -> None:
+        self.capture = capture or Capture()
+        self._loop = _new_loop()
+        self._relays: dict[tuple[str, str, int], Relay] = {}
+        self._thread = threading.Thread(target=self._loop.run_forever, name="tap", daemon=True)
+        self._thread.start()
+
+    def relay(self, target: Address, transport: Transport = "tcp", port: int = 0) -> Address:
+        """Return the address of a relay to ``target``; the one that there is, if there is one.
+
+        Args:
+            target: the server.
+            transport: what carries the bytes.
+            port: to listen at, on 127.0.0.1; 0: any that is free.
+
+        Raises:
+            OSError: it cannot listen.
+        """
+        key = (transport, target.host, target.port)
+        if key not in self._relays:
+            kind = StreamRelay if transport == "tcp" else DatagramRelay
+            relay = kind(self.capture, target)
+            self._run(relay.start(port))
+            self._relays[key] = relay
+        here = self._relays[key].here
+        # The URL of a broker, if there is one, is the URL of who stands before it.
+        return Address(here.host, here.port, target.url.replace(str(target), str(here)), target.named_by)
+
+    def cut(self) -> None:
+        """Break every connection; new ones are relayed as before."""
+        for relay in self._relays.values():
+            self._run(relay.cut())
+
+    def close(self) -> None:
+        """Break every connection, and stop. It may be called twice."""
+        if self._loop.is_closed():
+            return
+        for relay in self._relays.values():
+            self._run(relay.stop())
+        self._relays.clear()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(TIMEOUT)
+        self._loop.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(TIMEOUT)
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop
+    except ImportError:  # there is none for Windows
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()

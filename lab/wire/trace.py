@@ -1,0 +1,151 @@
+"""The frames of a capture, in bounded memory: decoded in small steps, so that nobody waits for it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+
+from chat.interfaces.frames import Direction, Field, Frame, FrameDecoder, Role
+from lab.wire.capture import Capture, Chunk, Transport
+
+MAX_FRAMES = 5_000
+"""Frames that are kept; of older ones only the totals."""
+MAX_BYTES = 16 * 1024 * 1024
+"""Bytes of the frames that are kept."""
+STEP = 0.02
+"""Seconds that one `Trace.update` may take."""
+
+MakeDecoder = Callable[[Transport], FrameDecoder]
+Size = tuple[Role, Direction]
+
+
+class Trace:
+    """What was decoded of one capture. All methods run in one thread."""
+
+    def __init__(
+        self,
+        capture: Capture,
+        make_decoder: MakeDecoder,
+        *,
+        max_frames: int = MAX_FRAMES,
+        max_bytes: int = MAX_BYTES,
+    ) -> None:
+        """Begin with what is in the capture.
+
+        Args:
+            capture: what a tap records.
+            make_decoder: returns the decoder of a connection, see `Technique.decoder`.
+            max_frames: frames that are kept.
+            max_bytes: bytes of the frames that are kept.
+        """
+        self.capture = capture
+        self.frames: deque[Frame] = deque()
+        """Those that are kept, oldest first."""
+        self.sizes: Counter[Size] = Counter()
+        """Bytes of all frames so far."""
+        self.counts: Counter[Size] = Counter()
+        """All frames so far."""
+        self.gone = 0
+        """Frames that are not kept any more."""
+        self._make_decoder = make_decoder
+        self._max_frames, self._max_bytes = max_frames, max_bytes
+        self._connections: dict[int, _Decoding] = {}
+        self._waiting: deque[Chunk] = deque()
+        self._held = 0
+        self._number = 0
+
+    def update(self, seconds: float = STEP) -> list[Frame]:
+        """Decode what was recorded since the last call, and return the new frames.
+
+        Args:
+            seconds: after so long the rest waits for the next call.
+        """
+        self._waiting += self.capture.take()
+        until = time.perf_counter() + seconds
+        new: list[Frame] = []
+        while self._waiting:
+            new += self._decode(self._waiting.popleft())
+            if time.perf_counter() > until:
+                break
+        for frame in new:
+            self._keep(frame)
+        return new
+
+    @property
+    def behind(self) -> int:
+        """Chunks that wait to be decoded."""
+        return len(self._waiting)
+
+    def exchange(self, frame: Frame) -> list[Frame]:
+        """Return the frames of the same stream of the same connection: a request and its answers."""
+        if not frame.stream:
+            return [frame]
+        return [
+            one for one in self.frames if one.connection == frame.connection and one.stream == frame.stream
+        ]
+
+    def of_message(self, seq: int, n: int = 0) -> list[Frame]:
+        """Return the frames that carried a message.
+
+        Args:
+            seq: of its event.
+            n: the number of its draft, if it is the client's own.
+        """
+        return [frame for frame in self.frames if seq in frame.seqs or (n and n in frame.drafts)]
+
+    # --- decoding ------------------------------------------------------------------------------
+
+    def _decode(self, chunk: Chunk) -> Iterable[Frame]:
+        connection, direction, at = chunk.connection, chunk.direction, chunk.at
+        one = self._connections.get(connection.number)
+        if one is None:
+            one = self._connections[connection.number] = _Decoding(self._make_decoder(connection.transport))
+        frames: list[Frame] = []
+        if hole := chunk.offset - one.places[direction]:
+            frames += [*one.decoder.skip(direction, hole, at), _note(chunk, "not kept", f"{hole} bytes")]
+        one.places[direction] = chunk.offset + len(chunk.data)
+        match chunk.what:
+            case "data":
+                frames += one.decoder.feed(direction, chunk.data, at)
+            case "ended":
+                frames += one.decoder.end(direction, at)
+            case "closed" | "refused":
+                for either in Direction:
+                    frames += one.decoder.end(either, at)
+                del self._connections[connection.number]
+        if chunk.what != "data":
+            frames.append(_note(chunk, chunk.what, chunk.about))
+        for frame in frames:
+            self._number += 1
+            frame.connection, frame.number = connection.number, self._number
+        return frames
+
+    def _keep(self, frame: Frame) -> None:
+        self.frames.append(frame)
+        self._held += len(frame.data)
+        self.sizes[frame.role, frame.direction] += len(frame.data)
+        self.counts[frame.role, frame.direction] += 1
+        while len(self.frames) > self._max_frames or self._held > self._max_bytes:
+            self._held -= len(self.frames.popleft().data)
+            self.gone += 1
+
+
+class _Decoding:
+    """One connection: its decoder, and the bytes that it has had of each direction."""
+
+    def __init__(self, decoder: FrameDecoder) -> None:
+        self.decoder = decoder
+        self.places = [0, 0]
+
+
+def _note(chunk: Chunk, what: str, about: str) -> Frame:
+    """Return a frame without bytes for what happened to a connection."""
+    connection = chunk.connection
+    if what == "opened":
+        about = f"{connection.client} to {connection.server}"
+    frame = Frame(connection.transport.upper(), what, b"", Field("connection", about, (0, 0)), about)
+    frame.role, frame.direction, frame.began, frame.ended = "setup", chunk.direction, chunk.at, chunk.at
+    if what in ("refused", "unreachable", "not kept"):
+        frame.problem = f"{what}: {about}"
+    return frame
