@@ -15,8 +15,10 @@ import backends
 from chat.cli.options import (
     FAILED,
     SIGNALLED,
+    broker_tls_options,
     chosen,
     complete,
+    load_trust,
     settings_options,
     technique_named,
     techniques_named,
@@ -75,8 +77,8 @@ def _port_of(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> d
 @click.option(
     "--log",
     metavar="URL",
-    help="memory, sqlite:PATH, or amqp://USER:PASSWORD@HOST:PORT/VHOST, a broker that several servers share; "
-    "without it, the log in your state folder.",
+    help="memory, sqlite:PATH, or amqp://USER:PASSWORD@HOST:PORT/VHOST (with TLS: amqps://), a broker that "
+    "several servers share; without it, the log in your state folder.",
 )
 @click.option(
     "--broker",
@@ -95,6 +97,7 @@ def _port_of(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> d
 )
 @click.option("--tls-cert", metavar="FILE", help="Serve with TLS: the server's certificate (PEM), ...")
 @click.option("--tls-key", metavar="FILE", help="... and its private key. Techniques without TLS stay off.")
+@broker_tls_options
 @click.option(
     "--rate",
     default="on",
@@ -132,6 +135,8 @@ def serve(
     tls: str | None,
     tls_cert: str | None,
     tls_key: str | None,
+    ca: str | None,
+    fingerprint: str | None,
     rate: str,
     as_json: bool,
     log_level: str,
@@ -233,6 +238,7 @@ def serve(
                 access=access,
                 identity=proved.identity if proved else None,
                 proof=proved.join if proved else "",
+                trust=load_trust(ca, fingerprint),
                 settings=settings,
                 limits=Limits() if rate == "on" else Limits(burst=0),
                 bounds=Bounds() if rate == "on" else NO_BOUNDS,

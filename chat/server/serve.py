@@ -18,10 +18,10 @@ from urllib.parse import urlsplit
 
 from chat.domain.errors import ChatError
 from chat.domain.model import Bounds, Limits
-from chat.interfaces.address import Address, own_address, parse_address
+from chat.interfaces.address import Address, is_loopback, own_address, parse_address
 from chat.interfaces.server import ChatServer, ServerOptions
 from chat.interfaces.technique import Technique
-from chat.interfaces.tls import Identity
+from chat.interfaces.tls import Fingerprint, Identity, Trust
 from chat.server.hub import Hub
 from chat.server.logs import open_log
 from chat.server.stderr_log import MAX_FILE, stderr_log
@@ -90,6 +90,8 @@ class Plan:
     """Serve with TLS; techniques without TLS do not run."""
     proof: str = ""
     """The option with which clients verify it."""
+    trust: Trust | Fingerprint | None = None
+    """Whom to trust as the broker of the log, if that has TLS."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """Of the techniques, by `Setting.name`."""
     limits: Limits = field(default_factory=Limits)
@@ -158,8 +160,26 @@ def _allow_many_connections() -> None:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (wanted if hard < 0 else min(wanted, hard), hard))
 
 
+def _check_broker(plan: Plan) -> None:
+    """Raise `ChatError` if others could read what a server with TLS sends to the broker of its log."""
+    scheme = plan.log.partition(":")[0].lower()
+    for technique in plan.brokers:
+        if plan.identity is not None and technique.log is not None and scheme in technique.schemes:
+            try:
+                address = parse_address(plan.log, technique.port, technique.schemes)
+            except ValueError as error:
+                raise ChatError(str(error)) from None
+            if not (address.encrypted or is_loopback(address.host)):
+                raise ChatError(
+                    f"the broker of the log at {address} is reached without TLS, and this server speaks TLS "
+                    f"only: name it with --log {scheme}s://..., or leave TLS out"
+                )
+
+
 async def _serve(plan: Plan, ready: Callable[[list[Offer]], None]) -> int:
-    hub = Hub(open_log(plan.log, plan.brokers), limits=plan.limits, bounds=plan.bounds, access=plan.access)
+    _check_broker(plan)
+    opened = open_log(plan.log, plan.brokers, trust=plan.trust)
+    hub = Hub(opened, limits=plan.limits, bounds=plan.bounds, access=plan.access)
     stop, signalled = _signalled()
     await hub.start()
     servers: list[ChatServer] = []
@@ -236,12 +256,14 @@ def _offer_broker(plan: Plan, technique: Technique) -> Offer:
     """Return where the broker of the log is: the technique's clients connect there, to the same rooms."""
     address = parse_address(plan.log, technique.port, technique.schemes)
     if plan.found:
-        return Offer(technique.name, address, join="(it finds the broker)")
-    path = urlsplit(address.url).path
+        how = ", on this machine without TLS" if plan.identity and not address.encrypted else ""
+        return Offer(technique.name, address, join=f"(it finds the broker{how})")
+    scheme, path = address.url.partition("://")[0], urlsplit(address.url).path
+    proof = " --ca FILE" if address.encrypted else ""
     return Offer(
         technique.name,
         address,
-        join=f"--server {technique.schemes[0]}://USER:PASSWORD@{reachable(address)}{path}",
+        join=f"--server {scheme}://USER:PASSWORD@{reachable(address)}{path}{proof}",
     )
 
 
