@@ -195,7 +195,8 @@ class Hub:
             await self._learn_rooms()
         if name not in self._known:
             raise NoSuchRoom(f"there is no room {name}: it is created when somebody joins it")
-        return RoomReader(await self._room(name), self._node)
+        found = await self._room(name)
+        return RoomReader(found, self._node, lambda: self._node.arrivals.take_page(peer))
 
     def rooms(self, access: str, peer: str = "") -> list[str]:
         """Return the names of all rooms, archived ones too, sorted. Raises `AccessDenied`."""
