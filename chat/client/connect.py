@@ -72,11 +72,12 @@ def open_session(
             f"{technique.name} cannot be encrypted here: leave out --ca and --fingerprint, "
             "or take another technique"
         )
+    port = technique.port_for(encrypted=place.trust is not None)
     address: Address | None = None
     also: tuple[Address, ...] = ()
     if place.server is not None:
         try:
-            address, *rest = parse_servers(place.server, technique.port, technique.schemes)
+            address, *rest = parse_servers(place.server, port, technique.schemes)
         except ValueError as error:
             raise ChatError(str(error)) from None
         if rest and not technique.several:
