@@ -22,11 +22,9 @@ from backends.grpc.decoding_http2 import (
     read_payload,
 )
 from backends.grpc.decoding_streams import Held, Stream
-from chat.domain.json_codec import shorten
-from chat.domain.validation import printable
 from chat.interfaces.frames import MASK, Direction, Field, Frame
-from chat.transport.decoding.json_fields import SHOWN
 from chat.transport.decoding.stream import StreamDecoder, Undecodable
+from chat.transport.decoding.text import one_line
 
 MAX_STREAMS = 1_000
 """Streams that are remembered; for one more the oldest is forgotten."""
@@ -187,17 +185,17 @@ class GrpcDecoder(StreamDecoder):
             call.value = status_name(lines["grpc-status"])
         elif ":status" in lines:
             call.value = f":status {lines[':status']}"
-        call.value = shorten(printable(call.value), SHOWN)
+        call.value = one_line(call.value)
         for name, value in block.lines:
             if name in _FOR_THE_CALL or not (name[:1] == ":" or name in _OF_THE_LIBRARY):
                 if name == "grpc-message":
                     value = percent_decoded(value)
-                shown = MASK if name in SECRET_NAMES else shorten(printable(value), SHOWN)
-                call.add(printable(name), shown, secret=name in SECRET_NAMES)
+                shown = MASK if name in SECRET_NAMES else one_line(value)
+                call.add(one_line(name), shown, secret=name in SECRET_NAMES)
         summary = f"{call.name}: {call.value}" if ":path" not in lines else call.value
         if message := lines.get("grpc-message"):
             summary += f", {percent_decoded(message)}"
-        frame.summary = shorten(summary, SHOWN)
+        frame.summary = one_line(summary)
         for one in block.frames:
             one.call = call
             if stream.is_grpc:
@@ -304,7 +302,7 @@ def _add_line(content: Field, line: Line, start: int, shift: int) -> None:
         content.add("dynamic table size update", line.what, span, "framing")
         return
     secret = line.name in SECRET_NAMES
-    shown = MASK if secret else shorten(printable(line.value), SHOWN)
-    below = content.add(shorten(printable(line.name), SHOWN), shown, span, "envelope", secret=secret)
+    shown = MASK if secret else one_line(line.value)
+    below = content.add(one_line(line.name), shown, span, "envelope", secret=secret)
     if line.coded + shift > start:
         below.add("representation", line.what, (span[0], line.coded + shift), "framing")

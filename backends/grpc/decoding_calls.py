@@ -11,10 +11,9 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
 from backends.grpc.decoding_protobuf import Record, value_of
-from chat.domain.json_codec import shorten
-from chat.domain.validation import printable
 from chat.interfaces.frames import MASK, Direction, Field, Frame, Role
-from chat.transport.decoding.json_fields import SECRETS, SHOWN, take_note
+from chat.transport.decoding.json_fields import SECRETS, take_note
+from chat.transport.decoding.text import one_line
 from protos import chat_pb2
 
 REFLECTION_V1 = "grpc.reflection.v1."
@@ -78,11 +77,12 @@ def method_of(path: str) -> Method:
     service = _SERVICES.get(alias)
     method = service.methods_by_name.get(name) if service is not None else None
     if method is None:
-        return Method(shorten(printable(name or path), SHOWN), (None, None), False, "message", False)
+        return Method(one_line(name or path), (None, None), False, "message", False)
     ours = service_name.startswith(_CHAT)
+    types: tuple[Any, Any] = method.input_type, method.output_type
     streaming = method.client_streaming or method.server_streaming
     role: Role = "control" if not ours else "setup" if streaming else "message"
-    return Method(name, (method.input_type, method.output_type), not streaming, role, ours and streaming)
+    return Method(name, types, not streaming, role, ours and streaming)
 
 
 class Meaning(NamedTuple):
@@ -111,7 +111,7 @@ def meaning_of(method: Method, direction: Direction, records: list[Record]) -> M
     call = Field(f"{method.name}: {kind}" if kind else method.name, part="envelope")
     shown = records[-1].records if kind else records
     _add_values(call, shown, [MAX_VALUES])
-    summary = shorten(f"{call.name} {_brief(shown)}".rstrip(), SHOWN)
+    summary = one_line(f"{call.name} {_brief(shown)}".rstrip())
     return Meaning(call, summary, role_of(method, direction, kind))
 
 
@@ -194,9 +194,9 @@ def status_name(value: str) -> str:
     """Return the name of a ``grpc-status``."""
     if value.isascii() and value.isdigit() and len(value) < 3 and int(value) < len(_STATUS):
         return _STATUS[int(value)]
-    return shorten(printable(value), 40)
+    return one_line(value, 40)
 
 
 def percent_decoded(value: str) -> str:
     """Return a ``grpc-message`` in words (PROTOCOL-HTTP2.md, Percent-Encoded)."""
-    return shorten(printable(unquote(value)), SHOWN)
+    return one_line(unquote(value))

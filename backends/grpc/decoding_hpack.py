@@ -51,8 +51,8 @@ _LENGTHS = (
     "BAABCCCCCKGJIXPRPPRRRSRSSSSSTSTTRSTSSSSQRSRSSTRQPRRSSQSRRTQRSSQQRQSRSSPRRRSRRSVVPORSRUVVVWWVTUOQVWWVWTQQVVXWWWPTPQRQQS"
     "RRUUTTVSVWVVWWWWWXWWWWWVZ"
 )
-"""The length of each symbol's code in bits, ``A`` is 5; the last symbol is EOS (RFC 7541, appendix B). The code is
-canonical: codes of one length are consecutive numbers, in the order of the symbols."""
+"""The length of each symbol's code in bits, ``A`` is 5; the last symbol is EOS (RFC 7541, appendix B). The
+code is canonical: codes of one length are consecutive numbers, in the order of the symbols."""
 _EOS = 256
 _LONGEST = 30
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from chat.domain.json_codec import shorten
-from chat.domain.validation import printable
 from chat.interfaces.frames import Field
 from chat.transport.decoding.stream import Undecodable
+from chat.transport.decoding.text import one_line
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 """The first bytes of a client (RFC 9113, 3.4)."""
@@ -88,6 +88,7 @@ _ERRORS = (
 )
 """RFC 9113, 7."""
 _SHOWN = 100
+"""Characters of debug data."""
 
 
 @dataclass(slots=True)
@@ -239,6 +240,6 @@ def _goaway(frame: Http2Frame, data: bytes) -> None:
     error = _error(frame.root, data, 13)
     frame.summary = f"{error}, last stream {last}"
     if len(data) > 17:
-        text = shorten(printable(data[17 : 17 + 4 * _SHOWN].decode(errors="replace")), _SHOWN)
+        text = one_line(data[17:], _SHOWN)
         frame.root.add("Additional Debug Data", text, (17, len(data)), "envelope")
         frame.summary += f", {text}"

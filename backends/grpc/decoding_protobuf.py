@@ -1,7 +1,7 @@
 """Protobuf for the decoder: the records of a message, each with its bytes, also without its descriptor.
 
-The wire format is https://protobuf.dev/programming-guides/encoding. A library would return the values, but not
-where each of them stands, and nothing of a message that it does not know.
+The wire format is https://protobuf.dev/programming-guides/encoding. A library would return the values, but
+not where each of them stands, and nothing of a message that it does not know.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from chat.domain.json_codec import shorten
 from chat.domain.validation import printable
 from chat.interfaces.frames import MASK, Field
-from chat.transport.decoding.json_fields import SECRETS, SHOWN
+from chat.transport.decoding.json_fields import SECRETS
 from chat.transport.decoding.stream import Undecodable
+from chat.transport.decoding.text import SHOWN, one_line
 
 MAX_DEPTH = 32
 """Levels of messages in messages; protobuf's own limit is 100."""
@@ -169,9 +170,8 @@ class _Walk:
         if wire > I32 or not 0 < number < 1 << 29:
             raise Undecodable(f"a record with the tag {tag}")
         found = kind.fields_by_number.get(number) if kind is not None else None
-        if found is not None and wire != _WIRE_TYPES.get(found.type, VARINT):
-            if not (wire == LEN and found.is_repeated and found.type not in _NEVER_PACKED):
-                found = None  # a reader skips a field of another wire type, as one that it does not know
+        if found is not None and not _fits(found, wire):
+            found = None  # a reader skips a field of another wire type, as one that it does not know
         record = Record(
             found.name if found is not None else f"field {number}",
             at,
@@ -294,6 +294,12 @@ _NEVER_PACKED = (
 )
 
 
+def _fits(found: FieldDescriptor, wire: int) -> bool:
+    """Return whether the field may have this wire type: its own, or that of a packed list."""
+    packed = wire == LEN and found.is_repeated and found.type not in _NEVER_PACKED
+    return packed or wire == _WIRE_TYPES.get(found.type, VARINT)
+
+
 def _integer(value: int, found: FieldDescriptor | None) -> Any:
     """Return what a varint means in this field."""
     if found is None:
@@ -317,7 +323,7 @@ def _integer(value: int, found: FieldDescriptor | None) -> Any:
 
 def _shown(value: Any) -> str:
     if isinstance(value, bytes):
-        return shorten(value[:SHOWN].hex(" "), SHOWN)
+        return value.hex(" ") if len(value) <= SHOWN else f"{value[:SHOWN].hex(' ')} ..."
     if isinstance(value, str):
-        return shorten(printable(json.dumps(value[: 2 * SHOWN], ensure_ascii=False)), SHOWN)
+        return one_line(json.dumps(shorten(value, SHOWN), ensure_ascii=False))
     return shorten(str(value), SHOWN)
