@@ -23,6 +23,7 @@ from backends.grpc.decoding_http2 import (
 )
 from backends.grpc.decoding_streams import Held, Stream
 from chat.interfaces.frames import MASK, Direction, Field, Frame
+from chat.transport.decoding.secrets import is_secret
 from chat.transport.decoding.stream import StreamDecoder, Undecodable
 from chat.transport.decoding.text import one_line
 
@@ -32,8 +33,6 @@ MAX_LINES = 1_000
 """Field lines of a header block that are shown."""
 MAX_BLOCK_FRAMES = 64
 """Frames of one header block."""
-SECRET_NAMES = frozenset(("authorization", "proxy-authorization", "cookie", "set-cookie"))
-"""Field lines that hold a secret."""
 
 _FOR_THE_CALL = ("grpc-timeout", "grpc-status", "grpc-message")
 """Field lines of gRPC that belong to the call, like all that an application has added."""
@@ -190,8 +189,8 @@ class GrpcDecoder(StreamDecoder):
             if name in _FOR_THE_CALL or not (name[:1] == ":" or name in _OF_THE_LIBRARY):
                 if name == "grpc-message":
                     value = percent_decoded(value)
-                shown = MASK if name in SECRET_NAMES else one_line(value)
-                call.add(one_line(name), shown, secret=name in SECRET_NAMES)
+                shown = MASK if is_secret(name) else one_line(value)
+                call.add(one_line(name), shown, secret=is_secret(name))
         summary = f"{call.name}: {call.value}" if ":path" not in lines else call.value
         if message := lines.get("grpc-message"):
             summary += f", {percent_decoded(message)}"
@@ -301,7 +300,7 @@ def _add_line(content: Field, line: Line, start: int, shift: int) -> None:
     if not line.name:
         content.add("dynamic table size update", line.what, span, "framing")
         return
-    secret = line.name in SECRET_NAMES
+    secret = is_secret(line.name)
     shown = MASK if secret else one_line(line.value)
     below = content.add(one_line(line.name), shown, span, "envelope", secret=secret)
     if line.coded + shift > start:
