@@ -24,7 +24,7 @@ from blockbuster import blockbuster_ctx
 
 import backends
 from backends.rabbitmq.private import PrivateBroker
-from chat.domain.model import Hello, Limits
+from chat.domain.model import Bounds, Hello, Limits
 from chat.interfaces.address import Address
 from chat.interfaces.client import ChatClient
 from chat.interfaces.log import Log
@@ -267,6 +267,12 @@ def limits() -> Limits:
 
 
 @pytest.fixture
+def bounds() -> Bounds:
+    """What one address may take; to be parametrised like ``limits``."""
+    return Bounds()
+
+
+@pytest.fixture
 def access() -> str:
     """The access token that the hub asks for; to be parametrised like ``limits``."""
     return ""
@@ -282,8 +288,8 @@ def log(request: pytest.FixtureRequest) -> Log:
 
 
 @pytest.fixture
-async def hub(limits: Limits, access: str, log: Log) -> AsyncIterator[Hub]:
-    hub = Hub(log, limits=limits, access=access)
+async def hub(limits: Limits, bounds: Bounds, access: str, log: Log) -> AsyncIterator[Hub]:
+    hub = Hub(log, limits=limits, bounds=bounds, access=access)
     await hub.start()
     yield hub
     await hub.stop()

@@ -181,7 +181,8 @@ class GrpcServer(ChatServer):
                     await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, late)
                 if first is None:
                     raise BadRequest("the first frame of a stream must be a hello, and none came")
-                yield await stream.enter(first, *credentials(context))
+                access, peer = credentials(context)
+                yield await stream.enter(first, access, peer, context.peer() or "")
                 async for frame in stream.serve(requests):
                     yield frame
             except ChatError as error:
@@ -239,12 +240,12 @@ class Stream(Sink[Blob]):
         self._task = asyncio.current_task()
         self._deadline: asyncio.TimerHandle | None = None
 
-    async def enter(self, first: bytes, access: str, peer: str) -> bytes:
+    async def enter(self, first: bytes, access: str, peer: str, connection: str) -> bytes:
         """Take the seat; return the welcome. Raises `ChatError`."""
         frame = _parse(first)
         if frame.WhichOneof("kind") != "hello":
             raise BadRequest("the first frame of a stream must be a hello")
-        seat = await self._server.hub.take_seat(hello_of(frame.hello, access), "grpc", peer)
+        seat = await self._server.hub.take_seat(hello_of(frame.hello, access), "grpc", peer, connection)
         if self._state.ended:  # the server has been stopped meanwhile
             raise self._reason or Closing("the server is going down; reconnect and resume")
         self._seat, self._state = seat, State.SEATED

@@ -151,6 +151,9 @@ class _Datagram(Caller):
     """One call, and the address for its reply."""
 
     most = MAX_REPLY
+    connection = (
+        "UDP"  # all of them together: anybody may forge addresses, and each would have seats of its own
+    )
 
     def __init__(self, server: DatagramServer, key: Key, asked: int) -> None:
         self._server = server

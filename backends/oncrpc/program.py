@@ -79,7 +79,9 @@ class Caller(ABC):
     """A call over this connection has shown the access token: the calls after it need not."""
 
     peer = ""
-    """The host, whose wrong access tokens are counted."""
+    """The host, whose wrong access tokens and seats are counted."""
+    connection = ""
+    """Names the connection that seats are taken over."""
     is_proven = True
     """The caller gets what is sent to its address: a reply may be longer than the call."""
 
@@ -210,7 +212,8 @@ class Program:
     # --- the procedures ------------------------------------------------------------------------
 
     async def _join(self, call: Call, args: join_args, caller: Caller) -> None:
-        seat = await self._hub.take_seat(hello_from(args, call.shown), "oncrpc", caller.peer)
+        hello = hello_from(args, call.shown)
+        seat = await self._hub.take_seat(hello, "oncrpc", caller.peer, caller.connection)
         caller.admitted()
         caller.seated()
         ok = welcome_to(seat.welcome, seat.start)

@@ -118,6 +118,7 @@ class Connection(asyncio.Protocol, Caller):
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=LOW_WATER, low=LOW_WATER)
         self.peer = host_of(transport)
+        self.connection = " ".join(map(str, transport.get_extra_info("peername") or ()))
         keep_alive(self._transport.get_extra_info("socket"))
         server = self._server
         server.connections.add(self)

@@ -70,6 +70,7 @@ class Call:
         self.headers = read_headers(request.scope["headers"])
         self.access = access_token(self.headers)
         self.peer = request.client.host if request.client else ""
+        self.connection = f"{request.client.host} {request.client.port}" if request.client else ""
         self.room = str(request.path_params.get("room", ""))
         accept = self.headers.get(b"accept")
         if accept is not None and not wants_json(accept):
@@ -158,7 +159,7 @@ class Resources:
         call.may_change(None, exists=False)
         asked = await call.body(decode_seat_request, self._hub.limits.frame_bytes)
         hello = Hello(call.room, asked.nick, asked.cursor, call.access, asked.seat_key, asked.replay)
-        seat = await self._hub.take_seat(hello, NAME, call.peer)
+        seat = await self._hub.take_seat(hello, NAME, call.peer, call.connection)
         welcome = seat.welcome
         status = 200 if welcome.seat_key == asked.seat_key else 201
         place = f"/rooms/{welcome.room}/seats/{welcome.seat}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from email.message import Message as Headers
 from functools import lru_cache
 from pathlib import Path
@@ -103,8 +103,8 @@ class SoapServer(WebServer):
                     send, codec, 413, f"a message may have {MAX_BODY} bytes", ("connection", "close")
                 )
                 return
-            peer = str((scope.get("client") or ("",))[0])
-            status, answer = await self._serve(codec, data, receive, peer)
+            client = scope.get("client") or ("",)
+            status, answer = await self._serve(codec, data, receive, client)
         except ClientDisconnected:
             return
         await _respond(send, status, codec.content_type, answer)
@@ -123,8 +123,11 @@ class SoapServer(WebServer):
 
     # --- SOAP ----------------------------------------------------------------------------------
 
-    async def _serve(self, codec: Codec, data: bytes, receive: Receive, peer: str) -> tuple[int, bytes]:
+    async def _serve(
+        self, codec: Codec, data: bytes, receive: Receive, client: Sequence[Any]
+    ) -> tuple[int, bytes]:
         """Return the HTTP status and the response to a message. Raises `ClientDisconnected`."""
+        peer = str(client[0])
 
         def poll(work: Coroutine[Any, Any, Any]) -> Coroutine[Any, Any, Any]:
             return self.poll(receive, work)
@@ -134,7 +137,7 @@ class SoapServer(WebServer):
             if self._tokens is not None:
                 self._check_token(message.security, peer)
             operation, arguments = codec.read(message)
-            call = Call(self.hub, self.options.access, poll)
+            call = Call(self.hub, self.options.access, peer, " ".join(map(str, client)), poll)
             values = await operation.function(call, *arguments)
             if operation.name == "Fetch":
                 head, events = values

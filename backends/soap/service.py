@@ -141,6 +141,10 @@ class Call:
     hub: HubPort
     access: str
     """The access token: the header has proved that the caller has it (`backends.soap.security`)."""
+    peer: str
+    """The host of the client."""
+    connection: str
+    """Names the client's connection."""
     poll: Wait
     """Awaits a long poll; cancels it when the client disconnects."""
 
@@ -194,7 +198,7 @@ class Chat(ServiceBase):  # type: ignore[misc]  # spyne has no hints
         """
         cursor = None if after is None else Cursor(after, epoch or "")
         hello = Hello(room, nick, cursor, call.access, seatKey or "", replay)
-        seat = await call.hub.take_seat(hello, "soap")
+        seat = await call.hub.take_seat(hello, "soap", call.peer, call.connection)
         w = seat.welcome
         return (
             *(w.room, w.nick, w.seat, w.seat_key, w.epoch),

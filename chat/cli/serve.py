@@ -95,7 +95,12 @@ def _port_of(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> d
 )
 @click.option("--tls-cert", metavar="FILE", help="Serve with TLS: the server's certificate (PEM), ...")
 @click.option("--tls-key", metavar="FILE", help="... and its private key. Techniques without TLS stay off.")
-@click.option("--rate", default="on", type=click.Choice(["on", "off"]), help="Limit what one seat may send.")
+@click.option(
+    "--rate",
+    default="on",
+    type=click.Choice(["on", "off"]),
+    help="Bound what one seat may send, and what one address may take.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.option("--background", is_flag=True, hidden=True, help="End when no seat is taken any more.")
 @click.option("--idle", type=float, hidden=True, help="Seconds until then.")
@@ -133,7 +138,7 @@ def serve(
     from chat.cli.config import access_token, kept_token
     from chat.cli.serve_tls import proof
     from chat.domain.access_token import MIN_TOKEN
-    from chat.domain.model import Limits
+    from chat.domain.model import NO_BOUNDS, Bounds, Limits
     from chat.interfaces.address import is_loopback
     from chat.server.serve import Plan, run
 
@@ -214,6 +219,7 @@ def serve(
                 proof=proved.join if proved else "",
                 settings=settings,
                 limits=Limits() if rate == "on" else Limits(burst=0),
+                bounds=Bounds() if rate == "on" else NO_BOUNDS,
                 found=broker,
                 idle=idle or (server.IDLE if background else None),
             ),

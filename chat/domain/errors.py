@@ -97,7 +97,7 @@ class SeatTaken(ChatError):
 
 
 class Full(ChatError):
-    """No more rooms, seats or connections."""
+    """No more rooms, seats or connections, for anybody or for this address."""
 
     code = "full"
     final = False

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 
+from chat.domain.addresses import network
+
 FREE = 10
 """Wrong tokens of an address that cost nothing."""
 FIRST_DELAY = 1.0
@@ -35,7 +37,7 @@ class Guesses:
         """Return the seconds until a token of this address is looked at; 0: now."""
         if not self._wrong:
             return 0.0
-        count, last = self._wrong.get(_network(address), (0, 0.0))
+        count, last = self._wrong.get(network(address), (0, 0.0))
         if count <= FREE:
             return 0.0
         delay = min(LAST_DELAY, FIRST_DELAY * 2.0 ** min(count - FREE - 1, 10))
@@ -43,7 +45,7 @@ class Guesses:
 
     def wrong(self, address: str) -> int:
         """An address has shown a wrong token; return how many there were."""
-        address, now = _network(address), self._clock()
+        address, now = network(address), self._clock()
         count, last = self._wrong.pop(address, (0, now))
         count = 1 if now - last > FORGOTTEN else count + 1
         self._wrong[address] = (count, now)
@@ -62,12 +64,3 @@ class Guesses:
         """Whether an address has shown the right token lately."""
         at = self._right.get(address)
         return at is not None and self._clock() - at <= FORGOTTEN
-
-
-def _network(address: str) -> str:
-    """Return the address, or of IPv6 the first 64 bits: one customer has them all (RFC 6177)."""
-    if ":" not in address:
-        return address
-    head, double, _ = address.partition("::")
-    groups = head.split(":") if head else []
-    return ":".join((groups + ["0"] * 4)[:4] if double else groups[:4])

@@ -269,7 +269,39 @@ class Limits(Struct, frozen=True):
     grace: float = 15.0
     """Seconds that a seat outlives its connection."""
     rooms: int = 1000
+    """Rooms in use: an empty one is archived after `Bounds.empty`."""
     seats: int = 2000
+
+
+class Bounds(Struct, frozen=True):
+    """What the server allows one address and one connection.
+
+    They are in no welcome, because a client for one person never meets them. In a number of things 0 means
+    no bound.
+    """
+
+    entries: int = 500
+    """Lines about people who come that an address may cause at once: a new seat, or one that moves to another
+    technique. As many as a class behind one address needs, after a restart too."""
+    entry_rate: float = 2.0
+    """Such lines a second after that."""
+    new_rooms: int = 100
+    """Rooms that an address may open at once."""
+    room_rate: float = 0.1
+    """New rooms a second after that."""
+    address_seats: int = 500
+    """Seats of one address: a quarter of `Limits.seats`."""
+    loopback_seats: int = 1500
+    """Seats from this machine itself: everybody on a login server, behind a tunnel or a proxy has its
+    address."""
+    connection_seats: int = 200
+    """Seats that were taken over one connection."""
+    empty: float = 600.0
+    """Seconds after which an empty room is archived."""
+
+
+NO_BOUNDS = Bounds(entries=0, new_rooms=0, address_seats=0, loopback_seats=0, connection_seats=0)
+"""For a server that is measured."""
 
 
 class Welcome(Struct, frozen=True):

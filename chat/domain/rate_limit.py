@@ -1,14 +1,18 @@
-"""Rate limit of drafts, a token bucket; and exponential back-off for reconnecting."""
+"""Rate limits, each a token bucket: of drafts, and by address; and exponential back-off for reconnecting."""
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 
+from chat.domain.addresses import network
 from chat.domain.model import Limits
 
 MARGIN = 0.9
 """The share of the server's rate that a client uses: the network may push two drafts closer together."""
 
+MAX_ADDRESSES = 4096
+"""Addresses whose buckets are kept; beyond that the one that was quiet for longest is forgotten."""
 FIRST_RETRY = 0.2
 LAST_RETRY = 5.0
 
@@ -48,6 +52,36 @@ class TokenBucket:
             return (1.0 - self._allowance) / rate
         self._allowance -= 1.0
         return 0.0
+
+
+class AddressBuckets:
+    """A token bucket for each address."""
+
+    def __init__(self, burst: int, rate: float, clock: Callable[[], float]) -> None:
+        """Begin without an address.
+
+        Args:
+            burst: tokens that an address may take at once; 0: no limit.
+            rate: tokens a second after that.
+            clock: returns seconds.
+        """
+        self._limits = Limits(burst=burst, rate=rate)
+        self._clock = clock
+        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
+
+    def take(self, address: str) -> float:
+        """Take a token; return 0, or the seconds to wait before asking again. "": nobody is counted."""
+        if not address or not self._limits.burst:
+            return 0.0
+        address = network(address)
+        bucket = self._buckets.get(address)
+        if bucket is None:
+            bucket = self._buckets[address] = TokenBucket(self._limits, self._clock, margin=1.0)
+            if len(self._buckets) > MAX_ADDRESSES:
+                self._buckets.popitem(last=False)
+        else:
+            self._buckets.move_to_end(address)
+        return bucket.take()
 
 
 def too_fast(limits: Limits) -> str:

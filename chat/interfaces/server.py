@@ -180,8 +180,14 @@ class HubPort(Protocol):
     def wrong_token(self, peer: str) -> None:
         """Count a wrong token; `admit` does it by itself."""
 
-    async def take_seat(self, hello: Hello, technique: str, peer: str = "") -> Seat:
-        """Give a new seat, or give one back to its owner; ``peer`` as in `admit`.
+    async def take_seat(self, hello: Hello, technique: str, peer: str = "", connection: str = "") -> Seat:
+        """Give a new seat, or give one back to its owner.
+
+        Args:
+            hello: what the client has said.
+            technique: the name.
+            peer: as in `admit`. An address may take only so many seats, and come only so often.
+            connection: names the connection, if others may take seats over it, too; they are counted.
 
         Raises:
             ChatError: why not; a wrong access token among others.

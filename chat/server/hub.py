@@ -16,13 +16,15 @@ from functools import lru_cache
 from chat.domain.access_token import is_token
 from chat.domain.errors import AccessDenied, ChatError, Closing, Full, NoSuchRoom, SeatGone, SeatTaken
 from chat.domain.guesses import Guesses
-from chat.domain.model import Hello, Limits, Opened
+from chat.domain.model import Bounds, Hello, Limits, Opened
 from chat.domain.room import TAIL
 from chat.domain.validation import clean_nick, clean_room, seat_name
 from chat.interfaces.log import Committed, Log, Pending
+from chat.server.arrivals import Origin
 from chat.server.cluster import Cluster
 from chat.server.live_room import MOVED, LiveRoom
 from chat.server.node import Node
+from chat.server.room_reader import RoomReader
 from chat.server.seat import HubSeat
 
 UNREADY = 5.0
@@ -31,6 +33,9 @@ server, short enough that drafts are accepted soon after the disk has space agai
 KEY_CHARS = 64
 """Characters of a seat key, at most: longer keys are rejected, not cached."""
 
+NOBODY = Origin()
+"""Whom nothing is counted against: the hub itself."""
+
 log = logging.getLogger(__name__)
 _cached_seat_name = lru_cache(4096)(seat_name)  # a polling client brings its key with each call
 
@@ -38,12 +43,15 @@ _cached_seat_name = lru_cache(4096)(seat_name)  # a polling client brings its ke
 class Hub:
     """All rooms of this node. Everything runs on one event loop; nothing here blocks it."""
 
-    def __init__(self, log: Log, *, limits: Limits | None = None, access: str = "") -> None:
+    def __init__(
+        self, log: Log, *, limits: Limits | None = None, bounds: Bounds | None = None, access: str = ""
+    ) -> None:
         """Prepare; nothing happens before `start`.
 
         Args:
             log: not started yet; the hub starts and stops it.
             limits: what clients may do.
+            bounds: what one address and one connection may take.
             access: the shared access token that every hello must bring; "": none.
         """
         self.limits = limits or Limits()
@@ -51,7 +59,7 @@ class Hub:
         self.cluster = Cluster(log, self.limits.grace, self.live_rooms, self._learn_rooms)
         self._access = access
         self._guesses = Guesses(lambda: asyncio.get_running_loop().time())
-        self._node = Node(log, self.limits)
+        self._node = Node(log, self.limits, bounds or Bounds())
         self._node.expires_in = self.cluster.expires_in
         self._rooms: dict[str, LiveRoom] = {}
         self._loading: dict[str, asyncio.Task[LiveRoom]] = {}
@@ -67,6 +75,8 @@ class Hub:
         self._node.keep(asyncio.create_task(self._load_all()))
         if self.log.shared:
             self._node.keep(asyncio.create_task(self.cluster.watch()))
+        else:
+            self._node.keep(asyncio.create_task(self._archive()))
 
     async def stop(self) -> None:
         """Take no more drafts, commit what is enqueued, and close the log."""
@@ -127,12 +137,13 @@ class Hub:
         count = self._guesses.wrong(peer)
         log.warning("a wrong access token came from %s: %d in a row", peer, count)
 
-    async def take_seat(self, hello: Hello, technique: str, peer: str = "") -> HubSeat:
+    async def take_seat(self, hello: Hello, technique: str, peer: str = "", connection: str = "") -> HubSeat:
         """Give a new seat, or give one back to its owner. Raises a `ChatError` that says why not."""
         self.admit(hello.access, peer)
         name, nick = clean_room(hello.room), clean_nick(hello.nick)
-        room = await self._room(name)
-        return await room.take_seat(hello, nick, technique)
+        origin = Origin(peer, f"{technique} {connection}" if connection else "")
+        room = await self._room(name, origin)
+        return await room.take_seat(hello, nick, technique, origin)
 
     def find_seat(self, seat_key: str, room: str = "") -> HubSeat:
         """Return the seat that this key opens.
@@ -158,7 +169,7 @@ class Hub:
         seat.polled()
         return seat
 
-    async def look(self, room: str, access: str, peer: str = "") -> LiveRoom:
+    async def look(self, room: str, access: str, peer: str = "") -> RoomReader:
         """Return a room that exists, to read it without a seat. Raises a `ChatError`."""
         self.admit(access, peer)
         name = clean_room(room)
@@ -166,10 +177,10 @@ class Hub:
             await self._learn_rooms()
         if name not in self._known:
             raise NoSuchRoom(f"there is no room {name}: it is created when somebody joins it")
-        return await self._room(name)
+        return RoomReader(await self._room(name), self._node)
 
     def rooms(self, access: str, peer: str = "") -> list[str]:
-        """Return the names of all rooms, sorted. Raises `AccessDenied`."""
+        """Return the names of all rooms, archived ones too, sorted. Raises `AccessDenied`."""
         self.admit(access, peer)
         return sorted(self._known)
 
@@ -183,20 +194,52 @@ class Hub:
         """Ask the log for rooms that other nodes have opened."""
         self._known.update(await self.log.rooms())
 
-    async def _room(self, name: str) -> LiveRoom:
-        """Return a room, loaded or opened if need be."""
-        if (room := self._rooms.get(name)) is not None and room.epoch:
-            return room
-        if self._node.closing:
-            raise Closing("the server is going down")
-        if name not in self._known and len(self._known) >= self.limits.rooms:
+    async def _room(self, name: str, origin: Origin = NOBODY) -> LiveRoom:
+        """Return a room, loaded or opened if need be; ``origin`` is counted as who opens it."""
+        while (room := self._rooms.get(name)) is None or not room.epoch:
+            if self._node.closing:
+                raise Closing("the server is going down")
+            task = self._loading.get(name)
+            if task is None:
+                self._make_place()
+                if name not in self._known:
+                    self._node.arrivals.count_room(origin)
+                    self._known.add(name)
+                task = self._loading[name] = asyncio.create_task(self._load(name))
+                task.add_done_callback(lambda _: self._loading.pop(name, None))
+            await asyncio.shield(task)
+        return room
+
+    def _make_place(self) -> None:
+        """Archive the room that was empty for longest, if too many are in use. Raises `Full` if none is."""
+        if len(self._rooms.keys() | self._loading.keys()) < self.limits.rooms:
+            return
+        if not self._archive_rooms(at_most=1):
             raise Full(f"this server has {self.limits.rooms} rooms, the most that it allows: use one of them")
-        task = self._loading.get(name)
-        if task is None:
-            self._known.add(name)
-            task = self._loading[name] = asyncio.create_task(self._load(name))
-            task.add_done_callback(lambda _: self._loading.pop(name, None))
-        return await asyncio.shield(task)
+
+    async def _archive(self) -> None:
+        """Archive rooms that were empty for a time. Their log is kept, and they are loaded from it again."""
+        empty = self._node.bounds.empty
+        while True:
+            await asyncio.sleep(empty / 4)
+            self._archive_rooms(empty)
+
+    def _archive_rooms(self, empty: float = 0.0, at_most: int | None = None) -> int:
+        """Archive the rooms that were empty for so many seconds, longest first; return how many.
+
+        A shared log's rooms stay: their members may be at other nodes, which may be killed.
+        """
+        if self.log.shared:
+            return 0
+        now = asyncio.get_running_loop().time()
+        found = []
+        for room in self._rooms.values():
+            if room.epoch and (since := room.empty_for(now)) is not None and since >= empty:
+                found.append((-since, room.name))
+        found = sorted(found)[:at_most]
+        for _, name in found:
+            del self._rooms[name]
+        return len(found)
 
     async def _load(self, name: str) -> LiveRoom:
         self._early[name] = []
@@ -231,7 +274,9 @@ class Hub:
         """Load every room, so that the grace time of members who never come back ends."""
         for name in sorted(self._known):
             with suppress(ChatError):  # the next client that joins the room gets the error
-                await self._room(name)
+                room = await self._room(name)
+                if not self.log.shared and room.empty_for(0.0) is not None:
+                    self._rooms.pop(name, None)  # archived: only one with members needs the memory
 
     # --- from the log --------------------------------------------------------------------------
 

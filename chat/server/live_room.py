@@ -11,8 +11,6 @@ from chat.domain.errors import ChatError, Closing, Full, NickTaken, SeatGone, Se
 from chat.domain.model import (
     Ack,
     Body,
-    Deleted,
-    Edited,
     Event,
     Hello,
     Joined,
@@ -20,19 +18,18 @@ from chat.domain.model import (
     Resumed,
     Welcome,
 )
-from chat.domain.room import WINDOW, MemberState, Outcome, event_of
+from chat.domain.room import MemberState, Outcome, event_of
 from chat.domain.room_replica import RoomReplica
 from chat.domain.validation import nick_key, seat_name
 from chat.interfaces.log import Committed, Pending
 from chat.interfaces.server import Sink
+from chat.server.arrivals import Origin
 from chat.server.cursors import check_cursor, wire_epoch
 from chat.server.fanout import Channel, Mailbox
 from chat.server.node import Node
 from chat.server.pending import Decision
 from chat.server.seat import HubSeat
 
-SEARCH_PAGE = 500
-"""Entries that a search for the last change of an old message reads at a time."""
 REPLICATION_TIMEOUT = 5.0
 """Seconds to wait for an event that another node of the shared log has already sent to the client."""
 
@@ -60,6 +57,8 @@ class LiveRoom:
         self._channels: dict[type[Sink[Any]], Channel] = {}
         self._long_polls: set[asyncio.Future[None]] = set()
         self._own = True  # this node wrote the newest entry
+        self._arriving = 0  # hellos that are served
+        self._empty_since: float | None = None
 
     @property
     def epoch(self) -> str:
@@ -72,6 +71,15 @@ class LiveRoom:
     @property
     def closing(self) -> bool:
         return self._node.closing
+
+    def empty_for(self, now: float) -> float | None:
+        """Return the seconds since it was first seen to be empty; None: somebody uses it."""
+        if self.state.members or self.seats or self._arriving or self._long_polls:
+            self._empty_since = None
+            return None
+        if self._empty_since is None:
+            self._empty_since = now
+        return now - self._empty_since
 
     # --- from the log to the connections -------------------------------------------------------
 
@@ -161,8 +169,15 @@ class LiveRoom:
 
     # --- joining -------------------------------------------------------------------------------
 
-    async def take_seat(self, hello: Hello, nick: str, technique: str) -> HubSeat:
+    async def take_seat(self, hello: Hello, nick: str, technique: str, origin: Origin) -> HubSeat:
         """Give a new seat, or give one back to its owner. Raises a `ChatError` that says why not."""
+        self._arriving += 1
+        try:
+            return await self._take_seat(hello, nick, technique, origin)
+        finally:
+            self._arriving -= 1
+
+    async def _take_seat(self, hello: Hello, nick: str, technique: str, origin: Origin) -> HubSeat:
         cursor = hello.cursor
         if cursor and self._log.shared and cursor.epoch == self.epoch:
             await self._wait_for(cursor.seq)
@@ -171,10 +186,15 @@ class LiveRoom:
             await check_cursor(cursor, self.name, self.replica, self._log)
         key = hello.seat_key
         seat = self._seat_of(seat_name(key), nick) if key else None
-        if seat is None or nick_key(seat.nick) != nick_key(nick) or not await self._resume(seat, technique):
-            seat = await self._join(nick, technique)
+        if (
+            seat is None
+            or nick_key(seat.nick) != nick_key(nick)
+            or not await self._resume(seat, technique, origin)
+        ):
+            seat = await self._join(nick, technique, origin)
         else:
             seat.key = key
+            self._node.arrivals.seated(seat.seat, origin)
         seat.start, seat.restored_at = await self._replay_from(hello), None
         seat.renew_grace()
         return seat
@@ -195,11 +215,12 @@ class LiveRoom:
             return None
         return HubSeat(self, name, member.author, member.technique)
 
-    async def _resume(self, seat: HubSeat, technique: str) -> bool:
+    async def _resume(self, seat: HubSeat, technique: str, origin: Origin) -> bool:
         """Give a seat back to its owner; return False if the seat has just ended."""
         here = seat.seat in self.seats
         seat.renew_grace()
         if seat.technique != technique or seat.leaving or not here:
+            self._node.arrivals.count_entry(origin)
             body = Resumed(seat.seat, seat.nick, technique, self.node_name)
             # Added before the entry is appended: when the entry comes back it must find its seat.
             self.add_seat(seat)
@@ -211,11 +232,12 @@ class LiveRoom:
             seat.technique, seat.leaving = technique, False
         return not seat.ended  # it may have ended by a later entry of the same batch
 
-    async def _join(self, nick: str, technique: str) -> HubSeat:
+    async def _join(self, nick: str, technique: str, origin: Origin) -> HubSeat:
         if self.closing:
             raise Closing("the server is going down")
         if len(self._all_seats) >= self.limits.seats:
             raise Full(f"this server has {self.limits.seats} seats and all are taken")
+        self._node.arrivals.check_seats(origin)
         key = secrets.token_urlsafe(16)
         seat = HubSeat(self, seat_name(key), nick, technique)
         seat.key = key
@@ -224,8 +246,10 @@ class LiveRoom:
         elsewhere = self._log.shared and self.state.seat_of(body.key) not in self.seats
         if not elsewhere and (refusal := self.state.check(body)):
             raise self._refusal(refusal, body)
+        self._node.arrivals.count_entry(origin)
         # Added before the entry is appended: when the entry comes back it must find its seat.
         self.add_seat(seat)
+        self._node.arrivals.seated(seat.seat, origin)
         outcome = await self.decide(body, lambda _: self._not_given(seat))
         if not isinstance(outcome, Event):
             raise self._refusal(outcome, body)
@@ -238,6 +262,7 @@ class LiveRoom:
     def _remove_seat(self, seat: HubSeat) -> None:
         self._all_seats.pop(seat.seat, None)
         self.seats.pop(seat.seat, None)
+        self._node.arrivals.ended(seat.seat)
 
     def _not_given(self, seat: HubSeat) -> None:
         """Remove a seat that the room refused, or that could not move here."""
@@ -309,12 +334,6 @@ class LiveRoom:
             prev = entry.seq
         return events
 
-    async def read(self, after: int, limit: int, wait: float) -> list[Event]:
-        """Return events after a seq; if there are none, wait for the first for ``wait`` seconds."""
-        if after >= self.head and wait > 0:
-            await self.next_event(wait)
-        return await self.history(after, None, limit)
-
     async def next_event(self, wait: float) -> None:
         """Wait until something happens in the room, or for so many seconds."""
         poll: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -324,47 +343,6 @@ class LiveRoom:
             await asyncio.wait([poll], timeout=wait)
         finally:
             poll.cancel()
-
-    async def message(self, id: int) -> tuple[Event, Event] | None:
-        """Return a message's ``sent`` event, and the latest event that changed the message.
-
-        Both are the same if nothing changed it. What the room remembers costs two reads of an event. For an
-        older message the log is read as far as the message could be changed: `WINDOW` seqs.
-
-        Returns:
-            None if no such message was ever sent.
-
-        Raises:
-            ChatError: the log can't be read.
-        """
-        sent = await self._event(id)
-        if sent is None or sent.kind != "sent":
-            return None
-        if last := self.state.last_change(id):
-            return sent, (await self._event(last) if last != id else None) or sent
-        found = sent
-        async with self._node.searches:
-            after = id
-            while after < id + WINDOW:
-                prev, entries = await self._log.read(
-                    self.name, after=after, before=id + WINDOW, limit=SEARCH_PAGE
-                )
-                for entry in entries:
-                    if isinstance(entry.body, Edited | Deleted) and entry.body.id == id:
-                        found = event_of(entry, prev)
-                    prev = entry.seq
-                if len(entries) < SEARCH_PAGE:
-                    break
-                after = entries[-1].seq
-        return sent, found
-
-    async def _event(self, seq: int) -> Event | None:
-        """Return the event with this seq; None if there is none."""
-        found = await self.history(seq - 1, None, 1) if 0 < seq <= self.head else []
-        return found[0] if found and found[0].seq == seq else None
-
-    def version(self, id: int) -> int:
-        return self.state.version(id)
 
     # --- fan-out -------------------------------------------------------------------------------
 

@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from chat.domain.model import Limits
+from chat.domain.model import Bounds, Limits
 from chat.interfaces.log import Log
+from chat.server.arrivals import Arrivals
 
 SEARCHES = 2
 """Searches for the last change of an old message that read the log at the same time; others wait."""
@@ -16,9 +17,11 @@ SEARCHES = 2
 class Node:
     """One server on a log: the log, the limits, and the tasks that run in the background."""
 
-    def __init__(self, log: Log, limits: Limits) -> None:
+    def __init__(self, log: Log, limits: Limits, bounds: Bounds) -> None:
         self.log = log
         self.limits = limits
+        self.bounds = bounds
+        self.arrivals = Arrivals(bounds, lambda: asyncio.get_running_loop().time())
         self.name = log.node
         """What this server is called in the log."""
         self.closing = False

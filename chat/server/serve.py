@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from chat.domain.errors import ChatError
-from chat.domain.model import Limits
+from chat.domain.model import Bounds, Limits
 from chat.interfaces.address import Address, own_address, parse_address
 from chat.interfaces.server import ChatServer, ServerOptions
 from chat.interfaces.technique import Technique
@@ -93,6 +93,7 @@ class Plan:
     settings: Mapping[str, str] = field(default_factory=dict)
     """Of the techniques, by `Setting.name`."""
     limits: Limits = field(default_factory=Limits)
+    bounds: Bounds = field(default_factory=Bounds)
     found: bool = False
     """The log's broker was found or started, not named: clients find it in the same way."""
     idle: float | None = None
@@ -151,7 +152,7 @@ def _allow_many_connections() -> None:
 
 
 async def _serve(plan: Plan, ready: Callable[[list[Offer]], None]) -> int:
-    hub = Hub(open_log(plan.log, plan.brokers), limits=plan.limits, access=plan.access)
+    hub = Hub(open_log(plan.log, plan.brokers), limits=plan.limits, bounds=plan.bounds, access=plan.access)
     stop, signalled = _signalled()
     await hub.start()
     servers: list[ChatServer] = []

@@ -64,7 +64,7 @@ async def sleeper(
 
 async def end_seat(hub: Hub, seat: str) -> None:
     """Write into the log that the owner of a seat was away for too long."""
-    room = await hub.look("lab", "")
+    room = (await hub.look("lab", "")).room
     (member,) = [member for member in room.seats_by_node() if member.seat == seat]
     await room.decide(Left(seat, member.author, member.technique, member.node))
 

@@ -100,7 +100,7 @@ class Enter(Protocol):
 
 async def end_seat(hub: Hub, nick: str) -> None:
     """Let a seat of room lab end, as if its owner had been away for too long."""
-    room = await hub.look("lab", "")
+    room = (await hub.look("lab", "")).room
     (seat,) = [seat for seat in room.seats.values() if seat.nick == nick]
     seat.leave()
 

@@ -112,7 +112,8 @@ async def running(log: Log, **options: Any) -> AsyncIterator[Hub]:
 
 
 async def enter(hub: Hub, nick: str = "ann", technique: str = "tcp", **hello: Any) -> HubSeat:
-    return await hub.take_seat(Hello(hello.pop("room", "lab"), nick, **hello), technique)
+    origin = hello.pop("peer", ""), hello.pop("connection", "")
+    return await hub.take_seat(Hello(hello.pop("room", "lab"), nick, **hello), technique, *origin)
 
 
 async def come_in(hub: Hub, nick: str = "ann", **hello: Any) -> tuple[HubSeat, Peer]:
