@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 import backends
-from chat.cli import bench, log_file, look, serve, standard_streams, talk
+from chat.cli import bench, log_file, look, serve, standard_streams, talk, wire
 from chat.cli.options import FAILED, WRONG_USAGE, Client, client_options, warn
 from chat.domain.errors import ChatError
 
@@ -83,6 +83,7 @@ for command in (
     look.doctor,
     look.techniques,
     look.explain,
+    wire.wire,
     bench.demo,
     bench.bench,
 ):

@@ -236,6 +236,22 @@ def tls_options(command: F) -> F:
     )(command)
 
 
+def server_option(command: F) -> F:
+    return click.option(
+        "--server",
+        metavar="HOST[:PORT]",
+        callback=checked(lambda text: parse_servers(text, 0, schemes())),
+        help="The server; without it, your own on this machine. Several, separated by commas, "
+        "if the technique can choose among them. A broker may be given as a URL.",
+    )(command)
+
+
+def no_spawn_option(command: F) -> F:
+    return click.option("--no-spawn", is_flag=True, help="Do not start your own server if none runs.")(
+        command
+    )
+
+
 def client_options(command: F) -> F:
     """Add the options of every client. The command gets them as one `Client`, its first argument."""
 
@@ -247,13 +263,7 @@ def client_options(command: F) -> F:
     for option in reversed(
         [
             backend_option,
-            click.option(
-                "--server",
-                metavar="HOST[:PORT]",
-                callback=checked(lambda text: parse_servers(text, 0, schemes())),
-                help="The server; without it, your own on this machine. Several, separated by commas, "
-                "if the technique can choose among them. A broker may be given as a URL.",
-            ),
+            server_option,
             click.option(
                 "--room",
                 default="lab",
@@ -271,7 +281,7 @@ def client_options(command: F) -> F:
             ),
             token_option,
             tls_options,
-            click.option("--no-spawn", is_flag=True, help="Do not start your own server if none runs."),
+            no_spawn_option,
             settings_options("client"),
         ]
     ):

@@ -104,6 +104,11 @@ class Capture:
 
     # --- by who decodes ------------------------------------------------------------------------
 
+    @property
+    def waiting(self) -> int:
+        """Chunks that were not taken yet."""
+        return len(self._chunks)
+
     def take(self) -> list[Chunk]:
         """Return the chunks since the last call, and forget them. A hole shows in their offsets."""
         chunks = []

@@ -1,4 +1,4 @@
-"""Frames as text: a line for people, a JSON object for programs. Secrets are masked unless they are wanted."""
+"""Frames as text: a line for people, a JSON object for programs. Secrets are masked."""
 
 from __future__ import annotations
 

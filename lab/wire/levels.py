@@ -62,7 +62,8 @@ def _texts(frame: Frame) -> list[Line]:
     spans = [field.span for field in found]
     texts_here = frame.texts if len(frame.texts) == len(spans) else [field.value for field in found]
     return [
-        Line(0, "text", printable(text), "payload", span) for text, span in zip(texts_here, spans, strict=True)
+        Line(0, "text", printable(text), "payload", span)
+        for text, span in zip(texts_here, spans, strict=True)
     ]
 
 
