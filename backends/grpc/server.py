@@ -186,6 +186,8 @@ class GrpcServer(ChatServer):
                 async for frame in stream.serve(requests):
                     yield frame
             except ChatError as error:
+                if isinstance(error, BadRequest) and not stream.seated:
+                    self.hub.dropped("grpc", error, host_of(context))
                 await context.abort(STATUS[error.code], str(error), trailer(error))
         finally:
             self.streams.discard(stream)
@@ -240,6 +242,11 @@ class Stream(Sink[Blob]):
         self._task = asyncio.current_task()
         self._deadline: asyncio.TimerHandle | None = None
 
+    @property
+    def seated(self) -> bool:
+        """Whether it has ever had a seat."""
+        return self._seat is not None
+
     async def enter(self, first: bytes, access: str, peer: str, connection: str) -> bytes:
         """Take the seat; return the welcome. Raises `ChatError`."""
         frame = _parse(first)
@@ -275,7 +282,7 @@ class Stream(Sink[Blob]):
         if self._deadline is not None:
             self._deadline.cancel()
         if self._seat is not None:  # before the await, which may be cancelled
-            self._seat.detach(self)
+            self._seat.detach(self, self._reason)
         if self._reader is not None:
             self._reader.cancel()
             await asyncio.wait([self._reader])

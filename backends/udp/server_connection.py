@@ -116,11 +116,15 @@ class ServerConnection(Sink[Datagrams]):
         if self._silent > SILENCE_TIMEOUT:
             self.end()
 
-    def end(self) -> None:
-        """End the connection without a message; the seat stays for the grace time."""
+    def end(self, reason: ChatError | None = None) -> None:
+        """End the connection without a message; the seat stays for the grace time.
+
+        Args:
+            reason: why the server ends it; None: the client did.
+        """
         self._ended = True
         self._forget(self)
-        self._seat.detach(self)
+        self._seat.detach(self, reason)
 
     # --- what the hub writes -------------------------------------------------------------------
 
@@ -136,7 +140,7 @@ class ServerConnection(Sink[Datagrams]):
     def close(self, reason: ChatError) -> None:
         if not self._ended:
             self._send(EndMessage.of(reason, self.hello.nonce))
-            self.end()
+            self.end(reason)
 
     # --- what the client asks ------------------------------------------------------------------
 

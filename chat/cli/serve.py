@@ -102,6 +102,20 @@ def _port_of(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> d
     help="Bound what one seat may send, and what one address may take.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option(
+    "--log-level",
+    default="warning",
+    show_default=True,
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    help="What is written to the standard error; info: also who comes, leaves and is cut, and why.",
+)
+@click.option(
+    "--log-format",
+    default="text",
+    show_default=True,
+    type=click.Choice(["text", "json"]),
+    help="How; json: one object a line.",
+)
 @click.option("--background", is_flag=True, hidden=True, help="End when no seat is taken any more.")
 @click.option("--idle", type=float, hidden=True, help="Seconds until then.")
 @settings_options("server")
@@ -120,6 +134,8 @@ def serve(
     tls_key: str | None,
     rate: str,
     as_json: bool,
+    log_level: str,
+    log_format: str,
     background: bool,
     idle: float | None,
     settings: dict[str, str],
@@ -221,6 +237,8 @@ def serve(
                 limits=Limits() if rate == "on" else Limits(burst=0),
                 bounds=Bounds() if rate == "on" else NO_BOUNDS,
                 found=broker,
+                log_level=log_level,
+                log_format=log_format,
                 idle=idle or (server.IDLE if background else None),
             ),
             ready,

@@ -93,8 +93,13 @@ class Seat(Protocol):
     def when_written(self, sink: Sink[Any], then: Callable[[], None]) -> None:
         """Call ``then`` once all that happened is written to the sink; at once if the seat has another."""
 
-    def detach(self, sink: Sink[Any] | None = None) -> None:
-        """The connection is gone; the seat outlives it by the grace time. None: whichever it was."""
+    def detach(self, sink: Sink[Any] | None = None, reason: ChatError | None = None) -> None:
+        """The connection is gone; the seat outlives it by the grace time.
+
+        Args:
+            sink: the connection; None: whichever it was.
+            reason: why the server has ended it; None: the client did, or `Sink.close` was called.
+        """
 
     async def read(self, after: int, limit: int, wait: float) -> list[Event]:
         """Return events after a seq, for techniques that poll.
@@ -179,6 +184,9 @@ class HubPort(Protocol):
 
     def wrong_token(self, peer: str) -> None:
         """Count a wrong token; `admit` does it by itself."""
+
+    def dropped(self, technique: str, reason: ChatError, peer: str = "") -> None:
+        """Note that a technique has ended a connection that had no seat, for the operator."""
 
     async def take_seat(self, hello: Hello, technique: str, peer: str = "", connection: str = "") -> Seat:
         """Give a new seat, or give one back to its owner.

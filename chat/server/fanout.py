@@ -121,14 +121,17 @@ class Channel:
 class Mailbox:
     """The place of one connection in a channel."""
 
-    def __init__(self, sink: Sink[Any], channel: Channel, after: int) -> None:
+    def __init__(
+        self, sink: Sink[Any], channel: Channel, after: int, on_cut: Callable[[ChatError], None]
+    ) -> None:
         self.sink = sink
         self.cursor = after
         """While behind: the seq up to which the sink has been written."""
         self.was_live = False
         self._channel = channel
         self._reading = False
-        self._closed = False
+        self.closed = False
+        self._on_cut = on_cut
         self._when_live: Callable[[], None] | None = None
         channel.behind.add(self)
 
@@ -161,7 +164,7 @@ class Mailbox:
     def take(self, events: list[Event]) -> None:
         """Continue with a page that was read from the log."""
         self._reading = False
-        if not self._closed:
+        if not self.closed:
             self._write(events)
             self.pump()
 
@@ -183,11 +186,13 @@ class Mailbox:
         channel.behind.add(self)
 
     def close(self) -> None:
-        self._closed = True
+        self.closed = True
         self._channel.live.pop(self.sink, None)
         self._channel.behind.discard(self)
 
     def cut(self, reason: ChatError) -> None:
         """Disconnect the peer, with a reason."""
+        if not self.closed:
+            self._on_cut(reason)
         self.close()
         self.sink.close(reason)

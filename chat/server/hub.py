@@ -7,7 +7,6 @@ encoded once for each technique, written in one piece to every connection that k
 from __future__ import annotations
 
 import asyncio
-import logging
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
@@ -33,10 +32,10 @@ server, short enough that drafts are accepted soon after the disk has space agai
 KEY_CHARS = 64
 """Characters of a seat key, at most: longer keys are rejected, not cached."""
 
+
 NOBODY = Origin()
 """Whom nothing is counted against: the hub itself."""
 
-log = logging.getLogger(__name__)
 _cached_seat_name = lru_cache(4096)(seat_name)  # a polling client brings its key with each call
 
 
@@ -67,6 +66,8 @@ class Hub:
         self._known: set[str] = set()  # names of rooms
         self._seats: dict[str, HubSeat] = {}  # of all rooms, by public name
         self._failed_at = float("-inf")
+        self._failing = False  # no commit has succeeded since one failed
+        self.records = self._node.records
 
     async def start(self) -> None:
         """Open the log, and begin the grace time of the members that it knows. Raises `ChatError`."""
@@ -134,16 +135,33 @@ class Hub:
 
     def wrong_token(self, peer: str) -> None:
         """Count a wrong token."""
-        count = self._guesses.wrong(peer)
-        log.warning("a wrong access token came from %s: %d in a row", peer, count)
+        self.records.report("wrong_token", peer=peer, count=self._guesses.wrong(peer))
+
+    def dropped(self, technique: str, reason: ChatError, peer: str = "") -> None:
+        """Note that a technique has ended a connection that had no seat."""
+        if not self._node.closing:
+            self.records.report("dropped", technique=technique, code=reason.code, peer=peer)
 
     async def take_seat(self, hello: Hello, technique: str, peer: str = "", connection: str = "") -> HubSeat:
         """Give a new seat, or give one back to its owner. Raises a `ChatError` that says why not."""
-        self.admit(hello.access, peer)
-        name, nick = clean_room(hello.room), clean_nick(hello.nick)
-        origin = Origin(peer, f"{technique} {connection}" if connection else "")
-        room = await self._room(name, origin)
-        return await room.take_seat(hello, nick, technique, origin)
+        try:
+            self.admit(hello.access, peer)
+            name, nick = clean_room(hello.room), clean_nick(hello.nick)
+            origin = Origin(peer, f"{technique} {connection}" if connection else "")
+            room = await self._room(name, origin)
+            seat = await room.take_seat(hello, nick, technique, origin)
+        except ChatError as error:
+            self.records.report("refused", technique=technique, code=error.code, peer=peer)
+            raise
+        self.records.report(
+            "resumed" if seat.key == hello.seat_key else "joined",
+            technique=technique,
+            room=name,
+            nick=seat.nick,
+            seat=seat.seat,
+            peer=peer,
+        )
+        return seat
 
     def find_seat(self, seat_key: str, room: str = "") -> HubSeat:
         """Return the seat that this key opens.
@@ -281,6 +299,9 @@ class Hub:
     # --- from the log --------------------------------------------------------------------------
 
     def _on_committed(self, batch: list[Committed]) -> None:
+        if self._failing:
+            self._failing = False
+            self.records.report("stored_again")
         rooms = self._rooms
         touched = set()
         for item in batch:
@@ -295,5 +316,8 @@ class Hub:
 
     def _on_failed(self, pending: list[Pending], error: ChatError) -> None:
         self._failed_at = asyncio.get_running_loop().time()
+        if not self._failing:
+            self._failing = True
+            self.records.report("not_stored", reason=str(error))
         for one in pending:
             one.failed(error)

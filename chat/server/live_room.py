@@ -45,6 +45,7 @@ class LiveRoom:
         self.name = name
         self.limits = node.limits
         self.node_name = node.name
+        self.records = node.records
         self.replica = RoomReplica()
         self.state = self.replica.state
         self.seats: dict[str, HubSeat] = {}
@@ -115,6 +116,8 @@ class LiveRoom:
         if seat is None:
             return
         self._remove_seat(seat)
+        if event.kind == "left":
+            seat.report("left", code="gone" if seat.expired else "left")
         self.flush(now=True)  # the owner still sees what happened before
         seat.end(reason)
 

@@ -9,6 +9,7 @@ from typing import Any
 from chat.domain.model import Bounds, Limits
 from chat.interfaces.log import Log
 from chat.server.arrivals import Arrivals
+from chat.server.records import Records
 
 SEARCHES = 2
 """Searches for the last change of an old message that read the log at the same time; others wait."""
@@ -24,6 +25,8 @@ class Node:
         self.arrivals = Arrivals(bounds, lambda: asyncio.get_running_loop().time())
         self.name = log.node
         """What this server is called in the log."""
+        self.records = Records()
+        """What the operator is told."""
         self.closing = False
         """No more drafts are taken."""
         self.searches = asyncio.Semaphore(SEARCHES)

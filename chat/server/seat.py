@@ -23,6 +23,7 @@ from chat.interfaces.log import Pending
 from chat.interfaces.server import Reply, Sink
 from chat.server.fanout import Channel, Mailbox
 from chat.server.pending import Decision, DraftPending
+from chat.server.records import Records
 
 POLL_GRACE = 4
 """A seat outlives the last call of a polling client by this many grace times."""
@@ -44,6 +45,7 @@ class SeatRoom(Protocol):
     name: str
     limits: Limits
     node_name: str
+    records: Records
 
     @property
     def closing(self) -> bool: ...
@@ -92,6 +94,8 @@ class HubSeat:
         """Where the log ended when this seat was found in it; None: the owner has come since."""
         self.leaving = False
         """Its `Left` is on the way to the log."""
+        self.expired = False
+        """Its owner was gone for longer than the grace time."""
         self.ended = False
         self.n = 0
         """The highest draft number that came from the owner, accepted or not."""
@@ -176,7 +180,8 @@ class HubSeat:
             self._mailbox.cut(SeatTaken("another connection has taken this seat over"))
         self.stop_timer()
         channel = self._room.channel(sink)
-        self._mailbox = Mailbox(sink, channel, channel.sent if live else self.start)
+        self._mailbox = Mailbox(sink, channel, channel.sent if live else self.start, self._was_cut)
+        self.expired = False
         self._mailbox.pump()
 
     def drained(self, sink: Sink[Any]) -> None:
@@ -189,8 +194,13 @@ class HubSeat:
         else:
             then()
 
-    def detach(self, sink: Sink[Any] | None = None) -> None:
+    def detach(self, sink: Sink[Any] | None = None, reason: ChatError | None = None) -> None:
         if self._mailbox is not None and sink in (None, self._mailbox.sink):
+            if not self._mailbox.closed and not self._room.closing:
+                if reason is None:
+                    self.report("away")
+                else:
+                    self._was_cut(reason)
             self._mailbox.close()
             self._mailbox = None
             self._there_until = 0.0
@@ -244,7 +254,23 @@ class HubSeat:
         self.stop_timer()
         if self._mailbox is not None:
             mailbox, self._mailbox = self._mailbox, None
-            mailbox.cut(reason or SeatGone("the seat has ended"))
+            if reason is None:  # its owner has asked for that
+                mailbox.close()
+                mailbox.sink.close(SeatGone("the seat has ended"))
+            else:
+                mailbox.cut(reason)
+
+    # --- for the operator ----------------------------------------------------------------------
+
+    def report(self, name: str, **fields: str) -> None:
+        """Report something about this seat."""
+        self._room.records.report(
+            name, technique=self.technique, room=self._room.name, nick=self.nick, seat=self.seat, **fields
+        )
+
+    def _was_cut(self, reason: ChatError) -> None:
+        if not self._room.closing:
+            self.report("cut", code=reason.code, reason=str(reason))
 
     # --- the grace time ------------------------------------------------------------------------
 
@@ -289,5 +315,6 @@ class HubSeat:
         if (left := self._expires - self._loop.time()) > 0:
             self._await_return(left)
         elif self._mailbox is None:
+            self.expired = True
             self.leave()
             self._await_return(self._room.limits.grace)  # to try again, if the log can't store it

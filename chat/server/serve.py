@@ -96,6 +96,9 @@ class Plan:
     bounds: Bounds = field(default_factory=Bounds)
     found: bool = False
     """The log's broker was found or started, not named: clients find it in the same way."""
+    log_level: str = "warning"
+    log_format: str = "text"
+    """Of what the server writes to its standard error: see `stderr_log`."""
     idle: float | None = None
     """Seconds without a seat after which the server ends; None: never."""
 
@@ -135,7 +138,11 @@ def run(plan: Plan, ready: Callable[[list[Offer]], None]) -> int:
         factory = uvloop.new_event_loop
     _allow_many_connections()
     sys.setswitchinterval(SWITCH)
-    with stderr_log(MAX_FILE if plan.any_port else 0), asyncio.Runner(loop_factory=factory) as runner:
+    most = MAX_FILE if plan.any_port else 0
+    with (
+        stderr_log(most, level=plan.log_level, form=plan.log_format),
+        asyncio.Runner(loop_factory=factory) as runner,
+    ):
         return runner.run(_serve(plan, ready))
 
 
@@ -161,6 +168,9 @@ async def _serve(plan: Plan, ready: Callable[[list[Offer]], None]) -> int:
         if not servers:
             raise ChatError("; ".join(f"{offer.technique}: {offer.reason}" for offer in offers))
         gc.freeze()  # these objects stay; a collection that visits them all stops the room for 10 ms
+        for offer in offers:
+            if offer.address is not None:
+                hub.records.report("ready", technique=offer.technique, address=str(offer.address))
         ready(offers)
         waits: list[asyncio.Task[Any]] = [asyncio.create_task(stop.wait())]
         if plan.idle is not None:
@@ -170,6 +180,7 @@ async def _serve(plan: Plan, ready: Callable[[list[Offer]], None]) -> int:
             wait.cancel()
         return signalled[0] if signalled else 0
     finally:
+        hub.records.report("stopping")
         hub.close()
         with suppress(TimeoutError):
             async with asyncio.timeout(STOP_TIMEOUT):

@@ -121,6 +121,7 @@ class StreamConnection(asyncio.Protocol, Sink[B], ABC, Generic[B, R]):
         self._protocol = protocol
         self._task: asyncio.Task[None] | None = None
         self._undecided = 0
+        self._refused = False  # the hub gave it no seat, and knows why
         self._input_over = False
         self._read = 0  # bytes in this turn of the loop
 
@@ -246,13 +247,15 @@ class StreamConnection(asyncio.Protocol, Sink[B], ABC, Generic[B, R]):
         if self._protocol.state.ended:
             return
         self.last_words(reason)
-        self._begin_closing()
+        if self.seat is None and not self._refused:
+            self.server.hub.dropped(self.technique, reason, host_of(self.transport))
+        self._begin_closing(reason)
         self.finish(self.queue.stop())
 
-    def _begin_closing(self) -> None:
+    def _begin_closing(self, reason: ChatError | None = None) -> None:
         self._protocol.state = State.CLOSING
         if self.seat is not None:
-            self.seat.detach(self)
+            self.seat.detach(self, reason)
         self.server.unauthenticated[self] = None
         self._deadline.cancel()
         self._deadline = asyncio.get_running_loop().call_later(LINGER, self.transport.abort)
@@ -288,7 +291,11 @@ class StreamConnection(asyncio.Protocol, Sink[B], ABC, Generic[B, R]):
 
         To be followed by the welcome and `Seat.attach` without an await. Raises a `ChatError`.
         """
-        seat = await self.server.hub.take_seat(hello, self.technique, host_of(self.transport))
+        try:
+            seat = await self.server.hub.take_seat(hello, self.technique, host_of(self.transport))
+        except ChatError:
+            self._refused = True
+            raise
         if self._protocol.state.ended:
             return None
         self._deadline.cancel()

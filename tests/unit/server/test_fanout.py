@@ -70,6 +70,7 @@ class Peer(Sink[bytes]):
         self.got: list[int] = []
         self.writes = 0
         self.waiting = 0
+        self.cuts: list[ChatError] = []
         self.reason: ChatError | None = None
         self.written = asyncio.Event()
 
@@ -121,7 +122,7 @@ class Stage:
         self.channel.flush()
 
     def attach(self, peer: Peer) -> Peer:
-        self.mailboxes[peer] = Mailbox(peer, self.channel, peer.after)
+        self.mailboxes[peer] = Mailbox(peer, self.channel, peer.after, peer.cuts.append)
         self.mailboxes[peer].pump()
         return peer
 
