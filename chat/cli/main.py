@@ -84,6 +84,7 @@ for command in (
     look.techniques,
     look.explain,
     wire.wire,
+    wire.receipt,
     bench.demo,
     bench.bench,
 ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 
 from chat.interfaces.frames import Direction, Frame
@@ -17,40 +18,52 @@ def summary(trace: Trace) -> str:
     up = sum(size for (_, direction), size in sizes.items() if direction is Direction.UP)
     down = sum(size for (_, direction), size in sizes.items() if direction is Direction.DOWN)
     parts = [f"{sum(counts.values())} frames", f"{up} B up", f"{down} B down"]
-    roles = sorted({role for role, _ in sizes})
-    of_each = (f"{role} {sum(sizes[role, direction] for direction in Direction)} B" for role in roles)
-    parts.append(f"of these {', '.join(of_each)}")
+    of_role = {role: sum(sizes[role, direction] for direction in Direction) for role, _ in sorted(sizes)}
+    if shown := [f"{role} {size} B" for role, size in of_role.items() if size]:
+        parts.append(f"of these {', '.join(shown)}")
     if trace.capture.dropped:
         parts.append(f"{trace.capture.dropped} chunks not kept")
     return "; ".join(parts)
 
 
+def carries_nothing(frame: Frame) -> bool:
+    """Return whether a frame is the price of being there: an empty poll, an acknowledgement, a ping."""
+    return bool(frame.data) and (frame.role == "control" or (frame.role == "poll" and not frame.seqs))
+
+
 class RunningCost:
-    """What polls, acknowledgements, pings and keepalives cost, as bytes and frames a minute."""
+    """What a connection costs while nobody writes."""
 
     def __init__(self, window: float = WINDOW) -> None:
+        """Begin now.
+
+        Args:
+            window: seconds over which is counted.
+        """
         self._window = window
-        self._recent: deque[tuple[float, int]] = deque()
-        self._began: float | None = None
+        self._recent: deque[tuple[float, Direction, int]] = deque()
+        self._began = time.monotonic()
 
     def add(self, frames: list[Frame]) -> None:
         """Count the frames that carry no message."""
-        for frame in frames:
-            if self._began is None:
-                self._began = frame.began
-            if frame.data and (frame.role == "control" or (frame.role == "poll" and not frame.seqs)):
-                self._recent.append((frame.began, len(frame.data)))
+        self._recent += [
+            (frame.began, frame.direction, len(frame.data)) for frame in frames if carries_nothing(frame)
+        ]
 
-    def per_minute(self, now: float) -> tuple[int, int]:
-        """Return bytes and frames a minute.
+    def sizes_per_minute(self) -> tuple[int, int]:
+        """Return bytes up and down a minute."""
+        factor = self._factor()
+        up, down = (
+            sum(size for _, way, size in self._recent if way is direction) * factor for direction in Direction
+        )
+        return round(up), round(down)
 
-        Args:
-            now: seconds of the capture's clock.
-        """
+    def frames_per_minute(self) -> int:
+        factor = self._factor()
+        return round(len(self._recent) * factor)
+
+    def _factor(self) -> float:
+        now = time.monotonic()
         while self._recent and self._recent[0][0] < now - self._window:
             self._recent.popleft()
-        if self._began is None:
-            return 0, 0
-        seconds = max(1.0, min(self._window, now - self._began))
-        size = sum(size for _, size in self._recent)
-        return round(size * 60 / seconds), round(len(self._recent) * 60 / seconds)
+        return 60 / max(1.0, min(self._window, now - self._began))
