@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from chat.interfaces.frames import Direction, Field, Frame, Role
-from chat.transport.decoding.json_fields import add_json, call_of, stream_of, summary_of, take_note
+from chat.interfaces.frames import Direction, Field, Frame
+from chat.transport.decoding.json_fields import add_json
+from chat.transport.decoding.json_frames import object_frame
 from chat.transport.decoding.stream import StreamDecoder, Undecodable
-
-_ROLES: dict[str, Role] = {
-    "hello": "setup",
-    "welcome": "setup",
-    "leave": "setup",
-    "ping": "control",
-    "pong": "control",
-}
 
 
 def make_decoder(transport: str) -> TcpDecoder:
@@ -39,16 +32,7 @@ class TcpDecoder(StreamDecoder):
         except Undecodable as error:
             raise Undecodable(str(error), resume=len(line)) from None
         root.add("end of the line", shown_end(line[len(text) :]), (len(text), len(line)))
-        kind = str(value.get("kind", "")) if isinstance(value, dict) else ""
-        frame = Frame(
-            "JSON line", kind or "no kind", line, root, summary_of(value), _ROLES.get(kind, "message")
-        )
-        frame.call = call_of(value)
-        if isinstance(value, dict):
-            take_note(frame, value)
-            frame.stream = stream_of(value)
-        frame.answer = direction is Direction.DOWN
-        return frame
+        return object_frame("JSON line", line, root, value, direction)
 
     def resynchronise(self, direction: Direction, data: bytearray) -> int:
         return data.find(b"\n") + 1

@@ -121,9 +121,11 @@ def test_ctrl_z_suspends_and_fg_paints_everything_again(server: str, tmp_path: P
         pane.line("echo the shell is $((6 * 7))")
         pane.shows("the shell is 42")
         pane.line("fg")
-        after = pane.until(lambda shown: "half a line" in shown and "zoe joined" in shown and "─╯" in shown)
-        assert [line for line in after.split("\n") if "rtt" not in line] == [
-            line for line in before.split("\n") if "rtt" not in line
+        after = pane.until(
+            lambda shown: all(part in shown for part in ("half a line", "zoe joined", "─╯", "#lab"))
+        )
+        assert [line for line in after.split("\n") if "#lab" not in line] == [
+            line for line in before.split("\n") if "#lab" not in line
         ]
         assert pane.flags(*ON) == dict.fromkeys(ON, True)
         pane.keys(" and the rest", "Enter")
@@ -151,3 +153,13 @@ def test_ctrl_z_without_a_shell_says_so(server: str) -> None:
         terminal.shows(b"joined (tcp)")
         terminal.press(b"\x1a")
         terminal.shows(b"there is no shell to return to")
+
+
+def test_gnu_screen_is_asked_for_no_mouse(server: str) -> None:
+    """Also after SIGSTOP. What it would do with Escape: see `in_gnu_screen`."""
+    with Terminal(screen(server, "sty"), {**os.environ, "STY": "1.pts"}) as terminal:
+        terminal.shows(b"joined (tcp)")
+        terminal.process.send_signal(signal.SIGSTOP)
+        terminal.process.send_signal(signal.SIGCONT)
+        terminal.press(b"/quit\r", keep=True)
+        assert b"\x1b[?1000h" not in terminal.rest()

@@ -23,8 +23,12 @@ assert sys.platform != "win32", "Windows has another driver"  # the type checker
 # The driver makes its parser by this name; Textual 8.2.8 has no parameter for it.
 setattr(linux_driver, "XTermParser", Keyboard)  # noqa: B010  # the type checker knows that it is another class
 
-AGAIN = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[?1000h\x1b[?1003h\x1b[?1006h\x1b[?1004h\x1b[?2004h"
-"""The alternate screen, no cursor, no wrap, reports of mouse and focus, and marks around pastes."""
+AGAIN = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[?1004h\x1b[?2004h"
+"""The alternate screen, no cursor, no wrap, reports of focus, and marks around pastes."""
+MOUSE = "\x1b[?1000h\x1b[?1003h\x1b[?1006h"
+"""Reports of the mouse."""
+ERASE = "\x1b[m\x1b[H\x1b[J"
+"""Erases the picture. Without an alternate screen it would stay, and the shell would write into it."""
 
 
 class Output:
@@ -65,7 +69,7 @@ class TerminalDriver(LinuxDriver):
     """
 
     def __init__(self, app: App[Any], **options: Any) -> None:
-        super().__init__(app, **options)
+        super().__init__(app, **{**options, "mouse": options.get("mouse", True) and not in_gnu_screen()})
         assert sys.__stdout__ is not None
         self._file: Any = Output(sys.__stdout__)  # private in 8.2.8: where its writer thread writes
         self._raw: list[Any] | None = None  # the terminal's modes while it is ours
@@ -114,7 +118,7 @@ class TerminalDriver(LinuxDriver):
         else:  # by SIGSTOP: the shell may have changed the terminal, and what was typed waits to be read
             if self._raw is not None:
                 termios.tcsetattr(self.fileno, termios.TCSANOW, self._raw)
-            self.write(AGAIN)
+            self.write(AGAIN + (MOUSE if self._mouse else ""))
             self.flush()
         self.send_message(self.SignalResume())
 
@@ -124,9 +128,19 @@ class TerminalDriver(LinuxDriver):
             self._raw = termios.tcgetattr(self.fileno)
 
     def stop_application_mode(self) -> None:
+        self.write(ERASE)
         super().stop_application_mode()
         self.write("\x1b[?1016l")  # Textual switches it on and not off
         self.flush()
+
+
+def in_gnu_screen() -> bool:
+    """Return whether GNU screen is around this program.
+
+    Version 4.9.0 keeps an ESC back while it reports the mouse, because a report may begin so: Escape does
+    nothing then, and the next letter comes as Alt and a letter.
+    """
+    return "STY" in os.environ
 
 
 def has_shell() -> bool:
