@@ -18,7 +18,7 @@ from chat.interfaces.settings import SWITCH, Setting
 from chat.interfaces.technique import Technique
 
 if TYPE_CHECKING:
-    from chat.client.connect import Place
+    from chat.client.connect import Detour, Place
     from chat.client.session import Session
     from chat.domain.model import Cursor
     from chat.interfaces.tls import Fingerprint, Trust
@@ -97,6 +97,7 @@ class Client:
         *,
         cursor: Cursor | None = None,
         give_up: float | None = None,
+        detour: Detour | None = None,
     ) -> Session:
         """Return a session that is not started yet. Arguments win over the options."""
         from chat.client.connect import login_name, open_session
@@ -111,6 +112,7 @@ class Client:
             other_nicks=nick is None,
             cursor=cursor,
             give_up=give_up,
+            detour=detour,
         )
 
     def _place(self) -> Place:

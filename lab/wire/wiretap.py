@@ -31,6 +31,7 @@ class Wiretap:
         self._transport = technique.transport(settings)
         self._state = state
         self._tap: Tap | None = None
+        self._left: list[Tap] = []
         self.encrypted = False
         """The session uses TLS: the tap ends it, and encrypts again on the way to the server."""
 
@@ -57,8 +58,24 @@ class Wiretap:
         ]
         return here, encryption.trust if encryption else None
 
-    async def stop(self) -> None:
-        """Break the connections through the tap. The trace stays as it is."""
-        tap, self._tap = self._tap, None
-        if tap is not None:
+    @property
+    def on(self) -> bool:
+        """Whether it is in the way of the session's next connection."""
+        return self._tap is not None
+
+    def leave(self) -> None:
+        """Be in the way of no new connection. The trace stays as it is."""
+        if self._tap is not None:
+            self._left.append(self._tap)
+            self._tap = None
+
+    async def close(self) -> None:
+        """Break the connections through the taps that were left."""
+        left, self._left = self._left, []
+        for tap in left:
             await asyncio.to_thread(tap.close)
+
+    async def stop(self) -> None:
+        """Break all connections through it."""
+        self.leave()
+        await self.close()
