@@ -221,20 +221,19 @@ def backend_option(command: F) -> F:
     )(command)
 
 
-def tls_options(command: F) -> F:
+def tls_options(command: F, connect: str = "Connect with TLS") -> F:
     """Add --ca and --fingerprint: connect with TLS, and to whom."""
     command = click.option(
         "--fingerprint",
         metavar="SHA256:...",
         envvar="CHAT_FINGERPRINT",
-        help="Connect with TLS, and trust the certificate with this fingerprint: the server's or its "
-        "authority's.",
+        help=f"{connect}, and trust the certificate with this fingerprint: the server's or its authority's.",
     )(command)
     return click.option(
         "--ca",
         metavar="FILE",
         envvar="CHAT_CA",
-        help="Connect with TLS, and trust the authorities in FILE (PEM), no others.",
+        help=f"{connect}, and trust the authorities in FILE (PEM), no others.",
     )(command)
 
 
@@ -252,6 +251,11 @@ def no_spawn_option(command: F) -> F:
     return click.option("--no-spawn", is_flag=True, help="Do not start your own server if none runs.")(
         command
     )
+
+
+def broker_tls_options(command: F) -> F:
+    """Add the same two for the broker of a server's log."""
+    return tls_options(command, "If --log is an amqps:// URL: connect with TLS")
 
 
 def client_options(command: F) -> F:

@@ -125,7 +125,11 @@ def check_place(place: Place, technique: Technique) -> list[Address]:
     if place.server is None:
         return []
     try:
-        given = list(parse_servers(place.server, technique.port, technique.schemes))
+        given = list(
+            parse_servers(
+                place.server, technique.port_for(encrypted=place.trust is not None), technique.schemes
+            )
+        )
     except ValueError as error:
         raise ChatError(str(error)) from None
     if len(given) > 1 and not technique.several:

@@ -45,6 +45,7 @@ class LiveRoom:
         self.name = name
         self.limits = node.limits
         self.node_name = node.name
+        self.pages = node.pages
         self.records = node.records
         self.replica = RoomReplica()
         self.state = self.replica.state
@@ -199,6 +200,7 @@ class LiveRoom:
             seat.key = key
             self._node.arrivals.seated(seat.seat, origin)
         seat.start, seat.restored_at = await self._replay_from(hello), None
+        seat.read_up_to = seat.start
         seat.renew_grace()
         return seat
 
@@ -221,6 +223,8 @@ class LiveRoom:
     async def _resume(self, seat: HubSeat, technique: str, origin: Origin) -> bool:
         """Give a seat back to its owner; return False if the seat has just ended."""
         here = seat.seat in self.seats
+        if here:
+            seat.count_return()
         seat.renew_grace()
         if seat.technique != technique or seat.leaving or not here:
             self._node.arrivals.count_entry(origin)
@@ -336,6 +340,10 @@ class LiveRoom:
             events.append(event_of(entry, prev))
             prev = entry.seq
         return events
+
+    def recent(self, after: int) -> bool:
+        """Return whether the events after a seq are in memory."""
+        return self.replica.ring.reaches(after)
 
     async def next_event(self, wait: float) -> None:
         """Wait until something happens in the room, or for so many seconds."""

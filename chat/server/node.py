@@ -25,6 +25,8 @@ class Node:
         self.arrivals = Arrivals(bounds, lambda: asyncio.get_running_loop().time())
         self.name = log.node
         """What this server is called in the log."""
+        self.pages = Limits(burst=bounds.pages, rate=bounds.page_rate)
+        """How fast a seat may read again what it has read."""
         self.records = Records()
         """What the operator is told."""
         self.closing = False
