@@ -33,6 +33,7 @@ from chat.interfaces.broker import Broker
 from chat.interfaces.client import ChatClient
 from chat.interfaces.technique import Technique
 from chat.server.logs import open_log
+from lab.plain_broker import without_tls
 
 ROOM = "lab"
 START_TIMEOUT = 15.0
@@ -125,7 +126,9 @@ def _brokers() -> tuple[dict[str, Broker], dict[str, str]]:
         if label.broker is not None and label.log is not None and not label.missing():
             err(f"looking for a broker for {label.name}; starting one takes some seconds")
             try:
-                found[label.name] = label.load_broker()(state_dir(), spawn=True)
+                broker = label.load_broker()(state_dir(), spawn=True)
+                without_tls(broker.address)
+                found[label.name] = broker
             except ChatError as error:
                 off[label.name] = str(error)
     return found, off
