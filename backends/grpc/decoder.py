@@ -22,8 +22,8 @@ from backends.grpc.decoding_http2 import (
     read_payload,
 )
 from backends.grpc.decoding_streams import Held, Stream
-from chat.interfaces.frames import MASK, Direction, Field, Frame
-from chat.transport.decoding.secrets import is_secret
+from chat.interfaces.frames import MASK, Direction, Field, Frame, raw_frame
+from chat.transport.decoding.secrets import is_secret, mark_secrets
 from chat.transport.decoding.stream import StreamDecoder, Undecodable
 from chat.transport.decoding.text import one_line
 
@@ -63,6 +63,7 @@ class GrpcDecoder(StreamDecoder):
             return None
         size = int.from_bytes(data[:3], "big")
         if not side.begun and (data[3] != Kind.SETTINGS or size % 6 or any(data[5:9])):
+            side.foreign = True
             raise Undecodable("not HTTP/2: the first frame is not SETTINGS")
         if len(data) < HEADER_SIZE + size:
             self.wait_for(direction, HEADER_SIZE + size)
@@ -70,9 +71,18 @@ class GrpcDecoder(StreamDecoder):
         side.begun = True
         return self._frame(direction, bytes(data[: HEADER_SIZE + size]))
 
+    def raw(self, direction: Direction, data: bytes, problem: str) -> Frame:
+        frame = raw_frame(data, problem)
+        if self._sides[direction].foreign:
+            mark_secrets(frame.root, data)
+        else:  # nothing in these bytes says where a token or a seat key may be
+            frame.root.value, frame.root.secret = MASK, True
+        return frame
+
     def _preface(self, side: _Side, data: bytearray) -> Frame | None:
         begun = bytes(data[: len(PREFACE)])
         if not PREFACE.startswith(begun):
+            side.foreign = True
             raise Undecodable("not HTTP/2: no connection preface")
         if len(begun) < len(PREFACE):
             return None
@@ -242,6 +252,8 @@ class _Side:
 
     def __init__(self) -> None:
         self.preface = self.begun = False
+        self.foreign = False
+        """It does not speak HTTP/2."""
         self.block: _Block | None = None
         self.lost = ""
         """Why header blocks can't be decoded any more: each needs all before it."""

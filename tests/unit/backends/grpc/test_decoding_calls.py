@@ -14,6 +14,7 @@ from chat.interfaces.frames import MASK, Direction
 from lab.wire.masking import shown_bytes, walk
 from protos import chat_pb2 as pb
 from tests.support import http2_judge
+from tests.support.captures import Piece
 from tests.support.h2_talk import (
     BLOCK,
     CHAT,
@@ -224,3 +225,18 @@ def test_what_can_not_be_decoded_shows_neither() -> None:
     shown = b"".join(map(shown_bytes, frames))
     assert b"TOKEN" not in shown
     assert KEY[:-1].encode() not in shown
+
+
+def test_bytes_that_are_cut_off_show_neither() -> None:
+    for size in range(10, len(BLOCK)):
+        frames = up(raw(1, 4, 1, BLOCK)[:size])
+        assert b"TOK" not in b"".join(map(shown_bytes, frames))
+        assert frames[-1].problem == "cut off by the end of the connection"
+
+
+def test_a_token_of_another_protocol_is_not_shown() -> None:
+    asked = b"GET / HTTP/1.1\r\nauthorization: Bearer TOKEN\r\n\r\n"
+    (frame,) = decode([Piece(1, "tcp", Direction.UP, asked)])
+    assert frame.problem == "not HTTP/2: no connection preface"
+    assert b"TOKEN" not in shown_bytes(frame)
+    assert b"GET / HTTP/1.1" in shown_bytes(frame)
