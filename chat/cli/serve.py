@@ -154,6 +154,7 @@ def serve(
 
     from chat.background import server
     from chat.background.ports import keep_ports, kept_ports
+    from chat.background.sightings import Sightings
     from chat.background.state_folder import state_dir
     from chat.cli import standard_streams
     from chat.cli.config import access_token, kept_token
@@ -224,6 +225,8 @@ def serve(
             for offer in offers:
                 click.echo(offer.json() if as_json else offer.line())
             sys.stdout.flush()
+            with suppress(ChatError):  # without a state folder nobody of this user waits
+                Sightings(folder or state_dir(), [host]).tell()
 
         ended_by = run(
             Plan(
