@@ -22,6 +22,7 @@ from statistics import median
 import backends
 from chat.background.process import clean_environment
 from chat.background.state_folder import state_dir
+from chat.client.connect import Detour
 from chat.client.lines import err, event_line, out
 from chat.client.session import Session
 from chat.client.session_events import Arrived, Entered
@@ -142,12 +143,13 @@ async def _forget(log: str, room: str) -> None:
         await opened.stop()
 
 
-def session(served: Served, nick: str, room: str) -> Session:
+def session(served: Served, nick: str, room: str, detour: Detour | None = None) -> Session:
     """Return a session that is not started yet."""
 
     async def dial() -> ChatClient:
         kind = await asyncio.to_thread(served.technique.load_client)
-        return kind(served.address)
+        addresses, _ = await detour([served.address], None) if detour else ([served.address], None)
+        return kind(addresses[0])
 
     return Session(dial, Hello(room, nick), resend=served.technique.traits.resend)
 

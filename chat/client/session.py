@@ -48,8 +48,6 @@ PING_EVERY = 5.0
 """Seconds between an answer and the next ping."""
 PING_TIMEOUT = 10.0
 """Seconds without an answer after which the connection counts as lost."""
-MAX_NOTICES = 100
-"""Notices that may wait for a reader who is slow; of more only the number is told."""
 
 
 class Session:
@@ -107,13 +105,12 @@ class Session:
         self._updates = UpdateQueue()
         self._closing = False
         self._task: asyncio.Task[None] | None = None
-        self._telling: set[asyncio.Task[None]] = set()
-        self._left_out = 0  # notices that came while too many waited
         self.hindered = ""
         """Why the server takes no messages at the moment, and what to do; empty: it does."""
         self.outcome: ChatError | None = None
         """Why the session ended by itself; None: it did not."""
-        self._hurry = asyncio.Event()
+        self._moved = False  # it connects anew because of `redial`
+        self._hurry, self._redialling = asyncio.Event(), asyncio.Event()
 
     @property
     def members(self) -> dict[str, Member]:
@@ -142,6 +139,11 @@ class Session:
 
     def retry_now(self) -> None:
         """Do not wait for the next try."""
+        self._hurry.set()
+
+    def redial(self) -> None:
+        """Connect anew at once, because there is another way. Seat, drafts and cursor are kept."""
+        self._redialling.set()
         self._hurry.set()
 
     @property
@@ -178,8 +180,6 @@ class Session:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
-        for telling in self._telling:
-            telling.cancel()
         if self._keys:  # another session of this process may want the seat that has not ended
             await asyncio.to_thread(self._keys.release)
         self._end()
@@ -218,9 +218,10 @@ class Session:
             await self._enter(State("connecting", self.state.address))
             error: ChatError | None = None
             client: ChatClient | None = None
+            self._redialling.clear()
             try:
                 client = await self._dial()
-                client.on_notice = lambda text: self._tell_soon(Noticed(text, unasked=True))
+                client.on_notice = lambda text: self._updates.put_soon(Noticed(text, unasked=True))
                 client.on_hindered = self._hindered
                 client.earlier = self._counts
                 welcome = await client.connect(await self._greeting())
@@ -246,6 +247,9 @@ class Session:
                     await client.close(leave=False)
             if self._closing:
                 break
+            if self._redialling.is_set():
+                self._moved = True
+                continue
             if error is None:
                 error = ConnectionLost("the server closed the connection")
             if (delay := self._reconnect.delay(error)) is None:
@@ -275,27 +279,10 @@ class Session:
     async def _tell(self, update: Update) -> None:
         await self._updates.put(update)
 
-    def _tell_soon(self, update: Update) -> None:
-        """Tell what the client says by itself: it can't wait, and the queue may be full."""
-        if len(self._telling) >= MAX_NOTICES and isinstance(update, Noticed):
-            self._left_out += 1
-            return
-        telling = asyncio.ensure_future(self._tell(update))
-        self._telling.add(telling)
-        telling.add_done_callback(self._told)
-
-    def _told(self, telling: asyncio.Task[None]) -> None:
-        self._telling.discard(telling)
-        if self._left_out and not self._telling and not telling.cancelled():
-            count, self._left_out = self._left_out, 0
-            self._tell_soon(
-                Noticed(f"{count:,} more notices were left out: they came too fast", unasked=True)
-            )
-
     def _hindered(self, reason: str) -> None:
         if reason != self.hindered:
             self.hindered = reason
-            self._tell_soon(Hindered(reason))
+            self._updates.put_soon(Hindered(reason))
 
     async def _enter(self, state: State) -> None:
         self.state = state
@@ -308,6 +295,7 @@ class Session:
         self._client = client
         await self._welcomed(client, welcome)
         tasks = {asyncio.create_task(work(client)) for work in (self._read, self._send, self._measure)}
+        tasks.add(asyncio.create_task(self._until_redialling()))
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -318,8 +306,14 @@ class Session:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
+    async def _until_redialling(self) -> None:
+        await self._redialling.wait()
+
     async def _welcomed(self, client: ChatClient, welcome: Welcome) -> None:
         reconnected = self._reconnected(welcome) if self.seat else None
+        if self._moved and welcome.seat == self.seat:  # on purpose: there is nothing to tell
+            reconnected = None
+        self._moved = False
         self.nick, self.seat, self.limits = welcome.nick, welcome.seat, welcome.limits
         self._view.welcomed(welcome)
         self._hello = Hello(self.room, self._hello.nick, seat_key=welcome.seat_key)
