@@ -149,7 +149,7 @@ def serve(
     from chat.cli.serve_tls import proof
     from chat.domain.access_token import MIN_TOKEN
     from chat.domain.model import NO_BOUNDS, Bounds, Limits
-    from chat.interfaces.address import is_loopback
+    from chat.interfaces.address import TLS_PORTS, is_loopback
     from chat.server.serve import Plan, run
 
     standard_streams.discard_closed_output()
@@ -231,7 +231,7 @@ def serve(
                 access=access,
                 identity=proved.identity if proved else None,
                 proof=proved.join if proved else "",
-                trust=load_trust(ca, fingerprint),
+                trust=load_trust(ca, fingerprint) if url.partition(":")[0].lower() in TLS_PORTS else None,
                 settings=settings,
                 limits=Limits() if rate == "on" else Limits(burst=0),
                 bounds=Bounds() if rate == "on" else NO_BOUNDS,
