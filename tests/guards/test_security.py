@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import re
+from pathlib import Path
 
 import pytest
 
 import backends
 from tests.support.threats import THREATS, WIRE, missing
 
+ROOT = Path(__file__).parents[2]
 ATTACKERS = sorted({threat.who for threat in THREATS})
 
 
@@ -36,3 +39,15 @@ def test_every_attacker_is_thought_of_for_every_technique(who: str) -> None:
 
 def test_what_travels_in_the_clear_is_told_of_every_technique() -> None:
     assert list(WIRE) == list(backends.KNOWN)
+
+
+def test_no_code_switches_the_verification_of_a_server_off() -> None:
+    """But for the handshake that asks for the certificates, in which nothing is sent."""
+    unverified = re.compile(r"CERT_NONE|CERT_OPTIONAL|_create_unverified_context|skip_cert_verify")
+    found = [
+        path.relative_to(ROOT).as_posix()
+        for folder in ("chat", "backends", "lab", "tui")
+        for path in (ROOT / folder).rglob("*.py")
+        if unverified.search(path.read_text(encoding="utf-8"))
+    ]
+    assert found == ["chat/interfaces/tls.py"]
