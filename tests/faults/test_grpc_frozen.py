@@ -48,8 +48,8 @@ async def server_freezes() -> None:
 async def client_freezes(monkeypatch: pytest.MonkeyPatch) -> None:
     away = asyncio.Event()
 
-    def detach(self: HubSeat, sink: Any = None, detach: Any = HubSeat.detach) -> None:
-        detach(self, sink)
+    def detach(self: HubSeat, *of_which: Any, detach: Any = HubSeat.detach) -> None:
+        detach(self, *of_which)
         away.set()
 
     monkeypatch.setattr(HubSeat, "detach", detach)
