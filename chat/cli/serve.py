@@ -25,11 +25,13 @@ from chat.cli.options import (
     token_option,
     warn,
 )
+from chat.cli.serve_operator import Operator, admin_line, operator_options
 from chat.domain.errors import ChatError
 from chat.interfaces.technique import Technique
 
 if TYPE_CHECKING:
     from chat.background.server import Registration
+    from chat.interfaces.address import Address
     from chat.interfaces.broker import Broker
     from chat.server.serve import Offer
 
@@ -105,20 +107,7 @@ def _port_of(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> d
     help="Bound what one seat may send, and what one address may take.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-@click.option(
-    "--log-level",
-    default="warning",
-    show_default=True,
-    type=click.Choice(["debug", "info", "warning", "error"]),
-    help="What is written to the standard error; info: also who comes, leaves and is cut, and why.",
-)
-@click.option(
-    "--log-format",
-    default="text",
-    show_default=True,
-    type=click.Choice(["text", "json"]),
-    help="How; json: one object a line.",
-)
+@operator_options
 @click.option("--background", is_flag=True, hidden=True, help="End when no seat is taken any more.")
 @click.option("--idle", type=float, hidden=True, help="Seconds until then.")
 @settings_options("server")
@@ -139,8 +128,7 @@ def serve(
     fingerprint: str | None,
     rate: str,
     as_json: bool,
-    log_level: str,
-    log_format: str,
+    operator: Operator,
     background: bool,
     idle: float | None,
     settings: dict[str, str],
@@ -154,13 +142,14 @@ def serve(
 
     from chat.background import server
     from chat.background.ports import keep_ports, kept_ports
+    from chat.background.sightings import Sightings
     from chat.background.state_folder import state_dir
     from chat.cli import standard_streams
     from chat.cli.config import access_token, kept_token
     from chat.cli.serve_tls import proof
     from chat.domain.access_token import MIN_TOKEN
     from chat.domain.model import NO_BOUNDS, Bounds, Limits
-    from chat.interfaces.address import is_loopback
+    from chat.interfaces.address import TLS_PORTS, is_loopback
     from chat.server.serve import Plan, run
 
     standard_streams.discard_closed_output()
@@ -196,7 +185,7 @@ def serve(
         if fresh:
             _set_aside(url)
 
-        def ready(offers: list[Offer]) -> None:
+        def ready(offers: list[Offer], admin: Address | None) -> None:
             if registration and folder:
                 others = other_ports(offers, port_of)
                 keep_ports(folder, others)
@@ -223,7 +212,11 @@ def serve(
                 click.echo(_token_line(access, as_json))
             for offer in offers:
                 click.echo(offer.json() if as_json else offer.line())
+            if admin:
+                click.echo(admin_line(admin, as_json))
             sys.stdout.flush()
+            with suppress(ChatError):  # without a state folder nobody of this user waits
+                Sightings(folder or state_dir(), [host]).tell()
 
         ended_by = run(
             Plan(
@@ -238,13 +231,14 @@ def serve(
                 access=access,
                 identity=proved.identity if proved else None,
                 proof=proved.join if proved else "",
-                trust=load_trust(ca, fingerprint),
+                trust=load_trust(ca, fingerprint) if url.partition(":")[0].lower() in TLS_PORTS else None,
                 settings=settings,
                 limits=Limits() if rate == "on" else Limits(burst=0),
                 bounds=Bounds() if rate == "on" else NO_BOUNDS,
                 found=broker,
-                log_level=log_level,
-                log_format=log_format,
+                log_level=operator.log_level,
+                log_format=operator.log_format,
+                admin=operator.admin,
                 idle=idle or (server.IDLE if background else None),
             ),
             ready,

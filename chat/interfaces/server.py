@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
@@ -252,6 +253,8 @@ class ChatServer(ABC):
         self.hub = hub
         self.address = address
         self.options = options or ServerOptions()
+        self.counts: Counter[str] = Counter()
+        """What was dropped without a word to the client, and why."""
 
     @abstractmethod
     async def start(self) -> Address:

@@ -152,6 +152,16 @@ class Mailbox:
         self._when_live: Callable[[], None] | None = None
         channel.behind.add(self)
 
+    @property
+    def is_live(self) -> bool:
+        """Whether it has read everything that was written."""
+        return self.sink in self._channel.live
+
+    @property
+    def seqs_behind(self) -> int:
+        """How many seqs lie between what it was written and what the live ones were."""
+        return 0 if self.is_live else max(0, self._channel.sent - self.cursor)
+
     def pump(self) -> None:
         """Write while the peer takes it; become live when there is nothing more to catch up with."""
         channel = self._channel

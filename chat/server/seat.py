@@ -134,6 +134,11 @@ class HubSeat:
     def head(self) -> int:
         return self._room.head
 
+    @property
+    def mailbox(self) -> Mailbox | None:
+        """The place of its connection in the fan-out; None: it has none, or polls."""
+        return self._mailbox
+
     # --- sending -------------------------------------------------------------------------------
 
     def send(self, draft: Draft, reply: Reply) -> None:
