@@ -7,7 +7,7 @@ third-party library; those come when `Technique.load_client` or `load_server` is
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -103,6 +103,10 @@ class Technique:
     def missing(self) -> list[Need]:
         """Return what is not installed here."""
         return [need for need in self.needs if not need.met()]
+
+    def transport(self, settings: Mapping[str, str]) -> Literal["tcp", "udp"]:
+        """Return what carries the bytes of a client with these settings (by `Setting.name`)."""
+        return "udp" if settings.get("transport", self.traits.transport) == "udp" else "tcp"
 
     def load_client(self) -> type[ChatClient]:
         return cast("type[ChatClient]", load(self.client))

@@ -15,6 +15,8 @@ from chat.transport.decoding.text import one_line
 
 SECRETS = frozenset(("access", "seat_key"))
 """The names of the chat's fields that hold a secret, on every technique."""
+MAX_VALUES = 20_000
+"""Values in one text; of one with more nothing is decoded. A page of the chat has fewer than 3,000."""
 WRITTEN = frozenset(("say", "edit", "sent", "edited"))
 """The kinds of objects whose ``text`` a person wrote."""
 
@@ -41,7 +43,7 @@ def add_json(
         is_text: says whether a person wrote the ``text`` of an object.
 
     Raises:
-        Undecodable: it is not JSON, or nested more deeply than `MAX_DEPTH`.
+        Undecodable: it is not JSON, is nested more deeply than `MAX_DEPTH`, or has more than `MAX_VALUES`.
     """
     if too_deep(data):
         raise Undecodable(f"JSON nested more than {MAX_DEPTH} levels deep")
@@ -61,6 +63,7 @@ class _Walk:
     def __init__(self, data: bytes, at: int | None, is_text: Callable[[Object], bool]) -> None:
         self._data, self._at, self._is_text = data, at, is_text
         self._tokens = _TOKEN.finditer(data)
+        self._count = 0
 
     def add(self, parent: Field, name: str) -> Any:
         """Add the fields of the next value, and return it. The outermost one has no field of its own."""
@@ -68,6 +71,9 @@ class _Walk:
 
     def _value(self, parent: Field, name: str, span: tuple[int, int]) -> Any:
         token = self._data[slice(*span)]
+        self._count += 1
+        if self._count > MAX_VALUES:
+            raise Undecodable(f"JSON with more than {MAX_VALUES} values")
         if token not in (b"{", b"["):
             secret = name in SECRETS and token not in (b'""', b"null")
             parent.add(

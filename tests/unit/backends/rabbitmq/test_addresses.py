@@ -104,6 +104,7 @@ def test_a_password_is_not_sent_where_amqps_was_named_and_nobody_is_trusted() ->
         ["serve", "tcp", "--tls", "auto", "--log", "amqp://ann:x,secret@192.0.2.1"],
         ["serve", "tcp", "--log", "kafka://ann:x@secret"],
         ["bench", "broker", "--server", "amqp://ann:x,secret"],
+        ["bench", "broker", "--server", "amqps://ann:x,secret@127.0.0.1:1"],
     ],
     ids=" ".join,
 )
