@@ -30,6 +30,7 @@ from chat.interfaces.technique import Technique
       chat wire                            what clients say to your server over TCP lines
       chat wire -b grpc --listen 50052     at a port of your choice
       chat wire -b rest --json             one JSON object a frame, with all fields
+      chat wire -b grpc --write x.pcapng   and a file for Wireshark
     """
 )
 @backend_option
@@ -40,6 +41,7 @@ from chat.interfaces.technique import Technique
     "--listen", metavar="PORT", type=click.IntRange(0, 65535), default=0, help="Listen at this port."
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a frame, with its fields.")
+@click.option("--write", metavar="FILE", help="Also write a capture file (pcapng) that Wireshark opens.")
 @click.option("--show-secrets", is_flag=True, help="Do not mask tokens, keys and passwords in the bytes.")
 def wire(
     backend: Technique | None,
@@ -47,6 +49,7 @@ def wire(
     no_spawn: bool,
     listen: int,
     as_json: bool,
+    write: str | None,
     show_secrets: bool,
     settings: dict[str, str],
 ) -> int:
@@ -67,7 +70,9 @@ def wire(
 
     async def relay() -> int:
         target = (await locate(place, technique, given)).addresses[0]
-        wire = show.Wire(technique, target, transport, listen, as_json=as_json, secrets=show_secrets)
+        wire = show.Wire(
+            technique, target, transport, listen, as_json=as_json, secrets=show_secrets, file=write
+        )
         return await show.show(wire, out_json if as_json else out, err)
 
     return run(relay())
