@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,7 @@ class ChatWire(ChatCommands):
     wiretap: Wiretap | None
     _inspector: Inspector | None = None
     _receipts = False
+    _ladders = 0
 
     # --- the tap -------------------------------------------------------------------------------
 
@@ -47,7 +49,7 @@ class ChatWire(ChatCommands):
 
     def _leave_tap(self) -> None:
         """Nobody looks any more: connect directly again."""
-        if self.wiretap is None or self._receipts or self._shown:
+        if self.wiretap is None or self._receipts or self._shown or self._ladders:
             return
         self.wiretap.leave()
         self.session.redial()
@@ -119,6 +121,29 @@ class ChatWire(ChatCommands):
 
     def on_inspector_told(self, event: Inspector.Told) -> None:
         self.hint(event.text, failed=event.failed)
+
+    async def show_ladder(self) -> None:
+        from tui.wire.ladder_screen import LadderScreen
+
+        trace = await self._trace()
+        assert self.wiretap is not None
+        self._ladders += 1
+
+        def closed(_: None) -> None:
+            self._ladders -= 1
+            self._leave_tap()
+
+        server = "broker" if self.wiretap.technique.server is None else "server"
+        self.app.push_screen(LadderScreen(trace, server), closed)
+
+    async def export_wire(self, path: str) -> None:
+        from lab.wire.export import check_format, export
+
+        check_format(path)
+        if self.wiretap is None or self.wiretap.trace is None:
+            raise Refused("nothing was recorded yet: /wire shows what passes, and records it")
+        self.wiretap.trace.update(seconds=1.0)
+        self.hint(await asyncio.to_thread(export, self.wiretap.trace, path, self.wiretap.technique))
 
     # --- receipts ------------------------------------------------------------------------------
 
