@@ -59,7 +59,7 @@ MakeWiretap = Callable[[Choice], "Wiretap"]
 """Returns what the wire of a session is looked at with."""
 
 
-def _driver() -> type[Driver] | None:
+def terminal_driver() -> type[Driver] | None:
     """Return the driver of this terminal; None: that of Windows, or what TEXTUAL_DRIVER names."""
     if sys.platform != "win32" and not os.environ.get("TEXTUAL_DRIVER"):
         from tui.terminal.driver import TerminalDriver  # there is no such terminal on Windows
@@ -117,7 +117,7 @@ class ChatApp(App[None], inherit_bindings=False):
     ) -> None:
         if theme is not None and theme not in themes.NAMES:
             raise ChatError(f"there is no theme {theme!r}: choose {', '.join(themes.NAMES)}")
-        super().__init__(driver_class=_driver())
+        super().__init__(driver_class=terminal_driver())
         self.session: Session | None = None
         self._widths = SteadyWidths(joins="TEXTUAL_DRIVER" not in os.environ)
         self.ended_by = 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import sys
 
 import click
 
@@ -19,6 +21,7 @@ from chat.cli.options import (
     token_option,
     warn,
 )
+from chat.cli.standard_streams import no_screen
 from chat.domain.errors import ChatError
 from chat.interfaces.technique import Technique
 
@@ -41,6 +44,9 @@ from chat.interfaces.technique import Technique
     "--listen", metavar="PORT", type=click.IntRange(0, 65535), default=0, help="Listen at this port."
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a frame, with its fields.")
+@click.option("--ladder", is_flag=True, help="Draw who sent what to whom, instead of a line a frame.")
+@click.option("--plain", is_flag=True, help="Lines instead of a screen.")
+@click.option("--theme", metavar="NAME", help="dark, light or high-contrast.")
 @click.option("--write", metavar="FILE", help="Also write a capture file (pcapng) that Wireshark opens.")
 @click.option("--show-secrets", is_flag=True, help="Do not mask tokens, keys and passwords in the bytes.")
 def wire(
@@ -49,6 +55,9 @@ def wire(
     no_spawn: bool,
     listen: int,
     as_json: bool,
+    ladder: bool,
+    plain: bool,
+    theme: str | None,
     write: str | None,
     show_secrets: bool,
     settings: dict[str, str],
@@ -68,14 +77,29 @@ def wire(
     place = Place(server, state_dir(warn), spawn=not no_spawn)
     given = check_place(place, technique)
 
-    async def relay() -> int:
+    async def found() -> show.Wire:
         target = (await locate(place, technique, given)).addresses[0]
-        wire = show.Wire(
-            technique, target, transport, listen, as_json=as_json, secrets=show_secrets, file=write
+        return show.Wire(
+            technique,
+            target,
+            transport,
+            listen,
+            as_json=as_json,
+            ladder=ladder,
+            secrets=show_secrets,
+            file=write,
         )
-        return await show.show(wire, out_json if as_json else out, err)
 
-    return run(relay())
+    async def relay() -> int:
+        return await show.show(await found(), out_json if as_json else out, err)
+
+    lines = plain or as_json or ladder or write is not None or show_secrets
+    if lines or no_screen() or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return run(relay())
+    from tui.run import run_app
+    from tui.wire.app import WireApp
+
+    return run_app(WireApp(asyncio.run(found()), theme))
 
 
 @click.command(
@@ -114,8 +138,6 @@ def receipt(
 
     The message goes to a room of its own, "receipt". The exit code is 1 if a technique failed.
     """
-    import asyncio
-
     from chat.background.state_folder import state_dir
     from chat.cli.config import access_token
     from chat.client.connect import Place
