@@ -142,13 +142,14 @@ def serve(
 
     from chat.background import server
     from chat.background.ports import keep_ports, kept_ports
+    from chat.background.sightings import Sightings
     from chat.background.state_folder import state_dir
     from chat.cli import standard_streams
     from chat.cli.config import access_token, kept_token
     from chat.cli.serve_tls import proof
     from chat.domain.access_token import MIN_TOKEN
     from chat.domain.model import NO_BOUNDS, Bounds, Limits
-    from chat.interfaces.address import is_loopback
+    from chat.interfaces.address import TLS_PORTS, is_loopback
     from chat.server.serve import Plan, run
 
     standard_streams.discard_closed_output()
@@ -214,6 +215,8 @@ def serve(
             if admin:
                 click.echo(admin_line(admin, as_json))
             sys.stdout.flush()
+            with suppress(ChatError):  # without a state folder nobody of this user waits
+                Sightings(folder or state_dir(), [host]).tell()
 
         ended_by = run(
             Plan(
@@ -228,7 +231,7 @@ def serve(
                 access=access,
                 identity=proved.identity if proved else None,
                 proof=proved.join if proved else "",
-                trust=load_trust(ca, fingerprint),
+                trust=load_trust(ca, fingerprint) if url.partition(":")[0].lower() in TLS_PORTS else None,
                 settings=settings,
                 limits=Limits() if rate == "on" else Limits(burst=0),
                 bounds=Bounds() if rate == "on" else NO_BOUNDS,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chat.background.sightings import Sightings
 from chat.client.seat_keys import SeatKeyFile
 from chat.client.session import Session
 from chat.domain.errors import BadName, ChatError
@@ -102,6 +103,7 @@ def open_session(
         Hello(room, nick, cursor, place.access),
         resend=technique.traits.resend,
         keys=SeatKeyFile(place.state, place.server or "local", room),
+        seen=Sightings(place.state, [one.host for one in given] or ["localhost"]),
         other_nicks=other_nicks,
         give_up=give_up,
     )
