@@ -192,7 +192,7 @@ async def test_another_server_that_answers_once_the_fingerprint_was_found_is_not
 
 
 async def test_of_several_servers_the_first_that_answers_shows_its_certificate(
-    encrypted: Serving, identity: Identity
+    technique: Technique, encrypted: Serving, identity: Identity
 ) -> None:
     with socket.socket() as unused:
         unused.bind((HOST, 0))  # and does not listen
@@ -201,6 +201,11 @@ async def test_of_several_servers_the_first_that_answers_shows_its_certificate(
         trust = await trust_in(pinned, [nobody, encrypted.address])
         assert trust is not None
         assert Fingerprint.of_first(trust.authorities) == pinned
+        if technique.several:
+            options = ClientOptions((encrypted.address,), trust)
+            client = technique.load_client()(nobody, options)
+            assert (await client.connect(Hello("lab", "ann"))).nick == "ann"
+            await client.close()
         with pytest.raises(ConnectionLost, match=f"nothing listens on {nobody}"):
             await trust_in(pinned, [nobody])
 
