@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 
@@ -66,6 +65,8 @@ def wire(
 
     Clients connect to the address that it prints. It listens on this machine only.
     """
+    import asyncio
+
     from chat.background.state_folder import state_dir
     from chat.cli.signals import run
     from chat.client.connect import Place, check_place, locate
@@ -138,6 +139,8 @@ def receipt(
 
     The message goes to a room of its own, "receipt". The exit code is 1 if a technique failed.
     """
+    import asyncio
+
     from chat.background.state_folder import state_dir
     from chat.cli.config import access_token
     from chat.client.connect import Place
