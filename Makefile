@@ -14,7 +14,7 @@ PAGES = $(wildcard *.md docs/*.md backends/*/README.md)
 PACKAGES := chat backends protos wsdl lab tui
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fuzz check format docs stubs wsdl openapi goldens constraints wheel clean
+.PHONY: help setup demo test fuzz check audit format docs stubs wsdl openapi goldens constraints wheel clean
 
 help: ## List these targets
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -43,6 +43,9 @@ check: setup ## Check format, lint, types, the import layers and the generated p
 	$(BIN)/python -m backends.soap.contract --check
 	$(BIN)/python -m cogapp --check --check-fail-msg='run: make docs' $(PAGES)
 	$(BIN)/python -m tests.tui.pictures --check
+
+audit: setup ## Look for known vulnerabilities in the pinned packages, where PyPI can be asked
+	$(BIN)/python .ci/audit.py
 
 format: setup ## Format the code and mend what the linter can
 	$(BIN)/ruff check --fix .

@@ -22,6 +22,7 @@ from statistics import median
 import backends
 from chat.background.process import clean_environment
 from chat.background.state_folder import state_dir
+from chat.client.connect import Detour
 from chat.client.lines import err, event_line, out
 from chat.client.session import Session
 from chat.client.session_events import Arrived, Entered
@@ -32,6 +33,7 @@ from chat.interfaces.broker import Broker
 from chat.interfaces.client import ChatClient
 from chat.interfaces.technique import Technique
 from chat.server.logs import open_log
+from lab.plain_broker import without_tls
 
 ROOM = "lab"
 START_TIMEOUT = 15.0
@@ -124,7 +126,9 @@ def _brokers() -> tuple[dict[str, Broker], dict[str, str]]:
         if label.broker is not None and label.log is not None and not label.missing():
             err(f"looking for a broker for {label.name}; starting one takes some seconds")
             try:
-                found[label.name] = label.load_broker()(state_dir(), spawn=True)
+                broker = label.load_broker()(state_dir(), spawn=True)
+                without_tls(broker.address)
+                found[label.name] = broker
             except ChatError as error:
                 off[label.name] = str(error)
     return found, off
@@ -139,12 +143,13 @@ async def _forget(log: str, room: str) -> None:
         await opened.stop()
 
 
-def session(served: Served, nick: str, room: str) -> Session:
+def session(served: Served, nick: str, room: str, detour: Detour | None = None) -> Session:
     """Return a session that is not started yet."""
 
     async def dial() -> ChatClient:
         kind = await asyncio.to_thread(served.technique.load_client)
-        return kind(served.address)
+        addresses, _ = await detour([served.address], None) if detour else ([served.address], None)
+        return kind(addresses[0])
 
     return Session(dial, Hello(room, nick), resend=served.technique.traits.resend)
 

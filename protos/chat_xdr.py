@@ -212,7 +212,7 @@ class join_args(Message):
             u.string(CHAT_MAX_NICK),
             u.string(CHAT_MAX_TOKEN),
             u.string(CHAT_MAX_KEY),
-            u.optional(lambda: chat_cursor.unpack(u)),
+            u.optional(lambda: u.message(chat_cursor)),
         )
 
 
@@ -253,7 +253,7 @@ class join_ok(Message):
             u.uint64(),
             u.uint64(),
             u.uint64(),
-            chat_limits.unpack(u),
+            u.message(chat_limits),
         )
 
 
@@ -273,8 +273,8 @@ class join_res(Message):
     def unpack(cls, u: Unpacker) -> Self:
         status = u.enum(chat_status)
         if status == chat_status.CHAT_OK:
-            return cls(status, join_ok.unpack(u))
-        return cls(status, chat_error.unpack(u))
+            return cls(status, u.message(join_ok))
+        return cls(status, u.message(chat_error))
 
 
 @dataclass(slots=True)
@@ -357,8 +357,8 @@ class draft_res(Message):
     def unpack(cls, u: Unpacker) -> Self:
         status = u.enum(chat_status)
         if status == chat_status.CHAT_OK:
-            return cls(status, draft_ok.unpack(u))
-        return cls(status, chat_error.unpack(u))
+            return cls(status, u.message(draft_ok))
+        return cls(status, u.message(chat_error))
 
 
 @dataclass(slots=True)
@@ -390,7 +390,7 @@ class leave_res(Message):
         status = u.enum(chat_status)
         if status == chat_status.CHAT_OK:
             return cls(status)
-        return cls(status, chat_error.unpack(u))
+        return cls(status, u.message(chat_error))
 
 
 class chat_direction(IntEnum):
@@ -438,7 +438,7 @@ class fetch_args(Message):
 
     @classmethod
     def unpack(cls, u: Unpacker) -> Self:
-        return cls(u.string(CHAT_MAX_KEY), chat_place.unpack(u), u.uint32(), u.uint32())
+        return cls(u.string(CHAT_MAX_KEY), u.message(chat_place), u.uint32(), u.uint32())
 
 
 @dataclass(slots=True)
@@ -452,7 +452,7 @@ class fetch_ok(Message):
 
     @classmethod
     def unpack(cls, u: Unpacker) -> Self:
-        return cls(u.array(CHAT_MAX_EVENTS, lambda: chat_event.unpack(u)), u.uint64())
+        return cls(u.array(CHAT_MAX_EVENTS, lambda: u.message(chat_event)), u.uint64())
 
 
 @dataclass(slots=True)
@@ -471,8 +471,8 @@ class fetch_res(Message):
     def unpack(cls, u: Unpacker) -> Self:
         status = u.enum(chat_status)
         if status == chat_status.CHAT_OK:
-            return cls(status, fetch_ok.unpack(u))
-        return cls(status, chat_error.unpack(u))
+            return cls(status, u.message(fetch_ok))
+        return cls(status, u.message(chat_error))
 
 
 @dataclass(slots=True)
@@ -500,7 +500,7 @@ class members_ok(Message):
 
     @classmethod
     def unpack(cls, u: Unpacker) -> Self:
-        return cls(u.array(CHAT_MAX_MEMBERS, lambda: chat_member.unpack(u)), u.boolean())
+        return cls(u.array(CHAT_MAX_MEMBERS, lambda: u.message(chat_member)), u.boolean())
 
 
 @dataclass(slots=True)
@@ -519,8 +519,8 @@ class members_res(Message):
     def unpack(cls, u: Unpacker) -> Self:
         status = u.enum(chat_status)
         if status == chat_status.CHAT_OK:
-            return cls(status, members_ok.unpack(u))
-        return cls(status, chat_error.unpack(u))
+            return cls(status, u.message(members_ok))
+        return cls(status, u.message(chat_error))
 
 
 CHAT_PROG = 600000001

@@ -56,6 +56,9 @@ class Message(ABC):
         return value
 
 
+M = TypeVar("M", bound=Message)
+
+
 class Procedure(NamedTuple):
     """One line of a program; None is void."""
 
@@ -200,6 +203,10 @@ class Unpacker:
     def float64(self) -> float:
         value: float = _FLOAT64.unpack_from(self._data, self._skip(8))[0]
         return value
+
+    def message(self, kind: type[M]) -> M:
+        """Take a struct or a union. The generated code asks here for each: a reader may note where it is."""
+        return kind.unpack(self)
 
     def boolean(self) -> bool:
         value = self.uint32()

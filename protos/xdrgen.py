@@ -279,7 +279,7 @@ class _Module:
         )
 
     def _add(self, name: Token) -> None:
-        self._types[name] = Type(str(name), "{v}.pack(p)", f"{name}.unpack(u)", str(name), message=True)
+        self._types[name] = Type(str(name), "{v}.pack(p)", f"u.message({name})", str(name), message=True)
 
     def _write_program(self, node: Node) -> str:
         name, number = _tokens(node)

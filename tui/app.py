@@ -36,6 +36,8 @@ from tui.screens.ordered import OrderedApp
 from tui.terminal.widths import SteadyWidths
 
 if TYPE_CHECKING:
+    from chat.client.connect import Detour
+    from lab.wire.wiretap import Wiretap
     from tui.screens.picker import PickerScreen
 
 
@@ -53,8 +55,10 @@ class Choice:
 
 SMALLEST = Size(24, 4)
 """The least size that is drawn. Below `LEAST`, which is larger, only what is typed is shown."""
-OpenSession = Callable[[Choice], Session]
-"""Returns a session that is not started yet. Raises `ChatError`."""
+OpenSession = Callable[["Choice", "Detour | None"], Session]
+"""Returns a session that is not started yet, and asks the detour at each connection. Raises `ChatError`."""
+MakeWiretap = Callable[[Choice], "Wiretap"]
+"""Returns what the wire of a session is looked at with."""
 
 
 def _driver() -> type[Driver] | None:
@@ -84,6 +88,7 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         zone: the time zone of the times; None: the local one.
         now: returns the seconds since the epoch.
         on_first_paint: called when the first frame is on the terminal.
+        make_wiretap: None: the wire can't be shown.
 
     Raises:
         ChatError: the session for ``choice`` cannot be opened, or there is no such theme.
@@ -110,6 +115,7 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         zone: tzinfo | None = None,
         now: Callable[[], float] = time.time,
         on_first_paint: Callable[[], None] | None = None,
+        make_wiretap: MakeWiretap | None = None,
     ) -> None:
         if theme is not None and theme not in themes.NAMES:
             raise ChatError(f"there is no theme {theme!r}: choose {', '.join(themes.NAMES)}")
@@ -121,7 +127,8 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         self.linger = 1.0
         """Seconds for which `action_quit` waits for acknowledgements."""
         self._screen: ChatScreen | None = None
-        self._open_session = open_session
+        self._open_session, self._make_wiretap = open_session, make_wiretap
+        self._wiretap: Wiretap | None = None
         self._choice = choice
         self._room, self._nick = room, nick
         self._zone, self._now = zone, now
@@ -131,7 +138,7 @@ class ChatApp(OrderedApp, inherit_bindings=False):
             self.register_theme(known)
         self.theme = theme or themes.DEFAULT
         if choice is not None:
-            self.session = open_session(choice)
+            self.session = self._open(choice)
         elif techniques is None:
             from backends import techniques as registered  # late: only the picker needs the labels
 
@@ -171,16 +178,24 @@ class ChatApp(OrderedApp, inherit_bindings=False):
 
     # --- sessions ------------------------------------------------------------------------------
 
+    def _open(self, choice: Choice) -> Session:
+        """Return a session that is not started yet; a wiretap is made for the first one."""
+        if self._wiretap is None and self._make_wiretap is not None:
+            self._wiretap = self._make_wiretap(choice)
+        return self._open_session(choice, self._wiretap.detour if self._wiretap else None)
+
     def _chat(self, session: Session) -> ChatScreen:
         session.start()
         assert self._choice is not None
-        self._screen = ChatScreen(session, self._choice.technique, zone=self._zone, now=self._now)
+        self._screen = ChatScreen(
+            session, self._choice.technique, zone=self._zone, now=self._now, wiretap=self._wiretap
+        )
         return self._screen
 
     async def on_picker_screen_chosen(self, event: PickerScreen.Chosen) -> None:
         choice = Choice(event.technique, event.room, event.nick)
         try:
-            self.session = self._open_session(choice)
+            self.session = self._open(choice)
         except ChatError as error:
             event.picker.fail(str(error))
         else:
@@ -195,7 +210,7 @@ class ChatApp(OrderedApp, inherit_bindings=False):
             return
         try:
             choice = replace(self._choice, nick=event.nick or self._choice.nick)
-            session = self._open_session(replace(choice, cursor=self.session.cursor))
+            session = self._open(replace(choice, cursor=self.session.cursor))
         except ChatError as error:
             screen.hint(str(error), failed=True)
             return
@@ -267,6 +282,8 @@ class ChatApp(OrderedApp, inherit_bindings=False):
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.session.settled(), self.linger)
         await self._close_session()
+        if self._wiretap is not None:
+            await self._wiretap.stop()
         self.exit()
 
     def _handle_exception(self, error: Exception) -> None:

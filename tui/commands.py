@@ -53,6 +53,15 @@ class CommandTarget(Protocol):
     def retry(self, nick: str = "") -> None:
         """Connect now; with ``nick`` under another name. Raises `Refused` and `BadName`."""
 
+    def show_wire(self, argument: str) -> Awaitable[None]:
+        """Open the inspector, go to it or close it; ``#ID``: show a message's frames. Raises `Refused`."""
+
+    def show_wire_whole(self) -> Awaitable[None]:
+        """Show the inspector on the whole screen, or beside the chat again."""
+
+    def toggle_receipts(self) -> Awaitable[None]:
+        """Show what messages cost on the wire, or do not any more."""
+
     async def quit(self) -> None: ...
 
 
@@ -150,6 +159,18 @@ def _ids(target: CommandTarget, argument: str) -> None:
     target.toggle_ids()
 
 
+def _wire(target: CommandTarget, argument: str) -> Awaitable[None]:
+    return target.show_wire(argument)
+
+
+def _whole(target: CommandTarget, argument: str) -> Awaitable[None]:
+    return target.show_wire_whole()
+
+
+def _receipt(target: CommandTarget, argument: str) -> Awaitable[None]:
+    return target.toggle_receipts()
+
+
 def _theme(target: CommandTarget, argument: str) -> None:
     if argument not in NAMES:
         raise Refused(f"there is no theme {argument!r}: choose {', '.join(NAMES)}")
@@ -187,6 +208,9 @@ COMMANDS = (
     Command("top", "", "go to the oldest message", _top, "ctrl+home"),
     Command("end", "", "go to the newest message", _end, "ctrl+end"),
     Command("ms", "", "show or hide how long your messages took", _ms, "ctrl+t"),
+    Command("wire", "[#ID]", "see what passes on the wire, or a message's frames", _wire, "f2"),
+    Command("whole", "", "the wire on the whole screen, or beside the chat", _whole, "f3"),
+    Command("receipt", "", "show or hide what messages cost on the wire", _receipt, "f4"),
     Command("ids", "", "show message numbers instead of times", _ids),
     Command("theme", "NAME", "|".join(NAMES), _theme, ask=True, values=NAMES),
     Command("clear", "", "clear the screen, not the room's history", _clear, "ctrl+l"),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from chat.client.connect import login_name
+from chat.background.state_folder import state_dir
+from chat.client.connect import Detour, login_name
 from chat.client.session import Session
 from lab.demo import Bots, served, session
+from lab.wire.wiretap import Wiretap
 from tui.app import ChatApp, Choice
 from tui.commands import TABLE, Command, CommandTarget, Refused
 from tui.run import run as show
@@ -33,8 +35,11 @@ def run(theme: str | None) -> int:
         runs = stage.runs
         by_name = {one.technique.name: one for one in runs}
 
-        def opened(choice: Choice) -> Session:
-            return session(by_name[choice.technique], choice.nick or login_name(), choice.room)
+        def opened(choice: Choice, detour: Detour | None) -> Session:
+            return session(by_name[choice.technique], choice.nick or login_name(), choice.room, detour)
+
+        def make_wiretap(choice: Choice) -> Wiretap:
+            return Wiretap(by_name[choice.technique].technique, {}, state_dir())
 
         bots = Bots(stage)
         TABLE["bots"] = bots_command(bots)
@@ -48,7 +53,7 @@ def run(theme: str | None) -> int:
                     app.screen.timeline.note(f"no bot on {name}: {reason}")
 
         choice = Choice(runs[0].technique.name, stage.room, login_name())
-        app = ChatApp(opened, choice, theme=theme, on_first_paint=greet)
+        app = ChatApp(opened, choice, theme=theme, on_first_paint=greet, make_wiretap=make_wiretap)
         bots.start()
         try:
             return show(app)

@@ -20,7 +20,7 @@ from tui.traffic import Going
 
 Kind = Literal["message", "notice", "rule"]
 Mark = Literal["", "pending", "failed", "unconfirmed"]
-Part = Literal["nick", "edited", "deleted", "reason"]
+Part = Literal["nick", "edited", "deleted", "reason", "receipt"]
 
 
 class Place(NamedTuple):
@@ -67,6 +67,10 @@ class Row:
     """Why the draft failed or waits; shown on a line of its own."""
     took: float | None = None
     """Seconds from Enter until the message's event came."""
+    n: int = 0
+    """The number of the own draft that the message was; 0: of somebody else, or not known."""
+    receipt: str = ""
+    """What it cost on the wire; shown on a line of its own."""
     traffic: tuple[Going, ...] = ()
     """Who came or went, if the row tells that; several: it stands for a run."""
 
@@ -133,6 +137,9 @@ def lay_out(row: Row, look: Look) -> Layout:
     if row.reason:
         parts.append((len(text) + 1, len(text) + 1 + len(row.reason), "reason"))
         text = f"{text}\n{row.reason}"
+    if row.receipt:
+        parts.append((len(text) + 1, len(text) + 1 + len(row.receipt), "receipt"))
+        text = f"{text}\n{row.receipt}"
     tail = row.phase or (duration(row.took) if look.times and row.took is not None else "")
     body = look.body
     if len(text) <= body and text.isascii() and "\n" not in text:

@@ -279,6 +279,7 @@ class Timeline:
                     id=event.seq,
                     own=event.seat in self._seats,
                     took=took,
+                    n=event.n if event.seat in self._seats else 0,
                 )
                 row = replace(row, mention=self._mentioned(row.nick, row.text))
                 self._view.put(self._timed(row, event.at))

@@ -198,7 +198,9 @@ class GrpcServer(ChatServer):
         before = request.before if request.HasField("before") else None
         try:
             room = await self.hub.look(request.room, *credentials(context))
-            events = await room.history(after, before, request.limit or self.hub.limits.page)
+            events = await room.history(
+                after=after, before=before, limit=request.limit or self.hub.limits.page
+            )
         except ChatError as error:
             await context.abort(STATUS[error.code], str(error), trailer(error))
         return pb.HistoryReply(events=map(event_message, events))
@@ -206,9 +208,10 @@ class GrpcServer(ChatServer):
     async def _members(self, request: pb.MembersRequest, context: Context) -> pb.MembersReply:
         try:
             room = await self.hub.look(request.room, *credentials(context))
+            members = await room.members()
         except ChatError as error:
             await context.abort(STATUS[error.code], str(error), trailer(error))
-        return pb.MembersReply(members=map(member_message, room.members()))
+        return pb.MembersReply(members=map(member_message, members))
 
 
 class Blob(NamedTuple):

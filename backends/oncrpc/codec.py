@@ -60,13 +60,24 @@ class RejectStat(IntEnum):
 
 
 class AuthStat(IntEnum):
+    OK = 0
     BADCRED = 1
     REJECTEDCRED = 2
+    BADVERF = 3
+    REJECTEDVERF = 4
+    TOOWEAK = 5
+    INVALIDRESP = 6
+    FAILED = 7
 
 
 class Flavor(IntEnum):
+    """Sections 8.2 and 14; our servers know the first two."""
+
     NONE = 0
     SYS = 1
+    SHORT = 2
+    DH = 3
+    RPCSEC_GSS = 6
 
 
 class BadRecord(Exception):

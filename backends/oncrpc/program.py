@@ -185,7 +185,7 @@ class Program:
             case delete_args():
                 self._draft(call, argument.seat_key, Delete(number(argument.id), number(argument.n)), caller)
             case members_args():
-                self._members(call, argument, caller)
+                return self._members(call, argument, self._seat(call, argument.seat_key, caller), caller)
             case leave_args():
                 self._seat(call, argument.seat_key, caller).leave()
                 self._answer(call, caller, leave_res(chat_status.CHAT_OK))
@@ -268,9 +268,9 @@ class Program:
         finally:
             self._polls.discard(task)
 
-    def _members(self, call: Call, args: members_args, caller: Caller) -> None:
-        members = self._seat(call, args.seat_key, caller).members()
+    async def _members(self, call: Call, args: members_args, seat: Seat, caller: Caller) -> None:
         _check_proven(caller)
+        members = await seat.members()
         page = [member_to(member) for member in members[args.skip :][:CHAT_MAX_MEMBERS]]
         page = _first(page, caller.most)
         more = args.skip + len(page) < len(members)

@@ -34,7 +34,8 @@ TECHNIQUE = Technique(
         ),
         Setting("explain", "say why a message of the room's stream is passed over", SWITCH),
     ),
-    schemes=("amqp",),
+    tls=True,
+    schemes=("amqp", "amqps"),
     broker="backends.rabbitmq.broker:find",
     log="backends.rabbitmq.log:StreamLog",
 )

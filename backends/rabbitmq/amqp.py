@@ -21,6 +21,7 @@ from backends.rabbitmq.amqp_login import OPEN_TIMEOUT, parameters
 from chat.domain.errors import ChatError, ConnectionLost, NotStored
 from chat.domain.validation import printable
 from chat.interfaces.address import Address
+from chat.interfaces.tls import Trust
 from chat.transport.errors import no_answer
 
 # pika logs what it also reports to its caller. Its tracebacks must not reach the user's screen.
@@ -59,13 +60,14 @@ class Connection:
         raw.add_on_connection_unblocked_callback(lambda *_: self._block(""))
 
     @classmethod
-    async def open(cls, address: Address, access: str, name: str) -> Connection:
+    async def open(cls, address: Address, access: str, name: str, trust: Trust | None = None) -> Connection:
         """Connect and log in.
 
         Args:
             address: the broker's.
             access: the shared access token; see `parameters`.
             name: the connection's name in the broker's own tools.
+            trust: connect with TLS; None: without.
 
         Raises:
             AccessDenied: the broker refuses user or password.
@@ -74,7 +76,7 @@ class Connection:
         """
         loop = asyncio.get_running_loop()
         opened: asyncio.Future[AsyncioConnection | Exception] = loop.create_future()
-        options = parameters(address, access, name)
+        options = parameters(address, access, name, trust)
         user = options.credentials.username
         AsyncioConnection.create_connection(
             [options], on_done=lambda result: _resolve(opened, result), custom_ioloop=loop

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import Any
 
 from pika import exceptions
@@ -11,7 +12,7 @@ from backends.rabbitmq.names import virtual_host
 from chat.domain.errors import AccessDenied, ChatError, Closing, ConnectionLost
 from chat.domain.validation import printable
 from chat.interfaces.address import Address
-from chat.transport.errors import no_answer
+from chat.transport.errors import handshake_failed, no_answer
 
 GUEST = "guest"
 """User and password that RabbitMQ has from the start (https://www.rabbitmq.com/docs/access-control)."""
@@ -85,7 +86,9 @@ def _translate(error: Any, address: Address, user: str) -> ChatError | None:
         case exceptions.ConnectionClosedByBroker():
             return ConnectionLost(f"the broker at {address} has closed the connection: {_reply(error)}")
         case exceptions.IncompatibleProtocolError():
-            return ChatError(f"{address} is no broker: it does not speak AMQP 0-9-1")
+            return ChatError(
+                f"{address} is no broker: it does not speak AMQP 0-9-1, or only with TLS (amqps://)"
+            )
         case exceptions.AMQPHeartbeatTimeout():
             return ConnectionLost(f"the broker at {address} has sent no heartbeat in time")
         case exceptions.ChannelClosedByClient(reply_code=code) if code == CONSUMER_CANCELLED:
@@ -97,6 +100,8 @@ def _translate(error: Any, address: Address, user: str) -> ChatError | None:
                 f"no broker listens on {address}: start one (docker compose up -d rabbitmq)"
                 f"{_or_without(address)}"
             )
+        case ssl.SSLError():
+            return ConnectionLost(handshake_failed(str(address), error))
         case TimeoutError() | AMQPConnectorStackTimeout():
             return ConnectionLost(no_answer(address))
         case OSError():
@@ -130,10 +135,11 @@ def _or_without(address: Address) -> str:
 
 
 def _denied(address: Address, user: str) -> str:
+    scheme = address.url.partition("://")[0] or "amqp"
     token = "" if address.named_by == "--log" else ", or the password in CHAT_TOKEN"
     return (
         f"the broker at {address} refuses user {printable(user)} with this password: give both in "
-        f"{address.named_by or '--server'} amqp://USER:PASSWORD@HOST{token}"
+        f"{address.named_by or '--server'} {scheme}://USER:PASSWORD@HOST{token}"
     )
 
 

@@ -58,7 +58,8 @@ class BrokerClient(ChatClient):
         if self._link is not None:
             raise BadRequest("a client can connect only once")
         self._bucket = TokenBucket(self.limits, time.monotonic, margin=1.0)
-        link = await Link.open(self.address, access, f"chat: {self.nick} in {self.room}")
+        name = f"chat: {self.nick} in {self.room}"
+        link = await Link.open(self.address, access, name, self.options.trust)
         self._link = link
         link.closed.add_done_callback(lambda closed: self.lost(closed.result()))
         link.on_blocked = lambda: self.on_hindered(hindrance(link.blocked) if link.blocked else "")

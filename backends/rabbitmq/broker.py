@@ -23,6 +23,7 @@ from chat.interfaces.broker import Broker
 
 VARIABLE = "CHAT_AMQP_URL"
 """The environment variable that names a broker by its URL."""
+SCHEMES = ("amqp", "amqps")
 HOST, PORT = "127.0.0.1", 5672
 PROBE_TIMEOUT = 1.0
 """Seconds until a broker on the usual port has answered each step of the login."""
@@ -66,7 +67,7 @@ def find(folder: Path, *, spawn: bool) -> Broker:
     """
     if url := os.environ.get(VARIABLE, "").strip():
         try:
-            address = replace(parse_address(url, PORT, ("amqp",)), named_by=VARIABLE)
+            address = replace(parse_address(url, PORT, SCHEMES), named_by=VARIABLE)
             return Broker(address, f"named by {VARIABLE}")
         except ValueError as error:
             raise ChatError(f"{VARIABLE}: {error}") from None

@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 
 from backends.rabbitmq import directory, names
 from backends.rabbitmq.amqp_errors import Refused, hindrance
-from backends.rabbitmq.broker import VARIABLE
+from backends.rabbitmq.broker import SCHEMES, VARIABLE
 from backends.rabbitmq.log_room import LogRoom
 from backends.rabbitmq.stream import Delivery, Link, gap_notice
 from backends.rabbitmq.will import is_present, presence
@@ -31,6 +31,8 @@ from chat.domain.model import Body, Entry
 from chat.domain.rate_limit import backoff
 from chat.interfaces.address import parse_address
 from chat.interfaces.log import Committed, Log, OnCommitted, OnFailed, Pending
+from chat.interfaces.tls import Fingerprint, Trust
+from chat.transport.pinning import trust_in
 
 T = TypeVar("T")
 
@@ -67,25 +69,33 @@ class StreamLog(Log):
 
     shared = True
 
-    def __init__(self, url: str, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        clock: Callable[[], float] = time.time,
+        trust: Trust | Fingerprint | None = None,
+    ) -> None:
         """Prepare; `start` connects.
 
         Args:
-            url: ``amqp://USER:PASSWORD@HOST:PORT/VHOST``.
+            url: ``amqp://USER:PASSWORD@HOST:PORT/VHOST``, or ``amqps://``.
             clock: returns seconds since the Unix epoch.
+            trust: whom to trust as the broker; it only counts for ``amqps://``.
 
         Raises:
             ChatError: the URL is malformed.
         """
         try:
-            address = parse_address(url, 5672, ("amqp",))
+            address = parse_address(url, 5672, SCHEMES)
         except ValueError as error:
             raise ChatError(str(error)) from None
         named_by = "--log"
         with suppress(ValueError):  # with --broker
-            if parse_address(os.environ.get(VARIABLE, ""), 5672, ("amqp",)).url == address.url:
+            if parse_address(os.environ.get(VARIABLE, ""), 5672, SCHEMES).url == address.url:
                 named_by = VARIABLE
         self._address = replace(address, named_by=named_by)
+        self._trust = trust if address.encrypted else None
         self.node = secrets.token_hex(6)
         self._clock = clock
         self._open = False
@@ -128,7 +138,8 @@ class StreamLog(Log):
 
     async def _connect(self) -> Link:
         """Connect, declare this node's presence, and learn the names of all rooms. Raises a `ChatError`."""
-        link = await Link.open(self._address, "", f"chat serve, node {self.node}")
+        trust = await trust_in(self._trust, [self._address])
+        link = await Link.open(self._address, "", f"chat serve, node {self.node}", trust)
         self._blocked.clear()  # what an earlier link was told says nothing about this one
         link.on_blocked = lambda: self._on_blocked(link)
         link.streams.on_gap = lambda *gap: log.warning("%s", gap_notice(*gap))

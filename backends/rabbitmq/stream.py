@@ -26,6 +26,7 @@ from chat.domain.errors import ChatError, ConnectionLost
 from chat.domain.model import Body, Entry, Opened
 from chat.domain.room import TAIL
 from chat.interfaces.address import Address
+from chat.interfaces.tls import Trust
 
 T = TypeVar("T")
 
@@ -92,21 +93,22 @@ class Link:
             part.add_done_callback(self._part_closed)
 
     @classmethod
-    async def open(cls, address: Address, access: str, name: str) -> Link:
+    async def open(cls, address: Address, access: str, name: str, trust: Trust | None = None) -> Link:
         """Open the connections to publish and to consume; the one to read streams is opened when needed.
 
         Args:
             address: the broker's.
             access: the shared access token, see `backends.rabbitmq.amqp_login.parameters`.
             name: the connections' name in the broker's own tools.
+            trust: connect with TLS; None: without.
 
         Raises:
             ChatError: no broker answers, or it refuses the login.
         """
-        await probe(address)
+        await probe(address, trust)
 
         def connect(purpose: str) -> Awaitable[Connection]:
-            return Connection.open(address, access, f"{name}, {purpose}")
+            return Connection.open(address, access, f"{name}, {purpose}", trust)
 
         publishing = await connect("publishing")
         try:

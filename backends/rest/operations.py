@@ -291,6 +291,7 @@ OPERATIONS = (
         "The members of a room",
         "In the order in which they joined.",
         {200: ("The members.", MemberList, ())},
+        problems=(429,),
         parameters=(ROOM,),
     ),
     Operation(
@@ -336,7 +337,7 @@ OPERATIONS = (
             200: ("A page of events.", EventPage, ("ETag",)),
             304: ("Nothing has changed.", None, ("ETag",)),
         },
-        problems=(403,),
+        problems=(403, 429),
         parameters=(ROOM, AFTER, BEFORE, LIMIT, WAIT_SECONDS, IF_NONE_MATCH),
         seat=None,
     ),
@@ -365,7 +366,7 @@ OPERATIONS = (
             200: ("The message.", Message, ("ETag",)),
             304: ("Nothing has changed.", None, ("ETag",)),
         },
-        problems=(410,),
+        problems=(410, 429),
         parameters=(ROOM, ID, IF_NONE_MATCH),
     ),
     Operation(

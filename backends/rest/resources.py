@@ -149,7 +149,7 @@ class Resources:
     async def list_members(self, request: Request) -> Response:
         call = Call(request)
         room = await self._hub.look(call.room, call.access, call.peer)
-        return call.unmodified(None) or answer(200, encode(MemberList(room.members())))
+        return call.unmodified(None) or answer(200, encode(MemberList(await room.members())))
 
     # --- seats ---------------------------------------------------------------------------------
 
@@ -205,7 +205,7 @@ class Resources:
         if newest and known and (unmodified := call.unmodified(etag(room.epoch, head))):
             return unmodified
         if after is None or not forward:
-            events = await room.history(after, before, limit)
+            events = await source.history(after=after, before=before, limit=limit)
         else:
             if events is None:
                 events = await source.read(after, limit, 0)

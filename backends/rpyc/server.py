@@ -339,7 +339,7 @@ class ClientConnection(StreamConnection[tuple[bytes, ...], bytes], Exposed):
             case History():
                 self.serve_later(self._history(number, seat, call))
             case Members():
-                self.protocol.reply(number, service.member_pairs(seat.members()))
+                self.serve_later(self._members(number, seat))
             case Leave():
                 self._leave = number
                 self.protocol.state = State.LEAVING
@@ -374,6 +374,17 @@ class ClientConnection(StreamConnection[tuple[bytes, ...], bytes], Exposed):
         else:
             if not self.state.ended:
                 self.protocol.reply(number, tuple(map(service.event_pairs, events)))
+        self._flush()
+
+    async def _members(self, number: int, seat: Seat) -> None:
+        try:
+            members = await seat.members()
+        except ChatError as error:
+            if not self.state.ended:
+                self.protocol.refuse(number, error)
+        else:
+            if not self.state.ended:
+                self.protocol.reply(number, service.member_pairs(members))
         self._flush()
 
     def _decided(self, number: int, draft: Draft, outcome: Event | Ack | ChatError) -> None:

@@ -126,7 +126,7 @@ def _faults(*codes: str) -> list[Any]:
     ]
 
 
-_READING = _faults("seat_gone", "seat_taken", "not_stored")
+_READING = _faults("seat_gone", "seat_taken", "not_stored", "too_fast")
 _DRAFT = ("seat_gone", "seat_taken", "bad_text", "draft_conflict", "too_fast", "not_stored")
 
 # --- operations --------------------------------------------------------------------------------
@@ -257,10 +257,10 @@ class Chat(ServiceBase):  # type: ignore[misc]  # spyne has no hints
             events = await seat.read(after, limit, 0)
         return seat.head, events
 
-    @operation(Word, returns=(("member", _many(MemberType)),), throws=_faults("seat_gone", "seat_taken"))
+    @operation(Word, returns=(("member", _many(MemberType)),), throws=_READING)
     async def Members(call: Call, seatKey: str) -> Any:
         """Return the members of the room, in the order of joining."""
-        return (call.hub.find_seat(seatKey).members(),)
+        return (await call.hub.find_seat(seatKey).members(),)
 
     @operation(throws=_faults())
     async def Ping(call: Call) -> Any:

@@ -83,7 +83,7 @@ class Connection(StreamConnection[bytes, bytes]):
             case HistoryMessage():
                 self.serve_later(self._history(seat, request))
             case MembersMessage():
-                self._send(MemberListMessage(request.ref, seat.members()))
+                self.serve_later(self._members(seat, request))
             case PingMessage():
                 self._send(PongMessage(request.ref))
             case LeaveMessage():
@@ -107,6 +107,14 @@ class Connection(StreamConnection[bytes, bytes]):
             self._send(ErrorMessage.of(error, message.ref))
         else:
             self._send(PageMessage(message.ref, events))
+
+    async def _members(self, seat: Seat, message: MembersMessage) -> None:
+        try:
+            members = await seat.members()
+        except ChatError as error:
+            self._send(ErrorMessage.of(error, message.ref))
+        else:
+            self._send(MemberListMessage(message.ref, members))
 
     def _decided(self, draft: Draft, outcome: Event | Ack | ChatError) -> None:
         """Answer a draft that no event answers; an accepted draft's event is its answer."""

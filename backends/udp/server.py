@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections import Counter
 from functools import partial
 from operator import attrgetter
 
@@ -36,8 +35,6 @@ class UdpServer(ChatServer):
                 f"udp carries texts of up to {MAX_TEXT:,} bytes, and {self.hub.limits.text_bytes:,} are "
                 "allowed here: set a lower limit"
             )
-        self.counts: Counter[str] = Counter()
-        """What was dropped, and why."""
         self.endpoints: list[ServerEndpoint] = []
         loop = asyncio.get_running_loop()
         for udp in await bind_everywhere(self.address, socket.SOCK_DGRAM, bind_datagrams):

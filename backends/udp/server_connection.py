@@ -161,9 +161,7 @@ class ServerConnection(Sink[Datagrams]):
             case NamesMessage():
                 self._read_log(self._names, request)
             case MembersMessage():
-                if self._within_limit():
-                    members = self._seat.members()[request.skip :]
-                    self._send_encoded(encode_members(request.ref, members))
+                self._read_log(self._members, request)
             case LeaveMessage():
                 self._seat.leave()
             case AwayMessage():
@@ -199,7 +197,7 @@ class ServerConnection(Sink[Datagrams]):
 
     def _read_log(self, read: Callable[[Any], Coroutine[Any, Any, bytes]], request: Any) -> None:
         """Answer a request by a task: reading the log takes a while."""
-        if self._log_reads < MAX_LOG_READS and self._within_limit():
+        if self._within_limit() and self._log_reads < MAX_LOG_READS:
             self._log_reads += 1
             task = asyncio.create_task(self._answer(read, request))
             self._tasks.add(task)
@@ -225,7 +223,12 @@ class ServerConnection(Sink[Datagrams]):
 
     async def _names(self, asked: NamesMessage) -> bytes:
         events = await self._seat.history(after=asked.after, before=asked.before, limit=PAGE_NAMES)
-        return encode_names(asked.ref, events, len(events) == PAGE_NAMES)
+        end = self._seat.head if asked.before is None else min(asked.before - 1, self._seat.head)
+        return encode_names(asked.ref, events, bool(events) and events[-1].seq < end)
+
+    async def _members(self, asked: MembersMessage) -> bytes:
+        members = await self._seat.members()
+        return encode_members(asked.ref, members[asked.skip :])
 
     def _send(self, message: object) -> None:
         self._send_encoded(encode(message))

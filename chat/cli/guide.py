@@ -143,7 +143,7 @@ async def doctor(
         return False, "cannot be encrypted, so it was not tried: leave out --ca and --fingerprint"
     try:
         trust = await trust_in(pinned, [address])
-    except ConnectionLost as error:
+    except ChatError as error:
         return False, str(error)
     client = label.load_client()(address, ClientOptions(trust=trust))
     hindered = asyncio.Event()

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import click
 
+from chat.cli.options import FAILED, checked, warn
 from chat.domain.errors import ChatError
+from chat.domain.validation import clean_room
 
 
 def _path(_: click.Context, __: click.Parameter, place: str) -> Path:
@@ -22,7 +24,7 @@ def log() -> None:
     """Verify, export, back up or compact the file of a log."""
 
 
-@log.command()
+@log.command(short_help="Look for damage. Changes nothing.")
 @log_argument
 def verify(log: Path) -> int:
     """Look for damage in a log: flipped bits, missing entries, what SQLite finds. Changes nothing.
@@ -50,3 +52,83 @@ def verify(log: Path) -> int:
         )
     click.echo("ok")
     return 0
+
+
+force_option = click.option("--force", is_flag=True, help="Replace a file that has the name.")
+
+
+@log.command()
+@log_argument
+@click.argument("to", type=click.Path(path_type=Path), metavar="TO")
+@force_option
+def backup(log: Path, to: Path, force: bool) -> None:
+    """Copy a log to the file TO, also while its server writes it.
+
+    Everything that was acknowledged before is in it. The copy is one file, it is verified before it gets its
+    name, and a server can open it at once. docs/log-file.md says how to restore it.
+    """
+    from chat.server.logs.backup import back_up
+    from chat.server.logs.files import shown
+
+    report = back_up(log, to, force=force)
+    click.echo(f"{shown(to)}: {report.summary()}")
+
+
+@log.command(short_help="Write the events as JSON lines.")
+@log_argument
+@click.option(
+    "--room",
+    "rooms",
+    multiple=True,
+    metavar="ROOM",
+    callback=lambda context, option, rooms: [checked(clean_room)(context, option, room) for room in rooms],
+    help="Only this room. May be repeated.",
+)
+@click.option("--entries", is_flag=True, help="Entries as stored, also refused ones and checkpoints.")
+@click.option(
+    "--to", type=click.Path(path_type=Path), metavar="FILE", help="Write to a file, whole or not at all."
+)
+@force_option
+def export(log: Path, rooms: list[str], entries: bool, to: Path | None, force: bool) -> int:
+    """Write the events of a log as JSON lines, one room after the other; a server may use it meanwhile.
+
+    They are the lines of chat tail --json; docs/log-file.md describes them. The exit code is 1 if an entry
+    can't be read.
+    """
+    from chat.server.logs.export import export as write
+    from chat.server.logs.placing import not_written, placed
+
+    problems: list[str] = []
+    if force and to is None:
+        raise click.UsageError("--force needs --to FILE")
+    if to is None:
+        write(log, click.echo, problems.append, rooms=rooms, entries=entries)
+    else:
+        with placed(to, "export", force=force) as new, new.open("w", encoding="utf-8", newline="\n") as file:
+
+            def into_it(line: str) -> None:
+                try:
+                    file.write(f"{line}\n")
+                except OSError as error:
+                    raise not_written(to, "export", error) from error
+
+            write(log, into_it, problems.append, rooms=rooms, entries=entries)
+    for problem in problems:
+        warn(problem)
+    return FAILED if problems else 0
+
+
+@log.command()
+@log_argument
+def compact(log: Path) -> None:
+    """Make a log smaller. Its server must be stopped.
+
+    No event is dropped. Of each room, refused entries and checkpoints are, if they are so old that no server
+    reads them again.
+    """
+    from chat.server.logs.compact import compact as make_smaller
+    from chat.server.logs.files import shown
+
+    done = make_smaller(log)
+    sizes = f"{done.before:,} bytes before, {done.after:,} now"
+    click.echo(f"{shown(done.path)}: {sizes}, {done.dropped:,} entries dropped")

@@ -75,7 +75,7 @@ def doctor(
         address = None if host else found.get(label.name)
         how = ""
         if host:
-            for given in given_addresses(host, label.port, label.schemes):
+            for given in given_addresses(host, label.port_for(encrypted=trust is not None), label.schemes):
                 ok, line = asyncio.run(guide.doctor(label, given, access, trust))
                 healthy &= ok
                 click.echo(f"{label.name:<9} {'ok' if ok else 'no'}  {line}")

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 import backends
-from chat.cli import bench, log_file, look, serve, standard_streams, talk
+from chat.cli import bench, log_file, look, serve, standard_streams, talk, wire
 from chat.cli.options import FAILED, WRONG_USAGE, Client, client_options, warn
 from chat.domain.errors import ChatError
 
 if TYPE_CHECKING:
+    from chat.client.connect import Detour
     from chat.client.session import Session
+    from lab.wire.wiretap import Wiretap
 
 
 @click.group(
@@ -64,12 +66,18 @@ def chat(
     from tui.app import ChatApp, Choice
     from tui.run import run as show
 
-    def opened(choice: Choice) -> Session:
+    def opened(choice: Choice, detour: Detour | None) -> Session:
         technique = backends.technique(choice.technique)
-        return me.session(technique, choice.room, choice.nick, cursor=choice.cursor)
+        return me.session(technique, choice.room, choice.nick, cursor=choice.cursor, detour=detour)
+
+    def make_wiretap(choice: Choice) -> Wiretap:
+        from chat.background.state_folder import state_dir
+        from lab.wire.wiretap import Wiretap
+
+        return Wiretap(backends.technique(choice.technique), me.settings, state_dir(warn))
 
     choice = Choice(me.backend.name, me.room, me.nick) if me.backend else None
-    app = ChatApp(opened, choice, room=me.room, nick=me.nick, theme=theme)
+    app = ChatApp(opened, choice, room=me.room, nick=me.nick, theme=theme, make_wiretap=make_wiretap)
     return show(app)
 
 
@@ -83,6 +91,8 @@ for command in (
     look.doctor,
     look.techniques,
     look.explain,
+    wire.wire,
+    wire.receipt,
     bench.demo,
     bench.bench,
 ):

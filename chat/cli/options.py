@@ -18,7 +18,7 @@ from chat.interfaces.settings import SWITCH, Setting
 from chat.interfaces.technique import Technique
 
 if TYPE_CHECKING:
-    from chat.client.connect import Place
+    from chat.client.connect import Detour, Place
     from chat.client.session import Session
     from chat.domain.model import Cursor
     from chat.interfaces.tls import Fingerprint, Trust
@@ -97,6 +97,7 @@ class Client:
         *,
         cursor: Cursor | None = None,
         give_up: float | None = None,
+        detour: Detour | None = None,
     ) -> Session:
         """Return a session that is not started yet. Arguments win over the options."""
         from chat.client.connect import login_name, open_session
@@ -111,6 +112,7 @@ class Client:
             other_nicks=nick is None,
             cursor=cursor,
             give_up=give_up,
+            detour=detour,
         )
 
     def _place(self) -> Place:
@@ -219,21 +221,41 @@ def backend_option(command: F) -> F:
     )(command)
 
 
-def tls_options(command: F) -> F:
+def tls_options(command: F, connect: str = "Connect with TLS") -> F:
     """Add --ca and --fingerprint: connect with TLS, and to whom."""
     command = click.option(
         "--fingerprint",
         metavar="SHA256:...",
         envvar="CHAT_FINGERPRINT",
-        help="Connect with TLS, and trust the certificate with this fingerprint: the server's or its "
-        "authority's.",
+        help=f"{connect}, and trust the certificate with this fingerprint: the server's or its authority's.",
     )(command)
     return click.option(
         "--ca",
         metavar="FILE",
         envvar="CHAT_CA",
-        help="Connect with TLS, and trust the authorities in FILE (PEM), no others.",
+        help=f"{connect}, and trust the authorities in FILE (PEM), no others.",
     )(command)
+
+
+def server_option(command: F) -> F:
+    return click.option(
+        "--server",
+        metavar="HOST[:PORT]",
+        callback=checked(lambda text: parse_servers(text, 0, schemes())),
+        help="The server; without it, your own on this machine. Several, separated by commas, "
+        "if the technique can choose among them. A broker may be given as a URL.",
+    )(command)
+
+
+def no_spawn_option(command: F) -> F:
+    return click.option("--no-spawn", is_flag=True, help="Do not start your own server if none runs.")(
+        command
+    )
+
+
+def broker_tls_options(command: F) -> F:
+    """Add the same two for the broker of a server's log."""
+    return tls_options(command, "If --log is an amqps:// URL: connect with TLS")
 
 
 def client_options(command: F) -> F:
@@ -247,13 +269,7 @@ def client_options(command: F) -> F:
     for option in reversed(
         [
             backend_option,
-            click.option(
-                "--server",
-                metavar="HOST[:PORT]",
-                callback=checked(lambda text: parse_servers(text, 0, schemes())),
-                help="The server; without it, your own on this machine. Several, separated by commas, "
-                "if the technique can choose among them. A broker may be given as a URL.",
-            ),
+            server_option,
             click.option(
                 "--room",
                 default="lab",
@@ -271,7 +287,7 @@ def client_options(command: F) -> F:
             ),
             token_option,
             tls_options,
-            click.option("--no-spawn", is_flag=True, help="Do not start your own server if none runs."),
+            no_spawn_option,
             settings_options("client"),
         ]
     ):

@@ -15,19 +15,23 @@ import backends
 from chat.cli.options import (
     FAILED,
     SIGNALLED,
+    broker_tls_options,
     chosen,
     complete,
+    load_trust,
     settings_options,
     technique_named,
     techniques_named,
     token_option,
     warn,
 )
+from chat.cli.serve_operator import Operator, admin_line, operator_options
 from chat.domain.errors import ChatError
 from chat.interfaces.technique import Technique
 
 if TYPE_CHECKING:
     from chat.background.server import Registration
+    from chat.interfaces.address import Address
     from chat.interfaces.broker import Broker
     from chat.server.serve import Offer
 
@@ -75,8 +79,8 @@ def _port_of(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> d
 @click.option(
     "--log",
     metavar="URL",
-    help="memory, sqlite:PATH, or amqp://USER:PASSWORD@HOST:PORT/VHOST, a broker that several servers share; "
-    "without it, the log in your state folder.",
+    help="memory, sqlite:PATH, or amqp://USER:PASSWORD@HOST:PORT/VHOST (with TLS: amqps://), a broker that "
+    "several servers share; without it, the log in your state folder.",
 )
 @click.option(
     "--broker",
@@ -95,6 +99,7 @@ def _port_of(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> d
 )
 @click.option("--tls-cert", metavar="FILE", help="Serve with TLS: the server's certificate (PEM), ...")
 @click.option("--tls-key", metavar="FILE", help="... and its private key. Techniques without TLS stay off.")
+@broker_tls_options
 @click.option(
     "--rate",
     default="on",
@@ -102,20 +107,7 @@ def _port_of(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> d
     help="Bound what one seat may send, and what one address may take.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-@click.option(
-    "--log-level",
-    default="warning",
-    show_default=True,
-    type=click.Choice(["debug", "info", "warning", "error"]),
-    help="What is written to the standard error; info: also who comes, leaves and is cut, and why.",
-)
-@click.option(
-    "--log-format",
-    default="text",
-    show_default=True,
-    type=click.Choice(["text", "json"]),
-    help="How; json: one object a line.",
-)
+@operator_options
 @click.option("--background", is_flag=True, hidden=True, help="End when no seat is taken any more.")
 @click.option("--idle", type=float, hidden=True, help="Seconds until then.")
 @settings_options("server")
@@ -132,10 +124,11 @@ def serve(
     tls: str | None,
     tls_cert: str | None,
     tls_key: str | None,
+    ca: str | None,
+    fingerprint: str | None,
     rate: str,
     as_json: bool,
-    log_level: str,
-    log_format: str,
+    operator: Operator,
     background: bool,
     idle: float | None,
     settings: dict[str, str],
@@ -149,13 +142,14 @@ def serve(
 
     from chat.background import server
     from chat.background.ports import keep_ports, kept_ports
+    from chat.background.sightings import Sightings
     from chat.background.state_folder import state_dir
     from chat.cli import standard_streams
     from chat.cli.config import access_token, kept_token
     from chat.cli.serve_tls import proof
     from chat.domain.access_token import MIN_TOKEN
     from chat.domain.model import NO_BOUNDS, Bounds, Limits
-    from chat.interfaces.address import is_loopback
+    from chat.interfaces.address import TLS_PORTS, is_loopback
     from chat.server.serve import Plan, run
 
     standard_streams.discard_closed_output()
@@ -191,7 +185,7 @@ def serve(
         if fresh:
             _set_aside(url)
 
-        def ready(offers: list[Offer]) -> None:
+        def ready(offers: list[Offer], admin: Address | None) -> None:
             if registration and folder:
                 others = other_ports(offers, port_of)
                 keep_ports(folder, others)
@@ -218,7 +212,11 @@ def serve(
                 click.echo(_token_line(access, as_json))
             for offer in offers:
                 click.echo(offer.json() if as_json else offer.line())
+            if admin:
+                click.echo(admin_line(admin, as_json))
             sys.stdout.flush()
+            with suppress(ChatError):  # without a state folder nobody of this user waits
+                Sightings(folder or state_dir(), [host]).tell()
 
         ended_by = run(
             Plan(
@@ -233,12 +231,14 @@ def serve(
                 access=access,
                 identity=proved.identity if proved else None,
                 proof=proved.join if proved else "",
+                trust=load_trust(ca, fingerprint) if url.partition(":")[0].lower() in TLS_PORTS else None,
                 settings=settings,
                 limits=Limits() if rate == "on" else Limits(burst=0),
                 bounds=Bounds() if rate == "on" else NO_BOUNDS,
                 found=broker,
-                log_level=log_level,
-                log_format=log_format,
+                log_level=operator.log_level,
+                log_format=operator.log_format,
+                admin=operator.admin,
                 idle=idle or (server.IDLE if background else None),
             ),
             ready,

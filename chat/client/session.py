@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Self
 
 from chat.client.draft_sender import DraftSender
 from chat.client.reconnect import ReconnectPolicy
+from chat.client.retry_wait import RetryWait, Seen
 from chat.client.room_view import MEMBERSHIP, RoomView
 from chat.client.session_events import (
     Arrived,
@@ -48,8 +49,6 @@ PING_EVERY = 5.0
 """Seconds between an answer and the next ping."""
 PING_TIMEOUT = 10.0
 """Seconds without an answer after which the connection counts as lost."""
-MAX_NOTICES = 100
-"""Notices that may wait for a reader who is slow; of more only the number is told."""
 
 
 class Session:
@@ -66,6 +65,7 @@ class Session:
         *,
         resend: bool = True,
         keys: SeatKeys | None = None,
+        seen: Seen | None = None,
         other_nicks: bool = False,
         give_up: float | None = None,
         clock: Callable[[], float] = time.perf_counter,
@@ -78,6 +78,7 @@ class Session:
             hello: room, nick, cursor and access token of the first connection.
             resend: the technique's trait: drafts without an answer are sent again after a reconnect.
             keys: keeps the seat key, so that another process of this user gets the seat back.
+            seen: tells other clients when the server is back, and is told by them.
             other_nicks: a taken nick becomes nick-2, nick-3 ...; otherwise it is an error, or waited for
                 while its owner is away.
             give_up: seconds without a connection after which the session goes down; None: never.
@@ -107,13 +108,13 @@ class Session:
         self._updates = UpdateQueue()
         self._closing = False
         self._task: asyncio.Task[None] | None = None
-        self._telling: set[asyncio.Task[None]] = set()
-        self._left_out = 0  # notices that came while too many waited
         self.hindered = ""
         """Why the server takes no messages at the moment, and what to do; empty: it does."""
         self.outcome: ChatError | None = None
         """Why the session ended by itself; None: it did not."""
-        self._hurry = asyncio.Event()
+        self._retry = RetryWait(seen)
+        self._moved = False  # it connects anew because of `redial`
+        self._redialling = asyncio.Event()
 
     @property
     def members(self) -> dict[str, Member]:
@@ -142,7 +143,12 @@ class Session:
 
     def retry_now(self) -> None:
         """Do not wait for the next try."""
-        self._hurry.set()
+        self._retry.hurry()
+
+    def redial(self) -> None:
+        """Connect anew at once, because there is another way. Seat, drafts and cursor are kept."""
+        self._redialling.set()
+        self._retry.hurry()
 
     @property
     def pending(self) -> int:
@@ -178,8 +184,6 @@ class Session:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
-        for telling in self._telling:
-            telling.cancel()
         if self._keys:  # another session of this process may want the seat that has not ended
             await asyncio.to_thread(self._keys.release)
         self._end()
@@ -218,13 +222,16 @@ class Session:
             await self._enter(State("connecting", self.state.address))
             error: ChatError | None = None
             client: ChatClient | None = None
+            self._redialling.clear()
+            await self._retry.trying()
             try:
                 client = await self._dial()
-                client.on_notice = lambda text: self._tell_soon(Noticed(text, unasked=True))
+                client.on_notice = lambda text: self._updates.put_soon(Noticed(text, unasked=True))
                 client.on_hindered = self._hindered
                 client.earlier = self._counts
                 welcome = await client.connect(await self._greeting())
                 self._reconnect.connected()
+                await self._retry.connected()
                 await self._talk(client, welcome)
             except NickTaken as taken:
                 if self._other_nicks:
@@ -246,11 +253,16 @@ class Session:
                     await client.close(leave=False)
             if self._closing:
                 break
+            if self._redialling.is_set():
+                self._moved = True
+                continue
             if error is None:
                 error = ConnectionLost("the server closed the connection")
             if (delay := self._reconnect.delay(error)) is None:
                 return error
-            await self._wait(error, delay)
+            await self._enter(State("retrying", self.state.address, str(error), delay))
+            if await self._retry.pause(delay, watch=error.retry_after is None):
+                self._reconnect.found()
         return None
 
     async def _start_over(self, reason: str) -> None:
@@ -265,37 +277,13 @@ class Session:
             key = await asyncio.to_thread(self._keys.claim, self.nick)
         return Hello(self.room, self.nick, self.cursor, self.access, key)
 
-    async def _wait(self, error: ChatError, delay: float) -> None:
-        await self._enter(State("retrying", self.state.address, str(error), delay))
-        self._hurry.clear()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(delay):
-                await self._hurry.wait()
-
     async def _tell(self, update: Update) -> None:
         await self._updates.put(update)
-
-    def _tell_soon(self, update: Update) -> None:
-        """Tell what the client says by itself: it can't wait, and the queue may be full."""
-        if len(self._telling) >= MAX_NOTICES and isinstance(update, Noticed):
-            self._left_out += 1
-            return
-        telling = asyncio.ensure_future(self._tell(update))
-        self._telling.add(telling)
-        telling.add_done_callback(self._told)
-
-    def _told(self, telling: asyncio.Task[None]) -> None:
-        self._telling.discard(telling)
-        if self._left_out and not self._telling and not telling.cancelled():
-            count, self._left_out = self._left_out, 0
-            self._tell_soon(
-                Noticed(f"{count:,} more notices were left out: they came too fast", unasked=True)
-            )
 
     def _hindered(self, reason: str) -> None:
         if reason != self.hindered:
             self.hindered = reason
-            self._tell_soon(Hindered(reason))
+            self._updates.put_soon(Hindered(reason))
 
     async def _enter(self, state: State) -> None:
         self.state = state
@@ -308,6 +296,7 @@ class Session:
         self._client = client
         await self._welcomed(client, welcome)
         tasks = {asyncio.create_task(work(client)) for work in (self._read, self._send, self._measure)}
+        tasks.add(asyncio.create_task(self._until_redialling()))
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -318,8 +307,14 @@ class Session:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
+    async def _until_redialling(self) -> None:
+        await self._redialling.wait()
+
     async def _welcomed(self, client: ChatClient, welcome: Welcome) -> None:
         reconnected = self._reconnected(welcome) if self.seat else None
+        if self._moved and welcome.seat == self.seat:  # on purpose: there is nothing to tell
+            reconnected = None
+        self._moved = False
         self.nick, self.seat, self.limits = welcome.nick, welcome.seat, welcome.limits
         self._view.welcomed(welcome)
         self._hello = Hello(self.room, self._hello.nick, seat_key=welcome.seat_key)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from chat.client.session_events import Update
+from chat.client.session_events import Noticed, Update
 
 BACKLOG = 2000
 """Updates that may wait; then `UpdateQueue.put` waits, and the session reads nothing more."""
+MAX_NOTICES = 100
+"""Notices that may wait for a reader who is slow."""
 BATCH = 500
 """Updates that are handed over together, at most."""
 
@@ -20,6 +22,9 @@ class UpdateQueue:
         self._updates: asyncio.Queue[Update] = asyncio.Queue(BACKLOG)
         self._changed = asyncio.Event()  # an update, or the end
         self._ended = False
+        self.coming: set[asyncio.Task[None]] = set()
+        """Updates that wait because the queue is full."""
+        self._left_out = 0  # notices that came while too many waited
 
     def __len__(self) -> int:
         return self._updates.qsize()
@@ -29,8 +34,25 @@ class UpdateQueue:
         await self._updates.put(update)
         self._changed.set()
 
+    def put_soon(self, update: Update) -> None:
+        """Append an update that can't wait for the queue. Of too many notices only the number is told."""
+        if len(self.coming) >= MAX_NOTICES and isinstance(update, Noticed):
+            self._left_out += 1
+            return
+        coming = asyncio.ensure_future(self.put(update))
+        self.coming.add(coming)
+        coming.add_done_callback(self._came)
+
+    def _came(self, coming: asyncio.Task[None]) -> None:
+        self.coming.discard(coming)
+        if self._left_out and not self.coming and not coming.cancelled():
+            count, self._left_out = self._left_out, 0
+            self.put_soon(Noticed(f"{count:,} more notices were left out: they came too fast", unasked=True))
+
     def end(self) -> None:
         """Nothing comes any more."""
+        for coming in self.coming:
+            coming.cancel()
         self._ended = True
         self._changed.set()
 

@@ -104,7 +104,7 @@ class Full(ChatError):
 
 
 class TooFast(ChatError):
-    """Over the rate; ``retry_after`` says when the next draft is welcome."""
+    """Over the rate; ``retry_after`` says when the next draft or request is welcome."""
 
     code = "too_fast"
     final = False

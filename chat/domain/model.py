@@ -296,11 +296,29 @@ class Bounds(Struct, frozen=True):
     address."""
     connection_seats: int = 200
     """Seats that were taken over one connection."""
+    pages: int = 300
+    """Pages of history, or lists of members, that a seat may read at once. To go on reading from where one is
+    costs nothing within the newest events."""
+    page_rate: float = 100.0
+    """Such pages a second after that."""
+    address_pages: int = 1000
+    """The same for an address, of what it reads without a seat."""
+    address_page_rate: float = 200.0
+    unread_bytes: int = 32 * 1024 * 1024
+    """Bytes that wait for all connections together whose peers do not read."""
     empty: float = 600.0
     """Seconds after which an empty room is archived."""
 
 
-NO_BOUNDS = Bounds(entries=0, new_rooms=0, address_seats=0, loopback_seats=0, connection_seats=0)
+NO_BOUNDS = Bounds(
+    entries=0,
+    new_rooms=0,
+    address_seats=0,
+    loopback_seats=0,
+    connection_seats=0,
+    pages=0,
+    address_pages=0,
+)
 """For a server that is measured."""
 
 

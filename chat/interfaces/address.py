@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from urllib.parse import quote, unquote, urlsplit
 
+TLS_PORTS = {"amqps": 5671}
+"""By scheme of URLs that mean TLS: the port that it has then (IANA)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
@@ -22,6 +25,11 @@ class Address:
     """The option, argument or environment variable with which the user named it, for advice; "" if it was
     found."""
 
+    @property
+    def encrypted(self) -> bool | None:
+        """Whether it is reached with TLS, by the scheme of its URL; None: it has no URL."""
+        return self.url.partition("://")[0] in TLS_PORTS if self.url else None
+
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
@@ -31,7 +39,7 @@ def parse_address(text: str, default_port: int, schemes: Sequence[str] = ()) -> 
 
     Args:
         text: what the user wrote.
-        default_port: the port if the text names none.
+        default_port: the port if the text names none; a scheme in `TLS_PORTS` has its own.
         schemes: of URLs that are allowed.
 
     Raises:
@@ -76,7 +84,7 @@ def _parse_url(url: str, default_port: int, schemes: Sequence[str]) -> Address:
     scheme, _, rest = url.partition("://")
     scheme = scheme.lower()
     if scheme not in schemes:
-        raise ValueError(not_encrypted(scheme, schemes) or _no_scheme(scheme, schemes))
+        raise ValueError(_no_scheme(scheme, schemes))
     wanted = f"write {scheme}://USER:PASSWORD@HOST:PORT/PATH"
     host = port = None
     canonical = ""
@@ -90,7 +98,7 @@ def _parse_url(url: str, default_port: int, schemes: Sequence[str]) -> Address:
     if not host:
         hint = ", and / in a password as %2F" if "@" in rest else ""
         raise ValueError(f"this {scheme}:// URL is no address: {wanted}{hint}")
-    return Address(host, port or default_port, canonical)
+    return Address(host, port or TLS_PORTS.get(scheme, default_port), canonical)
 
 
 def _quoted(login: str | None) -> str:
@@ -107,17 +115,6 @@ def _no_scheme(scheme: str, schemes: Sequence[str]) -> str:
 
 def _urls(schemes: Sequence[str]) -> str:
     return "".join(f", or {one}://USER:PASSWORD@HOST:PORT/PATH" for one in schemes)
-
-
-def not_encrypted(scheme: str, schemes: Sequence[str]) -> str:
-    """Return what to do instead of TLS, if the scheme is one of the others with TLS, e.g. amqps; else ""."""
-    plain = scheme.removesuffix("s")
-    if scheme == plain or plain not in schemes:
-        return ""
-    return (
-        f"{scheme}:// is no address here, because the chat speaks {plain} without TLS only: "
-        f"write {plain}://, through a tunnel (e.g. ssh -L) if the network is not yours"
-    )
 
 
 _BEFORE_A_URL = re.compile(r",(?=[a-z][a-z0-9+.-]*://)", re.IGNORECASE)

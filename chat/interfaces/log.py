@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 from msgspec import Struct
 
 from chat.domain.errors import ChatError
+from chat.domain.histogram import Histogram
 from chat.domain.model import Body, Entry
 from chat.domain.room import Outcome
 
@@ -61,6 +62,9 @@ class Log(ABC):
     generation: str = ""
     """Names this run of the log's one server, where the log may come back without its end, as a restored
     backup does; known after `start`. "": it can't. It is part of the epoch that clients get."""
+
+    commit_times: Histogram | None = None
+    """How long each commit took, in seconds, where the log itself commits to a disk."""
 
     async def end_of(self, room: str, generation: str) -> int | None:
         """Return up to which seq a cursor of an earlier generation is one of this log.

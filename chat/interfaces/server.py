@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
@@ -114,10 +115,14 @@ class Seat(Protocol):
         """
 
     async def history(self, *, after: int | None, before: int | None, limit: int) -> list[Event]:
-        """Return a page of events, as `ChatClient.history` does."""
+        """Return a page of events, as `ChatClient.history` does; it may have to wait for its turn.
 
-    def members(self) -> list[Member]:
-        """Return the members, in the order of joining."""
+        Raises:
+            TooFast: too many pages are asked for at once.
+        """
+
+    async def members(self) -> list[Member]:
+        """Return the members, in the order of joining; paced and refused like `history`."""
 
     def accepted(self, n: int) -> bool:
         """Return whether the room has accepted a draft with this number, and still remembers it."""
@@ -137,11 +142,18 @@ class Reader(Protocol):
     def head(self) -> int:
         """The seq of the room's newest event."""
 
-    async def history(self, after: int | None, before: int | None, limit: int) -> list[Event]:
-        """Return a page of events, as `ChatClient.history` does."""
+    async def history(self, *, after: int | None, before: int | None, limit: int) -> list[Event]:
+        """Return a page of events, as `ChatClient.history` does; it may have to wait for its turn.
+
+        Raises:
+            TooFast: the address asks for too many pages at once.
+        """
 
     async def read(self, after: int, limit: int, wait: float) -> list[Event]:
-        """Return events after a seq; if there are none, wait for the first for ``wait`` seconds."""
+        """Return events after a seq; if there are none, wait for the first for ``wait`` seconds.
+
+        Paced and refused like `history`.
+        """
 
     async def message(self, id: int) -> tuple[Event, Event] | None:
         """Return a message's ``sent`` event, and the latest event that changed the message.
@@ -155,8 +167,8 @@ class Reader(Protocol):
         0: the message can't be changed. It was deleted, is too old, or was never sent.
         """
 
-    def members(self) -> list[Member]:
-        """Return the members, in the order of joining."""
+    async def members(self) -> list[Member]:
+        """Return the members, in the order of joining; paced and refused like `history`."""
 
 
 class HubPort(Protocol):
@@ -241,6 +253,8 @@ class ChatServer(ABC):
         self.hub = hub
         self.address = address
         self.options = options or ServerOptions()
+        self.counts: Counter[str] = Counter()
+        """What was dropped without a word to the client, and why."""
 
     @abstractmethod
     async def start(self) -> Address:

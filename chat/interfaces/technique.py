@@ -7,13 +7,14 @@ third-party library; those come when `Technique.load_client` or `load_server` is
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from chat.domain.errors import ChatError
+from chat.interfaces.address import TLS_PORTS
 from chat.interfaces.broker import FindBroker
 from chat.interfaces.client import ChatClient
 from chat.interfaces.server import ChatServer
@@ -83,7 +84,7 @@ class Technique:
     aliases: tuple[str, ...] = ()
     needs: tuple[Need, ...] = ()
     tls: bool = False
-    """It can be encrypted: its server takes an `Identity`, its client a `Trust`."""
+    """It can be encrypted: its server, if it is ours, takes an `Identity`, and its client a `Trust`."""
     several: bool = False
     """A client may be given several addresses, and uses one that works."""
     settings: tuple[Setting, ...] = ()
@@ -92,11 +93,20 @@ class Technique:
     broker: str | None = None
     """If a broker is the server: import string of a `FindBroker`."""
     log: str | None = None
-    """Import string of a `Log` that the broker keeps; it is called with (URL, clock=)."""
+    """Import string of a `Log` that the broker keeps; it is called with (URL, clock=, trust=)."""
+
+    def port_for(self, *, encrypted: bool) -> int:
+        """Return the port at which its servers usually are."""
+        ports = [TLS_PORTS[scheme] for scheme in self.schemes if scheme in TLS_PORTS]
+        return ports[0] if encrypted and ports else self.port
 
     def missing(self) -> list[Need]:
         """Return what is not installed here."""
         return [need for need in self.needs if not need.met()]
+
+    def transport(self, settings: Mapping[str, str]) -> Literal["tcp", "udp"]:
+        """Return what carries the bytes of a client with these settings (by `Setting.name`)."""
+        return "udp" if settings.get("transport", self.traits.transport) == "udp" else "tcp"
 
     def load_client(self) -> type[ChatClient]:
         return cast("type[ChatClient]", load(self.client))

@@ -28,6 +28,7 @@ class Arrivals:
         self._bounds = bounds
         self._entries = AddressBuckets(bounds.entries, bounds.entry_rate, clock)
         self._rooms = AddressBuckets(bounds.new_rooms, bounds.room_rate, clock)
+        self._pages = AddressBuckets(bounds.address_pages, bounds.address_page_rate, clock)
         self._origins: dict[str, Origin] = {}  # by seat
         self._by_address: Counter[str] = Counter()
         self._by_connection: Counter[str] = Counter()
@@ -60,6 +61,10 @@ class Arrivals:
                 f"or try again in {wait:.0f} s",
                 retry_after=wait,
             )
+
+    def take_page(self, address: str) -> float:
+        """Count a page that is read without a seat; return 0, or the seconds to wait before asking again."""
+        return self._pages.take(address)
 
     def seated(self, seat: str, origin: Origin) -> None:
         """A client has this seat now; somebody from elsewhere may have had it before."""

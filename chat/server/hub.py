@@ -22,6 +22,7 @@ from chat.interfaces.log import Committed, Log, Pending
 from chat.server.arrivals import Origin
 from chat.server.cluster import Cluster
 from chat.server.live_room import MOVED, LiveRoom
+from chat.server.measured import Measured
 from chat.server.node import Node
 from chat.server.room_reader import RoomReader
 from chat.server.seat import HubSeat
@@ -68,6 +69,7 @@ class Hub:
         self._failed_at = float("-inf")
         self._failing = False  # no commit has succeeded since one failed
         self.records = self._node.records
+        self.measured = Measured()
 
     async def start(self) -> None:
         """Open the log, and begin the grace time of the members that it knows. Raises `ChatError`."""
@@ -98,6 +100,15 @@ class Hub:
     def seats(self) -> int:
         """How many seats this node holds, those in their grace time included."""
         return len(self._seats)
+
+    def all_seats(self) -> Sequence[HubSeat]:
+        """Return the seats that this node holds."""
+        return list(self._seats.values())
+
+    @property
+    def room_count(self) -> int:
+        """How many rooms there are, those that are not loaded included."""
+        return len(self._known)
 
     @property
     def ready(self) -> bool:
@@ -195,7 +206,8 @@ class Hub:
             await self._learn_rooms()
         if name not in self._known:
             raise NoSuchRoom(f"there is no room {name}: it is created when somebody joins it")
-        return RoomReader(await self._room(name), self._node)
+        found = await self._room(name)
+        return RoomReader(found, self._node, lambda: self._node.arrivals.take_page(peer))
 
     def rooms(self, access: str, peer: str = "") -> list[str]:
         """Return the names of all rooms, archived ones too, sorted. Raises `AccessDenied`."""
@@ -313,9 +325,11 @@ class Hub:
             touched.add(room)
         for room in touched:
             room.flush()
+        self.measured.committed(batch)
 
     def _on_failed(self, pending: list[Pending], error: ChatError) -> None:
         self._failed_at = asyncio.get_running_loop().time()
+        self.measured.not_stored += len(pending)
         if not self._failing:
             self._failing = True
             self.records.report("not_stored", reason=str(error))

@@ -45,6 +45,7 @@ class LiveRoom:
         self.name = name
         self.limits = node.limits
         self.node_name = node.name
+        self.pages = node.pages
         self.records = node.records
         self.replica = RoomReplica()
         self.state = self.replica.state
@@ -199,6 +200,7 @@ class LiveRoom:
             seat.key = key
             self._node.arrivals.seated(seat.seat, origin)
         seat.start, seat.restored_at = await self._replay_from(hello), None
+        seat.read_up_to = seat.start
         seat.renew_grace()
         return seat
 
@@ -221,6 +223,8 @@ class LiveRoom:
     async def _resume(self, seat: HubSeat, technique: str, origin: Origin) -> bool:
         """Give a seat back to its owner; return False if the seat has just ended."""
         here = seat.seat in self.seats
+        if here:
+            seat.count_return()
         seat.renew_grace()
         if seat.technique != technique or seat.leaving or not here:
             self._node.arrivals.count_entry(origin)
@@ -337,6 +341,10 @@ class LiveRoom:
             prev = entry.seq
         return events
 
+    def recent(self, after: int) -> bool:
+        """Return whether the events after a seq are in memory."""
+        return self.replica.ring.reaches(after)
+
     async def next_event(self, wait: float) -> None:
         """Wait until something happens in the room, or for so many seconds."""
         poll: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -353,7 +361,9 @@ class LiveRoom:
         """Return the channel of the sink's technique."""
         kind = type(sink)
         if kind not in self._channels:
-            self._channels[kind] = Channel(kind, self.replica.ring, self.head, self._read_page)
+            self._channels[kind] = Channel(
+                kind, self.replica.ring, self.head, self._read_page, self._node.backlog
+            )
         return self._channels[kind]
 
     def _read_page(self, mailbox: Mailbox) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from chat.domain.model import Deleted, Edited, Event, Member
 from chat.domain.room import WINDOW, event_of
 from chat.server.live_room import LiveRoom
 from chat.server.node import Node
+from chat.server.pace import take_turn
 
 SEARCH_PAGE = 500
 """Entries that a search for the last change of an old message reads at a time."""
@@ -14,9 +17,11 @@ SEARCH_PAGE = 500
 class RoomReader:
     """Reads a room."""
 
-    def __init__(self, room: LiveRoom, node: Node) -> None:
+    def __init__(self, room: LiveRoom, node: Node, take: Callable[[], float]) -> None:
+        """Prepare. ``take`` takes a token for a page; see `take_turn`."""
         self.room = room
         self._node = node
+        self._take = take
 
     @property
     def epoch(self) -> str:
@@ -29,15 +34,19 @@ class RoomReader:
     def version(self, id: int) -> int:
         return self.room.state.version(id)
 
-    def members(self) -> list[Member]:
+    async def members(self) -> list[Member]:
+        await take_turn(self._take)
         return self.room.members()
 
-    async def history(self, after: int | None, before: int | None, limit: int) -> list[Event]:
+    async def history(self, *, after: int | None, before: int | None, limit: int) -> list[Event]:
+        await take_turn(self._take)
         return await self.room.history(after, before, limit)
 
     async def read(self, after: int, limit: int, wait: float) -> list[Event]:
         if after >= self.head and wait > 0:
             await self.room.next_event(wait)
+        if after < self.head:
+            await take_turn(self._take)
         return await self.room.history(after, None, limit)
 
     async def message(self, id: int) -> tuple[Event, Event] | None:
@@ -50,8 +59,9 @@ class RoomReader:
             None if no such message was ever sent.
 
         Raises:
-            ChatError: the log can't be read.
+            ChatError: the log can't be read, or too much is asked for at once.
         """
+        await take_turn(self._take)
         sent = await self._event(id)
         if sent is None or sent.kind != "sent":
             return None

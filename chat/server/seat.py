@@ -11,6 +11,7 @@ from chat.domain.errors import (
     BadText,
     ChatError,
     Closing,
+    Full,
     NotStored,
     SeatGone,
     SeatTaken,
@@ -22,6 +23,7 @@ from chat.domain.room import body_of
 from chat.interfaces.log import Pending
 from chat.interfaces.server import Reply, Sink
 from chat.server.fanout import Channel, Mailbox
+from chat.server.pace import take_turn
 from chat.server.pending import Decision, DraftPending
 from chat.server.records import Records
 
@@ -45,6 +47,8 @@ class SeatRoom(Protocol):
     name: str
     limits: Limits
     node_name: str
+    pages: Limits
+    """How fast a seat may read again what it has read."""
     records: Records
 
     @property
@@ -75,6 +79,9 @@ class SeatRoom(Protocol):
 
     async def history(self, after: int | None, before: int | None, limit: int) -> list[Event]: ...
 
+    def recent(self, after: int) -> bool:
+        """Return whether the events after a seq are in memory."""
+
     async def next_event(self, wait: float) -> None: ...
 
 
@@ -90,6 +97,8 @@ class HubSeat:
         """The seat key; "" if its owner has not come back since this server was started."""
         self.start = 0
         """The seq after which the next `attach` begins."""
+        self.read_up_to = 0
+        """The seq up to which its owner has read since the seat was taken."""
         self.restored_at: int | None = None
         """Where the log ended when this seat was found in it; None: the owner has come since."""
         self.leaving = False
@@ -107,6 +116,7 @@ class HubSeat:
         self._held_by: NotStored | TooFast = NotStored("")
         self._held_until = 0.0
         self._bucket = TokenBucket(room.limits, self._loop.time, margin=1.0)
+        self._pages = TokenBucket(room.pages, self._loop.time, margin=1.0)
         self._expires: float | None = None
         self._there_until = 0.0  # before that the owner is not away, though not connected
         self._timer: asyncio.TimerHandle | None = None
@@ -123,6 +133,11 @@ class HubSeat:
     @property
     def head(self) -> int:
         return self._room.head
+
+    @property
+    def mailbox(self) -> Mailbox | None:
+        """The place of its connection in the fan-out; None: it has none, or polls."""
+        return self._mailbox
 
     # --- sending -------------------------------------------------------------------------------
 
@@ -224,13 +239,38 @@ class HubSeat:
                 self._polls -= 1
                 self.polled()
         self.polled()
-        return await self._room.history(after, None, limit)
+        return await self._page(after, None, limit)
 
     async def history(self, *, after: int | None, before: int | None, limit: int) -> list[Event]:
-        return await self._room.history(after, before, limit)
+        return await self._page(after, before, limit)
 
-    def members(self) -> list[Member]:
+    async def _page(self, after: int | None, before: int | None, limit: int) -> list[Event]:
+        # Reading on costs as much as being pushed the same events once; all else may be asked for for ever.
+        reads_on = after is not None and before is None and after >= self.read_up_to
+        if not reads_on or not self._room.recent(after or 0):
+            await take_turn(self._pages.take)
+        events = await self._room.history(after, before, limit)
+        if self._mailbox is not None:
+            events = self._mailbox.fit(events, backwards=after is None)
+        if reads_on and events:
+            self.read_up_to = max(self.read_up_to, events[-1].seq)
+        self._loop.call_soon(self._note_reply)
+        return events
+
+    def _note_reply(self) -> None:
+        """Count a reply that is written now, and that the peer may not read."""
+        if self._mailbox is not None:
+            self._mailbox.note()
+
+    async def members(self) -> list[Member]:
+        await take_turn(self._pages.take)
+        self._loop.call_soon(self._note_reply)
         return self._room.members()
+
+    def count_return(self) -> None:
+        """The owner takes the seat again, and may read all of it again. Raises `Full` if too often."""
+        if wait := self._pages.take():
+            raise Full(f"you come back too often: try again in {wait:.2g} s", retry_after=wait)
 
     # --- leaving -------------------------------------------------------------------------------
 

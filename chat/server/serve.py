@@ -18,10 +18,10 @@ from urllib.parse import urlsplit
 
 from chat.domain.errors import ChatError
 from chat.domain.model import Bounds, Limits
-from chat.interfaces.address import Address, own_address, parse_address
+from chat.interfaces.address import Address, is_loopback, own_address, parse_address
 from chat.interfaces.server import ChatServer, ServerOptions
 from chat.interfaces.technique import Technique
-from chat.interfaces.tls import Identity
+from chat.interfaces.tls import Fingerprint, Identity, Trust
 from chat.server.hub import Hub
 from chat.server.logs import open_log
 from chat.server.stderr_log import MAX_FILE, stderr_log
@@ -32,6 +32,8 @@ STOP_TIMEOUT = 3.0
 SWITCH = 0.002
 """Seconds after which a busy loop lets the log's writer thread run. Python's 5 ms would delay commits; 0.5 ms
 splits drafts that arrive together into more commits, and costs a tenth more CPU a message."""
+ADMIN = "admin"
+"""The name of the admin port among the servers; no technique has it."""
 IDLE_CHECK = 1.0
 """Seconds between two checks whether any seat is taken."""
 
@@ -90,6 +92,8 @@ class Plan:
     """Serve with TLS; techniques without TLS do not run."""
     proof: str = ""
     """The option with which clients verify it."""
+    trust: Trust | Fingerprint | None = None
+    """Whom to trust as the broker of the log, if that has TLS."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """Of the techniques, by `Setting.name`."""
     limits: Limits = field(default_factory=Limits)
@@ -99,6 +103,8 @@ class Plan:
     log_level: str = "warning"
     log_format: str = "text"
     """Of what the server writes to its standard error: see `stderr_log`."""
+    admin: Address | None = None
+    """Where programs on this machine ask for health and metrics; None: nowhere."""
     idle: float | None = None
     """Seconds without a seat after which the server ends; None: never."""
 
@@ -118,12 +124,16 @@ def reachable(address: Address) -> Address:
     return Address(socket.gethostname(), address.port)  # no network
 
 
-def run(plan: Plan, ready: Callable[[list[Offer]], None]) -> int:
+Ready = Callable[[list[Offer], "Address | None"], None]
+"""Called once, when it is known of every technique whether it runs; with the address of the admin port."""
+
+
+def run(plan: Plan, ready: Ready) -> int:
     """Serve until SIGINT, SIGTERM or SIGHUP, or until the plan's idle time is over.
 
     Args:
         plan: what to serve.
-        ready: called once, when it is known of every technique whether it runs.
+        ready: see `Ready`.
 
     Returns:
         The number of the signal that ended it; 0: none did.
@@ -158,20 +168,39 @@ def _allow_many_connections() -> None:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (wanted if hard < 0 else min(wanted, hard), hard))
 
 
-async def _serve(plan: Plan, ready: Callable[[list[Offer]], None]) -> int:
-    hub = Hub(open_log(plan.log, plan.brokers), limits=plan.limits, bounds=plan.bounds, access=plan.access)
+def _check_broker(plan: Plan) -> None:
+    """Raise `ChatError` if others could read what a server with TLS sends to the broker of its log."""
+    scheme = plan.log.partition(":")[0].lower()
+    for technique in plan.brokers:
+        if plan.identity is not None and technique.log is not None and scheme in technique.schemes:
+            try:
+                address = parse_address(plan.log, technique.port, technique.schemes)
+            except ValueError as error:
+                raise ChatError(str(error)) from None
+            if not (address.encrypted or is_loopback(address.host)):
+                raise ChatError(
+                    f"the broker of the log at {address} is reached without TLS, and this server speaks TLS "
+                    f"only: name it with --log {scheme}s://..., or leave TLS out"
+                )
+
+
+async def _serve(plan: Plan, ready: Ready) -> int:
+    _check_broker(plan)
+    opened = open_log(plan.log, plan.brokers, trust=plan.trust)
+    hub = Hub(opened, limits=plan.limits, bounds=plan.bounds, access=plan.access)
     stop, signalled = _signalled()
     await hub.start()
-    servers: list[ChatServer] = []
+    servers: dict[str, ChatServer] = {}
     try:
         offers = [await _offer(plan, technique, hub, servers) for technique in plan.techniques]
         if not servers:
             raise ChatError("; ".join(f"{offer.technique}: {offer.reason}" for offer in offers))
+        admin = await _admin(plan.admin, hub, servers) if plan.admin else None
         gc.freeze()  # these objects stay; a collection that visits them all stops the room for 10 ms
         for offer in offers:
             if offer.address is not None:
                 hub.records.report("ready", technique=offer.technique, address=str(offer.address))
-        ready(offers)
+        ready(offers, admin)
         waits: list[asyncio.Task[Any]] = [asyncio.create_task(stop.wait())]
         if plan.idle is not None:
             waits.append(asyncio.create_task(_until_idle(hub, plan.idle)))
@@ -185,14 +214,30 @@ async def _serve(plan: Plan, ready: Callable[[list[Offer]], None]) -> int:
         with suppress(TimeoutError):
             async with asyncio.timeout(STOP_TIMEOUT):
                 for failed in await asyncio.gather(
-                    *(server.stop() for server in servers), return_exceptions=True
+                    *(server.stop() for server in servers.values()), return_exceptions=True
                 ):
                     if isinstance(failed, Exception):  # a bug; the log is closed anyway
                         log.error("a server did not stop well", exc_info=failed)
         await hub.stop()
 
 
-async def _offer(plan: Plan, technique: Technique, hub: Hub, servers: list[ChatServer]) -> Offer:
+async def _admin(address: Address, hub: Hub, servers: dict[str, ChatServer]) -> Address:
+    """Start the admin port; return where it is. Raises `ChatError`."""
+    from chat.server.admin import AdminServer
+
+    server = AdminServer(hub, address, {name: one.counts for name, one in servers.items()})
+    try:
+        found = await server.start()
+    except OSError as error:
+        raise ChatError(
+            f"cannot listen on {address}, the admin port: {error.strerror or error}; choose another with "
+            "--admin-port"
+        ) from None
+    servers[ADMIN] = server
+    return found
+
+
+async def _offer(plan: Plan, technique: Technique, hub: Hub, servers: dict[str, ChatServer]) -> Offer:
     """Start one technique's server."""
     reason = ""
     if technique.server is None:
@@ -216,7 +261,7 @@ async def _offer(plan: Plan, technique: Technique, hub: Hub, servers: list[ChatS
             except OSError as error:
                 reason = cannot_listen(Address(plan.host, port), technique.name, error)
             else:
-                servers.append(server)
+                servers[technique.name] = server
                 return Offer(technique.name, address, proof=plan.proof)
     if plan.named:
         raise ChatError(f"{technique.name} cannot start: {reason}")
@@ -236,12 +281,14 @@ def _offer_broker(plan: Plan, technique: Technique) -> Offer:
     """Return where the broker of the log is: the technique's clients connect there, to the same rooms."""
     address = parse_address(plan.log, technique.port, technique.schemes)
     if plan.found:
-        return Offer(technique.name, address, join="(it finds the broker)")
-    path = urlsplit(address.url).path
+        how = ", on this machine without TLS" if plan.identity and not address.encrypted else ""
+        return Offer(technique.name, address, join=f"(it finds the broker{how})")
+    scheme, path = address.url.partition("://")[0], urlsplit(address.url).path
+    proof = " --ca FILE" if address.encrypted else ""
     return Offer(
         technique.name,
         address,
-        join=f"--server {technique.schemes[0]}://USER:PASSWORD@{reachable(address)}{path}",
+        join=f"--server {scheme}://USER:PASSWORD@{reachable(address)}{path}{proof}",
     )
 
 

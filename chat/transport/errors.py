@@ -73,5 +73,18 @@ def other_fingerprint(host: str, found: str, wanted: str) -> str:
     )
 
 
+def needs_trust(address: Address, scheme: str) -> str:
+    """Return the text for a URL that means TLS, where it is not known whom to trust."""
+    return f"{scheme}:// at {address} is encrypted: say whom to trust, with --ca FILE or --fingerprint"
+
+
+def needs_no_trust(address: Address, scheme: str) -> str:
+    """Return the text for a URL that means no TLS, where somebody is to be trusted."""
+    return (
+        f"{scheme}:// at {address} is not encrypted: leave out --ca and --fingerprint, "
+        f"or name the broker with {address.named_by or '--server'} {scheme}s://..."
+    )
+
+
 def no_tls(host: str) -> str:
     return f"{host} does not speak TLS: leave out --ca or --fingerprint, or start the server with --tls auto"

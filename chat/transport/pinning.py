@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from chat.domain.errors import ConnectionLost
+from chat.domain.errors import ChatError, ConnectionLost
 from chat.interfaces.address import Address
 from chat.interfaces.tls import Fingerprint, Trust, handshake_context
-from chat.transport.errors import connection_refused, no_tls, other_fingerprint
+from chat.transport.errors import connection_refused, needs_no_trust, needs_trust, no_tls, other_fingerprint
 
 HANDSHAKE_TIMEOUT = 5.0
 """Seconds for the connection and the TLS handshake."""
@@ -30,8 +30,13 @@ async def trust_in(pinned: Trust | Fingerprint | None, servers: Sequence[Address
         servers: of the same rooms. The first that answers shows its certificates for all.
 
     Raises:
+        ChatError: the URL of one means TLS and nobody is trusted, or the other way round.
         ConnectionLost: none of them answers, or one has another certificate; the text is for the user.
     """
+    for server in servers:
+        if server.encrypted is not None and server.encrypted != (pinned is not None):
+            scheme = server.url.partition("://")[0]
+            raise ChatError(needs_trust(server, scheme) if pinned is None else needs_no_trust(server, scheme))
     if not isinstance(pinned, Fingerprint):
         return pinned
     lost: ConnectionLost | None = None

@@ -28,6 +28,7 @@ from lab.bench.broker_report import PACE, Latency, Report, Spread, as_page, as_t
 from lab.bench.machine import machine
 from lab.bench.page import write_section
 from lab.bench.textbook_rabbitmq import Bare
+from lab.plain_broker import without_tls
 
 TEXT = "x" * 42
 ROUNDS = 5
@@ -279,6 +280,7 @@ def run(url: str | None = None, rounds: int = ROUNDS, burst: int = BURST, second
             address, how = parse_address(url, label.port, label.schemes), "named"
         except ValueError as error:
             raise ChatError(str(error)) from None
+    without_tls(address)
     room = f"bench-{token_hex(3)}"
     with tempfile.TemporaryDirectory(prefix="chat-bench-") as folder:
         here = machine(Path(folder), libraries=("pika",))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal
@@ -57,8 +58,15 @@ class Capture:
     Each attribute is written by one of the two only.
     """
 
-    def __init__(self, max_bytes: int = MAX_BYTES, max_chunks: int = MAX_CHUNKS) -> None:
-        self.began = time.time() - time.monotonic()
+    def __init__(
+        self,
+        max_bytes: int = MAX_BYTES,
+        max_chunks: int = MAX_CHUNKS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.clock = clock
+        """Returns seconds."""
+        self.began = time.time() - clock()
         """To be added to `Chunk.at` for the seconds since the epoch."""
         self.dropped = 0
         """Chunks that were dropped because nobody took them in time."""
@@ -71,7 +79,7 @@ class Capture:
 
     def connection(self, transport: Transport, client: str, server: str) -> Connection:
         """Return a new connection."""
-        connection = Connection(next(self._numbers), transport, client, server, time.monotonic())
+        connection = Connection(next(self._numbers), transport, client, server, self.clock())
         self.note(connection, Direction.UP, "opened")
         return connection
 
@@ -79,14 +87,14 @@ class Capture:
         """Record what one read has brought."""
         offset = connection.sizes[direction]
         connection.sizes[direction] += len(data)
-        self._put(Chunk(connection, direction, time.monotonic(), data, offset))
+        self._put(Chunk(connection, direction, self.clock(), data, offset))
 
     def note(self, connection: Connection, direction: Direction, what: Happening, about: str = "") -> None:
         """Record what happened to the connection."""
         if what in ("closed", "refused"):
-            connection.closed = time.monotonic()
+            connection.closed = self.clock()
         offset = connection.sizes[direction]
-        self._put(Chunk(connection, direction, time.monotonic(), b"", offset, what, about))
+        self._put(Chunk(connection, direction, self.clock(), b"", offset, what, about))
 
     def _put(self, chunk: Chunk) -> None:
         self._chunks.append(chunk)
@@ -103,6 +111,11 @@ class Capture:
             self.dropped += 1
 
     # --- by who decodes ------------------------------------------------------------------------
+
+    @property
+    def waiting(self) -> int:
+        """Chunks that were not taken yet."""
+        return len(self._chunks)
 
     def take(self) -> list[Chunk]:
         """Return the chunks since the last call, and forget them. A hole shows in their offsets."""

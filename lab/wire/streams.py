@@ -6,11 +6,12 @@ import asyncio
 import socket
 import struct
 from contextlib import suppress
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 from chat.interfaces.address import Address
 from chat.interfaces.frames import Direction
 from lab.wire.capture import Capture, Connection
+from lab.wire.encryption import Encryption
 from lab.wire.relay import Relay
 
 CONNECT_TIMEOUT = 5.0
@@ -20,14 +21,19 @@ HIGH_WATER = 256 * 1024
 
 
 class StreamRelay(Relay):
-    def __init__(self, capture: Capture, target: Address) -> None:
+    def __init__(self, capture: Capture, target: Address, encryption: Encryption | None = None) -> None:
         super().__init__(capture, target)
+        self.encryption = encryption
         self.pairs: set[_Pair] = set()
 
     async def start(self, port: int) -> None:
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: _Pair(self).client, "127.0.0.1", port, backlog=1024, start_serving=True
+            lambda: _Pair(self).client,
+            "127.0.0.1",
+            port,
+            backlog=1024,
+            ssl=self.encryption.identity if self.encryption else None,
         )
         self.here = Address(*self._server.sockets[0].getsockname()[:2])
 
@@ -66,15 +72,22 @@ class _Pair:
         relay = self.relay
         peer = Address(*transport.get_extra_info("peername")[:2])
         self.connection = relay.capture.connection("tcp", str(peer), str(relay.target))
+        self.connection.encrypted = relay.encryption is not None
         relay.pairs.add(self)
         self._dialling = asyncio.get_running_loop().create_task(self._dial())
 
     async def _dial(self) -> None:
-        loop = asyncio.get_running_loop()
+        target, encryption = self.relay.target, self.relay.encryption
+        secured: dict[str, Any] = {}
+        if encryption is not None:
+            assert self.client.transport is not None
+            chosen = self.client.transport.get_extra_info("ssl_object").selected_alpn_protocol()
+            name = encryption.server.server_name or target.host
+            secured = {"ssl": encryption.towards(chosen), "server_hostname": name}
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
-                await loop.create_connection(
-                    lambda: self.server, self.relay.target.host, self.relay.target.port
+                await asyncio.get_running_loop().create_connection(
+                    lambda: self.server, target.host, target.port, **secured
                 )
         except OSError as error:
             self.server.lost = True
@@ -152,16 +165,17 @@ class _Side(asyncio.Protocol):
             self.data_received(data)
         if early:
             self.transport.resume_reading()
-        if self.ended and self.other.transport is not None:
+        if self.ended and self.other.transport is not None and self.other.transport.can_write_eof():
             self.other.transport.write_eof()
 
     def eof_received(self) -> bool:
         self._pair.note(self.direction, "ended")
         self.ended = True
         other = self.other.transport
-        if other is not None and not other.is_closing():
+        if other is not None and not other.is_closing() and other.can_write_eof():
             other.write_eof()
-        return not self.other.ended  # open for what comes the other way
+        # Open for what comes the other way, except with TLS, whose end ends both (RFC 8446, section 6.1).
+        return not self.other.ended and self._pair.relay.encryption is None
 
     def pause_writing(self) -> None:
         if self.other.transport is not None and not self.other.lost:

@@ -14,6 +14,7 @@ from typing import Any, Self, TypeVar
 from chat.interfaces.address import Address
 from lab.wire.capture import Capture, Transport
 from lab.wire.datagrams import DatagramRelay
+from lab.wire.encryption import Encryption
 from lab.wire.relay import Relay
 from lab.wire.streams import StreamRelay
 
@@ -37,21 +38,32 @@ class Tap:
         self._thread = threading.Thread(target=self._loop.run_forever, name="tap", daemon=True)
         self._thread.start()
 
-    def relay(self, target: Address, transport: Transport = "tcp", port: int = 0) -> Address:
+    def relay(
+        self,
+        target: Address,
+        transport: Transport = "tcp",
+        port: int = 0,
+        *,
+        encryption: Encryption | None = None,
+    ) -> Address:
         """Return the address of a relay to ``target``; the one that there is, if there is one.
 
         Args:
             target: the server.
             transport: what carries the bytes.
             port: to listen at, on 127.0.0.1; 0: any that is free.
+            encryption: the ends of TLS; None: bytes are handed on as they are.
 
         Raises:
             OSError: it cannot listen.
         """
         key = (transport, target.host, target.port)
         if key not in self._relays:
-            kind = StreamRelay if transport == "tcp" else DatagramRelay
-            relay = kind(self.capture, target)
+            relay: Relay
+            if transport == "tcp":
+                relay = StreamRelay(self.capture, target, encryption)
+            else:
+                relay = DatagramRelay(self.capture, target)
             self._run(relay.start(port))
             self._relays[key] = relay
         here = self._relays[key].here

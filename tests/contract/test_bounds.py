@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chat.domain.errors import Full
+from chat.domain.errors import Full, TooFast
 from chat.domain.model import Bounds
 from chat.interfaces.technique import Technique
 from tests.support.people import Enter
@@ -41,3 +41,21 @@ async def test_an_address_opens_so_many_rooms_and_enters_those_that_exist(enter:
         await enter("ann", room="two")
     assert full.value.retry_after is not None
     await (await enter("bob", room="one")).say("hello")
+
+
+@pytest.mark.parametrize(
+    "bounds", [Bounds(pages=6, page_rate=0.01, address_pages=6, address_page_rate=0.01)], ids=["six pages"]
+)
+@pytest.mark.parametrize("what", ["history", "members"])
+async def test_who_reads_too_much_at_once_is_told_when_to_ask_again(enter: Enter, what: str) -> None:
+    ann = await enter("ann")
+
+    async def ask_seven_times() -> None:  # a client may have asked for the members when it came in
+        for _ in range(7):
+            await (ann.client.members() if what == "members" else ann.client.history(before=3, limit=1))
+
+    with pytest.raises(TooFast, match="one after the other") as refused:
+        await ask_seven_times()
+    assert refused.value.retry_after is not None
+    assert 90 < refused.value.retry_after <= 100
+    await ann.say("hello")

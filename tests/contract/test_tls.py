@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -31,7 +32,7 @@ NICK = "ann-of-green-gables"
 """Longer than what random bytes hold by chance."""
 
 
-@pytest.fixture(params=[label.name for label in backends.techniques() if label.tls])
+@pytest.fixture(params=[label.name for label in backends.techniques() if label.tls and label.server])
 def technique(request: pytest.FixtureRequest) -> Technique:
     label = backends.technique(request.param)
     label.load_client()  # here and not on the loop: an import reads files
@@ -188,6 +189,25 @@ async def test_another_server_that_answers_once_the_fingerprint_was_found_is_not
         client = technique.load_client()(encrypted.address, ClientOptions(trust=trust))
         assert "not trusted" in await refused(client)
     assert hub.seats == 0
+
+
+async def test_of_several_servers_the_first_that_answers_shows_its_certificate(
+    technique: Technique, encrypted: Serving, identity: Identity
+) -> None:
+    with socket.socket() as unused:
+        unused.bind((HOST, 0))  # and does not listen
+        nobody = Address(HOST, unused.getsockname()[1])
+        pinned = Fingerprint.of(shown(identity)[0])
+        trust = await trust_in(pinned, [nobody, encrypted.address])
+        assert trust is not None
+        assert Fingerprint.of_first(trust.authorities) == pinned
+        if technique.several:
+            options = ClientOptions((encrypted.address,), trust)
+            client = technique.load_client()(nobody, options)
+            assert (await client.connect(Hello("lab", "ann"))).nick == "ann"
+            await client.close()
+        with pytest.raises(ConnectionLost, match=f"nothing listens on {nobody}"):
+            await trust_in(pinned, [nobody])
 
 
 async def test_another_fingerprint_is_told_with_both(

@@ -224,7 +224,7 @@ async def test_a_server_does_not_take_a_barrier_entry_for_the_opening_one(
     await many_barriers(ann, vhost, short_tail)
     room = await hub.look("lab", "")
     assert room.epoch == ann.welcome.epoch
-    assert [member.nick for member in room.members()] == ["ann"]
+    assert [member.nick for member in await room.members()] == ["ann"]
 
 
 # --- several servers ---------------------------------------------------------------------------------
@@ -255,7 +255,7 @@ async def test_a_key_moves_a_seat_from_one_server_to_the_other(hub: Hub, vhost: 
     there.send(Say("before", 1), again.reply)
     assert (await again.outcome).seq == before.seq, "what was said at the one is known at the other"
     room = await hub.look("lab", "")
-    while room.members()[0].technique != "grpc":
+    while (await room.members())[0].technique != "grpc":
         await room.read(room.head, 1, 5)
     assert here.ended
     await other.stop()
@@ -308,7 +308,7 @@ async def test_a_room_that_another_server_opened_is_found(hub: Hub, vhost: str) 
     await other.start()
     await other.take_seat(Hello("elsewhere", "ann"), "tcp")
     room = await hub.look("elsewhere", "")
-    assert [member.nick for member in room.members()] == ["ann"]
+    assert [member.nick for member in await room.members()] == ["ann"]
     await other.stop()
 
 

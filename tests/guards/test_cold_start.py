@@ -21,6 +21,7 @@ LATE = (
     "lxml",
     "opentelemetry",
     "pika",
+    "prometheus_client",
     "psutil",
     "rpyc",
     "spyne",

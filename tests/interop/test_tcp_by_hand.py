@@ -7,12 +7,14 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from chat.server.local_authority import local_identity
 from tests.support.node import cannot_run
-from tests.support.processes import PATIENCE, chat, serving, tail
+from tests.support.processes import PATIENCE, chat, running, serving, tail
 
 CHAPTER = Path(__file__).parents[2] / "backends" / "tcp" / "README.md"
 
@@ -55,6 +57,7 @@ NETCATS = {
     "nc.traditional": "netcat-traditional",
     "ncat": "ncat",
     "socat": "socat",
+    "openssl": "openssl",
 }
 """Each program, and the Debian package that has it."""
 
@@ -113,3 +116,41 @@ def test_every_netcat_gets_its_answers_when_its_input_ends(command: str) -> None
         )
     heard = [json.loads(line) for line in done.stdout.splitlines()]
     assert [line["kind"] for line in heard] == ["welcome", "opened", "joined", "sent", "left"]
+
+
+ENCRYPTED = [
+    "openssl s_client -quiet -verify_return_error -verify_ip 127.0.0.1 -CAfile FILE -connect 127.0.0.1:7010",
+    "ncat --ssl --ssl-verify --ssl-trustfile FILE localhost 7010",
+]
+
+
+@pytest.mark.parametrize("command", ENCRYPTED, ids=lambda command: command.split()[0])
+def test_the_chapters_lines_speak_tls_and_verify_the_server(command: str, tmp_path: Path) -> None:
+    need(command.split()[0])
+    assert f"`{command}`" in CHAPTER.read_text(encoding="utf-8")
+    other = local_identity(tmp_path, "127.0.0.1").file
+    lines = '{"kind":"hello","nick":"me"}\n{"kind":"say","text":"from a script"}\n{"kind":"leave"}\n'
+    with running("serve", "tcp", "--port", "0", "--json", "--log", "memory", "--tls", "auto") as server:
+        assert server.stdout is not None
+        told, offer = json.loads(server.stdout.readline()), json.loads(server.stdout.readline())
+        for authority, wanted in (
+            (told["authority"], ["welcome", "opened", "joined", "sent", "left"]),
+            (other, []),
+        ):
+            typed = command.replace("FILE", str(authority)).replace("7010", str(offer["port"])).split()
+            with subprocess.Popen(
+                typed,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+            ) as client:
+                assert client.stdin is not None
+                assert client.stdout is not None
+                with suppress(BrokenPipeError):  # it has ended, because it does not trust the server
+                    client.stdin.write(lines)
+                    client.stdin.flush()  # and stays open, as at a terminal: TLS has no half-close here
+                heard = [json.loads(line)["kind"] for line in client.stdout]
+                with suppress(BrokenPipeError):
+                    client.stdin.close()
+            assert heard == wanted

@@ -18,6 +18,7 @@ from rich.cells import cell_len
 from rich.style import Style
 from textual.pilot import Pilot
 
+from chat.client.connect import Detour
 from chat.client.session import Session
 from chat.domain.errors import ChatError, ConnectionLost
 from chat.domain.model import Ack, Draft, Event, Hello, Limits, Member, MissingEvents, Say, Welcome
@@ -132,7 +133,7 @@ class Desk:
 
     # --- the client's side ---------------------------------------------------------------------
 
-    def open_session(self, choice: Choice) -> Session:
+    def open_session(self, choice: Choice, detour: Detour | None = None) -> Session:
         session = Session(
             self._dial,
             Hello(choice.room, choice.nick or self.nick, choice.cursor),

@@ -132,5 +132,5 @@ async def refused(peer: SoapPeer, data: bytes, content_type: str = "", *, name: 
 
 async def last_text(hub: Hub) -> str:
     """Return the text of the newest event of room lab."""
-    (event,) = await (await hub.look("lab", "")).history(None, None, 1)
+    (event,) = await (await hub.look("lab", "")).history(after=None, before=None, limit=1)
     return event.text

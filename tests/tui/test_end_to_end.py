@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from chat.client.connect import Detour
 from chat.client.session import Session
 from chat.domain.model import Hello
 from chat.interfaces.client import ChatClient
@@ -22,7 +23,7 @@ async def test_two_people_see_each_other(technique: Technique, server: Serving, 
     async def dial() -> ChatClient:
         return technique.load_client()(server.address, QUICK)
 
-    def open_session(choice: Choice) -> Session:
+    def open_session(choice: Choice, detour: Detour | None) -> Session:
         return Session(dial, Hello(choice.room, choice.nick or "", choice.cursor))
 
     app = await asyncio.to_thread(ChatApp, open_session, Choice(technique.name, "lab", "ann"))

@@ -9,6 +9,7 @@ import pytest
 from textual import events
 from textual.widgets import Input, OptionList
 
+from chat.client.connect import Detour
 from chat.client.session import Session
 from chat.domain.errors import BadText, ChatError
 from chat.interfaces.technique import Need, Technique, Traits
@@ -162,7 +163,7 @@ async def test_a_bad_room_name_is_refused_where_it_was_typed() -> None:
 
 
 async def test_a_session_that_cannot_be_opened_leaves_the_picker_and_the_reason() -> None:
-    def refuse(choice: Choice) -> Session:
+    def refuse(choice: Choice, detour: Detour | None) -> Session:
         raise ChatError("[/x] is no address: write HOST:PORT")
 
     app = await asyncio.to_thread(lambda: ChatApp(refuse, techniques=LABELS))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import tzinfo
 from functools import partial
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
 from textual.app import ComposeResult
@@ -18,13 +18,14 @@ from textual.widgets import Static, TextArea
 from textual.worker import Worker, WorkerState
 
 from chat.client.session import Session
-from chat.client.session_events import Hindered, Measured, State, StateChanged, Update
+from chat.client.session_events import Arrived, Hindered, Measured, State, StateChanged, Update
 from chat.domain.errors import ChatError, NickTaken
 from chat.domain.validation import clean_text
 from tui.commands import COMMANDS, TABLE, Command, Refused, parse
 from tui.pump import pump
 from tui.rows import one_line
-from tui.screens.chat_commands import LEAST, TOO_SMALL, ChatCommands
+from tui.screens.chat_commands import LEAST, TOO_SMALL
+from tui.screens.chat_wire import ChatWire
 from tui.timeline import Timeline
 from tui.widgets.completion import Completion
 from tui.widgets.composer import Composer
@@ -32,11 +33,14 @@ from tui.widgets.members import Members
 from tui.widgets.message_view import MessageView
 from tui.widgets.status_bar import StatusBar
 
+if TYPE_CHECKING:
+    from lab.wire.wiretap import Wiretap
+
 WIDTHS = [(0, "-slim"), (LEAST[0], "-narrow"), (100, "-wide")]
 HEIGHTS = [(0, "-flat"), (LEAST[1], "-short"), (22, "-tall")]
 
 
-class ChatScreen(ChatCommands):
+class ChatScreen(ChatWire):
     """One person in one room.
 
     Args:
@@ -44,6 +48,7 @@ class ChatScreen(ChatCommands):
         technique: its name, for the status bar.
         zone: the time zone of the times; None: the local one.
         now: returns the seconds since the epoch.
+        wiretap: what the session takes as a detour; None: the wire can't be shown.
     """
 
     HORIZONTAL_BREAKPOINTS = WIDTHS
@@ -61,9 +66,16 @@ class ChatScreen(ChatCommands):
     ]
 
     def __init__(
-        self, session: Session, technique: str, *, zone: tzinfo | None, now: Callable[[], float]
+        self,
+        session: Session,
+        technique: str,
+        *,
+        zone: tzinfo | None,
+        now: Callable[[], float],
+        wiretap: Wiretap | None = None,
     ) -> None:
         super().__init__()
+        self.wiretap = wiretap
         self.session = session
         self.view = MessageView(id="messages")
         self.timeline = Timeline(self.view, nick=session.nick, zone=zone, now=now)
@@ -140,6 +152,8 @@ class ChatScreen(ChatCommands):
                         self._said = {draft: text for draft, text in self._said.items() if draft in waiting}
                     case _:
                         self.timeline.apply(update)
+                        if isinstance(update, Arrived) and update.event.kind == "sent":
+                            self.note_receipt(update.event.seq)
         self._status.pending = self.session.pending
         self._status.nick = self.session.nick
         if self.timeline.new_members:

@@ -7,7 +7,7 @@ one batch become one change of the geometry, because each of these lays out the 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import accumulate
@@ -78,7 +78,7 @@ class MessageView(ScrollView, can_focus=False):
         """Rows whose height was computed for another width."""
         self._dirty: int | None = None  # the first row whose prefix sum is wrong
         self._changes = 0  # depth of nested `changing`
-        self._hit = Place(0, 0)  # the row that `find` went to
+        self._hit = Place(0, 0)  # where `find` went to
         self._strips: LRUCache[tuple[Place, bool], list[Strip]] = LRUCache(512)
         self._styles: dict[str, Style] = {}
 
@@ -267,8 +267,7 @@ class MessageView(ScrollView, can_focus=False):
         super().watch_scroll_y(old_value, new_value)
         if self._changes:
             return
-        # This is stored, because it cannot be computed later: a view that shrinks hides the end, although the
-        # user has not scrolled.
+        # It can't be computed later: a view that shrinks hides the end, although nobody has scrolled.
         self.follow = round(new_value) >= self.max_scroll_y
         if self.follow and self.new:
             self.new = 0
@@ -286,13 +285,21 @@ class MessageView(ScrollView, can_focus=False):
             self.post_message(self.NearTop())
 
     def to_end(self) -> None:
-        """Scroll to the newest row."""
         self.scroll_end(animate=False, immediate=True, x_axis=False)
 
     def to_top(self) -> None:
         """Scroll to the oldest row, and ask for older ones."""
         self.scroll_home(animate=False, immediate=True, x_axis=False)
         self.post_message(self.NearTop())
+
+    def to_message(self, ids: Collection[int]) -> bool:
+        """Scroll to the newest of these events; return whether one is in the list."""
+        for index, row in reversed(list(enumerate(self._rows))):
+            if row.place.seq in ids:
+                middle = self._start(index) - (self.size.height - self.heights[index]) // 2
+                self.scroll_to(y=middle, animate=False)
+                return True
+        return False
 
     def find(self, text: str) -> tuple[int, int]:
         """Highlight a text and scroll to the newest row with it or, if called again, to the next older one.
@@ -319,10 +326,7 @@ class MessageView(ScrollView, can_focus=False):
         self.refresh()
         if not hits:
             return 0, 0
-        index = self._index(self._hit)
-        if index is not None:
-            middle = self._start(index) - (self.size.height - self.heights[index]) // 2
-            self.scroll_to(y=middle, animate=False)
+        self.to_message({self._hit.seq})
         return number + 1, len(hits)
 
     # --- drawing -------------------------------------------------------------------------------
@@ -334,9 +338,8 @@ class MessageView(ScrollView, can_focus=False):
 
     def _style(self, name: str) -> Style:
         if name not in self._styles:
-            if not name:
-                style = self.rich_style
-            else:
+            style = self.rich_style
+            if name:
                 # The visual style is blended with its background; the rich component style is not.
                 style = self.get_visual_style(f"message--{name}").rich_style
                 if name not in ("mention", "found", "selected"):

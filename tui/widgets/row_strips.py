@@ -25,6 +25,7 @@ STYLES = (
     "unconfirmed",
     "edited",
     "deleted",
+    "receipt",
     "mention",
     "found",
     "selected",

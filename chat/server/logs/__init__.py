@@ -12,9 +12,9 @@ from typing import cast
 
 from chat.domain.errors import ChatError
 from chat.domain.validation import printable
-from chat.interfaces.address import not_encrypted
 from chat.interfaces.log import Clock, Log
 from chat.interfaces.technique import Technique, load
+from chat.interfaces.tls import Fingerprint, Trust
 
 SCHEMES = {
     "memory": "chat.server.logs.memory:MemoryLog",
@@ -23,13 +23,20 @@ SCHEMES = {
 """Scheme to import string of what makes the `Log`, called with (what follows the colon, clock=)."""
 
 
-def open_log(url: str, techniques: Sequence[Technique] = (), *, clock: Clock = time.time) -> Log:
+def open_log(
+    url: str,
+    techniques: Sequence[Technique] = (),
+    *,
+    clock: Clock = time.time,
+    trust: Trust | Fingerprint | None = None,
+) -> Log:
     """Open no file yet: return the log that a URL names.
 
     Args:
         url: ``memory``, ``sqlite:PATH``, or a URL with a scheme of one of the techniques.
         techniques: those whose brokers may keep a log.
         clock: tells the time of an entry.
+        trust: whom to trust as a broker with TLS.
 
     Raises:
         ChatError: the URL names no log.
@@ -44,10 +51,7 @@ def open_log(url: str, techniques: Sequence[Technique] = (), *, clock: Clock = t
             if missing := label.missing():
                 wanted = ", ".join(f"{need.what} (install it: {need.install})" for need in missing)
                 raise ChatError(f"a log of {scheme}: needs {wanted}")
-            return cast("Log", load(label.log)(url, clock=clock))
+            return cast("Log", load(label.log)(url, clock=clock, trust=trust))
     others = "".join(f" or {label.schemes[0]}://USER:PASSWORD@HOST:PORT" for label in kept_by_a_broker)
-    schemes = [scheme for label in kept_by_a_broker for scheme in label.schemes]
-    if no_tls := not_encrypted(scheme, schemes):
-        raise ChatError(no_tls)
     shown = f"{scheme}:..." if place else scheme  # an error is no place for a password
     raise ChatError(f"{printable(shown)!r} is not a log: write memory, sqlite:PATH{others}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -42,12 +41,9 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
         ChatError: it can't be read; the text says what to do.
     """
     try:
-        with closing(connect(path, _mode(path))) as db:
-            db.text_factory = _text
-            db.execute("BEGIN")
-            db.execute("SELECT count(*) FROM sqlite_master").fetchone()  # the state is that of the first read
+        with closing(_opened(path)) as db:
             yield db
-    except (OSError, sqlite3.Error) as error:
+    except sqlite3.Error as error:
         raise not_readable(path, error) from error
 
 
@@ -72,12 +68,27 @@ def not_readable(path: Path, error: Exception) -> ChatError:
     )
 
 
-def _mode(path: Path) -> str:
+def _opened(path: Path) -> sqlite3.Connection:
     if Path(f"{path}-wal").exists():
-        return "ro"  # so that closing it does not carry the -wal into a file that may be damaged
-    if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
-        return "rw"  # SQLite makes a -wal even to read, and only a writer removes it again
-    return "ro&immutable=1"  # on a disk that is read-only nobody else writes
+        return _begun(path, "ro")  # closing it does not carry the -wal into a file that may be damaged
+    try:
+        return _begun(path, "rw")  # SQLite makes a -wal even to read, and only a writer removes it again
+    except sqlite3.OperationalError as error:
+        if not error.sqlite_errorname.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN")):
+            raise
+        return _begun(path, "ro&immutable=1")  # on a disk that is read-only nobody else writes
+
+
+def _begun(path: Path, mode: str) -> sqlite3.Connection:
+    db = connect(path, mode)
+    try:
+        db.text_factory = _text
+        db.execute("BEGIN")
+        db.execute("SELECT count(*) FROM sqlite_master").fetchone()  # the state is that of the first read
+    except BaseException:
+        db.close()
+        raise
+    return db
 
 
 def _text(data: bytes) -> str:

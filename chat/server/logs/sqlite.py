@@ -21,6 +21,7 @@ from threading import Thread
 from typing import Any, TypeVar
 
 from chat.domain.errors import BadRequest, ChatError, Closing, NotStored
+from chat.domain.histogram import SECONDS, Histogram
 from chat.domain.json_codec import decode_body, encode
 from chat.domain.model import MAX_NUMBER, Body, Entry
 from chat.interfaces.log import Clock, Committed, Log, OnCommitted, OnFailed, Pending
@@ -95,6 +96,7 @@ class SqliteLog(Log):
         self._harm: Exception | None = None
         """What happened to the file, so that nothing more is stored in it."""
         self._harm_told = False
+        self.commit_times: Histogram = Histogram(SECONDS)
 
     async def start(self, committed: OnCommitted, failed: OnFailed) -> None:
         self._loop = asyncio.get_running_loop()
@@ -268,7 +270,9 @@ class SqliteLog(Log):
             if not batch and not refused:
                 continue
             try:
+                began = time.perf_counter()
                 self._store(batch, refused)
+                self.commit_times.observe(time.perf_counter() - began)
             except Exception as error:  # whatever it is: the writer continues
                 failure = not_stored(error)
                 self._tell(self._told, batch, failure)

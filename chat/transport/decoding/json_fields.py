@@ -7,16 +7,16 @@ import re
 from collections.abc import Callable
 from typing import Any, TypeGuard
 
-from chat.domain.json_codec import EVENT_KINDS, shorten
+from chat.domain.json_codec import EVENT_KINDS
 from chat.domain.json_depth import MAX_DEPTH, too_deep
-from chat.domain.validation import printable
 from chat.interfaces.frames import MASK, Field, Frame
 from chat.transport.decoding.stream import Undecodable
+from chat.transport.decoding.text import one_line
 
 SECRETS = frozenset(("access", "seat_key"))
 """The names of the chat's fields that hold a secret, on every technique."""
-SHOWN = 200
-"""Characters of a value that are shown."""
+MAX_VALUES = 20_000
+"""Values in one text; of one with more nothing is decoded. A page of the chat has fewer than 3,000."""
 WRITTEN = frozenset(("say", "edit", "sent", "edited"))
 """The kinds of objects whose ``text`` a person wrote."""
 
@@ -43,7 +43,7 @@ def add_json(
         is_text: says whether a person wrote the ``text`` of an object.
 
     Raises:
-        Undecodable: it is not JSON, or nested more deeply than `MAX_DEPTH`.
+        Undecodable: it is not JSON, is nested more deeply than `MAX_DEPTH`, or has more than `MAX_VALUES`.
     """
     if too_deep(data):
         raise Undecodable(f"JSON nested more than {MAX_DEPTH} levels deep")
@@ -63,6 +63,7 @@ class _Walk:
     def __init__(self, data: bytes, at: int | None, is_text: Callable[[Object], bool]) -> None:
         self._data, self._at, self._is_text = data, at, is_text
         self._tokens = _TOKEN.finditer(data)
+        self._count = 0
 
     def add(self, parent: Field, name: str) -> Any:
         """Add the fields of the next value, and return it. The outermost one has no field of its own."""
@@ -70,6 +71,9 @@ class _Walk:
 
     def _value(self, parent: Field, name: str, span: tuple[int, int]) -> Any:
         token = self._data[slice(*span)]
+        self._count += 1
+        if self._count > MAX_VALUES:
+            raise Undecodable(f"JSON with more than {MAX_VALUES} values")
         if token not in (b"{", b"["):
             secret = name in SECRETS and token not in (b'""', b"null")
             parent.add(
@@ -98,7 +102,7 @@ class _Walk:
                                 field.span = field.span[0] + 1, field.span[1] - 1
                 return value, token.end()
             key = json.loads(token[0])
-            value[key] = self.add(below, printable(key))
+            value[key] = self.add(below, one_line(key))
         raise Undecodable("an object without an end")
 
     def _list(self, below: Field) -> tuple[list[Any], int]:
@@ -115,7 +119,7 @@ class _Walk:
 
 def shown(token: bytes) -> str:
     """Return a value as it is shown: in its own notation, without control characters."""
-    return shorten(printable(token.decode(errors="replace")), SHOWN)
+    return one_line(token)
 
 
 def take_note(frame: Frame, value: Any) -> None:
@@ -153,8 +157,8 @@ def summary_of(value: Any) -> str:
     if isinstance(value, list):
         return f"{len(value)} values"
     if not isinstance(value, dict):
-        return shorten(printable(json.dumps(value, ensure_ascii=False)), SHOWN)
-    parts = [printable(str(value["kind"]))] if "kind" in value else []
+        return one_line(json.dumps(value, ensure_ascii=False))
+    parts = [str(value["kind"])] if "kind" in value else []
     for name, one in value.items():
         if name == "kind":
             continue
@@ -164,18 +168,18 @@ def summary_of(value: Any) -> str:
             parts.append(f"{name}: {len(one)}")
         elif not isinstance(one, dict):
             parts.append(f"{name}={json.dumps(one, ensure_ascii=False)}")
-    return shorten(printable(" ".join(parts)), SHOWN)
+    return one_line(" ".join(parts))
 
 
 def call_of(value: Any) -> Field | None:
     """Return the call that an object of the line protocols makes or answers; see `Frame.call`."""
     if not isinstance(value, dict) or not isinstance(value.get("kind"), str):
         return None
-    call = Field(printable(value["kind"]), part="envelope")
+    call = Field(one_line(value["kind"]), part="envelope")
     for name, one in value.items():
         if name != "kind":
             text = name == "text" and written(value)
             secret = name in SECRETS and bool(one)
-            value_shown = MASK if secret else shorten(printable(json.dumps(one, ensure_ascii=False)), SHOWN)
-            call.add(printable(name), value_shown, part="payload" if text else "envelope", secret=secret)
+            value_shown = MASK if secret else one_line(json.dumps(one, ensure_ascii=False))
+            call.add(one_line(name), value_shown, part="payload" if text else "envelope", secret=secret)
     return call

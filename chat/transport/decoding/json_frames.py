@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from chat.domain.json_codec import shorten
-from chat.domain.validation import printable
 from chat.interfaces.frames import Direction, Field, Frame, Role
 from chat.transport.decoding.json_fields import call_of, stream_of, summary_of, take_note
+from chat.transport.decoding.text import one_line
 
 ROLES: Mapping[str, Role] = {
     "hello": "setup",
@@ -42,7 +41,7 @@ def object_frame(
     """
     kind = value.get("kind") if isinstance(value, dict) else None
     kind = kind if isinstance(kind, str) else ""
-    shown = shorten(printable(kind), MAX_KIND) or "no kind"
+    shown = one_line(kind, MAX_KIND) or "no kind"
     frame = Frame(protocol, shown, data, root, summary_of(value), roles.get(kind, "message"))
     frame.call = call_of(value)
     if isinstance(value, dict):

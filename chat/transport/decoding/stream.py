@@ -84,19 +84,33 @@ class StreamDecoder(FrameDecoder):
         buffer = self._directions[direction]
         if not buffer.data:
             return []
-        return [buffer.take(raw_frame(bytes(buffer.data), problem), direction, at)]
+        return [buffer.take(self.raw(direction, bytes(buffer.data), problem), direction, at)]
 
     def resynchronise(self, direction: Direction, data: bytearray) -> int:
         """Return after how many bytes decoding can go on, although bytes before are missing; 0: not yet."""
         return 0
 
+    def starts(self, direction: Direction, data: bytearray) -> bool:
+        """Return whether decoding can go on with the first of these bytes, as `resynchronise`."""
+        return False
+
+    def lose(self, direction: Direction, problem: str) -> None:
+        """Decode nothing any more of what comes in this direction, unless it `starts` anew."""
+        self._directions[direction].lost = problem
+
+    def raw(self, direction: Direction, data: bytes, problem: str) -> Frame:
+        """Return the frame of bytes that could not be decoded. A technique may mark the secrets in them."""
+        return raw_frame(data, problem)
+
     def _frames(self, direction: Direction, at: float, *, ended: bool) -> list[Frame]:
         frames: list[Frame] = []
         buffer = self._directions[direction]
         while buffer.data:
+            if buffer.lost is not None and self.starts(direction, buffer.data):
+                buffer.lost = None
             if buffer.lost is not None:
                 size = self.resynchronise(direction, buffer.data)
-                frame = raw_frame(bytes(buffer.data[: size or None]), buffer.lost)
+                frame = self.raw(direction, bytes(buffer.data[: size or None]), buffer.lost)
                 if size:
                     buffer.lost = None
             else:
@@ -114,11 +128,11 @@ class StreamDecoder(FrameDecoder):
             if frame is None and max(len(buffer.data), buffer.wanted) > MAX_FRAME:
                 raise Undecodable(f"a frame of more than {MAX_FRAME} bytes")
         except Exception as error:  # whatever a decoder makes of strange bytes, the chat goes on
-            reason = _why(error)
+            reason = why(error)
             resume = error.resume if isinstance(error, Undecodable) else 0
             if not resume:
                 buffer.lost = reason
-            return raw_frame(bytes(buffer.data[: resume or None]), reason)
+            return self.raw(direction, bytes(buffer.data[: resume or None]), reason)
         return frame
 
 
@@ -133,7 +147,7 @@ class DatagramDecoder(FrameDecoder):
         try:
             frame = self.parse(direction, data)
         except Exception as error:  # see `StreamDecoder`
-            frame = raw_frame(data, _why(error))
+            frame = raw_frame(data, why(error))
         frame.direction, frame.began, frame.ended = direction, at, at
         return [frame]
 
@@ -162,6 +176,7 @@ class _Buffer:
         return frame
 
 
-def _why(error: Exception) -> str:
+def why(error: Exception) -> str:
+    """Return the reason why something is undecodable, for people."""
     reason = str(error) if isinstance(error, Undecodable) else f"{type(error).__name__}: {error}"
     return printable(reason)[:MAX_PROBLEM]

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from chat.client.session import Session
-from chat.client.session_events import Arrived, Entered, Noticed
+from chat.client.session_events import Arrived, Entered, Noticed, Reconnected, StateChanged
 from chat.domain.errors import (
     AccessDenied,
     BadText,
@@ -276,7 +276,7 @@ async def test_notices_that_nobody_takes_do_not_pile_up(
     room: FakeRoom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("chat.client.update_queue.BACKLOG", 20)
-    monkeypatch.setattr("chat.client.session.MAX_NOTICES", 30)
+    monkeypatch.setattr("chat.client.update_queue.MAX_NOTICES", 30)
     connect = FakeClient.connect
 
     async def hasty(client: FakeClient, hello: Hello) -> Welcome:
@@ -291,7 +291,7 @@ async def test_notices_that_nobody_takes_do_not_pile_up(
         told = [update.text for update in watch.all(Noticed)]
     assert told[:30] == [f"n{i}" for i in range(30)]
     assert told[30:] == ["470 more notices were left out: they came too fast"]
-    assert not session._telling
+    assert not session._updates.coming
 
 
 async def test_who_stops_waiting_for_updates_and_begins_again_misses_none(room: FakeRoom) -> None:
@@ -317,3 +317,21 @@ async def test_older_events_can_be_asked_for_while_connected_only(room: FakeRoom
         assert [event.seq for event in await session.history(before=2, limit=9)] == [1]
     with pytest.raises(ConnectionLost):
         await session.history(before=2, limit=9)
+
+
+async def test_redialling_keeps_seat_drafts_and_cursor_and_tells_nothing(room: FakeRoom) -> None:
+    async with talking(room) as (session, watch):
+        await watch.until(lambda: watch.all(Entered))
+        first = room.connections[-1]
+        room.mute = room.deaf = True
+        session.say("under way")
+        await settle()
+        room.mute = room.deaf = False
+        session.redial()
+        await watch.until(lambda: "under way" in watch.texts)
+        assert room.connections[-1] is not first
+        assert [event.text for event in room.events].count("under way") == 1
+        assert not watch.all(Reconnected)
+        assert "retrying" not in [update.state.name for update in watch.all(StateChanged)]
+        room.cut()
+        await watch.until(lambda: watch.all(Reconnected))

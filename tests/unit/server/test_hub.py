@@ -299,8 +299,12 @@ async def test_one_may_look_at_a_room_without_a_seat_but_not_open_one(hub: Hub) 
     seat = await enter(hub)
     await says(seat, "hello")
     room = await hub.look("lab", "")
-    assert [event.kind for event in await room.history(0, None, 10)] == ["opened", "joined", "sent"]
-    assert [member.nick for member in room.members()] == ["ann"]
+    assert [event.kind for event in await room.history(after=0, before=None, limit=10)] == [
+        "opened",
+        "joined",
+        "sent",
+    ]
+    assert [member.nick for member in await room.members()] == ["ann"]
     with pytest.raises(NoSuchRoom):
         await hub.look("nowhere", "")
 

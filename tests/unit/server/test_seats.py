@@ -22,9 +22,9 @@ async def test_a_seat_outlives_its_connection_for_the_grace_time(hub: Hub, disk:
     seat, peer = await come_in(hub)
     seat.detach(peer)
     await clock.advance(GRACE - 1)
-    assert [member.nick for member in seat.members()] == ["ann"]
+    assert [member.nick for member in await seat.members()] == ["ann"]
     await clock.advance(2)
-    assert seat.members() == []
+    assert await seat.members() == []
     assert disk.kinds()[-1] == "left"
 
 
@@ -72,7 +72,7 @@ async def test_another_technique_with_the_key_is_told_to_the_room(hub: Hub, disk
     seat = await enter(hub)
     await enter(hub, technique="rest", seat_key=seat.welcome.seat_key)
     assert disk.kinds()[-1] == "resumed"
-    assert [member.technique for member in seat.members()] == ["rest"]
+    assert [member.technique for member in await seat.members()] == ["rest"]
 
 
 async def test_leaving_ends_the_seat_at_once(hub: Hub) -> None:
@@ -269,7 +269,7 @@ async def test_a_seat_whose_end_could_not_be_stored_ends_later(hub: Hub, disk: D
     seat.detach(peer)
     disk.full = True
     await clock.advance(GRACE + 1)
-    assert [member.nick for member in seat.members()] == ["ann"]
+    assert [member.nick for member in await seat.members()] == ["ann"]
     disk.full = False
     await clock.advance(GRACE + 1)
-    assert seat.members() == []
+    assert await seat.members() == []

@@ -12,7 +12,7 @@ from chat.interfaces.address import parse_address, parse_servers
 from chat.server.logs import open_log
 from tests.support.processes import chat_here, one_line
 
-AMQP = ("amqp",)
+AMQP = ("amqp", "amqps")
 URL = "amqp://ann:se%2Fcret@example.org:5673/my%2Fhost"
 
 
@@ -68,7 +68,6 @@ def test_a_comma_before_a_url_begins_another_one() -> None:
         ("amqp://ann:secret", AMQP),
         ("amqp://ann:x/secret@example.org", AMQP),
         ("amqp://ann:x@secret", ()),
-        ("amqps://ann:secret@example.org", AMQP),
         ("ann:secret@example.org", AMQP),
         ("ann:x,secret@example.org", AMQP),
     ],
@@ -79,14 +78,19 @@ def test_what_is_none_is_refused_without_the_password(text: str, schemes: tuple[
     assert "cret" not in str(refused.value)
 
 
-def test_amqps_is_refused_with_what_to_do() -> None:
-    for call in (
-        lambda: parse_servers("AMQPS://ann:secret@example.org", 5672, AMQP),
-        lambda: open_log("amqps://ann:secret@example.org", backends.techniques()),
-    ):
-        with pytest.raises((ValueError, ChatError), match=r"amqp without TLS only: write amqp://") as refused:
-            call()
-        assert "secret" not in str(refused.value)
+def test_amqps_means_tls_and_has_a_port_of_its_own() -> None:
+    plain, encrypted = parse_servers("amqp://example.org,AMQPS://example.org", 5672, AMQP)
+    assert (plain.port, plain.encrypted) == (5672, False)
+    assert (encrypted.port, encrypted.encrypted) == (5671, True)
+    assert parse_address("example.org", 5672, AMQP).encrypted is None
+    assert backends.technique("rabbitmq").port_for(encrypted=True) == 5671
+
+
+def test_a_password_is_not_sent_where_amqps_was_named_and_nobody_is_trusted() -> None:
+    address = parse_address("amqps://ann:secret@example.org", 5672, AMQP)
+    with pytest.raises(ChatError, match=r"amqps:// at example.org:5671 is encrypted: say whom") as refused:
+        parameters(address, "", "test")
+    assert "secret" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -94,11 +98,13 @@ def test_amqps_is_refused_with_what_to_do() -> None:
     [
         ["send", "-b", "rabbitmq", "--server", "amqp://ann:x,secret", "hello"],
         ["send", "-b", "tcp", "--server", "amqp://ann:x,secret@example.org", "hello"],
-        ["doctor", "amqps://ann:x,secret@example.org"],
+        ["serve", "tcp", "--port", "0", "--log", "amqps://ann:x,secret@127.0.0.1:1"],
         ["doctor", "ann:x,secret@example.org:1"],
         ["serve", "tcp", "--log", "amqp://ann:x,secret"],
+        ["serve", "tcp", "--tls", "auto", "--log", "amqp://ann:x,secret@192.0.2.1"],
         ["serve", "tcp", "--log", "kafka://ann:x@secret"],
         ["bench", "broker", "--server", "amqp://ann:x,secret"],
+        ["bench", "broker", "--server", "amqps://ann:x,secret@127.0.0.1:1"],
     ],
     ids=" ".join,
 )

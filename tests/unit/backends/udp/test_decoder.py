@@ -13,10 +13,10 @@ from backends.udp.codec import HelloMessage, encode_hello
 from backends.udp.decoder import make_decoder
 from chat.domain.json_depth import MAX_DEPTH
 from chat.interfaces.frames import MASK, Direction, Frame
-from lab.wire.masking import owner, shown_bytes
+from lab.wire.masking import owner, shown_bytes, walk
 from tests.support.json_judge import check_values
 
-PAGE = Path("docs/datagrams.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[4] / "docs" / "datagrams.md").read_text(encoding="utf-8")
 EXAMPLES = [
     (Direction.UP if sign == ">" else Direction.DOWN, text.encode())
     for sign, text in re.findall(r"^([<>]) (\{.*\})$", PAGE, re.MULTILINE)
@@ -117,6 +117,15 @@ def test_what_is_no_message_is_raw_and_the_next_one_is_decoded(data: bytes) -> N
     assert frame.problem
     (after,) = decoder.feed(Direction.UP, PING)
     assert (after.kind, after.stream) == ("ping", "ref 1")
+
+
+def test_names_and_values_of_a_stranger_are_on_one_line() -> None:
+    frame = decode(b'{"kind":"a\\nb","\\tkey\\n":"\\u2028\\n","n":[{"\\n":1}]}')
+    assert frame.call is not None
+    for field in (*walk(frame.root), *walk(frame.call)):
+        assert field.name.isprintable(), field.name
+        assert field.value.isprintable(), field.value
+    assert frame.summary.isprintable()
 
 
 def test_a_kind_of_a_stranger_is_shown_without_control_characters() -> None:

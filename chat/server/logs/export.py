@@ -1,0 +1,79 @@
+"""Writes what a log holds as JSON lines, also while its server writes it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+
+from chat.domain.errors import BadRequest, ChatError
+from chat.domain.json_codec import decode_body, event_json
+from chat.domain.model import Checkpoint, Entry, Event
+from chat.domain.room import TAIL, Room, event_of
+from chat.domain.validation import printable
+from chat.server.logs.files import shown
+from chat.server.logs.reading import existing, reading
+from chat.server.logs.sums import unsealed
+from chat.server.logs.watch import ROOMS
+
+
+def export(
+    path: Path,
+    write: Callable[[str], None],
+    problem: Callable[[str], None],
+    *,
+    rooms: Collection[str] = (),
+    entries: bool = False,
+) -> None:
+    """Write a log, room by room, each in its order.
+
+    Args:
+        path: the log.
+        write: is called with each line, without its end.
+        problem: is called with a line about each entry that can't be read.
+        rooms: only these; none: all.
+        entries: write the entries as they are stored, also those that the rooms refused and checkpoints.
+            Otherwise events, as `chat tail --json` does.
+
+    Raises:
+        ChatError: the log can't be read, or has no such room.
+    """
+    path = existing(path)
+    with reading(path) as db:
+        found = dict(db.execute(ROOMS).fetchall())
+        for name in rooms:
+            if name not in found:
+                known = ", ".join(sorted(found)) or "none"
+                raise ChatError(f"the log {shown(path)} has no room {printable(name)}: it has {known}")
+        for name in sorted(rooms or found):
+            for line in _lines(db, name, found[name], problem, entries):
+                write(line)
+
+
+def _lines(
+    db: sqlite3.Connection, name: str, last: int, problem: Callable[[str], None], entries: bool
+) -> Iterator[str]:
+    marked = {seq for (seq,) in db.execute("SELECT seq FROM refused WHERE room = ?", (name,))}
+    rows = db.execute("SELECT seq, at, CAST(body AS BLOB) FROM entries WHERE room = ? ORDER BY seq", (name,))
+    room, prev, sound = Room(), 0, True
+    for seq, at, data in rows:
+        bare, _ = unsealed(data)
+        try:
+            entry = Entry(seq, at, decode_body(bare))
+        except BadRequest as error:
+            sound = False
+            problem(printable(f"room {name}, entry {seq} can't be read: {error}"))
+            continue
+        outcome = room.apply(entry)
+        accepted = seq not in marked and type(entry.body) is not Checkpoint
+        if accepted and sound and seq > last - TAIL:
+            # A server that runs, or was killed, may not have stored the refusal yet.
+            accepted = type(outcome) is Event
+        if entries:
+            fields = {"room": name, "seq": seq, "at": at, "accepted": accepted, "body": json.loads(bare)}
+            yield printable(json.dumps(fields, ensure_ascii=False))
+        elif accepted:
+            yield event_json(event_of(entry, prev), name, room.epoch)
+        if accepted:
+            prev = seq

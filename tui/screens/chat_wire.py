@@ -1,0 +1,156 @@
+"""The wire on the chat screen: the inspector beside the messages, and the receipts under them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from textual.containers import Vertical
+
+from lab.wire.receipt import receipt
+from tui.commands import Refused
+from tui.rows import Row
+from tui.screens.chat_commands import ChatCommands
+
+if TYPE_CHECKING:
+    from lab.wire.trace import Trace
+    from lab.wire.wiretap import Wiretap
+    from tui.wire.inspector import Inspector
+
+SETTLED = 0.5
+"""Seconds after which a message has its receipt: acknowledgements come late."""
+LEAVE = 1.0
+"""Seconds in which a session is connected another way, before the tap is closed."""
+
+
+class ChatWire(ChatCommands):
+    """The part of the chat screen that shows the wire. Nothing is in the way before it is asked for."""
+
+    wiretap: Wiretap | None
+    _inspector: Inspector | None = None
+    _receipts = False
+
+    # --- the tap -------------------------------------------------------------------------------
+
+    async def _trace(self) -> Trace:
+        """Return the trace; be in the way of the session from now on. Raises `Refused`."""
+        if self.wiretap is None:
+            raise Refused("this screen has no wire of its own to show")
+        if not self.wiretap.on:
+            try:
+                await self.wiretap.start()
+            except OSError as error:
+                raise Refused(f"the wire can't be shown: {error.strerror}") from None
+            self.session.redial()
+        assert self.wiretap.trace is not None
+        return self.wiretap.trace
+
+    def _leave_tap(self) -> None:
+        """Nobody looks any more: connect directly again."""
+        if self.wiretap is None or self._receipts or self._shown:
+            return
+        self.wiretap.leave()
+        self.session.redial()
+        self.set_timer(LEAVE, self.wiretap.close)
+
+    @property
+    def _shown(self) -> bool:
+        return self._inspector is not None and self._inspector.has_class("-on")
+
+    # --- the inspector -------------------------------------------------------------------------
+
+    async def show_wire(self, argument: str) -> None:
+        number = argument.removeprefix("#")
+        if argument and not (number.isascii() and number.isdigit()):
+            raise Refused("write /wire, or /wire #ID for the frames of a message (/ids shows the numbers)")
+        if not argument and self._inspector is not None and self._inspector.has_focus_within:
+            self._close_wire()
+            return
+        trace = await self._trace()
+        inspector = await self._opened(trace)
+        if argument:
+            trace.update()
+            frames = trace.of_message(int(number))
+            if not frames:
+                raise Refused(
+                    f"no frame of #{number} was seen: the wire is shown from {self._since(trace)} on"
+                )
+            inspector.look()
+            inspector.show_message(frames)
+        inspector.focus()
+
+    async def show_wire_whole(self) -> None:
+        inspector = await self._opened(await self._trace())
+        whole = not inspector.has_class("-whole")
+        inspector.set_class(whole, "-whole")
+        self.set_class(whole, "-wire-whole")
+        inspector.focus()
+
+    async def _opened(self, trace: Trace) -> Inspector:
+        from tui.wire.inspector import Inspector  # not needed for the first paint
+
+        if self._inspector is None:
+            self._inspector = Inspector()
+            centre = self.query_one("#centre", Vertical)
+            await centre.mount(self._inspector, before="#completion")
+        self._inspector.add_class("-on")
+        self._inspector.open(trace)
+        return self._inspector
+
+    def _close_wire(self) -> None:
+        assert self._inspector is not None
+        self._inspector.shut()
+        self._inspector.remove_class("-on")
+        self._inspector.remove_class("-whole")
+        self.remove_class("-wire-whole")
+        self.composer.focus()
+        self._leave_tap()
+
+    @staticmethod
+    def _since(trace: Trace) -> str:
+        return f"frame {trace.frames[0].number}" if trace.frames else "now"
+
+    def on_inspector_left(self) -> None:
+        self.composer.focus()
+
+    def on_inspector_jumped(self, event: Inspector.Jumped) -> None:
+        if not self.view.to_message(event.seqs):
+            self.hint("that message is not in the list: /history loads older ones", failed=True)
+
+    def on_inspector_told(self, event: Inspector.Told) -> None:
+        self.hint(event.text, failed=event.failed)
+
+    # --- receipts ------------------------------------------------------------------------------
+
+    async def toggle_receipts(self) -> None:
+        if self._receipts:
+            self._receipts = False
+            with self.view.changing():
+                for row in self.view.rows:
+                    if row.receipt:
+                        self.view.put(replace(row, receipt=""))
+            self._leave_tap()
+            return
+        await self._trace()
+        self._receipts = True
+        self.hint("from now on each message shows what it cost between you and the server")
+
+    def note_receipt(self, seq: int) -> None:
+        """A message has come: show its receipt as soon as it is complete."""
+        if self._receipts:
+            self.set_timer(SETTLED, lambda: self._add_receipt(seq))
+
+    def _add_receipt(self, seq: int) -> None:
+        trace = self.wiretap.trace if self.wiretap else None
+        row = self._message(seq)
+        if trace is None or row is None or not self._receipts:
+            return
+        trace_new = trace.update()
+        if self._inspector is not None:
+            self._inspector.take(trace_new)
+        found = receipt(trace, row.text, seq, row.n)
+        if found is not None:
+            self.view.put(replace(row, receipt=f"⌁ {found}"))
+
+    def _message(self, seq: int) -> Row | None:
+        return next((row for row in reversed(self.view.rows) if row.id == seq), None)

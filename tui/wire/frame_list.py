@@ -1,0 +1,150 @@
+"""The list of frames: one line each, of which only the visible ones are drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.cells import set_cell_size
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.geometry import Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from chat.interfaces.frames import Direction
+from lab.wire.table import Row, Table
+from lab.wire.totals import carries_nothing
+
+ARROWS = {Direction.UP: "→", Direction.DOWN: "←"}
+STYLES = ("out", "in", "quiet", "bad", "marked", "cursor")
+
+
+class FrameList(ScrollView, can_focus=False):
+    """Shows a table. The cursor is on one row; while it is on the last one it follows."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"frames--{name}" for name in STYLES}
+    DEFAULT_CSS = "FrameList { overflow-y: scroll; overflow-x: hidden; scrollbar-size-vertical: 1; }"
+
+    @dataclass
+    class Chosen(Message):
+        """The cursor is on another row; None: there is none."""
+
+        row: Row | None
+
+    def __init__(self) -> None:
+        super().__init__(id="frames")
+        self.table = Table()
+        self.cursor = -1
+        self.follow = True
+        self.start: float | None = None
+        """When the first frame began, for the times."""
+        self._styles: dict[str, Style] = {}
+
+    # --- rows ----------------------------------------------------------------------------------
+
+    def changed(self) -> None:
+        """Show the table as it is now."""
+        rows = self.table.rows
+        if rows and self.start is None:
+            self.start = rows[0].frames[0].began
+        self.virtual_size = Size(self.size.width, len(rows))
+        before = self.cursor
+        if self.follow or self.cursor >= len(rows):
+            self.cursor = len(rows) - 1
+        if self.cursor != before or self.follow:
+            self._show_cursor()
+            self.post_message(self.Chosen(self.row))
+        self.refresh()
+
+    @property
+    def row(self) -> Row | None:
+        """The row that the cursor is on."""
+        return self.table.rows[self.cursor] if 0 <= self.cursor < len(self.table.rows) else None
+
+    def move(self, rows: int) -> None:
+        """Move the cursor."""
+        self.go(max(0, min(len(self.table.rows) - 1, self.cursor + rows)))
+
+    def go(self, index: int) -> None:
+        """Put the cursor on a row; on the last one, follow."""
+        self.cursor = index
+        self.follow = index >= len(self.table.rows) - 1
+        self._show_cursor()
+        self.refresh()
+        self.post_message(self.Chosen(self.row))
+
+    def page(self, pages: int) -> None:
+        self.move(pages * max(1, self.size.height - 1))
+
+    def _show_cursor(self) -> None:
+        height = self.size.height
+        top = self.scroll_offset.y
+        if self.cursor < top:
+            self.scroll_to(y=self.cursor, animate=False, immediate=True)
+        elif height and self.cursor >= top + height:
+            self.scroll_to(y=self.cursor - height + 1, animate=False, immediate=True)
+
+    def on_click(self, event: events.Click) -> None:
+        index = event.y + self.scroll_offset.y
+        if index < len(self.table.rows):
+            self.go(index)
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.virtual_size = Size(event.size.width, len(self.table.rows))
+        self._show_cursor()
+
+    # --- drawing -------------------------------------------------------------------------------
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._styles.clear()
+
+    def _style(self, name: str) -> Style:
+        if name not in self._styles:
+            found = self.get_visual_style(f"frames--{name}").rich_style if name else self.rich_style
+            self._styles[name] = found
+        return self._styles[name]
+
+    def render_line(self, y: int) -> Strip:
+        index = y + self.scroll_offset.y
+        width = self.scrollable_content_region.width
+        if index >= len(self.table.rows):
+            return Strip.blank(width, self._style(""))
+        row = self.table.rows[index]
+        before = self.table.rows[index - 1].frame.began if index else None
+        text = set_cell_size(line(row, self.start or 0.0, before), width)
+        return Strip([Segment(text, self._style(self._style_name(row, index)))], width)
+
+    def _style_name(self, row: Row, index: int) -> str:
+        if index == self.cursor:
+            return "cursor"
+        if row.marked:
+            return "marked"
+        if row.frame.problem:
+            return "bad"
+        if carries_nothing(row.frame) or row.frame.role == "setup":
+            return "quiet"
+        return "out" if row.frame.direction is Direction.UP else "in"
+
+
+def line(row: Row, start: float, before: float | None) -> str:
+    """Return a row as one line: number, seconds, milliseconds since the one before, what, bytes, summary.
+
+    Args:
+        row: the row.
+        start: when the first frame began.
+        before: when the newest frame of the row before began; None: there is none.
+    """
+    frame = row.frames[0]
+    waited = "" if before is None else f"+{min(99999.9, (frame.began - before) * 1000):.1f}"
+    times = f"×{len(row.frames)} " if len(row.frames) > 1 else ""
+    sign = "*" if row.marked else "!" if frame.problem else " "
+    kind = frame.kind if len(frame.kind) <= 14 else f"{frame.kind[:13]}…"
+    size = f"{row.size:,}" if row.size else ""
+    return (
+        f"{sign}{frame.number:>5} {frame.began - start:8.3f} {waited:>8} {ARROWS[frame.direction]} "
+        f"{kind:<14} {size:>6}  {times}{row.frame.summary}"
+    )

@@ -1,0 +1,350 @@
+"""The inspector: the list of frames, and the chosen one at one of five levels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Input, Static
+
+from chat.domain.errors import BadRequest
+from chat.interfaces.frames import Frame
+from lab.wire.levels import LEVELS, WHAT, Line, lines, rows, sizes
+from lab.wire.masking import shown_bytes
+from lab.wire.table import Row, parse_filter
+from lab.wire.totals import summary
+from lab.wire.trace import Trace
+from tui.wire.details import WIDE_DUMP, Dump, Fields
+from tui.wire.frame_list import FrameList
+
+EVERY = 0.1
+"""Seconds between two looks at the trace."""
+KEYS = (
+    ("+-", "zoom"),
+    ("←→", "field"),
+    ("Space", "pause"),
+    ("/", "filter"),
+    ("m n", "mark"),
+    ("c", "control"),
+    ("j", "to chat"),
+    ("F3", "whole"),
+    ("Esc", "write"),
+)
+"""What the keys do while the inspector has the focus; the last ones are left out first."""
+
+
+class Inspector(Vertical, can_focus=True):
+    """Shows a trace. `open` and `shut` begin and end it; nothing is done while it is shut."""
+
+    @dataclass
+    class Left(Message):
+        """The user wants to write again."""
+
+    @dataclass
+    class Jumped(Message):
+        """The user wants to see these events in the chat."""
+
+        seqs: set[int]
+
+    @dataclass
+    class Told(Message):
+        """Something to show above the composer."""
+
+        text: str
+        failed: bool = False
+
+    def __init__(self) -> None:
+        super().__init__(id="inspector")
+        self.frames = FrameList()
+        self.level = 1
+        """Index in `LEVELS`."""
+        self._fields, self._dump = Fields(), Dump()
+        self._head = Static("", id="wire-head", markup=False)
+        self._foot = Static("", id="wire-foot", markup=False)
+        self._filter = Input(placeholder='filter, e.g. dir:in role:poll "hello"', id="wire-filter")
+        self._trace: Trace | None = None
+        self._lines: list[Line] = []
+        self._selected = -1
+        self._place = (0, 0)  # the bytes that are selected, whatever the level
+        self._paused = False
+        self._gone = 0
+        self._keys: dict[str, Callable[[], None]] = {
+            "up": lambda: self.frames.move(-1),
+            "down": lambda: self.frames.move(1),
+            "pageup": lambda: self.frames.page(-1),
+            "pagedown": lambda: self.frames.page(1),
+            "home": lambda: self.frames.go(0),
+            "end": lambda: self.frames.go(len(self.frames.table.rows) - 1),
+            "plus": lambda: self.zoom(1),
+            "enter": lambda: self.zoom(1),
+            "minus": lambda: self.zoom(-1),
+            "left": lambda: self._step(-1),
+            "right": lambda: self._step(1),
+            "space": self._pause,
+            "slash": self._ask_filter,
+            "m": self._mark,
+            "n": self._next_mark,
+            "c": self._control,
+            "j": self._jump,
+            "escape": self._back,
+        }
+
+    def compose(self) -> ComposeResult:
+        yield self.frames
+        yield self._head
+        with Horizontal(id="wire-details"):
+            yield self._fields
+            yield self._dump
+        yield self._filter
+        yield self._foot
+
+    def on_mount(self) -> None:
+        self._timer = self.set_interval(EVERY, self.look, pause=True)
+
+    # --- the trace -----------------------------------------------------------------------------
+
+    def open(self, trace: Trace) -> None:
+        """Show a trace, and look at it from now on."""
+        if trace is not self._trace:
+            self._trace, self._gone = trace, 0
+            self.frames.start = None
+            self.frames.table.rebuild(trace.frames)
+            self.frames.follow = True
+        self._timer.resume()
+        self.look()
+        self.frames.changed()
+
+    def shut(self) -> None:
+        """Do nothing any more."""
+        self._timer.pause()
+
+    def look(self) -> None:
+        """Take what has passed since the last look."""
+        trace = self._trace
+        if trace is None:
+            return
+        self.take(trace.update())
+
+    def take(self, new: list[Frame]) -> None:
+        """Show frames that were decoded just now."""
+        trace = self._trace
+        if trace is None or self._paused:
+            return
+        if trace.gone != self._gone:  # the oldest are not kept any more
+            self._gone = trace.gone
+            self.frames.table.rebuild(trace.frames)
+            self.frames.changed()
+        elif new:
+            self.frames.table.add(new)
+            self.frames.changed()
+
+    def show_message(self, frames: list[Frame]) -> None:
+        """Put the cursor on the first frame of a message that is shown."""
+        for frame in frames:
+            if (index := self.frames.table.row_of(frame.number)) is not None:
+                self.frames.go(index)
+                return
+
+    # --- the chosen frame ----------------------------------------------------------------------
+
+    @property
+    def frame(self) -> Frame | None:
+        row = self.frames.row
+        return row.frame if row else None
+
+    @property
+    def selection(self) -> tuple[int, int]:
+        """The bytes that are selected, whatever the level."""
+        return self._place
+
+    def on_frame_list_chosen(self, event: FrameList.Chosen) -> None:
+        event.stop()
+        self._place = (0, 0)
+        self._show()
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._show)
+
+    def zoom(self, levels: int) -> None:
+        """Go so many levels towards the bytes."""
+        self.level = max(0, min(len(LEVELS) - 1, self.level + levels))
+        self._show()
+
+    def _show(self) -> None:
+        frame, trace, level = self.frame, self._trace, LEVELS[self.level]
+        dump_alone = level == "bytes"
+        wide = self.has_class("-whole") and self.size.width >= 100
+        self._fields.display = not dump_alone or wide
+        self._dump.display = dump_alone or wide
+        if frame is None or trace is None:
+            self._lines, self._selected = [], -1
+            self._fields.show([], -1)
+            self._dump.show([], (0, 0))
+        else:
+            exchange = trace.exchange(frame) if level == "call" else [frame]
+            self._lines = lines(frame, exchange[-20:], "frame" if dump_alone else level)
+            self._selected = self._at(self._place)
+            self._fields.show(self._lines, self._selected)
+            self._show_dump(frame)
+        self._say(frame)
+
+    def _show_dump(self, frame: Frame) -> None:
+        space = self.size.width if not self._fields.display else self.size.width // 2
+        self._dump.bytes_a_line = 16 if space >= WIDE_DUMP else 8
+        self._dump.show(rows(frame, shown_bytes(frame), self._dump.bytes_a_line), self._place)
+
+    def _say(self, frame: Frame | None) -> None:
+        names = " ".join(f"[{name}]" if name == LEVELS[self.level] else name for name in LEVELS)
+        if frame is None:
+            self._head.update(Content("nothing has passed yet: write something"))
+        else:
+            of_it = sizes(frame)
+            parts = "  ".join(f"{name} {size}" for name, size in of_it.items())
+            what = f" {names}   {WHAT[LEVELS[self.level]]}"
+            self._head.update(Content(f"{what}   {parts} B" if len(what) + 40 < self.size.width else what))
+        foot = f" {'PAUSED  ' if self._paused else ''}{self._passed()}"
+        for key, does in KEYS:
+            if len(foot) + len(key) + len(does) + 3 <= self.size.width:
+                foot += f"  {key} {does}"
+        self._foot.update(Content(foot))
+
+    def _passed(self) -> str:
+        """Return how much is shown, and what is not kept or not decoded yet."""
+        trace, table = self._trace, self.frames.table
+        if trace is None:
+            return ""
+        shown = sum(len(row.frames) for row in table.rows)
+        parts = [f"{shown} of {len(trace.frames)}" if shown != len(trace.frames) else f"{shown} frames"]
+        if trace.gone:
+            parts.append(f"{trace.gone} not kept")
+        if trace.behind:
+            parts.append(f"{trace.behind} behind")
+        return ", ".join(parts)
+
+    def _at(self, place: tuple[int, int]) -> int:
+        """Return the line that is nearest to these bytes: the smallest that holds their first one."""
+        best, size = -1, 1 << 60
+        for index, line in enumerate(self._lines):
+            if line.span is not None and line.span[0] <= place[0] < max(line.span[1], line.span[0] + 1):
+                width = line.span[1] - line.span[0]
+                exact = line.span == place
+                if exact or width < size:
+                    best, size = index, -1 if exact else width
+        return best if best >= 0 else 0 if self._lines else -1
+
+    def _step(self, lines: int) -> None:
+        """Select another field."""
+        index = self._selected
+        while 0 <= (index := index + lines) < len(self._lines):
+            if self._lines[index].span is not None:
+                self._choose(index)
+                return
+
+    def _choose(self, index: int) -> None:
+        span = self._lines[index].span
+        if span is not None:
+            self._place = span
+        self._selected = index
+        self._fields.show(self._lines, index)
+        frame = self.frame
+        if frame is not None:
+            self._show_dump(frame)
+
+    def on_fields_chosen(self, event: Fields.Chosen) -> None:
+        event.stop()
+        self._choose(event.index)
+
+    def on_dump_chosen(self, event: Dump.Chosen) -> None:
+        event.stop()
+        self._place = (event.place, event.place + 1)
+        index = self._at(self._place)
+        if index >= 0 and (span := self._lines[index].span) is not None:
+            self._place = span
+        self._show()
+
+    # --- keys ----------------------------------------------------------------------------------
+
+    def on_key(self, event: events.Key) -> None:
+        if self._filter.has_focus:
+            if event.key == "escape":
+                event.stop()
+                self._close_filter()
+            return
+        if (action := self._keys.get(event.key)) is not None:
+            event.stop()
+            event.prevent_default()
+            action()
+
+    def _back(self) -> None:
+        self.post_message(self.Left())
+
+    def _pause(self) -> None:
+        self._paused = not self._paused
+        if not self._paused and self._trace is not None:
+            self.frames.table.rebuild(self._trace.frames)
+            self.frames.changed()
+        self._say(self.frame)
+
+    def _mark(self) -> None:
+        row = self.frames.row
+        if row is not None:
+            row.marked = not row.marked
+            self.frames.refresh()
+
+    def _next_mark(self) -> None:
+        marked = [index for index, row in enumerate(self.frames.table.rows) if row.marked]
+        after = [index for index in marked if index > self.frames.cursor]
+        if marked:
+            self.frames.go((after or marked)[0])
+        else:
+            self.post_message(self.Told("nothing is marked: m marks a frame"))
+
+    def _control(self) -> None:
+        table = self.frames.table
+        table.control = not table.control
+        self._rebuild()
+        shown = "shown" if table.control else "hidden"
+        self.post_message(self.Told(f"control frames are {shown}"))
+
+    def _jump(self) -> None:
+        frame = self.frame
+        if frame is None or not frame.seqs:
+            self.post_message(self.Told("this frame carries no event of the room", failed=True))
+        else:
+            self.post_message(self.Jumped(frame.seqs))
+
+    def totals(self) -> str:
+        return summary(self._trace) if self._trace else ""
+
+    # --- the filter ----------------------------------------------------------------------------
+
+    def _ask_filter(self) -> None:
+        self._filter.display = True
+        self._filter.focus()
+
+    def _close_filter(self) -> None:
+        self._filter.display = False
+        self.focus()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        try:
+            self.frames.table.match = parse_filter(event.value)
+        except BadRequest as error:
+            self.post_message(self.Told(str(error), failed=True))
+            return
+        self._close_filter()
+        self._rebuild()
+
+    def _rebuild(self) -> None:
+        chosen: Row | None = self.frames.row
+        if self._trace is not None:
+            self.frames.table.rebuild(self._trace.frames)
+        if chosen is not None and (index := self.frames.table.row_of(chosen.frame.number)) is not None:
+            self.frames.cursor = index
+        self.frames.changed()
