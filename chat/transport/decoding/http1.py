@@ -73,6 +73,8 @@ class HttpMessage:
     """Where the content begins in the frame; None: it is derived."""
     body: Field = field(default_factory=lambda: Field("content"))
     """The field of the content."""
+    note: str = ""
+    """What the technique wants to know of a request when its answer comes."""
 
     @property
     def media_type(self) -> str:
@@ -222,7 +224,6 @@ class HttpDecoder(StreamDecoder):
     def _complete(self, direction: Direction, reading: _Reading, data: bytes) -> Frame:
         message, head = reading.message, reading.head
         frame = _framed(reading, data)
-        frame.role = "control" if 0 < message.status < 200 else "message"
         applied = codings(head.headers.get("content-encoding", ""))
         body: Field | None = None
         if reading.begin < len(data):
@@ -238,6 +239,8 @@ class HttpDecoder(StreamDecoder):
                 message.body, message.at = reading.chunks.only or _derived(body, message.content)
                 applied += [one for one in transfer_codings(head) if one != "chunked"]
         self._explain(message, body, applied)
+        if 0 < message.status < 200:
+            frame.role = "control"
         if message.status:
             self._answered(message)
         return frame

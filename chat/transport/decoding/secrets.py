@@ -7,22 +7,19 @@ from collections.abc import Iterator
 
 from chat.interfaces.frames import MASK, Field
 
-_NAME = (
-    r"(?:proxy-)?authorization|(?:set-)?cookie|seat[-_]?key|access(?:[-_]?token)?|nonce|binarysecuritytoken|"
-    r"signaturevalue|digestvalue|ciphervalue|"
-    r"(?:[a-z0-9]{1,20}[-_]){0,4}(?:token|secret|password|passwd|api[-_]?key)"
-)
-_SECRET = re.compile(_NAME, re.IGNORECASE)
+_ENDS = r"authorization|cookie|seat[-_]?key|token|secret|password|passwd|api[-_]?key"
+_WHOLE = r"access|nonce|signaturevalue|digestvalue|ciphervalue"
+_SECRET = re.compile(rf".*(?:{_ENDS})|{_WHOLE}", re.IGNORECASE | re.DOTALL)
 # In HTTP a header ends its name with a colon, in JSON a quote comes first; in XML the name ends a tag, and
 # attributes may follow. What a mutation took away may be missing. Where a value is cut off, it ends there.
 _IN_BYTES = re.compile(
-    rb"""(?<![a-z0-9])(?:%b)(?:
+    rb"""(?:%b|(?<![a-z0-9])(?:%b))(?:
         " [ \t\r\n]* :? [ \t\r\n]* "? (?P<json> (?: [^"\\] | \\. )* )
       | [^<>"\r\n:=&]{0,256} > (?P<xml> [^<]* )
       | [^<>"\r\n:=&]{0,16} [:=] (?P<line> [^\r\n]* )
       | (?P<rest> [^\r\n<">]* )
     )"""
-    % _NAME.encode(),
+    % (_ENDS.encode(), _WHOLE.encode()),
     re.IGNORECASE | re.VERBOSE | re.DOTALL,
 )
 _REST = re.compile(rb'[^\r\n"<]*')
