@@ -14,7 +14,7 @@ from backends.rabbitmq.decoding_spec import Method, methods, properties
 from backends.rabbitmq.decoding_values import Reader, derived
 from backends.rabbitmq.names import PROTOCOL_HEADER
 from chat.interfaces.frames import MASK, Direction, Field, Frame, Role, raw_frame
-from chat.transport.decoding.secrets import mark_secrets
+from chat.transport.decoding.secrets import TAIL, mark_secrets
 from chat.transport.decoding.stream import StreamDecoder, Undecodable
 from chat.transport.decoding.text import one_line
 
@@ -57,6 +57,7 @@ class AmqpDecoder(StreamDecoder):
         super().__init__()
         self._begun = [False, False]
         self._foreign = [False, False]  # it does not speak AMQP
+        self._tails: list[bytes | None] = [None, None]  # the end of what nothing could decode
         self._open = False  # nothing that comes now holds a password
         self._channels: OrderedDict[int, _Channel] = OrderedDict()
 
@@ -98,7 +99,11 @@ class AmqpDecoder(StreamDecoder):
     def raw(self, direction: Direction, data: bytes, problem: str) -> Frame:
         frame = raw_frame(data, problem)
         if self._open or self._foreign[direction]:
-            mark_secrets(frame.root, data, mid=not self._foreign[direction])
+            before = self._tails[direction]
+            if before is None and not self._foreign[direction]:
+                before = b""  # it begins in the middle of something
+            mark_secrets(frame.root, data, before=before)
+            self._tails[direction] = ((before or b"") + data)[-TAIL:]
         else:  # a login may be in it
             frame.root.value, frame.root.secret = MASK, True
         return frame
@@ -141,7 +146,7 @@ class AmqpDecoder(StreamDecoder):
         del frame.root.fields[3:]
         payload = frame.root.add("undecodable", "", (HEAD, len(frame.data) - 1), "envelope")
         if self._open:
-            mark_secrets(payload, frame.data[HEAD:-1], HEAD, mid=True)
+            mark_secrets(payload, frame.data[HEAD:-1], HEAD, before=b"")
         else:
             payload.value, payload.secret = MASK, True
         frame.problem, frame.role = reason, "raw"

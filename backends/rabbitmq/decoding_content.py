@@ -81,7 +81,7 @@ class Content:
         """
         if self._size > MAX_BODY or len(self._parts) > MAX_PARTS:
             # No reader takes it for an entry (see `codec.unpack`), and it is kept by nobody.
-            mark_secrets(field, data, field.span[0] if field.span else 0, mid=True)
+            mark_secrets(field, data, field.span[0] if field.span else 0, before=b"")
             frame.summary = f"content body, {len(data)} of {self._size} bytes"
             return
         self._parts.append((field, len(self._body)))

@@ -26,6 +26,7 @@ from tests.support.h2_talk import (
     H2Talk,
     decode,
     grpc,
+    line,
     message,
     of_kind,
     raw,
@@ -240,3 +241,14 @@ def test_a_token_of_another_protocol_is_not_shown() -> None:
     assert frame.problem == "not HTTP/2: no connection preface"
     assert b"TOKEN" not in shown_bytes(frame)
     assert b"GET / HTTP/1.1" in shown_bytes(frame)
+    for cut in range(1, len(asked)):
+        pieces = [Piece(1, "tcp", Direction.UP, part) for part in (asked[:cut], asked[cut:])]
+        shown = b"".join(map(shown_bytes, decode(pieces)))
+        assert not any(b"TOKEN"[place : place + 3] in shown for place in range(3))
+
+
+def test_credentials_are_masked_under_any_name() -> None:
+    (frame,) = up(raw(1, 4, 1, line(":path", "/x") + line("x-forwarded", "Bearer OTHER")))
+    assert b"OTHER" not in shown_bytes(frame)
+    assert frame.call is not None
+    assert http2_judge.below(frame.call, "x-forwarded").value == MASK
