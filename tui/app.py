@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual import events
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
+from textual.command import CommandPalette
 from textual.driver import Driver
 from textual.filter import LineFilter
 from textual.geometry import Size
@@ -31,6 +32,7 @@ from chat.interfaces.technique import Technique
 from tui import themes
 from tui.commands import TABLE
 from tui.screens.chat import ChatScreen
+from tui.screens.ordered import OrderedApp
 from tui.terminal.widths import SteadyWidths
 
 if TYPE_CHECKING:
@@ -59,7 +61,7 @@ MakeWiretap = Callable[[Choice], "Wiretap"]
 """Returns what the wire of a session is looked at with."""
 
 
-def _driver() -> type[Driver] | None:
+def terminal_driver() -> type[Driver] | None:
     """Return the driver of this terminal; None: that of Windows, or what TEXTUAL_DRIVER names."""
     if sys.platform != "win32" and not os.environ.get("TEXTUAL_DRIVER"):
         from tui.terminal.driver import TerminalDriver  # there is no such terminal on Windows
@@ -73,7 +75,7 @@ def _drawn(size: Size) -> Size:
     return Size(max(size.width, SMALLEST.width), max(size.height, SMALLEST.height))
 
 
-class ChatApp(App[None], inherit_bindings=False):
+class ChatApp(OrderedApp, inherit_bindings=False):
     """One person at one terminal.
 
     Args:
@@ -117,7 +119,7 @@ class ChatApp(App[None], inherit_bindings=False):
     ) -> None:
         if theme is not None and theme not in themes.NAMES:
             raise ChatError(f"there is no theme {theme!r}: choose {', '.join(themes.NAMES)}")
-        super().__init__(driver_class=_driver())
+        super().__init__(driver_class=terminal_driver())
         self.session: Session | None = None
         self._widths = SteadyWidths(joins="TEXTUAL_DRIVER" not in os.environ)
         self.ended_by = 0
@@ -147,10 +149,12 @@ class ChatApp(App[None], inherit_bindings=False):
 
     def get_default_screen(self) -> Screen[None]:
         if self.session is not None:
-            return self._chat(self.session)
-        from tui.screens.picker import PickerScreen  # late: it is not always shown
+            self._opening = self._chat(self.session)
+        else:
+            from tui.screens.picker import PickerScreen  # late: it is not always shown
 
-        return PickerScreen(self._techniques or (), room=self._room, nick=self._nick)
+            self._opening = PickerScreen(self._techniques or (), room=self._room, nick=self._nick)
+        return self._opening
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         return [*super().get_line_filters(), self._widths]
@@ -167,9 +171,10 @@ class ChatApp(App[None], inherit_bindings=False):
             event = events.Resize(size, size, pixel_size=event.pixel_size)
         await super().on_event(event)
 
-    def on_ready(self) -> None:
+    async def on_ready(self) -> None:
         if self._on_first_paint is not None:
             self._on_first_paint()
+        await self.opened()
 
     # --- sessions ------------------------------------------------------------------------------
 
@@ -193,9 +198,10 @@ class ChatApp(App[None], inherit_bindings=False):
             self.session = self._open(choice)
         except ChatError as error:
             event.picker.fail(str(error))
-            return
-        self._choice = choice
-        await self.push_screen(self._chat(self.session))
+        else:
+            self._choice = choice
+            self.open(self._chat(self.session))
+        await self.on_answered()
 
     async def on_chat_commands_reopen(self, event: ChatScreen.Reopen) -> None:
         """Open a new session that begins where the last one ended."""
@@ -288,6 +294,12 @@ class ChatApp(App[None], inherit_bindings=False):
             self.exit(return_code=1, message=Text(f"chat has failed because of a bug: {error!r}"))
 
     # --- the palette ---------------------------------------------------------------------------
+
+    def action_command_palette(self) -> None:
+        if not isinstance(self.screen, CommandPalette):
+            from tui.screens.palette import Palette  # not needed for the first paint
+
+            self.open(Palette(id="--command-palette"))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         if isinstance(screen, ChatScreen):

@@ -70,7 +70,8 @@ OPTIONS: list[tuple[str, int | str]] = [
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.min_reconnect_backoff_ms", 200),
+    # How long an attempt may last: when a frozen server goes on, it answers the one that is under way.
+    ("grpc.min_reconnect_backoff_ms", int(WELCOME_TIMEOUT * 1000)),
     ("grpc.max_reconnect_backoff_ms", 5_000),
 ]
 BALANCE = {

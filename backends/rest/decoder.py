@@ -51,8 +51,7 @@ class RestDecoder(HttpDecoder):
             _note_answer(message, operation, value)
         elif operation in DRAFTS and (n := _number(message.headers.get("idempotency-key", ""))):
             frame.drafts.add(n)
-        if frame.role != "control":
-            frame.role = _role(message, operation, value)
+        frame.role = _role(message, operation, value)
 
 
 @lru_cache(256)

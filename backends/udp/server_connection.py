@@ -223,7 +223,8 @@ class ServerConnection(Sink[Datagrams]):
 
     async def _names(self, asked: NamesMessage) -> bytes:
         events = await self._seat.history(after=asked.after, before=asked.before, limit=PAGE_NAMES)
-        return encode_names(asked.ref, events, len(events) == PAGE_NAMES)
+        end = self._seat.head if asked.before is None else min(asked.before - 1, self._seat.head)
+        return encode_names(asked.ref, events, bool(events) and events[-1].seq < end)
 
     async def _members(self, asked: MembersMessage) -> bytes:
         members = await self._seat.members()

@@ -16,6 +16,7 @@ from chat.domain.errors import ChatError
 if TYPE_CHECKING:
     from chat.client.connect import Detour
     from chat.client.session import Session
+    from lab.wire.compare import Sample
     from lab.wire.wiretap import Wiretap
 
 
@@ -74,7 +75,13 @@ def chat(
         from chat.background.state_folder import state_dir
         from lab.wire.wiretap import Wiretap
 
-        return Wiretap(backends.technique(choice.technique), me.settings, state_dir(warn))
+        async def take_sample(name: str, words: str) -> Sample:
+            from lab.wire.send_one import sample
+
+            return await sample(me.named(name), me.place(), words, {})
+
+        technique = backends.technique(choice.technique)
+        return Wiretap(technique, me.settings, state_dir(warn), take_sample)
 
     choice = Choice(me.backend.name, me.room, me.nick) if me.backend else None
     app = ChatApp(opened, choice, room=me.room, nick=me.nick, theme=theme, make_wiretap=make_wiretap)

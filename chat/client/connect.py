@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chat.background.sightings import Sightings
 from chat.client.seat_keys import SeatKeyFile
 from chat.client.session import Session
-from chat.domain.errors import BadName, ChatError
+from chat.domain.errors import BadName, ChatError, ConnectionLost
 from chat.domain.model import Cursor, Hello
 from chat.domain.validation import LIMITS, clean_nick
-from chat.interfaces.address import Address, parse_servers
+from chat.interfaces.address import TLS_PORTS, Address, parse_servers
 from chat.interfaces.client import ChatClient, ClientOptions
 from chat.interfaces.technique import Technique
 from chat.interfaces.tls import Fingerprint, Trust
@@ -102,6 +103,7 @@ def open_session(
         Hello(room, nick, cursor, place.access),
         resend=technique.traits.resend,
         keys=SeatKeyFile(place.state, place.server or "local", room),
+        seen=Sightings(place.state, [one.host for one in given] or ["localhost"]),
         other_nicks=other_nicks,
         give_up=give_up,
     )
@@ -165,7 +167,17 @@ def _find(place: Place, technique: Technique, again: bool) -> Found:
 
 
 def _find_broker(place: Place, technique: Technique) -> Address:
-    return technique.load_broker()(place.state, spawn=place.spawn).address
+    find = technique.load_broker()
+    if place.trust is None:
+        return find(place.state, spawn=place.spawn).address
+    try:
+        return find(place.state, spawn=False).address  # one that is started here has no TLS
+    except ConnectionLost:
+        urls = " or ".join(f"{scheme}://..." for scheme in technique.schemes if scheme in TLS_PORTS)
+        raise ChatError(
+            f"no broker with TLS is known here: name one with --server {urls}, "
+            "or leave out --ca and --fingerprint"
+        ) from None
 
 
 def login_name() -> str:

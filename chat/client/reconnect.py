@@ -34,6 +34,10 @@ class ReconnectPolicy:
         """A seat was taken."""
         self._failures = 0
 
+    def found(self) -> None:
+        """Somebody else has found the server: the pauses begin small again."""
+        self._failures = 0
+
     @property
     def away(self) -> float:
         """Seconds since there was a connection."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Self
 
 from chat.client.draft_sender import DraftSender
 from chat.client.reconnect import ReconnectPolicy
+from chat.client.retry_wait import RetryWait, Seen
 from chat.client.room_view import MEMBERSHIP, RoomView
 from chat.client.session_events import (
     Arrived,
@@ -64,6 +65,7 @@ class Session:
         *,
         resend: bool = True,
         keys: SeatKeys | None = None,
+        seen: Seen | None = None,
         other_nicks: bool = False,
         give_up: float | None = None,
         clock: Callable[[], float] = time.perf_counter,
@@ -76,6 +78,7 @@ class Session:
             hello: room, nick, cursor and access token of the first connection.
             resend: the technique's trait: drafts without an answer are sent again after a reconnect.
             keys: keeps the seat key, so that another process of this user gets the seat back.
+            seen: tells other clients when the server is back, and is told by them.
             other_nicks: a taken nick becomes nick-2, nick-3 ...; otherwise it is an error, or waited for
                 while its owner is away.
             give_up: seconds without a connection after which the session goes down; None: never.
@@ -109,8 +112,9 @@ class Session:
         """Why the server takes no messages at the moment, and what to do; empty: it does."""
         self.outcome: ChatError | None = None
         """Why the session ended by itself; None: it did not."""
+        self._retry = RetryWait(seen)
         self._moved = False  # it connects anew because of `redial`
-        self._hurry, self._redialling = asyncio.Event(), asyncio.Event()
+        self._redialling = asyncio.Event()
 
     @property
     def members(self) -> dict[str, Member]:
@@ -139,12 +143,12 @@ class Session:
 
     def retry_now(self) -> None:
         """Do not wait for the next try."""
-        self._hurry.set()
+        self._retry.hurry()
 
     def redial(self) -> None:
         """Connect anew at once, because there is another way. Seat, drafts and cursor are kept."""
         self._redialling.set()
-        self._hurry.set()
+        self._retry.hurry()
 
     @property
     def pending(self) -> int:
@@ -219,6 +223,7 @@ class Session:
             error: ChatError | None = None
             client: ChatClient | None = None
             self._redialling.clear()
+            await self._retry.trying()
             try:
                 client = await self._dial()
                 client.on_notice = lambda text: self._updates.put_soon(Noticed(text, unasked=True))
@@ -226,6 +231,7 @@ class Session:
                 client.earlier = self._counts
                 welcome = await client.connect(await self._greeting())
                 self._reconnect.connected()
+                await self._retry.connected()
                 await self._talk(client, welcome)
             except NickTaken as taken:
                 if self._other_nicks:
@@ -254,7 +260,9 @@ class Session:
                 error = ConnectionLost("the server closed the connection")
             if (delay := self._reconnect.delay(error)) is None:
                 return error
-            await self._wait(error, delay)
+            await self._enter(State("retrying", self.state.address, str(error), delay))
+            if await self._retry.pause(delay, watch=error.retry_after is None):
+                self._reconnect.found()
         return None
 
     async def _start_over(self, reason: str) -> None:
@@ -268,13 +276,6 @@ class Session:
         if not key and self._keys:
             key = await asyncio.to_thread(self._keys.claim, self.nick)
         return Hello(self.room, self.nick, self.cursor, self.access, key)
-
-    async def _wait(self, error: ChatError, delay: float) -> None:
-        await self._enter(State("retrying", self.state.address, str(error), delay))
-        self._hurry.clear()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(delay):
-                await self._hurry.wait()
 
     async def _tell(self, update: Update) -> None:
         await self._updates.put(update)

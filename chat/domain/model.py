@@ -304,6 +304,8 @@ class Bounds(Struct, frozen=True):
     address_pages: int = 1000
     """The same for an address, of what it reads without a seat."""
     address_page_rate: float = 200.0
+    unread_bytes: int = 32 * 1024 * 1024
+    """Bytes that wait for all connections together whose peers do not read."""
     empty: float = 600.0
     """Seconds after which an empty room is archived."""
 

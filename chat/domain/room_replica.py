@@ -23,7 +23,8 @@ REPLAY_BATCH = 500
 
 def weight(event: Event) -> int:
     """Return roughly how many bytes an event takes."""
-    return EVENT_BYTES + len(event.text)
+    text = event.text
+    return EVENT_BYTES + (len(text) if text.isascii() else len(text.encode(errors="replace")))
 
 
 class EventRing:

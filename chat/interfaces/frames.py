@@ -53,6 +53,8 @@ class Field:
     secret: bool = False
     """A token, key, password, digest or MAC: whoever shows or writes the frame masks it, and its bytes."""
     fields: list[Field] = field(default_factory=list)
+    filler: int = 0x2A
+    """What stands for each byte of a secret: ``*``, or a byte that is as good where ``*`` means nothing."""
 
     def add(
         self,

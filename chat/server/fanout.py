@@ -3,21 +3,26 @@
 A mailbox is the place of one connection in the room's events. A connection that keeps up is *live*: it gets
 the same bytes as all others of its technique. One that does not is *behind*: it is written to again, page by
 page from the ring or the log, when its peer has drained its buffer. If the ring moves on without it, it is
-disconnected with a reason. So no connection delays another, and none costs more than a page and a buffer.
+disconnected with a reason. So no connection delays another, and none costs more than a page and a buffer;
+`chat.server.backlog` bounds what all of them cost.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from itertools import accumulate, takewhile
 from typing import Any
 
 from chat.domain.errors import ChatError, SlowReader
 from chat.domain.model import Event
 from chat.domain.room_replica import EVENT_BYTES, RING_EVENTS, EventRing, weight
 from chat.interfaces.server import HIGH_WATER, LOW_WATER, Sink
+from chat.server.backlog import Backlog
 
 PAGE_BYTES = 128 * 1024
+SMALL_PAGE = LOW_WATER
+"""Bytes of a page while memory is short."""
 CROWD = 100
 """Connections from which on the whole coalescing time is used; with fewer it is shorter in proportion."""
 
@@ -38,6 +43,12 @@ def pages(events: list[Event]) -> Iterator[list[Event]]:
     yield page
 
 
+def first_page(events: list[Event], most: int) -> list[Event]:
+    """Return as many events from the front as have about so many bytes, at least one."""
+    sizes = accumulate(map(weight, events))
+    return events[: max(1, sum(1 for _ in takewhile(lambda size: size <= most, sizes)))]
+
+
 class Channel:
     """The fan-out of one room to one technique."""
 
@@ -47,6 +58,7 @@ class Channel:
         ring: EventRing,
         head: int,
         read: Callable[[Mailbox], None],
+        backlog: Backlog,
     ) -> None:
         """Begin after the seq ``head``.
 
@@ -55,12 +67,14 @@ class Channel:
             ring: the room's newest events.
             head: the seq up to which events count as sent.
             read: fetches the next page of a mailbox from the log, and calls `Mailbox.take` with it.
+            backlog: counts what the connections of all channels have not taken.
         """
         self.pending: list[Event] = []
         """Events that no connection has got yet."""
         self.ring = ring
         self.encode = kind.encode
         self.read = read
+        self.backlog = backlog
         self.sent = head
         """The seq up to which the live mailboxes have been written."""
         self.live: dict[Sink[Any], Mailbox] = {}
@@ -102,10 +116,13 @@ class Channel:
         slow = []
         for sink, mailbox in self.live.items():
             sink.write(blob)
-            if sink.buffered() > HIGH_WATER:
-                slow.append(mailbox)
-        for mailbox in slow:
-            mailbox.fall_behind()
+            if (size := sink.buffered()) > LOW_WATER:
+                slow.append((mailbox, size))
+        for mailbox, size in slow:
+            if size > HIGH_WATER and not mailbox.closed:
+                mailbox.fall_behind()
+            if not mailbox.closed:
+                self.backlog.note(mailbox)
 
     def _cut_lost(self) -> None:
         """Disconnect the slow readers whose next event is not in the ring any more."""
@@ -162,6 +179,19 @@ class Mailbox:
             else:
                 self._reading = True
                 channel.read(self)
+        if not self.closed:
+            channel.backlog.note(self)
+
+    def note(self) -> None:
+        """A reply was written to the sink."""
+        if not self.closed:
+            self._channel.backlog.note(self)
+
+    def fit(self, events: list[Event], *, backwards: bool) -> list[Event]:
+        """Return what of a page of history may be written now: all, or little while memory is short."""
+        if not self._channel.backlog.is_tight:
+            return events
+        return first_page(events[::-1], SMALL_PAGE)[::-1] if backwards else first_page(events, SMALL_PAGE)
 
     def when_live(self, then: Callable[[], None]) -> None:
         """Call ``then`` once nothing that has happened is left to write."""
@@ -181,7 +211,8 @@ class Mailbox:
     def _write(self, events: list[Event]) -> None:
         """Write one page of what the live mailboxes have already got; later ones are written to all."""
         channel = self._channel
-        page = [event for event in next(pages(events), []) if event.seq <= channel.sent]
+        page = first_page(events, SMALL_PAGE if channel.backlog.is_tight else PAGE_BYTES)
+        page = [event for event in page if event.seq <= channel.sent]
         if page:
             self.sink.write(channel.encode(page))
             self.cursor = page[-1].seq
@@ -199,6 +230,7 @@ class Mailbox:
         self.closed = True
         self._channel.live.pop(self.sink, None)
         self._channel.behind.discard(self)
+        self._channel.backlog.forget(self)
 
     def cut(self, reason: ChatError) -> None:
         """Disconnect the peer, with a reason."""

@@ -361,7 +361,9 @@ class LiveRoom:
         """Return the channel of the sink's technique."""
         kind = type(sink)
         if kind not in self._channels:
-            self._channels[kind] = Channel(kind, self.replica.ring, self.head, self._read_page)
+            self._channels[kind] = Channel(
+                kind, self.replica.ring, self.head, self._read_page, self._node.backlog
+            )
         return self._channels[kind]
 
     def _read_page(self, mailbox: Mailbox) -> None:

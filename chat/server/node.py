@@ -9,6 +9,7 @@ from typing import Any
 from chat.domain.model import Bounds, Limits
 from chat.interfaces.log import Log
 from chat.server.arrivals import Arrivals
+from chat.server.backlog import Backlog
 from chat.server.records import Records
 
 SEARCHES = 2
@@ -23,6 +24,7 @@ class Node:
         self.limits = limits
         self.bounds = bounds
         self.arrivals = Arrivals(bounds, lambda: asyncio.get_running_loop().time())
+        self.backlog = Backlog(bounds.unread_bytes)
         self.name = log.node
         """What this server is called in the log."""
         self.pages = Limits(burst=bounds.pages, rate=bounds.page_rate)

@@ -95,6 +95,8 @@ class HubSeat:
         self.technique = technique
         self.key = ""
         """The seat key; "" if its owner has not come back since this server was started."""
+        self.access = ""
+        """The access token with which its owner came; "": there was none, or the owner has not come."""
         self.start = 0
         """The seq after which the next `attach` begins."""
         self.read_up_to = 0
@@ -250,12 +252,21 @@ class HubSeat:
         if not reads_on or not self._room.recent(after or 0):
             await take_turn(self._pages.take)
         events = await self._room.history(after, before, limit)
+        if self._mailbox is not None:
+            events = self._mailbox.fit(events, backwards=after is None)
         if reads_on and events:
             self.read_up_to = max(self.read_up_to, events[-1].seq)
+        self._loop.call_soon(self._note_reply)
         return events
+
+    def _note_reply(self) -> None:
+        """Count a reply that is written now, and that the peer may not read."""
+        if self._mailbox is not None:
+            self._mailbox.note()
 
     async def members(self) -> list[Member]:
         await take_turn(self._pages.take)
+        self._loop.call_soon(self._note_reply)
         return self._room.members()
 
     def count_return(self) -> None:

@@ -48,8 +48,10 @@ async def server_freezes() -> None:
 async def client_freezes(monkeypatch: pytest.MonkeyPatch) -> None:
     away = asyncio.Event()
 
-    def detach(self: HubSeat, sink: Any = None, detach: Any = HubSeat.detach) -> None:
-        detach(self, sink)
+    original = HubSeat.detach
+
+    def detach(self: HubSeat, *arguments: Any) -> None:
+        original(self, *arguments)
         away.set()
 
     monkeypatch.setattr(HubSeat, "detach", detach)
@@ -74,3 +76,21 @@ async def client_freezes(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_both_sides_notice_a_frozen_peer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Together, because each takes the dozen seconds that are promised."""
     await asyncio.gather(server_freezes(), client_freezes(monkeypatch))
+
+
+async def test_an_attempt_to_connect_outlives_the_freeze() -> None:
+    """As a connection of TCP does. Attempts that are given up while the server is frozen would come too late
+    by the pause that follows."""
+    with running("serve", "grpc", "--port", "0", "--log", "memory", "--json") as process:
+        assert process.stdout is not None
+        offer = json.loads(await asyncio.to_thread(process.stdout.readline))
+        client = GRPC.load_client()(Address(offer["host"], offer["port"]))
+        os.kill(process.pid, signal.SIGSTOP)
+        try:
+            connecting = asyncio.create_task(client.connect(Hello("lab", "ann")))
+            await asyncio.wait([connecting], timeout=1)
+            assert not connecting.done()
+        finally:
+            os.kill(process.pid, signal.SIGCONT)
+        assert (await connecting).nick == "ann"
+        await client.close()

@@ -20,7 +20,7 @@ from chat.server.local_authority import local_identity
 from chat.transport.pinning import trust_in
 from tests.support.broker import wanted
 from tests.support.people import Person
-from tests.support.processes import chat, running
+from tests.support.processes import chat, chat_here, running
 from tests.support.relay import Relay
 
 WORDS = "nobody reads along in the broker"
@@ -145,6 +145,18 @@ def test_a_server_keeps_its_log_there(broker: Encrypted) -> None:
     without = chat("serve", "tcp", "--port", "0", "--log", broker.url)
     assert without.returncode == 1
     assert "say whom to trust" in without.stderr
+
+
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["none runs", "one without TLS"])
+def test_no_private_broker_is_started_for_who_wants_tls(
+    monkeypatch: pytest.MonkeyPatch, state_dir: Path, elsewhere: bool
+) -> None:
+    monkeypatch.setattr("backends.rabbitmq.broker.accepts_guest", lambda *_: elsewhere)
+    done = chat_here("send", "-b", "rabbitmq", "--as", "ann", "--fingerprint", OTHER, "hello")
+    assert done.returncode == 1
+    assert ("is not encrypted" if elsewhere else "no broker with TLS is known here") in done.stderr
+    assert "amqps://" in done.stderr
+    assert not (state_dir / "broker.json").exists()
 
 
 def test_a_server_with_tls_sends_nothing_to_a_broker_elsewhere_in_the_clear() -> None:

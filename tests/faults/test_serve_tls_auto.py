@@ -83,6 +83,13 @@ def test_a_wrong_fingerprint_is_one_line_with_both_and_what_to_do() -> None:
     )
 
 
+def test_whom_clients_trust_is_no_matter_to_a_server_without_a_broker(tmp_path: Path) -> None:
+    gone = {"CHAT_CA": str(tmp_path / "gone.pem"), "CHAT_FINGERPRINT": OTHER}
+    with running("serve", "tcp", "--port", "0", "--log", "memory", **gone) as server:
+        assert server.stdout is not None
+        assert server.stdout.readline().startswith("tcp  ready")
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

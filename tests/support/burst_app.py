@@ -33,8 +33,8 @@ class BurstApp(ChatApp):
         self.path = path
         self.hints: list[str] = []
 
-    def on_ready(self) -> None:
-        super().on_ready()
+    async def on_ready(self) -> None:
+        await super().on_ready()
         self.run_worker(self.prepare())
 
     async def prepare(self) -> None:

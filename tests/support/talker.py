@@ -44,6 +44,11 @@ class Talker:
         async with self._changed:
             await self._changed.wait_for(lambda: self.entered >= times)
 
+    async def waits(self) -> None:
+        """Wait until this person's client has lost its server, and waits before it tries again."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self.session.state.name == "retrying")
+
     async def until(self, count: int) -> None:
         """Wait until so many messages have come."""
         async with self._changed:

@@ -26,6 +26,7 @@ class Wire(Wiretap):
     """A wiretap whose bytes the test writes: what passes between a client and a server is not its matter."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
+        self.technique = backends.technique("tcp")
         self.capture = Capture(clock=clock)
         self.trace = None
         self.encrypted = False

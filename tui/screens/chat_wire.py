@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from textual.containers import Vertical
 
+from lab.wire.compare import Sample
 from lab.wire.receipt import receipt
 from tui.commands import Refused
 from tui.rows import Row
@@ -29,6 +31,7 @@ class ChatWire(ChatCommands):
     wiretap: Wiretap | None
     _inspector: Inspector | None = None
     _receipts = False
+    _ladders = 0
 
     # --- the tap -------------------------------------------------------------------------------
 
@@ -47,7 +50,7 @@ class ChatWire(ChatCommands):
 
     def _leave_tap(self) -> None:
         """Nobody looks any more: connect directly again."""
-        if self.wiretap is None or self._receipts or self._shown:
+        if self.wiretap is None or self._receipts or self._shown or self._ladders:
             return
         self.wiretap.leave()
         self.session.redial()
@@ -119,6 +122,60 @@ class ChatWire(ChatCommands):
 
     def on_inspector_told(self, event: Inspector.Told) -> None:
         self.hint(event.text, failed=event.failed)
+
+    async def compare(self, argument: str) -> None:
+        from tui.wire.compare_screen import CompareScreen
+
+        number, _, name = argument.rpartition(" ")
+        trace = await self._trace()
+        trace.update()
+        row = self._compared(number.strip().removeprefix("#"), trace)
+        mine = receipt(trace, row.text, row.id, row.n)
+        tap = self.wiretap
+        if mine is None:
+            raise Refused(f"no frame of #{row.id} was seen: send it again while the wire is shown")
+        if tap is None or tap.take_sample is None:
+            raise Refused("there is no other technique to compare with")
+        self.hint(f"the same text goes over {name}, in a room of its own ...")
+        other = await tap.take_sample(name, row.text)
+        frames = tuple(frame for frame in trace.frames if frame.number in mine.numbers)
+        self.app.push_screen(CompareScreen(Sample(tap.technique.name, frames, mine), other))
+
+    def _compared(self, number: str, trace: Trace) -> Row:
+        """Return the message with a number; without one, the newest of which there are frames."""
+        if number and not (number.isascii() and number.isdigit()):
+            raise Refused("write /compare NAME, or /compare #ID NAME")
+        for row in reversed(self.view.rows):
+            if row.id and (row.id == int(number) if number else trace.of_message(row.id, row.n)):
+                return row
+        raise Refused(
+            f"there is no message #{number} here"
+            if number
+            else "no message has passed yet: write one, then compare"
+        )
+
+    async def show_ladder(self) -> None:
+        from tui.wire.ladder_screen import LadderScreen
+
+        trace = await self._trace()
+        assert self.wiretap is not None
+        self._ladders += 1
+
+        def closed(_: None) -> None:
+            self._ladders -= 1
+            self._leave_tap()
+
+        server = "broker" if self.wiretap.technique.server is None else "server"
+        self.app.push_screen(LadderScreen(trace, server), closed)
+
+    async def export_wire(self, path: str) -> None:
+        from lab.wire.export import check_format, export
+
+        check_format(path)
+        if self.wiretap is None or self.wiretap.trace is None:
+            raise Refused("nothing was recorded yet: /wire shows what passes, and records it")
+        self.wiretap.trace.update(seconds=1.0)
+        self.hint(await asyncio.to_thread(export, self.wiretap.trace, path, self.wiretap.technique))
 
     # --- receipts ------------------------------------------------------------------------------
 

@@ -12,7 +12,6 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.message import Message
-from textual.screen import Screen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
@@ -20,6 +19,8 @@ from chat.domain.errors import BadName
 from chat.domain.validation import clean_nick, clean_room
 from chat.interfaces.technique import Technique
 from tui.rows import wrap
+from tui.screens.ordered import Answered, Asking
+from tui.widgets.own_keys import Field
 
 MIN_WIDTH = 30
 """Cells; on a narrower screen the techniques have no description."""
@@ -44,7 +45,7 @@ class Techniques(OptionList):
             self.post_message(self.Entered())
 
 
-class PickerScreen(Screen[None]):
+class PickerScreen(Asking):
     """Shows every technique that the registry knows, and posts `Chosen`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -86,10 +87,10 @@ class PickerScreen(Screen[None]):
             )
             with Horizontal(classes="field"):
                 yield Static("Room", classes="label")
-                yield Input(self._room, id="picker-room", compact=True)
+                yield Field(self._room, id="picker-room", compact=True)
             with Horizontal(classes="field"):
                 yield Static("Name", classes="label")
-                yield Input(self._nick, placeholder="your login name", id="picker-nick", compact=True)
+                yield Field(self._nick, placeholder="your login name", id="picker-nick", compact=True)
             yield self._failure
             yield Static("Enter joins · Tab next · Up/Down choose · Ctrl+Q leaves", id="picker-keys")
 
@@ -124,6 +125,7 @@ class PickerScreen(Screen[None]):
     def fail(self, text: str) -> None:
         """Show why the user cannot join."""
         self._failure.update(Content(f"✖ {text}"))
+        self.app.post_message(Answered())
 
     def on_input_submitted(self) -> None:
         self.join()
@@ -132,16 +134,29 @@ class PickerScreen(Screen[None]):
         self.join()
 
     def join(self) -> None:
-        """Post `Chosen`, or show what is wrong with the input."""
+        """Post `Chosen`, or show what is wrong, when every field has taken what was typed into it."""
+        fields = [self.query_one(OptionList), *self.query(Input)]
+
+        def next_one() -> None:
+            if fields:
+                fields.pop().call_later(next_one)
+            else:
+                self.call_later(self._join)
+
+        next_one()
+
+    def _join(self) -> None:
         number = self.query_one(OptionList).highlighted
         if number is None:
             self.fail("no technique is chosen, or none can run here: chat doctor says why")
             return
-        nick = self.query_one("#picker-nick", Input).value.strip()
+        field = self.query_one("#picker-room", Input)
         try:
-            room = clean_room(self.query_one("#picker-room", Input).value.strip())
-            nick = clean_nick(nick) if nick else nick
+            room = clean_room(field.value.strip())
+            field = self.query_one("#picker-nick", Input)
+            nick = clean_nick(field.value.strip()) if field.value.strip() else ""
         except BadName as error:
+            field.focus()
             self.fail(str(error))
             return
         self.post_message(self.Chosen(self, self._techniques[number].name, room, nick or None))

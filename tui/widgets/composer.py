@@ -16,6 +16,7 @@ from textual.widgets import TextArea
 from chat.domain.errors import BadText
 from chat.domain.validation import clean_text, printable
 from tui.widgets.completion import Candidate, Completion, candidates, last_word
+from tui.widgets.own_keys import own_binding
 
 PASTE_LINES = 3
 """If more lines than this are pasted, the user is asked what to do with them."""
@@ -160,7 +161,7 @@ class Composer(TextArea):
 
     # --- keys ----------------------------------------------------------------------------------
 
-    def on_key(self, event: events.Key) -> None:
+    async def on_key(self, event: events.Key) -> None:
         """Handle the keys that have another meaning here than in other text areas."""
         if (act := self._keys.get(event.key)) is not None:
             event.prevent_default()
@@ -171,6 +172,8 @@ class Composer(TextArea):
             event.prevent_default()
             event.stop()
             self.replace(letter, *self.selection)
+        elif not event.is_printable:
+            await own_binding(self, event)
 
     def submit(self) -> None:
         """Post the text and empty the composer.

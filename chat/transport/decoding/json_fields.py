@@ -81,13 +81,10 @@ class _Walk:
             raise Undecodable(f"JSON with more than {MAX_VALUES} values")
         if token not in (b"{", b"["):
             secret = name in SECRETS and token not in (b'""', b"null")
-            parent.add(
-                name or "value",
-                MASK if secret else shown(token),
-                self._place(*span),
-                "envelope",
-                secret=secret,
-            )
+            if secret and token.startswith(b'"'):  # masked, it is a string still
+                span = span[0] + 1, span[1] - 1
+            text = MASK if secret else shown(token)
+            parent.add(name or "value", text, self._place(*span), "envelope", secret=secret)
             return json.loads(token)
         below = parent.add(name, "", None, "envelope") if name else parent
         value, end = (self._object if token == b"{" else self._list)(below)

@@ -123,6 +123,31 @@ async def test_who_never_reads_is_cut_and_can_come_back_for_the_rest(
     assert seen == [line["seq"] for line in bystander.lines if "prev" in line]
 
 
+async def test_who_never_reads_what_was_asked_for_is_cut_when_memory_is_short_and_resumes(
+    monkeypatch: pytest.MonkeyPatch, server: TcpServer, bystander: RawPeer
+) -> None:
+    monkeypatch.setattr(chat.transport.stream, "LINGER", 30.0)  # the reason waits until it is read below
+    monkeypatch.setattr(server.hub._node.backlog, "_most", HIGH_WATER)  # type: ignore[attr-defined]
+    for number in range(200):
+        await bystander.say(kind="say", text=3900 * "x", n=number + 1)
+    await bystander.until("sent", n=200)
+    async with await RawPeer.open(server.address, receive_buffer=4096) as peer:
+        welcome = await peer.enter("eve", replay=0)
+        eve = connection_of(server, "eve")
+        peer.stop_reading()
+        for ref in range(1, 100):  # a page has 800 KB; the kernel takes some of them
+            if eve.state is not State.SEATED:
+                break
+            await peer.say(kind="history", ref=ref, after=0)
+            await still_there(bystander)
+        assert eve.state is not State.SEATED
+        peer.read_on()
+        assert (await ended(peer))["code"] == "slow_reader"
+    async with await RawPeer.open(server.address) as again:
+        back = await again.enter("eve", seat_key=welcome["seat_key"], after=welcome["head"])
+        assert back["seat"] == welcome["seat"]
+
+
 async def test_half_a_line_harms_nobody_and_can_be_finished(peer: RawPeer, bystander: RawPeer) -> None:
     await peer.enter("eve")
     await peer.send(b'{"kind":"say","te')

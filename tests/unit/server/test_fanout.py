@@ -19,6 +19,7 @@ from chat.domain.errors import ChatError, SlowReader
 from chat.domain.model import Event
 from chat.domain.room_replica import EVENT_BYTES, RING_EVENTS, EventRing, weight
 from chat.interfaces.server import Sink
+from chat.server.backlog import Backlog
 from chat.server.fanout import PAGE_BYTES, Channel, Mailbox, pages
 
 
@@ -50,6 +51,13 @@ def test_pages_are_small_and_hold_everything_in_order(sizes: list[int]) -> None:
     cut = list(pages(events))
     assert [each for page in cut for each in page] == events
     assert all(sum(map(weight, page)) <= PAGE_BYTES for page in cut)
+
+
+@pytest.mark.parametrize("letter", ["x", "ä", "€", "😀"])
+def test_a_page_is_as_small_in_bytes_whatever_the_letters(letter: str) -> None:
+    events = [event(seq, seq - 1, letter * 1000) for seq in range(1, 300)]
+    for page in pages(events):
+        assert sum(EVENT_BYTES + len(one.text.encode()) for one in page) <= PAGE_BYTES
 
 
 def test_an_event_larger_than_a_page_is_a_page() -> None:
@@ -100,11 +108,12 @@ class PromptPeer(Peer):
 class Stage:
     """A channel, the room's whole log, and the page reads that were not answered yet."""
 
-    def __init__(self, kind: type[Peer] = Peer) -> None:
+    def __init__(self, kind: type[Peer] = Peer, unread: int = 0) -> None:
         self.log: list[Event] = []
         self.ring = EventRing()
         self.reads: dict[Mailbox, list[Event]] = {}
-        self.channel = Channel(kind, self.ring, 0, self._read)
+        self.backlog = Backlog(unread)
+        self.channel = Channel(kind, self.ring, 0, self._read, self.backlog)
         self.mailboxes: dict[Peer, Mailbox] = {}
 
     def _read(self, mailbox: Mailbox) -> None:
