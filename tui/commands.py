@@ -59,6 +59,15 @@ class CommandTarget(Protocol):
     def show_wire_whole(self) -> Awaitable[None]:
         """Show the inspector on the whole screen, or beside the chat again."""
 
+    def compare(self, argument: str) -> Awaitable[None]:
+        """Show a message beside the same text over another technique. Raises `Refused` and `ChatError`."""
+
+    def show_ladder(self) -> Awaitable[None]:
+        """Show who sent what to whom, and when. Raises `Refused`."""
+
+    def export_wire(self, path: str) -> Awaitable[None]:
+        """Write what passed into a file. Raises `Refused` and `ChatError`."""
+
     def toggle_receipts(self) -> Awaitable[None]:
         """Show what messages cost on the wire, or do not any more."""
 
@@ -171,6 +180,18 @@ def _receipt(target: CommandTarget, argument: str) -> Awaitable[None]:
     return target.toggle_receipts()
 
 
+def _compare(target: CommandTarget, argument: str) -> Awaitable[None]:
+    return target.compare(argument)
+
+
+def _ladder(target: CommandTarget, argument: str) -> Awaitable[None]:
+    return target.show_ladder()
+
+
+def _export(target: CommandTarget, argument: str) -> Awaitable[None]:
+    return target.export_wire(argument)
+
+
 def _theme(target: CommandTarget, argument: str) -> None:
     if argument not in NAMES:
         raise Refused(f"there is no theme {argument!r}: choose {', '.join(NAMES)}")
@@ -211,6 +232,9 @@ COMMANDS = (
     Command("wire", "[#ID]", "see what passes on the wire, or a message's frames", _wire, "f2"),
     Command("whole", "", "the wire on the whole screen, or beside the chat", _whole, "f3"),
     Command("receipt", "", "show or hide what messages cost on the wire", _receipt, "f4"),
+    Command("compare", "[#ID] NAME", "a message beside the same over technique NAME", _compare, ask=True),
+    Command("ladder", "", "who sent what to whom, and when", _ladder, "f5"),
+    Command("export", "FILE", "write what passed: .pcapng .jsonl .svg .mmd", _export, ask=True),
     Command("ids", "", "show message numbers instead of times", _ids),
     Command("theme", "NAME", "|".join(NAMES), _theme, ask=True, values=NAMES),
     Command("clear", "", "clear the screen, not the room's history", _clear, "ctrl+l"),

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import IO
 
+from textual.app import App
+
 from chat.client.lines import err
 from chat.domain.validation import printable
 from tui.app import ChatApp
@@ -23,13 +25,7 @@ def run(app: ChatApp) -> int:
     Returns:
         The exit code: 0; 1 if a message was not acknowledged; 128 + n if signal n has ended it.
     """
-    with _stderr_aside() as aside:
-        app.run()
-    failed = bool(app.return_code)
-    if failed and aside is not None:
-        aside.seek(0)
-        with suppress(OSError):
-            os.write(2, aside.read())
+    failed = bool(run_app(app))
     if lost := app.unacknowledged:
         were = "messages were" if len(lost) > 1 else "message was"
         _name(f"{len(lost)} {were} not sent or not acknowledged before you left", lost)
@@ -38,6 +34,17 @@ def run(app: ChatApp) -> int:
     if app.ended_by:
         return 128 + app.ended_by
     return int(failed or bool(app.unacknowledged))
+
+
+def run_app(app: App[None]) -> int:
+    """Run any application, and return its exit code; what libraries say is shown only if it failed."""
+    with _stderr_aside() as aside:
+        app.run()
+    if app.return_code and aside is not None:
+        aside.seek(0)
+        with suppress(OSError):
+            os.write(2, aside.read())
+    return app.return_code or 0
 
 
 def _name(what: str, texts: list[str]) -> None:

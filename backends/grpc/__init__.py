@@ -31,6 +31,7 @@ TECHNIQUE = Technique(
     client="backends.grpc.client:GrpcClient",
     server="backends.grpc.server:GrpcServer",
     decoder="backends.grpc.decoder:make_decoder",
+    dissected_at=80,
     needs=(
         Need("grpc", "pip install grpcio"),
         Need("grpc_health", "pip install grpcio-health-checking"),

@@ -35,7 +35,7 @@ from backends.grpc.codec import (
 )
 from backends.grpc.first_frames import HELLO_TIMEOUT, FirstFrames
 from backends.grpc.health import Health, keep
-from backends.grpc.listening import listen
+from backends.grpc.listening import credentials_of, listen
 from chat.domain.errors import BadRequest, ChatError, Closing, ConnectionLost, SeatGone
 from chat.domain.model import Ack, Draft, Event
 from chat.interfaces.address import Address
@@ -100,7 +100,8 @@ class GrpcServer(ChatServer):
         self._server.add_generic_rpc_handlers((self._handlers(),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.add(self._server, (pb.DESCRIPTOR, health_pb2.DESCRIPTOR))
-        address = await listen(self._server, Address(self.address.host, port), self.options.identity)
+        proof = credentials_of(lambda: self.options.identity)
+        address = await listen(self._server, Address(self.address.host, port), proof)
         await self._server.start()
         await self._tell(self.hub.ready)
         return address

@@ -24,6 +24,7 @@ TECHNIQUE = Technique(
     client="backends.oncrpc.client:OncRpcClient",
     server="backends.oncrpc.server:OncRpcServer",
     decoder="backends.oncrpc.decoder:make_decoder",
+    dissected_at=111,
     aliases=("sunrpc", "rpcgen"),
     settings=(
         Setting("transport", "what carries the calls; over UDP a lost one is sent again", ("tcp", "udp")),

@@ -201,8 +201,7 @@ class Program:
 
     def _seat(self, call: Call, seat_key: str, caller: Caller) -> Seat:
         """Return the seat of a call. A seat key alone is not enough: it may have been seen elsewhere."""
-        if not caller.is_admitted:
-            self._hub.admit(call.shown, caller.peer)
+        if not caller.is_admitted and self._hub.admit(call.shown, caller.peer, bare(seat_key)):
             caller.admitted()
         caller.prove(seat_key)
         seat = self._hub.find_seat(bare(seat_key))

@@ -71,6 +71,7 @@ class Call:
         self.access = access_token(self.headers)
         self.peer = request.client.host if request.client else ""
         self.connection = f"{request.client.host} {request.client.port}" if request.client else ""
+        self.seat_key = self.headers.get(b"seat-key", b"").decode(errors="replace")
         self.room = str(request.path_params.get("room", ""))
         accept = self.headers.get(b"accept")
         if accept is not None and not wants_json(accept):
@@ -141,14 +142,14 @@ class Resources:
 
     async def get_room(self, request: Request) -> Response:
         call = Call(request)
-        room = await self._hub.look(call.room, call.access, call.peer)
+        room = await self._hub.look(call.room, call.access, call.peer, call.seat_key)
         tag = etag(room.epoch, room.head)
         state = RoomState(call.room, room.epoch, room.head)
         return call.unmodified(tag) or answer(200, encode(state), [(b"etag", tag)])
 
     async def list_members(self, request: Request) -> Response:
         call = Call(request)
-        room = await self._hub.look(call.room, call.access, call.peer)
+        room = await self._hub.look(call.room, call.access, call.peer, call.seat_key)
         return call.unmodified(None) or answer(200, encode(MemberList(await room.members())))
 
     # --- seats ---------------------------------------------------------------------------------
@@ -167,8 +168,8 @@ class Resources:
 
     async def leave_room(self, request: Request) -> Response:
         call = Call(request)
-        await self._hub.look(call.room, call.access, call.peer)
-        key = call.headers.get(b"seat-key", b"").decode(errors="replace")
+        await self._hub.look(call.room, call.access, call.peer, call.seat_key)
+        key = call.seat_key
         if seat_name(key) != request.path_params["seat"]:
             raise NotYours("the Seat-Key is not the key of this seat: only its owner may end it")
         try:
@@ -183,7 +184,7 @@ class Resources:
 
     async def list_events(self, request: Request) -> Response:
         call = Call(request)
-        room = await self._hub.look(call.room, call.access, call.peer)
+        room = await self._hub.look(call.room, call.access, call.peer, call.seat_key)
         asked = read_query(request.scope["query_string"], QUERY)
         after, before = asked.get(b"after"), asked.get(b"before")
         limit = asked.get(b"limit", self._hub.limits.page)
@@ -242,7 +243,7 @@ class Resources:
 
     async def send_message(self, request: Request) -> Response:
         call = Call(request)
-        room = await self._hub.look(call.room, call.access, call.peer)
+        room = await self._hub.look(call.room, call.access, call.peer, call.seat_key)
         seat = self._seat(call)
         n = draft_number(call.headers)
         call.may_change(None, exists=False, n=n)
@@ -256,7 +257,7 @@ class Resources:
 
     async def get_message(self, request: Request) -> Response:
         call = Call(request)
-        room = await self._hub.look(call.room, call.access, call.peer)
+        room = await self._hub.look(call.room, call.access, call.peer, call.seat_key)
         sent, last = await self._find(room, message_id(request))
         tag = etag(room.epoch, last.seq)
         if unmodified := call.unmodified(tag):
@@ -269,7 +270,7 @@ class Resources:
 
     async def edit_message(self, request: Request) -> Response:
         call = Call(request)
-        room = await self._hub.look(call.room, call.access, call.peer)
+        room = await self._hub.look(call.room, call.access, call.peer, call.seat_key)
         seat = self._seat(call)
         n, id = draft_number(call.headers), message_id(request)
         body = await call.body(decode_text, self._hub.limits.frame_bytes)
@@ -278,7 +279,7 @@ class Resources:
 
     async def delete_message(self, request: Request) -> Response:
         call = Call(request)
-        room = await self._hub.look(call.room, call.access, call.peer)
+        room = await self._hub.look(call.room, call.access, call.peer, call.seat_key)
         seat = self._seat(call)
         n, id = draft_number(call.headers), message_id(request)
         told = await self._change(call, room, seat, Delete(id, n))

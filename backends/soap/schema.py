@@ -14,6 +14,8 @@ from backends.soap.spyne_compat import Fault as SpyneFault
 from backends.soap.xml_reader import refused, why_invalid
 
 TRANSPORT = "http://schemas.xmlsoap.org/soap/http"
+SEAT_KEY = f"{{{TNS}}}seatKey"
+"""The tag of a seat key in a request."""
 BUILT_IN = ((Unicode, "string"), (Long, "long"), (Integer32, "int"))
 """The types that the elements of requests restrict, and their names in XML Schema."""
 
@@ -48,6 +50,13 @@ class Operation:
     """The response's element."""
     fields: tuple[Field, ...]
     """The response's fields."""
+
+    def seat_key(self, arguments: Sequence[Any]) -> str:
+        """Return the key of the seat that a call is about; "" if it is about none, or takes one."""
+        if self.name == "Join" or SEAT_KEY not in self.places:
+            return ""
+        place, _ = self.places[SEAT_KEY]
+        return str(arguments[place] or "")
 
 
 class Contract:

@@ -79,6 +79,10 @@ class Nonces:
         self._count -= len(self._spans.pop(span))
 
 
+MAX_ACCESSES = 3
+"""Access tokens whose seats go on: the one of now, and those before it."""
+
+
 class UsernameTokens:
     """Checks the tokens of all calls.
 
@@ -90,12 +94,23 @@ class UsernameTokens:
 
     def __init__(self, access: str, *, encrypted: bool, now: Callable[[], float] = time.time) -> None:
         self.nonces = Nonces()
-        self._access = access.encode()
+        self._accesses = [access]  # the newest first
         self._encrypted = encrypted
         self._now = now
 
-    def check(self, security: Any) -> None:
-        """Raise `Refused` unless this header ``wsse:Security`` holds a token that is valid now."""
+    def renew(self, access: str) -> None:
+        """Take another access token; seats that were taken with an earlier one go on with that."""
+        kept = [one for one in self._accesses if one != access]
+        self._accesses = [access, *kept][:MAX_ACCESSES]
+
+    def check(self, security: Any) -> str:
+        """Return the access token that is proved by this header ``wsse:Security``.
+
+        It may be one from before `renew`, which opens no new seat: the hub must admit it.
+
+        Raises:
+            Refused: it holds no token that is valid now.
+        """
         tokens = [] if security is None else security.findall(f"{{{WSSE}}}UsernameToken")
         if len(tokens) != 1:
             raise _denied(MISSING)
@@ -105,19 +120,20 @@ class UsernameTokens:
             raise _denied(MISSING)
         kind = password.get("Type", TEXT)  # the default (profile 1.1, 3.1)
         if kind.endswith(TEXT):
-            self._check_text(password.text or "")
-        elif kind.endswith(DIGEST):
-            self._check_digest(token, password.text or "")
-        else:
-            raise _denied("the Type of a password is PasswordDigest or, over TLS, PasswordText")
+            return self._check_text(password.text or "")
+        if kind.endswith(DIGEST):
+            return self._check_digest(token, password.text or "")
+        raise _denied("the Type of a password is PasswordDigest or, over TLS, PasswordText")
 
-    def _check_text(self, password: str) -> None:
+    def _check_text(self, password: str) -> str:
         if not self._encrypted:
             raise _denied(CLEAR)
-        if not is_token(password, self._access.decode()):
-            raise _denied(WRONG)
+        for access in self._accesses:
+            if is_token(password, access):
+                return access
+        raise _denied(WRONG)
 
-    def _check_digest(self, token: Any, password: str) -> None:
+    def _check_digest(self, token: Any, password: str) -> str:
         nonce = token.findtext(f"{{{WSSE}}}Nonce") or ""
         created = token.findtext(f"{{{WSU}}}Created") or ""
         raw, at = _read_nonce(nonce), _read_time(created)
@@ -129,11 +145,16 @@ class UsernameTokens:
                 f"the UsernameToken is {abs(now - at):.0f} s {side} of this server's clock, "
                 f"and {WINDOW:.0f} are allowed: set the clocks; {CLOCK}{ours:%Y-%m-%dT%H:%M:%SZ}"
             )
-        digest = sha1(raw + created.encode() + self._access).digest()
-        if not hmac.compare_digest(digest, _read_digest(password)):
+        shown = _read_digest(password)
+        for access in self._accesses:
+            digest = sha1(raw + created.encode() + access.encode()).digest()
+            if hmac.compare_digest(digest, shown):
+                break
+        else:
             raise _denied(WRONG)
         if not self.nonces.use(digest, at, now):
             raise _denied("this UsernameToken was used before: each call needs a nonce of its own")
+        return access
 
 
 def _denied(text: str) -> Refused:

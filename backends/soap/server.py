@@ -21,6 +21,7 @@ from backends.soap.service import Call
 from backends.soap.xml_reader import Refused
 from chat.domain.errors import BadRequest, ChatError
 from chat.interfaces.address import Address
+from chat.interfaces.server import ServerOptions
 from chat.transport.asgi import Application, Receive, Scope, Send
 from chat.transport.http_server import ClientDisconnected, WebServer, read_body
 from chat.transport.preconditions import failed_precondition
@@ -47,6 +48,11 @@ class SoapServer(WebServer):
         access, encrypted = self.options.access, self.options.identity is not None
         self._tokens = UsernameTokens(access, encrypted=encrypted) if access else None
         return await super().start()
+
+    def renew(self, options: ServerOptions) -> None:
+        super().renew(options)
+        if self._tokens is not None:
+            self._tokens.renew(options.access)
 
     def application(self) -> Application:
         return self._answer
@@ -109,17 +115,21 @@ class SoapServer(WebServer):
             return
         await _respond(send, status, codec.content_type, answer)
 
-    def _check_token(self, security: Any, peer: str) -> None:
-        """Raise `Refused`, or `AccessDenied` where too many tokens of this host were wrong."""
+    def _check_token(self, security: Any, peer: str) -> str:
+        """Return the access token that is proved.
+
+        Raises:
+            Refused: none is.
+            AccessDenied: too many tokens of this host were wrong.
+        """
         assert self._tokens is not None
         self.hub.may_guess(peer)
         try:
-            self._tokens.check(security)
+            return self._tokens.check(security)
         except Refused as refused:
             if str(refused.error) == WRONG and peer:
                 self.hub.wrong_token(peer)
             raise
-        self.hub.admit(self.options.access, peer)
 
     # --- SOAP ----------------------------------------------------------------------------------
 
@@ -134,10 +144,10 @@ class SoapServer(WebServer):
 
         try:
             message = codec.open(data)
-            if self._tokens is not None:
-                self._check_token(message.security, peer)
+            access = "" if self._tokens is None else self._check_token(message.security, peer)
             operation, arguments = codec.read(message)
-            call = Call(self.hub, self.options.access, peer, " ".join(map(str, client)), poll)
+            self.hub.admit(access, peer, operation.seat_key(arguments))
+            call = Call(self.hub, access, peer, " ".join(map(str, client)), poll)
             values = await operation.function(call, *arguments)
             if operation.name == "Fetch":
                 head, events = values

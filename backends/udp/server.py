@@ -17,7 +17,7 @@ from backends.udp.server_endpoint import ServerEndpoint
 from backends.udp.server_socket import bind_datagrams
 from chat.domain.errors import ChatError, Closing
 from chat.interfaces.address import Address
-from chat.interfaces.server import ChatServer
+from chat.interfaces.server import ChatServer, ServerOptions
 from chat.transport.listener import bind_everywhere
 
 MAX_TEXT = (MAX_DATAGRAM - TRAILER - 2000) // 2
@@ -43,6 +43,11 @@ class UdpServer(ChatServer):
             self.endpoints.append(endpoint)
         host, port = self.endpoints[0].udp.socket.getsockname()[:2]
         return Address(host, port)
+
+    def renew(self, options: ServerOptions) -> None:
+        super().renew(options)
+        for endpoint in self.endpoints:
+            endpoint.renew(options.access)
 
     async def stop(self) -> None:
         for endpoint in self.endpoints:

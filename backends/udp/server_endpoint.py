@@ -66,6 +66,11 @@ class ServerEndpoint:
         self._loop = asyncio.get_running_loop()
         self._timer = self._loop.call_later(TICK, self._tick)
 
+    def renew(self, access: str) -> None:
+        """Take another access token; clients that have a seat go on with the keys that they have."""
+        self._access = access
+        self._root = root_key(access) if access else b""
+
     def _tick(self) -> None:
         self._timer = self._loop.call_later(TICK, self._tick)
         for connection in list(self.connections.values()):

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from chat.background.process import BackgroundProcess, clean_environment
 from chat.domain.errors import ChatError, ConnectionLost
@@ -147,6 +147,17 @@ class Registration:
                 authority=authority,
             )
         )
+
+    def renew(self, access: str, *, fingerprint: str, authority: str) -> None:
+        """Tell clients the token and the certificate of now; the rest stays. Raises `ChatError`."""
+        record = self._process.read()
+        if record is None:
+            return
+        changed = structs.replace(record, access=access, fingerprint=fingerprint, authority=authority)
+        try:
+            self._process.announce(changed)
+        except OSError as error:
+            raise ChatError(f"your own clients can't be told of the new token: {error.strerror}") from None
 
     def end(self) -> None:
         self._process.end()

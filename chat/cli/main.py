@@ -16,6 +16,7 @@ from chat.domain.errors import ChatError
 if TYPE_CHECKING:
     from chat.client.connect import Detour
     from chat.client.session import Session
+    from lab.wire.compare import Sample
     from lab.wire.wiretap import Wiretap
 
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 @client_options
 @click.option("--plain", is_flag=True, help="Lines instead of a screen: for pipes and screen readers.")
 @click.option("--theme", metavar="NAME", help="dark, light or high-contrast.")
+@click.option("--inspect", is_flag=True, help="Show the wire, from the first byte on.")
 @click.version_option(package_name="wirechat", message="chat %(version)s")
 @click.pass_context
 def chat(
@@ -42,6 +44,7 @@ def chat(
     me: Client,
     plain: bool,
     theme: str | None,
+    inspect: bool,
 ) -> int | None:
     """One chat over every classical way in which programs talk to each other."""
     if command := context.invoked_subcommand:
@@ -74,10 +77,24 @@ def chat(
         from chat.background.state_folder import state_dir
         from lab.wire.wiretap import Wiretap
 
-        return Wiretap(backends.technique(choice.technique), me.settings, state_dir(warn))
+        async def take_sample(name: str, words: str) -> Sample:
+            from lab.wire.send_one import sample
+
+            return await sample(me.named(name), me.place(), words, {})
+
+        technique = backends.technique(choice.technique)
+        return Wiretap(technique, me.settings, state_dir(warn), take_sample)
 
     choice = Choice(me.backend.name, me.room, me.nick) if me.backend else None
-    app = ChatApp(opened, choice, room=me.room, nick=me.nick, theme=theme, make_wiretap=make_wiretap)
+    app = ChatApp(
+        opened,
+        choice,
+        room=me.room,
+        nick=me.nick,
+        theme=theme,
+        make_wiretap=make_wiretap,
+        inspect=inspect,
+    )
     return show(app)
 
 

@@ -104,7 +104,7 @@ class Client:
 
         technique, nick = technique or self.technique, nick or self.nick
         return open_session(
-            self._place(),
+            self.place(),
             technique,
             room or self.room,
             nick or login_name(),
@@ -115,7 +115,16 @@ class Client:
             detour=detour,
         )
 
-    def _place(self) -> Place:
+    @staticmethod
+    def named(name: str) -> Technique:
+        """Return a technique. Raises `ChatError`."""
+        try:
+            return backends.technique(name)
+        except ValueError as error:
+            raise ChatError(str(error)) from None
+
+    def place(self) -> Place:
+        """Return which server."""
         from chat.background.state_folder import state_dir
         from chat.cli.config import access_token
         from chat.client.connect import Place

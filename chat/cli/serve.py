@@ -31,6 +31,7 @@ from chat.interfaces.technique import Technique
 
 if TYPE_CHECKING:
     from chat.background.server import Registration
+    from chat.cli.serve_tls import Proof
     from chat.interfaces.address import Address
     from chat.interfaces.broker import Broker
     from chat.server.serve import Offer
@@ -145,9 +146,9 @@ def serve(
     from chat.background.sightings import Sightings
     from chat.background.state_folder import state_dir
     from chat.cli import standard_streams
-    from chat.cli.config import access_token, kept_token
+    from chat.cli.config import kept_token
+    from chat.cli.serve_renewal import renewable, server_token
     from chat.cli.serve_tls import proof
-    from chat.domain.access_token import MIN_TOKEN
     from chat.domain.model import NO_BOUNDS, Bounds, Limits
     from chat.interfaces.address import TLS_PORTS, is_loopback
     from chat.server.serve import Plan, run
@@ -157,15 +158,14 @@ def serve(
         if len(techniques) != 1:
             raise click.UsageError("--port needs exactly one technique; for several use --port-of NAME=PORT")
         port_of = {techniques[0].name: port}
-    proved = proof(tls, tls_cert, tls_key, host)
+
+    def prove() -> Proof | None:
+        return proof(tls, tls_cert, tls_key, host)
+
+    proved = prove()
     served = techniques or backends.techniques()
     settings = chosen(settings, served, "server")
-    access = "" if is_open and token_file else access_token(token_file)
-    if access and len(access) < MIN_TOKEN:
-        raise ChatError(
-            f"the access token has {len(access)} characters, and at least {MIN_TOKEN} are needed: "
-            "a short one can be guessed"
-        )
+    access = "" if is_open and token_file else server_token(token_file)
     if is_open and (access or token_file):
         raise click.UsageError("--open and an access token contradict each other: use one of them")
     folder = state_dir(warn) if log is None else None
@@ -239,6 +239,7 @@ def serve(
                 log_level=operator.log_level,
                 log_format=operator.log_format,
                 admin=operator.admin,
+                renewable=renewable(token_file, access, prove, proved, registration),
                 idle=idle or (server.IDLE if background else None),
             ),
             ready,

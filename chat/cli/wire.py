@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import click
 
@@ -19,6 +20,7 @@ from chat.cli.options import (
     token_option,
     warn,
 )
+from chat.cli.standard_streams import no_screen
 from chat.domain.errors import ChatError
 from chat.interfaces.technique import Technique
 
@@ -30,6 +32,7 @@ from chat.interfaces.technique import Technique
       chat wire                            what clients say to your server over TCP lines
       chat wire -b grpc --listen 50052     at a port of your choice
       chat wire -b rest --json             one JSON object a frame, with all fields
+      chat wire -b grpc --write x.pcapng   and a file for Wireshark
     """
 )
 @backend_option
@@ -40,6 +43,10 @@ from chat.interfaces.technique import Technique
     "--listen", metavar="PORT", type=click.IntRange(0, 65535), default=0, help="Listen at this port."
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a frame, with its fields.")
+@click.option("--ladder", is_flag=True, help="Draw who sent what to whom, instead of a line a frame.")
+@click.option("--plain", is_flag=True, help="Lines instead of a screen.")
+@click.option("--theme", metavar="NAME", help="dark, light or high-contrast.")
+@click.option("--write", metavar="FILE", help="Also write a capture file (pcapng) that Wireshark opens.")
 @click.option("--show-secrets", is_flag=True, help="Do not mask tokens, keys and passwords in the bytes.")
 def wire(
     backend: Technique | None,
@@ -47,6 +54,10 @@ def wire(
     no_spawn: bool,
     listen: int,
     as_json: bool,
+    ladder: bool,
+    plain: bool,
+    theme: str | None,
+    write: str | None,
     show_secrets: bool,
     settings: dict[str, str],
 ) -> int:
@@ -54,6 +65,8 @@ def wire(
 
     Clients connect to the address that it prints. It listens on this machine only.
     """
+    import asyncio
+
     from chat.background.state_folder import state_dir
     from chat.cli.signals import run
     from chat.client.connect import Place, check_place, locate
@@ -65,12 +78,29 @@ def wire(
     place = Place(server, state_dir(warn), spawn=not no_spawn)
     given = check_place(place, technique)
 
-    async def relay() -> int:
+    async def found() -> show.Wire:
         target = (await locate(place, technique, given)).addresses[0]
-        wire = show.Wire(technique, target, transport, listen, as_json=as_json, secrets=show_secrets)
-        return await show.show(wire, out_json if as_json else out, err)
+        return show.Wire(
+            technique,
+            target,
+            transport,
+            listen,
+            as_json=as_json,
+            ladder=ladder,
+            secrets=show_secrets,
+            file=write,
+        )
 
-    return run(relay())
+    async def relay() -> int:
+        return await show.show(await found(), out_json if as_json else out, err)
+
+    lines = plain or as_json or ladder or write is not None or show_secrets
+    if lines or no_screen() or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return run(relay())
+    from tui.run import run_app
+    from tui.wire.app import WireApp
+
+    return run_app(WireApp(asyncio.run(found()), theme))
 
 
 @click.command(

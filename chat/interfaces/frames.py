@@ -53,6 +53,8 @@ class Field:
     secret: bool = False
     """A token, key, password, digest or MAC: whoever shows or writes the frame masks it, and its bytes."""
     fields: list[Field] = field(default_factory=list)
+    filler: int = 0x2A
+    """What stands for each byte of a secret: ``*``, or a byte that is as good where ``*`` means nothing."""
 
     def add(
         self,
@@ -73,8 +75,8 @@ class Field:
 class Frame:
     """One protocol unit of one direction of a connection.
 
-    A decoder may still add `drafts`, `seqs` and `texts` to a frame that it has returned: what it belongs to
-    is sometimes known only later.
+    A decoder may still add `drafts`, `seqs` and `texts` to a frame that it has returned, and settle its
+    `call`, `role` and the fields of its part of a message: what it belongs to is sometimes known only later.
     """
 
     protocol: str

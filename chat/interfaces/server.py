@@ -182,13 +182,19 @@ class HubPort(Protocol):
     def ready(self) -> bool:
         """Whether drafts can be stored now: it is not closing, and the log did not fail a moment ago."""
 
-    def admit(self, access: str, peer: str = "") -> None:
+    def admit(self, access: str, peer: str = "", seat_key: str = "", room: str = "") -> bool:
         """Raise `AccessDenied` unless this is the access token, or none is needed.
 
         Args:
             access: what the client has shown.
             peer: the host that the client calls from. After several wrong tokens it must wait, longer each
                 time. "": not known, and wrong tokens are not counted.
+            seat_key: of a call about a seat. The token with which the seat was taken is right for it, even
+                if the server has another one by now.
+            room: the room that the seat must be in; "": any.
+
+        Returns:
+            Whether it is the token of now: what was shown is right for other calls, too.
         """
 
     def may_guess(self, peer: str) -> None:
@@ -227,8 +233,8 @@ class HubPort(Protocol):
             SeatTaken: the seat has moved to another node of the log.
         """
 
-    async def look(self, room: str, access: str, peer: str = "") -> Reader:
-        """Return a room that exists, for calls without a seat. Raises a `ChatError`."""
+    async def look(self, room: str, access: str, peer: str = "", seat_key: str = "") -> Reader:
+        """Return a room that exists; arguments as in `admit`. Raises a `ChatError`."""
 
     def rooms(self, access: str, peer: str = "") -> list[str]:
         """Return the names of all rooms, sorted. Raises `AccessDenied`."""
@@ -255,6 +261,13 @@ class ChatServer(ABC):
         self.options = options or ServerOptions()
         self.counts: Counter[str] = Counter()
         """What was dropped without a word to the client, and why."""
+
+    def renew(self, options: ServerOptions) -> None:
+        """Take another access token and certificate; what is open goes on. To be called on the loop.
+
+        The context in ``options.identity`` is the one that the server listens with.
+        """
+        self.options = options
 
     @abstractmethod
     async def start(self) -> Address:

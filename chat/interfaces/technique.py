@@ -81,6 +81,8 @@ class Technique:
     """Import string of the `ChatServer`; None where a broker is the server."""
     decoder: str
     """Import string of what returns a `FrameDecoder` for a connection; called with ``tcp`` or ``udp``."""
+    dissected_at: int | None = None
+    """The port at which Wireshark looks for its protocol by itself; None: it knows none."""
     aliases: tuple[str, ...] = ()
     needs: tuple[Need, ...] = ()
     tls: bool = False

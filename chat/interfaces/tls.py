@@ -55,6 +55,22 @@ class Identity:
             ) from None
         return cls(*pem, context)
 
+    def replaced_by(self, other: Identity) -> Identity:
+        """Let everything that listens with this identity's context show another certificate from now on.
+
+        Loading it into the context would not do: OpenSSL keeps one certificate for each type of key, and a
+        client might get the old one.
+
+        Returns:
+            The other certificate and key, with this context.
+        """
+
+        def choose(connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+            connection.context = other.context
+
+        self.context.sni_callback = choose  # called without a server name, too
+        return replace(other, context=self.context)
+
 
 @dataclass(frozen=True, slots=True)
 class Trust:

@@ -116,24 +116,39 @@ class Hub:
         recovered = asyncio.get_running_loop().time() - self._failed_at >= UNREADY
         return recovered and not self._node.closing
 
-    def admit(self, access: str, peer: str = "") -> None:
-        """Raise `AccessDenied` unless this is the access token, or none is needed.
+    def renew(self, access: str) -> None:
+        """Require another access token of everybody who comes from now on."""
+        self._access = access
 
-        Args:
-            access: what the client has shown.
-            peer: the host that the client calls from; "": not known, and wrong tokens are not counted.
-        """
+    def admit(self, access: str, peer: str = "", seat_key: str = "", room: str = "") -> bool:
+        """Raise `AccessDenied` unless this is the access token, or none is needed: see `HubPort.admit`."""
         if not self._access:
-            return
+            return True
         self.may_guess(peer)
         if is_token(access, self._access):
             self._guesses.right(peer)
-            return
+            return True
+        if seat_key and self._took_seat(access, seat_key, room):
+            return False
         if not access:
             raise AccessDenied("this server requires an access token: use --token-file, or set CHAT_TOKEN")
         if peer and not self._guesses.wait(peer):  # a known host may go on, but its waiting grows no longer
             self.wrong_token(peer)
         raise AccessDenied("the access token is wrong: ask the person who runs the server for the right one")
+
+    def _took_seat(self, access: str, seat_key: str, room: str) -> bool:
+        """Return whether the seat was taken with this token."""
+        seat = self._seat(seat_key)
+        return (
+            seat is not None
+            and room in ("", seat.room_name)
+            and seat.access != ""
+            and is_token(access, seat.access)
+        )
+
+    def _seat(self, seat_key: str) -> HubSeat | None:
+        name = _cached_seat_name(seat_key) if len(seat_key) <= KEY_CHARS else ""
+        return self._seats.get(name)
 
     def may_guess(self, peer: str) -> None:
         """Raise `AccessDenied` if this host must wait, because of the wrong tokens that came from it."""
@@ -155,6 +170,7 @@ class Hub:
 
     async def take_seat(self, hello: Hello, technique: str, peer: str = "", connection: str = "") -> HubSeat:
         """Give a new seat, or give one back to its owner. Raises a `ChatError` that says why not."""
+        access = self._access
         try:
             self.admit(hello.access, peer)
             name, nick = clean_room(hello.room), clean_nick(hello.nick)
@@ -164,6 +180,7 @@ class Hub:
         except ChatError as error:
             self.records.report("refused", technique=technique, code=error.code, peer=peer)
             raise
+        seat.access = access
         self.records.report(
             "resumed" if seat.key == hello.seat_key else "joined",
             technique=technique,
@@ -198,9 +215,9 @@ class Hub:
         seat.polled()
         return seat
 
-    async def look(self, room: str, access: str, peer: str = "") -> RoomReader:
+    async def look(self, room: str, access: str, peer: str = "", seat_key: str = "") -> RoomReader:
         """Return a room that exists, to read it without a seat. Raises a `ChatError`."""
-        self.admit(access, peer)
+        self.admit(access, peer, seat_key, room)
         name = clean_room(room)
         if name not in self._known and self.log.shared:
             await self._learn_rooms()

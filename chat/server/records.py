@@ -29,6 +29,18 @@ KINDS = {
         INFO, "{technique} listens on {address}", ("technique", "address"), "a technique is served"
     ),
     "stopping": Kind(INFO, "the server stops", (), "it takes no more drafts, and ends its connections"),
+    "reloaded": Kind(
+        INFO,
+        "read again, and taken: {what}",
+        ("what",),
+        "SIGHUP has come; the token, the certificate, or both are those of the files now",
+    ),
+    "not_reloaded": Kind(
+        ERROR,
+        "{reason}; the server goes on with the token and the certificate that it had",
+        ("reason",),
+        "SIGHUP has come, and a file can't be used",
+    ),
     "joined": Kind(
         INFO,
         "{nick} joined {room} over {technique}, from {peer}",

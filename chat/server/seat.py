@@ -95,6 +95,8 @@ class HubSeat:
         self.technique = technique
         self.key = ""
         """The seat key; "" if its owner has not come back since this server was started."""
+        self.access = ""
+        """The access token with which its owner came; "": there was none, or the owner has not come."""
         self.start = 0
         """The seq after which the next `attach` begins."""
         self.read_up_to = 0

@@ -7,7 +7,6 @@ import errno
 import gc
 import json
 import logging
-import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +23,9 @@ from chat.interfaces.technique import Technique
 from chat.interfaces.tls import Fingerprint, Identity, Trust
 from chat.server.hub import Hub
 from chat.server.logs import open_log
+from chat.server.renewal import Renewable, renew
+from chat.server.service_manager import READY, STOPPING, notify, reloading
+from chat.server.signals import Signals, has_terminal
 from chat.server.stderr_log import MAX_FILE, stderr_log
 
 log = logging.getLogger(__name__)
@@ -105,6 +107,8 @@ class Plan:
     """Of what the server writes to its standard error: see `stderr_log`."""
     admin: Address | None = None
     """Where programs on this machine ask for health and metrics; None: nowhere."""
+    renewable: Renewable = field(default_factory=Renewable)
+    """What SIGHUP lets the server read again."""
     idle: float | None = None
     """Seconds without a seat after which the server ends; None: never."""
 
@@ -129,7 +133,7 @@ Ready = Callable[[list[Offer], "Address | None"], None]
 
 
 def run(plan: Plan, ready: Ready) -> int:
-    """Serve until SIGINT, SIGTERM or SIGHUP, or until the plan's idle time is over.
+    """Serve until a signal ends it (`Signals`), or until the plan's idle time is over.
 
     Args:
         plan: what to serve.
@@ -153,7 +157,7 @@ def run(plan: Plan, ready: Ready) -> int:
         stderr_log(most, level=plan.log_level, form=plan.log_format),
         asyncio.Runner(loop_factory=factory) as runner,
     ):
-        return runner.run(_serve(plan, ready))
+        return runner.run(_serve(plan, ready, had_terminal=has_terminal()))
 
 
 def _allow_many_connections() -> None:
@@ -184,11 +188,11 @@ def _check_broker(plan: Plan) -> None:
                 )
 
 
-async def _serve(plan: Plan, ready: Ready) -> int:
+async def _serve(plan: Plan, ready: Ready, *, had_terminal: bool) -> int:
     _check_broker(plan)
     opened = open_log(plan.log, plan.brokers, trust=plan.trust)
     hub = Hub(opened, limits=plan.limits, bounds=plan.bounds, access=plan.access)
-    stop, signalled = _signalled()
+    signals = Signals(has_files=bool(plan.renewable.names), had_terminal=had_terminal)
     await hub.start()
     servers: dict[str, ChatServer] = {}
     try:
@@ -201,14 +205,19 @@ async def _serve(plan: Plan, ready: Ready) -> int:
             if offer.address is not None:
                 hub.records.report("ready", technique=offer.technique, address=str(offer.address))
         ready(offers, admin)
-        waits: list[asyncio.Task[Any]] = [asyncio.create_task(stop.wait())]
+        notify(READY)
+        waits: list[asyncio.Task[Any]] = [
+            asyncio.create_task(signals.stop.wait()),
+            asyncio.create_task(_renew_when_asked(plan, signals, hub, servers)),
+        ]
         if plan.idle is not None:
             waits.append(asyncio.create_task(_until_idle(hub, plan.idle)))
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         for wait in waits:
             wait.cancel()
-        return signalled[0] if signalled else 0
+        return signals.ended_by
     finally:
+        notify(STOPPING)
         hub.records.report("stopping")
         hub.close()
         with suppress(TimeoutError):
@@ -219,6 +228,21 @@ async def _serve(plan: Plan, ready: Ready) -> int:
                     if isinstance(failed, Exception):  # a bug; the log is closed anyway
                         log.error("a server did not stop well", exc_info=failed)
         await hub.stop()
+
+
+async def _renew_when_asked(
+    plan: Plan, signals: Signals, hub: Hub, servers: Mapping[str, ChatServer]
+) -> None:
+    """Read the token and the certificate again, each time that a signal asks for it."""
+    while True:
+        await signals.reload.wait()
+        signals.reload.clear()
+        notify(reloading())
+        try:
+            await renew(plan.renewable, hub, servers)
+        except Exception:
+            log.exception("the files could not be read again")  # a bug; the server goes on
+        notify(READY)
 
 
 async def _admin(address: Address, hub: Hub, servers: dict[str, ChatServer]) -> Address:
@@ -305,28 +329,6 @@ def cannot_listen(address: Address, name: str, error: OSError) -> str:
         case errno.EADDRNOTAVAIL:
             return f"{address.host} is no address of this machine"
     return f"cannot listen on {address}: {error.strerror or error}"
-
-
-def _signalled() -> tuple[asyncio.Event, list[int]]:
-    """Return an event that SIGINT, SIGTERM and SIGHUP set, and where the number of the signal will be.
-
-    A SIGHUP that is ignored, as under nohup, stays so.
-    """
-    stop, loop, received = asyncio.Event(), asyncio.get_running_loop(), list[int]()
-
-    def received_one(number: int) -> None:
-        received.append(number)
-        stop.set()
-
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
-        numbers.append(signal.SIGHUP)
-    for number in numbers:
-        try:
-            loop.add_signal_handler(number, received_one, number)
-        except NotImplementedError:  # Windows
-            signal.signal(number, lambda got, _: loop.call_soon_threadsafe(received_one, got))
-    return stop, received
 
 
 async def _until_idle(hub: Hub, seconds: float) -> None:

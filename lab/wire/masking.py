@@ -6,9 +6,6 @@ from collections.abc import Iterator
 
 from chat.interfaces.frames import Field, Frame
 
-MASK_BYTE = 0x2A
-"""``*``: what stands in a dump for each byte of a secret."""
-
 
 def walk(field: Field) -> Iterator[Field]:
     """Yield a field and all below it, in order."""
@@ -17,8 +14,8 @@ def walk(field: Field) -> Iterator[Field]:
         yield from walk(below)
 
 
-def secret_spans(frame: Frame) -> list[tuple[int, int]]:
-    """Return where the secrets of a frame are.
+def secret_spans(frame: Frame) -> list[tuple[int, int, int]]:
+    """Return where the secrets of a frame are, and what stands for each of their bytes.
 
     A secret without bytes of its own (in an inflated body, say) makes those of the innermost field above it,
     which has some, a secret.
@@ -26,10 +23,10 @@ def secret_spans(frame: Frame) -> list[tuple[int, int]]:
     return list(_spans(frame.root, frame.root.span or (0, len(frame.data))))
 
 
-def _spans(field: Field, above: tuple[int, int]) -> Iterator[tuple[int, int]]:
+def _spans(field: Field, above: tuple[int, int]) -> Iterator[tuple[int, int, int]]:
     place = field.span or above
     if field.secret:
-        yield place
+        yield *place, field.filler
         return
     for below in field.fields:
         yield from _spans(below, place)
@@ -40,8 +37,8 @@ def shown_bytes(frame: Frame, *, secrets: bool = False) -> bytes:
     if secrets:
         return frame.data
     data = bytearray(frame.data)
-    for start, end in secret_spans(frame):
-        data[start:end] = bytes([MASK_BYTE]) * (end - start)
+    for start, end, filler in secret_spans(frame):
+        data[start:end] = bytes([filler]) * (end - start)
     return bytes(data)
 
 

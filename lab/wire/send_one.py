@@ -14,6 +14,7 @@ from chat.client.session_events import Arrived
 from chat.domain.errors import ChatError, ConnectionLost
 from chat.interfaces.frames import Direction
 from chat.interfaces.technique import Technique
+from lab.wire.compare import Sample
 from lab.wire.receipt import Receipt, receipt
 from lab.wire.totals import RunningCost
 from lab.wire.trace import Trace
@@ -53,6 +54,7 @@ async def measure(
     idle: float,
     settings: Mapping[str, str],
     alone: asyncio.Lock,
+    tap: Wiretap | None = None,
 ) -> Cost:
     """Send one message, and count.
 
@@ -63,11 +65,12 @@ async def measure(
         idle: seconds for which nothing is said, to measure what that costs.
         settings: of the technique, by `Setting.name`.
         alone: held while the message is sent, so that no other one is measured at the same time.
+        tap: what to look through; None: one of its own.
 
     Raises:
         ChatError: it can't be done.
     """
-    tap = Wiretap(technique, settings, place.state)
+    tap = tap or Wiretap(technique, settings, place.state)
     await tap.start()
     assert tap.trace is not None
     try:
@@ -79,6 +82,15 @@ async def measure(
             return await _measure(technique, session, tap, text, idle, alone)
     finally:
         await tap.stop()
+
+
+async def sample(technique: Technique, place: Place, text: str, settings: Mapping[str, str]) -> Sample:
+    """Send one message, and return its frames. Takes and raises what `measure` does."""
+    tap = Wiretap(technique, settings, place.state)
+    cost = await measure(technique, place, text, 0.0, settings, asyncio.Lock(), tap)
+    assert tap.trace is not None
+    frames = [frame for frame in tap.trace.frames if frame.number in cost.receipt.numbers]
+    return Sample(technique.name, tuple(frames), cost.receipt)
 
 
 async def _measure(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import struct
 from contextlib import suppress
@@ -108,7 +109,7 @@ class _Pair:
 
     def side_lost(self, side: _Side, error: Exception | None) -> None:
         """One side is closed: so is the other one, with a reset if this one had one."""
-        if error is not None:
+        if error is not None and getattr(error, "errno", None) != errno.ENOTCONN:  # it had closed already
             self.abort(f"{side.name} broke it: {getattr(error, 'strerror', None) or error}", side.direction)
         elif not side.other.lost and side.other.transport is not None:
             side.other.transport.close()

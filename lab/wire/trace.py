@@ -7,12 +7,14 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable
 
 from chat.interfaces.frames import Direction, Field, Frame, FrameDecoder, Role
-from lab.wire.capture import Capture, Chunk, Transport
+from lab.wire.capture import Capture, Chunk, Connection, Transport
 
 MAX_FRAMES = 5_000
 """Frames that are kept; of older ones only the totals."""
 MAX_BYTES = 16 * 1024 * 1024
 """Bytes of the frames that are kept."""
+FORGET = 500
+"""Frames that go until it is looked which connections have none any more."""
 STEP = 0.02
 """Seconds that one `Trace.update` may take."""
 
@@ -46,6 +48,8 @@ class Trace:
         """Bytes of all frames so far."""
         self.counts: Counter[Size] = Counter()
         """All frames so far."""
+        self.connections: dict[int, Connection] = {}
+        """Those of the frames that are kept, by number."""
         self.gone = 0
         """Frames that are not kept any more."""
         self._make_decoder = make_decoder
@@ -71,6 +75,15 @@ class Trace:
         for frame in new:
             self._keep(frame)
         return new
+
+    def since(self, number: int) -> list[Frame]:
+        """Return the frames that are kept with a higher number than this one."""
+        new: list[Frame] = []
+        for frame in reversed(self.frames):
+            if frame.number <= number:
+                break
+            new.append(frame)
+        return new[::-1]
 
     @property
     def behind(self) -> int:
@@ -102,6 +115,7 @@ class Trace:
         if one is None:
             one = self._connections[connection.number] = _Decoding(self._make_decoder(connection.transport))
         frames: list[Frame] = []
+        self.connections[connection.number] = connection
         if hole := chunk.offset - one.places[direction]:
             frames += [*one.decoder.skip(direction, hole, at), _note(chunk, "not kept", f"{hole} bytes")]
         one.places[direction] = chunk.offset + len(chunk.data)
@@ -129,6 +143,15 @@ class Trace:
         while len(self.frames) > self._max_frames or self._held > self._max_bytes:
             self._held -= len(self.frames.popleft().data)
             self.gone += 1
+            if self.gone % FORGET == 0:
+                self._forget()
+
+    def _forget(self) -> None:
+        """Forget the connections that were closed before the oldest frame."""
+        oldest = self.frames[0].began if self.frames else 0.0
+        for number, connection in list(self.connections.items()):
+            if connection.closed is not None and connection.closed < oldest:
+                del self.connections[number]
 
 
 class _Decoding:

@@ -3,28 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from chat.interfaces.address import Address
 from chat.interfaces.technique import Technique
 from chat.interfaces.tls import Trust
+from lab.wire.compare import Sample
 from lab.wire.encryption import Encryption
 from lab.wire.tap import Tap
 from lab.wire.trace import Trace
+
+TakeSample = Callable[[str, str], Awaitable[Sample]]
+"""Sends a text over the technique with a name, and returns what passed. Raises `ChatError`."""
 
 
 class Wiretap:
     """What `chat.client.connect.open_session` takes as a detour, and the frames that pass."""
 
-    def __init__(self, technique: Technique, settings: Mapping[str, str], state: Path) -> None:
+    def __init__(
+        self,
+        technique: Technique,
+        settings: Mapping[str, str],
+        state: Path,
+        take_sample: TakeSample | None = None,
+    ) -> None:
         """Begin; nothing is in the way before `start`.
 
         Args:
             technique: of the session.
             settings: of the session, by `Setting.name`.
             state: the state folder, for the certificate that is needed where there is TLS.
+            take_sample: None: there is no other technique to compare with.
         """
+        self.take_sample = take_sample
         self.technique = technique
         self.trace: Trace | None = None
         """What has passed; None: nobody looks."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -19,6 +20,7 @@ from chat.interfaces.server import ServerOptions
 from chat.interfaces.technique import Technique
 from chat.interfaces.tls import Fingerprint, Identity, Trust
 from chat.server.hub import Hub
+from chat.server.renewal import Renewable, Secrets, renew
 from chat.transport.pinning import trust_in
 from tests.support.kit import Serving
 from tests.support.people import Person
@@ -228,3 +230,64 @@ async def test_a_fingerprint_of_a_server_without_tls_finds_nobody(
     with pytest.raises(ConnectionLost, match="does not speak TLS: leave out --ca or --fingerprint"):
         await trust_in(Fingerprint(bytes(32)), [server.address])
     assert hub.seats == 0
+
+
+# --- another certificate -----------------------------------------------------------------------
+
+
+def issued_by(authority: trustme.CA, folder: Path, kind: trustme.KeyType) -> Identity:
+    folder.mkdir()
+    made = authority.issue_cert(HOST, key_type=kind)
+    certificate, key = folder / "server.pem", folder / "server.key"
+    certificate.write_bytes(made.cert_chain_pems[0].bytes())
+    key.write_bytes(made.private_key_pem.bytes())
+    return Identity.load(certificate, key)
+
+
+async def replace_certificate(hub: Hub, server: Serving, other: Identity) -> None:
+    source = Renewable(("the certificate",), lambda: Secrets("", other))
+    await renew(source, hub, {"": server.server})
+
+
+async def test_connections_and_seats_go_on_when_a_certificate_is_renewed(
+    technique: Technique, encrypted: Serving, authority: trustme.CA, trust: Trust, hub: Hub, tmp_path: Path
+) -> None:
+    before = await asyncio.to_thread(ssl.get_server_certificate, (HOST, encrypted.address.port))
+    ann = await seated(technique, encrypted, "ann", trust)
+    kind = trustme.KeyType.ECDSA
+    other = await asyncio.to_thread(issued_by, authority, tmp_path / "other", kind)
+    await replace_certificate(hub, encrypted, other)
+    bob = await seated(technique, encrypted, "bob", trust)
+    await ann.say(WORDS)
+    await bob.hears(WORDS)
+    for person in (ann, bob):
+        await person.client.close()
+        await person.stop()
+    now = await asyncio.to_thread(ssl.get_server_certificate, (HOST, encrypted.address.port))
+    assert before not in (now, other.certificate.decode())
+    assert now == other.certificate.decode()
+
+
+@pytest.mark.parametrize("kind", [trustme.KeyType.ECDSA, trustme.KeyType.RSA], ids=["ECDSA", "RSA"])
+async def test_a_certificate_of_another_authority_and_type_takes_the_place_of_the_first(
+    technique: Technique, encrypted: Serving, hub: Hub, tmp_path: Path, kind: trustme.KeyType
+) -> None:
+    """The first is for ECDSA: if one for RSA were loaded beside it, clients would be shown the first."""
+    other = trustme.CA(key_type=kind)
+    new = await asyncio.to_thread(issued_by, other, tmp_path / "other", kind)
+    await replace_certificate(hub, encrypted, new)
+    new_trust = await asyncio.to_thread(trust_from, other, tmp_path / "other.pem")
+    bob = await seated(technique, encrypted, "bob", new_trust)
+    await bob.say(WORDS)
+    await bob.hears(WORDS)
+    await bob.client.close()
+    await bob.stop()
+    now = await asyncio.to_thread(ssl.get_server_certificate, (HOST, encrypted.address.port))
+    assert now == new.certificate.decode()
+
+
+async def seated(technique: Technique, server: Serving, nick: str, trust: Trust) -> Person:
+    client = technique.load_client()(server.address, ClientOptions(trust=trust))
+    person = Person(client, await client.connect(Hello("lab", nick)))
+    person.listen()
+    return person

@@ -197,6 +197,19 @@ def test_a_folder_that_is_missing_is_named(path: Path, tmp_path: Path) -> None:
     done = chat_here("log", "backup", str(path), str(tmp_path / "none" / "backup"))
     assert one_line(done.stderr)
     assert f"there is no folder {tmp_path / 'none'} for the backup: make it" in done.stderr
+    done = chat_here("log", "backup", str(path), str(tmp_path), "--force")
+    assert done.stderr == f"chat: {tmp_path} is a folder: name a file in it for the backup\n"
+
+
+@POSIX
+def test_a_log_that_a_server_uses_is_not_replaced_though_no_wal_stands_beside_it(
+    path: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.sqlite3"
+    with child_holding(other) as holder:
+        os.rename(f"{other}-wal", tmp_path / "moved")
+        done = chat_here("log", "backup", str(path), str(other), "--force")
+    assert done.stderr.endswith(f"in use by a chat server (process {holder.pid}): name another file\n")
 
 
 TINY_DISK = """

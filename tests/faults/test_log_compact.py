@@ -83,7 +83,7 @@ def test_a_log_in_use_is_not_compacted_and_stays_as_it_is(tmp_path: Path) -> Non
         done = chat_here("log", "compact", str(path))
         assert done.returncode == 1
         assert one_line(done.stderr)
-        assert f"in use by a chat server (process {holder.pid}): stop that one" in done.stderr
+        assert f"in use by a chat server (process {holder.pid}): stop it first" in done.stderr
         assert log_files(tmp_path) == before
 
 

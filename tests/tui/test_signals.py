@@ -78,6 +78,17 @@ def test_a_terminal_that_is_gone_ends_the_program_and_gives_the_seat_back(server
     assert left(server, "gina")
 
 
+def test_a_sigcont_for_a_terminal_that_is_gone_changes_nothing(server: str) -> None:
+    """The kernel sends one with the SIGHUP."""
+    with Terminal(screen(server, "gwen"), dict(os.environ)) as terminal:
+        terminal.shows(b"joined (tcp)")
+        terminal.process.send_signal(signal.SIGSTOP)
+        terminal.hang_up()
+        terminal.process.send_signal(signal.SIGCONT)
+        assert terminal.process.wait(PATIENCE) > 0
+    assert left(server, "gwen")
+
+
 def test_a_stopped_program_goes_on_with_one_reader_and_its_own_modes(server: str) -> None:
     """SIGSTOP can't be handled; what it interrupts must not be set up twice."""
     with Terminal(screen(server, "stan"), dict(os.environ)) as terminal:

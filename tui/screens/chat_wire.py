@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from textual.containers import Vertical
+from textual.timer import Timer
 
+from lab.wire.compare import Sample
 from lab.wire.receipt import receipt
+from lab.wire.totals import RunningCost
 from tui.commands import Refused
-from tui.rows import Row
+from tui.rows import Row, size
 from tui.screens.chat_commands import ChatCommands
 
 if TYPE_CHECKING:
@@ -19,6 +23,8 @@ if TYPE_CHECKING:
 
 SETTLED = 0.5
 """Seconds after which a message has its receipt: acknowledgements come late."""
+EVERY = 1.0
+"""Seconds between two looks at what the connection costs."""
 LEAVE = 1.0
 """Seconds in which a session is connected another way, before the tap is closed."""
 
@@ -27,8 +33,14 @@ class ChatWire(ChatCommands):
     """The part of the chat screen that shows the wire. Nothing is in the way before it is asked for."""
 
     wiretap: Wiretap | None
+    inspect = False
+    """Show the wire from the first byte of the connection on."""
+    _cost: RunningCost | None = None
+    _counted = 0
     _inspector: Inspector | None = None
     _receipts = False
+    _ladders = 0
+    _counting: Timer | None = None
 
     # --- the tap -------------------------------------------------------------------------------
 
@@ -42,12 +54,37 @@ class ChatWire(ChatCommands):
             except OSError as error:
                 raise Refused(f"the wire can't be shown: {error.strerror}") from None
             self.session.redial()
+            self._cost, self._counted = RunningCost(), 0
+            self._counting = self._counting or self.set_interval(EVERY, self._count)
         assert self.wiretap.trace is not None
         return self.wiretap.trace
 
+    async def inspect_from_the_start(self) -> None:
+        """Open the inspector, and only then let the session connect."""
+        await self.show_wire("")
+        self.composer.focus()
+        self.session.start()
+
+    def _count(self) -> None:
+        """Show what the connection costs while nobody writes."""
+        trace, cost = self.wiretap.trace if self.wiretap else None, self._cost
+        if trace is None or cost is None or self.wiretap is None or not self.wiretap.on:
+            self.show_cost("")
+            return
+        trace.update()
+        new = trace.since(self._counted)
+        if new:
+            self._counted = new[-1].number
+            cost.add(new)
+        self.show_cost(f"idle {size(sum(cost.sizes_per_minute()))}/min")
+
+    def show_cost(self, text: str) -> None:
+        """Show in the status bar what being connected costs."""
+        raise NotImplementedError
+
     def _leave_tap(self) -> None:
         """Nobody looks any more: connect directly again."""
-        if self.wiretap is None or self._receipts or self._shown:
+        if self.wiretap is None or self._receipts or self._shown or self._ladders:
             return
         self.wiretap.leave()
         self.session.redial()
@@ -120,6 +157,60 @@ class ChatWire(ChatCommands):
     def on_inspector_told(self, event: Inspector.Told) -> None:
         self.hint(event.text, failed=event.failed)
 
+    async def compare(self, argument: str) -> None:
+        from tui.wire.compare_screen import CompareScreen
+
+        number, _, name = argument.rpartition(" ")
+        trace = await self._trace()
+        trace.update()
+        row = self._compared(number.strip().removeprefix("#"), trace)
+        mine = receipt(trace, row.text, row.id, row.n)
+        tap = self.wiretap
+        if mine is None:
+            raise Refused(f"no frame of #{row.id} was seen: send it again while the wire is shown")
+        if tap is None or tap.take_sample is None:
+            raise Refused("there is no other technique to compare with")
+        self.hint(f"the same text goes over {name}, in a room of its own ...")
+        other = await tap.take_sample(name, row.text)
+        frames = tuple(frame for frame in trace.frames if frame.number in mine.numbers)
+        self.app.push_screen(CompareScreen(Sample(tap.technique.name, frames, mine), other))
+
+    def _compared(self, number: str, trace: Trace) -> Row:
+        """Return the message with a number; without one, the newest of which there are frames."""
+        if number and not (number.isascii() and number.isdigit()):
+            raise Refused("write /compare NAME, or /compare #ID NAME")
+        for row in reversed(self.view.rows):
+            if row.id and (row.id == int(number) if number else trace.of_message(row.id, row.n)):
+                return row
+        raise Refused(
+            f"there is no message #{number} here"
+            if number
+            else "no message has passed yet: write one, then compare"
+        )
+
+    async def show_ladder(self) -> None:
+        from tui.wire.ladder_screen import LadderScreen
+
+        trace = await self._trace()
+        assert self.wiretap is not None
+        self._ladders += 1
+
+        def closed(_: None) -> None:
+            self._ladders -= 1
+            self._leave_tap()
+
+        server = "broker" if self.wiretap.technique.server is None else "server"
+        self.app.push_screen(LadderScreen(trace, server), closed)
+
+    async def export_wire(self, path: str) -> None:
+        from lab.wire.export import check_format, export
+
+        check_format(path)
+        if self.wiretap is None or self.wiretap.trace is None:
+            raise Refused("nothing was recorded yet: /wire shows what passes, and records it")
+        self.wiretap.trace.update(seconds=1.0)
+        self.hint(await asyncio.to_thread(export, self.wiretap.trace, path, self.wiretap.technique))
+
     # --- receipts ------------------------------------------------------------------------------
 
     async def toggle_receipts(self) -> None:
@@ -145,9 +236,7 @@ class ChatWire(ChatCommands):
         row = self._message(seq)
         if trace is None or row is None or not self._receipts:
             return
-        trace_new = trace.update()
-        if self._inspector is not None:
-            self._inspector.take(trace_new)
+        trace.update()
         found = receipt(trace, row.text, seq, row.n)
         if found is not None:
             self.view.put(replace(row, receipt=f"⌁ {found}"))

@@ -117,7 +117,10 @@ class TerminalDriver(LinuxDriver):
                 self._continuing = False
         else:  # by SIGSTOP: the shell may have changed the terminal, and what was typed waits to be read
             if self._raw is not None:
-                termios.tcsetattr(self.fileno, termios.TCSANOW, self._raw)
+                try:
+                    termios.tcsetattr(self.fileno, termios.TCSANOW, self._raw)
+                except termios.error:  # the terminal is gone: the kernel sends SIGCONT with SIGHUP
+                    return
             self.write(AGAIN + (MOUSE if self._mouse else ""))
             self.flush()
         self.send_message(self.SignalResume())

@@ -12,6 +12,7 @@ from pathlib import Path
 from chat.domain.errors import ChatError
 from chat.domain.room import TAIL
 from chat.server.logs.files import alone, connect, explained, no_space, shown
+from chat.server.logs.lock import InUse
 from chat.server.logs.reading import existing, tables
 from chat.server.logs.sums import checksum, sealed, unsealed
 from chat.server.logs.verify import Report, verify_database
@@ -59,6 +60,8 @@ def compact(path: Path) -> Compacted:
                 db.execute("VACUUM")
                 db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             return Compacted(path, before, _size(path), dropped)
+    except InUse as error:
+        raise ChatError(f"{error.fact}: stop it first (chat stop, or Ctrl+C where it runs)") from None
     except (OSError, sqlite3.Error) as error:
         if no_space(error):
             raise ChatError(

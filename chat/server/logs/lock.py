@@ -21,12 +21,22 @@ _PLACE = 2**50
 _HELD = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
 
 
+class InUse(ChatError):
+    """Another process uses the log. ``fact`` says so; the text also says what to do about it."""
+
+    def __init__(self, fact: str) -> None:
+        super().__init__(
+            f"{fact}: stop that one (chat stop, or Ctrl+C where it runs), or name another log with --log"
+        )
+        self.fact = fact
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold the lock of this log's name. The operating system releases it when the process ends.
 
     Raises:
-        ChatError: another process holds it; the text names its pid.
+        InUse: another process holds it; the text names its pid.
     """
     from filelock import FileLock, Timeout  # imports asyncio: not at a cold start
 
@@ -50,7 +60,7 @@ def file_locked(path: Path) -> Iterator[Callable[[], None]]:
         when it closes the file elsewhere: call it after that.
 
     Raises:
-        ChatError: another process holds it; the text names its pid, if that is known.
+        InUse: another process holds it; the text names its pid, if that is known.
         OSError: the file can't be opened or locked.
     """
     owner = Path(f"{path}.pid")  # a file of its own: on Windows nobody can read the locked one
@@ -75,15 +85,12 @@ def file_locked(path: Path) -> Iterator[Callable[[], None]]:
         os.close(file)
 
 
-def _in_use(path: Path) -> ChatError:
+def _in_use(path: Path) -> InUse:
     try:
         pid = f"process {int(Path(f'{path}.pid').read_text())}"
     except (OSError, ValueError):  # also if it was started under another name of the file
         pid = "another process"
-    return ChatError(
-        f"the log {printable(str(path))} is in use by a chat server ({pid}): "
-        "stop that one (chat stop, or Ctrl+C where it runs), or name another log with --log"
-    )
+    return InUse(f"the log {printable(str(path))} is in use by a chat server ({pid})")
 
 
 if sys.platform == "win32":

@@ -12,7 +12,7 @@ from pathlib import Path
 from chat.domain.errors import ChatError
 from chat.domain.validation import printable
 from chat.server.logs.files import no_space, resolved, shown
-from chat.server.logs.lock import file_locked
+from chat.server.logs.lock import InUse, file_locked
 
 
 @contextmanager
@@ -30,6 +30,8 @@ def placed(to: Path, what: str, *, force: bool) -> Iterator[Path]:
         ChatError: the file exists, or can't be written; the text says what to do.
     """
     try:
+        if to.is_dir():
+            raise ChatError(f"{shown(to)} is a folder: name a file in it for the {what}")
         to = resolved(to)
         if to.exists():
             _may_be_replaced(to, force)
@@ -56,7 +58,7 @@ def not_written(to: Path, what: str, error: Exception) -> ChatError:
     """Return an error for the user: why the file can't be written, and what to do."""
     if no_space(error):
         return ChatError(f"no space on the disk for the {what} {shown(to)}: free some, or name another disk")
-    if isinstance(error, FileNotFoundError):
+    if isinstance(error, FileNotFoundError) and not to.parent.exists():
         return ChatError(f"there is no folder {shown(to.parent)} for the {what}: make it, or name another")
     reason = printable((isinstance(error, OSError) and error.strerror) or str(error))
     return ChatError(
@@ -72,8 +74,11 @@ def _may_be_replaced(to: Path, force: bool) -> None:
             f"{shown(to)} is a log that a server writes or was killed with, because a -wal stands beside it: "
             "name another file"
         )
-    with file_locked(to):  # only to see that no server uses it
-        pass
+    try:
+        with file_locked(to):  # only to see that no server uses it
+            pass
+    except InUse as error:
+        raise ChatError(f"{error.fact}: name another file") from None
 
 
 def _exists(to: Path) -> ChatError:

@@ -24,7 +24,7 @@ from chat.transport.decoding.http_head import (
     response_length,
     transfer_codings,
 )
-from chat.transport.decoding.secrets import mark_secrets
+from chat.transport.decoding.secrets import TAIL, mark_secrets
 from chat.transport.decoding.stream import MAX_FRAME, StreamDecoder, Undecodable, why
 from chat.transport.decoding.text import one_line
 
@@ -89,8 +89,9 @@ class HttpDecoder(StreamDecoder):
         self._reading: list[_Reading | None] = [None, None]
         self._pending: deque[HttpMessage] = deque()
         self._count = 0
-        self._torn = [False, False]
-        """What comes next may begin anywhere in a message."""
+        self._before: list[bytes | None] = [None, None]
+        """The last bytes that could not be decoded, empty if they were not kept; None: what comes next begins
+        a message."""
         self._tunnel = False
         """The connection speaks another protocol now."""
 
@@ -107,14 +108,14 @@ class HttpDecoder(StreamDecoder):
         reading = self._reading[direction] or self._begin(direction, data)
         if reading is None or not self._is_complete(direction, reading, data, ended):
             return None
-        self._reading[direction], self._torn[direction] = None, False
+        self._reading[direction] = self._before[direction] = None
         return self._complete(direction, reading, bytes(data[: reading.place]))
 
     def skip(self, direction: Direction, size: int, at: float = 0.0) -> list[Frame]:
         if direction is Direction.UP and self._reading[direction] is None:
             self._pending.clear()
         rest = super().skip(direction, size, at)
-        self._torn[direction], self._reading[direction] = True, None
+        self._before[direction], self._reading[direction] = b"", None
         return rest
 
     def starts(self, direction: Direction, data: bytearray) -> bool:
@@ -136,14 +137,14 @@ class HttpDecoder(StreamDecoder):
 
     def raw(self, direction: Direction, data: bytes, problem: str) -> Frame:
         """Return what there is of a message if its head is known; otherwise the bytes, secrets marked."""
-        reading, torn = self._reading[direction], self._torn[direction]
-        self._reading[direction], self._torn[direction] = None, True
+        reading, before = self._reading[direction], self._before[direction]
+        self._reading[direction], self._before[direction] = None, data[-TAIL:]
         if direction is Direction.UP:
             self._pending = deque([reading.message] if reading else [])
         if reading is not None:
             return self._cut(direction, reading, data, problem)
         frame = raw_frame(data, problem)
-        mark_secrets(frame.root, data, mid=torn)
+        mark_secrets(frame.root, data, before=before)
         return frame
 
     # --- one message ---------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import Literal
 from urllib.parse import unquote_plus
 
 from chat.interfaces.frames import MASK, Field
-from chat.transport.decoding.secrets import is_secret
+from chat.transport.decoding.secrets import has_credentials, is_secret
 from chat.transport.decoding.stream import Undecodable
 from chat.transport.decoding.text import one_line
 
@@ -163,7 +163,7 @@ def _field(name: str, value: str, place: tuple[int, int], begin: int) -> Field:
     """
     part: Literal["framing", "envelope"] = "framing" if name.lower() in _DELIMIT else "envelope"
     field = Field(name, one_line(value), place, part)
-    if is_secret(name) and value:
+    if value and (is_secret(name) or has_credentials(value)):
         field.value = MASK
         scheme = _CREDENTIALS.fullmatch(value)
         if scheme is not None and name.lower().endswith("authorization"):

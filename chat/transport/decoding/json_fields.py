@@ -28,7 +28,12 @@ Object = dict[str, Any]
 
 def written(fields: Object) -> bool:
     """Return whether a person wrote the ``text`` of the object."""
-    return fields.get("kind") in WRITTEN
+    return _kind(fields) in WRITTEN
+
+
+def _kind(fields: Object) -> str:
+    kind = fields.get("kind")
+    return kind if isinstance(kind, str) else ""  # a list or an object can't be looked up
 
 
 def add_json(
@@ -76,13 +81,10 @@ class _Walk:
             raise Undecodable(f"JSON with more than {MAX_VALUES} values")
         if token not in (b"{", b"["):
             secret = name in SECRETS and token not in (b'""', b"null")
-            parent.add(
-                name or "value",
-                MASK if secret else shown(token),
-                self._place(*span),
-                "envelope",
-                secret=secret,
-            )
+            if secret and token.startswith(b'"'):  # masked, it is a string still
+                span = span[0] + 1, span[1] - 1
+            text = MASK if secret else shown(token)
+            parent.add(name or "value", text, self._place(*span), "envelope", secret=secret)
             return json.loads(token)
         below = parent.add(name, "", None, "envelope") if name else parent
         value, end = (self._object if token == b"{" else self._list)(below)
@@ -129,7 +131,7 @@ def take_note(frame: Frame, value: Any) -> None:
             take_note(frame, one)
     if not isinstance(value, dict):
         return
-    kind, n, seq = value.get("kind"), value.get("n"), value.get("seq")
+    kind, n, seq = _kind(value), value.get("n"), value.get("seq")
     if kind in (*_DRAFTS, "ack", "error") and _counts(n):
         frame.drafts.add(n)
     if (kind in EVENT_KINDS or kind == "ack") and _counts(seq):
@@ -143,7 +145,7 @@ def stream_of(value: Object) -> str:
     """Return what pairs a request with its answer: its ``ref``, or the draft's number."""
     if _counts(ref := value.get("ref")):
         return f"ref {ref}"
-    if value.get("kind") in (*_DRAFTS, "ack", "error") and _counts(n := value.get("n")):
+    if _kind(value) in (*_DRAFTS, "ack", "error") and _counts(n := value.get("n")):
         return f"n {n}"
     return ""
 

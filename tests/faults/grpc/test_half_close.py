@@ -30,8 +30,8 @@ def away(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
     away = asyncio.Event()
     detach = HubSeat.detach
 
-    def detached(self: HubSeat, sink: Any = None) -> None:
-        detach(self, sink)
+    def detached(self: HubSeat, *of_which: Any) -> None:
+        detach(self, *of_which)
         away.set()
 
     monkeypatch.setattr(HubSeat, "detach", detached)

@@ -52,8 +52,8 @@ async def test_a_call_that_is_cancelled_twice_still_frees_the_seat(
     away = asyncio.Event()
     detach = HubSeat.detach
 
-    def detached(self: HubSeat, sink: Any = None) -> None:
-        detach(self, sink)
+    def detached(self: HubSeat, *of_which: Any) -> None:
+        detach(self, *of_which)
         away.set()
 
     monkeypatch.setattr(HubSeat, "detach", detached)

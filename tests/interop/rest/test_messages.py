@@ -115,8 +115,8 @@ async def test_an_old_message_is_found_with_its_last_change_and_stays_as_it_is(
     ann: SeatedPeer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("chat.domain.room.WINDOW", 10)
-    monkeypatch.setattr("chat.server.live_room.WINDOW", 10)
-    monkeypatch.setattr("chat.server.live_room.SEARCH_PAGE", 3)
+    monkeypatch.setattr("chat.server.room_reader.WINDOW", 10)
+    monkeypatch.setattr("chat.server.room_reader.SEARCH_PAGE", 3)
     ids = [(await ann.says(text)).json["id"] for text in ("kept", "edited", "deleted")]
     await ann.does("PUT", f"/messages/{ids[1]}", {"text": "changed"})
     await ann.does("DELETE", f"/messages/{ids[2]}")

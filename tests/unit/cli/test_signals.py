@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from tests.support.processes import CHAT, PATIENCE, chat, one_line, running, serving, tail
+from tests.support.processes import CHAT, PATIENCE, chat, running, serving, tail
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals for other processes")
 
@@ -75,17 +75,6 @@ def test_send_names_the_line_that_a_signal_kept_from_being_sent() -> None:
                 _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 128 + signal.SIGTERM
     assert errors.splitlines() == ["line 1 was not sent: the session ended"]
-
-
-def test_a_server_says_that_its_terminal_was_closed() -> None:
-    with serving("--log", "memory") as (server, address):
-        assert chat("send", "--server", address, "--as", "ann", "hello").returncode == 0
-        server.send_signal(signal.SIGHUP)
-        _, errors = server.communicate(timeout=PATIENCE)
-    assert server.returncode == 128 + signal.SIGHUP
-    assert one_line(errors)
-    assert "SIGHUP" in errors
-    assert "nohup" in errors
 
 
 def test_under_nohup_a_server_goes_on() -> None:

@@ -10,7 +10,7 @@ import asyncio
 import pytest
 
 import chat.domain.room
-from chat.domain.errors import BadName, Closing, NickTaken, NotStored, SeatGone, SeatTaken
+from chat.domain.errors import AccessDenied, BadName, Closing, NickTaken, NotStored, SeatGone, SeatTaken
 from chat.domain.model import Ack, Checkpoint, Cursor, Edit, Event, Say
 from chat.server.hub import Hub
 from tests.support.stage import GRACE, Clock, Disk, Outcome, come_in, does, enter, running, says, settle
@@ -273,3 +273,18 @@ async def test_a_seat_whose_end_could_not_be_stored_ends_later(hub: Hub, disk: D
     disk.full = False
     await clock.advance(GRACE + 1)
     assert await seat.members() == []
+
+
+# --- another access token ---------------------------------------------------------------------
+
+
+async def test_an_earlier_token_is_right_for_the_seat_that_it_took_and_no_other(hub: Hub) -> None:
+    hub.renew("sesame-7-sesame-7")
+    ann = await enter(hub, "ann", access="sesame-7-sesame-7")
+    hub.renew("sesame-8-sesame-8")
+    bob = await enter(hub, "bob", room="elsewhere", access="sesame-8-sesame-8")
+    assert not hub.admit("sesame-7-sesame-7", "", ann.key)
+    assert hub.admit("sesame-8-sesame-8", "", ann.key)
+    for key, room in (("", ""), (bob.key, ""), (ann.key, "elsewhere"), ("x" * 100, "")):
+        with pytest.raises(AccessDenied):
+            hub.admit("sesame-7-sesame-7", "", key, room)

@@ -317,7 +317,16 @@ SECRET = "s3cret"
 
 @pytest.mark.parametrize(
     "name",
-    ["Authorization", "proxy-authorization", "Cookie", "Set-Cookie", "Seat-Key", "X-Auth-Token", "X-API-Key"],
+    [
+        "Authorization",
+        "proxy-authorization",
+        "Cookie",
+        "Set-Cookie",
+        "Seat-Key",
+        "X-Auth-Token",
+        "X-API-Key",
+        "X-Mine",
+    ],
 )
 def test_headers_with_secrets_are_masked(name: str) -> None:
     (frame,) = decode((UP, f"GET / HTTP/1.1\r\n{name}: Bearer {SECRET}\r\nHost: h\r\n\r\n".encode()))
@@ -341,6 +350,7 @@ def test_a_secret_in_the_query_is_masked() -> None:
         f"user=ann&password={SECRET}",
         f"<a:Password Type='x'>{SECRET}</a:Password>",
         f"<seatKey>{SECRET}",
+        f"mine: bearer {SECRET}",
     ],
 )
 def test_secrets_are_masked_where_nothing_is_decoded(body: str) -> None:
@@ -359,3 +369,11 @@ def test_the_rest_of_a_torn_secret_is_masked() -> None:
     (frame,) = decoder.feed(UP, up[place:])
     assert SECRET not in everything_shown(frame)
     assert "X: seen" in everything_shown(frame)
+
+
+def test_a_secret_whose_name_is_split_is_masked_where_nothing_is_decoded() -> None:
+    data = f'\x00{{"nick": "ann", "seat_key": "{SECRET}", "n": 1}}'.encode()
+    for place in range(1, len(data)):
+        decoder = HttpDecoder()
+        first, second = decoder.feed(UP, data[:place]) + decoder.feed(UP, data[place:])
+        assert SECRET not in everything_shown(first) + everything_shown(second)
