@@ -132,3 +132,10 @@ def test_a_kind_of_a_stranger_is_shown_without_control_characters() -> None:
     frame = decode(b'{ "kind" : "\\u001b[2J' + b"k" * 100 + b'", "n": 1 }')
     assert frame.kind.isprintable()
     assert len(frame.kind) < 60
+
+
+@pytest.mark.parametrize("kind", [b"[1]", b"{}", b"7", b"null"])
+def test_a_kind_that_is_no_text(kind: bytes) -> None:
+    frame = decode(b'{"kind":%b,"n":1,"seq":2,"text":"hi"}' % kind)
+    assert (frame.kind, frame.role, frame.problem) == ("no kind", "message", "")
+    assert (frame.drafts, frame.seqs, frame.texts) == (set(), set(), [])
