@@ -89,6 +89,7 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         now: returns the seconds since the epoch.
         on_first_paint: called when the first frame is on the terminal.
         make_wiretap: None: the wire can't be shown.
+        inspect: show the wire from the first byte on.
 
     Raises:
         ChatError: the session for ``choice`` cannot be opened, or there is no such theme.
@@ -116,6 +117,7 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         now: Callable[[], float] = time.time,
         on_first_paint: Callable[[], None] | None = None,
         make_wiretap: MakeWiretap | None = None,
+        inspect: bool = False,
     ) -> None:
         if theme is not None and theme not in themes.NAMES:
             raise ChatError(f"there is no theme {theme!r}: choose {', '.join(themes.NAMES)}")
@@ -129,6 +131,7 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         self._screen: ChatScreen | None = None
         self._open_session, self._make_wiretap = open_session, make_wiretap
         self._wiretap: Wiretap | None = None
+        self._inspect = inspect
         self._choice = choice
         self._room, self._nick = room, nick
         self._zone, self._now = zone, now
@@ -185,11 +188,13 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         return self._open_session(choice, self._wiretap.detour if self._wiretap else None)
 
     def _chat(self, session: Session) -> ChatScreen:
-        session.start()
+        if not self._inspect:
+            session.start()
         assert self._choice is not None
         self._screen = ChatScreen(
             session, self._choice.technique, zone=self._zone, now=self._now, wiretap=self._wiretap
         )
+        self._screen.inspect = self._inspect
         return self._screen
 
     async def on_picker_screen_chosen(self, event: PickerScreen.Chosen) -> None:

@@ -203,6 +203,11 @@ def duration(seconds: float) -> str:
     return f"{seconds:.1f} s"
 
 
+def size(bytes: int) -> str:
+    """Format a number of bytes: ``480 B``, ``12.3 kB``."""
+    return f"{bytes} B" if bytes < 1000 else f"{bytes / 1000:.1f} kB"
+
+
 @lru_cache(maxsize=4096)
 def clock_and_day(minute: int, zone: tzinfo | None) -> tuple[str, str]:
     """Return the time of day and the day.

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from backends.oncrpc.codec import (
     MAX_AUTH,
@@ -21,6 +20,7 @@ from backends.oncrpc.decoding_xdr import SpanReader, derived
 from chat.interfaces.frames import MASK, Direction, Field, Frame, Role
 from chat.transport.decoding.json_fields import SECRETS
 from chat.transport.decoding.known_secrets import KnownSecrets
+from chat.transport.decoding.open_calls import OpenCalls
 from chat.transport.decoding.stream import Undecodable
 from chat.transport.decoding.text import one_line
 from protos.chat_xdr import (
@@ -41,8 +41,6 @@ from protos.chat_xdr import (
 from protos.xdr import Message, Procedure, XdrError
 
 PROTOCOL = "ONC RPC"
-MAX_CALLS = 1024
-"""Calls of a connection whose replies can be told apart; of more, the oldest is forgotten."""
 MAX_GROUPS = 16
 """Further groups in AUTH_SYS (appendix A)."""
 NULL = 0
@@ -53,8 +51,6 @@ _ROLES: dict[str, Role] = {
     "FETCH": "poll",
 }
 _WRITTEN = (chat_kind.CHAT_SENT, chat_kind.CHAT_EDITED)
-
-Key: TypeAlias = tuple[Direction, int]
 
 
 @dataclass(slots=True)
@@ -84,7 +80,7 @@ class Messages:
 
     def __init__(self) -> None:
         self.secrets = KnownSecrets()
-        self._calls: OrderedDict[Key, _Call] = OrderedDict()
+        self._calls: OpenCalls[_Call] = OpenCalls()
 
     def decode(self, direction: Direction, data: bytes, place: int, root: Field) -> Frame:
         """Return the frame of a message, without its own bytes.
@@ -103,9 +99,9 @@ class Messages:
             reader.expect("xid", "mtype")
             xid, kind = reader.uint32(), reader.enum(MessageType)
             if kind is MessageType.CALL:
-                read = self._read_call(reader, (direction, xid))
+                read = self._read_call(reader, direction, xid)
             elif kind is MessageType.REPLY:
-                read = self._read_reply(reader, (direction.back, xid))
+                read = self._read_reply(reader, direction, xid)
             else:
                 raise Undecodable(f"no message of RPC: its type is {kind}")
         except XdrError as error:
@@ -126,16 +122,16 @@ class Messages:
 
     # --- calls ---------------------------------------------------------------------------------
 
-    def _read_call(self, reader: SpanReader, key: Key) -> _Read:
+    def _read_call(self, reader: SpanReader, direction: Direction, xid: int) -> _Read:
         reader.expect("rpcvers", "prog", "vers", "proc")
         if (version := reader.uint32()) != RPC_VERSION:
             reader.rest_as("rest", MASK, secret=True)
             call = _Call("unknown", None, ours=True)
-            self._remember(key, call)
+            self._calls.add(direction, xid, call)
             return _Read(call, None, "", f"version {version} of RPC, which nobody speaks")
         program, program_version, number = reader.uint32(), reader.uint32(), reader.uint32()
         call = _named(program, program_version, number)
-        self._remember(key, call)
+        self._calls.add(direction, xid, call)
         _read_auth(reader, "cred", ours=call.ours)
         _read_auth(reader, "verf", ours=call.ours)
         procedure = call.procedure
@@ -145,16 +141,10 @@ class Messages:
         value, problem = _read_value(reader, "arguments", procedure.argument)
         return _Read(call, value, "", problem)
 
-    def _remember(self, key: Key, call: _Call) -> None:
-        self._calls[key] = call
-        self._calls.move_to_end(key)
-        if len(self._calls) > MAX_CALLS:
-            self._calls.popitem(last=False)
-
     # --- replies -------------------------------------------------------------------------------
 
-    def _read_reply(self, reader: SpanReader, key: Key) -> _Read:
-        call = self._calls.get(key) or _Call("unknown call", None, ours=True)
+    def _read_reply(self, reader: SpanReader, direction: Direction, xid: int) -> _Read:
+        call = self._calls.answered(direction, xid) or _Call("unknown call", None, ours=True)
         reader.expect("reply_stat")
         state = reader.enum(ReplyStat)
         if state is ReplyStat.DENIED:

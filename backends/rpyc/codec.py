@@ -27,6 +27,13 @@ FLUSHER: bytes = channel.Channel.FLUSHER
 MAX_NAME = 256  # characters of a type's name
 MAX_ID = 2**64  # the id() of any object is less
 
+HANDLERS = {
+    value: name.removeprefix("HANDLE_").lower()
+    for name, value in vars(consts).items()
+    if name.startswith("HANDLE_")
+}
+"""What a request asks for: the names of ``consts.HANDLE_...``."""
+
 Name = tuple[str, int, int]
 """RPyC's ``id_pack``: the type's name, the id of the type, the id of the object (0: it is a type)."""
 

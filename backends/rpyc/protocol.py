@@ -17,11 +17,6 @@ from backends.rpyc.service import MODULE, error_pairs
 from chat.domain.errors import BadRequest, ChatError
 from chat.transport.connection_state import State
 
-_HANDLERS = {
-    value: name.removeprefix("HANDLE_").lower()
-    for name, value in vars(consts).items()
-    if name.startswith("HANDLE_")
-}
 _OLD = "your RPyC is older than 4.1, which names objects in another way: pip install 'rpyc>=4.1'"
 
 
@@ -166,7 +161,7 @@ class RpycProtocol:
             case consts.HANDLE_CLOSE, ():
                 exposed.peer_closes()
             case _:
-                what = _HANDLERS.get(handler, "unknown")
+                what = codec.HANDLERS.get(handler, "unknown")
                 raise BadRequest(f"request {handler} of RPyC ({what}) is not supported: {exposed.hint()}")
 
 

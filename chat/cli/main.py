@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 @client_options
 @click.option("--plain", is_flag=True, help="Lines instead of a screen: for pipes and screen readers.")
 @click.option("--theme", metavar="NAME", help="dark, light or high-contrast.")
+@click.option("--inspect", is_flag=True, help="Show the wire, from the first byte on.")
 @click.version_option(package_name="wirechat", message="chat %(version)s")
 @click.pass_context
 def chat(
@@ -43,6 +44,7 @@ def chat(
     me: Client,
     plain: bool,
     theme: str | None,
+    inspect: bool,
 ) -> int | None:
     """One chat over every classical way in which programs talk to each other."""
     if command := context.invoked_subcommand:
@@ -84,7 +86,15 @@ def chat(
         return Wiretap(technique, me.settings, state_dir(warn), take_sample)
 
     choice = Choice(me.backend.name, me.room, me.nick) if me.backend else None
-    app = ChatApp(opened, choice, room=me.room, nick=me.nick, theme=theme, make_wiretap=make_wiretap)
+    app = ChatApp(
+        opened,
+        choice,
+        room=me.room,
+        nick=me.nick,
+        theme=theme,
+        make_wiretap=make_wiretap,
+        inspect=inspect,
+    )
     return show(app)
 
 

@@ -76,6 +76,15 @@ class Trace:
             self._keep(frame)
         return new
 
+    def since(self, number: int) -> list[Frame]:
+        """Return the frames that are kept with a higher number than this one."""
+        new: list[Frame] = []
+        for frame in reversed(self.frames):
+            if frame.number <= number:
+                break
+            new.append(frame)
+        return new[::-1]
+
     @property
     def behind(self) -> int:
         """Chunks that wait to be decoded."""

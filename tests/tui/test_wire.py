@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 import backends
-from chat.domain.json_codec import encode
+from chat.domain.json_codec import PingMessage, encode
 from chat.domain.model import Event, Say
 from chat.interfaces.address import Address
 from chat.interfaces.frames import Direction
@@ -194,11 +194,43 @@ async def test_a_receipt_stands_under_each_message() -> None:
         assert wire.stopped == 1
 
 
-async def test_the_wire_looks_as_it_was_judged() -> None:
+async def test_the_wire_looks_as_it_was_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tui.screens.chat_wire.EVERY", 1000)
     async with looking((80, 24)) as (pilot, desk, wire):
         event = desk.says("bob", "what does it cost?")
         await pilot.press("f2")
         await until(pilot, lambda: wire.on)
         wire.passes(DOWN, event)
-        await until(pilot, lambda: "sent seq" in text(pilot))
+        await until(pilot, lambda: "sent seq" in text(pilot) and "rtt" in text(pilot))
         check_golden(pilot, "wire-80x24")
+
+
+async def test_inspect_shows_the_wire_from_the_first_byte_on() -> None:
+    desk = Desk()
+    wire = Wire(lambda: desk.time)
+    desk.opens()
+    async with chatting(desk, make_wiretap=lambda _: wire, inspect=True) as pilot:
+        await until(pilot, lambda: "text [call] envelope" in text(pilot))
+        assert wire.on
+        assert len(desk.hellos) == 1  # no connection was made before
+
+
+async def test_the_status_bar_shows_what_being_there_costs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tui.screens.chat_wire.EVERY", 0.05)
+    async with looking((120, 24)) as (pilot, desk, wire):
+        await open_with_a_message(pilot, desk, wire)
+        await until(pilot, lambda: "idle 0 B/min" in text(pilot))
+        wire.passes(UP, PingMessage(1))
+        await until(pilot, lambda: "idle 1.5 kB/min" in text(pilot))  # 25 bytes in the first second
+
+
+async def test_frames_that_a_ladder_decodes_are_in_the_list_too() -> None:
+    async with looking() as (pilot, desk, wire):
+        await open_with_a_message(pilot, desk, wire)
+        await pilot.press("f5")
+        wire.passes(DOWN, desk.says("bob", "seen by the ladder first"))
+        await until(pilot, lambda: "seen by the ladder first" in text(pilot))
+        await pilot.press("escape")
+        await until(
+            pilot, lambda: 'text="seen by the ladder first"' in text(pilot) or "sent seq=4" in text(pilot)
+        )

@@ -123,6 +123,8 @@ class ChatScreen(ChatWire):
     def on_mount(self) -> None:
         self.composer.focus()
         self.attach(self.session)
+        if self.inspect:
+            self.run_worker(self.inspect_from_the_start(), group="submit", exit_on_error=False)
 
     def attach(self, session: Session) -> None:
         """Show this session: the first one, or its successor after it had ended."""
@@ -160,6 +162,9 @@ class ChatScreen(ChatWire):
             self.timeline.new_members = False
             self._members.show(self.session.members.values(), self.session.seat, self.timeline.colours)
             self.composer.nicks = [one_line(member.nick) for member in self.session.members.values()]
+
+    def show_cost(self, text: str) -> None:
+        self._status.cost = text
 
     def _show_state(self, state: State) -> None:
         self._status.state = state

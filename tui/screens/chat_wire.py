@@ -7,11 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from textual.containers import Vertical
+from textual.timer import Timer
 
 from lab.wire.compare import Sample
 from lab.wire.receipt import receipt
+from lab.wire.totals import RunningCost
 from tui.commands import Refused
-from tui.rows import Row
+from tui.rows import Row, size
 from tui.screens.chat_commands import ChatCommands
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 SETTLED = 0.5
 """Seconds after which a message has its receipt: acknowledgements come late."""
+EVERY = 1.0
+"""Seconds between two looks at what the connection costs."""
 LEAVE = 1.0
 """Seconds in which a session is connected another way, before the tap is closed."""
 
@@ -29,9 +33,14 @@ class ChatWire(ChatCommands):
     """The part of the chat screen that shows the wire. Nothing is in the way before it is asked for."""
 
     wiretap: Wiretap | None
+    inspect = False
+    """Show the wire from the first byte of the connection on."""
+    _cost: RunningCost | None = None
+    _counted = 0
     _inspector: Inspector | None = None
     _receipts = False
     _ladders = 0
+    _counting: Timer | None = None
 
     # --- the tap -------------------------------------------------------------------------------
 
@@ -45,8 +54,33 @@ class ChatWire(ChatCommands):
             except OSError as error:
                 raise Refused(f"the wire can't be shown: {error.strerror}") from None
             self.session.redial()
+            self._cost, self._counted = RunningCost(), 0
+            self._counting = self._counting or self.set_interval(EVERY, self._count)
         assert self.wiretap.trace is not None
         return self.wiretap.trace
+
+    async def inspect_from_the_start(self) -> None:
+        """Open the inspector, and only then let the session connect."""
+        await self.show_wire("")
+        self.composer.focus()
+        self.session.start()
+
+    def _count(self) -> None:
+        """Show what the connection costs while nobody writes."""
+        trace, cost = self.wiretap.trace if self.wiretap else None, self._cost
+        if trace is None or cost is None or self.wiretap is None or not self.wiretap.on:
+            self.show_cost("")
+            return
+        trace.update()
+        new = trace.since(self._counted)
+        if new:
+            self._counted = new[-1].number
+            cost.add(new)
+        self.show_cost(f"idle {size(sum(cost.sizes_per_minute()))}/min")
+
+    def show_cost(self, text: str) -> None:
+        """Show in the status bar what being connected costs."""
+        raise NotImplementedError
 
     def _leave_tap(self) -> None:
         """Nobody looks any more: connect directly again."""
@@ -202,9 +236,7 @@ class ChatWire(ChatCommands):
         row = self._message(seq)
         if trace is None or row is None or not self._receipts:
             return
-        trace_new = trace.update()
-        if self._inspector is not None:
-            self._inspector.take(trace_new)
+        trace.update()
         found = receipt(trace, row.text, seq, row.n)
         if found is not None:
             self.view.put(replace(row, receipt=f"⌁ {found}"))

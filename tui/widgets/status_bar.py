@@ -31,6 +31,7 @@ class StatusBar(Widget):
     state: reactive[State] = reactive(State("connecting"))
     rtt: reactive[float | None] = reactive(None)
     activity: reactive[str] = reactive("")
+    cost: reactive[str] = reactive("")
     pending: reactive[int] = reactive(0)
     nick: reactive[str] = reactive("")
 
@@ -62,9 +63,10 @@ class StatusBar(Widget):
             (one_line(self.state.address), "$quiet", 7),
             (f"rtt {duration(self.rtt)}" if self.rtt is not None else "", "", 3),
             (one_line(self.activity), "$quiet", 4),
+            (self.cost, "$quiet", 6),
             (f"{self.pending} waiting" if self.pending else "", "bold $warning", 1),
         ]
-        right = [(f"#{self._room}", "bold", 5), (one_line(self.nick), "", 6)]
+        right = [(f"#{self._room}", "bold", 5), (one_line(self.nick), "", 8)]
         parts = [part for part in left + right if part[0]]
         while len(parts) > 1 and sum(cell_len(part[0]) + 2 for part in parts) > self.size.width:
             parts.remove(max(parts, key=lambda part: part[2]))

@@ -73,6 +73,7 @@ class Inspector(Vertical, can_focus=True):
         self._place = (0, 0)  # the bytes that are selected, whatever the level
         self._paused = False
         self._gone = 0
+        self._seen = 0  # the number of the newest frame that was shown
         self._keys: dict[str, Callable[[], None]] = {
             "up": lambda: self.frames.move(-1),
             "down": lambda: self.frames.move(1),
@@ -112,6 +113,7 @@ class Inspector(Vertical, can_focus=True):
         """Show a trace, and look at it from now on."""
         if trace is not self._trace:
             self._trace, self._gone = trace, 0
+            self._seen = trace.frames[-1].number if trace.frames else 0
             self.frames.start = None
             self.frames.table.rebuild(trace.frames)
             self.frames.follow = True
@@ -128,13 +130,12 @@ class Inspector(Vertical, can_focus=True):
         trace = self._trace
         if trace is None:
             return
-        self.take(trace.update())
-
-    def take(self, new: list[Frame]) -> None:
-        """Show frames that were decoded just now."""
-        trace = self._trace
-        if trace is None or self._paused:
+        trace.update()
+        if self._paused:
             return
+        new = trace.since(self._seen)
+        if new:
+            self._seen = new[-1].number
         if trace.gone != self._gone:  # the oldest are not kept any more
             self._gone = trace.gone
             self.frames.table.rebuild(trace.frames)
@@ -285,9 +286,6 @@ class Inspector(Vertical, can_focus=True):
 
     def _pause(self) -> None:
         self._paused = not self._paused
-        if not self._paused and self._trace is not None:
-            self.frames.table.rebuild(self._trace.frames)
-            self.frames.changed()
         self._say(self.frame)
 
     def _mark(self) -> None:

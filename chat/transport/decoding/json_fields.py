@@ -30,7 +30,12 @@ Object = dict[str, Any]
 
 def written(fields: Object) -> bool:
     """Return whether a person wrote the ``text`` of the object."""
-    return fields.get("kind") in WRITTEN
+    return _kind(fields) in WRITTEN
+
+
+def _kind(fields: Object) -> str:
+    kind = fields.get("kind")
+    return kind if isinstance(kind, str) else ""  # a list or an object can't be looked up
 
 
 def add_json(
@@ -131,7 +136,7 @@ def take_note(frame: Frame, value: Any) -> None:
             take_note(frame, one)
     if not isinstance(value, dict):
         return
-    kind, n, seq = value.get("kind"), value.get("n"), value.get("seq")
+    kind, n, seq = _kind(value), value.get("n"), value.get("seq")
     if kind in (*_DRAFTS, "ack", "error") and _counts(n):
         frame.drafts.add(n)
     if (kind in EVENT_KINDS or kind == "ack") and _counts(seq):
@@ -145,7 +150,7 @@ def stream_of(value: Object) -> str:
     """Return what pairs a request with its answer: its ``ref``, or the draft's number."""
     if _counts(ref := value.get("ref")):
         return f"ref {ref}"
-    if value.get("kind") in (*_DRAFTS, "ack", "error") and _counts(n := value.get("n")):
+    if _kind(value) in (*_DRAFTS, "ack", "error") and _counts(n := value.get("n")):
         return f"n {n}"
     return ""
 

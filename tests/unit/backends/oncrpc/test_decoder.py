@@ -21,8 +21,8 @@ from backends.oncrpc.codec import (
     write_call,
 )
 from backends.oncrpc.decoder import make_decoder
-from backends.oncrpc.decoding_rpc import MAX_CALLS
 from chat.interfaces.frames import MASK, Direction, Frame
+from chat.transport.decoding.open_calls import MAX_CALLS
 from chat.transport.decoding.stream import MAX_FRAME
 from lab.wire.masking import owner, shown_bytes, walk
 from protos.chat_xdr import (
