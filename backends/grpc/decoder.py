@@ -22,8 +22,8 @@ from backends.grpc.decoding_http2 import (
     read_payload,
 )
 from backends.grpc.decoding_streams import Held, Stream
-from chat.interfaces.frames import MASK, Direction, Field, Frame
-from chat.transport.decoding.secrets import is_secret
+from chat.interfaces.frames import MASK, Direction, Field, Frame, raw_frame
+from chat.transport.decoding.secrets import TAIL, has_credentials, is_secret, mark_secrets
 from chat.transport.decoding.stream import StreamDecoder, Undecodable
 from chat.transport.decoding.text import one_line
 
@@ -63,6 +63,7 @@ class GrpcDecoder(StreamDecoder):
             return None
         size = int.from_bytes(data[:3], "big")
         if not side.begun and (data[3] != Kind.SETTINGS or size % 6 or any(data[5:9])):
+            side.foreign = True
             raise Undecodable("not HTTP/2: the first frame is not SETTINGS")
         if len(data) < HEADER_SIZE + size:
             self.wait_for(direction, HEADER_SIZE + size)
@@ -70,9 +71,20 @@ class GrpcDecoder(StreamDecoder):
         side.begun = True
         return self._frame(direction, bytes(data[: HEADER_SIZE + size]))
 
+    def raw(self, direction: Direction, data: bytes, problem: str) -> Frame:
+        frame = raw_frame(data, problem)
+        if self._sides[direction].foreign:
+            before = self._sides[direction].tail
+            mark_secrets(frame.root, data, before=before)
+            self._sides[direction].tail = ((before or b"") + data)[-TAIL:]
+        else:  # nothing in these bytes says where a token or a seat key may be
+            frame.root.value, frame.root.secret = MASK, True
+        return frame
+
     def _preface(self, side: _Side, data: bytearray) -> Frame | None:
         begun = bytes(data[: len(PREFACE)])
         if not PREFACE.startswith(begun):
+            side.foreign = True
             raise Undecodable("not HTTP/2: no connection preface")
         if len(begun) < len(PREFACE):
             return None
@@ -189,8 +201,8 @@ class GrpcDecoder(StreamDecoder):
             if name in _FOR_THE_CALL or not (name[:1] == ":" or name in _OF_THE_LIBRARY):
                 if name == "grpc-message":
                     value = percent_decoded(value)
-                shown = MASK if is_secret(name) else one_line(value)
-                call.add(one_line(name), shown, secret=is_secret(name))
+                secret = _is_secret(name, value)
+                call.add(one_line(name), MASK if secret else one_line(value), secret=secret)
         summary = f"{call.name}: {call.value}" if ":path" not in lines else call.value
         if message := lines.get("grpc-message"):
             summary += f", {percent_decoded(message)}"
@@ -242,6 +254,10 @@ class _Side:
 
     def __init__(self) -> None:
         self.preface = self.begun = False
+        self.foreign = False
+        """It does not speak HTTP/2."""
+        self.tail: bytes | None = None
+        """The end of what nothing could decode."""
         self.block: _Block | None = None
         self.lost = ""
         """Why header blocks can't be decoded any more: each needs all before it."""
@@ -294,13 +310,17 @@ class _Side:
             content.add("part of a field line", MASK, (place, end), "envelope", secret=True)
 
 
+def _is_secret(name: str, value: str) -> bool:
+    return is_secret(name) or has_credentials(value)
+
+
 def _add_line(content: Field, line: Line, start: int, shift: int) -> None:
     """Add the field of one representation; its beginning may be in the frame before."""
     span = max(start, line.start + shift), line.end + shift
     if not line.name:
         content.add("dynamic table size update", line.what, span, "framing")
         return
-    secret = is_secret(line.name)
+    secret = _is_secret(line.name, line.value)
     shown = MASK if secret else one_line(line.value)
     below = content.add(one_line(line.name), shown, span, "envelope", secret=secret)
     if line.coded + shift > start:

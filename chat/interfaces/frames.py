@@ -75,8 +75,8 @@ class Field:
 class Frame:
     """One protocol unit of one direction of a connection.
 
-    A decoder may still add `drafts`, `seqs` and `texts` to a frame that it has returned: what it belongs to
-    is sometimes known only later.
+    A decoder may still add `drafts`, `seqs` and `texts` to a frame that it has returned, and settle its
+    `call`, `role` and the fields of its part of a message: what it belongs to is sometimes known only later.
     """
 
     protocol: str

@@ -14,6 +14,7 @@ from chat.interfaces.frames import MASK, Direction
 from lab.wire.masking import shown_bytes, walk
 from protos import chat_pb2 as pb
 from tests.support import http2_judge
+from tests.support.captures import Piece
 from tests.support.h2_talk import (
     BLOCK,
     CHAT,
@@ -25,6 +26,7 @@ from tests.support.h2_talk import (
     H2Talk,
     decode,
     grpc,
+    line,
     message,
     of_kind,
     raw,
@@ -224,3 +226,29 @@ def test_what_can_not_be_decoded_shows_neither() -> None:
     shown = b"".join(map(shown_bytes, frames))
     assert b"TOKEN" not in shown
     assert KEY[:-1].encode() not in shown
+
+
+def test_bytes_that_are_cut_off_show_neither() -> None:
+    for size in range(10, len(BLOCK)):
+        frames = up(raw(1, 4, 1, BLOCK)[:size])
+        assert b"TOK" not in b"".join(map(shown_bytes, frames))
+        assert frames[-1].problem == "cut off by the end of the connection"
+
+
+def test_a_token_of_another_protocol_is_not_shown() -> None:
+    asked = b"GET / HTTP/1.1\r\nauthorization: Bearer TOKEN\r\n\r\n"
+    (frame,) = decode([Piece(1, "tcp", Direction.UP, asked)])
+    assert frame.problem == "not HTTP/2: no connection preface"
+    assert b"TOKEN" not in shown_bytes(frame)
+    assert b"GET / HTTP/1.1" in shown_bytes(frame)
+    for cut in range(1, len(asked)):
+        pieces = [Piece(1, "tcp", Direction.UP, part) for part in (asked[:cut], asked[cut:])]
+        shown = b"".join(map(shown_bytes, decode(pieces)))
+        assert not any(b"TOKEN"[place : place + 3] in shown for place in range(3))
+
+
+def test_credentials_are_masked_under_any_name() -> None:
+    (frame,) = up(raw(1, 4, 1, line(":path", "/x") + line("x-forwarded", "Bearer OTHER")))
+    assert b"OTHER" not in shown_bytes(frame)
+    assert frame.call is not None
+    assert http2_judge.below(frame.call, "x-forwarded").value == MASK
