@@ -139,6 +139,22 @@ def contents(path: Path) -> list[list[Any]]:
         return [db.execute(f"SELECT * FROM {table}").fetchall() for table in tables]
 
 
+@pytest.mark.parametrize("command", [["verify"], ["export"], ["compact"], ["backup", "to"]])
+def test_an_error_text_of_sqlite_that_is_no_utf8_is_told_in_one_line(
+    path: Path, command: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It quotes the file, and Python's module can't decode it."""
+    monkeypatch.chdir(tmp_path)
+    flip(path, find(path, b"TABLE entries"), bit=7)
+    for done in (
+        chat_here("log", command[0], str(path), *command[1:]),
+        chat_here("serve", "tcp", "--port", "0", "--log", f"sqlite:{path}"),
+    ):
+        assert done.returncode == 1
+        assert one_line(done.stderr)
+        assert "damaged (malformed database schema" in done.stderr
+
+
 # --- what is missing, or too much --------------------------------------------------------------
 
 

@@ -13,6 +13,7 @@ from chat.domain.json_codec import decode_body, encode
 from chat.domain.model import MAX_NUMBER, Body, Checkpoint, Entry, Event
 from chat.domain.room import TAIL, Room
 from chat.domain.validation import printable
+from chat.server.logs.files import SQLITE_ERRORS, damage_text
 from chat.server.logs.reading import existing, reading, tables
 from chat.server.logs.sums import checksum, unsealed
 from chat.server.logs.wal_check import wal_problems
@@ -92,8 +93,8 @@ def verify_database(db: sqlite3.Connection, report: Report) -> None:
                 for line in verdict.splitlines():
                     report.problem(f"SQLite: {line}")
         _Check(db, report).run()
-    except sqlite3.DatabaseError as error:
-        report.problem(f"it can't be read to the end: {error}")
+    except SQLITE_ERRORS as error:
+        report.problem(f"it can't be read to the end: {damage_text(error)}")
 
 
 class _RoomCheck:

@@ -25,6 +25,8 @@ _IN_BYTES = re.compile(
     re.IGNORECASE | re.VERBOSE | re.DOTALL,
 )
 _REST = re.compile(rb'[^\r\n"<]*')
+# Where nothing is known of what came before, a name in JSON may have begun there: its value is masked, too.
+_NAME_AND_REST = re.compile(rb'[^\r\n"<]*(?:"(?:[ \t]*:[ \t]*")?(?:[^"\\\r\n]|\\.)*)?')
 TAIL = 32
 """Bytes of what nothing could decode that are looked at again with the next ones: a name may be split."""
 MAX_MARKS = 200
@@ -64,7 +66,8 @@ def mark_secrets(field: Field, data: bytes, at: int | None = 0, *, before: bytes
             Then a secret may have begun there. None: a message begins here.
     """
     end = 0
-    if before is not None and (rest := _REST.match(data)) is not None:
+    rest = None if before is None else (_REST if before else _NAME_AND_REST).match(data)
+    if rest is not None:
         end = rest.end()
         if end:
             _add(field, "may be the end of a secret", 0, end, at)
