@@ -71,6 +71,11 @@ def in_a_room(path: Path) -> int:
     return body(path) - 8
 
 
+def in_a_type(path: Path) -> int:
+    """The type of the body, text or bytes, is the lowest bit of the record's header, before the room."""
+    return body(path) - 11
+
+
 def in_a_checksum(path: Path) -> int:
     return path.read_bytes().index(b',"sum":"', in_a_text(path)) + 10
 
@@ -99,7 +104,8 @@ def in_an_index(path: Path) -> int:
     [
         (in_a_text, "room lab, entry 3: its checksum does not fit"),
         (in_a_time, "room lab, entry 3: its checksum does not fit"),
-        (in_a_checksum, "room lab, entry 3: its checksum does not fit"),
+        (in_a_type, "room lab, an entry behind 2: its fields have wrong types"),
+        (in_a_checksum, "room lab, entry 3: it"),
         (in_the_name_of_a_checksum, "room lab, entry 3: it is damaged: no chat writes it like this"),
         (in_a_seq, "room lab, entry 2: it stands behind entry 2"),
         (in_a_room, "room lac, entry 3: it is the first one, and does not open the room"),
@@ -137,6 +143,22 @@ def contents(path: Path) -> list[list[Any]]:
     tables = ("entries", "refused", "generations", "begun")
     with closing(connect(path, "ro&immutable=1")) as db:
         return [db.execute(f"SELECT * FROM {table}").fetchall() for table in tables]
+
+
+@pytest.mark.parametrize("command", [["verify"], ["export"], ["compact"], ["backup", "to"]])
+def test_an_error_text_of_sqlite_that_is_no_utf8_is_told_in_one_line(
+    path: Path, command: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It quotes the file, and Python's module can't decode it."""
+    monkeypatch.chdir(tmp_path)
+    flip(path, find(path, b"TABLE entries"), bit=7)
+    for done in (
+        chat_here("log", command[0], str(path), *command[1:]),
+        chat_here("serve", "tcp", "--port", "0", "--log", f"sqlite:{path}"),
+    ):
+        assert done.returncode == 1
+        assert one_line(done.stderr)
+        assert "damaged (malformed database schema" in done.stderr
 
 
 # --- what is missing, or too much --------------------------------------------------------------

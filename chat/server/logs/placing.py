@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from chat.domain.errors import ChatError
 from chat.domain.validation import printable
-from chat.server.logs.files import no_space, resolved, shown
+from chat.server.logs.files import SQLITE_ERRORS, no_space, resolved, shown
 from chat.server.logs.lock import InUse, file_locked
 
 
@@ -50,7 +49,7 @@ def placed(to: Path, what: str, *, force: bool) -> Iterator[Path]:
                 Path(f"{new}{part}").unlink(missing_ok=True)
     except FileExistsError:
         raise _exists(to) from None
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, *SQLITE_ERRORS) as error:
         raise not_written(to, what, error) from error
 
 

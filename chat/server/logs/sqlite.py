@@ -26,7 +26,16 @@ from chat.domain.json_codec import decode_body, encode
 from chat.domain.model import MAX_NUMBER, Body, Entry
 from chat.interfaces.log import Clock, Committed, Log, OnCommitted, OnFailed, Pending
 from chat.server.logs.failures import harm_text, not_stored
-from chat.server.logs.files import GENERATIONS, alone, connect, explained, log_path, resolved, shown
+from chat.server.logs.files import (
+    GENERATIONS,
+    SQLITE_ERRORS,
+    alone,
+    connect,
+    explained,
+    log_path,
+    resolved,
+    shown,
+)
 from chat.server.logs.sums import checksum, sealed
 from chat.server.logs.watch import NAMED, ROOMS, FileWatch, Overwritten
 
@@ -167,7 +176,7 @@ class SqliteLog(Log):
             raise ChatError(f"the log {shown(self.path)} was emptied or overwritten: history can't be read")
         try:
             return await self._loop.run_in_executor(self._reader, work, room, *args)
-        except sqlite3.Error as error:
+        except SQLITE_ERRORS as error:
             raise explained(self.path, error) from error
         except BadRequest as error:
             raise ChatError(
@@ -235,7 +244,7 @@ class SqliteLog(Log):
                 with suppress(sqlite3.OperationalError):  # no space: with the first commit
                     self._commit([], [])
                 self._checkpoint()
-            except (OSError, sqlite3.Error) as error:
+            except (OSError, *SQLITE_ERRORS) as error:
                 raise explained(path, error) from error
             self._held.enter_context(stack.pop_all())
         return last
