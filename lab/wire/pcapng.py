@@ -81,7 +81,8 @@ class _Conversation:
         self._ends = _place(connection.client), (server[0], port or server[1])
         if self._ends[0][0].version != server[0].version:
             self._ends = (IPv4Address("127.0.0.1"), self._ends[0][1]), (_UNKNOWN, self._ends[1][1])
-        self._next: list[int | None] = [None, None]  # sequence numbers
+        self._next = [_FIRST[0] + 1, _FIRST[1] + 1]  # sequence numbers
+        self._place: list[int | None] = [None, None]  # in the direction's bytes, of the next one
         self._over = [False, False]
         self._open = False
 
@@ -97,8 +98,10 @@ class _Conversation:
             if frame.kind in ("ended", "closed", "refused"):
                 self._end(frame, at)
             return
-        if self._next[way] is None or frame.problem.endswith("were not kept"):
-            self._next[way] = _FIRST[way] + 1 + frame.offset
+        place = self._place[way]
+        if place is not None:  # bytes that were not kept in between leave a gap as wide as they were
+            self._next[way] += frame.offset - place
+        self._place[way] = frame.offset + len(data)
         for start in range(0, len(data), SEGMENT):
             part = data[start : start + SEGMENT]
             last = start + SEGMENT >= len(data)
@@ -114,7 +117,6 @@ class _Conversation:
             ack = _FIRST[Direction.UP] + 1 if way is Direction.DOWN else 0
             segment = _tcp(*self._way(way), _FIRST[way], ack, flags, b"")
             self._packet(way, at, segment, "")
-        self._next = [_FIRST[0] + 1, _FIRST[1] + 1]
         self._segment(Direction.UP, at, ACK, b"", "")
 
     def _end(self, frame: Frame, at: float) -> None:
@@ -129,8 +131,7 @@ class _Conversation:
 
     def _segment(self, way: Direction, at: float, flags: int, data: bytes, comment: str) -> None:
         seq, ack = self._next[way], self._next[way.back]
-        assert seq is not None
-        segment = _tcp(*self._way(way), seq, ack or 0, flags, data)
+        segment = _tcp(*self._way(way), seq, ack, flags, data)
         self._next[way] = seq + len(data) + bool(flags & FIN)
         self._packet(way, at, segment, comment)
 
@@ -142,7 +143,8 @@ class _Conversation:
 
 
 def _about(frame: Frame) -> str:
-    return f"{frame.protocol} {frame.kind}: {frame.problem or frame.summary}"
+    about = frame.problem or frame.summary
+    return f"{frame.protocol} {frame.kind}: {about}" if about else f"{frame.protocol} {frame.kind}"
 
 
 def _place(text: str) -> Place:

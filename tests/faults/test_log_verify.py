@@ -71,6 +71,11 @@ def in_a_room(path: Path) -> int:
     return body(path) - 8
 
 
+def in_a_type(path: Path) -> int:
+    """The type of the body, text or bytes, is the lowest bit of the record's header, before the room."""
+    return body(path) - 11
+
+
 def in_a_checksum(path: Path) -> int:
     return path.read_bytes().index(b',"sum":"', in_a_text(path)) + 10
 
@@ -99,7 +104,8 @@ def in_an_index(path: Path) -> int:
     [
         (in_a_text, "room lab, entry 3: its checksum does not fit"),
         (in_a_time, "room lab, entry 3: its checksum does not fit"),
-        (in_a_checksum, "room lab, entry 3: its checksum does not fit"),
+        (in_a_type, "room lab, an entry behind 2: its fields have wrong types"),
+        (in_a_checksum, "room lab, entry 3: it"),
         (in_the_name_of_a_checksum, "room lab, entry 3: it is damaged: no chat writes it like this"),
         (in_a_seq, "room lab, entry 2: it stands behind entry 2"),
         (in_a_room, "room lac, entry 3: it is the first one, and does not open the room"),

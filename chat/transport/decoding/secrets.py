@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from chat.interfaces.frames import MASK, Field
 
@@ -33,11 +34,11 @@ MAX_MARKS = 200
 """Secrets that are marked one by one in bytes that nothing could decode; what follows is marked whole."""
 
 
+@lru_cache(1024)
 def is_secret(name: str) -> bool:
     """Return whether what has this name is a secret: a token, a key, a password, a digest, a nonce.
 
-    It is for names of headers, parameters and elements, without a namespace; see `json_fields.SECRETS` for
-    the chat's own JSON.
+    It is for names of headers, parameters, elements and JSON, without a namespace.
     """
     return _SECRET.fullmatch(name) is not None
 
