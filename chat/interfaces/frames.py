@@ -101,6 +101,8 @@ class Frame:
     """The numbers of the client's own drafts that it carries or answers."""
     seqs: set[int] = field(default_factory=set)
     """The seqs of the events that it carries or acknowledges."""
+    fault: str = ""
+    """What was done to it on purpose on its way; empty: nothing."""
     problem: str = ""
     """Why it could not be decoded; empty: it could."""
     direction: Direction = Direction.UP

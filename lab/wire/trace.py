@@ -135,6 +135,8 @@ class Trace:
             frames.append(_note(chunk, chunk.what, chunk.about))
         for frame in frames:
             self._number += 1
+            if chunk.what == "data" and frame.data:
+                frame.fault = chunk.about
             frame.connection, frame.number = connection.number, self._number
         return frames
 
