@@ -14,7 +14,7 @@ MAX_FRAMES = 5_000
 MAX_BYTES = 24 * 1024 * 1024
 """Bytes of the frames that are kept, with their fields."""
 FIELD_BYTES = 250
-"""Bytes of memory that a field takes, roughly. A page of 200 events has 35 kB on the wire, and takes 900 kB."""
+"""Bytes of memory that a field takes, roughly. A page of 200 events has 35 kB on the wire and takes 900."""
 FORGET = 500
 """Frames that go until it is looked which connections have none any more."""
 STEP = 0.02
