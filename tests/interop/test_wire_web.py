@@ -34,7 +34,8 @@ def frames_of(name: str, tap: Tap) -> list[Frame]:
     technique, capture = backends.technique(name), pieces(tap.capture.take())
     frames = decode(technique, capture)
     check_frames(frames, capture)
-    assert [frame.problem for frame in frames if frame.problem] == []
+    # A client that quits may break off an answer to its poll.
+    assert {frame.problem for frame in frames} <= {"", "cut off by the end of the connection"}
     assert not any(TOKEN in everything_shown(frame) for frame in frames)
     return frames
 
@@ -45,13 +46,14 @@ async def test_a_node_client_is_seen_as_ours_is(name: str, tap: Tap, start: Star
         node = await start(
             name, await asyncio.to_thread(tap.relay, addresses[name]), "node", CHAT_TOKEN=TOKEN
         )
-        node.type(TEXT, "/who")
+        node.type(TEXT)
+        await node.until(TEXT)
         assert await node.over() == (0, [])
         frames = await asyncio.to_thread(frames_of, name, tap)
     (up,) = [one for one in frames if one.direction is Direction.UP and TEXT in one.texts]
     assert (up.role, up.drafts) == ("message", {1})
-    down = [one for one in frames if one.direction is Direction.DOWN and one.seqs & up.seqs]
-    assert any(TEXT in one.texts for one in down)
+    assert up.seqs
+    assert any(one.direction is Direction.DOWN and one.seqs >= up.seqs for one in frames)
     assert {"setup", "poll"} <= {one.role for one in frames}
 
 
