@@ -202,7 +202,7 @@ def dissected() -> str:
 
 def limits() -> str:
     """Return what is kept at most."""
-    kept = f"{MAX_FRAMES:,} frames are kept, at most {MAX_BYTES >> 20} MiB of them"
+    kept = f"{MAX_FRAMES:,} frames are kept, at most {MAX_BYTES >> 20} MiB of memory"
     waiting = f"{capture.MAX_BYTES >> 20} MiB"
     clients, silent = f"{datagrams.MAX_CLIENTS} clients", f"{datagrams.IDLE:.0f} s"
     return (
