@@ -62,7 +62,7 @@ class CommandTarget(Protocol):
     def compare(self, argument: str) -> Awaitable[None]:
         """Show a message beside the same text over another technique. Raises `Refused` and `ChatError`."""
 
-    def set_fault(self, argument: str) -> Awaitable[None] | None:
+    def set_fault(self, argument: str) -> Awaitable[None]:
         """Begin a fault, end all, or name those that there are. Raises `Refused` and `ChatError`."""
 
     def show_ladder(self) -> Awaitable[None]:
@@ -187,7 +187,7 @@ def _compare(target: CommandTarget, argument: str) -> Awaitable[None]:
     return target.compare(argument)
 
 
-def _fault(target: CommandTarget, argument: str) -> Awaitable[None] | None:
+def _fault(target: CommandTarget, argument: str) -> Awaitable[None]:
     return target.set_fault(argument)
 
 

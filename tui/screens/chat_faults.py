@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -34,22 +33,23 @@ class ChatFaults(ChatWire):
     _showing: Timer | None = None
     _escaped = 0.0
 
-    def set_fault(self, argument: str) -> Awaitable[None] | None:
+    async def set_fault(self, argument: str) -> None:
         """Begin a fault, end all (``off``), or name those that there are."""
         from lab.faults.registry import faults, parse_fault
 
+        known = await asyncio.to_thread(faults)  # the first call reads files
         if not argument:
-            width = max(len(f"{kind.name} {kind.usage}") for kind in faults().values())
+            width = max(len(f"{kind.name} {kind.usage}") for kind in known.values())
             listed = (
-                f"{kind.name} {kind.usage}".ljust(width) + f"  {kind.summary}" for kind in faults().values()
+                f"{kind.name} {kind.usage}".ljust(width) + f"  {kind.summary}" for kind in known.values()
             )
             self.timeline.note("\n".join(["faults of your own wire; /fault off ends them", *listed]))
-            return None
-        if argument == "off":
-            return self.end_faults()
-        if self.wiretap is None or self.wiretap.interference is None:
+        elif argument == "off":
+            await self.end_faults()
+        elif self.wiretap is None or self.wiretap.interference is None:
             raise Refused("this screen has no wire of its own that could fail")
-        return self._begin(parse_fault(argument, self.wiretap.transport))
+        else:
+            await self._begin(parse_fault(argument, self.wiretap.transport))
 
     async def _begin(self, fault: Fault) -> None:
         from lab.faults.plan import FaultPlan
