@@ -20,10 +20,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import backends
-from chat.client.connect import Place
+from chat.client.connect import Place, open_session
+from chat.client.session import Session
 from chat.domain.model import Limits
 from chat.interfaces.address import Address
 from chat.interfaces.frames import Direction, Frame
@@ -40,7 +42,7 @@ from lab.wire.trace import Trace
 from lab.wire.wiretap import Wiretap
 
 FOLDER = Path(__file__).parents[2] / "docs" / "captures"
-TEXT = "hello"
+ROOM, NICK, TEXT = "lab", "alice", "hello"
 NOW = 1_795_393_822.791
 """The seconds since the epoch of everything that was captured."""
 IDLE = 30.0
@@ -92,9 +94,7 @@ class Kept:
         text = begin + ', "reads": [\n' + ",\n".join(lines) + "\n]}\n"
         path = FOLDER / f"{self.technique}.json"
         path.parent.mkdir(exist_ok=True)
-        path.write_text(
-            text + ', "reads": [\n' + ",\n".join(lines) + "\n]}\n", encoding="utf-8", newline="\n"
-        )
+        path.write_text(text, encoding="utf-8", newline="\n")
         return path
 
     def size(self, reads: Sequence[Read]) -> tuple[int, int]:
@@ -214,6 +214,11 @@ class Moment(asyncio.Lock):
         return sum(chunk.what == "data" for chunk in self._recording.taken)
 
 
+def _as_alice(place: Place, technique: Technique, room: str, nick: str, **options: Any) -> Session:
+    """Open a session as a person has one: the pages and pictures tell of a chat."""
+    return open_session(place, technique, ROOM, NICK, **options)
+
+
 async def record(
     technique: Technique, server: Address, state: Path, *, port: int, idle: float, settings: Mapping[str, str]
 ) -> tuple[Kept, Cost]:
@@ -233,7 +238,8 @@ async def record(
     tap = FixedTap(technique, settings, state, port)
     moment = Moment(tap.recording)
     place = Place(server.url or str(server), state, spawn=False)
-    cost = await measure(technique, place, TEXT, idle, settings, moment, tap)
+    with mock.patch("lab.wire.send_one.open_session", _as_alice):
+        cost = await measure(technique, place, TEXT, idle, settings, moment, tap)
     chunks = [chunk for chunk in tap.recording.taken if chunk.what == "data"]
     before, after = moment.places
     start = chunks[0].at

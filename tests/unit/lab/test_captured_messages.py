@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 import backends
@@ -20,6 +22,13 @@ def test_every_byte_of_a_kept_capture_is_in_a_field(name: str) -> None:
         frames, [Piece(read.connection, kept.transport, read.direction, read.data) for read in kept.reads]
     )
     assert [frame.problem for frame in frames if frame.problem] == []
+
+
+def test_what_is_saved_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = Kept.load("grpc")
+    monkeypatch.setattr("tests.support.kept_captures.FOLDER", tmp_path)
+    kept.save()
+    assert Kept.load("grpc") == kept
 
 
 @pytest.mark.parametrize("name", backends.KNOWN)
