@@ -62,6 +62,9 @@ class CommandTarget(Protocol):
     def compare(self, argument: str) -> Awaitable[None]:
         """Show a message beside the same text over another technique. Raises `Refused` and `ChatError`."""
 
+    def set_fault(self, argument: str) -> Awaitable[None]:
+        """Begin a fault, end all, or name those that there are. Raises `Refused` and `ChatError`."""
+
     def show_ladder(self) -> Awaitable[None]:
         """Show who sent what to whom, and when. Raises `Refused`."""
 
@@ -184,6 +187,10 @@ def _compare(target: CommandTarget, argument: str) -> Awaitable[None]:
     return target.compare(argument)
 
 
+def _fault(target: CommandTarget, argument: str) -> Awaitable[None]:
+    return target.set_fault(argument)
+
+
 def _ladder(target: CommandTarget, argument: str) -> Awaitable[None]:
     return target.show_ladder()
 
@@ -234,6 +241,7 @@ COMMANDS = (
     Command("receipt", "", "show or hide what messages cost on the wire", _receipt, "f4"),
     Command("compare", "[#ID] NAME", "a message beside the same over technique NAME", _compare, ask=True),
     Command("ladder", "", "who sent what to whom, and when", _ladder, "f5"),
+    Command("fault", "[FAULT|off]", "let your own wire fail; alone: which faults there are", _fault),
     Command("export", "FILE", "write what passed: .pcapng .jsonl .svg .mmd", _export, ask=True),
     Command("ids", "", "show message numbers instead of times", _ids),
     Command("theme", "NAME", "|".join(NAMES), _theme, ask=True, values=NAMES),

@@ -6,6 +6,7 @@ from chat.background.state_folder import state_dir
 from chat.client.connect import Detour, login_name
 from chat.client.session import Session
 from lab.demo import Bots, served, session
+from lab.faults.plan import FaultPlan
 from lab.wire.wiretap import Wiretap
 from tui.app import ChatApp, Choice
 from tui.commands import TABLE, Command, CommandTarget, Refused
@@ -39,7 +40,9 @@ def run(theme: str | None) -> int:
             return session(by_name[choice.technique], choice.nick or login_name(), choice.room, detour)
 
         def make_wiretap(choice: Choice) -> Wiretap:
-            return Wiretap(by_name[choice.technique].technique, {}, state_dir())
+            technique = by_name[choice.technique].technique
+            plan = FaultPlan(lambda transport: technique.load_decoder()(transport))
+            return Wiretap(technique, {}, state_dir(), interference=plan)
 
         bots = Bots(stage)
         TABLE["bots"] = bots_command(bots)

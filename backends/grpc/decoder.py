@@ -63,7 +63,7 @@ class GrpcDecoder(StreamDecoder):
             return None
         size = int.from_bytes(data[:3], "big")
         if not side.begun and (data[3] != Kind.SETTINGS or size % 6 or any(data[5:9])):
-            side.foreign = True
+            side.foreign = data.startswith(b"HTTP/1") or self._sides[direction.back].foreign
             raise Undecodable("not HTTP/2: the first frame is not SETTINGS")
         if len(data) < HEADER_SIZE + size:
             self.wait_for(direction, HEADER_SIZE + size)
@@ -84,7 +84,7 @@ class GrpcDecoder(StreamDecoder):
     def _preface(self, side: _Side, data: bytearray) -> Frame | None:
         begun = bytes(data[: len(PREFACE)])
         if not PREFACE.startswith(begun):
-            side.foreign = True
+            side.foreign = not _resembles(begun)
             raise Undecodable("not HTTP/2: no connection preface")
         if len(begun) < len(PREFACE):
             return None
@@ -224,16 +224,27 @@ class GrpcDecoder(StreamDecoder):
         size = content.span[1] - content.span[0]
         frame.role = stream.method.role
         frame.summary = f"{stream.method.name or 'DATA'}, {size} bytes"
-        if not stream.path:  # its data may be a hello, with a seat key
+        if reason := _unreadable(stream):  # it may be a hello, with a seat key
             content.value, content.secret = MASK, True
-            frame.problem, frame.role = "the header block of its stream is not known", "raw"
-            frame.summary = f"DATA, undecodable: {frame.problem}"
+            frame.problem, frame.role = reason, "raw"
+            frame.summary = f"{stream.method.name or 'DATA'}, undecodable: {reason}"
             return
         if stream.is_grpc:
             frame.protocol = "gRPC"
             stream.messages[direction].feed(frame, content)
         if direction is Direction.DOWN:
             stream.answered(frame)
+
+
+def _unreadable(stream: Stream) -> str:
+    """Return why the data of a stream can't be read, although it may be the chat's; "" if it can."""
+    if not stream.path:
+        return "the header block of its stream is not known"
+    if stream.method.hidden:
+        return "the chat has no such method"
+    if stream.method.chat and not stream.is_grpc:
+        return "its content-type is not that of gRPC"
+    return ""
 
 
 class _Block:
@@ -255,7 +266,7 @@ class _Side:
     def __init__(self) -> None:
         self.preface = self.begun = False
         self.foreign = False
-        """It does not speak HTTP/2."""
+        """It speaks another protocol, in text."""
         self.tail: bytes | None = None
         """The end of what nothing could decode."""
         self.block: _Block | None = None
@@ -308,6 +319,13 @@ class _Side:
             # Whose value it is shows in a later frame.
             place = max(start, start - carried + used)
             content.add("part of a field line", MASK, (place, end), "envelope", secret=True)
+
+
+def _resembles(begun: bytes) -> bool:
+    """Return whether these bytes may be a damaged preface, or no text; then nothing says what follows."""
+    same = sum(one == other for one, other in zip(begun, PREFACE, strict=False))
+    text = all(byte in b"\t\r\n" or 0x20 <= byte < 0x7F for byte in begun)
+    return not text or 2 * same > len(begun) or b"HTTP/2" in begun or b"SM\r\n" in begun
 
 
 def _is_secret(name: str, value: str) -> bool:

@@ -66,6 +66,8 @@ class Method(NamedTuple):
     """Of the frames that begin and end the call."""
     chat: bool
     """Its messages may hold a seat key."""
+    hidden: bool = False
+    """It is one of our services, but we do not know it: what it carries may be anything."""
 
 
 def method_of(path: str) -> Method:
@@ -77,7 +79,8 @@ def method_of(path: str) -> Method:
     service = _SERVICES.get(alias)
     method = service.methods_by_name.get(name) if service is not None else None
     if method is None:
-        return Method(one_line(name or path), (None, None), False, "message", False)
+        hidden = _CHAT.strip(".") in path
+        return Method(one_line(name or path), (None, None), False, "message", False, hidden)
     ours = service_name.startswith(_CHAT)
     types: tuple[Any, Any] = method.input_type, method.output_type
     streaming = method.client_streaming or method.server_streaming

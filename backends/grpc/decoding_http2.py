@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from chat.domain.json_codec import shorten
-from chat.interfaces.frames import Field
+from chat.interfaces.frames import MASK, Field
 from chat.transport.decoding.stream import Undecodable
 from chat.transport.decoding.text import one_line
 
@@ -52,6 +52,8 @@ _FLAGS: dict[int, dict[int, str]] = {
 }
 _SIZES: dict[int, int] = {Kind.PRIORITY: 5, Kind.RST_STREAM: 4, Kind.PING: 8, Kind.WINDOW_UPDATE: 4}
 """Bytes of the payload, where there is only one length."""
+_OF_THE_CONNECTION = (Kind.SETTINGS, Kind.PING, Kind.GOAWAY)
+"""They are on stream 0; those of a stream are not."""
 _WITH_BLOCK = (Kind.HEADERS, Kind.PUSH_PROMISE, Kind.CONTINUATION)
 
 _SETTINGS = {
@@ -146,6 +148,9 @@ def read_payload(frame: Http2Frame, data: bytes) -> None:
     size = len(data) - HEADER_SIZE
     if frame.kind in _SIZES and size != _SIZES[frame.kind]:
         raise Undecodable(f"a {frame.name} frame of {size} bytes")
+    either = frame.kind == Kind.WINDOW_UPDATE or frame.kind not in _NAMES
+    if not either and (frame.kind in _OF_THE_CONNECTION) != (frame.stream == 0):
+        raise Undecodable(f"a {frame.name} frame on stream {frame.stream}")
     match frame.kind:
         case Kind.DATA | Kind.HEADERS | Kind.PUSH_PROMISE | Kind.CONTINUATION:
             _padded(frame, data)
@@ -165,7 +170,8 @@ def read_payload(frame: Http2Frame, data: bytes) -> None:
             frame.root.add("Window Size Increment", increment, (9, 13), "envelope")
             frame.summary = f"{increment} bytes more"
         case _:  # those that are not known are ignored (RFC 9113, 5.5)
-            frame.root.add("Payload", f"{size} bytes", (HEADER_SIZE, len(data)))
+            # Nothing says what is in it: a secret may be.
+            frame.root.add("Payload", MASK, (HEADER_SIZE, len(data)), secret=True)
             frame.summary = f"{size} bytes"
 
 
@@ -191,7 +197,9 @@ def _padded(frame: Http2Frame, data: bytes) -> None:
     name = "Field Block Fragment" if frame.kind in _WITH_BLOCK else "Data"
     frame.content = frame.root.add(name, f"{end - start} bytes", (start, end), "envelope")
     if padded:
-        frame.root.add("Padding", f"{len(data) - end} bytes", (end, len(data)))
+        padding = frame.root.add("Padding", f"{len(data) - end} bytes", (end, len(data)))
+        if any(data[end:]):  # it must be zeros, and is something else
+            padding.value, padding.secret = MASK, True
 
 
 def _need(place: int, end: int) -> None:
@@ -200,7 +208,7 @@ def _need(place: int, end: int) -> None:
 
 
 def _settings(frame: Http2Frame, data: bytes) -> None:
-    if (len(data) - HEADER_SIZE) % 6:
+    if (len(data) - HEADER_SIZE) % 6 or (frame.has(ACK) and len(data) > HEADER_SIZE):
         raise Undecodable(f"a SETTINGS frame of {len(data) - HEADER_SIZE} bytes")
     shown: list[str] = []
     for place in range(HEADER_SIZE, len(data), 6):

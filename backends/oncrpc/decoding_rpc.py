@@ -120,6 +120,10 @@ class Messages:
         frame.summary = _summary(frame.call, read.problem)
         return frame
 
+    def awaits(self, direction: Direction, xid: int) -> bool:
+        """Return whether a call was seen that a message of this direction may answer."""
+        return self._calls.answered(direction, xid) is not None
+
     # --- calls ---------------------------------------------------------------------------------
 
     def _read_call(self, reader: SpanReader, direction: Direction, xid: int) -> _Read:

@@ -7,9 +7,9 @@ frames. https://www.rabbitmq.com/resources/specs/amqp0-9-1.pdf is the specificat
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from typing import Any
+from typing import Any, NamedTuple
 
-from backends.rabbitmq.decoding_content import Content
+from backends.rabbitmq.decoding_content import Content, Held
 from backends.rabbitmq.decoding_spec import Method, methods, properties
 from backends.rabbitmq.decoding_values import Reader, derived
 from backends.rabbitmq.names import PROTOCOL_HEADER
@@ -25,8 +25,10 @@ HEAD = 7
 """Bytes before the payload of a frame: its type, channel and size."""
 MAX_CHANNELS = 256
 """Channels that are remembered; for one more the oldest is forgotten."""
-MAX_UNANSWERED = 10_000
-"""Messages of a channel, and calls, whose acknowledgement or answer is waited for."""
+MAX_UNANSWERED = 20_000
+"""Messages of a connection whose acknowledgement is waited for."""
+MAX_CALLS = 100
+"""Calls of a channel whose answer is waited for; a client waits for each before the next."""
 
 _TYPES = {METHOD: "METHOD", HEADER: "HEADER", BODY: "BODY", HEARTBEAT: "HEARTBEAT"}
 _CONNECTION = 10
@@ -60,6 +62,7 @@ class AmqpDecoder(StreamDecoder):
         self._tails: list[bytes | None] = [None, None]  # the end of what nothing could decode
         self._open = False  # nothing that comes now holds a password
         self._channels: OrderedDict[int, _Channel] = OrderedDict()
+        self._held, self._waiting = Held(), _Waiting()
 
     def parse(self, direction: Direction, data: bytearray, ended: bool) -> Frame | None:
         if not self._begun[direction]:
@@ -136,13 +139,14 @@ class AmqpDecoder(StreamDecoder):
     def _channel(self, number: int) -> _Channel:
         if number not in self._channels:
             if len(self._channels) >= MAX_CHANNELS:
-                self._channels.popitem(last=False)
-            self._channels[number] = _Channel(number)
+                _, old = self._channels.popitem(last=False)
+                old.forget()
+            self._channels[number] = _Channel(number, self._held, self._waiting)
         return self._channels[number]
 
     def _damaged(self, direction: Direction, channel: _Channel, frame: Frame, reason: str) -> None:
         """Note that a frame's payload makes no sense; those that follow may."""
-        channel.contents[direction] = None
+        channel.drop(direction)
         del frame.root.fields[3:]
         payload = frame.root.add("undecodable", "", (HEAD, len(frame.data) - 1), "envelope")
         if self._open:
@@ -162,7 +166,7 @@ class AmqpDecoder(StreamDecoder):
         if method is None:
             method = Method(f"class {ids[0]} method {ids[1]}", (), False, False)
         frame.kind = method.name
-        channel.contents[direction] = None  # a method ends a message that is not complete
+        channel.drop(direction)  # a method ends a message that is not complete
         field = frame.root.add(method.name, "", (HEAD, end), "envelope")
         field.add("class", ids[0], (HEAD, HEAD + 2))
         field.add("method", ids[1], (HEAD + 2, HEAD + 4))
@@ -240,10 +244,9 @@ def _content_header(direction: Direction, channel: _Channel, frame: Frame) -> No
     if content is None:
         raise Undecodable("a content header without a method before it")
     content.add(frame)
-    frame.stream = content.frames[0].stream
     content.header(size, values, listing)
     if content.complete:
-        channel.contents[direction] = None
+        channel.drop(direction)
 
 
 def _content_body(direction: Direction, channel: _Channel, frame: Frame) -> None:
@@ -254,43 +257,76 @@ def _content_body(direction: Direction, channel: _Channel, frame: Frame) -> None
         raise Undecodable("a content body without a content header before it")
     field = frame.root.add("content body", f"{end - HEAD} bytes", (HEAD, end), "envelope")
     content.add(frame)
-    frame.stream = content.frames[0].stream
     content.body(frame, field, frame.data[HEAD:end])
     if content.complete:
-        channel.contents[direction] = None
+        channel.drop(direction)
+
+
+class _Call(NamedTuple):
+    """A call that waits for its answer."""
+
+    name: str
+    stream: str
+    role: Role
+
+
+class _Waiting:
+    """How many messages of a connection wait for their acknowledgement."""
+
+    def __init__(self) -> None:
+        self.count = 0
 
 
 class _Channel:
     """One channel: the messages under way, and what waits for its answer."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, held: Held, waiting: _Waiting) -> None:
         self.contents: list[Content | None] = [None, None]
         """The message of each direction whose frames have not all come."""
         self._number = number
+        self._held, self._waiting = held, waiting
         self._confirms = False
         self._published = 0
-        # Names and streams of the calls of each direction that wait for their answer.
-        self._calls: tuple[deque[tuple[str, str]], ...] = (deque(), deque())
+        self._calls: tuple[deque[_Call], ...] = (deque(), deque())  # by direction
         self._called = 0
-        # Messages that may be acknowledged, by delivery tag: those that were published, and delivered.
-        self._unanswered: tuple[OrderedDict[int, Content], ...] = (OrderedDict(), OrderedDict())
+        # The drafts and seqs of messages that may be acknowledged, by delivery tag.
+        self._unanswered: tuple[OrderedDict[int, tuple[set[int], set[int]]], ...] = (
+            OrderedDict(),  # those that were published
+            OrderedDict(),  # those that were delivered
+        )
+
+    def drop(self, direction: Direction) -> None:
+        """Let go of the message of a direction."""
+        content = self.contents[direction]
+        if content is not None:
+            content.release()
+            self.contents[direction] = None
+
+    def forget(self) -> None:
+        """Let go of everything."""
+        for direction in Direction:
+            self.drop(direction)
+            self._waiting.count -= len(self._unanswered[direction])
 
     def take(self, direction: Direction, method: Method, values: dict[str, Any], frame: Frame) -> None:
         """Take note of a method: it begins a message, acknowledges some, asks or answers."""
         if method.content:
             assert frame.call is not None
-            content = self.contents[direction] = Content(direction, method.name, values, frame.call)
-            content.add(frame)
+            content = self.contents[direction] = Content(direction, values, frame.call, self._held)
             self._number_of(direction, method, values, frame, content)
+            content.stream = frame.stream
+            content.add(frame)
         elif method.name in _ACKS:
             self._acknowledge(direction.back, values, frame)
         elif not self._answers(direction, method, frame) and method.synchronous:
             if method.name == "Confirm.Select":
                 self._confirms = True
+            if values.get("passive"):  # it only asks whether something is there: our ping
+                frame.role = "control"
             self._called += 1
             frame.stream = f"channel {self._number}, {method.name} {self._called}"
-            if not values.get("no-wait") and len(self._calls[direction]) < MAX_UNANSWERED:
-                self._calls[direction].append((method.name, frame.stream))
+            if not values.get("no-wait") and len(self._calls[direction]) < MAX_CALLS:
+                self._calls[direction].append(_Call(method.name, frame.stream, frame.role))
 
     def _number_of(
         self, direction: Direction, method: Method, values: dict[str, Any], frame: Frame, content: Content
@@ -308,9 +344,11 @@ class _Channel:
             return
         frame.stream = f"channel {self._number}, {what} {tag}"
         waiting = self._unanswered[direction]
-        waiting[tag] = content
-        if len(waiting) > MAX_UNANSWERED:
+        self._waiting.count += tag not in waiting
+        waiting[tag] = content.drafts, content.seqs
+        if self._waiting.count > MAX_UNANSWERED:
             waiting.popitem(last=False)
+            self._waiting.count -= 1
 
     def _acknowledge(self, direction: Direction, values: dict[str, Any], frame: Frame) -> None:
         """Mark an acknowledgement with what it acknowledges of the messages of a direction."""
@@ -323,19 +361,22 @@ class _Channel:
         else:
             tags = [tag] if tag in waiting else []
         for one in tags:
-            content = waiting.pop(one)
-            frame.drafts |= content.drafts
-            frame.seqs |= content.seqs
+            drafts, seqs = waiting.pop(one)
+            frame.drafts |= drafts
+            frame.seqs |= seqs
+        self._waiting.count -= len(tags)
         if frame.drafts:
             frame.role = "message"  # the broker answers a draft
 
     def _answers(self, direction: Direction, method: Method, frame: Frame) -> bool:
         """Return whether a method answers a call of the other side; if so, pair them."""
         calls = self._calls[direction.back]
-        if not calls or method.name == calls[0][0] or not method.name.startswith(calls[0][0]):
+        if not calls or method.name == calls[0].name or not method.name.startswith(calls[0].name):
             if method.name == "Channel.Close":  # what waited on this channel is not answered any more
                 calls.clear()
             return False
-        _, frame.stream = calls.popleft()
-        frame.answer = True
+        call = calls.popleft()
+        frame.stream, frame.answer = call.stream, True
+        if call.role == "control":
+            frame.role = "control"
         return True

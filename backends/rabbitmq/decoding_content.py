@@ -16,6 +16,8 @@ OFFSET = "x-stream-offset"
 """The header of a delivery that has its place in the stream (https://www.rabbitmq.com/docs/streams)."""
 MAX_PARTS = 2_000
 """Frames of one message."""
+MAX_HELD = 16 * 1024 * 1024
+"""Bytes of all messages of a connection that are not complete."""
 
 _JSON = "application/json"
 _DRAFTS = ("sent", "edited", "deleted")
@@ -28,15 +30,26 @@ _QUEUES: dict[str, Role] = {
 """What is sent to a queue itself, by the beginning of its name; see `backends.rabbitmq.names`."""
 
 
+class Held:
+    """The bytes of the messages of a connection that are not complete."""
+
+    def __init__(self) -> None:
+        self.size = 0
+
+
 class Content:
     """A message that is published, delivered or returned: several frames that follow each other."""
 
-    def __init__(self, direction: Direction, name: str, arguments: dict[str, Any], call: Field) -> None:
-        self.direction, self.name, self.arguments, self.call = direction, name, arguments, call
-        self.frames: list[Frame] = []
+    def __init__(self, direction: Direction, arguments: dict[str, Any], call: Field, held: Held) -> None:
+        self.direction, self.arguments, self.call = direction, arguments, call
+        self.stream = ""
+        """See `Frame.stream`."""
         self.drafts: set[int] = set()
         self.seqs: set[int] = set()
         self.complete = False
+        self._frames: list[Frame] = []
+        self._held, self._holds = held, 0
+        self._given_up = False
         self._properties: dict[str, Any] = {}
         self._size = 0
         self._body = bytearray()
@@ -54,8 +67,27 @@ class Content:
 
     def add(self, frame: Frame) -> None:
         """Add a frame of the message."""
-        self.frames.append(frame)
         frame.call, frame.role = self.call, self.role
+        frame.stream = self.stream or frame.stream
+        if not self._given_up:
+            self._frames.append(frame)
+            self._holds += len(frame.data)
+            self._held.size += len(frame.data)
+            if len(self._frames) > MAX_PARTS or self._held.size > MAX_HELD:
+                self._give_up()
+
+    def _give_up(self) -> None:
+        """Keep nothing of the message: it is too long."""
+        self._given_up = True
+        self.release()
+
+    def release(self) -> None:
+        """Let go of the frames: the message is complete, or its end will not come."""
+        self._held.size -= self._holds
+        self._holds = 0
+        self._frames.clear()
+        self._body.clear()
+        self._parts.clear()
 
     def header(self, size: int, properties: dict[str, Any], field: Field) -> None:
         """Take note of the content header.
@@ -68,7 +100,9 @@ class Content:
         self._size, self._properties = size, properties
         self.call.fields.append(derived(field))
         self.call.fields[-1].name = "properties"
-        if not size:
+        if size > MAX_BODY:  # no reader takes it for an entry, see `codec.unpack`
+            self._give_up()
+        elif not size and not self._given_up:
             self._finish()
 
     def body(self, frame: Frame, field: Field, data: bytes) -> None:
@@ -79,8 +113,7 @@ class Content:
             field: of the part of the body in it.
             data: the part.
         """
-        if self._size > MAX_BODY or len(self._parts) > MAX_PARTS:
-            # No reader takes it for an entry (see `codec.unpack`), and it is kept by nobody.
+        if self._given_up:
             mark_secrets(field, data, field.span[0] if field.span else 0, before=b"")
             frame.summary = f"content body, {len(data)} of {self._size} bytes"
             return
@@ -96,7 +129,7 @@ class Content:
 
     def _finish(self) -> None:
         self.complete = True
-        last, data = self.frames[-1], bytes(self._body)
+        last, data = self._frames[-1], bytes(self._body)
         whole = Field("body", f"{len(data)} bytes", (0, len(data)), "envelope")
         value: Any = None
         chat = str(self._properties.get("type", "")).startswith(f"{APP}.")
@@ -118,10 +151,9 @@ class Content:
         if self._parts:
             last.summary = f"content body, {summary_of(value) if value is not None else whole.value}"
             self.call.fields.append(derived(whole))
-        self._body.clear()
-        self._parts.clear()
         if isinstance(value, dict):
             self._note(value, last)
+        self.release()
 
     def _note(self, value: dict[str, Any], last: Frame) -> None:
         """Take note of an entry: of its draft when it is published, of its seq when it is delivered."""
@@ -140,7 +172,7 @@ class Content:
         noted = Frame("", "", b"", Field(""))
         take_note(noted, {**value, "seq": 0})
         last.texts += noted.texts
-        for frame in self.frames:
+        for frame in self._frames:
             frame.role = role
             frame.drafts |= self.drafts
             frame.seqs |= self.seqs

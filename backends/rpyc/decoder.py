@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 
 from backends.rpyc.codec import FLUSHER, HEADER
@@ -12,6 +13,9 @@ from chat.transport.decoding.stream import StreamDecoder, Undecodable, why
 MAX_INFLATED = 4 * 1024 * 1024
 """Bytes of a message that was compressed; of a longer one nothing is decoded."""
 _LENGTH_BYTES = 4
+# How a frame of less than 16 MiB begins, for the place where decoding can go on: the header, then the kind
+# and a tuple of two, or the tuple of three of an RPyC before 6, or what zlib begins with.
+_START = re.compile(rb"\0.{3}(?:\0(?:[\x01-\x03]\x11|\x12[\x51-\x53])|[\x01-\xff]\x78)", re.DOTALL)
 
 
 def make_decoder(transport: str) -> RpycDecoder:
@@ -25,6 +29,8 @@ class RpycDecoder(StreamDecoder):
     def __init__(self) -> None:
         super().__init__()
         self._messages = Messages()
+        self._holes = [False, False]
+        """By direction: bytes before were not kept."""
 
     def parse(self, direction: Direction, data: bytearray, ended: bool) -> Frame | None:
         if len(data) < HEADER.size:
@@ -39,9 +45,23 @@ class RpycDecoder(StreamDecoder):
             raise Undecodable("not a frame of RPyC: it does not end with LF")
         return self._frame(direction, bytes(data[:size]), end, bool(compressed))
 
+    def skip(self, direction: Direction, size: int, at: float = 0.0) -> list[Frame]:
+        rest = super().skip(direction, size, at)
+        self._holes[direction] = True
+        return rest
+
+    def starts(self, direction: Direction, data: bytearray) -> bool:
+        return _START.match(data) is not None
+
+    def resynchronise(self, direction: Direction, data: bytearray) -> int:
+        newline = data.find(FLUSHER)
+        while newline >= 0 and not _START.match(data, newline + len(FLUSHER)):
+            newline = data.find(FLUSHER, newline + len(FLUSHER))
+        return newline + len(FLUSHER)
+
     def raw(self, direction: Direction, data: bytes, problem: str) -> Frame:
         frame = raw_frame(data, problem)
-        self._mask(frame.root, data)
+        self._mask(direction, frame.root, data)
         return frame
 
     def _frame(self, direction: Direction, data: bytes, end: int, compressed: bool) -> Frame:
@@ -61,19 +81,16 @@ class RpycDecoder(StreamDecoder):
             if compressed:
                 below.secret, below.value = True, MASK
             else:
-                self._mask(below, data)
+                self._mask(direction, below, data)
             reason = why(error)
             return Frame(PROTOCOL, "no message", data, root, f"undecodable: {reason}", "raw", problem=reason)
         frame.data, frame.root = data, root
+        self._holes[direction] = False
         return frame
 
-    def _mask(self, field: Field, data: bytes) -> None:
+    def _mask(self, direction: Direction, field: Field, data: bytes) -> None:
         """Mask the secrets that are known; as long as none is, all that may be a first call."""
-        assert field.span is not None
-        if self._messages.secrets:
-            self._messages.secrets.mark(field, data)
-        elif b"login" in data:
-            field.add("call", MASK, field.span, "envelope", secret=True)
+        self._messages.secrets.mark(field, data, first=self._holes[direction] or b"login" in data)
 
 
 def _inflated(message: bytes) -> bytes:

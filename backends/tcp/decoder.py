@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from chat.interfaces.frames import Direction, Field, Frame
+from chat.interfaces.frames import Direction, Field, Frame, raw_frame
 from chat.transport.decoding.json_fields import add_json
 from chat.transport.decoding.json_frames import object_frame
+from chat.transport.decoding.secrets import TAIL, mark_secrets
 from chat.transport.decoding.stream import StreamDecoder, Undecodable
 
 
@@ -15,6 +16,11 @@ def make_decoder(transport: str) -> TcpDecoder:
 
 class TcpDecoder(StreamDecoder):
     """The lines of `docs/protocol.md`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._before: list[bytes | None] = [None, None]
+        """By direction: the end of what came before in a line that is not decoded; None: a line begins."""
 
     def parse(self, direction: Direction, data: bytearray, ended: bool) -> Frame | None:
         newline = data.find(b"\n", self.searched(direction))
@@ -33,6 +39,17 @@ class TcpDecoder(StreamDecoder):
             raise Undecodable(str(error), resume=len(line)) from None
         root.add("end of the line", shown_end(line[len(text) :]), (len(text), len(line)))
         return object_frame("JSON line", line, root, value, direction)
+
+    def skip(self, direction: Direction, size: int, at: float = 0.0) -> list[Frame]:
+        rest = super().skip(direction, size, at)
+        self._before[direction] = b""
+        return rest
+
+    def raw(self, direction: Direction, data: bytes, problem: str) -> Frame:
+        frame = raw_frame(data, problem)
+        mark_secrets(frame.root, data, before=self._before[direction])
+        self._before[direction] = None if data.endswith(b"\n") else data[-TAIL:]
+        return frame
 
     def resynchronise(self, direction: Direction, data: bytearray) -> int:
         return data.find(b"\n") + 1

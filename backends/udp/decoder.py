@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from backends.udp.message_auth import has_trailer
-from chat.interfaces.frames import MASK, Direction, Field, Frame, Role
+from chat.interfaces.frames import MASK, Direction, Field, Frame, Role, raw_frame
 from chat.transport.decoding.json_fields import add_json
 from chat.transport.decoding.json_frames import ROLES, object_frame
-from chat.transport.decoding.stream import DatagramDecoder
+from chat.transport.decoding.secrets import mark_secrets
+from chat.transport.decoding.stream import DatagramDecoder, Undecodable, why
 
 _ROLES: dict[str, Role] = {
     **ROLES,
@@ -34,7 +35,10 @@ class UdpDecoder(DatagramDecoder):
         root = Field("datagram", f"{len(data)} bytes", (0, len(data)))
         end = data.rindex(b"\n") if has_trailer(data) and b"\n" in data else len(data)
         body = root.add("object", "", (0, end), "envelope")
-        value = add_json(body, data[:end])
+        try:
+            value = add_json(body, data[:end])
+        except Undecodable as error:
+            return _raw(data, end, why(error))
         if end < len(data):
             _add_trailer(root, data, end)
         frame = object_frame("JSON datagram", data, root, value, direction, _ROLES)
@@ -48,6 +52,15 @@ class UdpDecoder(DatagramDecoder):
         if frame.kind in ("welcome", "end"):
             self._opening = False
         return frame
+
+
+def _raw(data: bytes, end: int, problem: str) -> Frame:
+    """Return a raw frame: the secrets in it are masked, as far as they can be found."""
+    frame = raw_frame(data, problem)
+    mark_secrets(frame.root, data[:end])
+    if end < len(data):
+        _add_trailer(frame.root, data, end)
+    return frame
 
 
 def _add_trailer(root: Field, data: bytes, begin: int) -> None:

@@ -24,6 +24,7 @@ from chat.interfaces.technique import Technique
 
 if TYPE_CHECKING:
     from chat.background.server import Record
+    from chat.interfaces.broker import Broker
 
 
 @click.command()
@@ -146,6 +147,8 @@ def explain(name: str | None) -> None:
             raise click.BadParameter(str(error)) from None
         click.echo(guide.explain(label, _ports(record)))
         if label.server is None:  # a broker's port is not its server's
+            if broker := _own_broker(label):
+                click.echo(f"The port is that of the broker that was found here: {broker.how}.")
             return
     click.echo(_whose_ports(record))
 
@@ -161,8 +164,22 @@ def _own_server() -> Record | None:
         return None
 
 
+def _own_broker(label: Technique) -> Broker | None:
+    """Return the broker that clients of this technique find; None if there is none, or it needs none."""
+    from chat.background.state_folder import state_dir
+
+    if label.broker is None or label.missing():
+        return None
+    try:
+        return label.load_broker()(state_dir(), spawn=False)
+    except ChatError:
+        return None
+
+
 def _ports(record: Record | None) -> dict[str, int]:
-    return {one.technique: one.port for one in record.listening} if record else {}
+    brokers = {label.name: _own_broker(label) for label in backends.techniques()}
+    ports = {name: broker.address.port for name, broker in brokers.items() if broker}
+    return ports | ({one.technique: one.port for one in record.listening} if record else {})
 
 
 def _whose_ports(record: Record | None) -> str:

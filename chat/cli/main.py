@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 import backends
-from chat.cli import bench, log_file, look, serve, standard_streams, talk, wire
+from chat.cli import bench, lab, log_file, look, serve, standard_streams, talk, wire
 from chat.cli.options import FAILED, WRONG_USAGE, Client, client_options, warn
 from chat.domain.errors import ChatError
 
@@ -75,6 +75,7 @@ def chat(
 
     def make_wiretap(choice: Choice) -> Wiretap:
         from chat.background.state_folder import state_dir
+        from lab.faults.plan import FaultPlan
         from lab.wire.wiretap import Wiretap
 
         async def take_sample(name: str, words: str) -> Sample:
@@ -83,7 +84,8 @@ def chat(
             return await sample(me.named(name), me.place(), words, {})
 
         technique = backends.technique(choice.technique)
-        return Wiretap(technique, me.settings, state_dir(warn), take_sample)
+        plan = FaultPlan(lambda transport: technique.load_decoder()(transport))
+        return Wiretap(technique, me.settings, state_dir(warn), take_sample, plan)
 
     choice = Choice(me.backend.name, me.room, me.nick) if me.backend else None
     app = ChatApp(
@@ -112,6 +114,7 @@ for command in (
     wire.receipt,
     bench.demo,
     bench.bench,
+    lab.lab,
 ):
     chat.add_command(command)
 

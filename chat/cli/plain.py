@@ -87,7 +87,11 @@ async def plain(session: Session, *, input: Iterable[str] | None = None) -> int:
     Returns:
         The exit code: 1 if a line was not acknowledged, else 0.
     """
-    line = typing_line(QUIT) if input is None else None
+
+    def comes_back(line: str) -> bool:
+        return session.state.name == "up" and _message(line) is not None
+
+    line = typing_line(QUIT, comes_back) if input is None else None
     if line is None:
         return await _plain(session, sys.stdin if input is None else input, out)
     with line:
@@ -153,6 +157,16 @@ async def _plain(session: Session, input: Iterable[str], out: Callable[[str], No
     if session.outcome:
         raise session.outcome
     return int(failed)
+
+
+def _message(line: str) -> str | None:
+    """Return the message that a line is; None: it is empty, a command, or no message may hold it."""
+    if not line.strip() or (line.startswith("/") and not line.startswith("//")):
+        return None
+    try:
+        return clean_text(line.removeprefix("/") if line.startswith("//") else line)
+    except BadText:
+        return None
 
 
 async def _type(

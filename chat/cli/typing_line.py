@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from types import ModuleType
 from typing import Any
-from unicodedata import east_asian_width
+from unicodedata import combining, east_asian_width
 
 from chat.client.lines import out
 
@@ -24,12 +25,18 @@ class TypingLine:
         readline: Python's module of this name.
         termios: also.
         last: the command behind which no more is read.
+        comes_back: tells whether a line will be printed as an event: the typed one is erased then, so that it
+            does not stand there twice. It is called in another thread.
     """
 
-    def __init__(self, readline: ModuleType, termios: ModuleType, last: str) -> None:
+    def __init__(
+        self, readline: ModuleType, termios: ModuleType, last: str, comes_back: Callable[[str], bool]
+    ) -> None:
         self._readline: Any = readline
         self._termios: Any = termios
         self._last = last
+        self._comes_back = comes_back
+        self._printing = threading.Lock()
         self._typing = False
         self._modes: Any = None
 
@@ -50,6 +57,11 @@ class TypingLine:
         while True:
             try:
                 line = input()
+                with self._printing:
+                    self._typing = False
+                    if line.isprintable() and self._comes_back(line):
+                        # Behind a full row readline adds no other one.
+                        self._erase(_rows(line[:-1]) + 1)
             except EOFError:
                 return
             finally:
@@ -60,20 +72,34 @@ class TypingLine:
 
     def out(self, line: str) -> None:
         """Print a line, and below it again what was typed."""
+        with self._printing:
+            self._out(line)
+
+    def _out(self, line: str) -> None:
         typed: str = self._readline.get_line_buffer() if self._typing else ""
         if not typed:
             out(line)
             return
-        cells = sum(2 if east_asian_width(letter) in "WF" else 1 for letter in typed)
-        rows = cells // max(1, shutil.get_terminal_size().columns)
-        up = f"\x1b[{rows}A" if rows else ""
-        sys.stdout.write(f"\r{up}\x1b[J")
+        self._erase(_rows(typed))
         out(line)
         sys.stdout.write(typed)
         sys.stdout.flush()
 
+    @staticmethod
+    def _erase(rows: int) -> None:
+        """Erase the row of the cursor, and so many above it."""
+        up = f"\x1b[{rows}A" if rows else ""
+        sys.stdout.write(f"\r{up}\x1b[J")
+        sys.stdout.flush()
 
-def typing_line(last: str) -> TypingLine | None:
+
+def _rows(typed: str) -> int:
+    """Return how many rows the cursor has gone down while this was typed."""
+    cells = sum(0 if combining(one) else 2 if east_asian_width(one) in "WF" else 1 for one in typed)
+    return cells // max(1, shutil.get_terminal_size().columns)
+
+
+def typing_line(last: str, comes_back: Callable[[str], bool]) -> TypingLine | None:
     """Return the line that is typed at this terminal; None: it is read as a file is, never drawn again."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM") == "dumb":
         return None
@@ -81,4 +107,4 @@ def typing_line(last: str) -> TypingLine | None:
         modules = import_module("readline"), import_module("termios")
     except ImportError:
         return None
-    return TypingLine(*modules, last)
+    return TypingLine(*modules, last, comes_back)

@@ -96,7 +96,10 @@ def wire(
 
     lines = plain or as_json or ladder or write is not None or show_secrets
     if lines or no_screen() or not (sys.stdin.isatty() and sys.stdout.isatty()):
-        return run(relay())
+        try:
+            return run(relay())
+        except KeyboardInterrupt:  # the way to end it: that is no failure
+            return 0
     from tui.run import run_app
     from tui.wire.app import WireApp
 

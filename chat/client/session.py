@@ -151,6 +151,11 @@ class Session:
         self._retry.hurry()
 
     @property
+    def redialling(self) -> bool:
+        """Whether `redial` was called, and there is no new connection yet."""
+        return self._redialling.is_set() or self._moved
+
+    @property
     def pending(self) -> int:
         """Drafts that the room has not answered yet."""
         return len(self._sender.unanswered)

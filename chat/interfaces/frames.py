@@ -101,6 +101,8 @@ class Frame:
     """The numbers of the client's own drafts that it carries or answers."""
     seqs: set[int] = field(default_factory=set)
     """The seqs of the events that it carries or acknowledges."""
+    fault: str = ""
+    """What was done to it on purpose on its way; empty: nothing."""
     problem: str = ""
     """Why it could not be decoded; empty: it could."""
     direction: Direction = Direction.UP
@@ -120,7 +122,8 @@ class FrameDecoder(ABC):
     """Decodes both directions of one connection, or of one pair of addresses for datagrams.
 
     For every split of the same bytes it returns the same frames, each byte in one of them, in order. No
-    method raises: what can't be decoded is a frame with the role ``raw`` and a `Frame.problem`.
+    method raises: what can't be decoded is a frame with the role ``raw`` and a `Frame.problem`. From there on
+    nobody knows where frames begin, so that raw frames are the pieces that were read.
     """
 
     @abstractmethod

@@ -10,6 +10,7 @@ import asyncio
 import re
 from array import array
 from time import time
+from typing import Literal
 
 import httptools
 import uvicorn
@@ -62,6 +63,24 @@ _WITHOUT_PATH = re.compile(rb"https?://[^/?#]+(?=[?#]|$)", re.IGNORECASE)
 """A request target in absolute form (RFC 9112, 3.2.2) whose path is empty: ``http://HOST``, ``http://HOST?QUERY``."""
 
 
+class _Waited(asyncio.Event):
+    """What a request waits for: more of its body, or, as a long poll does, the end of its connection."""
+
+    waiting = False
+
+    def __init__(self, connection: HttpConnection) -> None:
+        super().__init__()
+        self._connection = connection
+
+    async def wait(self) -> Literal[True]:
+        self.waiting = True
+        self._connection.expect_hang_up(self)
+        try:
+            return await super().wait()
+        finally:
+            self.waiting = False
+
+
 class HttpConnection(HttpToolsProtocol):
     """Adds limits of time and size: uvicorn waits without end for a request, and takes any number of headers.
 
@@ -87,6 +106,8 @@ class HttpConnection(HttpToolsProtocol):
         """The request offers another protocol; its headers are parsed again without that."""
         self.refused = False
         """Nothing more is read."""
+        self._input_over = False
+        """The client has sent a FIN, and waits for answers."""
         self._deadline: asyncio.TimerHandle | None = None
         self._write_deadline: asyncio.TimerHandle | None = None
         self.lost: asyncio.Future[None] = self.loop.create_future()
@@ -102,6 +123,33 @@ class HttpConnection(HttpToolsProtocol):
             keep_alive(connection)
         self.app_state[CROWDED] = self._web.crowded  # earlier connections stay
         self._expect(REQUEST_TIMEOUT)
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn closes always
+        """Answer the requests that came before a half-close, e.g. of ``nc -N``; return whether there are any.
+
+        While a long poll waits, a FIN is taken for the end of the client: most close the whole connection so.
+        """
+        running = self._answering
+        if self.pipeline and self.pipeline[0][0].more_body:
+            self.pipeline.popleft()  # the rest of its body will not come
+        if running is None or running.response_complete or running.more_body:
+            return False
+        polls = isinstance(running.message_event, _Waited) and running.message_event.waiting
+        if polls or not self.transport.can_write_eof():  # TLS ends both ways at once
+            return False
+        self._input_over = True
+        self._expect(0)
+        return True
+
+    def expect_hang_up(self, waited: _Waited) -> None:
+        """Do not let a long poll wait for long after a FIN: the client has probably closed the connection."""
+
+        def hang_up() -> None:
+            if waited.waiting:
+                self.transport.close()
+
+        if self._input_over:
+            self.loop.call_later(CLOSE_TIMEOUT, hang_up)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._expect(0)
@@ -221,6 +269,7 @@ class HttpConnection(HttpToolsProtocol):
             return
         waiting = len(self.pipeline)
         super().on_headers_complete()
+        self.cycle.message_event = _Waited(self)  # its task has not begun yet
         if len(self.pipeline) == waiting:
             self._answering = self.cycle
         self._in_body, self._head = True, 0
@@ -252,6 +301,9 @@ class HttpConnection(HttpToolsProtocol):
         super().on_response_complete()
         if len(self.pipeline) < len(waiting):  # else the connection is closing
             self._answering, _ = waiting[-1]
+        elif self._input_over:
+            self._stop_keep_alive()
+            self.transport.close()
 
     # --- refusing ------------------------------------------------------------------------------
 
@@ -285,8 +337,12 @@ class HttpConnection(HttpToolsProtocol):
             f"date: {http_date(int(time())).decode()}\r\n\r\n"
         )
         self.transport.write(STATUS_LINE[status] + head.encode() + body)
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-            self._expect(CLOSE_TIMEOUT)  # closing at once, with unread bytes, would reset: the answer is lost
-        else:
+        if self._input_over or not self.transport.can_write_eof():
             self.transport.close()
+            return
+        try:
+            self.transport.write_eof()
+        except OSError:  # the client is gone already
+            self.transport.abort()
+        else:
+            self._expect(CLOSE_TIMEOUT)  # closing at once, with unread bytes, would reset: the answer is lost

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from chat.interfaces.frames import Direction
 
@@ -32,6 +32,8 @@ class Connection:
     closed: float | None = None
     encrypted: bool = False
     """The tap ended TLS on both sides: what it recorded is what was encrypted."""
+    faults: dict[str, Any] = field(default_factory=dict)
+    """What faults remember of it."""
     sizes: list[int] = field(default_factory=lambda: [0, 0])
     """Bytes so far, by direction; dropped chunks count, too."""
 
@@ -49,7 +51,7 @@ class Chunk:
     """Bytes of this direction before it; those of dropped chunks count, too."""
     what: Happening = "data"
     about: str = ""
-    """Why, in words."""
+    """Why, or which fault has touched the data, in words."""
 
 
 class Capture:
@@ -83,11 +85,11 @@ class Capture:
         self.note(connection, Direction.UP, "opened")
         return connection
 
-    def add(self, connection: Connection, direction: Direction, data: bytes) -> None:
-        """Record what one read has brought."""
+    def add(self, connection: Connection, direction: Direction, data: bytes, fault: str = "") -> None:
+        """Record what one read has brought, and what a fault did to it."""
         offset = connection.sizes[direction]
         connection.sizes[direction] += len(data)
-        self._put(Chunk(connection, direction, self.clock(), data, offset))
+        self._put(Chunk(connection, direction, self.clock(), data, offset, about=fault))
 
     def note(self, connection: Connection, direction: Direction, what: Happening, about: str = "") -> None:
         """Record what happened to the connection."""

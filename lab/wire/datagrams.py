@@ -8,6 +8,8 @@ from typing import Any, cast
 from chat.interfaces.address import Address
 from chat.interfaces.frames import Direction
 from lab.wire.capture import Capture
+from lab.wire.lane import Lane
+from lab.wire.passing import Interference
 from lab.wire.relay import Relay
 
 IDLE = 120.0
@@ -17,9 +19,10 @@ MAX_CLIENTS = 256
 
 
 class DatagramRelay(Relay):
-    def __init__(self, capture: Capture, target: Address) -> None:
-        super().__init__(capture, target)
+    def __init__(self, capture: Capture, target: Address, interference: Interference | None = None) -> None:
+        super().__init__(capture, target, interference)
         self.front: asyncio.DatagramTransport
+        self._refused = False
         self._ways: dict[Any, _Way] = {}  # the one that was silent longest is first
 
     async def start(self, port: int) -> None:
@@ -31,6 +34,8 @@ class DatagramRelay(Relay):
         self._expiring = loop.call_later(IDLE / 4, self._expire)
 
     def to_server(self, data: bytes, client: Any) -> None:
+        if self._refused:  # nobody can be told: a datagram to a closed port would be
+            return
         way = self._ways.pop(client, None) or self._open(client)
         self._ways[client] = way
         way.up(data)
@@ -51,10 +56,21 @@ class DatagramRelay(Relay):
             self._give_up(client, f"{IDLE:.0f} s without a datagram")
         self._expiring = loop.call_later(IDLE / 4, self._expire)
 
-    async def cut(self) -> None:
-        for client in list(self._ways):
+    async def refuse(self, refused: bool) -> None:
+        self._refused = refused
+        if refused:
+            await self.cut()
+
+    async def wake(self) -> None:
+        for way in self._ways.values():
+            way.wake()
+
+    async def cut(self) -> int:
+        clients = list(self._ways)
+        for client in clients:
             self._give_up(client, "cut")
         await asyncio.sleep(0)
+        return len(clients)
 
     async def stop(self) -> None:
         self._expiring.cancel()
@@ -84,6 +100,18 @@ class _Way(asyncio.DatagramProtocol):
         peer = Address(*client[:2])
         self._connection = relay.capture.connection("udp", str(peer), str(relay.target))
         self.used = asyncio.get_running_loop().time()
+        self._lanes = tuple(
+            Lane(
+                relay.capture,
+                self._connection,
+                direction,
+                relay.interference,
+                hand_on,
+                breaks=self._break,
+                full=lambda full: None,
+            )
+            for direction, hand_on in ((Direction.UP, self._send_up), (Direction.DOWN, self._send_down))
+        )
         self._opening = asyncio.get_running_loop().create_task(self._open())
 
     async def _open(self) -> None:
@@ -106,16 +134,28 @@ class _Way(asyncio.DatagramProtocol):
 
     def up(self, data: bytes) -> None:
         self.used = asyncio.get_running_loop().time()
+        self._lanes[Direction.UP].push(data)
+
+    def _send_up(self, data: bytes) -> None:
         if self._transport is not None:
             self._transport.sendto(data)
         elif len(self._waiting) < MAX_CLIENTS:
             self._waiting.append(data)
-        self._relay.capture.add(self._connection, Direction.UP, data)
 
     def datagram_received(self, data: bytes, address: Any) -> None:
         self.used = asyncio.get_running_loop().time()
-        self._relay.front.sendto(data, self._client)
-        self._relay.capture.add(self._connection, Direction.DOWN, data)
+        self._lanes[Direction.DOWN].push(data)
+
+    def _send_down(self, data: bytes) -> None:
+        if not self._closed:
+            self._relay.front.sendto(data, self._client)
+
+    def wake(self) -> None:
+        for lane in self._lanes:
+            lane.wake()
+
+    def _break(self, why: str) -> None:
+        """Datagrams have no connection that could break."""
 
     def error_received(self, exc: Exception) -> None:
         why = getattr(exc, "strerror", None) or str(exc)
@@ -123,6 +163,8 @@ class _Way(asyncio.DatagramProtocol):
 
     def close(self, why: str) -> None:
         self._closed = True
+        for lane in self._lanes:
+            lane.close()
         self._relay.capture.note(self._connection, Direction.UP, "closed", why)
         if self._transport is not None:
             self._transport.close()

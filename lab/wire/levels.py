@@ -69,15 +69,23 @@ def _texts(frame: Frame) -> list[Line]:
 
 def _calls(frame: Frame, exchange: Sequence[Frame]) -> list[Line]:
     shown: list[Line] = []
-    for one in exchange:
-        if one.call is None:
-            continue
+    for one in _callers(frame, exchange):
+        assert one.call is not None
         arrow = "answers" if one.answer else "calls"
         span = one.root.span if one is frame else None
         shown.append(Line(0, arrow, one.call.name, "envelope", span))
         for field in one.call.fields:
             shown += _tree(field, 1, hide_framing=False, places=_places(one) if one is frame else {})
     return shown or [Line(0, frame.kind, frame.summary, "envelope", frame.root.span)]
+
+
+def _callers(frame: Frame, exchange: Sequence[Frame]) -> list[Frame]:
+    """Return a frame for each call: several frames may carry one (AMQP: method, header, body)."""
+    found: dict[int, Frame] = {}
+    for one in exchange:
+        if one.call is not None and (one is frame or id(one.call) not in found):
+            found[id(one.call)] = one
+    return list(found.values())
 
 
 def _places(frame: Frame) -> dict[str, tuple[int, int]]:

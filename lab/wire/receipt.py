@@ -10,12 +10,12 @@ from lab.wire.levels import sizes
 from lab.wire.trace import Trace
 
 DEFINITION = (
-    "text: its UTF-8 bytes, and how many times as much went over the wire. up, down: whole frames that "
-    "carried its draft, its event, or an answer to one of them, between this client and its server; of a "
-    "frame with several events an equal part. Bytes are those of the connection: headers of IP and TCP are "
-    "not counted, and with TLS they are what is inside. extra round trips: how often the client had to ask "
-    "again before the event was here. ms: from the first byte of the draft to the last of the answer or of "
-    "the event, whichever comes first."
+    "text: its UTF-8 bytes, and how many times as much went over the wire. up, down: whole frames between "
+    "this client and its server that carried the message's draft or its event, answered one of them, or "
+    "asked for the event; of a frame with several events an equal part. Bytes are those of the connection: "
+    "headers of IP and TCP are not counted, and with TLS they are what is inside. extra round trips: how "
+    "often the client had to ask again before the event was here. ms: from the first byte of the draft to "
+    "the last of the answer or of the event, whichever comes first."
 )
 """What the figures mean, for people."""
 
@@ -98,7 +98,7 @@ def _frames(trace: Trace, seq: int, n: int) -> list[Frame]:
     """Return the frames of a message, and the polls that its event answered, in their order."""
     found = {frame.number: frame for frame in trace.of_message(seq, n) if frame.role != "setup"}
     for frame in list(found.values()):
-        if frame.role == "poll" and frame.direction is Direction.DOWN:
+        if frame.answer and frame.direction is Direction.DOWN:
             asked = [
                 one
                 for one in trace.exchange(frame)
@@ -109,10 +109,12 @@ def _frames(trace: Trace, seq: int, n: int) -> list[Frame]:
 
 
 def _asked(frames: Sequence[Frame]) -> int:
-    """Return how often the client began to send: once, and again after each answer."""
+    """Return how often the client began to ask: once, and again after each answer. To answer is no asking."""
     turns = 0
     before = Direction.DOWN
     for frame in frames:
+        if frame.answer and frame.direction is Direction.UP:
+            continue
         turns += frame.direction is Direction.UP and before is Direction.DOWN
         before = frame.direction
     return turns

@@ -8,6 +8,7 @@ import os
 import socket
 import ssl
 import struct
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Literal, cast
 
@@ -15,35 +16,57 @@ from chat.interfaces.address import Address
 from chat.interfaces.frames import Direction
 from lab.wire.capture import Capture, Connection
 from lab.wire.encryption import Encryption
+from lab.wire.lane import HIGH_WATER, Lane
+from lab.wire.passing import Interference
 from lab.wire.relay import Relay
 
 CONNECT_TIMEOUT = 5.0
 """Seconds until a server that does not answer counts as gone."""
-HIGH_WATER = 256 * 1024
-"""Bytes that wait for the side that is slower, before the other one is not read any more."""
 
 
 class StreamRelay(Relay):
-    def __init__(self, capture: Capture, target: Address, encryption: Encryption | None = None) -> None:
-        super().__init__(capture, target)
+    def __init__(
+        self,
+        capture: Capture,
+        target: Address,
+        interference: Interference | None = None,
+        encryption: Encryption | None = None,
+    ) -> None:
+        super().__init__(capture, target, interference)
         self.encryption = encryption
         self.pairs: set[_Pair] = set()
 
     async def start(self, port: int) -> None:
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
+        await self._listen(port)
+        self.here = Address(*self._server.sockets[0].getsockname()[:2])
+
+    async def _listen(self, port: int) -> None:
+        self._server = await asyncio.get_running_loop().create_server(
             lambda: _Pair(self).client,
             "127.0.0.1",
             port,
             backlog=1024,
             ssl=self.encryption.identity if self.encryption else None,
         )
-        self.here = Address(*self._server.sockets[0].getsockname()[:2])
 
-    async def cut(self) -> None:
-        for pair in list(self.pairs):
+    async def refuse(self, refused: bool) -> None:
+        self._server.close()
+        if refused:
+            await self.cut()
+        else:
+            await self._listen(self.here.port)
+
+    async def wake(self) -> None:
+        for pair in self.pairs:
+            for side in (pair.client, pair.server):
+                side.wake()
+
+    async def cut(self) -> int:
+        pairs = list(self.pairs)
+        for pair in pairs:
             pair.abort("cut")
         await asyncio.sleep(0)
+        return len(pairs)
 
     async def stop(self) -> None:
         self._server.close()
@@ -114,7 +137,7 @@ class _Pair:
         if error is not None and getattr(error, "errno", None) != errno.ENOTCONN:  # it had closed already
             self.abort(f"{side.name} broke it: {getattr(error, 'strerror', None) or error}", side.direction)
         elif not side.other.lost and side.other.transport is not None:
-            side.other.transport.close()
+            side.hand_on_then(side.other.transport.close)
         if not self.busy:
             self.note(side.direction, "closed")
             self.relay.pairs.discard(self)
@@ -138,6 +161,7 @@ class _Side(asyncio.Protocol):
         self.other: _Side
         self.lost = self.ended = False
         self._early: list[bytes] = []
+        self._way: Lane | None = None
 
     @property
     def name(self) -> str:
@@ -150,15 +174,47 @@ class _Side(asyncio.Protocol):
             self._pair.accepted(self.transport)
 
     def data_received(self, data: bytes) -> None:
-        other = self.other.transport
-        if other is None:  # it is being dialled
+        if self.other.transport is None:  # it is being dialled
             self._early.append(data)
             assert self.transport is not None
             self.transport.pause_reading()  # uvloop takes no notice of a pause before the first bytes
-        elif not other.is_closing():
-            other.write(data)
+        else:
+            self._lane().push(data)
+
+    def _lane(self) -> Lane:
+        if self._way is None:
+            relay = self._pair.relay
             assert self._pair.connection is not None
-            self._pair.relay.capture.add(self._pair.connection, self.direction, data)
+            self._way = Lane(
+                relay.capture,
+                self._pair.connection,
+                self.direction,
+                relay.interference,
+                self._hand_on,
+                breaks=lambda why: self._pair.abort(why, self.direction),
+                full=self._pause,
+            )
+        return self._way
+
+    def _hand_on(self, data: bytes) -> None:
+        other = self.other.transport
+        if other is not None and not other.is_closing():
+            other.write(data)
+
+    def _pause(self, full: bool) -> None:
+        if self.transport is not None and not self.lost:
+            (self.transport.pause_reading if full else self.transport.resume_reading)()
+
+    def hand_on_then(self, then: Callable[[], None]) -> None:
+        """Call ``then`` when everything that came in here went out at the other side."""
+        if self._way is None:
+            then()
+        else:
+            self._way.after(then)
+
+    def wake(self) -> None:
+        if self._way is not None:
+            self._way.wake()
 
     def hand_on_early(self) -> None:
         """Hand on what came before there was somebody to hand it on to."""
@@ -168,17 +224,21 @@ class _Side(asyncio.Protocol):
             self.data_received(data)
         if early:
             self.transport.resume_reading()
-        if self.ended and self.other.transport is not None and self.other.transport.can_write_eof():
-            self.other.transport.write_eof()
+        if self.ended:
+            self._hand_on_the_end()
 
     def eof_received(self) -> bool:
         self._pair.note(self.direction, "ended")
         self.ended = True
+        if self.other.transport is not None:
+            self._lane().after(self._hand_on_the_end)
+        # Open for what comes the other way, except with TLS, whose end ends both (RFC 8446, section 6.1).
+        return not self.other.ended and self._pair.relay.encryption is None
+
+    def _hand_on_the_end(self) -> None:
         other = self.other.transport
         if other is not None and not other.is_closing() and other.can_write_eof():
             other.write_eof()
-        # Open for what comes the other way, except with TLS, whose end ends both (RFC 8446, section 6.1).
-        return not self.other.ended and self._pair.relay.encryption is None
 
     def pause_writing(self) -> None:
         if self.other.transport is not None and not self.other.lost:
@@ -190,6 +250,8 @@ class _Side(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost = True
+        if self._way is not None and exc is not None:
+            self._way.close()
         self._pair.side_lost(self, exc)
 
 

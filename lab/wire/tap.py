@@ -15,6 +15,7 @@ from chat.interfaces.address import Address
 from lab.wire.capture import Capture, Transport
 from lab.wire.datagrams import DatagramRelay
 from lab.wire.encryption import Encryption
+from lab.wire.passing import Interference
 from lab.wire.relay import Relay
 from lab.wire.streams import StreamRelay
 
@@ -31,8 +32,9 @@ class Tap:
     `asyncio.to_thread`.
     """
 
-    def __init__(self, capture: Capture | None = None) -> None:
+    def __init__(self, capture: Capture | None = None, interference: Interference | None = None) -> None:
         self.capture = capture or Capture()
+        self._interference = interference
         self._loop = _new_loop()
         self._relays: dict[tuple[str, str, int], Relay] = {}
         self._thread = threading.Thread(target=self._loop.run_forever, name="tap", daemon=True)
@@ -61,19 +63,28 @@ class Tap:
         if key not in self._relays:
             relay: Relay
             if transport == "tcp":
-                relay = StreamRelay(self.capture, target, encryption)
+                relay = StreamRelay(self.capture, target, self._interference, encryption)
             else:
-                relay = DatagramRelay(self.capture, target)
+                relay = DatagramRelay(self.capture, target, self._interference)
             self._run(relay.start(port))
             self._relays[key] = relay
         here = self._relays[key].here
         # The URL of a broker, if there is one, is the URL of who stands before it.
         return Address(here.host, here.port, target.url.replace(str(target), str(here)), target.named_by)
 
-    def cut(self) -> None:
-        """Break every connection; new ones are relayed as before."""
+    def cut(self) -> int:
+        """Break every connection, and return how many there were; new ones are relayed as before."""
+        return sum(self._run(relay.cut()) for relay in self._relays.values())
+
+    def wake(self) -> None:
+        """Hand on what the interference does not hold any more."""
         for relay in self._relays.values():
-            self._run(relay.cut())
+            self._run(relay.wake())
+
+    def refuse(self, refused: bool) -> None:
+        """Break every connection and let nobody in any more, or let them in again."""
+        for relay in self._relays.values():
+            self._run(relay.refuse(refused))
 
     def close(self) -> None:
         """Break every connection, and stop. It may be called twice."""

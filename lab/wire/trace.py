@@ -12,8 +12,10 @@ from lab.wire.capture import Capture, Chunk, Connection, Transport
 
 MAX_FRAMES = 5_000
 """Frames that are kept; of older ones only the totals."""
-MAX_BYTES = 16 * 1024 * 1024
-"""Bytes of the frames that are kept."""
+MAX_BYTES = 24 * 1024 * 1024
+"""Bytes of the frames that are kept, with their fields."""
+FIELD_BYTES = 250
+"""Bytes of memory that a field takes, roughly. A page of 200 events has 35 kB on the wire and takes 900."""
 FORGET = 500
 """Frames that go until it is looked which connections have none any more."""
 STEP = 0.02
@@ -40,7 +42,7 @@ class Trace:
             capture: what a tap records.
             make_decoder: returns the decoder of a connection, see `Technique.decoder`.
             max_frames: frames that are kept.
-            max_bytes: bytes of the frames that are kept.
+            max_bytes: bytes of the frames that are kept, with their fields.
         """
         self.capture = capture
         self.frames: deque[Frame] = deque()
@@ -58,7 +60,8 @@ class Trace:
         self._connections: dict[int, _Decoding] = {}
         self._waiting: deque[Chunk] = deque()
         self._ending: list[Connection] = []
-        self._held = 0
+        self._weights: deque[int] = deque()  # of the frames that are kept, in bytes
+        self._held = 0  # their sum
         self._number = 0
 
     def update(self, seconds: float = STEP) -> list[Frame]:
@@ -152,16 +155,20 @@ class Trace:
             frames.append(_note(chunk, chunk.what, chunk.about))
         for frame in frames:
             self._number += 1
+            if chunk.what == "data" and frame.data:
+                frame.fault = chunk.about
             frame.connection, frame.number = connection.number, self._number
         return frames
 
     def _keep(self, frame: Frame) -> None:
         self.frames.append(frame)
-        self._held += len(frame.data)
+        self._weights.append(_weight(frame))
+        self._held += self._weights[-1]
         self.sizes[frame.role, frame.direction] += len(frame.data)
         self.counts[frame.role, frame.direction] += 1
         while len(self.frames) > self._max_frames or self._held > self._max_bytes:
-            self._held -= len(self.frames.popleft().data)
+            self.frames.popleft()
+            self._held -= self._weights.popleft()
             self.gone += 1
             if self.gone % FORGET == 0:
                 self._forget()
@@ -210,6 +217,16 @@ class _Decoding:
     def _fails(self, error: Exception) -> None:
         """None may raise. If one does all the same, its bytes are shown raw, and nobody else suffers."""
         self._failed = printable(f"the decoder failed: {type(error).__name__}: {error}")
+
+
+def _weight(frame: Frame) -> int:
+    """Return about how many bytes a frame takes in memory: inflated, a few bytes may have many fields."""
+    count, waiting = 0, [frame.root, frame.call] if frame.call else [frame.root]
+    while waiting:
+        field = waiting.pop()
+        count += 1
+        waiting += field.fields
+    return len(frame.data) + FIELD_BYTES * count
 
 
 def _note(chunk: Chunk, what: str, about: str) -> Frame:

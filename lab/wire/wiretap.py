@@ -9,8 +9,10 @@ from pathlib import Path
 from chat.interfaces.address import Address
 from chat.interfaces.technique import Technique
 from chat.interfaces.tls import Trust
+from lab.wire.capture import Transport
 from lab.wire.compare import Sample
 from lab.wire.encryption import Encryption
+from lab.wire.passing import Interference
 from lab.wire.tap import Tap
 from lab.wire.trace import Trace
 
@@ -27,6 +29,7 @@ class Wiretap:
         settings: Mapping[str, str],
         state: Path,
         take_sample: TakeSample | None = None,
+        interference: Interference | None = None,
     ) -> None:
         """Begin; nothing is in the way before `start`.
 
@@ -35,7 +38,9 @@ class Wiretap:
             settings: of the session, by `Setting.name`.
             state: the state folder, for the certificate that is needed where there is TLS.
             take_sample: None: there is no other technique to compare with.
+            interference: what goes wrong on the way; None: nothing.
         """
+        self.interference = interference
         self.take_sample = take_sample
         self.technique = technique
         self.trace: Trace | None = None
@@ -50,7 +55,7 @@ class Wiretap:
     async def start(self) -> None:
         """Be in the way of the session's next connections. Raises OSError."""
         if self._tap is None:
-            self._tap = await asyncio.to_thread(Tap)
+            self._tap = await asyncio.to_thread(Tap, None, self.interference)
             self.trace = Trace(self._tap.capture, await asyncio.to_thread(self.technique.load_decoder))
 
     async def detour(
@@ -69,6 +74,16 @@ class Wiretap:
             for one in addresses
         ]
         return here, encryption.trust if encryption else None
+
+    @property
+    def tap(self) -> Tap | None:
+        """What is in the way of the session's next connection."""
+        return self._tap
+
+    @property
+    def transport(self) -> Transport:
+        """What carries the session's bytes."""
+        return self._transport
 
     @property
     def on(self) -> bool:

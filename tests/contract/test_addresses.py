@@ -99,7 +99,7 @@ async def test_a_port_that_one_family_has_in_use_is_refused(make_server: MakeSer
 # --- a name with an address of each family -------------------------------------------------------
 
 DUAL = "localhost"
-OWN_RESOLVER = {"grpc": "its library asks the system by itself, and here localhost may be IPv4 alone"}
+OWN_RESOLVER = {"grpc": "its library has a resolver of its own, see the test of localhost below"}
 WAYS = [
     pytest.param(label.name, {}, id=label.name)
     for label in backends.techniques()
@@ -135,6 +135,16 @@ async def test_a_client_tries_every_address_of_a_name(
 async def test_a_server_listens_at_every_address_of_a_name(make_server: MakeServer, comes_in: Comes) -> None:
     async with listening(make_server, DUAL) as address:
         assert [await comes_in(host, address.port) for host in (V4, V6, DUAL)] == [True, True, True]
+
+
+@pytest.mark.parametrize("technique", list(OWN_RESOLVER), indirect=True)
+@pytest.mark.parametrize("host", [V4, V6])
+async def test_a_resolver_of_its_own_gives_localhost_both_families(
+    make_server: MakeServer, comes_in: Comes, host: str
+) -> None:
+    """Also where the file of hosts names one of them only (RFC 6761, 6.3)."""
+    async with listening(make_server, host) as address:
+        assert await comes_in("localhost", address.port)
 
 
 # --- chat doctor ---------------------------------------------------------------------------------

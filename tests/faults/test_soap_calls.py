@@ -15,7 +15,7 @@ from zeep.wsse.username import UsernameToken
 
 from backends.soap.conversion import TNS, WSDL, WSDL11, WSSE
 from backends.soap.server import SoapServer
-from chat.domain.model import Limits
+from chat.domain.model import Bounds, Limits
 from chat.interfaces.address import Address
 from chat.interfaces.server import ServerOptions
 from chat.interfaces.tls import Identity
@@ -61,6 +61,8 @@ def fetch(key: str, after: int, wait: int = 20, version: str = "1.1") -> bytes:
 # --- polls ---------------------------------------------------------------------------------------
 
 
+# One seat asks for everything here, which a person never does.
+@pytest.mark.parametrize("bounds", [Bounds(pages=2 * POLLS, address_pages=2 * POLLS)], ids=["many pages"])
 async def test_a_thousand_polls_wait_without_a_thread_and_all_are_answered(server: Serving, hub: Hub) -> None:
     async with await SoapPeer.open(server.address) as ann:
         key = await ann.join()

@@ -21,18 +21,10 @@ from lab.wire.tap import Tap
 from lab.wire.trace import Trace
 from tests.support.kit import Serving
 from tests.support.people import Person
-from tests.support.tshark import check_packets, dissected
+from tests.support.tshark import SEEN, check_packets, dissected
 
 TOKEN = "a token that no file may show"
 TEXT = "täglich > \"quoted\" & 'more'"
-SEEN = {
-    "grpc": {"http2", "grpc"},
-    "oncrpc": {"rpc"},
-    "rabbitmq": {"amqp"},
-    "rest": {"http", "json"},
-    "soap": {"http", "xml"},
-}
-"""What Wireshark has dissectors for, by technique."""
 
 
 @pytest.fixture

@@ -1,96 +1,104 @@
-"""A server by hand behind a tap, and what the tap has recorded of it."""
+"""Somebody whose session goes through a real tap, so that its wire can fail on purpose."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
-from typing import Any
 
+from chat.client.session import Session
+from chat.client.session_events import Arrived, DraftMoved, Missed, StateChanged
+from chat.domain.model import Event, Hello
 from chat.interfaces.address import Address
-from lab.wire.capture import Capture, Chunk
-from lab.wire.encryption import Encryption
+from chat.interfaces.client import ChatClient, ClientOptions
+from chat.interfaces.technique import Technique
+from lab.faults.plan import FaultPlan
+from lab.faults.registry import faults, parse_fault
 from lab.wire.tap import Tap
 
-Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-PATIENCE = 20.0
-"""Seconds after which something that must happen counts as not happening."""
+
+def load(technique: Technique) -> None:
+    """Import all that faults need: an import reads files, and may not be done on an event loop."""
+    technique.load_decoder()
+    faults()
 
 
-@asynccontextmanager
-async def serving(handle: Handle, port: int = 0, **options: Any) -> AsyncIterator[Address]:
-    """Run a server of byte streams; at the end wait until all that it does is done."""
-    tasks: set[asyncio.Task[None]] = set()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        try:
-            with suppress(OSError):  # the other side is gone
-                await handle(reader, writer)
-        finally:
-            writer.transport.abort()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", port, **options)
-    try:
-        yield Address(*server.sockets[0].getsockname()[:2])
-    finally:
-        server.close()
-        if tasks:
-            await asyncio.wait(tasks, timeout=PATIENCE)
+ENDS = ("sent", "failed", "unconfirmed")
 
 
-@asynccontextmanager
-async def through(
-    tap: Tap, handle: Handle, encryption: Encryption | None = None, **options: Any
-) -> AsyncIterator[Address]:
-    """Run a server behind a tap; yield the tap's address."""
-    async with serving(handle, **options) as server:
-        yield await relayed(tap, server, encryption=encryption)
-        await asyncio.to_thread(tap.cut)
+class Tapped:
+    """A session through a tap, and all that it told."""
 
+    def __init__(
+        self, technique: Technique, address: Address, settings: dict[str, str], nick: str = "eve"
+    ) -> None:
+        """Start to connect; `load` was called before."""
+        self.technique = technique
+        self.transport = technique.transport(settings)
+        self.plan = FaultPlan(technique.load_decoder(), seed=7)
+        self.tap = Tap(interference=self.plan)
+        self.seen: list[Event] = []
+        self.missing: list[int] = []
+        """The seqs that were named as missing."""
+        self.states: list[str] = []
+        self.ends: dict[int, list[str]] = {}
+        """What became of each own draft, by its token."""
+        self._news = asyncio.Event()
 
-async def relayed(tap: Tap, server: Address, *args: Any, **options: Any) -> Address:
-    return await asyncio.to_thread(tap.relay, server, *args, **options)
+        async def dial() -> ChatClient:
+            here = await asyncio.to_thread(self.tap.relay, address, self.transport)
+            return technique.load_client()(here, ClientOptions(settings=settings))
 
+        self.session = Session(dial, Hello("lab", nick), resend=technique.traits.resend, jitter=lambda: -0.5)
+        self._watching = asyncio.create_task(self._watch())
+        self.session.start()
 
-class Recorded:
-    """All that a capture has had so far."""
+    async def _watch(self) -> None:
+        async for batch in self.session.updates():
+            for update in batch:
+                if isinstance(update, Arrived):
+                    self.seen.append(update.event)
+                    if update.draft:
+                        self.ends.setdefault(update.draft, []).append("arrived")
+                elif isinstance(update, Missed):
+                    self.missing += update.missing.seqs
+                elif isinstance(update, StateChanged):
+                    self.states.append(update.state.name)
+                elif isinstance(update, DraftMoved) and update.phase in ENDS:
+                    self.ends.setdefault(update.draft, []).append(update.phase)
+            self._news.set()
 
-    def __init__(self, capture: Capture) -> None:
-        self._capture = capture
-        self.chunks: list[Chunk] = []
+    @property
+    def texts(self) -> list[str]:
+        return [event.text for event in self.seen if event.kind == "sent"]
 
-    def look(self) -> list[Chunk]:
-        self.chunks += self._capture.take()
-        return self.chunks
+    @property
+    def fired(self) -> int:
+        """How often the faults that are on have hit."""
+        return sum(fault.fired for fault in self.plan.faults)
 
-    async def until(self, condition: Callable[[list[Chunk]], object]) -> list[Chunk]:
-        """Wait until what was recorded fulfils the condition; the tap's thread is not of this loop."""
-        await eventually(lambda: condition(self.look()))
-        return self.chunks
+    async def begin(self, fault: str) -> None:
+        """Let something go wrong from now on."""
+        await asyncio.to_thread(self.plan.add, parse_fault(fault, self.transport), self.tap)
 
-    async def happenings(self, count: int) -> list[tuple[str, str, str]]:
-        """Wait for so many notes; return what, direction and why."""
-        await self.until(lambda chunks: len([one for one in chunks if one.what != "data"]) >= count)
-        return [(one.what, one.direction.name, one.about) for one in self.chunks if one.what != "data"]
+    async def end(self) -> None:
+        """Let nothing go wrong any more."""
+        await asyncio.to_thread(self.plan.clear, self.tap)
 
-    def data(self, direction: Any) -> bytes:
-        return b"".join(one.data for one in self.look() if one.direction is direction)
+    async def hears(self, text: str) -> None:
+        while text not in self.texts:
+            await self.more()
 
+    async def enters(self, state: str, times: int = 1) -> None:
+        """Wait until the session was in a state so many times."""
+        while self.states.count(state) < times:
+            await self.more()
 
-async def eventually(condition: Callable[[], object]) -> None:
-    """Wait until another thread has brought something about, which tells nobody."""
-    for _ in range(int(PATIENCE / 0.005)):
-        if condition():
-            return
-        await asyncio.sleep(0.005)
-    raise AssertionError(f"it has not happened within {PATIENCE:.0f} s")
+    async def more(self) -> None:
+        """Wait for an update."""
+        self._news.clear()
+        await self._news.wait()
 
-
-async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(65536):
-        writer.write(data)
-        await writer.drain()
-    writer.write_eof()
+    async def close(self) -> None:
+        await self.end()
+        await self.session.close()
+        await self._watching
+        await asyncio.to_thread(self.tap.close)

@@ -13,6 +13,14 @@ from typing import NamedTuple
 from tests.support.node import cannot_run
 
 MISSING = "tshark is not installed: apt install --no-install-recommends tshark"
+SEEN = {
+    "grpc": {"http2", "grpc"},
+    "oncrpc": {"rpc"},
+    "rabbitmq": {"amqp"},
+    "rest": {"http", "json"},
+    "soap": {"http", "xml"},
+}
+"""What Wireshark has dissectors for, by technique."""
 GOOD = "1"
 """The value of a checksum's status."""
 # Checksums are not looked at otherwise; programs of ONC RPC that it has no dissector for are shown, too.

@@ -14,6 +14,7 @@ if sys.platform == "win32":
     pytest.skip("needs a pseudo-terminal, and Windows has none for it", allow_module_level=True)
 
 from lab.bench.terminal import Terminal
+from tui.commands import TABLE
 
 
 @pytest.fixture
@@ -126,9 +127,10 @@ def test_keys_that_change_the_text_in_the_picker(server: str, keys: bytes, text:
 
 
 def test_keys_that_choose_in_the_palette(server: str) -> None:
-    """The first command is /clear, the second /copy, and there is no message."""
+    """They stand in the order of their names, and there is no message that /copy could copy."""
+    down = b"\x1b[B" * sorted(TABLE).index("copy")
     with in_room(server) as terminal:
-        terminal.press(b"\x10\x1b[B\r")
+        terminal.press(b"\x10" + down + b"\r")
         terminal.shows(b"there is no message")
         terminal.press(b"/quit\r")
         ends(terminal)

@@ -25,7 +25,7 @@ from tui.commands import COMMANDS, TABLE, Command, Refused, parse
 from tui.pump import pump
 from tui.rows import one_line
 from tui.screens.chat_commands import LEAST, TOO_SMALL
-from tui.screens.chat_wire import ChatWire
+from tui.screens.chat_faults import ChatFaults
 from tui.timeline import Timeline
 from tui.widgets.completion import Completion
 from tui.widgets.composer import Composer
@@ -40,7 +40,7 @@ WIDTHS = [(0, "-slim"), (LEAST[0], "-narrow"), (100, "-wide")]
 HEIGHTS = [(0, "-flat"), (LEAST[1], "-short"), (22, "-tall")]
 
 
-class ChatScreen(ChatWire):
+class ChatScreen(ChatFaults):
     """One person in one room.
 
     Args:
@@ -95,6 +95,7 @@ class ChatScreen(ChatWire):
         self._members = Members()
         self._status = StatusBar(technique, session.room)
         self._banner = Static("", id="banner", markup=False)
+        self.fault_banner = Static("", id="faults", markup=False)
         self._newer = Static("", id="newer", markup=False)
         self._hint = Static("", id="hint", markup=False)
         self._said: dict[int, str] = {}  # the drafts of this session that are on their way
@@ -107,6 +108,7 @@ class ChatScreen(ChatWire):
         with Horizontal(id="body"):
             with Vertical(id="centre"):
                 yield Static(TOO_SMALL, id="too-small")
+                yield self.fault_banner
                 yield self._banner
                 yield self.view
                 yield self._newer
@@ -334,6 +336,7 @@ class ChatScreen(ChatWire):
         self.view.page(pages)
 
     def action_close_all(self) -> None:
+        self.escaped()
         self._hint.remove_class("-on")
         self.clear_selection()
         if self._completion.open:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
 
 from chat.domain.errors import ChatError
-from chat.server.logs.files import connect, shown
+from chat.server.logs.files import SQLITE_ERRORS, connect, is_damage, shown
 from chat.server.logs.placing import not_written, placed
 from chat.server.logs.reading import existing, not_readable, reading
 from chat.server.logs.verify import Report, verify_database
@@ -43,8 +42,8 @@ def back_up(path: Path, to: Path, *, force: bool = False) -> Report:
             try:
                 source.backup(target)  # in one step, so of one state
                 target.execute("PRAGMA journal_mode = DELETE")  # one file, without a -wal
-            except sqlite3.Error as error:
-                if error.sqlite_errorname.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+            except SQLITE_ERRORS as error:
+                if is_damage(error):
                     raise not_readable(path, error) from error
                 raise not_written(to, "backup", error) from error
             verify_database(target, report)

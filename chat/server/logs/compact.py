@@ -11,7 +11,7 @@ from pathlib import Path
 
 from chat.domain.errors import ChatError
 from chat.domain.room import TAIL
-from chat.server.logs.files import alone, connect, explained, no_space, shown
+from chat.server.logs.files import SQLITE_ERRORS, alone, connect, explained, no_space, shown
 from chat.server.logs.lock import InUse
 from chat.server.logs.reading import existing, tables
 from chat.server.logs.sums import checksum, sealed, unsealed
@@ -62,7 +62,7 @@ def compact(path: Path) -> Compacted:
             return Compacted(path, before, _size(path), dropped)
     except InUse as error:
         raise ChatError(f"{error.fact}: stop it first (chat stop, or Ctrl+C where it runs)") from None
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, *SQLITE_ERRORS) as error:
         if no_space(error):
             raise ChatError(
                 f"no space on the disk for compacting the log {shown(path)}, which needs twice its size for "

@@ -10,7 +10,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -24,6 +24,8 @@ VERSION = 1
 
 _MAGIC = b"SQLite format 3\0"
 _HEADER = 100  # bytes; https://www.sqlite.org/fileformat2.html#the_database_header
+SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
+"""The second: SQLite's text quotes a damaged file, and the bytes that it quotes are no UTF-8."""
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _FRESH = "chat serve --fresh sets it aside and begins a new one"
 
@@ -99,6 +101,19 @@ def connect(path: Path, mode: str) -> sqlite3.Connection:
     )
 
 
+def empty_wal(db: sqlite3.Connection) -> None:
+    """Carry what a killed server left in the -wal into the database, and cut the -wal off.
+
+    Otherwise the rest of a commit that a power failure left unfinished would stand behind the next commits,
+    and look like damage. While somebody reads, the -wal stays as it is.
+    """
+    with suppress(sqlite3.OperationalError):  # no space: the next commit meets it, too
+        (waits,) = db.execute("PRAGMA busy_timeout").fetchone()
+        db.execute("PRAGMA busy_timeout = 0")
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        db.execute(f"PRAGMA busy_timeout = {waits}")
+
+
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
     """Hold a log that is created or checked, so that no other process uses it. Its folder must exist.
@@ -106,7 +121,7 @@ def alone(path: Path) -> Iterator[None]:
     Raises:
         ChatError: the file can't be used, or is in use.
         OSError: the disk can't be used; `explained` makes a text of it.
-        sqlite3.Error: the same.
+        sqlite3.Error, UnicodeDecodeError: the same.
     """
     with locked(path), ExitStack() as stack:
         if not path.exists():
@@ -129,7 +144,7 @@ def prepare(path: Path) -> None:
     Raises:
         ChatError: the file can't be used.
         OSError: the disk can't be used; `explained` makes a text of it.
-        sqlite3.Error: the same.
+        sqlite3.Error, UnicodeDecodeError: the same.
     """
     if path.exists():
         _check(path)
@@ -173,9 +188,9 @@ def set_aside(path: Path) -> Path | None:
 def explained(path: Path, error: Exception) -> ChatError:
     """Return an error for the user: why the log can't be used, and what to do."""
     log = f"the log {shown(path)}"
+    if is_damage(error):
+        return ChatError(f"{log} is damaged ({damage_text(error)}): {_FRESH}")
     name = getattr(error, "sqlite_errorname", "")
-    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return ChatError(f"{log} is damaged ({error}): {_FRESH}")
     if name.startswith("SQLITE_BUSY"):
         return ChatError(f"another program holds {log} open for writing: close that program")
     if no_space(error):
@@ -185,6 +200,19 @@ def explained(path: Path, error: Exception) -> ChatError:
         f"can't write {log} ({reason}): give yourself the right to write it and its folder, "
         "or name another place with --log"
     )
+
+
+def is_damage(error: Exception) -> bool:
+    """Return whether an error of SQLite means that the file is damaged."""
+    name = getattr(error, "sqlite_errorname", "")
+    return name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or isinstance(error, UnicodeDecodeError)
+
+
+def damage_text(error: Exception) -> str:
+    """Return what SQLite says about the damage."""
+    if isinstance(error, UnicodeDecodeError):
+        return printable(error.object.decode(errors="replace"))
+    return printable(str(error))
 
 
 def no_space(error: Exception) -> bool:
@@ -260,3 +288,18 @@ def _create(path: Path) -> None:
     except BaseException:
         new.unlink(missing_ok=True)
         raise
+    # SQLite syncs the folder of a -wal that it makes. That folder may be new as well: after a power failure
+    # an acknowledged entry is there only if every name that leads to it is.
+    for folder in path.parents:
+        with suppress(OSError):  # one that this user may not read is not new
+            sync(folder)
+
+
+def sync(path: Path) -> None:
+    """Write a file, or the names in a folder, to the disk. Raises `OSError`."""
+    with suppress(PermissionError):  # Windows opens no folder
+        file = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)

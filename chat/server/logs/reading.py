@@ -9,7 +9,16 @@ from pathlib import Path
 
 from chat.domain.errors import ChatError
 from chat.domain.validation import printable
-from chat.server.logs.files import check_header, connect, no_space, resolved, shown
+from chat.server.logs.files import (
+    SQLITE_ERRORS,
+    check_header,
+    connect,
+    damage_text,
+    is_damage,
+    no_space,
+    resolved,
+    shown,
+)
 
 BACKUP = "put a backup in its place"
 
@@ -43,7 +52,7 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
     try:
         with closing(_opened(path)) as db:
             yield db
-    except sqlite3.Error as error:
+    except SQLITE_ERRORS as error:
         raise not_readable(path, error) from error
 
 
@@ -55,9 +64,9 @@ def tables(db: sqlite3.Connection) -> set[str]:
 def not_readable(path: Path, error: Exception) -> ChatError:
     """Return an error for the user: why the log can't be read, and what to do."""
     log = f"the log {shown(path)}"
+    if is_damage(error):
+        return ChatError(f"{log} is damaged ({damage_text(error)}): {BACKUP}")
     name = getattr(error, "sqlite_errorname", "")
-    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return ChatError(f"{log} is damaged ({error}): {BACKUP}")
     if name.startswith("SQLITE_BUSY"):
         return ChatError(f"another program holds {log} for itself: close that program")
     if no_space(error):

@@ -26,7 +26,17 @@ from chat.domain.json_codec import decode_body, encode
 from chat.domain.model import MAX_NUMBER, Body, Entry
 from chat.interfaces.log import Clock, Committed, Log, OnCommitted, OnFailed, Pending
 from chat.server.logs.failures import harm_text, not_stored
-from chat.server.logs.files import GENERATIONS, alone, connect, explained, log_path, resolved, shown
+from chat.server.logs.files import (
+    GENERATIONS,
+    SQLITE_ERRORS,
+    alone,
+    connect,
+    empty_wal,
+    explained,
+    log_path,
+    resolved,
+    shown,
+)
 from chat.server.logs.sums import checksum, sealed
 from chat.server.logs.watch import NAMED, ROOMS, FileWatch, Overwritten
 
@@ -167,7 +177,7 @@ class SqliteLog(Log):
             raise ChatError(f"the log {shown(self.path)} was emptied or overwritten: history can't be read")
         try:
             return await self._loop.run_in_executor(self._reader, work, room, *args)
-        except sqlite3.Error as error:
+        except SQLITE_ERRORS as error:
             raise explained(self.path, error) from error
         except BadRequest as error:
             raise ChatError(
@@ -227,6 +237,7 @@ class SqliteLog(Log):
                 (mode,) = self._writing.execute("PRAGMA journal_mode = WAL").fetchone()
                 if mode != "wal":
                     raise ChatError(f"the log {shown(path)} can't be used: SQLite has no WAL on this disk")
+                empty_wal(self._writing)
                 self._reading = stack.enter_context(closing(connect(path, "ro")))
                 last = dict(self._reading.execute(ROOMS).fetchall())
                 self._found, self._written = dict(last), dict(last)
@@ -235,7 +246,7 @@ class SqliteLog(Log):
                 with suppress(sqlite3.OperationalError):  # no space: with the first commit
                     self._commit([], [])
                 self._checkpoint()
-            except (OSError, sqlite3.Error) as error:
+            except (OSError, *SQLITE_ERRORS) as error:
                 raise explained(path, error) from error
             self._held.enter_context(stack.pop_all())
         return last

@@ -13,12 +13,14 @@ from chat.domain.json_codec import decode_body, encode
 from chat.domain.model import MAX_NUMBER, Body, Checkpoint, Entry, Event
 from chat.domain.room import TAIL, Room
 from chat.domain.validation import printable
+from chat.server.logs.files import SQLITE_ERRORS, damage_text
 from chat.server.logs.reading import existing, reading, tables
 from chat.server.logs.sums import checksum, unsealed
 from chat.server.logs.wal_check import wal_problems
 
 MOST = 100
 """Problems that are kept word by word."""
+_ENTRIES = "SELECT room, seq, at, CAST(body AS BLOB), typeof(body) FROM entries"
 
 
 @dataclass
@@ -92,8 +94,8 @@ def verify_database(db: sqlite3.Connection, report: Report) -> None:
                 for line in verdict.splitlines():
                     report.problem(f"SQLite: {line}")
         _Check(db, report).run()
-    except sqlite3.DatabaseError as error:
-        report.problem(f"it can't be read to the end: {error}")
+    except SQLITE_ERRORS as error:
+        report.problem(f"it can't be read to the end: {damage_text(error)}")
 
 
 class _RoomCheck:
@@ -110,10 +112,10 @@ class _RoomCheck:
         self._sound = True
         self._unmarked: list[int] = []
 
-    def add(self, seq: object, at: object, data: object) -> None:
+    def add(self, seq: object, at: object, data: object, kind: str) -> None:
         report = self._report
         report.entries += 1
-        if not (_number(seq) and _number(at) and isinstance(data, bytes)):
+        if not (_number(seq) and _number(at) and isinstance(data, bytes) and kind == "text"):
             return self._problem(f"an entry behind {self._last}", "its fields have wrong types")
         assert isinstance(seq, int)
         assert isinstance(at, int)
@@ -185,7 +187,7 @@ class _Check:
             refused[name].add(seq)
         rooms: dict[str, _RoomCheck] = {}
         # As they stand in the file: an index that is damaged must not hide some.
-        for name, *entry in self._db.execute("SELECT room, seq, at, CAST(body AS BLOB) FROM entries"):
+        for name, *entry in self._db.execute(_ENTRIES):
             if (room := rooms.get(name)) is None:
                 room = _RoomCheck(name, begun.pop(name, []), refused.pop(name, set()), self._report)
                 rooms[name] = room

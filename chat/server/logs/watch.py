@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import errno
 import os
-import sqlite3
 from collections.abc import Mapping
 from contextlib import closing, suppress
 from os.path import samestat
 from pathlib import Path
 
-from chat.server.logs.files import connect
+from chat.server.logs.files import SQLITE_ERRORS, connect
 
 _WAL_MAGIC = (bytes.fromhex("377f0682"), bytes.fromhex("377f0683"))
 _WAL_HEADER = 32  # bytes; https://www.sqlite.org/fileformat2.html#the_write_ahead_log
@@ -103,7 +102,7 @@ class FileWatch:
                 found = dict(db.execute(ROOMS).fetchall())
                 if self._named and not db.execute(NAMED, (self._generation,)).fetchone():
                     return False
-        except sqlite3.Error:
+        except SQLITE_ERRORS:
             return False
         return all(found.get(room, 0) >= seq for room, seq in last.items())
 

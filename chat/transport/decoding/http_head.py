@@ -102,7 +102,9 @@ def _request(found: re.Match[bytes], at: int) -> Head:
 
 
 def _shown_parameter(field: Field) -> str:
-    return f"{field.name}={field.value}" if field.name != "query" else field.value
+    if field.name == "query":
+        return field.value
+    return f"{field.name}={field.value}" if field.value else field.name
 
 
 def _add_query(target: Field, query: bytes, at: int) -> None:

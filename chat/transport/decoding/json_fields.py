@@ -10,11 +10,13 @@ from typing import Any, TypeGuard
 from chat.domain.json_codec import EVENT_KINDS
 from chat.domain.json_depth import MAX_DEPTH, too_deep
 from chat.interfaces.frames import MASK, Field, Frame
+from chat.transport.decoding.secrets import is_secret
 from chat.transport.decoding.stream import Undecodable
 from chat.transport.decoding.text import one_line
 
 SECRETS = frozenset(("access", "seat_key"))
-"""The names of the chat's fields that hold a secret, on every technique."""
+"""The names of the chat's fields that hold a secret, on every technique. In JSON, which anybody may have
+written, there are more: see `is_secret`."""
 MAX_VALUES = 20_000
 """Values in one text; of one with more nothing is decoded. A page of the chat has fewer than 3,000."""
 WRITTEN = frozenset(("say", "edit", "sent", "edited"))
@@ -80,7 +82,7 @@ class _Walk:
         if self._count > MAX_VALUES:
             raise Undecodable(f"JSON with more than {MAX_VALUES} values")
         if token not in (b"{", b"["):
-            secret = name in SECRETS and token not in (b'""', b"null")
+            secret = is_secret(name) and token not in (b'""', b"null")
             if secret and token.startswith(b'"'):  # masked, it is a string still
                 span = span[0] + 1, span[1] - 1
             text = MASK if secret else shown(token)
@@ -90,6 +92,9 @@ class _Walk:
         value, end = (self._object if token == b"{" else self._list)(below)
         if name:
             below.span = self._place(span[0], end)
+        if is_secret(name):  # as a whole: what is in it may have any name
+            below.fields.clear()
+            below.secret, below.value = True, MASK
         return value
 
     def _object(self, below: Field) -> tuple[Object, int]:
@@ -164,7 +169,7 @@ def summary_of(value: Any) -> str:
     for name, one in value.items():
         if name == "kind":
             continue
-        if name in SECRETS and one:
+        if is_secret(name) and one:
             one = MASK
         if isinstance(one, list):
             parts.append(f"{name}: {len(one)}")
@@ -181,7 +186,7 @@ def call_of(value: Any) -> Field | None:
     for name, one in value.items():
         if name != "kind":
             text = name == "text" and written(value)
-            secret = name in SECRETS and bool(one)
+            secret = is_secret(name) and bool(one)
             value_shown = MASK if secret else one_line(json.dumps(one, ensure_ascii=False))
             call.add(one_line(name), value_shown, part="payload" if text else "envelope", secret=secret)
     return call

@@ -18,23 +18,24 @@ class KnownSecrets:
     def __init__(self) -> None:
         self._secrets: set[bytes] = set()
 
-    def __bool__(self) -> bool:
-        return bool(self._secrets)
-
     def add(self, secrets: Iterable[bytes]) -> None:
         """Keep these in mind."""
         for secret in secrets:
             if len(secret) >= MIN_PART and len(self._secrets) < MAX_SECRETS:
                 self._secrets.add(secret)
 
-    def mark(self, field: Field, data: bytes) -> None:
+    def mark(self, field: Field, data: bytes, *, first: bool) -> None:
         """Add a field for each place of a known secret.
 
         Args:
             field: of all these bytes, without fields below it.
             data: the bytes of the frame.
+            first: the first secrets of the connection may be in them: if none is known, all is masked.
         """
         begin, end = field.span or (0, len(data))
+        if first and not self._secrets:
+            field.add("may be secret", MASK, (begin, end), "envelope", secret=True)
+            return
         done = begin
         for place, after in sorted(self._places(data, begin, end)):
             if after > done:

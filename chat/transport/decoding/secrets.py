@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from chat.interfaces.frames import MASK, Field
 
@@ -25,17 +26,19 @@ _IN_BYTES = re.compile(
     re.IGNORECASE | re.VERBOSE | re.DOTALL,
 )
 _REST = re.compile(rb'[^\r\n"<]*')
+# Where nothing is known of what came before, a name in JSON may have begun there: its value is masked, too.
+_NAME_AND_REST = re.compile(rb'[^\r\n"<]*(?:"(?:[ \t]*:[ \t]*")?(?:[^"\\\r\n]|\\.)*)?')
 TAIL = 32
 """Bytes of what nothing could decode that are looked at again with the next ones: a name may be split."""
 MAX_MARKS = 200
 """Secrets that are marked one by one in bytes that nothing could decode; what follows is marked whole."""
 
 
+@lru_cache(1024)
 def is_secret(name: str) -> bool:
     """Return whether what has this name is a secret: a token, a key, a password, a digest, a nonce.
 
-    It is for names of headers, parameters and elements, without a namespace; see `json_fields.SECRETS` for
-    the chat's own JSON.
+    It is for names of headers, parameters, elements and JSON, without a namespace.
     """
     return _SECRET.fullmatch(name) is not None
 
@@ -64,7 +67,8 @@ def mark_secrets(field: Field, data: bytes, at: int | None = 0, *, before: bytes
             Then a secret may have begun there. None: a message begins here.
     """
     end = 0
-    if before is not None and (rest := _REST.match(data)) is not None:
+    rest = None if before is None else (_REST if before else _NAME_AND_REST).match(data)
+    if rest is not None:
         end = rest.end()
         if end:
             _add(field, "may be the end of a secret", 0, end, at)

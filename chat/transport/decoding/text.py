@@ -12,4 +12,6 @@ SHOWN = 200
 def one_line(value: str | bytes, size: int = SHOWN) -> str:
     """Return a value from the wire as a field may show it; bytes are read as UTF-8, whatever they are."""
     text = value if isinstance(value, str) else value.decode(errors="replace")
+    if len(text) <= size and text.isascii() and text.isprintable():
+        return text  # nearly always
     return printable(shorten(text, size)).replace("\t", "\\t").replace("\n", "\\n")

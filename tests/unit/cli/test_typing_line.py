@@ -32,10 +32,31 @@ def test_what_arrives_is_printed_above_what_is_typed(typed: str, tmp_path: Path)
         assert screen.replace("\n", "").count(typed.replace("\n", "")) == 1
         pane.keys(" and sent", "Enter")
         pane.until(lambda screen: "ann (tcp): " in screen)
-        assert f"ann (tcp): {typed} and sent" in pane.screen().replace("\n", "")
+        shown = pane.screen().replace("\n", "")
+        assert f"ann (tcp): {typed} and sent" in shown
+        assert shown.count("and sent") == 1  # what was typed is not there a second time
         pane.line("/quit")
         pane.line("echo the shell is $((6 * 7))")
         assert "$ echo the shell" in pane.shows("the shell is 42")  # the terminal echoes as before
+
+
+@pytest.mark.skipif(bool(tmux.MISSING), reason=tmux.MISSING)
+def test_an_own_line_is_there_once_and_a_command_stays(tmp_path: Path) -> None:
+    """Also if it fills a row to its last cell, or has wide letters."""
+    texts = ["hello", "x" * 80, "漢字" * 25]
+    with serving("--log", "memory") as (_, address), tmux.shell(tmp_path) as pane:
+        pane.line(shlex.join([*CHAT, "--plain", "--server", address, "--as", "ann"]))
+        pane.shows("you are ann")
+        for text in texts:
+            pane.line(text)
+            pane.until(lambda screen, text=text: f"ann (tcp): {text}" in screen.replace("\n", ""))  # type: ignore[misc]  # its default is bound here
+        pane.line("/who")
+        shown = pane.shows("* ann (tcp)")
+        assert [shown.replace("\n", "").count(text) for text in texts] == [1] * len(texts)
+        assert "/who\n" in shown
+        assert "you are ann" in shown  # not a row too many was erased
+        pane.line("/quit")
+        pane.until(lambda screen: screen.rstrip().endswith("$"))
 
 
 def test_many_lines_show_how_far_they_are(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ METHODS = {
     "connection_made": ["self", "transport"],
     "connection_lost": ["self", "exc"],
     "data_received": ["self", "data"],
+    "eof_received": ["self"],
     "pause_writing": ["self"],
     "resume_writing": ["self"],
     "shutdown": ["self"],

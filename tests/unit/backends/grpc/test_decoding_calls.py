@@ -247,6 +247,41 @@ def test_a_token_of_another_protocol_is_not_shown() -> None:
         assert not any(b"TOKEN"[place : place + 3] in shown for place in range(3))
 
 
+@pytest.mark.parametrize("path", [f"/{SERVICE}/Chet", f"/{SERVICE}", "/chat.v1.Other/Chat"])
+def test_what_is_almost_the_chat_may_hold_a_seat_key(path: str) -> None:
+    talk = H2Talk()
+    talk.call(request(path), grpc(HELLO))
+    (frame,) = of_kind(decode(talk.capture), "DATA")
+    assert frame.problem == "the chat has no such method"
+    assert KEY.encode() not in shown_bytes(frame)
+
+
+def test_the_chat_under_another_content_type_may_hold_a_seat_key() -> None:
+    talk = H2Talk()
+    talk.call([*request(f"/{SERVICE}/Chat")[:4], ("content-type", "text/plain")], grpc(HELLO))
+    (frame,) = of_kind(decode(talk.capture), "DATA")
+    assert frame.problem == "its content-type is not that of gRPC"
+    assert KEY.encode() not in shown_bytes(frame)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [raw(0xEE, 0, 1, KEY.encode()), raw(0, 8, 1, bytes([len(KEY)]) + KEY.encode())],
+    ids=["a frame of another type", "padding"],
+)
+def test_what_nothing_describes_is_not_shown(data: bytes) -> None:
+    _, frame = up(raw(1, 4, 1, BLOCK), data)
+    assert KEY.encode() not in shown_bytes(frame)
+
+
+def test_a_damaged_preface_may_hide_a_token() -> None:
+    begin = b"PRI * HTXP/2.0\r\n\r\nSM\r\n\r\n"
+    (frame,) = decode(
+        [Piece(1, "tcp", Direction.UP, begin + raw(1, 4, 1, BLOCK) + raw(0, 0, 1, grpc(HELLO)))]
+    )
+    assert KEY.encode() not in shown_bytes(frame)
+
+
 def test_credentials_are_masked_under_any_name() -> None:
     (frame,) = up(raw(1, 4, 1, line(":path", "/x") + line("x-forwarded", "Bearer OTHER")))
     assert b"OTHER" not in shown_bytes(frame)

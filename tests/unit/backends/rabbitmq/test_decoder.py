@@ -10,7 +10,7 @@ import pika
 import pytest
 from pika import spec
 
-from backends.rabbitmq import decoding_content, names
+from backends.rabbitmq import decoder, decoding_content, names
 from backends.rabbitmq.codec import MAX_BODY
 from backends.rabbitmq.decoder import MAX_CHANNELS
 from chat.domain.model import Joined, Sent
@@ -34,6 +34,8 @@ from tests.support.amqp_talk import (
     to_queue,
 )
 from tests.support.captures import Piece
+
+DECLARED = method(DOWN, spec.Queue.DeclareOk("q", 0, 0))
 
 # --- messages ------------------------------------------------------------------------------------
 
@@ -92,7 +94,8 @@ def test_an_ack_of_several_acknowledges_all_before_it() -> None:
         (to_queue(names.presence(SEAT)), "setup"),
         ([method(UP, spec.Basic.Get(queue="q"))], "poll"),
         ([method(DOWN, spec.Basic.GetEmpty())], "poll"),
-        ([method(UP, spec.Queue.Declare(queue="q"))], "setup"),
+        ([method(UP, spec.Queue.Declare(queue="q")), DECLARED], "setup"),
+        ([method(UP, spec.Queue.Declare(queue="q", passive=True)), DECLARED], "control"),
         ([method(DOWN, spec.Connection.Blocked("memory"), 0)], "control"),
         ([(UP, pika.frame.Heartbeat().marshal())], "control"),
         ([method(UP, spec.Tx.Commit())], "control"),
@@ -262,6 +265,24 @@ def test_a_message_in_too_many_frames_is_not_kept(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(decoding_content, "MAX_PARTS", 3)
     frames = decode(*published(parts=100))
     assert not any(frame.drafts or frame.texts for frame in frames)
+
+
+def test_no_more_than_that_is_kept_of_messages_that_do_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoding_content, "MAX_HELD", 1_000)
+    long = Sent(SEAT, "ann", "rabbitmq", 1, "x" * 1_000)
+    *_, body = decode(*published(long))
+    assert not body.drafts
+    assert body.summary.startswith("content body, ")
+    assert decode(*(one for _ in range(20) for one in published()))[-1].drafts == {1}
+
+
+def test_only_so_many_messages_wait_for_their_acknowledgement(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoder, "MAX_UNANSWERED", 3)
+    said = [one for tag in range(1, 6) for one in delivered(tag, tag)]
+    (*_, ack) = decode(*said, method(UP, spec.Basic.Ack(0, multiple=True)))
+    assert ack.seqs == {4, 5, 6}
+    again = decode(*said, method(UP, spec.Basic.Ack(5, multiple=True)), *delivered(6, 6))
+    assert len([frame for frame in again if frame.seqs]) == 5 * 3 + 1 + 3
 
 
 def test_the_oldest_channel_is_forgotten() -> None:

@@ -163,6 +163,14 @@ def test_a_request_that_is_not_in_the_contract_is_shown_as_it_is() -> None:
     assert [(one.name, one.value) for one in frame.call.fields] == [("x", "1"), ("query", "")]
 
 
+@pytest.mark.parametrize("name", ["password", "access_token", "clientSecret", "seat_key"])
+@pytest.mark.parametrize("value", ["s3cret", ["s3cret"], {"a": [{"b": "s3cret"}]}])
+def test_secrets_in_the_json_of_others_are_masked(name: str, value: object) -> None:
+    (frame,) = decode(request("POST", "/login", {"user": "ann", name: value, "n": 5}))
+    assert "s3cret" not in everything_shown(frame)
+    assert data_of(frame, "n") == b"5"
+
+
 def test_every_operation_of_the_contract_is_a_route() -> None:
     for operation in OPERATIONS:
         path = operation.path.format(room="lab", seat="85", id=17)

@@ -261,6 +261,15 @@ def test_a_first_login_that_cannot_be_read_is_masked(data: bytes) -> None:
     assert data[-6:-1] not in shown_bytes(frame)
 
 
+def test_what_is_left_of_a_first_login_is_masked() -> None:
+    decoder = make_decoder("tcp")
+    assert not decoder.skip(UP, 60)
+    (lost,) = decoder.feed(UP, LOGIN[60:])
+    assert b"login" not in lost.data
+    assert TOKEN.encode() in lost.data
+    assert TOKEN.encode() not in shown_bytes(lost)
+
+
 # --- what does not fit -------------------------------------------------------------------------
 
 
@@ -314,10 +323,24 @@ def test_what_inflates_to_too_much_is_not_inflated_further() -> None:
 @pytest.mark.parametrize(
     "data", [b"GET / HTTP/1.1\r\n\r\n", HEADER.pack(MAX_FRAME, 0), HEADER.pack(1, 0) + b"xx"]
 )
-def test_what_is_no_frame_loses_the_direction(data: bytes) -> None:
-    frames = decode((UP, data), (UP, SEND), (DOWN, codec.returned(7, 17)))
-    assert all(frame.role == "raw" and frame.problem for frame in frames if frame.direction is UP)
-    assert [frame.kind for frame in frames if frame.direction is DOWN] == ["MSG_REPLY"]
+def test_what_is_no_frame_loses_what_is_there_then(data: bytes) -> None:
+    lost, more, good, reply = decode((UP, data), (UP, b"more"), (UP, SEND), (DOWN, codec.returned(7, 17)))
+    assert (lost.role, more.role, more.problem) == ("raw", "raw", lost.problem)
+    assert (good.texts, reply.seqs) == (["täglich"], {17})
+
+
+@pytest.mark.parametrize("frame", [SEND, OLDER, OLDER_DEFLATED, codec.returned(7, 17), deflated(LOGIN)])
+def test_after_a_hole_decoding_goes_on_with_the_next_frame(frame: bytes) -> None:
+    for data in (frame, frame[9:] + frame, b"\n\n\n" + frame):
+        decoder = make_decoder("tcp")
+        assert not decoder.skip(UP, 9)
+        frames = decoder.feed(UP, data)
+        assert frames[-1].data == frame
+        assert not frames[-1].problem
+        assert all(one.problem == "9 bytes before it were not kept" for one in frames[:-1])
+    decoder.skip(UP, 9)
+    (lost,) = decoder.feed(UP, frame[9:-1])
+    assert lost.problem
 
 
 def test_bytes_behind_the_message_are_said() -> None:

@@ -148,6 +148,7 @@ def test_joining_and_the_wsdl_are_setup() -> None:
     )
     assert [frame.role for frame in frames] == ["setup"] * 4
     assert [frame.problem for frame in frames] == [""] * 4
+    assert frames[0].summary == "GET /soap?wsdl"
     assert "s3cret" not in everything_shown(frames[3])
 
 

@@ -78,6 +78,15 @@ def test_the_mac_is_masked_and_the_counter_is_shown() -> None:
     assert mac in shown_bytes(frame, secrets=True)
 
 
+def test_secrets_are_masked_in_a_datagram_that_is_cut_off() -> None:
+    mac = b"8ea7be990c04148966d028214782a53c"
+    frame = decode(b'{"kind":"hello","nick":"ann","seat_key":"anns-seat-key-22-ch' + b"\n1 " + mac)
+    assert frame.role == "raw"
+    assert b"anns-seat-key" not in shown_bytes(frame)
+    assert mac not in shown_bytes(frame)
+    assert b'"nick":"ann"' in shown_bytes(frame)
+
+
 def test_a_pack_carries_the_seqs_and_texts_of_all_its_events() -> None:
     events = (
         b'{"kind":"sent","seq":3,"text":"a"},{"kind":"edited","seq":5,"text":"b"},{"kind":"left","seq":6}'

@@ -15,7 +15,7 @@ from chat.interfaces.address import Address
 from chat.interfaces.frames import Direction
 from lab.wire import datagrams
 from lab.wire.tap import Tap
-from tests.support.tapped import PATIENCE, Recorded, eventually, relayed
+from tests.support.behind_tap import PATIENCE, Recorded, eventually, relayed
 
 UP, DOWN = Direction
 Loop = asyncio.get_running_loop

@@ -18,9 +18,10 @@ import pytest
 from chat.interfaces.address import Address
 from chat.interfaces.frames import Direction
 from lab.wire import streams
+from lab.wire.lane import HIGH_WATER
 from lab.wire.tap import Tap
+from tests.support.behind_tap import Recorded, echo, eventually, relayed, serving, through
 from tests.support.raw import reset
-from tests.support.tapped import Recorded, echo, eventually, relayed, serving, through
 
 UP, DOWN = Direction
 MIB = 1024 * 1024
@@ -248,7 +249,7 @@ async def test_who_does_not_read_stops_who_writes(tap: Tap) -> None:
         assert sent < total, "nobody stopped it"
         (connection,) = {one.connection.number: one.connection for one in tap.capture.take()}.values()
         assert connection.sizes[UP] <= sent
-        assert held_by(tap) <= streams.HIGH_WATER + MIB
+        assert held_by(tap) <= HIGH_WATER + MIB
         reads.set()
         await writer.drain()
         writer.write_eof()

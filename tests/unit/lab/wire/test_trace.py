@@ -7,7 +7,7 @@ import pytest
 import backends
 from chat.interfaces.frames import Direction, Field, Frame, FrameDecoder
 from lab.wire.capture import Capture, Connection
-from lab.wire.trace import Trace
+from lab.wire.trace import FIELD_BYTES, MAX_BYTES, Trace
 
 UP, DOWN = Direction
 
@@ -105,15 +105,15 @@ def test_totals_count_what_is_not_kept_any_more() -> None:
 
 
 def test_of_too_many_bytes_the_oldest_frames_go() -> None:
-    trace, connection = begun(max_bytes=1000)
+    trace, connection = begun(max_bytes=10 * (100 + FIELD_BYTES))  # each line is one field
     for _ in range(50):
         trace.capture.add(connection, UP, b"x" * 99 + b"\n")
     everything(trace)
     assert len(trace.frames) == 10
-    trace.capture.add(connection, UP, b"x" * 2000 + b"\n")
+    trace.capture.add(connection, UP, b"x" * 10_000 + b"\n")
     everything(trace)
     assert not trace.frames, "it alone is too much"
-    assert trace.sizes["message", UP] == 7001
+    assert trace.sizes["message", UP] == 15_001
 
 
 def test_the_bounds_of_a_trace() -> None:
@@ -122,10 +122,10 @@ def test_the_bounds_of_a_trace() -> None:
         trace.capture.add(connection, UP, b"x\n")
     everything(trace)
     assert len(trace.frames) == 5_000
-    for _ in range(20):
+    for _ in range(30):
         trace.capture.add(connection, UP, b"x" * 1024 * 1024 + b"\n")
         everything(trace)
-    assert sum(len(one.data) for one in trace.frames) <= 16 * 1024 * 1024
+    assert sum(len(one.data) for one in trace.frames) <= MAX_BYTES == 24 * 1024 * 1024
 
 
 def test_a_step_ends_in_time_and_the_rest_comes_next() -> None:

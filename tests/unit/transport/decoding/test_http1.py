@@ -9,7 +9,7 @@ import h11
 import pytest
 
 from chat.interfaces.frames import Direction, Frame
-from chat.transport.decoding.http1 import MAX_PENDING, HttpDecoder
+from chat.transport.decoding.http1 import MAX_PENDING, HttpDecoder, HttpMessage
 from chat.transport.decoding.http_content import MAX_INFLATED
 from chat.transport.decoding.http_head import MAX_FIELDS, MAX_HEAD
 from tests.support.decoding import DOWN, UP, data_of, everything_shown, field, frames_of
@@ -48,8 +48,8 @@ def decode(*said: tuple[Direction, bytes]) -> list[Frame]:
 class Contents(HttpDecoder):
     """Keeps the contents, which a technique would explain."""
 
-    def describe(self, message: object) -> None:
-        message.frame.texts.append(message.content.decode("latin-1"))  # type: ignore[attr-defined]
+    def describe(self, message: HttpMessage) -> None:
+        message.frame.texts.append(message.content.decode("latin-1"))
 
 
 def judged(connection: h11.Connection, data: bytes) -> tuple[h11.Request | h11.Response, bytes]:

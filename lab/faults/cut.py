@@ -1,0 +1,24 @@
+"""A cut: every connection breaks at once."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from lab.faults.fault import Fault, no_argument
+from lab.faults.registry import register
+
+
+@register
+class Cut(Fault):
+    """Breaks every connection with RST when it begins; new ones work. It hits once."""
+
+    name = "cut"
+    summary = "every connection breaks, once"
+    transports = ("tcp",)
+    instead = "datagrams have no connection to break: half-open loses all of them"
+    cuts = True
+
+    @classmethod
+    def parse(cls, argument: str) -> Self:
+        no_argument(cls.name, argument)
+        return cls()

@@ -1,0 +1,37 @@
+"""What is kept of a capture: bounded in memory, not only in bytes on the wire."""
+
+from __future__ import annotations
+
+import gzip
+import tracemalloc
+
+from backends.rest.decoder import make_decoder
+from chat.interfaces.frames import Direction
+from lab.wire.capture import Capture
+from lab.wire.trace import FIELD_BYTES, MAX_BYTES, Trace
+
+VALUES = 15_000
+REQUEST = b"GET /rooms/lab/events?after=1 HTTP/1.1\r\nHost: h\r\n\r\n"
+PACKED = gzip.compress(b"[" + b"0," * (VALUES - 1) + b"0]")
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\n" + (
+    b"Content-Length: %d\r\n\r\n" % len(PACKED) + PACKED
+)
+
+
+def test_few_bytes_with_many_fields_are_bounded_by_what_they_take_in_memory() -> None:
+    capture = Capture()
+    trace = Trace(capture, make_decoder)
+    connection = capture.connection("tcp", "here", "there")
+    tracemalloc.start()
+    for _ in range(12):
+        capture.add(connection, Direction.UP, REQUEST)
+        capture.add(connection, Direction.DOWN, ANSWER)
+    while trace.update() or trace.behind:
+        pass
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(ANSWER) * 12 < 10_000
+    assert trace.frames[-1].problem == ""
+    assert len(trace.frames) <= 2 * (MAX_BYTES / (VALUES * FIELD_BYTES) + 1)
+    assert trace.gone
+    assert held < 1.5 * MAX_BYTES

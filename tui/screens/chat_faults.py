@@ -1,0 +1,103 @@
+"""Faults on the chat screen: what goes wrong on purpose on one's own wire, and a banner while it does."""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from textual.content import Content
+from textual.timer import Timer
+from textual.widgets import Static
+
+from tui.commands import Refused
+from tui.screens.chat_wire import ChatWire
+
+if TYPE_CHECKING:
+    from lab.faults.fault import Fault
+    from lab.faults.plan import FaultPlan
+
+EVERY = 0.5
+"""Seconds between two looks at how often the faults have hit."""
+PATIENCE = 3.0
+"""Seconds for which a fault waits until the session is connected through the tap."""
+TWICE = 1.0
+"""Seconds within which Escape twice ends all faults."""
+
+
+class ChatFaults(ChatWire):
+    """The part of the chat screen that lets things go wrong."""
+
+    fault_banner: Static
+    _plan: FaultPlan | None = None
+    _showing: Timer | None = None
+    _escaped = 0.0
+
+    async def set_fault(self, argument: str) -> None:
+        """Begin a fault, end all (``off``), or name those that there are."""
+        from lab.faults.registry import faults, parse_fault
+
+        known = await asyncio.to_thread(faults)  # the first call reads files
+        if not argument:
+            width = max(len(f"{kind.name} {kind.usage}") for kind in known.values())
+            listed = (
+                f"{kind.name} {kind.usage}".ljust(width) + f"  {kind.summary}" for kind in known.values()
+            )
+            self.timeline.note("\n".join(["faults of your own wire; /fault off ends them", *listed]))
+        elif argument == "off":
+            await self.end_faults()
+        elif self.wiretap is None or self.wiretap.interference is None:
+            raise Refused("this screen has no wire of its own that could fail")
+        else:
+            await self._begin(parse_fault(argument, self.wiretap.transport))
+
+    async def _begin(self, fault: Fault) -> None:
+        from lab.faults.plan import FaultPlan
+
+        await self._trace()
+        until = monotonic() + PATIENCE  # the fault shall hit what is said, not the way to the tap
+        while monotonic() < until and not self._connected:  # noqa: ASYNC110 - two states, and no event for both
+            await asyncio.sleep(0.02)
+        tap = self.wiretap
+        assert tap is not None
+        assert tap.tap is not None
+        assert isinstance(tap.interference, FaultPlan)
+        self._plan = tap.interference
+        await asyncio.to_thread(self._plan.add, fault, tap.tap)
+        if fault.reads:
+            self.session.redial()
+        if self._showing is None:
+            self._showing = self.set_interval(EVERY, self._show_faults)
+        self._show_faults()
+
+    @property
+    def _connected(self) -> bool:
+        return not self.session.redialling and self.session.state.name == "up"
+
+    async def end_faults(self) -> None:
+        """End all faults, and connect directly again if nobody looks at the wire."""
+        plan, tap = self._plan, self.wiretap
+        if plan is None or tap is None or not plan.on:
+            return
+        told = str(plan)
+        await asyncio.to_thread(plan.clear, tap.tap)
+        self.timeline.note(f"no fault any more: {told}")
+        self._show_faults()
+        self._leave_tap()
+
+    def _show_faults(self) -> None:
+        on = self.faults_on
+        self.fault_banner.set_class(on, "-on")
+        if on:
+            self.fault_banner.update(Content(f"✖ FAULT {self._plan}. /fault off or Esc Esc ends it."))
+
+    @property
+    def faults_on(self) -> bool:
+        return self._plan is not None and self._plan.on
+
+    def escaped(self) -> None:
+        """Escape was pressed: twice within a second it ends all faults."""
+        now = monotonic()
+        if self.faults_on and now - self._escaped < TWICE:
+            self.run_worker(self.end_faults(), group="submit", exit_on_error=False)
+        self._escaped = now
