@@ -11,7 +11,11 @@ from lab.wire.passing import Passing
 
 @register
 class Corrupt(Share):
-    """Changes one byte of a datagram: what UDP's checksum misses now and then."""
+    """Changes one byte of a datagram: what UDP's checksum misses now and then.
+
+    A protocol without a checksum of its own shows what came: other text, another number, a request that is
+    refused for good.
+    """
 
     name = "corrupt"
     summary = "a share of the datagrams has a wrong byte"
