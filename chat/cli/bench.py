@@ -110,3 +110,13 @@ def tui(as_json: bool, write: str | None) -> None:
     from lab.bench import screen as measure
 
     measure.main(as_json, write)
+
+
+@bench.command(short_help="What looking at the wire costs.")
+@click.option("--json", "as_json", is_flag=True)
+@click.option("--write", metavar="FILE", help="Also write the report as Markdown.")
+def wire(as_json: bool, write: str | None) -> None:
+    """Messages, echoes and bytes through a tap, beside the same without; the inspector with 5,000 frames."""
+    from lab.bench import wire as measure
+
+    measure.main(as_json, write)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 import backends
-from chat.cli import bench, log_file, look, serve, standard_streams, talk, wire
+from chat.cli import bench, lab, log_file, look, serve, standard_streams, talk, wire
 from chat.cli.options import FAILED, WRONG_USAGE, Client, client_options, warn
 from chat.domain.errors import ChatError
 
@@ -114,6 +114,7 @@ for command in (
     wire.receipt,
     bench.demo,
     bench.bench,
+    lab.lab,
 ):
     chat.add_command(command)
 

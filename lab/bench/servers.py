@@ -64,7 +64,7 @@ def _chat(technique: str, log: str = "") -> Callable[[Path, int], list[str]]:
     return command
 
 
-def _module(name: str, *more: str) -> Callable[[Path, int], list[str]]:
+def module(name: str, *more: str) -> Callable[[Path, int], list[str]]:
     """Return the command of a module with the port, and ``more``, as arguments."""
     return lambda _, port: [sys.executable, "-m", name, str(port), *more]
 
@@ -100,35 +100,35 @@ PAM = no
 
 
 OURS = Candidate("chat", "chat serve tcp", "chat", _chat("tcp"))
-TEXTBOOK = Candidate("textbook", "textbook asyncio server", "textbook", _module("lab.bench.textbook"))
+TEXTBOOK = Candidate("textbook", "textbook asyncio server", "textbook", module("lab.bench.textbook"))
 PEERS = (
     Candidate("nats", "nats-server", "nats", _nats, "nats-server"),
     Candidate("ngircd", "ngircd", "irc", _ngircd, "ngircd"),
 )
 OURS_GRPC = Candidate("chat", "chat serve grpc", "grpc", _chat("grpc"))
-TEXTBOOK_GRPC = Candidate("textbook", "textbook grpc.aio server", "grpc", _module("lab.bench.textbook_grpc"))
+TEXTBOOK_GRPC = Candidate("textbook", "textbook grpc.aio server", "grpc", module("lab.bench.textbook_grpc"))
 OURS_RPYC = Candidate("chat", "chat serve rpyc", "rpyc", _chat("rpyc"))
 TEXTBOOK_RPYC = Candidate(
-    "textbook", "textbook ThreadedServer", "rpyc-textbook", _module("lab.bench.textbook_rpyc")
+    "textbook", "textbook ThreadedServer", "rpyc-textbook", module("lab.bench.textbook_rpyc")
 )
 OURS_ONCRPC = Candidate("chat", "chat serve oncrpc, SEND", "send", _chat("oncrpc", "memory"))
 NULL_ONCRPC = Candidate("null", "chat serve oncrpc, NULL", "null", _chat("oncrpc", "memory"))
-ECHO = Candidate("echo", "asyncio streams", "echo", _module("lab.bench.echo"))
+ECHO = Candidate("echo", "asyncio streams", "echo", module("lab.bench.echo"))
 ECHO_UVLOOP = Candidate(
-    "echo-uvloop", "the same on uvloop", "echo", _module("lab.bench.echo", "uvloop"), module="uvloop"
+    "echo-uvloop", "the same on uvloop", "echo", module("lab.bench.echo", "uvloop"), module="uvloop"
 )
 OURS_UDP = Candidate("chat", "chat serve udp", "udp", _chat("udp"), datagrams=True)
 TEXTBOOK_UDP = Candidate(
-    "textbook", "textbook DatagramProtocol", "udp-textbook", _module("lab.bench.textbook_udp"), datagrams=True
+    "textbook", "textbook DatagramProtocol", "udp-textbook", module("lab.bench.textbook_udp"), datagrams=True
 )
 ONCE_UDP = Candidate(
     "encoded-once",
     "the same, each message encoded once",
     "udp-textbook",
-    _module("lab.bench.textbook_udp", "once"),
+    module("lab.bench.textbook_udp", "once"),
     datagrams=True,
 )
-BARE = Candidate("bare", "a bare FastAPI route", "bare", _module("lab.bench.bare_fastapi"))
+BARE = Candidate("bare", "a bare FastAPI route", "bare", module("lab.bench.bare_fastapi"))
 OURS_REST = Candidate("chat", "chat serve rest", "rest", _chat("rest", "memory"))
 SQLITE_REST = Candidate("sqlite", "chat serve rest, log in SQLite", "rest", _chat("rest"))
 OURS_SOAP = Candidate("chat", "chat serve soap", "soap", _chat("soap", "memory"))

@@ -37,6 +37,8 @@ class Table:
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
+        self.shown = 0
+        """Frames in the rows."""
         self.match: Match = everything
         self.control = True
         """Show control frames."""
@@ -46,15 +48,26 @@ class Table:
         for frame in frames:
             if not self.match(frame) or (frame.role == "control" and not self.control):
                 continue
+            self.shown += 1
             if self.rows and _folds(self.rows[-1], frame):
                 self.rows[-1].frames.append(frame)
             else:
                 self.rows.append(Row([frame]))
 
+    def forget(self, number: int) -> int:
+        """Remove the rows of frames with a lower number than this one; return how many they were."""
+        count = 0
+        while count < len(self.rows) and self.rows[count].frame.number < number:
+            self.shown -= len(self.rows[count].frames)
+            count += 1
+        del self.rows[:count]
+        return count
+
     def rebuild(self, frames: Iterable[Frame]) -> None:
         """Begin anew, because frames are gone or others are wanted; marks stay."""
         marked = {frame.number for row in self.rows if row.marked for frame in row.frames}
         self.rows.clear()
+        self.shown = 0
         self.add(frames)
         for row in self.rows:
             row.marked = any(frame.number in marked for frame in row.frames)

@@ -71,13 +71,16 @@ async def test_leaves_an_error_in_a_callback():
 def test_fine_after_a_callback(): pass
 """
 AFTER_A_MODULE = """
-import socket, pytest
+import gc, socket, pytest
 
 @pytest.fixture(scope="module")
 def leaking():
+    gc.disable()  # or a collection by chance finds it during the test
     circle = [socket.socket()]
     circle.append(circle)
-    return None
+    del circle
+    yield
+    gc.enable()
 
 def test_fine_with_what_the_module_has(leaking): pass
 """

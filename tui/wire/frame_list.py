@@ -47,9 +47,12 @@ class FrameList(ScrollView, can_focus=False):
 
     # --- rows ----------------------------------------------------------------------------------
 
-    def changed(self) -> None:
-        """Show the table as it is now."""
+    def changed(self, gone: int = 0) -> None:
+        """Show the table as it is now; so many rows at its beginning are gone."""
         rows = self.table.rows
+        if gone and not self.follow:
+            self.cursor = max(0, self.cursor - gone)
+            self.scroll_to(y=max(0, self.scroll_offset.y - gone), animate=False, immediate=True)
         if rows and self.start is None:
             self.start = rows[0].frames[0].began
         self.virtual_size = Size(self.size.width, len(rows))

@@ -144,13 +144,13 @@ class Inspector(Stopping, can_focus=True):
         new = trace.since(self._seen)
         if new:
             self._seen = new[-1].number
-        if trace.gone != self._gone:  # the oldest are not kept any more
+        gone = 0
+        if trace.gone != self._gone:
             self._gone = trace.gone
-            self.frames.table.rebuild(trace.frames)
-            self.frames.changed()
-        elif new:
-            self.frames.table.add(new)
-            self.frames.changed()
+            gone = self.frames.table.forget(trace.frames[0].number if trace.frames else self._seen + 1)
+        self.frames.table.add(new)
+        if new or gone:
+            self.frames.changed(gone)
 
     def show_message(self, frames: list[Frame]) -> None:
         """Put the cursor on the first frame of a message that is shown."""
@@ -210,25 +210,26 @@ class Inspector(Stopping, can_focus=True):
     def _say(self, frame: Frame | None) -> None:
         names = " ".join(f"[{name}]" if name == LEVELS[self.level] else name for name in LEVELS)
         if frame is None:
-            self._head.update(Content("nothing has passed yet: write something"))
+            self._head.update(Content("nothing has passed yet: write something"), layout=False)
         else:
             of_it = sizes(frame)
             parts = "  ".join(f"{name} {size}" for name, size in of_it.items())
             what = f" {names}   {WHAT[LEVELS[self.level]]}"
-            self._head.update(Content(f"{what}   {parts} B" if len(what) + 40 < self.size.width else what))
+            shown = f"{what}   {parts} B" if len(what) + 40 < self.size.width else what
+            self._head.update(Content(shown), layout=False)
         state = f"STOPPED, {len(self.frames.waiting)} wait  " if self.stopped else ""
         foot = f" {state}{'PAUSED  ' if self._paused else ''}{self._passed()}"
         for key, does in STOPPED_KEYS if self.stopped else KEYS:
             if len(foot) + len(key) + len(does) + 3 <= self.size.width:
                 foot += f"  {key} {does}"
-        self._foot.update(Content(foot))
+        self._foot.update(Content(foot), layout=False)
 
     def _passed(self) -> str:
         """Return how much is shown, and what is not kept or not decoded yet."""
         trace, table = self._trace, self.frames.table
         if trace is None:
             return ""
-        shown = sum(len(row.frames) for row in table.rows)
+        shown = table.shown
         parts = [f"{shown} of {len(trace.frames)}" if shown != len(trace.frames) else f"{shown} frames"]
         if trace.gone:
             parts.append(f"{trace.gone} not kept")
