@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any, cast
 
 from chat.interfaces.address import Address
@@ -62,10 +61,6 @@ class DatagramRelay(Relay):
         if refused:
             await self.cut()
 
-    def lanes(self) -> Iterator[Lane]:
-        for way in self._ways.values():
-            yield from way.lanes
-
     async def wake(self) -> None:
         for way in self._ways.values():
             way.wake()
@@ -105,7 +100,7 @@ class _Way(asyncio.DatagramProtocol):
         peer = Address(*client[:2])
         self._connection = relay.capture.connection("udp", str(peer), str(relay.target))
         self.used = asyncio.get_running_loop().time()
-        self.lanes = tuple(
+        self._lanes = tuple(
             Lane(
                 relay.capture,
                 self._connection,
@@ -114,7 +109,6 @@ class _Way(asyncio.DatagramProtocol):
                 hand_on,
                 breaks=self._break,
                 full=lambda full: None,
-                frozen=lambda: relay.frozen,
             )
             for direction, hand_on in ((Direction.UP, self._send_up), (Direction.DOWN, self._send_down))
         )
@@ -140,7 +134,7 @@ class _Way(asyncio.DatagramProtocol):
 
     def up(self, data: bytes) -> None:
         self.used = asyncio.get_running_loop().time()
-        self.lanes[Direction.UP].push(data)
+        self._lanes[Direction.UP].push(data)
 
     def _send_up(self, data: bytes) -> None:
         if self._transport is not None:
@@ -150,14 +144,14 @@ class _Way(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, address: Any) -> None:
         self.used = asyncio.get_running_loop().time()
-        self.lanes[Direction.DOWN].push(data)
+        self._lanes[Direction.DOWN].push(data)
 
     def _send_down(self, data: bytes) -> None:
         if not self._closed:
             self._relay.front.sendto(data, self._client)
 
     def wake(self) -> None:
-        for lane in self.lanes:
+        for lane in self._lanes:
             lane.wake()
 
     def _break(self, why: str) -> None:
@@ -169,7 +163,7 @@ class _Way(asyncio.DatagramProtocol):
 
     def close(self, why: str) -> None:
         self._closed = True
-        for lane in self.lanes:
+        for lane in self._lanes:
             lane.close()
         self._relay.capture.note(self._connection, Direction.UP, "closed", why)
         if self._transport is not None:
