@@ -19,6 +19,8 @@ from lab.wire.table import Row, Table
 from lab.wire.totals import carries_nothing
 
 ARROWS = {Direction.UP: "→", Direction.DOWN: "←"}
+WIDE = 110
+"""Columns from which on the protocol is named."""
 STYLES = ("out", "in", "quiet", "bad", "marked", "cursor")
 
 
@@ -118,7 +120,7 @@ class FrameList(ScrollView, can_focus=False):
             return Strip.blank(width, self._style(""))
         row = self.table.rows[index]
         before = self.table.rows[index - 1].frame.began if index else None
-        text = set_cell_size(line(row, self.start or 0.0, before), width)
+        text = set_cell_size(line(row, self.start or 0.0, before, protocol=width >= WIDE), width)
         return Strip([Segment(text, self._style(self._style_name(row, index)))], width)
 
     def _style_name(self, row: Row, index: int) -> str:
@@ -133,13 +135,14 @@ class FrameList(ScrollView, can_focus=False):
         return "out" if row.frame.direction is Direction.UP else "in"
 
 
-def line(row: Row, start: float, before: float | None) -> str:
+def line(row: Row, start: float, before: float | None, *, protocol: bool = False) -> str:
     """Return a row as one line: number, seconds, milliseconds since the one before, what, bytes, summary.
 
     Args:
         row: the row.
         start: when the first frame began.
         before: when the newest frame of the row before began; None: there is none.
+        protocol: name the protocol, too; there is room for it.
     """
     frame = row.frames[0]
     waited = "" if before is None else f"+{min(99999.9, (frame.began - before) * 1000):.1f}"
@@ -149,5 +152,5 @@ def line(row: Row, start: float, before: float | None) -> str:
     size = f"{row.size:,}" if row.size else ""
     return (
         f"{sign}{frame.number:>5} {frame.began - start:8.3f} {waited:>8} {ARROWS[frame.direction]} "
-        f"{kind:<14} {size:>6}  {times}{row.frame.summary}"
+        f"{f'{frame.protocol:<10.10} ' if protocol else ''}{kind:<14} {size:>6}  {times}{row.frame.summary}"
     )
