@@ -18,6 +18,7 @@ from chat.domain.errors import ChatError
 from chat.server.logs.files import connect
 from chat.server.logs.sqlite import SqliteLog
 from chat.server.logs.verify import verify
+from chat.server.logs.wal_check import damage, wal_problems
 from tests.support.line_client import LineClient
 from tests.support.logbook import LogBook, said
 from tests.support.processes import chat_here, log_files, one_line, serving
@@ -285,6 +286,36 @@ def test_a_flipped_bit_in_the_wal_is_found_though_sqlite_ignores_what_is_behind(
 def test_a_commit_that_a_kill_cut_off_is_no_damage(killed: Path, cut: int) -> None:
     os.truncate(wal(killed), wal(killed).stat().st_size - cut)
     assert verify(killed).problems == []
+
+
+@pytest.mark.parametrize("frame", [0, 1])
+def test_a_hole_in_the_last_commit_may_come_from_a_power_failure(tmp_path: Path, frame: int) -> None:
+    with closing(sqlite3.connect(tmp_path / "any.sqlite3", isolation_level=None)) as db:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("CREATE TABLE t (x)")
+        file = tmp_path / "any.sqlite3-wal"
+        before = file.stat().st_size
+        db.execute("INSERT INTO t VALUES (zeroblob(20000))")
+        data = bytearray(file.read_bytes())
+    assert damage(bytes(data)) == []
+    start = before + frame * (24 + 4096)
+    data[start : start + 512] = bytes(512)  # a sector that was not written
+    assert "the power failed" in "".join(damage(bytes(data)))
+
+
+async def test_what_an_unfinished_commit_left_is_no_damage_once_a_server_has_begun(tmp_path: Path) -> None:
+    path, left = tmp_path / "whole.sqlite3", tmp_path / "left.sqlite3"
+    async with LogBook(SqliteLog(path)) as book:
+        await book.say("one")
+        start = wal(path).stat().st_size
+        await book.say(*["long " * 200] * 50)
+        shutil.copy(path, left)
+        data = bytearray(wal(path).read_bytes())
+    data[start : start + 512] = bytes(512)  # a sector that was not written when the power failed
+    wal(left).write_bytes(data)
+    async with LogBook(SqliteLog(left)) as book:
+        assert await asyncio.to_thread(wal_problems, wal(left)) == []
+        assert await book.say("two") == [2]
 
 
 # --- as a user sees it -------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -99,6 +99,19 @@ def connect(path: Path, mode: str) -> sqlite3.Connection:
     return sqlite3.connect(
         f"{path.as_uri()}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False
     )
+
+
+def empty_wal(db: sqlite3.Connection) -> None:
+    """Carry what a killed server left in the -wal into the database, and cut the -wal off.
+
+    Otherwise the rest of a commit that a power failure left unfinished would stand behind the next commits,
+    and look like damage. While somebody reads, the -wal stays as it is.
+    """
+    with suppress(sqlite3.OperationalError):  # no space: the next commit meets it, too
+        (waits,) = db.execute("PRAGMA busy_timeout").fetchone()
+        db.execute("PRAGMA busy_timeout = 0")
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        db.execute(f"PRAGMA busy_timeout = {waits}")
 
 
 @contextmanager
@@ -275,3 +288,18 @@ def _create(path: Path) -> None:
     except BaseException:
         new.unlink(missing_ok=True)
         raise
+    # SQLite syncs the folder of a -wal that it makes. That folder may be new as well: after a power failure
+    # an acknowledged entry is there only if every name that leads to it is.
+    for folder in path.parents:
+        with suppress(OSError):  # one that this user may not read is not new
+            sync(folder)
+
+
+def sync(path: Path) -> None:
+    """Write a file, or the names in a folder, to the disk. Raises `OSError`."""
+    with suppress(PermissionError):  # Windows opens no folder
+        file = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)

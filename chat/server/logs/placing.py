@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from chat.domain.errors import ChatError
 from chat.domain.validation import printable
-from chat.server.logs.files import SQLITE_ERRORS, no_space, resolved, shown
+from chat.server.logs.files import SQLITE_ERRORS, no_space, resolved, shown, sync
 from chat.server.logs.lock import InUse, file_locked
 
 
@@ -38,12 +38,12 @@ def placed(to: Path, what: str, *, force: bool) -> Iterator[Path]:
         os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         try:
             yield new
-            _sync(new)
+            sync(new)
             if force:
                 os.replace(new, to)
             else:
                 _rename(new, to)
-            _sync(to.parent)
+            sync(to.parent)
         finally:
             for part in ("", "-journal"):
                 Path(f"{new}{part}").unlink(missing_ok=True)
@@ -97,13 +97,3 @@ def _rename(new: Path, to: Path) -> None:
         if to.exists():
             raise FileExistsError from None
         os.rename(new, to)
-
-
-def _sync(path: Path) -> None:
-    """Write a file, or the names in a folder, to the disk."""
-    with suppress(PermissionError):  # Windows opens no folder
-        file = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-        try:
-            os.fsync(file)
-        finally:
-            os.close(file)

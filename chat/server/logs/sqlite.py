@@ -31,6 +31,7 @@ from chat.server.logs.files import (
     SQLITE_ERRORS,
     alone,
     connect,
+    empty_wal,
     explained,
     log_path,
     resolved,
@@ -236,6 +237,7 @@ class SqliteLog(Log):
                 (mode,) = self._writing.execute("PRAGMA journal_mode = WAL").fetchone()
                 if mode != "wal":
                     raise ChatError(f"the log {shown(path)} can't be used: SQLite has no WAL on this disk")
+                empty_wal(self._writing)
                 self._reading = stack.enter_context(closing(connect(path, "ro")))
                 last = dict(self._reading.execute(ROOMS).fetchall())
                 self._found, self._written = dict(last), dict(last)

@@ -1,7 +1,8 @@
 """Whether the -wal of a log is whole.
 
 SQLite reads it up to the first frame that is damaged, and ignores what is behind without a word. After a kill
-an unfinished commit at the end is no damage: nobody was told of it. Source: the section "WAL File Format" of
+an unfinished commit at the end is no damage: nobody was told of it. A power failure may also leave a hole in
+it, because a disk writes in any order until it is told to sync. Source: the section "WAL File Format" of
 https://www.sqlite.org/fileformat2.html.
 """
 
@@ -40,7 +41,7 @@ def damage(data: bytes) -> list[str]:
     good = magic | 1 == _MAGIC | 1 and sums == tuple(stored)
     if not good and not any(data[:_HEADER]):
         return []
-    broken, behind, last = (0 if good else 1), 0, 0
+    broken, behind = (0 if good else 1), 0
     """The number of the first damaged frame (0: none is), and how many commits come from there on."""
     step = _FRAME + (size if 512 <= size <= 65536 else 4096)
     for number, start in enumerate(range(_HEADER, len(data) - step + 1, step), 1):
@@ -55,16 +56,16 @@ def damage(data: bytes) -> list[str]:
                 broken = number
         if broken and commit and (salts[0] == salt_1 or salts[1] == salt_2):  # an earlier use has other ones
             behind += 1
-            last = number
     if not behind:  # else a kill cut off the last commit, whose last frame is not there
         return []
-    if good and behind == 1 and broken == last:
+    if good and behind == 1:
         return [
             f"its last commit is damaged (frame {broken}) and can't be read, "
-            "unless its server was killed within that commit"
+            "unless its server was killed, or the power failed, within that commit"
         ]
     what = f"frame {broken}" if good else "its header"
-    return [f"{what} is damaged, so {behind} commits from there on can't be read"]
+    commits = f"{behind} commits" if behind > 1 else "a commit"
+    return [f"{what} is damaged, so {commits} from there on can't be read"]
 
 
 def _add(data: bytes, order: str, sums: tuple[int, int]) -> tuple[int, int]:

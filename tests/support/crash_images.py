@@ -1,0 +1,280 @@
+"""What a disk may hold after a power failure: files rebuilt from what a run wrote and synced.
+
+`recorded` runs a command under strace. `Disk` applies the system calls one by one and makes images. What was
+synced is in every image. Of each later write an image has all, nothing, or some sectors; of the changes of
+names that no sync of their folder followed, it has the first ones, as a journal of a file system keeps them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import re
+import subprocess
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.support.processes import PATIENCE
+
+SECTOR = 512
+"""Bytes that a disk writes whole or not at all."""
+MISSING = "strace is not installed, or may not trace here: apt install --no-install-recommends strace"
+_CALLS = (
+    "openat,pwrite64,write,fsync,fdatasync,ftruncate,rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat"
+)
+_OTHERS = (
+    "pwritev,pwritev2,writev,truncate,sync_file_range,fallocate,copy_file_range,sendfile,link,linkat,symlink"
+)
+"""Calls that the model does not know: a run that makes one in the folder is no good recording."""
+_LINE = re.compile(r"^(\d+) +(\w+)\((.*)$", re.DOTALL)
+_RESUMED = re.compile(r"^(\d+) +<\.\.\. (\w+) resumed>(.*)$", re.DOTALL)
+_UNFINISHED = " <unfinished ...>"
+_FAILED = re.compile(r"\) += -1 ")
+_PATHS = re.compile(r"<((?:\\x[0-9a-f]{2})+)>")
+_TEXTS = re.compile(r'"((?:\\x[0-9a-f]{2})*)"(\.\.\.)?')
+
+
+@dataclass
+class Call:
+    """One system call that came back without an error."""
+
+    name: str
+    path: str
+    """Of the file or folder; of a rename the old name."""
+    data: bytes = b""
+    number: int = 0
+    """Of pwrite64: where, in bytes; of ftruncate: the new size; of a sync: how many calls began before it."""
+    to: str = ""
+    empties: bool = False
+    """Of openat: what the file held is gone."""
+
+
+def can_trace() -> bool:
+    """Whether strace is here, and the system lets it trace."""
+    try:
+        return subprocess.run(["strace", "-o", os.devnull, "true"], capture_output=True).returncode == 0
+    except OSError:
+        return False
+
+
+def recorded(command: Sequence[object], folder: Path, trace: Path) -> list[Call]:
+    """Run a command, and return its calls that concern names in the folder, in the order of their effects."""
+    how = ["strace", "-f", "-y", "-xx", "-s", "4000000", "-e", f"trace={_CALLS},{_OTHERS}", "-o", str(trace)]
+    subprocess.run(
+        [*how, "--", *map(str, command)],
+        check=True,
+        timeout=PATIENCE,
+        cwd=Path(__file__).parents[2],
+    )
+    with trace.open(encoding="ascii") as lines:
+        return parsed(lines, str(folder))
+
+
+def parsed(lines: Iterable[str], folder: str) -> list[Call]:
+    """Return the calls in the output of strace.
+
+    A write counts from its begin, a sync from its end, and then only for what began before it: so calls of
+    several threads at once can't make a disk look better than it is.
+    """
+    calls: list[Call | None] = []
+    begun: dict[str, tuple[str, int]] = {}
+    for line in lines:
+        line = line.rstrip("\n")
+        if (resumed := _RESUMED.match(line)) is not None:
+            text, place = begun.pop(resumed[1])
+            call = _call(resumed[2], text + resumed[3], folder)
+            if call is not None and call.name == "sync":
+                call.number = place
+                calls.append(call)
+            else:
+                calls[place] = call
+        elif (first := _LINE.match(line)) is not None:
+            if first[3].endswith(_UNFINISHED):
+                begun[first[1]] = first[3].removesuffix(_UNFINISHED), len(calls)
+                calls.append(None)
+                continue
+            call = _call(first[2], first[3], folder)
+            if call is not None and call.name == "sync":
+                call.number = len(calls)
+            calls.append(call)
+    # Places of calls that concern other files, or failed, stay as they are: syncs count them.
+    return [call or Call("", "") for call in calls]
+
+
+def _call(name: str, text: str, folder: str) -> Call | None:
+    if _FAILED.search(text):
+        return None
+    texts = [_decoded(found[1]) for found in _TEXTS.finditer(text)]
+    if name.startswith(("open", "rename", "unlink", "mkdir")):
+        paths = [os.fsdecode(one) for one in texts]
+        if not paths or not all(path.startswith(folder) for path in paths):
+            if any(path.startswith(folder) for path in paths):
+                raise ValueError(f"strace shows a call over the folder's edge: {name}")
+            return None
+        if name.startswith("open"):
+            if "O_CREAT" not in text and "O_TRUNC" not in text:
+                return None
+            return Call("open", paths[0], empties="O_TRUNC" in text)
+        if name.startswith("rename"):
+            return Call("rename", paths[0], to=paths[1])
+        return Call(name.removesuffix("at"), paths[0])
+    found = _PATHS.search(text)
+    path = os.fsdecode(_decoded(found[1])) if found else ""
+    if not path.startswith(folder) or text.startswith("(deleted)", found.end() if found else 0):
+        return None
+    numbers = [int(one) for one in re.findall(r", (\d+)", _TEXTS.sub("", text))]
+    match name:
+        case "pwrite64":
+            return Call("write", path, texts[0], numbers[1])
+        case "write":
+            return Call("append", path, texts[0])
+        case "ftruncate":
+            return Call("size", path, number=numbers[0])
+        case "fsync" | "fdatasync":
+            return Call("sync", path)
+    raise ValueError(f"the model knows no {name}, and it was called for {path}")
+
+
+def _decoded(text: str) -> bytes:
+    return bytes.fromhex(text.replace("\\x", ""))
+
+
+@dataclass
+class _File:
+    """An inode: its bytes on the disk, and what only the system's memory has."""
+
+    synced: bytearray = field(default_factory=bytearray)
+    pending: list[tuple[int, Call]] = field(default_factory=list)
+    size: int = 0
+
+
+_FOLDER = _File()
+_Change = dict[str, _File | None]
+"""What has each name afterwards; None: nothing has. A rename changes two names at once."""
+
+
+class Disk:
+    """Applies calls, and makes images of what a power failure at this moment may leave."""
+
+    def __init__(self, folder: str, *, honest: bool = True) -> None:
+        """Begin with an empty folder.
+
+        ``honest``: syncs do what they say; False: a disk that only says so, to see that the judge notices.
+        """
+        self._folder = folder
+        self._honest = honest
+        self._names: dict[str, _File] = {folder: _FOLDER}
+        self._kept = dict(self._names)
+        self._changes: list[tuple[int, _Change]] = []
+        """Of names, that are not synced, each with the number of its call."""
+        self._count = 0
+
+    def apply(self, call: Call) -> None:
+        """Do what the call does."""
+        number, self._count = self._count, self._count + 1
+        path = call.path
+        match call.name:
+            case "open":
+                if path not in self._names:
+                    self._change(number, {path: _File()})
+                elif call.empties:
+                    self._write(number, Call("size", path))
+            case "mkdir":
+                self._change(number, {path: _FOLDER})
+            case "rename":
+                self._change(number, {path: None, call.to: self._names[path]})
+            case "unlink":
+                self._change(number, {path: None})
+            case "write" | "append" | "size":
+                self._write(number, call)
+            case "sync" if self._honest:
+                self._sync(path, call.number)
+
+    def image(self, dice: random.Random) -> dict[str, bytes]:
+        """Return the files of one image, by their names relative to the folder."""
+        names = dict(self._kept)
+        count = len(self._changes)
+        for _, change in self._changes[: dice.choice([0, count, dice.randint(0, count)])]:
+            _rename(names, change)
+        share = dice.choice([0.0, 0.1, 0.5, 0.9, 1.0])
+        image: dict[str, bytes] = {}
+        for path, file in sorted(names.items()):
+            if file is _FOLDER or not all(str(parent) in names for parent in _within(path, self._folder)):
+                continue
+            data = bytearray(file.synced)
+            for _, call in file.pending:
+                _store(data, call, dice, share)
+            image[os.path.relpath(path, self._folder)] = bytes(data)
+        return image
+
+    def _change(self, number: int, change: _Change) -> None:
+        _rename(self._names, change)
+        self._changes.append((number, change))
+
+    def _write(self, number: int, call: Call) -> None:
+        file = self._names.get(call.path)
+        if file is None or file is _FOLDER:
+            raise ValueError(f"{call.path} was written, and strace has not shown that it was made")
+        if call.name == "append":
+            call = Call("write", call.path, call.data, file.size)
+        file.size = call.number if call.name == "size" else max(file.size, call.number + len(call.data))
+        file.pending.append((number, call))
+
+    def _sync(self, path: str, before: int) -> None:
+        file = self._names.get(path)
+        if file is not None and file is not _FOLDER:
+            for number, call in file.pending:
+                if number < before:
+                    _store(file.synced, call, None, 1.0)
+            file.pending = [(number, call) for number, call in file.pending if number >= before]
+        elif file is _FOLDER:  # of other folders it promises nothing
+            here = [
+                number < before and any(os.path.dirname(name) == path for name in change)
+                for number, change in self._changes
+            ]
+            for done, (_, change) in zip(here, self._changes, strict=True):
+                if done:
+                    _rename(self._kept, change)
+            self._changes = [one for done, one in zip(here, self._changes, strict=True) if not done]
+
+
+def _rename(names: dict[str, _File], change: _Change) -> None:
+    for name, file in change.items():
+        if file is None:
+            names.pop(name, None)
+        else:
+            names[name] = file
+
+
+def _within(path: str, folder: str) -> Iterator[Path]:
+    for parent in Path(path).parents:
+        yield parent
+        if str(parent) == folder:
+            return
+
+
+def _store(data: bytearray, call: Call, dice: random.Random | None, share: float) -> None:
+    """Write all of it; with dice: with that probability, else nothing, or some sectors, or only the first."""
+    if call.name == "size":
+        if dice is None or dice.random() < share:
+            del data[call.number :]
+            data.extend(bytes(call.number - len(data)))
+        return
+    start, end = call.number, call.number + len(call.data)
+    if dice is None or dice.random() < share:
+        kept = [(start, end)]
+    else:
+        edges = [start, *range((start // SECTOR + 1) * SECTOR, end, SECTOR), end]
+        sectors = list(itertools.pairwise(edges))
+        match dice.randrange(3):
+            case 0:
+                kept = []
+            case 1:
+                kept = sectors[: dice.randint(0, len(sectors))]
+            case _:
+                kept = [one for one in sectors if dice.random() < 0.5]
+    for first, last in kept:
+        data.extend(bytes(max(0, last - len(data))))
+        data[first:last] = call.data[first - start : last - start]
