@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from chat.interfaces.technique import Technique
 from lab.bench.machine import machine
 from lab.bench.page import about, write_section
 from lab.trials.run import Outcome
@@ -23,11 +24,14 @@ class Cell(msgspec.Struct):
     scenario: str
     left_out: str = ""
     """Why it was not tried; empty: it was."""
+    ordered: bool = True
+    """The technique promises an order."""
     outcomes: list[dict[str, Any]] = []
 
     @classmethod
-    def of(cls, technique: str, scenario: Scenario, outcomes: Sequence[Outcome]) -> Cell:
-        return cls(technique, scenario.name, "", [msgspec.to_builtins(one) for one in outcomes])
+    def of(cls, technique: Technique, scenario: Scenario, outcomes: Sequence[Outcome]) -> Cell:
+        figures = [msgspec.to_builtins(one) for one in outcomes]
+        return cls(technique.name, scenario.name, "", technique.traits.ordered, figures)
 
     def total(self, name: str) -> int:
         return sum(one[name] for one in self.outcomes)
@@ -46,27 +50,21 @@ class Cell(msgspec.Struct):
     @property
     def verdict(self) -> str:
         """Return "valid", "invalid", or "unknown" if nothing was shown."""
-        scenario = BY_NAME[self.scenario]
-        bad = sum(self.total(name) for name in ("lost", "doubled", "reordered", "unnamed"))
-        if self.failed or self.never_well:
+        if any(map(self._is_bad, self.outcomes)):
             return "invalid"
-        if bad:
-            return "invalid"
-        silent = scenario.fault and not self.total("fired")
+        silent = BY_NAME[self.scenario].fault and not self.total("fired")
         return "unknown" if silent else "valid"
+
+    def _is_bad(self, one: dict[str, Any]) -> bool:
+        wrong = one["lost"] or one["doubled"] or one["unnamed"] or one["failed"] or one["well"] is None
+        return bool(wrong or (self.ordered and one["reordered"]))
 
     @property
     def again(self) -> str:
         """Return the command that repeats it, with its first bad seed."""
-        bad = [one["seed"] for one in self.outcomes if _is_bad(one)]
+        bad = [one["seed"] for one in self.outcomes if self._is_bad(one)]
         seed = bad[0] if bad else self.outcomes[0]["seed"]
         return f"chat lab faults -b {self.technique} --scenario '{self.scenario}' --seeds 1 --seed {seed}"
-
-
-def _is_bad(one: dict[str, Any]) -> bool:
-    return bool(
-        one["lost"] or one["doubled"] or one["reordered"] or one["unnamed"] or one["failed"] or one["well"] is None
-    )
 
 
 def _spread(values: Sequence[float]) -> str:
@@ -76,12 +74,26 @@ def _spread(values: Sequence[float]) -> str:
     return f"{statistics.median(values):.1f} ({values[-1]:.1f})"
 
 
-HEAD = ("scenario", "technique", "noticed, s", "well again, s", "lost", "twice", "order", "unnamed", "unknown", "verdict")
+HEAD = (
+    "scenario",
+    "technique",
+    "noticed, s",
+    "well again, s",
+    "lost",
+    "twice",
+    "order",
+    "unnamed",
+    "unknown",
+    "verdict",
+)
 MEANS = """\
-Each cell is the same play with other seeds: a client says three messages, then ten while the trouble lasts, then one. *noticed*: seconds until the
-client knew, median and largest; `-`: it never had to. *well again*: seconds from the end of the trouble until every message was answered. *lost*:
-acknowledged, and not in the log. *twice*: in the log or on the screen more than once. *order*: in the log before one that was sent earlier. *unnamed*: in
-the log, and neither shown nor named as missing. *unknown*: nobody answered, and the client said so. The log is read by somebody else, without a fault."""
+Each cell is the same play with other seeds: a client says three messages, then ten while the trouble lasts,
+then one. *noticed*: seconds until the client knew, median and largest; `-`: it never had to. *well again*:
+seconds from the end of the trouble until every message was answered. *lost*: acknowledged, and not in the
+log. *twice*: in the log or on the screen more than once. *order*: in the log before one that was sent earlier.
+*unnamed*: in the log, and neither shown nor named as missing. *unknown*: nobody answered, and the client said
+so. The log is read by somebody else, without a fault. udp promises no order and sends nothing again, so its
+*order* and *unknown* are no fault of it; everything else must be 0."""
 
 
 def row(cell: Cell) -> tuple[str, ...]:
@@ -107,7 +119,9 @@ def as_text(cells: Sequence[Cell]) -> str:
     """Return the table for a terminal."""
     rows = [HEAD, *map(row, cells)]
     widths = [max(len(one[column]) for one in rows) for column in range(len(HEAD))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(one, widths, strict=True)).rstrip() for one in rows]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(one, widths, strict=True)).rstrip() for one in rows
+    ]
     bad = [cell.again for cell in cells if not cell.left_out and cell.verdict != "valid"]
     return "\n".join([*lines, *(["", "again:", *bad] if bad else [])])
 
@@ -121,8 +135,8 @@ def write(path: Path, cells: Sequence[Cell], seeds: int, seconds: float) -> None
     tried = [cell for cell in cells if not cell.left_out]
     text = [
         "## One fault, eight answers\n",
-        f"Made by `chat lab faults --seeds {seeds}` on {time.strftime('%Y-%m-%d %H:%M', time.gmtime())} UTC, in "
-        f"{seconds:.0f} s.\n",
+        f"Made by `chat lab faults --seeds {seeds}` on "
+        f"{time.strftime('%Y-%m-%d %H:%M', time.gmtime())} UTC, in {seconds:.0f} s.\n",
         *about(machine(path.parent)),
         "",
         MEANS + "\n",
@@ -135,7 +149,15 @@ def write(path: Path, cells: Sequence[Cell], seeds: int, seconds: float) -> None
         "```",
         "",
         "Not tried, because it can't be: "
-        + "; ".join(sorted({f"{cell.scenario} over {cell.technique} ({cell.left_out})" for cell in cells if cell.left_out}))
+        + "; ".join(
+            sorted(
+                {
+                    f"{cell.scenario} over {cell.technique} ({cell.left_out})"
+                    for cell in cells
+                    if cell.left_out
+                }
+            )
+        )
         + ".",
     ]
     write_section(path, "faults", "\n".join(text) + "\n")

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 from chat.client.connect import Place, check_place, locate, open_session
@@ -34,6 +35,8 @@ DURING = 10
 EVERY = 0.05
 PATIENCE = 40.0
 """Seconds after the trouble in which everything must be well again."""
+LATE = 10.0
+"""Seconds in which what is in the log must be on the screen."""
 START = 20.0
 
 
@@ -131,7 +134,9 @@ async def trials(
     Raises:
         ChatError: the server does not start.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+    await asyncio.to_thread(technique.load_decoder)  # imports read files
+    await asyncio.to_thread(technique.load_client)
     async with _serving(technique, folder) as own:
         place = Place(f"127.0.0.1:{own.port}" if own else server, folder, spawn=own is None)
         await _answers(technique, place)
@@ -242,7 +247,9 @@ class _Trial:
             watching = asyncio.create_task(self._watch(session))
             try:
                 await self._play(session, outcome)
-                self._judge(outcome, await self._log())
+                log = await self._log()
+                await self._shown(log)
+                self._judge(outcome, log)
             finally:
                 watching.cancel()
                 with suppress(asyncio.CancelledError):
@@ -254,7 +261,7 @@ class _Trial:
             for number in range(BEFORE):
                 self._say(session, f"before {number}")
             await session.settled()
-        await self._begin()
+        await self._begin(session)
         self._ready = True
         await self._trouble.ready()
         began, self._view.troubled = time.monotonic(), None
@@ -272,13 +279,18 @@ class _Trial:
                 outcome.well = time.monotonic() - over
         if self._view.troubled is not None:
             outcome.noticed = self._view.troubled - began
-        await asyncio.sleep(0.5)  # what comes late still comes
         outcome.sent = len(self._view.texts)
 
-    async def _begin(self) -> None:
-        if self._scenario.fault and self._tap.tap is not None:
-            fault = parse_fault(self._scenario.fault, self._technique.traits.transport)
-            await asyncio.to_thread(self._plan.add, fault, self._tap.tap)
+    async def _begin(self, session: Session) -> None:
+        if not self._scenario.fault or self._tap.tap is None:
+            return
+        fault = await asyncio.to_thread(parse_fault, self._scenario.fault, self._technique.traits.transport)
+        await asyncio.to_thread(self._plan.add, fault, self._tap.tap)
+        if fault.reads:  # it must see the connection from the first byte on
+            session.redial()
+            async with asyncio.timeout(PATIENCE):
+                while session.redialling or session.state.name != "up":  # noqa: ASYNC110 - two states
+                    await asyncio.sleep(0.02)
 
     def _say(self, session: Session, text: str) -> None:
         self._view.texts[session.say(text)] = text
@@ -315,6 +327,16 @@ class _Trial:
             await client.close()
         return [(event.seq, event.text) for event in events if event.kind == "sent"]
 
+    async def _shown(self, log: list[tuple[int, str]]) -> None:
+        """Wait until everything is shown, or named as missing: who polls shows it later."""
+        until = time.monotonic() + LATE
+        while time.monotonic() < until and self._unnamed(log):  # noqa: ASYNC110 - the client tells it in updates
+            await asyncio.sleep(0.05)
+
+    def _unnamed(self, log: list[tuple[int, str]]) -> int:
+        seen = set(self._view.shown)
+        return sum(text not in seen and seq not in self._view.missing for seq, text in log)
+
     def _judge(self, outcome: Outcome, log: list[tuple[int, str]]) -> None:
         view = self._view
         texts = [text for _, text in log]
@@ -324,7 +346,6 @@ class _Trial:
         outcome.doubled += sum(count > 1 for count in Counter(view.shown).values())
         order = {text: number for number, text in enumerate(view.texts.values())}
         places = [order[text] for text in texts if text in order]
-        outcome.reordered = sum(later < earlier for earlier, later in zip(places, places[1:], strict=False))
+        outcome.reordered = sum(later < earlier for earlier, later in pairwise(places))
         outcome.indefinite = sum(view.texts[draft] not in view.acknowledged for draft in view.unconfirmed)
-        seen = set(view.shown)
-        outcome.unnamed = sum(text not in seen and seq not in view.missing for seq, text in log)
+        outcome.unnamed = self._unnamed(log)

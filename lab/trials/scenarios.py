@@ -42,7 +42,7 @@ SCENARIOS = (
     Scenario("stall", "nothing passes for 2 s, then everything does", 2.0, "stall"),
     Scenario("cut", "the connection breaks", 0.2, "cut", transports=("tcp",)),
     Scenario("refused", "the server can't be reached for 2 s", 2.0, "refuse", transports=("tcp",)),
-    Scenario("half-open", "nothing arrives for 12 s, and nobody is told", 12.0, "half-open", indefinite=True),
+    Scenario("half-open", "nothing arrives for 16 s, and nobody is told", 16.0, "half-open", indefinite=True),
     Scenario("reply lost", "a message is stored, its answer is lost", 1.0, "reply-lost", indefinite=True),
     Scenario(
         "segments lost", "a fifth of the segments comes later", 2.0, "retransmit 0.2", transports=("tcp",)
