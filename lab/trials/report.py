@@ -90,7 +90,7 @@ MEANS = """\
 Each cell is the same play with other seeds: a client says three messages, then ten while the trouble lasts,
 then one. *noticed*: seconds until the client knew, median and largest; `-`: it never had to. *well again*:
 seconds from the end of the trouble until every message was answered. *lost*: acknowledged, and not in the
-log. *twice*: in the log or on the screen more than once. *order*: in the log before one that was sent earlier.
+log. *twice*: in the log or on the screen more than once. *order*: in the log before one sent earlier.
 *unnamed*: in the log, and neither shown nor named as missing. *unknown*: nobody answered, and the client said
 so. The log is read by somebody else, without a fault. udp promises no order and sends nothing again, so its
 *order* and *unknown* are no fault of it; everything else must be 0."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import socket
+import ssl
 import struct
 from collections.abc import Callable
 from contextlib import suppress
@@ -69,7 +71,6 @@ class StreamRelay(Relay):
     async def stop(self) -> None:
         self._server.close()
         await self.cut()
-        await asyncio.gather(*(pair.dialled() for pair in self.pairs))
 
 
 class _Pair:
@@ -87,14 +88,14 @@ class _Pair:
         """Whether one of the sides is open, or being opened."""
         return not (self.client.lost and self.server.lost)
 
-    async def dialled(self) -> None:
-        """Wait until nothing is being opened any more."""
-        if self._dialling is not None:
-            await asyncio.wait([self._dialling])
-
     def accepted(self, transport: asyncio.Transport) -> None:
         relay = self.relay
-        peer = Address(*transport.get_extra_info("peername")[:2])
+        name = transport.get_extra_info("peername")
+        if name is None:  # it has reset the connection before it was accepted
+            self.server.lost = True
+            transport.abort()
+            return
+        peer = Address(*name[:2])
         self.connection = relay.capture.connection("tcp", str(peer), str(relay.target))
         self.connection.encrypted = relay.encryption is not None
         relay.pairs.add(self)
@@ -115,9 +116,10 @@ class _Pair:
                 )
         except OSError as error:
             self.server.lost = True
-            why = error.strerror or "no answer"
-            self.note(Direction.DOWN, "refused", f"the server at {self.relay.target}: {why}")
+            self.note(Direction.DOWN, "refused", f"the server at {self.relay.target}: {_reason(error)}")
             self.abort("")
+            if self.client.lost:
+                self.relay.pairs.discard(self)
         else:
             if self.client.lost:
                 self.abort("")
@@ -251,6 +253,15 @@ class _Side(asyncio.Protocol):
         if self._way is not None and exc is not None:
             self._way.close()
         self._pair.side_lost(self, exc)
+
+
+def _reason(error: OSError) -> str:
+    """Return why a server can't be reached: with the system's words, for asyncio puts its own there."""
+    if isinstance(error, TimeoutError) and not error.errno:
+        return "no answer"
+    if error.errno in errno.errorcode and error.errno is not None and not isinstance(error, ssl.SSLError):
+        return os.strerror(error.errno)
+    return str(error.strerror or error)
 
 
 def _reset(transport: asyncio.Transport) -> None:

@@ -93,6 +93,7 @@ class Tap:
         for relay in self._relays.values():
             self._run(relay.stop())
         self._relays.clear()
+        self._run(_nothing_is_left())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(TIMEOUT)
         self._loop.close()
@@ -105,6 +106,15 @@ class Tap:
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(TIMEOUT)
+
+
+async def _nothing_is_left() -> None:
+    """End what still opens a socket: uvloop waits for it for ever when it is closed."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.sleep(0)
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
