@@ -99,9 +99,10 @@ class TrialServer:
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment(self._folder)
             )
 
-    def send(self, number: int) -> None:
-        assert self._process is not None
-        os.kill(self._process.pid, number)
+    def freeze(self, frozen: bool) -> None:
+        """Stop the process, or let it go on. There is no such signal on Windows."""
+        if sys.platform != "win32" and self._process is not None:
+            os.kill(self._process.pid, signal.SIGSTOP if frozen else signal.SIGCONT)
 
     def kill(self) -> None:
         assert self._process is not None
@@ -111,7 +112,7 @@ class TrialServer:
     def stop(self) -> None:
         if self._process is not None and self._process.poll() is None:
             with suppress(ProcessLookupError):
-                self.send(signal.SIGCONT)
+                self.freeze(False)
             self._process.terminate()
             try:
                 self._process.wait(5)
@@ -207,9 +208,9 @@ class _Trouble:
             await asyncio.sleep(self._scenario.seconds)
             await asyncio.to_thread(server.start)
         elif self._scenario.server == "freeze" and server is not None:
-            server.send(signal.SIGSTOP)
+            server.freeze(True)
             await asyncio.sleep(self._scenario.seconds)
-            server.send(signal.SIGCONT)
+            server.freeze(False)
         else:
             await asyncio.sleep(self._scenario.seconds)
         self._over.set()
