@@ -101,8 +101,8 @@ seconds from the end of the trouble until every message was answered. *lost*: ac
 log. *twice*: in the log or on the screen more than once. *order*: in the log before one sent earlier.
 *unnamed*: in the log, and neither shown nor named as missing. *unknown*: nobody answered, and the client said
 so. *others*: in how many ms 99 of 100 messages of somebody without trouble were acknowledged. *MB*: memory
-of the server at the end. The log is read by somebody else, without a fault. udp promises no order and sends nothing
-again, so its *order* and *unknown* are no fault of it; everything else must be 0."""
+of the server at the end. The log is read by somebody else, without a fault. udp promises no order and sends
+nothing again, so its *order* and *unknown* are no fault of it; everything else must be 0."""
 
 
 def row(cell: Cell) -> tuple[str, ...]:
