@@ -66,7 +66,9 @@ class Class:
     def types(self, who: str, what: str) -> None:
         """Press the keys in brackets, or write a line."""
         pane, keys = self._panes[who], re.findall(r"\[(\S+)\]", what)
-        for key in keys:
+        for number, key in enumerate(keys):
+            if keys[:number] == [key]:  # the inspector is opened by the first one
+                pane.shows("choose a frame")
             if key == "s":  # nobody is quicker than the connection
                 pane.until(lambda screen: "welcome" in screen or "STOPPED" in screen)
             pane.keys(key)
@@ -116,7 +118,7 @@ def test_2_a_reply_that_is_lost_makes_no_second_message(room: Class) -> None:
 
 def test_3_a_datagram_that_is_dropped_by_hand_is_named(room: Class) -> None:
     room.enter("bob", "carol")
-    stop, lost, search, drop, heard = typed(3)
+    stop, lost, search, drop, heard, shut = typed(3)
     room.types(*stop)
     room.sees("carol", "THE WIRE IS STOPPED")
     room.types(*lost)
@@ -128,6 +130,8 @@ def test_3_a_datagram_that_is_dropped_by_hand_is_named(room: Class) -> None:
     room.types(*heard)
     room.sees("carol", "1 message missing", heard[1])
     assert room.times("carol", lost[1]) == 0
+    room.types(*shut)
+    room.sees("carol", "F2 the wire")
 
 
 def test_4_a_stalled_line_says_nothing_and_then_everything(room: Class) -> None:

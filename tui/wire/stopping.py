@@ -59,6 +59,7 @@ class Stopping(Vertical):
         self.tap: Tap | None = None
         """Where the wire can be stopped."""
         self._order = asyncio.Lock()
+        self._wanted = False  # the wire shall be stopped
         self._looking = False
         self._shown = (False, 0)
 
@@ -77,7 +78,7 @@ class Stopping(Vertical):
             key: lambda deed=deed: self._work(self._do(deed, self.frames.row))  # type: ignore[misc]
             for key, deed in DEEDS.items()
         }
-        keys["s"] = lambda: self._work(self._turn())
+        keys["s"] = self._turn
         keys["full_stop"] = lambda: self._work(self._one())
         return keys
 
@@ -90,15 +91,23 @@ class Stopping(Vertical):
 
         self.run_worker(in_order(), group="wire", exit_on_error=False)
 
-    async def _turn(self) -> None:
-        await self.stop_wire(not self.stopped)
+    def _turn(self) -> None:
+        """Stop the wire, or let it go on: what the key meant when it was pressed."""
+        self._wanted = not self._wanted
+        self._work(self._obey())
 
     async def stop_wire(self, stopped: bool) -> None:
-        """Stop the wire, or let everything pass that waits."""
+        """Stop the wire, or let everything pass that waits; after what was asked for before."""
+        self._wanted = stopped
+        async with self._order:
+            await self._obey()
+
+    async def _obey(self) -> None:
         if self.tap is None:
+            self._wanted = False
             self.tell("there is no wire here that could be stopped", failed=True)
             return
-        await asyncio.to_thread(self.tap.freeze, stopped)
+        await asyncio.to_thread(self.tap.freeze, self._wanted)
         await self._show_waiting()
 
     def look_at_waiting(self) -> None:
