@@ -10,7 +10,7 @@ from textual.containers import Vertical
 from textual.timer import Timer
 
 from lab.wire.compare import Sample
-from lab.wire.receipt import receipt
+from lab.wire.receipt import DEFINITION, receipt
 from lab.wire.totals import RunningCost
 from tui.commands import Refused
 from tui.rows import Row, size
@@ -232,7 +232,9 @@ class ChatWire(ChatCommands):
             return
         await self._trace()
         self._receipts = True
-        self.hint("from now on each message shows what it cost between you and the server")
+        self.timeline.note(
+            f"from now on each message shows what it cost between you and the server. {DEFINITION}"
+        )
 
     def note_receipt(self, seq: int) -> None:
         """A message has come: show its receipt as soon as it is complete."""

@@ -20,6 +20,8 @@ from lab.wire.table import Row, Table
 from lab.wire.totals import carries_nothing
 
 ARROWS = {Direction.UP: "→", Direction.DOWN: "←"}
+WIDE = 110
+"""Columns from which on the protocol is named."""
 BEHIND = 50
 """Rows without a message (polls, pings) behind which a message is still looked for."""
 SAID = 14
@@ -167,10 +169,11 @@ def line(row: Row, start: float, before: float | None, width: int, *, held: bool
     sign = "‖" if held else "*" if row.marked else "!" if frame.problem else " "
     kind = frame.kind if len(frame.kind) <= 14 else f"{frame.kind[:13]}…"
     size = f"{row.size:,}" if row.size else ""
+    protocol = f"{frame.protocol:<10.10} " if width >= WIDE else ""
     fault = f"[{row.frame.fault}] " if row.frame.fault else ""
     head = (
         f"{sign}{frame.number:>5} {frame.began - start:8.3f} {waited:>8} {ARROWS[frame.direction]} "
-        f"{kind:<14} {size:>6}  {times}{fault}"
+        f"{protocol}{kind:<14} {size:>6}  {times}{fault}"
     )
     summary = row.frame.summary
     if len(frame.texts) == 1 and frame.texts[0] not in summary[: max(0, width - len(head))]:
