@@ -73,8 +73,7 @@ async def looking(
         await until(pilot, lambda: wiretap.on and bool(app.query(Inspector)))
         inspector = app.query_one(Inspector)
         await until(pilot, lambda: any(frame.kind == "welcome" for frame in shown(inspector)))
-        await pilot.press("f2")
-        await until(pilot, lambda: inspector.has_focus)
+        inspector.focus()
         await pilot.press("s")
         await until(pilot, lambda: "THE WIRE IS STOPPED" in text(pilot))
         yield pilot, bob, inspector
@@ -159,3 +158,16 @@ async def test_leaving_the_program_lets_pass_what_waits(
         await says(pilot, inspector, "the last words")
         await pilot.app.action_quit()
         await bob.hears("the last words")
+
+
+@pytest.mark.parametrize("technique", ["udp"], indirect=True)
+async def test_keys_act_in_their_order_however_fast_they_come(
+    technique: Technique, server: Serving, connect: Connect, state_dir: Path
+) -> None:
+    async with looking(technique, server, connect, state_dir) as (pilot, bob, inspector):
+        await says(pilot, inspector, "dropped")
+        await pilot.press("d", "s", "f2")
+        await until(pilot, lambda: not inspector.stopped and not inspector.has_class("-on"))
+        last = await bob.say("last")
+        await bob.knows(last.seq)
+        assert "dropped" not in bob.texts

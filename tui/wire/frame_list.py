@@ -170,9 +170,10 @@ def line(row: Row, start: float, before: float | None, width: int, *, held: bool
     kind = frame.kind if len(frame.kind) <= 14 else f"{frame.kind[:13]}…"
     size = f"{row.size:,}" if row.size else ""
     protocol = f"{frame.protocol:<10.10} " if width >= WIDE else ""
+    fault = f"[{row.frame.fault}] " if row.frame.fault else ""
     head = (
         f"{sign}{frame.number:>5} {frame.began - start:8.3f} {waited:>8} {ARROWS[frame.direction]} "
-        f"{protocol}{kind:<14} {size:>6}  {times}{f'[{row.frame.fault}] ' if row.frame.fault else ''}"
+        f"{protocol}{kind:<14} {size:>6}  {times}{fault}"
     )
     summary = row.frame.summary
     if len(frame.texts) == 1 and frame.texts[0] not in summary[: max(0, width - len(head))]:

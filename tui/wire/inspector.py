@@ -134,7 +134,7 @@ class Inspector(Stopping, can_focus=True):
     async def shut(self) -> None:
         """Do nothing any more, and hold nothing."""
         self._timer.pause()
-        if self.stopped:
+        if self.tap is not None:
             await self.stop_wire(False)
 
     def look(self) -> None:

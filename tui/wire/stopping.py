@@ -14,6 +14,7 @@ from chat.domain.errors import BadRequest
 from chat.interfaces.frames import Frame
 from lab.wire import by_hand
 from lab.wire.by_hand import Deed, Waiting
+from lab.wire.table import Row
 from lab.wire.tap import Tap
 from lab.wire.trace import Trace
 from tui.wire.frame_list import FrameList
@@ -57,6 +58,8 @@ class Stopping(Vertical):
         super().__init__(id=id)
         self.tap: Tap | None = None
         """Where the wire can be stopped."""
+        self._order = asyncio.Lock()
+        self._wanted = False  # the wire shall be stopped
         self._looking = False
         self._shown = (False, 0)
 
@@ -72,22 +75,39 @@ class Stopping(Vertical):
     def stop_keys(self) -> dict[str, Callable[[], object]]:
         """What the keys do."""
         keys: dict[str, Callable[[], object]] = {
-            key: lambda deed=deed: self._work(self._do(deed))  # type: ignore[misc]
+            key: lambda deed=deed: self._work(self._do(deed, self.frames.row))  # type: ignore[misc]
             for key, deed in DEEDS.items()
         }
-        keys["s"] = lambda: self._work(self.stop_wire(not self.stopped))
+        keys["s"] = self._turn
         keys["full_stop"] = lambda: self._work(self._one())
         return keys
 
     def _work(self, work: Coroutine[Any, Any, object]) -> None:
-        self.run_worker(work, group="wire", exit_on_error=False)
+        """Do what keys ask for one after the other, in the order of the keys."""
+
+        async def in_order() -> None:
+            async with self._order:
+                await work
+
+        self.run_worker(in_order(), group="wire", exit_on_error=False)
+
+    def _turn(self) -> None:
+        """Stop the wire, or let it go on: what the key meant when it was pressed."""
+        self._wanted = not self._wanted
+        self._work(self._obey())
 
     async def stop_wire(self, stopped: bool) -> None:
-        """Stop the wire, or let everything pass that waits."""
+        """Stop the wire, or let everything pass that waits; after what was asked for before."""
+        self._wanted = stopped
+        async with self._order:
+            await self._obey()
+
+    async def _obey(self) -> None:
         if self.tap is None:
+            self._wanted = False
             self.tell("there is no wire here that could be stopped", failed=True)
             return
-        await asyncio.to_thread(self.tap.freeze, stopped)
+        await asyncio.to_thread(self.tap.freeze, self._wanted)
         await self._show_waiting()
 
     def look_at_waiting(self) -> None:
@@ -124,8 +144,7 @@ class Stopping(Vertical):
         if (index := self.frames.table.row_of(frame.number)) is not None:
             self.frames.go(index)
 
-    async def _do(self, deed: Deed) -> None:
-        row = self.frames.row
+    async def _do(self, deed: Deed, row: Row | None) -> None:
         if row is None:
             self.tell("choose a frame first", failed=True)
             return
