@@ -10,7 +10,7 @@ from textual.containers import Vertical
 from textual.timer import Timer
 
 from lab.wire.compare import Sample
-from lab.wire.receipt import receipt
+from lab.wire.receipt import DEFINITION, receipt
 from lab.wire.totals import RunningCost
 from tui.commands import Refused
 from tui.rows import Row, size
@@ -62,7 +62,6 @@ class ChatWire(ChatCommands):
     async def inspect_from_the_start(self) -> None:
         """Open the inspector, and only then let the session connect."""
         await self.show_wire("")
-        self.composer.focus()
         self.session.start()
 
     def _count(self) -> None:
@@ -108,8 +107,12 @@ class ChatWire(ChatCommands):
         if not argument and self._inspector is not None and self._inspector.has_focus_within:
             self._close_wire()
             return
+        opens = not self._shown
         trace = await self._trace()
         inspector = await self._opened(trace)
+        if opens and not argument:  # nothing has passed yet: first somebody must write
+            self.hint("write a line, and see what passes")
+            return
         if argument:
             trace.update()
             frames = trace.of_message(int(number))
@@ -229,7 +232,9 @@ class ChatWire(ChatCommands):
             return
         await self._trace()
         self._receipts = True
-        self.hint("from now on each message shows what it cost between you and the server")
+        self.timeline.note(
+            f"from now on each message shows what it cost between you and the server. {DEFINITION}"
+        )
 
     def note_receipt(self, seq: int) -> None:
         """A message has come: show its receipt as soon as it is complete."""
