@@ -93,4 +93,5 @@ async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
     while data := await reader.read(65536):
         writer.write(data)
         await writer.drain()
-    writer.write_eof()
+    if writer.can_write_eof():  # TLS has no half-close
+        writer.write_eof()
