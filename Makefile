@@ -14,7 +14,7 @@ PAGES = $(wildcard *.md docs/*.md backends/*/README.md)
 PACKAGES := chat backends protos wsdl lab tui
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fuzz check audit format docs captures stubs wsdl openapi goldens constraints wheel clean
+.PHONY: help setup demo test fuzz check audit format docs captures score stubs wsdl openapi goldens constraints wheel clean
 
 help: ## List these targets
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -60,6 +60,9 @@ docs: setup ## Write the generated parts of the pages, and the pictures, anew
 
 captures: setup ## Record the messages of docs/captures anew, then make docs; ARGS='grpc soap' some of them
 	$(BIN)/python -m tests.support.kept_captures $(ARGS)
+
+score: setup ## Try the checker on every broken twin anew, and write docs/checker.json; then make docs
+	$(BIN)/python -m lab.check.score docs/checker.json
 
 stubs: setup ## Write the generated Python in protos/ anew
 	$(BIN)/python -m protos

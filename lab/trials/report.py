@@ -13,7 +13,7 @@ import msgspec
 from chat.interfaces.technique import Technique
 from lab.bench.machine import machine
 from lab.bench.page import about, write_section
-from lab.trials.run import Outcome
+from lab.trials.run import Found
 from lab.trials.scenarios import BY_NAME, Scenario
 
 
@@ -27,11 +27,17 @@ class Cell(msgspec.Struct):
     ordered: bool = True
     """The technique promises an order."""
     outcomes: list[dict[str, Any]] = []
+    others: float | None = None
+    """See `Found.others`."""
+    rss: int = 0
+    """See `Found.rss`."""
 
     @classmethod
-    def of(cls, technique: Technique, scenario: Scenario, outcomes: Sequence[Outcome]) -> Cell:
-        figures = [msgspec.to_builtins(one) for one in outcomes]
-        return cls(technique.name, scenario.name, "", technique.traits.ordered, figures)
+    def of(cls, technique: Technique, scenario: Scenario, found: Found) -> Cell:
+        figures = [msgspec.to_builtins(one) for one in found.outcomes]
+        return cls(
+            technique.name, scenario.name, "", technique.traits.ordered, figures, found.others, found.rss
+        )
 
     def total(self, name: str) -> int:
         return sum(one[name] for one in self.outcomes)
@@ -84,6 +90,8 @@ HEAD = (
     "order",
     "unnamed",
     "unknown",
+    "others, ms",
+    "MB",
     "verdict",
 )
 MEANS = """\
@@ -92,14 +100,15 @@ then one. *noticed*: seconds until the client knew, median and largest; `-`: it 
 seconds from the end of the trouble until every message was answered. *lost*: acknowledged, and not in the
 log. *twice*: in the log or on the screen more than once. *order*: in the log before one sent earlier.
 *unnamed*: in the log, and neither shown nor named as missing. *unknown*: nobody answered, and the client said
-so. The log is read by somebody else, without a fault. udp promises no order and sends nothing again, so its
-*order* and *unknown* are no fault of it; everything else must be 0."""
+so. *others*: in how many ms 99 of 100 messages of somebody without trouble were acknowledged. *MB*: memory
+of the server at the end. The log is read by somebody else, without a fault. udp promises no order and sends
+nothing again, so its *order* and *unknown* are no fault of it; everything else must be 0."""
 
 
 def row(cell: Cell) -> tuple[str, ...]:
     """Return a cell as a row of the table."""
     if cell.left_out:
-        return (cell.scenario, cell.technique, *[""] * 7, cell.left_out)
+        return (cell.scenario, cell.technique, *[""] * 9, cell.left_out)
     verdict = cell.verdict
     if cell.never_well:
         verdict += f", {cell.never_well} not well in time"
@@ -111,6 +120,8 @@ def row(cell: Cell) -> tuple[str, ...]:
         _spread(cell.figures("noticed")),
         _spread(cell.figures("well")),
         *(str(cell.total(name)) for name in ("lost", "doubled", "reordered", "unnamed", "indefinite")),
+        "-" if cell.others is None else f"{cell.others * 1000:.0f}",
+        f"{cell.rss / 1e6:.0f}" if cell.rss else "-",
         verdict,
     )
 

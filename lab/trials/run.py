@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
@@ -22,10 +18,11 @@ from chat.domain.errors import ChatError, ConnectionLost
 from chat.domain.model import Hello
 from chat.interfaces.client import ClientOptions
 from chat.interfaces.technique import Technique
-from lab.bench.servers import environment, free_port
 from lab.faults.plan import FaultPlan
 from lab.faults.registry import parse_fault
 from lab.trials.scenarios import Scenario
+from lab.trials.server import TrialServer
+from lab.trials.witness import witness
 from lab.wire.wiretap import Wiretap
 
 BEFORE = 3
@@ -83,46 +80,21 @@ class _View:
     """When the state was not "up" any more."""
 
 
-class TrialServer:
-    """``chat serve`` of one technique: it can be killed, started again at the same port, and frozen."""
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the trials of one cell have shown."""
 
-    def __init__(self, technique: Technique, folder: Path) -> None:
-        self._technique, self._folder = technique, folder
-        self.port = free_port()
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        command = [sys.executable, "-m", "chat", "serve", self._technique.name, "--port", str(self.port)]
-        command += ["--log", f"sqlite:{self._folder / 'log.sqlite3'}", "--rate", "off"]
-        with open(self._folder / "output", "ab") as output:
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment(self._folder)
-            )
-
-    def freeze(self, frozen: bool) -> None:
-        """Stop the process, or let it go on. There is no such signal on Windows."""
-        if sys.platform != "win32" and self._process is not None:
-            os.kill(self._process.pid, signal.SIGSTOP if frozen else signal.SIGCONT)
-
-    def kill(self) -> None:
-        assert self._process is not None
-        self._process.kill()
-        self._process.wait()
-
-    def stop(self) -> None:
-        if self._process is not None and self._process.poll() is None:
-            with suppress(ProcessLookupError):
-                self.freeze(False)
-            self._process.terminate()
-            try:
-                self._process.wait(5)
-            except subprocess.TimeoutExpired:
-                self.kill()
+    outcomes: list[Outcome]
+    others: float | None
+    """Seconds in which 99 of 100 messages of somebody else, who has no trouble, were acknowledged; None: the
+    trouble is the server's, and so everybody's."""
+    rss: int
+    """Bytes of memory that the server had at the end; 0: it is a broker."""
 
 
 async def trials(
     technique: Technique, scenario: Scenario, seeds: Sequence[int], folder: Path, server: str | None = None
-) -> list[Outcome]:
+) -> Found:
     """Run a scenario with each seed.
 
     Args:
@@ -144,7 +116,10 @@ async def trials(
         trouble = _Trouble(scenario, own)
         cells = [_Trial(technique, scenario, seed, place, trouble) for seed in seeds]
         trouble.expect(len(cells))
-        return list(await asyncio.gather(*(cell.run() for cell in cells)))
+        async with witness(technique, place) as seen:
+            outcomes = list(await asyncio.gather(*(cell.run() for cell in cells)))
+        others = None if scenario.server else seen.p99
+        return Found(outcomes, others, await asyncio.to_thread(own.rss) if own else 0)
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ import os
 import socket
 import ssl
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, Literal, cast
 
@@ -55,6 +55,12 @@ class StreamRelay(Relay):
             await self.cut()
         else:
             await self._listen(self.here.port)
+
+    def lanes(self) -> Iterator[Lane]:
+        for pair in self.pairs:
+            for side in (pair.client, pair.server):
+                if side.lane is not None:
+                    yield side.lane
 
     async def wake(self) -> None:
         for pair in self.pairs:
@@ -161,7 +167,7 @@ class _Side(asyncio.Protocol):
         self.other: _Side
         self.lost = self.ended = False
         self._early: list[bytes] = []
-        self._way: Lane | None = None
+        self.lane: Lane | None = None
 
     @property
     def name(self) -> str:
@@ -179,13 +185,13 @@ class _Side(asyncio.Protocol):
             assert self.transport is not None
             self.transport.pause_reading()  # uvloop takes no notice of a pause before the first bytes
         else:
-            self._lane().push(data)
+            self._open_lane().push(data)
 
-    def _lane(self) -> Lane:
-        if self._way is None:
+    def _open_lane(self) -> Lane:
+        if self.lane is None:
             relay = self._pair.relay
             assert self._pair.connection is not None
-            self._way = Lane(
+            self.lane = Lane(
                 relay.capture,
                 self._pair.connection,
                 self.direction,
@@ -193,8 +199,9 @@ class _Side(asyncio.Protocol):
                 self._hand_on,
                 breaks=lambda why: self._pair.abort(why, self.direction),
                 full=self._pause,
+                frozen=lambda: relay.frozen,
             )
-        return self._way
+        return self.lane
 
     def _hand_on(self, data: bytes) -> None:
         other = self.other.transport
@@ -207,14 +214,14 @@ class _Side(asyncio.Protocol):
 
     def hand_on_then(self, then: Callable[[], None]) -> None:
         """Call ``then`` when everything that came in here went out at the other side."""
-        if self._way is None:
+        if self.lane is None:
             then()
         else:
-            self._way.after(then)
+            self.lane.after(then)
 
     def wake(self) -> None:
-        if self._way is not None:
-            self._way.wake()
+        if self.lane is not None:
+            self.lane.wake()
 
     def hand_on_early(self) -> None:
         """Hand on what came before there was somebody to hand it on to."""
@@ -231,7 +238,7 @@ class _Side(asyncio.Protocol):
         self._pair.note(self.direction, "ended")
         self.ended = True
         if self.other.transport is not None:
-            self._lane().after(self._hand_on_the_end)
+            self._open_lane().after(self._hand_on_the_end)
         # Open for what comes the other way, except with TLS, whose end ends both (RFC 8446, section 6.1).
         return not self.other.ended and self._pair.relay.encryption is None
 
@@ -250,8 +257,8 @@ class _Side(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost = True
-        if self._way is not None and exc is not None:
-            self._way.close()
+        if self.lane is not None and exc is not None:
+            self.lane.close()
         self._pair.side_lost(self, exc)
 
 

@@ -157,6 +157,7 @@ class Trace:
             self._number += 1
             if chunk.what == "data" and frame.data:
                 frame.fault = chunk.about
+            frame.place = frame.offset if connection.transport == "tcp" else chunk.offset
             frame.connection, frame.number = connection.number, self._number
         return frames
 

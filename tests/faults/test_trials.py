@@ -21,7 +21,9 @@ CELLS = [("tcp", "cut"), ("udp", "loss"), ("rest", "reply lost"), ("rpyc", "serv
 @pytest.mark.parametrize(("name", "scenario"), CELLS)
 async def test_a_trial_is_valid(name: str, scenario: str, tmp_path: Path) -> None:
     technique = backends.technique(name)
-    outcomes = await trials(technique, BY_NAME[scenario], [1, 2], tmp_path / "trial")
-    cell = Cell.of(technique, BY_NAME[scenario], outcomes)
-    assert cell.verdict == "valid", outcomes
-    assert all(one.sent == 14 for one in outcomes)
+    found = await trials(technique, BY_NAME[scenario], [1, 2], tmp_path / "trial")
+    cell = Cell.of(technique, BY_NAME[scenario], found)
+    assert cell.verdict == "valid", found
+    assert all(one.sent == 14 for one in found.outcomes)
+    assert found.rss > 10_000_000
+    assert (found.others is None) is (scenario == "server killed")

@@ -33,6 +33,7 @@ class Wire(Wiretap):
         self.encrypted = False
         self.stopped = 0
         self._is_on = False
+        self._tap, self._left = None, []
         self._connection: Connection | None = None
 
     @property

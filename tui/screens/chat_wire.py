@@ -105,7 +105,7 @@ class ChatWire(ChatCommands):
         if argument and not (number.isascii() and number.isdigit()):
             raise Refused("write /wire, or /wire #ID for the frames of a message (/ids shows the numbers)")
         if not argument and self._inspector is not None and self._inspector.has_focus_within:
-            self._close_wire()
+            await self._close_wire()
             return
         opens = not self._shown
         trace = await self._trace()
@@ -139,12 +139,12 @@ class ChatWire(ChatCommands):
             centre = self.query_one("#centre", Vertical)
             await centre.mount(self._inspector, before="#completion")
         self._inspector.add_class("-on")
-        self._inspector.open(trace)
+        self._inspector.open(trace, self.wiretap.tap if self.wiretap else None)
         return self._inspector
 
-    def _close_wire(self) -> None:
+    async def _close_wire(self) -> None:
         assert self._inspector is not None
-        self._inspector.shut()
+        await self._inspector.shut()
         self._inspector.remove_class("-on")
         self._inspector.remove_class("-whole")
         self.remove_class("-wire-whole")

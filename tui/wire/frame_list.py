@@ -48,6 +48,8 @@ class FrameList(ScrollView, can_focus=False):
         self.follow = True
         self.start: float | None = None
         """When the first frame began, for the times."""
+        self.waiting: set[int] = set()
+        """The numbers of the frames that wait at a stopped wire."""
         self._styles: dict[str, Style] = {}
 
     # --- rows ----------------------------------------------------------------------------------
@@ -135,7 +137,8 @@ class FrameList(ScrollView, can_focus=False):
             return Strip.blank(width, self._style(""))
         row = self.table.rows[index]
         before = self.table.rows[index - 1].frame.began if index else None
-        text = set_cell_size(line(row, self.start or 0.0, before, width), width)
+        held = any(frame.number in self.waiting for frame in row.frames)
+        text = set_cell_size(line(row, self.start or 0.0, before, width, held=held), width)
         return Strip([Segment(text, self._style(self._style_name(row, index)))], width)
 
     def _style_name(self, row: Row, index: int) -> str:
@@ -150,7 +153,7 @@ class FrameList(ScrollView, can_focus=False):
         return "out" if row.frame.direction is Direction.UP else "in"
 
 
-def line(row: Row, start: float, before: float | None, width: int) -> str:
+def line(row: Row, start: float, before: float | None, width: int, *, held: bool = False) -> str:
     """Return a row as one line: number, seconds, milliseconds since the one before, what, bytes, summary.
 
     Args:
@@ -158,17 +161,19 @@ def line(row: Row, start: float, before: float | None, width: int) -> str:
         start: when the first frame began.
         before: when the newest frame of the row before began; None: there is none.
         width: columns; where the text of a message is not in them, it comes first.
+        held: it waits at a stopped wire.
     """
     frame = row.frames[0]
     waited = "" if before is None else f"+{min(99999.9, (frame.began - before) * 1000):.1f}"
     times = f"×{len(row.frames)} " if len(row.frames) > 1 else ""
-    sign = "*" if row.marked else "!" if frame.problem else " "
+    sign = "‖" if held else "*" if row.marked else "!" if frame.problem else " "
     kind = frame.kind if len(frame.kind) <= 14 else f"{frame.kind[:13]}…"
     size = f"{row.size:,}" if row.size else ""
     protocol = f"{frame.protocol:<10.10} " if width >= WIDE else ""
+    fault = f"[{row.frame.fault}] " if row.frame.fault else ""
     head = (
         f"{sign}{frame.number:>5} {frame.began - start:8.3f} {waited:>8} {ARROWS[frame.direction]} "
-        f"{protocol}{kind:<14} {size:>6}  {times}"
+        f"{protocol}{kind:<14} {size:>6}  {times}{fault}"
     )
     summary = row.frame.summary
     if len(frame.texts) == 1 and frame.texts[0] not in summary[: max(0, width - len(head))]:

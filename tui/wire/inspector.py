@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from textual import events
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input, Static
@@ -17,10 +17,12 @@ from chat.interfaces.frames import Frame
 from lab.wire.levels import LEVELS, WHAT, Line, lines, rows, sizes
 from lab.wire.masking import shown_bytes, walk
 from lab.wire.table import Row, parse_filter
+from lab.wire.tap import Tap
 from lab.wire.totals import summary
 from lab.wire.trace import Trace
 from tui.wire.details import WIDE_DUMP, Dump, Fields
 from tui.wire.frame_list import FrameList
+from tui.wire.stopping import STOPPED_KEYS, Stopping
 
 EVERY = 0.1
 """Seconds between two looks at the trace."""
@@ -35,6 +37,7 @@ KEYS = (
     ("Esc", "write"),
     ("j", "to chat"),
     ("m n", "mark"),
+    ("s", "stop wire"),
     ("c", "control"),
 )
 """What the keys do while the inspector has the focus; the last ones are left out first."""
@@ -42,7 +45,7 @@ ENTER = (("F2", "choose a frame, zoom to its bytes; F2 again closes"),)
 """What the keys do while it has not."""
 
 
-class Inspector(Vertical, can_focus=True):
+class Inspector(Stopping, can_focus=True):
     """Shows a trace. `open` and `shut` begin and end it; nothing is done while it is shut."""
 
     @dataclass
@@ -63,7 +66,7 @@ class Inspector(Vertical, can_focus=True):
         failed: bool = False
 
     def __init__(self) -> None:
-        super().__init__(id="inspector")
+        super().__init__("inspector")
         self.frames = FrameList()
         self.level = 1
         """Index in `LEVELS`."""
@@ -79,7 +82,7 @@ class Inspector(Vertical, can_focus=True):
         self._paused = False
         self._gone = 0
         self._seen = 0  # the number of the newest frame that was shown
-        self._keys: dict[str, Callable[[], None]] = {
+        self._keys: dict[str, Callable[[], object]] = {
             "up": lambda: self.frames.move(-1),
             "down": lambda: self.frames.move(1),
             "pageup": lambda: self.frames.page(-1),
@@ -98,6 +101,7 @@ class Inspector(Vertical, can_focus=True):
             "c": self._control,
             "j": self._jump,
             "escape": self._back,
+            **self.stop_keys,
         }
 
     def compose(self) -> ComposeResult:
@@ -114,8 +118,9 @@ class Inspector(Vertical, can_focus=True):
 
     # --- the trace -----------------------------------------------------------------------------
 
-    def open(self, trace: Trace) -> None:
-        """Show a trace, and look at it from now on."""
+    def open(self, trace: Trace, tap: Tap | None = None) -> None:
+        """Show a trace, and look at it from now on; it can be stopped at its tap."""
+        self.tap = tap
         if trace is not self._trace:
             self._trace, self._gone = trace, 0
             self._seen = trace.frames[-1].number if trace.frames else 0
@@ -126,9 +131,11 @@ class Inspector(Vertical, can_focus=True):
         self.look()
         self.frames.changed()
 
-    def shut(self) -> None:
-        """Do nothing any more."""
+    async def shut(self) -> None:
+        """Do nothing any more, and hold nothing."""
         self._timer.pause()
+        if self.tap is not None:
+            await self.stop_wire(False)
 
     def look(self) -> None:
         """Take what has passed since the last look."""
@@ -136,6 +143,7 @@ class Inspector(Vertical, can_focus=True):
         if trace is None:
             return
         trace.update()
+        self.look_at_waiting()
         if self._paused:
             return
         new = trace.since(self._seen)
@@ -224,8 +232,10 @@ class Inspector(Vertical, can_focus=True):
             what = f" {names}   {WHAT[LEVELS[self.level]]}"
             shown = f"{what}   {parts} B" if len(what) + 40 < self.size.width else what
             self._head.update(Content(shown), layout=False)
-        foot = f" {'PAUSED  ' if self._paused else ''}{self._passed()}"
-        for key, does in KEYS if self.has_focus_within else ENTER:
+        state = f"STOPPED, {len(self.frames.waiting)} wait  " if self.stopped else ""
+        foot = f" {state}{'PAUSED  ' if self._paused else ''}{self._passed()}"
+        keys = STOPPED_KEYS if self.stopped else KEYS
+        for key, does in keys if self.has_focus_within else ENTER:
             if len(foot) + len(key) + len(does) + 3 <= self.size.width:
                 foot += f"  {key} {does}"
         self._foot.update(Content(foot), layout=False)
@@ -296,6 +306,12 @@ class Inspector(Vertical, can_focus=True):
             event.stop()
             event.prevent_default()
             action()
+
+    def tell(self, text: str, failed: bool = False) -> None:
+        self.post_message(self.Told(text, failed))
+
+    def on_stopping_changed(self) -> None:
+        self._say(self.frame)
 
     def _back(self) -> None:
         self.post_message(self.Left())

@@ -7,14 +7,14 @@ import pytest
 import backends
 from lab.faults.registry import parse_fault
 from lab.trials.report import Cell, as_text, row
-from lab.trials.run import Outcome
+from lab.trials.run import Found, Outcome
 from lab.trials.scenarios import BY_NAME, SCENARIOS
 
 TCP, UDP = backends.technique("tcp"), backends.technique("udp")
 
 
 def cell(*outcomes: Outcome, technique: str = "tcp", scenario: str = "stall") -> Cell:
-    return Cell.of(backends.technique(technique), BY_NAME[scenario], outcomes)
+    return Cell.of(backends.technique(technique), BY_NAME[scenario], Found(list(outcomes), None, 0))
 
 
 def well(**figures: int) -> Outcome:

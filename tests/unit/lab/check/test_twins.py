@@ -11,7 +11,7 @@ import backends
 from chat.interfaces.technique import load
 from lab.check.score import Trial, try_real, try_textbook, try_twin
 from lab.check.twins import TWINS, Twin, explanation, find
-from tests.support.processes import chat_here, one_line, running
+from tests.support.processes import chat, chat_here, one_line, running, serving
 
 KEPT: dict[str, str] = json.loads(
     (Path(__file__).parents[4] / "docs" / "checker.json").read_text(encoding="utf-8")
@@ -113,3 +113,21 @@ def test_a_twin_that_cannot_be_served_so_is_wrong_usage(arguments: list[str], sa
     assert done.returncode == 2
     assert one_line(done.stderr)
     assert says in done.stderr
+
+
+@pytest.mark.parametrize(("options", "verdict"), [((), "valid"), (("--naive", "double-apply"), "invalid")])
+def test_what_chat_lab_record_writes_is_judged_by_chat_lab_check(
+    options: tuple[str, ...], verdict: str, tmp_path: Path
+) -> None:
+    with serving("--log", "memory", *options) as (_, address):
+        done = chat("lab", "record", str(tmp_path / "run"), "--server", address, "--patience", "5")
+    assert done.returncode == 0, done.stderr
+    files = done.stdout.split()
+    assert {Path(file).name for file in files} == {
+        "ann.jsonl", "bob.jsonl", "cas.jsonl", "faults.jsonl", "log.jsonl",
+    }  # fmt: skip
+    judged = chat_here("lab", "check", "--json", *files)
+    assert json.loads(judged.stdout)["verdict"] == verdict
+    again = chat_here("lab", "record", str(tmp_path / "run"), "--server", address)
+    assert (again.returncode, one_line(again.stderr)) == (1, True)
+    assert "is not empty" in again.stderr
