@@ -32,7 +32,7 @@ test: setup ## Run every test; ARGS='-k tcp -x' goes to pytest, WORKERS=0 is for
 fuzz: setup ## Run 1,000 bursts of keys, 1,200 power failures, 10,000 mutations a decoder; BURSTS=, CRASH_IMAGES=, MUTATIONS= more
 	BURSTS=$${BURSTS:-1000} $(BIN)/python -m pytest -q --timeout 3600 tests/tui/test_bursts.py $(ARGS)
 	CRASH_IMAGES=$${CRASH_IMAGES:-1200} $(BIN)/python -m pytest -q --timeout 3600 tests/faults/test_crash_images.py $(ARGS)
-	MUTATIONS=$${MUTATIONS:-10000} $(BIN)/python -m pytest -q --timeout 3600 -n $(WORKERS) \
+	MUTATIONS=$${MUTATIONS:-10000} $(BIN)/python -m pytest -q --timeout 7200 -o faulthandler_timeout=7200 -n $(WORKERS) \
 		tests/contract/test_decoders.py -k strange_bytes $(ARGS)
 
 check: setup ## Check format, lint, types, the import layers and the generated pages
