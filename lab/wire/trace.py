@@ -110,7 +110,7 @@ class Trace:
         ]
 
     def related(self, frame: Frame) -> list[Frame]:
-        """Return the frames that tell what a frame is about: of its messages, if they are few, or its exchange.
+        """Return the frames that say what this one is about: those of its messages, or of its exchange.
 
         A stream that lives as long as a connection is one exchange with everything that was said.
         """
