@@ -283,6 +283,8 @@ class ChatApp(OrderedApp, inherit_bindings=False):
 
     async def action_quit(self) -> None:
         """Leave the room, then the program. Lines that are on their way get a moment to be acknowledged."""
+        if self._wiretap is not None:
+            await self._wiretap.let_pass()
         if self.session is not None and self.session.state.name == "up":
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.session.settled(), self.linger)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chat.interfaces.settings import Setting
 from chat.interfaces.technique import Technique, Traits
 
 TECHNIQUE = Technique(
@@ -24,4 +25,13 @@ TECHNIQUE = Technique(
     client="backends.tcp.client:TcpClient",
     server="backends.tcp.server:TcpServer",
     decoder="backends.tcp.decoder:make_decoder",
+    settings=(
+        Setting(
+            "naive",
+            "serve a broken twin, for lessons: it breaks one promise",
+            ("off", "framing", "utf8", "lost-ack", "double-apply", "reorder", "drop-slow"),
+            client=False,
+            server=True,
+        ),
+    ),
 )

@@ -69,5 +69,12 @@ TECHNIQUE = Technique(
             metavar="TEXT",
             server=True,
         ),
+        Setting(
+            "naive",
+            "serve a broken twin, for lessons: it breaks one promise",
+            ("off", "double-apply", "unnamed-loss"),
+            client=False,
+            server=True,
+        ),
     ),
 )

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import click
 
-from chat.cli.options import FAILED
+import backends
+from chat.cli.options import (
+    FAILED,
+    backend_option,
+    chosen,
+    no_spawn_option,
+    server_option,
+    settings_options,
+    token_option,
+    warn,
+)
 from chat.domain.errors import ChatError
+from chat.interfaces.technique import Technique
 
 UNKNOWN = 3
 """The exit code of a verdict that is neither valid nor invalid."""
@@ -52,6 +64,140 @@ def check(files: tuple[str, ...], as_json: bool) -> int:
     else:
         out("\n".join(printable(line) for line in report.lines(verdict)))
     return {"valid": 0, "invalid": FAILED, "unknown": UNKNOWN}[verdict.state]
+
+
+@lab.command(
+    epilog="""
+    \b
+    Examples:
+      chat lab record run                            your own server, over TCP lines
+      chat lab record run -b udp --script 7          another technique, other words
+      chat lab record run --server 127.0.0.1:9000    a server of your own making
+      chat lab check run/*.jsonl                     and what came of it
+    """
+)
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@backend_option
+@server_option
+@token_option
+@no_spawn_option
+@settings_options("client")
+@click.option("--script", "number", type=int, default=1, show_default=True, metavar="N",
+              help="Other words, another order, other faults: a number repeats a run.")  # fmt: skip
+@click.option("--patience", type=click.FloatRange(1, 600), default=15.0, show_default=True, metavar="S",
+              help="Wait S seconds for answers and events.")  # fmt: skip
+def record(
+    folder: Path,
+    backend: Technique | None,
+    server: str | None,
+    token_file: str | None,
+    no_spawn: bool,
+    settings: dict[str, str],
+    number: int,
+    patience: float,
+) -> int:
+    """Let three clients talk to a server, with faults on their wire, and write their histories into FOLDER.
+
+    They talk in the room "check". FOLDER gets one file a client, one for the faults and one for the log.
+    """
+    from chat.background.state_folder import state_dir
+    from chat.cli.config import access_token
+    from chat.cli.signals import run
+    from chat.client.connect import Place, check_place, locate
+    from chat.client.lines import out
+    from lab.check.recorder import record as record_run
+    from lab.check.recorder import write
+    from lab.check.script import script
+
+    technique = backend or backends.technique(backends.KNOWN[0])
+    settings = chosen(settings, [technique], "client")
+    if folder.exists() and any(folder.iterdir()):
+        raise ChatError(f"{folder} is not empty: histories of two runs must not be mixed")
+    place = Place(server, state_dir(warn), not no_spawn, access_token(token_file))
+    given = check_place(place, technique)
+
+    async def recorded() -> int:
+        found = await locate(place, technique, given)
+        if found.trust is not None:
+            raise ChatError("the faults are on a wire without TLS: record a server that has none")
+        lines = await record_run(
+            technique,
+            found.addresses[0],
+            script(number, technique.transport(settings)),
+            settings=settings,
+            access=found.access,
+            seed=number,
+            patience=patience,
+        )
+        for file in write(lines, folder):
+            out(str(file))
+        return 0
+
+    return run(recorded())
+
+
+@lab.command(
+    short_help="One fault, eight answers: trials over every technique.",
+    epilog="""
+    \b
+    Examples:
+      chat lab faults                             every trial, over every technique
+      chat lab faults -b udp --scenario loss      one of them, with 30 seeds
+      chat lab faults -b rest --scenario stall --seeds 1 --seed 17
+    """,
+)
+@backend_option
+@click.option("--scenario", metavar="NAME", help="Only this one; a wrong NAME lists them.")
+@click.option("--seeds", type=click.IntRange(1, 200), default=30, show_default=True, help="How many.")
+@click.option("--seed", type=click.IntRange(1), default=1, show_default=True, help="The first of them.")
+@click.option("--server", metavar="URL", help="The broker of techniques that have one; else it is found.")
+@click.option("--json", "as_json", is_flag=True, help="Every outcome.")
+@click.option("--write", metavar="FILE", help="Also write the table as Markdown.")
+def faults(
+    backend: Technique | None,
+    scenario: str | None,
+    seeds: int,
+    seed: int,
+    server: str | None,
+    as_json: bool,
+    write: str | None,
+) -> int:
+    """Let the same go wrong over each technique, with many seeds, and compare with the log what became of it.
+
+    It starts and kills servers of its own, in a temporary folder. The exit code is 1 if a cell is not valid.
+    """
+    import asyncio
+    import tempfile
+    import time
+
+    from chat.client.lines import err, out, out_json
+    from lab.trials import report
+    from lab.trials.run import trials
+    from lab.trials.scenarios import BY_NAME, SCENARIOS
+
+    if scenario is not None and scenario not in BY_NAME:
+        raise click.UsageError(f"there is no scenario {scenario!r}: there are {', '.join(BY_NAME)}")
+    chosen = [BY_NAME[scenario]] if scenario else SCENARIOS
+    labels = [backend] if backend else [one for one in backends.techniques() if not one.missing()]
+    cells: list[report.Cell] = []
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="chat-lab-") as name:
+        for one in chosen:
+            for label in labels:
+                if reason := one.missing(label):
+                    cells.append(report.Cell(label.name, one.name, reason))
+                    continue
+                folder = Path(name, f"{label.name}-{one.name.replace(' ', '-')}")
+                found = asyncio.run(trials(label, one, range(seed, seed + seeds), folder, server))
+                cells.append(report.Cell.of(label, one, found))
+                err("  ".join(report.row(cells[-1])))
+    if as_json:
+        out_json(report.as_json(cells))
+    else:
+        out(report.as_text(cells))
+    if write:
+        report.write(Path(write), cells, seeds, time.monotonic() - began)
+    return 0 if all(cell.left_out or cell.verdict == "valid" for cell in cells) else FAILED
 
 
 @lab.command(short_help="Let many clients live and suffer faults, and see that nothing is lost or left.")

@@ -161,7 +161,10 @@ def _settings(side: str) -> Iterator[tuple[Setting, str]]:
     for label in backends.techniques():
         for setting in label.settings:
             if getattr(setting, side):
-                known.setdefault(setting.name, setting)
+                first = known.setdefault(setting.name, setting)
+                if first.choices != setting.choices:  # each technique has its own: the option takes all
+                    choices = dict.fromkeys((*first.choices, *setting.choices))
+                    known[setting.name] = replace(first, choices=tuple(choices))
                 offers.setdefault(setting.name, []).append(label.name)
     for name, setting in known.items():
         yield setting, ", ".join(offers[name])
@@ -211,11 +214,16 @@ def _parameter(setting: Setting) -> str:
 
 
 def chosen(settings: dict[str, str], techniques: list[Technique], side: str) -> dict[str, str]:
-    """Return the settings. Raises UsageError if none of the techniques has one of them."""
-    known = {one.name for label in techniques for one in label.settings if getattr(one, side)}
-    for name in settings:
-        if name not in known:
-            raise click.UsageError(f"{', '.join(label.name for label in techniques)} has no --{name}")
+    """Return the settings. Raises UsageError if none of the techniques has one of them, or such a value."""
+    known = [one for label in techniques for one in label.settings if getattr(one, side)]
+    for name, value in settings.items():
+        offered = [one.choices for one in known if one.name == name]
+        names = ", ".join(label.name for label in techniques)
+        if not offered:
+            raise click.UsageError(f"{names} has no --{name}")
+        if all(choices and value not in choices for choices in offered):
+            choices = ", ".join(dict.fromkeys(one for choices in offered for one in choices))
+            raise click.UsageError(f"{names} has no --{name} {value}: it has {choices}")
     return settings
 
 

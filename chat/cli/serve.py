@@ -25,6 +25,7 @@ from chat.cli.options import (
     token_option,
     warn,
 )
+from chat.cli.serve_naive import OFF, naive_label, naive_lines
 from chat.cli.serve_operator import Operator, admin_line, operator_options
 from chat.domain.errors import ChatError
 from chat.interfaces.technique import Technique
@@ -165,6 +166,16 @@ def serve(
     proved = prove()
     served = techniques or backends.techniques()
     settings = chosen(settings, served, "server")
+    if (flaw := settings.get("naive", OFF)) != OFF:
+        given = {
+            "--log": log not in (None, "memory"),
+            "--broker": broker,
+            "--fresh": fresh,
+            "--tls": bool(tls or tls_cert),
+            "--token-file": bool(token_file),
+            "--background": background,
+        }
+        served, log = [naive_label(techniques, flaw, host, given)], "memory"
     access = "" if is_open and token_file else server_token(token_file)
     if is_open and (access or token_file):
         raise click.UsageError("--open and an access token contradict each other: use one of them")
@@ -210,6 +221,8 @@ def serve(
                 click.echo(told)
             if made:
                 click.echo(_token_line(access, as_json))
+            for line in naive_lines(served[0], flaw) if flaw != OFF and not as_json else ():
+                click.echo(line)
             for offer in offers:
                 click.echo(offer.json() if as_json else offer.line())
             if admin:

@@ -108,6 +108,8 @@ class Frame:
     direction: Direction = Direction.UP
     offset: int = 0
     """Of its first byte in the stream of its direction; 0 for a datagram."""
+    place: int = 0
+    """Bytes of its direction and connection before it, those of other datagrams too; by who captured it."""
     connection: int = 0
     """Numbered by who captured it."""
     number: int = 0

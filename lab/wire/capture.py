@@ -93,10 +93,10 @@ class Capture:
 
     def note(self, connection: Connection, direction: Direction, what: Happening, about: str = "") -> None:
         """Record what happened to the connection."""
-        if what in ("closed", "refused"):
-            connection.closed = self.clock()
         offset = connection.sizes[direction]
         self._put(Chunk(connection, direction, self.clock(), b"", offset, what, about))
+        if what in ("closed", "refused"):  # after it was put: who sees this knows that the chunk is there
+            connection.closed = self.clock()
 
     def _put(self, chunk: Chunk) -> None:
         self._chunks.append(chunk)

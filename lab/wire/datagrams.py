@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any, cast
 
 from chat.interfaces.address import Address
@@ -61,6 +62,10 @@ class DatagramRelay(Relay):
         if refused:
             await self.cut()
 
+    def lanes(self) -> Iterator[Lane]:
+        for way in self._ways.values():
+            yield from way.lanes
+
     async def wake(self) -> None:
         for way in self._ways.values():
             way.wake()
@@ -100,7 +105,7 @@ class _Way(asyncio.DatagramProtocol):
         peer = Address(*client[:2])
         self._connection = relay.capture.connection("udp", str(peer), str(relay.target))
         self.used = asyncio.get_running_loop().time()
-        self._lanes = tuple(
+        self.lanes = tuple(
             Lane(
                 relay.capture,
                 self._connection,
@@ -109,6 +114,7 @@ class _Way(asyncio.DatagramProtocol):
                 hand_on,
                 breaks=self._break,
                 full=lambda full: None,
+                frozen=lambda: relay.frozen,
             )
             for direction, hand_on in ((Direction.UP, self._send_up), (Direction.DOWN, self._send_down))
         )
@@ -134,7 +140,7 @@ class _Way(asyncio.DatagramProtocol):
 
     def up(self, data: bytes) -> None:
         self.used = asyncio.get_running_loop().time()
-        self._lanes[Direction.UP].push(data)
+        self.lanes[Direction.UP].push(data)
 
     def _send_up(self, data: bytes) -> None:
         if self._transport is not None:
@@ -144,14 +150,14 @@ class _Way(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, address: Any) -> None:
         self.used = asyncio.get_running_loop().time()
-        self._lanes[Direction.DOWN].push(data)
+        self.lanes[Direction.DOWN].push(data)
 
     def _send_down(self, data: bytes) -> None:
         if not self._closed:
             self._relay.front.sendto(data, self._client)
 
     def wake(self) -> None:
-        for lane in self._lanes:
+        for lane in self.lanes:
             lane.wake()
 
     def _break(self, why: str) -> None:
@@ -163,7 +169,7 @@ class _Way(asyncio.DatagramProtocol):
 
     def close(self, why: str) -> None:
         self._closed = True
-        for lane in self._lanes:
+        for lane in self.lanes:
             lane.close()
         self._relay.capture.note(self._connection, Direction.UP, "closed", why)
         if self._transport is not None:

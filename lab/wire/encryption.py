@@ -41,6 +41,6 @@ class Encryption:
 
     def towards(self, protocol: str | None) -> ssl.SSLContext:
         """Return the context for a connection to the server, with the protocol that the client chose."""
-        if protocol is not None:
-            self.server.context.set_alpn_protocols([protocol])
+        # Without one it asks for none: the context is the one of the connection before.
+        self.server.context.set_alpn_protocols([protocol] if protocol is not None else [])
         return self.server.context

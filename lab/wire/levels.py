@@ -14,9 +14,9 @@ Level = Literal["text", "call", "envelope", "frame", "bytes"]
 LEVELS: tuple[Level, ...] = ("text", "call", "envelope", "frame", "bytes")
 WHAT = {
     "text": "what a person wrote",
-    "call": "who calls what, with which arguments, and what comes back",
+    "call": "what is called, and what comes back",
     "envelope": "headers, names and numbers around it",
-    "frame": "every field: lengths, types, numbers of streams too",
+    "frame": "every field, lengths and types too",
     "bytes": "the bytes themselves",
 }
 """What a level shows, for people."""

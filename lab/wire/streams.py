@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import socket
+import ssl
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, Literal, cast
 
@@ -54,6 +56,12 @@ class StreamRelay(Relay):
         else:
             await self._listen(self.here.port)
 
+    def lanes(self) -> Iterator[Lane]:
+        for pair in self.pairs:
+            for side in (pair.client, pair.server):
+                if side.lane is not None:
+                    yield side.lane
+
     async def wake(self) -> None:
         for pair in self.pairs:
             for side in (pair.client, pair.server):
@@ -69,7 +77,6 @@ class StreamRelay(Relay):
     async def stop(self) -> None:
         self._server.close()
         await self.cut()
-        await asyncio.gather(*(pair.dialled() for pair in self.pairs))
 
 
 class _Pair:
@@ -87,14 +94,14 @@ class _Pair:
         """Whether one of the sides is open, or being opened."""
         return not (self.client.lost and self.server.lost)
 
-    async def dialled(self) -> None:
-        """Wait until nothing is being opened any more."""
-        if self._dialling is not None:
-            await asyncio.wait([self._dialling])
-
     def accepted(self, transport: asyncio.Transport) -> None:
         relay = self.relay
-        peer = Address(*transport.get_extra_info("peername")[:2])
+        name = transport.get_extra_info("peername")
+        if name is None:  # it has reset the connection before it was accepted
+            self.server.lost = True
+            transport.abort()
+            return
+        peer = Address(*name[:2])
         self.connection = relay.capture.connection("tcp", str(peer), str(relay.target))
         self.connection.encrypted = relay.encryption is not None
         relay.pairs.add(self)
@@ -115,9 +122,10 @@ class _Pair:
                 )
         except OSError as error:
             self.server.lost = True
-            why = error.strerror or "no answer"
-            self.note(Direction.DOWN, "refused", f"the server at {self.relay.target}: {why}")
+            self.note(Direction.DOWN, "refused", f"the server at {self.relay.target}: {_reason(error)}")
             self.abort("")
+            if self.client.lost:
+                self.relay.pairs.discard(self)
         else:
             if self.client.lost:
                 self.abort("")
@@ -159,7 +167,7 @@ class _Side(asyncio.Protocol):
         self.other: _Side
         self.lost = self.ended = False
         self._early: list[bytes] = []
-        self._way: Lane | None = None
+        self.lane: Lane | None = None
 
     @property
     def name(self) -> str:
@@ -177,13 +185,13 @@ class _Side(asyncio.Protocol):
             assert self.transport is not None
             self.transport.pause_reading()  # uvloop takes no notice of a pause before the first bytes
         else:
-            self._lane().push(data)
+            self._open_lane().push(data)
 
-    def _lane(self) -> Lane:
-        if self._way is None:
+    def _open_lane(self) -> Lane:
+        if self.lane is None:
             relay = self._pair.relay
             assert self._pair.connection is not None
-            self._way = Lane(
+            self.lane = Lane(
                 relay.capture,
                 self._pair.connection,
                 self.direction,
@@ -191,8 +199,9 @@ class _Side(asyncio.Protocol):
                 self._hand_on,
                 breaks=lambda why: self._pair.abort(why, self.direction),
                 full=self._pause,
+                frozen=lambda: relay.frozen,
             )
-        return self._way
+        return self.lane
 
     def _hand_on(self, data: bytes) -> None:
         other = self.other.transport
@@ -205,14 +214,14 @@ class _Side(asyncio.Protocol):
 
     def hand_on_then(self, then: Callable[[], None]) -> None:
         """Call ``then`` when everything that came in here went out at the other side."""
-        if self._way is None:
+        if self.lane is None:
             then()
         else:
-            self._way.after(then)
+            self.lane.after(then)
 
     def wake(self) -> None:
-        if self._way is not None:
-            self._way.wake()
+        if self.lane is not None:
+            self.lane.wake()
 
     def hand_on_early(self) -> None:
         """Hand on what came before there was somebody to hand it on to."""
@@ -229,7 +238,7 @@ class _Side(asyncio.Protocol):
         self._pair.note(self.direction, "ended")
         self.ended = True
         if self.other.transport is not None:
-            self._lane().after(self._hand_on_the_end)
+            self._open_lane().after(self._hand_on_the_end)
         # Open for what comes the other way, except with TLS, whose end ends both (RFC 8446, section 6.1).
         return not self.other.ended and self._pair.relay.encryption is None
 
@@ -248,9 +257,18 @@ class _Side(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost = True
-        if self._way is not None and exc is not None:
-            self._way.close()
+        if self.lane is not None and exc is not None:
+            self.lane.close()
         self._pair.side_lost(self, exc)
+
+
+def _reason(error: OSError) -> str:
+    """Return why a server can't be reached: with the system's words, for asyncio puts its own there."""
+    if isinstance(error, TimeoutError) and not error.errno:
+        return "no answer"
+    if error.errno in errno.errorcode and error.errno is not None and not isinstance(error, ssl.SSLError):
+        return os.strerror(error.errno)
+    return str(error.strerror or error)
 
 
 def _reset(transport: asyncio.Transport) -> None:

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Self, TypeVar
 
 from chat.interfaces.address import Address
 from lab.wire.capture import Capture, Transport
 from lab.wire.datagrams import DatagramRelay
 from lab.wire.encryption import Encryption
+from lab.wire.lane import Lane
 from lab.wire.passing import Interference
 from lab.wire.relay import Relay
 from lab.wire.streams import StreamRelay
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 TIMEOUT = 10.0
 """Seconds that opening a relay may take."""
@@ -35,6 +37,7 @@ class Tap:
     def __init__(self, capture: Capture | None = None, interference: Interference | None = None) -> None:
         self.capture = capture or Capture()
         self._interference = interference
+        self._frozen = False
         self._loop = _new_loop()
         self._relays: dict[tuple[str, str, int], Relay] = {}
         self._thread = threading.Thread(target=self._loop.run_forever, name="tap", daemon=True)
@@ -66,6 +69,7 @@ class Tap:
                 relay = StreamRelay(self.capture, target, self._interference, encryption)
             else:
                 relay = DatagramRelay(self.capture, target, self._interference)
+            relay.frozen = self._frozen
             self._run(relay.start(port))
             self._relays[key] = relay
         here = self._relays[key].here
@@ -81,6 +85,26 @@ class Tap:
         for relay in self._relays.values():
             self._run(relay.wake())
 
+    def freeze(self, frozen: bool) -> None:
+        """Stop the wire, so that nothing passes by itself; or let everything pass that waits."""
+        self._frozen = frozen
+        for relay in self._relays.values():
+            relay.frozen = frozen
+        if not frozen:
+            self.wake()
+
+    @property
+    def frozen(self) -> bool:
+        return self._frozen
+
+    def with_lanes(self, work: Callable[[list[Lane]], R]) -> R:
+        """Return what ``work`` returns, which is called in the tap's thread with every lane that there is."""
+
+        async def call() -> R:
+            return work([lane for relay in self._relays.values() for lane in relay.lanes()])
+
+        return self._run(call())
+
     def refuse(self, refused: bool) -> None:
         """Break every connection and let nobody in any more, or let them in again."""
         for relay in self._relays.values():
@@ -90,9 +114,11 @@ class Tap:
         """Break every connection, and stop. It may be called twice."""
         if self._loop.is_closed():
             return
+        self.freeze(False)
         for relay in self._relays.values():
             self._run(relay.stop())
         self._relays.clear()
+        self._run(_nothing_is_left())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(TIMEOUT)
         self._loop.close()
@@ -105,6 +131,15 @@ class Tap:
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(TIMEOUT)
+
+
+async def _nothing_is_left() -> None:
+    """End what still opens a socket: uvloop waits for it for ever when it is closed."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.sleep(0)
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

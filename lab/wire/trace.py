@@ -6,7 +6,8 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 
-from chat.interfaces.frames import Direction, Field, Frame, FrameDecoder, Role
+from chat.domain.validation import printable
+from chat.interfaces.frames import Direction, Field, Frame, FrameDecoder, Role, raw_frame
 from lab.wire.capture import Capture, Chunk, Connection, Transport
 
 MAX_FRAMES = 5_000
@@ -58,6 +59,7 @@ class Trace:
         self._max_frames, self._max_bytes = max_frames, max_bytes
         self._connections: dict[int, _Decoding] = {}
         self._waiting: deque[Chunk] = deque()
+        self._ending: list[Connection] = []
         self._weights: deque[int] = deque()  # of the frames that are kept, in bytes
         self._held = 0  # their sum
         self._number = 0
@@ -68,13 +70,17 @@ class Trace:
         Args:
             seconds: after so long the rest waits for the next call.
         """
-        self._waiting += self.capture.take()
+        if not self._waiting:  # else what is too much stays in the capture, which drops it: that is bounded
+            self._ending = self._closed()
+            self._waiting += self.capture.take()
         until = time.perf_counter() + seconds
         new: list[Frame] = []
         while self._waiting:
             new += self._decode(self._waiting.popleft())
             if time.perf_counter() > until:
                 break
+        if not self._waiting:
+            new += self._end_what_lost_its_end()
         for frame in new:
             self._keep(frame)
         return new
@@ -112,24 +118,38 @@ class Trace:
 
     # --- decoding ------------------------------------------------------------------------------
 
+    def _closed(self) -> list[Connection]:
+        """Return the connections whose end must be in what is taken next, unless it was dropped."""
+        if not self.capture.dropped:
+            return []
+        return [one.connection for one in self._connections.values() if one.connection.closed is not None]
+
+    def _end_what_lost_its_end(self) -> Iterable[Frame]:
+        ending, self._ending = self._ending, []
+        for one in ending:
+            if one.number in self._connections:
+                at = one.closed or 0.0
+                yield from self._decode(Chunk(one, Direction.UP, at, offset=one.sizes[0], what="closed"))
+
     def _decode(self, chunk: Chunk) -> Iterable[Frame]:
         connection, direction, at = chunk.connection, chunk.direction, chunk.at
         one = self._connections.get(connection.number)
         if one is None:
-            one = self._connections[connection.number] = _Decoding(self._make_decoder(connection.transport))
+            decoder = self._make_decoder(connection.transport)
+            one = self._connections[connection.number] = _Decoding(decoder, connection)
         frames: list[Frame] = []
         self.connections[connection.number] = connection
         if hole := chunk.offset - one.places[direction]:
-            frames += [*one.decoder.skip(direction, hole, at), _note(chunk, "not kept", f"{hole} bytes")]
+            frames += [*one.skip(direction, hole, at), _note(chunk, "not kept", f"{hole} bytes")]
         one.places[direction] = chunk.offset + len(chunk.data)
         match chunk.what:
             case "data":
-                frames += one.decoder.feed(direction, chunk.data, at)
+                frames += one.feed(direction, chunk.data, at)
             case "ended":
-                frames += one.decoder.end(direction, at)
+                frames += one.end(direction, at)
             case "closed" | "refused":
                 for either in Direction:
-                    frames += one.decoder.end(either, at)
+                    frames += one.end(either, at)
                 del self._connections[connection.number]
         if chunk.what != "data":
             frames.append(_note(chunk, chunk.what, chunk.about))
@@ -137,6 +157,7 @@ class Trace:
             self._number += 1
             if chunk.what == "data" and frame.data:
                 frame.fault = chunk.about
+            frame.place = frame.offset if connection.transport == "tcp" else chunk.offset
             frame.connection, frame.number = connection.number, self._number
         return frames
 
@@ -164,9 +185,39 @@ class Trace:
 class _Decoding:
     """One connection: its decoder, and the bytes that it has had of each direction."""
 
-    def __init__(self, decoder: FrameDecoder) -> None:
-        self.decoder = decoder
+    def __init__(self, decoder: FrameDecoder, connection: Connection) -> None:
+        self.decoder, self.connection = decoder, connection
         self.places = [0, 0]
+        self._failed = ""
+
+    def feed(self, direction: Direction, data: bytes, at: float) -> list[Frame]:
+        if not self._failed:
+            try:
+                return self.decoder.feed(direction, data, at)
+            except Exception as error:
+                self._fails(error)
+        frame = raw_frame(data, self._failed)
+        frame.direction, frame.began, frame.ended = direction, at, at
+        frame.offset = self.places[direction] - len(data)
+        return [frame]
+
+    def end(self, direction: Direction, at: float) -> list[Frame]:
+        return self._last(lambda: self.decoder.end(direction, at))
+
+    def skip(self, direction: Direction, size: int, at: float) -> list[Frame]:
+        return self._last(lambda: self.decoder.skip(direction, size, at))
+
+    def _last(self, frames: Callable[[], list[Frame]]) -> list[Frame]:
+        if not self._failed:
+            try:
+                return frames()
+            except Exception as error:
+                self._fails(error)
+        return []
+
+    def _fails(self, error: Exception) -> None:
+        """None may raise. If one does all the same, its bytes are shown raw, and nobody else suffers."""
+        self._failed = printable(f"the decoder failed: {type(error).__name__}: {error}")
 
 
 def _weight(frame: Frame) -> int:

@@ -90,6 +90,12 @@ class Wiretap:
         """Whether it is in the way of the session's next connection."""
         return self._tap is not None
 
+    async def let_pass(self) -> None:
+        """Let everything pass that waits at a stopped wire."""
+        for tap in (self.tap, *self._left):
+            if tap is not None and tap.frozen:
+                await asyncio.to_thread(tap.freeze, False)
+
     def leave(self) -> None:
         """Be in the way of no new connection. The trace stays as it is."""
         if self._tap is not None:

@@ -241,10 +241,15 @@ class DeskClient(ChatClient):
 
 @asynccontextmanager
 async def chatting(
-    desk: Desk, size: tuple[int, int] = (80, 24), *, wait: bool = True, **options: Any
+    desk: Desk,
+    size: tuple[int, int] = (80, 24),
+    *,
+    wait: bool = True,
+    technique: str = "tcp",
+    **options: Any,
 ) -> AsyncIterator[Running]:
     """Run the app in the desk's room; with ``wait`` begin when everything there is on the screen."""
-    choice = Choice("tcp", "lab", desk.nick)
+    choice = Choice(technique, "lab", desk.nick)
     # In a thread, because it is made before the loop runs when it is not tested.
     app = await asyncio.to_thread(
         ChatApp, desk.open_session, choice, zone=UTC, now=lambda: desk.time, **options

@@ -1,6 +1,7 @@
 """Makes the pictures of the pages: ``python -m tests.tui.pictures`` writes docs/pictures/*.svg.
 
-The conversation is scripted and the clock stands still, so that the same code gives the same files.
+The conversation is scripted and the clock stands still, so that the same code gives the same files. What
+passes on the wire is that of the kept captures.
 """
 
 from __future__ import annotations
@@ -9,12 +10,26 @@ import argparse
 import asyncio
 import re
 import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
+from unittest import mock
 
-from tests.support.desk import Desk, Running, chatting, until, write
+import backends
+from chat.interfaces.address import Address
+from chat.interfaces.tls import Trust
+from lab.wire.compare import Sample
+from lab.wire.wiretap import Wiretap
+from tests.support.desk import Desk, Running, chatting, text, until, write
+from tests.support.kept_captures import NICK, TEXT, Kept, play, seen
 from tui.themes import NAMES
+from tui.wire.compare_screen import CompareScreen
+from tui.wire.inspector import Inspector
 
 FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
+
+Size = tuple[int, int]
+Draw = Callable[[Size, str], Awaitable[str]]
 
 
 def conversation() -> Desk:
@@ -34,7 +49,7 @@ def conversation() -> Desk:
     return desk
 
 
-async def play(pilot: Running, desk: Desk) -> None:
+async def play_conversation(pilot: Running, desk: Desk) -> None:
     await write(pilot, "and not one line is missing: every client found the new one and went on")
     await until(pilot, lambda: desk.log[-1].author == "ann")
     desk.says("carol", "日本語 and 🚀 wrap like everything else")
@@ -46,37 +61,161 @@ async def play(pilot: Running, desk: Desk) -> None:
     await until(pilot, lambda: desk.held)
 
 
-async def picture(size: tuple[int, int], theme: str) -> str:
-    """Return the SVG."""
+async def the_chat(size: Size, theme: str) -> str:
     desk = conversation()
     async with chatting(desk, size, theme=theme) as pilot:
-        await play(pilot, desk)
-        chat_shown = pilot.app.export_screenshot(title="chat --backend tcp --as ann", simplify=True)
+        await play_conversation(pilot, desk)
+        drawn = svg(pilot, "chat --backend tcp --as ann")
         desk.release()
+    return drawn
+
+
+# --- the wire ----------------------------------------------------------------------------------
+
+
+class KeptWire(Wiretap):
+    """A wiretap through which what was captured passes, when somebody looks."""
+
+    def __init__(self, name: str) -> None:
+        self.technique = backends.technique(name)
+        self.trace = None
+        self.encrypted = False
+        self._is_on = False
+
+    @property
+    def on(self) -> bool:
+        return self._is_on
+
+    async def start(self) -> None:
+        self._is_on = True
+        self.trace = await asyncio.to_thread(lambda: play(Kept.load(self.technique.name)))
+
+    async def detour(
+        self, addresses: list[Address], trust: Trust | None
+    ) -> tuple[list[Address], Trust | None]:
+        return addresses, trust
+
+    def leave(self) -> None:
+        self._is_on = False
+
+    async def close(self) -> None: ...
+
+
+@asynccontextmanager
+async def alice_on_soap(size: Size, theme: str, *keys: str) -> AsyncIterator[Running]:
+    """Alice says what was captured, and bob answers over grpc; keys are pressed before."""
+    desk = Desk(NICK)
+    desk.opens()
+    desk.joins(NICK, "soap")
+    with mock.patch("tui.screens.chat_wire.EVERY", 3600):  # what is measured differs from run to run
+        async with chatting(
+            desk, size, technique="soap", theme=theme, make_wiretap=lambda _: KeptWire("soap")
+        ) as pilot:
+            await pilot.press(*keys)
+            await until(pilot, lambda: len(desk.hellos) == 2)  # it has connected through the tap
+            if "f5" not in keys:
+                await write(pilot, TEXT)
+                await until(pilot, lambda: desk.log[-1].author == NICK)
+                desk.joins("bob", "grpc")
+                desk.says("bob", "it came to me over gRPC: how large was it for you?")
+                await until(pilot, lambda: "how large was it" in text(pilot))
+            yield pilot
+
+
+async def the_wire(size: Size, theme: str) -> str:
+    async with alice_on_soap(size, theme, "f4", "f2") as pilot:
+        await until(pilot, lambda: "B text" in text(pilot))  # the receipt
+        await _to_the_message(pilot)
+        await pilot.press("plus", "plus")
+        await until(pilot, lambda: "[frame]" in text(pilot))
+        return svg(pilot, "chat --backend soap --as alice")
+
+
+async def the_bytes(size: Size, theme: str) -> str:
+    async with alice_on_soap(size, theme, "f2") as pilot:
+        await _to_the_message(pilot)
+        await pilot.press("f3", "plus", "plus", "plus")
+        await until(pilot, lambda: "[bytes]" in text(pilot) and "llo</ns" in text(pilot))
+        return svg(pilot, "chat --backend soap --as alice: F3")
+
+
+async def _to_the_message(pilot: Running) -> None:
+    await pilot.press("f2")
+    inspector = pilot.app.query_one(Inspector)
+    await until(pilot, lambda: inspector.has_focus)
+    while inspector.frame is None or TEXT not in inspector.frame.texts or inspector.frame.answer:
+        await pilot.press("up")
+
+
+async def the_comparison(size: Size, theme: str) -> str:
+    async with alice_on_soap(size, theme, "f2") as pilot:
+        await pilot.app.push_screen(CompareScreen(_sample("soap"), _sample("grpc")))
+        await until(pilot, lambda: "side by side" in text(pilot) and "payload" in text(pilot))
+        return svg(pilot, "/compare grpc")
+
+
+def _sample(name: str) -> Sample:
+    one = seen(name)
+    return Sample(name, one.message, one.receipt)
+
+
+async def the_ladder(size: Size, theme: str) -> str:
+    async with alice_on_soap(size, theme, "f5") as pilot:
+        await until(pilot, lambda: f'Send "{TEXT}"' in text(pilot))
+        return svg(pilot, "/ladder")
+
+
+# --- files -------------------------------------------------------------------------------------
+
+
+def svg(pilot: Running, title: str) -> str:
+    """Return what is on the screen."""
+    shown = pilot.app.export_screenshot(title=title, simplify=True)
     # Rich names its styles after a checksum of the content; the name is in every line.
-    svg = re.sub(r"terminal-\d+-", "chat-", chat_shown)
+    shown = re.sub(r"terminal-\d+-", "chat-", shown)
     # It fetches its font from elsewhere; a picture of ours asks nobody for anything.
-    svg = re.sub(r"\s*@font-face \{.*?\}", "", svg, flags=re.DOTALL)
-    svg = svg.replace("Fira Code, monospace", "Fira Code, Menlo, Consolas, DejaVu Sans Mono, monospace")
-    return svg + "\n"
+    shown = re.sub(r"\s*@font-face \{.*?\}", "", shown, flags=re.DOTALL)
+    return (
+        shown.replace("Fira Code, monospace", "Fira Code, Menlo, Consolas, DejaVu Sans Mono, monospace")
+        + "\n"
+    )
+
+
+PICTURES: dict[str, tuple[Draw, Size]] = {
+    "chat": (the_chat, (100, 24)),
+    "wire": (the_wire, (100, 30)),
+    "bytes": (the_bytes, (120, 30)),
+    "compare": (the_comparison, (100, 30)),
+    "ladder": (the_ladder, (100, 24)),
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Write the pictures of the pages.")
-    parser.add_argument("--all", action="store_true", help="every theme and size, to look at")
+    parser.add_argument(
+        "--all", type=Path, metavar="FOLDER", help="write every theme and size there, to look at"
+    )
     parser.add_argument("--check", action="store_true", help="fail when a picture would change; write none")
     options = parser.parse_args()
-    wanted = [("chat", (100, 24), "dark")]
+    wanted = [(FOLDER / f"{name}.svg", draw, size, "dark") for name, (draw, size) in PICTURES.items()]
     if options.all:
-        sizes = ((80, 24), (60, 20))
-        wanted += [(f"look-{theme}-{size[0]}x{size[1]}", size, theme) for theme in NAMES for size in sizes]
-    for name, size, theme in wanted:
-        path, svg = FOLDER / f"{name}.svg", asyncio.run(picture(size, theme))
+        wanted = [
+            (options.all / f"{name}-{theme}-{size[0]}x{size[1]}.svg", draw, size, theme)
+            for name, (draw, _) in PICTURES.items()
+            for theme in NAMES
+            for size in ((80, 24), (60, 20))
+        ]
+    for path, draw, size, theme in wanted:
+        drawn = asyncio.run(picture(draw, size, theme))
         if not options.check:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(svg, encoding="utf-8", newline="\n")
-        elif not path.exists() or path.read_text(encoding="utf-8") != svg:
+            path.write_text(drawn, encoding="utf-8", newline="\n")
+        elif not path.exists() or path.read_text(encoding="utf-8") != drawn:
             sys.exit(f"{path.name} is not what the code draws now, run: make docs")
+
+
+async def picture(draw: Draw, size: Size, theme: str) -> str:
+    return await draw(size, theme)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ class Wire(Wiretap):
         self.encrypted = False
         self.stopped = 0
         self._is_on = False
+        self._tap, self._left = None, []
         self._connection: Connection | None = None
 
     @property
@@ -87,6 +88,8 @@ async def open_with_a_message(pilot: Running, desk: Desk, wire: Wire) -> Event:
     event = desk.says("ann", "hello wire")
     wire.passes(DOWN, event)
     await until(pilot, lambda: "sent seq" in text(pilot))
+    await pilot.press("f2")
+    await until(pilot, lambda: pilot.app.query_one(Inspector).has_focus)
     return event
 
 
@@ -100,6 +103,29 @@ async def test_one_key_shows_the_wire_and_the_same_key_takes_it_away() -> None:
         await until(pilot, lambda: len(desk.hellos) == 3)
         await write(pilot, "the composer has the focus again")
         await until(pilot, lambda: desk.log[-1].text == "the composer has the focus again")
+
+
+async def test_who_opens_the_wire_goes_on_writing() -> None:
+    async with looking() as (pilot, desk, wire):
+        await pilot.press("f2")
+        await until(pilot, lambda: wire.on and "F2 choose a frame" in text(pilot))
+        await write(pilot, "m c and blanks are letters here")
+        await until(pilot, lambda: desk.log[-1].text == "m c and blanks are letters here")
+        await pilot.press("f2")
+        await until(pilot, lambda: "+- zoom" in text(pilot))
+
+
+async def test_who_follows_sees_the_newest_message_whatever_polls_come_after_it() -> None:
+    async with looking() as (pilot, desk, wire):
+        event = await open_with_a_message(pilot, desk, wire)
+        inspector = pilot.app.query_one(Inspector)
+        await pilot.press("left")
+        chosen = inspector.selection
+        wire.passes(UP, *(PingMessage(number) for number in range(20)))
+        await until(pilot, lambda: "ping" in text(pilot))
+        assert inspector.frame is not None
+        assert event.seq in inspector.frame.seqs
+        assert inspector.selection == chosen != (0, 0)
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 36)], ids=lambda size: f"{size[0]}x{size[1]}")
@@ -121,13 +147,11 @@ async def test_a_message_is_zoomed_from_text_to_bytes(size: tuple[int, int]) -> 
         assert "7b 22 6b 69 6e 64 22 3a 22 73 61 79 22" in seen[4]
 
 
-async def test_the_selection_stays_on_the_same_bytes() -> None:
+async def test_the_text_is_selected_and_stays_so_on_every_level() -> None:
     async with looking((120, 36)) as (pilot, desk, wire):
         await open_with_a_message(pilot, desk, wire)
         await pilot.press("up", "plus", "plus")
         inspector = pilot.app.query_one(Inspector)
-        for _ in range(2):
-            await pilot.press("right")
         frame = inspector.frame
         assert frame is not None
         start, end = inspector.selection

@@ -81,7 +81,7 @@ class ChatScreen(ChatFaults):
         self.timeline = Timeline(self.view, nick=session.nick, zone=zone, now=now)
         self.composer = Composer(
             completion := Completion(),
-            placeholder=f"Message #{session.room}   / commands · Tab completes",
+            placeholder=f"Message #{session.room}   / commands · Tab completes · F2 the wire",
             keys={
                 **{command.key: partial(self._pressed, command) for command in COMMANDS if command.key},
                 "pageup": partial(self.action_page, -1),

@@ -16,6 +16,7 @@ from tui.screens.chat_wire import ChatWire
 if TYPE_CHECKING:
     from lab.faults.fault import Fault
     from lab.faults.plan import FaultPlan
+    from tui.wire.stopping import Stopping
 
 EVERY = 0.5
 """Seconds between two looks at how often the faults have hit."""
@@ -32,6 +33,7 @@ class ChatFaults(ChatWire):
     _plan: FaultPlan | None = None
     _showing: Timer | None = None
     _escaped = 0.0
+    _waiting: int | None = None  # frames at a stopped wire; None: it is not stopped
 
     async def set_fault(self, argument: str) -> None:
         """Begin a fault, end all (``off``), or name those that there are."""
@@ -77,6 +79,8 @@ class ChatFaults(ChatWire):
     async def end_faults(self) -> None:
         """End all faults, and connect directly again if nobody looks at the wire."""
         plan, tap = self._plan, self.wiretap
+        if self._waiting is not None and self._inspector is not None:
+            await self._inspector.stop_wire(False)
         if plan is None or tap is None or not plan.on:
             return
         told = str(plan)
@@ -89,11 +93,23 @@ class ChatFaults(ChatWire):
         on = self.faults_on
         self.fault_banner.set_class(on, "-on")
         if on:
-            self.fault_banner.update(Content(f"✖ FAULT {self._plan}. /fault off or Esc Esc ends it."))
+            told = [f"FAULT {self._plan}"] if self._plan is not None and self._plan.on else []
+            if self._waiting is not None:
+                frames = f"{self._waiting} frame{'s' * (self._waiting != 1)}"
+                told.insert(0, f"THE WIRE IS STOPPED, {frames} waiting (s in the inspector)")
+            self.fault_banner.update(Content(f"✖ {'; '.join(told)}. /fault off or Esc Esc ends it."))
 
     @property
     def faults_on(self) -> bool:
-        return self._plan is not None and self._plan.on
+        return self._waiting is not None or (self._plan is not None and self._plan.on)
+
+    def on_stopping_changed(self, event: Stopping.Changed) -> None:
+        self._waiting = event.waiting if event.stopped else None
+        self._show_faults()
+
+    def on_inspector_left(self) -> None:
+        super().on_inspector_left()
+        self.escaped()
 
     def escaped(self) -> None:
         """Escape was pressed: twice within a second it ends all faults."""

@@ -10,7 +10,7 @@ from textual.containers import Vertical
 from textual.timer import Timer
 
 from lab.wire.compare import Sample
-from lab.wire.receipt import receipt
+from lab.wire.receipt import DEFINITION, receipt
 from lab.wire.totals import RunningCost
 from tui.commands import Refused
 from tui.rows import Row, size
@@ -62,7 +62,6 @@ class ChatWire(ChatCommands):
     async def inspect_from_the_start(self) -> None:
         """Open the inspector, and only then let the session connect."""
         await self.show_wire("")
-        self.composer.focus()
         self.session.start()
 
     def _count(self) -> None:
@@ -106,10 +105,14 @@ class ChatWire(ChatCommands):
         if argument and not (number.isascii() and number.isdigit()):
             raise Refused("write /wire, or /wire #ID for the frames of a message (/ids shows the numbers)")
         if not argument and self._inspector is not None and self._inspector.has_focus_within:
-            self._close_wire()
+            await self._close_wire()
             return
+        opens = not self._shown
         trace = await self._trace()
         inspector = await self._opened(trace)
+        if opens and not argument:  # nothing has passed yet: first somebody must write
+            self.hint("write a line, and see what passes")
+            return
         if argument:
             trace.update()
             frames = trace.of_message(int(number))
@@ -136,12 +139,12 @@ class ChatWire(ChatCommands):
             centre = self.query_one("#centre", Vertical)
             await centre.mount(self._inspector, before="#completion")
         self._inspector.add_class("-on")
-        self._inspector.open(trace)
+        self._inspector.open(trace, self.wiretap.tap if self.wiretap else None)
         return self._inspector
 
-    def _close_wire(self) -> None:
+    async def _close_wire(self) -> None:
         assert self._inspector is not None
-        self._inspector.shut()
+        await self._inspector.shut()
         self._inspector.remove_class("-on")
         self._inspector.remove_class("-whole")
         self.remove_class("-wire-whole")
@@ -229,7 +232,9 @@ class ChatWire(ChatCommands):
             return
         await self._trace()
         self._receipts = True
-        self.hint("from now on each message shows what it cost between you and the server")
+        self.timeline.note(
+            f"from now on each message shows what it cost between you and the server. {DEFINITION}"
+        )
 
     def note_receipt(self, seq: int) -> None:
         """A message has come: show its receipt as soon as it is complete."""

@@ -62,7 +62,7 @@ class WireApp(App[None], inherit_bindings=False):
 
     def on_mount(self) -> None:
         self._inspector.add_class("-on", "-whole")
-        self._inspector.open(self._trace)
+        self._inspector.open(self._trace, self._tap)
         self._inspector.focus()
         name = self._wire.technique.name
         self._line.update(

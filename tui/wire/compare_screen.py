@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from rich.cells import chop_cells
+from rich.cells import cell_len, chop_cells
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
@@ -56,7 +56,7 @@ class CompareScreen(ModalScreen[None]):
 
 def drawn(pair: Pair, column: int) -> Content:
     """Return both sides of a line, each wrapped into a column."""
-    left, right = chop_cells(pair.left, column) or [""], chop_cells(pair.right, column) or [""]
+    left, right = folded(pair.left, column), folded(pair.right, column)
     count = max(len(left), len(right))
     left += [""] * (count - len(left))
     right += [""] * (count - len(right))
@@ -65,3 +65,16 @@ def drawn(pair: Pair, column: int) -> Content:
         Content.assemble((fit(one, column), style), (" │ ", "$quiet"), (two, style))
         for one, two in zip(left, right, strict=True)
     )
+
+
+def folded(text: str, column: int) -> list[str]:
+    """Return the lines of a text, broken at blanks where there are any; those that go on are indented."""
+    lines = []
+    indent = len(text) - len(text.lstrip()) + 2
+    while cell_len(text) > column:
+        first = chop_cells(text, column)[0]
+        blank = first.rfind(" ", column // 2)
+        cut = blank if blank > indent else len(first)
+        lines.append(text[:cut].rstrip())
+        text = " " * indent + text[cut:].lstrip()
+    return [*lines, text]

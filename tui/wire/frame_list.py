@@ -14,16 +14,23 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from chat.domain.validation import printable
 from chat.interfaces.frames import Direction
 from lab.wire.table import Row, Table
 from lab.wire.totals import carries_nothing
 
 ARROWS = {Direction.UP: "→", Direction.DOWN: "←"}
+WIDE = 110
+"""Columns from which on the protocol is named."""
+BEHIND = 50
+"""Rows without a message (polls, pings) behind which a message is still looked for."""
+SAID = 14
+"""Characters of a message's text where there is no room for its summary."""
 STYLES = ("out", "in", "quiet", "bad", "marked", "cursor")
 
 
 class FrameList(ScrollView, can_focus=False):
-    """Shows a table. The cursor is on one row; while it is on the last one it follows."""
+    """Shows a table. The cursor is on one row; while it follows, on the newest that carries something."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"frames--{name}" for name in STYLES}
     DEFAULT_CSS = "FrameList { overflow-y: scroll; overflow-x: hidden; scrollbar-size-vertical: 1; }"
@@ -41,6 +48,8 @@ class FrameList(ScrollView, can_focus=False):
         self.follow = True
         self.start: float | None = None
         """When the first frame began, for the times."""
+        self.waiting: set[int] = set()
+        """The numbers of the frames that wait at a stopped wire."""
         self._styles: dict[str, Style] = {}
 
     # --- rows ----------------------------------------------------------------------------------
@@ -56,11 +65,21 @@ class FrameList(ScrollView, can_focus=False):
         self.virtual_size = Size(self.size.width, len(rows))
         before = self.cursor
         if self.follow or self.cursor >= len(rows):
-            self.cursor = len(rows) - 1
+            self.cursor = self._newest()
+        if self.follow:
+            self.scroll_to(y=max(0, len(rows) - self.size.height), animate=False, immediate=True)
         if self.cursor != before or self.follow:
             self._show_cursor()
             self.post_message(self.Chosen(self.row))
         self.refresh()
+
+    def _newest(self) -> int:
+        """Return the newest row that carries something: what is behind it would hide it at once."""
+        last = len(self.table.rows) - 1
+        for index in range(last, max(-1, last - BEHIND), -1):
+            if not carries_nothing(self.table.rows[index].frame):
+                return index
+        return last
 
     @property
     def row(self) -> Row | None:
@@ -118,7 +137,8 @@ class FrameList(ScrollView, can_focus=False):
             return Strip.blank(width, self._style(""))
         row = self.table.rows[index]
         before = self.table.rows[index - 1].frame.began if index else None
-        text = set_cell_size(line(row, self.start or 0.0, before), width)
+        held = any(frame.number in self.waiting for frame in row.frames)
+        text = set_cell_size(line(row, self.start or 0.0, before, width, held=held), width)
         return Strip([Segment(text, self._style(self._style_name(row, index)))], width)
 
     def _style_name(self, row: Row, index: int) -> str:
@@ -133,21 +153,30 @@ class FrameList(ScrollView, can_focus=False):
         return "out" if row.frame.direction is Direction.UP else "in"
 
 
-def line(row: Row, start: float, before: float | None) -> str:
+def line(row: Row, start: float, before: float | None, width: int, *, held: bool = False) -> str:
     """Return a row as one line: number, seconds, milliseconds since the one before, what, bytes, summary.
 
     Args:
         row: the row.
         start: when the first frame began.
         before: when the newest frame of the row before began; None: there is none.
+        width: columns; where the text of a message is not in them, it comes first.
+        held: it waits at a stopped wire.
     """
     frame = row.frames[0]
     waited = "" if before is None else f"+{min(99999.9, (frame.began - before) * 1000):.1f}"
     times = f"×{len(row.frames)} " if len(row.frames) > 1 else ""
-    sign = "*" if row.marked else "!" if frame.problem else " "
+    sign = "‖" if held else "*" if row.marked else "!" if frame.problem else " "
     kind = frame.kind if len(frame.kind) <= 14 else f"{frame.kind[:13]}…"
     size = f"{row.size:,}" if row.size else ""
-    return (
+    protocol = f"{frame.protocol:<10.10} " if width >= WIDE else ""
+    fault = f"[{row.frame.fault}] " if row.frame.fault else ""
+    head = (
         f"{sign}{frame.number:>5} {frame.began - start:8.3f} {waited:>8} {ARROWS[frame.direction]} "
-        f"{kind:<14} {size:>6}  {times}{row.frame.summary}"
+        f"{protocol}{kind:<14} {size:>6}  {times}{fault}"
     )
+    summary = row.frame.summary
+    if len(frame.texts) == 1 and frame.texts[0] not in summary[: max(0, width - len(head))]:
+        said = printable(frame.texts[0]).replace("\n", "⏎")
+        summary = f'"{said if len(said) <= SAID else f"{said[: SAID - 1]}…"}" {summary}'
+    return f"{head}{summary}"

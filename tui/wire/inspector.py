@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from textual import events
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input, Static
@@ -15,30 +15,37 @@ from textual.widgets import Input, Static
 from chat.domain.errors import BadRequest
 from chat.interfaces.frames import Frame
 from lab.wire.levels import LEVELS, WHAT, Line, lines, rows, sizes
-from lab.wire.masking import shown_bytes
+from lab.wire.masking import shown_bytes, walk
 from lab.wire.table import Row, parse_filter
+from lab.wire.tap import Tap
 from lab.wire.totals import summary
 from lab.wire.trace import Trace
 from tui.wire.details import WIDE_DUMP, Dump, Fields
 from tui.wire.frame_list import FrameList
+from tui.wire.stopping import STOPPED_KEYS, Stopping
 
 EVERY = 0.1
 """Seconds between two looks at the trace."""
+MIN_FIELDS = 40
+"""Columns that the fields need beside a dump of 16 bytes a line."""
 KEYS = (
     ("+-", "zoom"),
     ("←→", "field"),
+    ("F3", "whole"),
     ("Space", "pause"),
     ("/", "filter"),
-    ("m n", "mark"),
-    ("c", "control"),
-    ("j", "to chat"),
-    ("F3", "whole"),
     ("Esc", "write"),
+    ("j", "to chat"),
+    ("m n", "mark"),
+    ("s", "stop wire"),
+    ("c", "control"),
 )
 """What the keys do while the inspector has the focus; the last ones are left out first."""
+ENTER = (("F2", "choose a frame, zoom to its bytes; F2 again closes"),)
+"""What the keys do while it has not."""
 
 
-class Inspector(Vertical, can_focus=True):
+class Inspector(Stopping, can_focus=True):
     """Shows a trace. `open` and `shut` begin and end it; nothing is done while it is shut."""
 
     @dataclass
@@ -59,7 +66,7 @@ class Inspector(Vertical, can_focus=True):
         failed: bool = False
 
     def __init__(self) -> None:
-        super().__init__(id="inspector")
+        super().__init__("inspector")
         self.frames = FrameList()
         self.level = 1
         """Index in `LEVELS`."""
@@ -71,10 +78,11 @@ class Inspector(Vertical, can_focus=True):
         self._lines: list[Line] = []
         self._selected = -1
         self._place = (0, 0)  # the bytes that are selected, whatever the level
+        self._chosen: Frame | None = None
         self._paused = False
         self._gone = 0
         self._seen = 0  # the number of the newest frame that was shown
-        self._keys: dict[str, Callable[[], None]] = {
+        self._keys: dict[str, Callable[[], object]] = {
             "up": lambda: self.frames.move(-1),
             "down": lambda: self.frames.move(1),
             "pageup": lambda: self.frames.page(-1),
@@ -93,6 +101,7 @@ class Inspector(Vertical, can_focus=True):
             "c": self._control,
             "j": self._jump,
             "escape": self._back,
+            **self.stop_keys,
         }
 
     def compose(self) -> ComposeResult:
@@ -109,8 +118,9 @@ class Inspector(Vertical, can_focus=True):
 
     # --- the trace -----------------------------------------------------------------------------
 
-    def open(self, trace: Trace) -> None:
-        """Show a trace, and look at it from now on."""
+    def open(self, trace: Trace, tap: Tap | None = None) -> None:
+        """Show a trace, and look at it from now on; it can be stopped at its tap."""
+        self.tap = tap
         if trace is not self._trace:
             self._trace, self._gone = trace, 0
             self._seen = trace.frames[-1].number if trace.frames else 0
@@ -121,9 +131,11 @@ class Inspector(Vertical, can_focus=True):
         self.look()
         self.frames.changed()
 
-    def shut(self) -> None:
-        """Do nothing any more."""
+    async def shut(self) -> None:
+        """Do nothing any more, and hold nothing."""
         self._timer.pause()
+        if self.tap is not None:
+            await self.stop_wire(False)
 
     def look(self) -> None:
         """Take what has passed since the last look."""
@@ -131,6 +143,7 @@ class Inspector(Vertical, can_focus=True):
         if trace is None:
             return
         trace.update()
+        self.look_at_waiting()
         if self._paused:
             return
         new = trace.since(self._seen)
@@ -165,8 +178,16 @@ class Inspector(Vertical, can_focus=True):
 
     def on_frame_list_chosen(self, event: FrameList.Chosen) -> None:
         event.stop()
-        self._place = (0, 0)
+        frame = event.row.frame if event.row else None
+        if frame is not self._chosen:  # else only the list has grown
+            self._chosen, self._place = frame, _text_of(frame) if frame else (0, 0)
         self._show()
+
+    def on_focus(self) -> None:
+        self.call_after_refresh(lambda: self._say(self.frame))
+
+    def on_blur(self) -> None:
+        self.call_after_refresh(lambda: self._say(self.frame))
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._show)
@@ -182,6 +203,8 @@ class Inspector(Vertical, can_focus=True):
         wide = self.has_class("-whole") and self.size.width >= 100
         self._fields.display = not dump_alone or wide
         self._dump.display = dump_alone or wide
+        room = wide and self.size.width >= WIDE_DUMP + MIN_FIELDS
+        self._dump.styles.width = WIDE_DUMP if room else "1fr"
         if frame is None or trace is None:
             self._lines, self._selected = [], -1
             self._fields.show([], -1)
@@ -195,8 +218,8 @@ class Inspector(Vertical, can_focus=True):
         self._say(frame)
 
     def _show_dump(self, frame: Frame) -> None:
-        space = self.size.width if not self._fields.display else self.size.width // 2
-        self._dump.bytes_a_line = 16 if space >= WIDE_DUMP else 8
+        beside = MIN_FIELDS if self._fields.display else 0
+        self._dump.bytes_a_line = 16 if self.size.width >= WIDE_DUMP + beside else 8
         self._dump.show(rows(frame, shown_bytes(frame), self._dump.bytes_a_line), self._place)
 
     def _say(self, frame: Frame | None) -> None:
@@ -209,8 +232,10 @@ class Inspector(Vertical, can_focus=True):
             what = f" {names}   {WHAT[LEVELS[self.level]]}"
             shown = f"{what}   {parts} B" if len(what) + 40 < self.size.width else what
             self._head.update(Content(shown), layout=False)
-        foot = f" {'PAUSED  ' if self._paused else ''}{self._passed()}"
-        for key, does in KEYS:
+        state = f"STOPPED, {len(self.frames.waiting)} wait  " if self.stopped else ""
+        foot = f" {state}{'PAUSED  ' if self._paused else ''}{self._passed()}"
+        keys = STOPPED_KEYS if self.stopped else KEYS
+        for key, does in keys if self.has_focus_within else ENTER:
             if len(foot) + len(key) + len(does) + 3 <= self.size.width:
                 foot += f"  {key} {does}"
         self._foot.update(Content(foot), layout=False)
@@ -282,6 +307,12 @@ class Inspector(Vertical, can_focus=True):
             event.prevent_default()
             action()
 
+    def tell(self, text: str, failed: bool = False) -> None:
+        self.post_message(self.Told(text, failed))
+
+    def on_stopping_changed(self) -> None:
+        self._say(self.frame)
+
     def _back(self) -> None:
         self.post_message(self.Left())
 
@@ -347,3 +378,9 @@ class Inspector(Vertical, can_focus=True):
         if chosen is not None and (index := self.frames.table.row_of(chosen.frame.number)) is not None:
             self.frames.cursor = index
         self.frames.changed()
+
+
+def _text_of(frame: Frame) -> tuple[int, int]:
+    """Return the bytes of the first text in a frame: of all its fields people look for that one."""
+    payload = (field.span for field in walk(frame.root) if field.part == "payload" and not field.fields)
+    return next((span for span in payload if span is not None), (0, 0))

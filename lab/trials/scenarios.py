@@ -1,0 +1,60 @@
+"""What goes wrong in a trial, and for how long."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from chat.interfaces.technique import Technique
+from lab.wire.capture import Transport
+
+Server = Literal["", "kill", "freeze"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One kind of trouble."""
+
+    name: str
+    summary: str
+    seconds: float
+    """How long it lasts."""
+    fault: str = ""
+    """As ``/fault`` takes it; empty: the server is what fails."""
+    server: Server = ""
+    """What happens to the server."""
+    transports: tuple[Transport, ...] = ("tcp", "udp")
+    indefinite: bool = False
+    """Some answer must get lost, or the trial has shown nothing."""
+
+    def missing(self, technique: Technique) -> str:
+        """Return why a technique can't be tried with it; empty: it can."""
+        if technique.traits.transport not in self.transports:
+            return f"{technique.traits.transport} can't suffer it"
+        if self.server and technique.server is None:
+            return "the server is a broker, which is not ours to kill"
+        return ""
+
+
+SCENARIOS = (
+    Scenario("latency", "everything takes 50 to 250 ms longer, each way", 2.0, "latency 150ms±100ms"),
+    Scenario("slow line", "10 kB/s, each way", 2.0, "rate 10kB/s"),
+    Scenario("stall", "nothing passes for 2 s, then everything does", 2.0, "stall"),
+    Scenario("cut", "the connection breaks", 0.2, "cut", transports=("tcp",)),
+    Scenario("refused", "the server can't be reached for 2 s", 2.0, "refuse", transports=("tcp",)),
+    Scenario("half-open", "nothing arrives for 16 s, and nobody is told", 16.0, "half-open", indefinite=True),
+    Scenario("reply lost", "a message is stored, its answer is lost", 1.0, "reply-lost", indefinite=True),
+    Scenario(
+        "segments lost", "a fifth of the segments comes later", 2.0, "retransmit 0.2", transports=("tcp",)
+    ),
+    Scenario("loss", "a fifth of the datagrams is lost", 2.0, "loss 0.2", transports=("udp",)),
+    Scenario("duplicates", "a fifth of the datagrams comes twice", 2.0, "duplicate 0.2", transports=("udp",)),
+    Scenario("reordered", "a fifth of the datagrams comes late", 2.0, "reorder 0.2", transports=("udp",)),
+    Scenario(
+        "corrupted", "a tenth of the datagrams has a wrong byte", 2.0, "corrupt 0.1", transports=("udp",)
+    ),
+    Scenario("server killed", "kill -9, and a new start at once", 0.5, server="kill"),
+    Scenario("server away", "kill -9, and a new start after 4 s", 4.0, server="kill"),
+    Scenario("server frozen", "stopped for 4 s", 4.0, server="freeze"),
+)
+BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
