@@ -31,8 +31,8 @@ test: setup ## Run every test; ARGS='-k tcp -x' goes to pytest, WORKERS=0 is for
 
 fuzz: setup ## Run 1,000 bursts of keys, 1,200 power failures, 10,000 mutations a decoder; BURSTS=, CRASH_IMAGES=, MUTATIONS= more
 	BURSTS=$${BURSTS:-1000} $(BIN)/python -m pytest -q --timeout 3600 tests/tui/test_bursts.py $(ARGS)
-	CRASH_IMAGES=$${CRASH_IMAGES:-1200} $(BIN)/python -m pytest -q --timeout 3600 -o faulthandler_timeout=0 tests/faults/test_crash_images.py $(ARGS)
-	MUTATIONS=$${MUTATIONS:-10000} $(BIN)/python -m pytest -q --timeout 3600 -n $(WORKERS) \
+	CRASH_IMAGES=$${CRASH_IMAGES:-1200} $(BIN)/python -m pytest -q --timeout 3600 -o faulthandler_timeout=3600 tests/faults/test_crash_images.py $(ARGS)
+	MUTATIONS=$${MUTATIONS:-10000} $(BIN)/python -m pytest -q --timeout 7200 -o faulthandler_timeout=7200 -n $(WORKERS) \
 		tests/contract/test_decoders.py -k strange_bytes $(ARGS)
 
 soak: setup ## Let 200 clients live and suffer faults for 30 minutes; SOAK_SECONDS=60 CLIENTS=50 SEED=2 otherwise
