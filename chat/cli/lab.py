@@ -34,7 +34,7 @@ def lab() -> None:
     epilog="""
     \b
     Examples:
-      chat lab check run/*.jsonl                 the histories of a run, and its log
+      chat lab check run/*.jsonl          the histories of a run, and its log
       chat lab check ann.jsonl bob.jsonl log.jsonl --json
 
     docs/reliability.md describes the files.
@@ -70,10 +70,10 @@ def check(files: tuple[str, ...], as_json: bool) -> int:
     epilog="""
     \b
     Examples:
-      chat lab record run                            your own server, over TCP lines
-      chat lab record run -b udp --script 7          another technique, other words
-      chat lab record run --server 127.0.0.1:9000    a server of your own making
-      chat lab check run/*.jsonl                     and what came of it
+      chat lab record run                          your own server, over TCP
+      chat lab record run -b udp --script 7        another technique, other words
+      chat lab record run --server 127.0.0.1:9000  a server of your own making
+      chat lab check run/*.jsonl                   and what came of it
     """
 )
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
