@@ -210,7 +210,7 @@ class Inspector(Stopping, can_focus=True):
             self._fields.show([], -1)
             self._dump.show([], (0, 0))
         else:
-            exchange = trace.exchange(frame) if level == "call" else [frame]
+            exchange = trace.related(frame) if level == "call" else [frame]
             self._lines = lines(frame, exchange[-20:], "frame" if dump_alone else level)
             self._selected = self._at(self._place)
             self._fields.show(self._lines, self._selected)
