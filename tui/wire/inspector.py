@@ -31,13 +31,13 @@ MIN_FIELDS = 40
 KEYS = (
     ("+-", "zoom"),
     ("←→", "field"),
-    ("F3", "whole"),
-    ("Space", "pause"),
     ("/", "filter"),
+    ("s", "stop wire"),
+    ("F3", "whole"),
     ("Esc", "write"),
+    ("Space", "pause"),
     ("j", "to chat"),
     ("m n", "mark"),
-    ("s", "stop wire"),
     ("c", "control"),
 )
 """What the keys do while the inspector has the focus; the last ones are left out first."""
