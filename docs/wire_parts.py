@@ -20,7 +20,7 @@ from lab.wire.receipt import DEFINITION, Receipt
 from lab.wire.send_one import Cost, table
 from lab.wire.trace import MAX_BYTES, MAX_FRAMES
 from tests.support.kept_captures import Seen, seen
-from tests.support.tshark import SEEN
+from tests.support.tshark import DECODE_AS, SEEN
 
 WIDTH = 110
 TIMES = 10
@@ -192,11 +192,16 @@ def _definitions() -> list[tuple[str, str]]:
 
 def dissected() -> str:
     """Return the table of what Wireshark makes of each technique."""
-    lines = ["| technique | port in the file | Wireshark shows |", "| --- | --- | --- |"]
+    lines = [
+        "| technique | port in the file | Wireshark shows | and on the real port |",
+        "| --- | --- | --- | --- |",
+    ]
     for label in backends.techniques():
         known = ", ".join(sorted(SEEN.get(label.name, ()))) or "the bytes, and our summaries as comments"
         port = str(label.dissected_at) if label.dissected_at else "the real one"
-        lines.append(f"| {label.name} | {port} | {known} |")
+        told = DECODE_AS.get(label.name)
+        real = f"`-d {label.traits.transport}.port=={label.port},{told}`" if told else "the same"
+        lines.append(f"| {label.name} | {port} | {known} | {real} |")
     return "\n".join(lines)
 
 

@@ -1,13 +1,23 @@
-"""`chat lab`: whether a server keeps what it promises."""
+"""`chat lab`: whether a server keeps what it promises, judged from histories and in a soak."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import click
 
 import backends
-from chat.cli.options import FAILED, backend_option
+from chat.cli.options import (
+    FAILED,
+    backend_option,
+    chosen,
+    no_spawn_option,
+    server_option,
+    settings_options,
+    token_option,
+    warn,
+)
 from chat.domain.errors import ChatError
 from chat.interfaces.technique import Technique
 
@@ -24,7 +34,7 @@ def lab() -> None:
     epilog="""
     \b
     Examples:
-      chat lab check run/*.jsonl                 the histories of a run, and its log
+      chat lab check run/*.jsonl          the histories of a run, and its log
       chat lab check ann.jsonl bob.jsonl log.jsonl --json
 
     docs/reliability.md describes the files.
@@ -54,6 +64,76 @@ def check(files: tuple[str, ...], as_json: bool) -> int:
     else:
         out("\n".join(printable(line) for line in report.lines(verdict)))
     return {"valid": 0, "invalid": FAILED, "unknown": UNKNOWN}[verdict.state]
+
+
+@lab.command(
+    epilog="""
+    \b
+    Examples:
+      chat lab record run                          your own server, over TCP
+      chat lab record run -b udp --script 7        another technique, other words
+      chat lab record run --server 127.0.0.1:9000  a server of your own making
+      chat lab check run/*.jsonl                   and what came of it
+    """
+)
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@backend_option
+@server_option
+@token_option
+@no_spawn_option
+@settings_options("client")
+@click.option("--script", "number", type=int, default=1, show_default=True, metavar="N",
+              help="Other words, another order, other faults: a number repeats a run.")  # fmt: skip
+@click.option("--patience", type=click.FloatRange(1, 600), default=15.0, show_default=True, metavar="S",
+              help="Wait S seconds for answers and events.")  # fmt: skip
+def record(
+    folder: Path,
+    backend: Technique | None,
+    server: str | None,
+    token_file: str | None,
+    no_spawn: bool,
+    settings: dict[str, str],
+    number: int,
+    patience: float,
+) -> int:
+    """Let three clients talk to a server, with faults on their wire, and write their histories into FOLDER.
+
+    They talk in the room "check". FOLDER gets one file a client, one for the faults and one for the log.
+    """
+    from chat.background.state_folder import state_dir
+    from chat.cli.config import access_token
+    from chat.cli.signals import run
+    from chat.client.connect import Place, check_place, locate
+    from chat.client.lines import out
+    from lab.check.recorder import record as record_run
+    from lab.check.recorder import write
+    from lab.check.script import script
+
+    technique = backend or backends.technique(backends.KNOWN[0])
+    settings = chosen(settings, [technique], "client")
+    if folder.exists() and any(folder.iterdir()):
+        raise ChatError(f"{folder} is not empty: histories of two runs must not be mixed")
+    place = Place(server, state_dir(warn), not no_spawn, access_token(token_file))
+    given = check_place(place, technique)
+
+    async def recorded() -> int:
+        found = await locate(place, technique, given)
+        if found.trust is not None:
+            raise ChatError("the faults are on a wire without TLS: record a server that has none")
+        lines = await record_run(
+            technique,
+            found.addresses[0],
+            script(number, technique.transport(settings)),
+            settings=settings,
+            access=found.access,
+            seed=number,
+            patience=patience,
+        )
+        for file in write(lines, folder):
+            out(str(file))
+        return 0
+
+    return run(recorded())
 
 
 @lab.command(
@@ -89,7 +169,6 @@ def faults(
     import asyncio
     import tempfile
     import time
-    from pathlib import Path
 
     from chat.client.lines import err, out, out_json
     from lab.trials import report
@@ -119,3 +198,26 @@ def faults(
     if write:
         report.write(Path(write), cells, seeds, time.monotonic() - began)
     return 0 if all(cell.left_out or cell.verdict == "valid" for cell in cells) else FAILED
+
+
+@lab.command(short_help="Let many clients live and suffer faults, and see that nothing is lost or left.")
+@click.option(
+    "--seconds", type=click.FloatRange(5, 86_400), default=60.0, show_default=True, help="How long they live."
+)
+@click.option(
+    "--clients",
+    type=click.IntRange(1, 1000),
+    default=200,
+    show_default=True,
+    help="Over all techniques that can run here.",
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="Of who does what, and of the faults.")
+def soak(seconds: float, clients: int, seed: int) -> int:
+    """Let many clients join, talk, edit, leave and suffer faults; at the end look at what is left.
+
+    Every client's view must equal the log, every acknowledged text must be in it once, and no thread, socket,
+    file, task or seat file may be left. The exit code is 1 if something was wrong; each line says what.
+    """
+    from lab.soak.run import soak as run
+
+    return run(seconds, clients, seed)

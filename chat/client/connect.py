@@ -94,6 +94,7 @@ def open_session(
         targets, trust = found.addresses, found.trust
         if detour is not None:
             targets, trust = await detour(targets, trust)
+            session.server = str(found.addresses[0]) if targets != found.addresses else ""
         # In a thread as well: some techniques' libraries take half a second to import.
         kind = await asyncio.to_thread(technique.load_client)
         return kind(targets[0], replace(options, also=tuple(targets[1:]), trust=trust))

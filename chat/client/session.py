@@ -91,7 +91,7 @@ class Session:
         self.limits = Limits()
         self.access = hello.access
         """The access token for the next connection; ``dial`` may set it."""
-        self.state = State("connecting")
+        self.state, self.server = State("connecting"), ""  # the server behind the client's address, if any
         self._hello = hello
         self._dial = dial
         self._resend = resend
@@ -333,7 +333,7 @@ class Session:
             await self._tell(reconnected)
         for notice in Noticed.about(welcome, client.notices()):
             await self._tell(notice)
-        await self._enter(State("up", str(client.address)))
+        await self._enter(State("up", self.server or str(client.address)))
 
     def _reconnected(self, welcome: Welcome) -> Reconnected:
         by = self._broken_by

@@ -61,7 +61,7 @@ class Invoke(_Record, frozen=True, kw_only=True):
 
 
 class Ok(_Record, frozen=True, kw_only=True):
-    """The operation is acknowledged: it is in the log."""
+    """The operation is acknowledged: it is in the log. A second one may add the seq to one without."""
 
     op: Number
     seq: Number = 0

@@ -109,7 +109,9 @@ def _add(
         case Ok() | Fail() | Indefinite():
             if (operation := client.operations.get(line.op)) is None:
                 raise BadRequest(f"{client.name}: operation {line.op} has an outcome, and was not invoked")
-            if isinstance(operation.outcome, Ok | Fail):
+            before = operation.outcome
+            completes = isinstance(before, Ok) and not before.seq and isinstance(line, Ok)
+            if isinstance(before, Ok | Fail) and not completes:
                 raise BadRequest(f"{client.name}: operation {line.op} has two outcomes")
             operation.outcome = line
         case Saw():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
@@ -48,7 +48,10 @@ class Recorder:
         self.entered = asyncio.Event()
         self.changed = asyncio.Event()
         self._technique = technique
-        self._settled: set[int] = set()
+        self._told: dict[
+            int, int
+        ] = {}  # by acknowledged or refused operation: its seq; 0: not known yet, -1: none
+        self._head = 0
         self._up = False
         self._over = False
 
@@ -77,9 +80,16 @@ class Recorder:
             self.changed.set()
 
     async def until_got(self, log: Iterable[Event]) -> None:
-        """Wait until all these events have come, or were named as missing."""
-        wanted = {event.seq for event in log}
-        while not wanted <= self.got:
+        """Wait until all of these have come, or were named as missing, that are newer than its entry."""
+        wanted = {event.seq for event in log if event.seq > self._head}
+        await self._until(lambda: wanted <= self.got)
+
+    async def until_own_seen(self) -> None:
+        """Wait until the events of all own operations that are acknowledged have come."""
+        await self._until(lambda: all(self._told.values()))
+
+    async def _until(self, reached: Callable[[], bool]) -> None:
+        while not reached():
             self.changed.clear()
             await self.changed.wait()
 
@@ -94,6 +104,7 @@ class Recorder:
             case Entered(welcome):
                 traits = self._technique.traits
                 self._up = True
+                self._head = self._head or welcome.head
                 self.lines.append(
                     history.Entered(
                         client=name, at=at, room=welcome.room, seat=welcome.seat, head=welcome.head,
@@ -123,8 +134,9 @@ class Recorder:
                 self.lines.append(history.Indefinite(client=name, at=at, op=draft, reason=reason))
 
     def _outcome(self, line: history.Ok | history.Fail) -> None:
-        if line.op not in self._settled:  # an acknowledged draft's event comes, too
-            self._settled.add(line.op)
+        seq = line.seq if isinstance(line, history.Ok) else -1
+        if line.op not in self._told or (seq and not self._told[line.op]):  # the event may come after the ack
+            self._told[line.op] = seq
             self.lines.append(line)
 
 
@@ -138,6 +150,7 @@ async def record(
     steps: Iterable[Step],
     *,
     settings: Mapping[str, str] | None = None,
+    access: str = "",
     seed: int = 1,
     patience: float = PATIENCE,
 ) -> list[Line]:
@@ -148,6 +161,7 @@ async def record(
         address: where the server is.
         steps: what the clients do. A step that is not answered in time is the last one.
         settings: of the technique, by `Setting.name`.
+        access: the access token.
         seed: of the faults.
         patience: seconds to wait for answers and events.
 
@@ -161,7 +175,7 @@ async def record(
     observer = make(address, options)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(observer.close)
-        welcome = await observer.connect(Hello(ROOM, "observer"))
+        welcome = await observer.connect(Hello(ROOM, "observer", access=access))
         tap = await asyncio.to_thread(Tap, None, plan)
         stack.push_async_callback(asyncio.to_thread, tap.close)
         transport = technique.transport(options.settings)
@@ -172,12 +186,13 @@ async def record(
 
         recorders = []
         for name in PEOPLE:
-            session = Session(dial, Hello(ROOM, name), resend=technique.traits.resend)
+            session = Session(dial, Hello(ROOM, name, access=access), resend=technique.traits.resend)
             recorder = Recorder(name, await stack.enter_async_context(session), technique)
             listening = asyncio.create_task(recorder.listen())
             stack.push_async_callback(_over, listening)
             recorders.append(recorder)
-        run = _Run(recorders, plan, tap, transport, patience)
+        resend = technique.traits.resend or options.settings.get("repair") == "on"
+        run = _Run(recorders, plan, tap, transport, patience, resend=resend)
         await run.get_in()
         await run.play(steps)
         await asyncio.sleep(QUIET)
@@ -206,11 +221,19 @@ class _Run:
     """Plays a script."""
 
     def __init__(
-        self, recorders: list[Recorder], plan: FaultPlan, tap: Tap, transport: Transport, patience: float
+        self,
+        recorders: list[Recorder],
+        plan: FaultPlan,
+        tap: Tap,
+        transport: Transport,
+        patience: float,
+        *,
+        resend: bool,
     ) -> None:
         self.faults: list[history.Fault] = []
         self._by_name = {one.name: one for one in recorders}
         self._plan, self._tap, self._transport, self._patience = plan, tap, transport, patience
+        self._resend = resend
         self._began: tuple[float, Begin] | None = None
 
     async def get_in(self) -> None:
@@ -237,6 +260,9 @@ class _Run:
             case Say(who, text):
                 self._by_name[who].say(text)
             case Change(who, text):
+                with suppress(TimeoutError):  # who polls sees it later
+                    async with asyncio.timeout(self._patience):
+                        await self._by_name[who].until_own_seen()
                 self._by_name[who].change(text)
             case Settle(who, at_most):
                 waiting = [self._by_name[who]] if who else list(self._by_name.values())
@@ -244,12 +270,23 @@ class _Run:
                     await asyncio.gather(*(one.session.settled(at_most) for one in waiting))
             case Begin(fault):
                 self._began = now(), step
-                await asyncio.to_thread(self._begin, fault)
+                if await asyncio.to_thread(self._begin, fault):
+                    await self._redial()
             case Finish():
                 await self._finish()
 
-    def _begin(self, fault: str) -> None:
-        self._plan.add(parse_fault(fault, self._transport), self._tap)
+    def _begin(self, text: str) -> bool:
+        """Begin a fault; return whether it must see each connection from the first byte on."""
+        fault = parse_fault(text, self._transport)
+        self._plan.add(fault, self._tap)
+        return fault.reads
+
+    async def _redial(self) -> None:
+        async with asyncio.timeout(self._patience):
+            for one in self._by_name.values():
+                one.entered.clear()
+                one.session.redial()
+                await one.entered.wait()
 
     async def _finish(self) -> None:
         if self._began is None:
@@ -260,7 +297,11 @@ class _Run:
         for fault in faults:
             self.faults.append(
                 history.Fault(
-                    name=str(fault), at=began, until=now(), fired=fault.fired, indefinite=step.indefinite
+                    name=str(fault),
+                    at=began,
+                    until=now(),
+                    fired=fault.fired,
+                    indefinite=step.indefinite and not self._resend,
                 )
             )
 

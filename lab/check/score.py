@@ -29,6 +29,9 @@ HERE = Address("127.0.0.1", 0)
 PATIENCE = {"tcp": 3.0, "udp": 6.0}
 """Seconds to wait for an answer, by transport. Over udp a draft is unconfirmed after three."""
 
+QUICK = {"disk": "0.3"}
+"""What a twin stores late must be stored before the log is read, unless it is lost."""
+
 
 @dataclass(frozen=True, slots=True)
 class Trial:
@@ -74,7 +77,7 @@ async def try_real(technique: Technique, seed: int = 1) -> Trial:
 
 async def _run(technique: Technique, server: str, seed: int, hub: Hub | None = None) -> Verdict:
     unused = Hub(MemoryLog()) if hub is None else hub  # a twin asks no hub
-    running = load(server)(unused, HERE, ServerOptions())
+    running = load(server)(unused, HERE, ServerOptions(settings=QUICK))
     address = await running.start()
     transport = technique.transport({})
     try:

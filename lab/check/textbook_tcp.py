@@ -193,8 +193,8 @@ class Utf8(TextbookTcp):
         return [line.encode() for line in lines]
 
 
-DISK = 0.3
-"""Seconds until `LostAck` stores what it has acknowledged."""
+DISK = 3.0
+"""Seconds until `LostAck` stores what it has acknowledged: time enough for a person to close the chat."""
 
 
 class LostAck(TextbookTcp):
@@ -202,8 +202,9 @@ class LostAck(TextbookTcp):
 
     def draft(self, person: Person, room: TextbookRoom, draft: Draft) -> None:
         person.send(AckMessage(draft.n, room.head + 1 + len(person.unsaved)))
-        loop = asyncio.get_running_loop()
-        person.unsaved.append(loop.call_later(DISK, self._store, person, room, draft))
+        disk = float(self.options.settings.get("disk", DISK))
+        later = asyncio.get_running_loop().call_later(disk, self._store, person, room, draft)
+        person.unsaved.append(later)
 
     def _store(self, person: Person, room: TextbookRoom, draft: Draft) -> None:
         with suppress(ChatError):  # it was acknowledged: too late to refuse it

@@ -53,7 +53,7 @@ TWINS = (
         "It decodes each piece that comes as UTF-8, and then looks for lines. A character of several bytes "
         "may be cut in two by a read, and neither half can be decoded.",
         "Send a text of some kilobytes that is not ASCII, e.g. 200 times 'żółw 🐢': some letters have become "
-        "question marks. In plain English nobody notices.",
+        "U+FFFD, the replacement character. In plain English nobody notices.",
         "It cuts bytes into lines first, and decodes whole lines: backends/tcp/codec.py, then "
         "chat/domain/json_codec.py. Bytes that are no UTF-8 are refused, never replaced.",
     ),
@@ -61,8 +61,8 @@ TWINS = (
         "tcp", "lost-ack", f"{_TCP}:LostAck", "lost",
         "It acknowledges at once and stores a moment later, in a task of the connection. When the connection "
         "ends, the task ends, and what it had not stored is gone.",
-        "Write a line and /fault cut within a third of a second, or paste ten lines and press Ctrl+Q: they "
-        "were bright, and nobody ever sees them.",
+        "Write a line, and press Ctrl+Q within three seconds: it was bright, and when you come back it is "
+        "not there. Nobody has ever seen it.",
         "It acknowledges what is committed, never what is planned: the event itself is the acknowledgement, "
         "and Room.apply decides after the commit (ARCHITECTURE.md, the path of one message).",
     ),

@@ -21,7 +21,7 @@ from lab.wire.tap import Tap
 from lab.wire.trace import Trace
 from tests.support.kit import Serving
 from tests.support.people import Person
-from tests.support.tshark import SEEN, check_packets, dissected
+from tests.support.tshark import DECODE_AS, SEEN, check_packets, dissect, dissected
 
 TOKEN = "a token that no file may show"
 TEXT = "täglich > \"quoted\" & 'more'"
@@ -73,6 +73,25 @@ async def test_wireshark_has_nothing_to_complain_of(
     assert SEEN.get(technique.name, set()) <= seen
     comments = {packet.comment for packet in packets}
     assert {about(frame) for frame in trace.frames if frame.data} <= comments
+
+
+async def test_wireshark_shows_it_on_the_real_port_if_it_is_told_what_that_is(
+    technique: Technique, trace: Trace, tmp_path: Path
+) -> None:
+    def file() -> Path:
+        path = tmp_path / "x.pcapng"
+        with path.open("wb") as opened:
+            capture = CaptureFile(opened, trace.capture.began)
+            capture.add(trace.frames, trace.connections)
+        return path
+
+    _, _, port = next(iter(trace.connections.values())).server.rpartition(":")
+    name = DECODE_AS.get(technique.name, "")
+    told = f"{technique.traits.transport}.port=={port},{name}" if name else ""
+    packets = await asyncio.to_thread(lambda: dissect(file(), decode_as=told))
+    check_packets(packets)
+    seen = set[str]().union(*(packet.protocols for packet in packets))
+    assert SEEN.get(technique.name, {name} - {""}) <= seen
 
 
 def about(frame: Frame) -> str:

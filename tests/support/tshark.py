@@ -21,6 +21,8 @@ SEEN = {
     "soap": {"http", "xml"},
 }
 """What Wireshark has dissectors for, by technique."""
+DECODE_AS = {"grpc": "http2", "oncrpc": "rpc", "rabbitmq": "amqp", "tcp": "json", "udp": "json"}
+"""What to call a technique's own port in Wireshark, which knows HTTP/1.1 on every port, and RPyC on none."""
 GOOD = "1"
 """The value of a checksum's status."""
 # Checksums are not looked at otherwise; programs of ONC RPC that it has no dissector for are shown, too.

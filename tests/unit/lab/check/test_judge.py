@@ -207,6 +207,14 @@ def test_what_is_indefinite_may_be_stored_or_not() -> None:
         )
 
 
+def test_an_answer_without_a_seq_may_be_followed_by_one_with_it() -> None:
+    told = of("ann", Ok)
+    bare = Ok(client="ann", at=1.05, op=1)
+    assert verdict(changed(told, bare, told)).state == "valid"
+    assert verdict(changed(told, bare)).state == "valid"
+    assert "lost" in verdict([one for one in changed(told, bare) if one != ONE]).kinds
+
+
 def test_who_reconnected_need_not_have_been_answered() -> None:
     hello = Invoke(client="ann", at=3.0, op=3, text="hello?")
     assert verdict([*good(), hello, Down(client="ann", at=3.5)]).state == "valid"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import backends
 from chat.interfaces.technique import load
 from lab.check.score import Trial, try_real, try_textbook, try_twin
 from lab.check.twins import TWINS, Twin, explanation, find
-from tests.support.processes import chat_here, one_line, running
+from tests.support.processes import chat, chat_here, one_line, running, serving
 
 KEPT: dict[str, str] = json.loads(
     (Path(__file__).parents[4] / "docs" / "checker.json").read_text(encoding="utf-8")
@@ -54,7 +55,8 @@ async def test_the_real_server_is_valid(name: str, seed: int) -> None:
 @pytest.mark.parametrize("name", WITH_TWINS)
 async def test_what_the_twins_are_made_from_is_valid(name: str) -> None:
     """So a twin is caught for its flaw and for nothing else."""
-    assert_valid(await try_textbook(backends.technique(name), TEXTBOOKS[name]))
+    label = backends.technique(name)
+    assert_valid(replace(await try_textbook(label, TEXTBOOKS[name]), name=name))
 
 
 def assert_valid(trial: Trial) -> None:
@@ -62,6 +64,8 @@ def assert_valid(trial: Trial) -> None:
     counted = trial.verdict.counted
     assert counted["fault hits"] > 0
     assert counted["operations"] > 30
+    if not backends.technique(trial.name).traits.resend:
+        assert counted["indefinite"] > 0  # an answer was lost, and nothing was sent again
 
 
 @pytest.mark.parametrize("name", backends.KNOWN)
@@ -113,3 +117,21 @@ def test_a_twin_that_cannot_be_served_so_is_wrong_usage(arguments: list[str], sa
     assert done.returncode == 2
     assert one_line(done.stderr)
     assert says in done.stderr
+
+
+@pytest.mark.parametrize(("options", "verdict"), [((), "valid"), (("--naive", "double-apply"), "invalid")])
+def test_what_chat_lab_record_writes_is_judged_by_chat_lab_check(
+    options: tuple[str, ...], verdict: str, tmp_path: Path
+) -> None:
+    with serving("--log", "memory", *options) as (_, address):
+        done = chat("lab", "record", str(tmp_path / "run"), "--server", address, "--patience", "5")
+    assert done.returncode == 0, done.stderr
+    files = done.stdout.split()
+    assert {Path(file).name for file in files} == {
+        "ann.jsonl", "bob.jsonl", "cas.jsonl", "faults.jsonl", "log.jsonl",
+    }  # fmt: skip
+    judged = chat_here("lab", "check", "--json", *files)
+    assert json.loads(judged.stdout)["verdict"] == verdict
+    again = chat_here("lab", "record", str(tmp_path / "run"), "--server", address)
+    assert (again.returncode, one_line(again.stderr)) == (1, True)
+    assert "is not empty" in again.stderr
