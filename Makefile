@@ -14,7 +14,7 @@ PAGES = $(wildcard *.md docs/*.md backends/*/README.md)
 PACKAGES := chat backends protos wsdl lab tui
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fuzz check audit format docs captures score stubs wsdl openapi goldens constraints wheel clean
+.PHONY: help setup demo test fuzz soak check audit format docs captures score stubs wsdl openapi goldens constraints wheel clean
 
 help: ## List these targets
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -31,9 +31,12 @@ test: setup ## Run every test; ARGS='-k tcp -x' goes to pytest, WORKERS=0 is for
 
 fuzz: setup ## Run 1,000 bursts of keys, 1,200 power failures, 10,000 mutations a decoder; BURSTS=, CRASH_IMAGES=, MUTATIONS= more
 	BURSTS=$${BURSTS:-1000} $(BIN)/python -m pytest -q --timeout 3600 tests/tui/test_bursts.py $(ARGS)
-	CRASH_IMAGES=$${CRASH_IMAGES:-1200} $(BIN)/python -m pytest -q --timeout 3600 tests/faults/test_crash_images.py $(ARGS)
-	MUTATIONS=$${MUTATIONS:-10000} $(BIN)/python -m pytest -q --timeout 3600 -n $(WORKERS) \
+	CRASH_IMAGES=$${CRASH_IMAGES:-1200} $(BIN)/python -m pytest -q --timeout 3600 -o faulthandler_timeout=3600 tests/faults/test_crash_images.py $(ARGS)
+	MUTATIONS=$${MUTATIONS:-10000} $(BIN)/python -m pytest -q --timeout 7200 -o faulthandler_timeout=7200 -n $(WORKERS) \
 		tests/contract/test_decoders.py -k strange_bytes $(ARGS)
+
+soak: setup ## Let 200 clients live and suffer faults for 30 minutes; SOAK_SECONDS=60 CLIENTS=50 SEED=2 otherwise
+	$(BIN)/chat lab soak --seconds $${SOAK_SECONDS:-1800} --clients $${CLIENTS:-200} --seed $${SEED:-1}
 
 check: setup ## Check format, lint, types, the import layers and the generated pages
 	$(BIN)/ruff format --check .

@@ -66,20 +66,27 @@ class Stage:
     off: dict[str, str]
     """The reasons why the other techniques do not run."""
     room: str
+    log: str
+    """The URL of its log, which may contain a password."""
+    pid: int
 
 
 @contextmanager
-def served() -> Iterator[Stage]:
+def served(log: str = "memory", *options: str) -> Iterator[Stage]:
     """Run ``chat serve`` on free ports; yield which techniques run.
+
+    Args:
+        log: the URL of the log where there is no broker.
+        options: more of ``chat serve``.
 
     Raises:
         ChatError: the server did not start.
     """
-    command = [sys.executable, "-m", "chat", "serve", "--json"]
+    command = [sys.executable, "-m", "chat", "serve", "--json", *options]
     for name in backends.KNOWN:
         command += ["--port-of", f"{name}=0"]
     brokers, off = _brokers()
-    log = next((broker.address.url for broker in brokers.values()), "memory")
+    log = next((broker.address.url for broker in brokers.values()), log)
     # A broker may already have a room with the usual name. Its URL contains a password, which must not appear
     # in the list of processes.
     room = f"demo-{token_hex(3)}" if brokers else ROOM
@@ -106,7 +113,7 @@ def served() -> Iterator[Stage]:
             else:
                 off.setdefault(name, offer["reason"])
         watchdog.cancel()
-        yield Stage(runs, off, room)
+        yield Stage(runs, off, room, log, child.pid)
     finally:
         watchdog.cancel()
         child.terminate()

@@ -28,8 +28,9 @@ TECHNIQUE = Technique(
     settings=(
         Setting(
             "naive",
-            "serve a broken twin, for lessons: it breaks one promise",
+            "serve a broken twin, for lessons",
             ("off", "framing", "utf8", "lost-ack", "double-apply", "reorder", "drop-slow"),
+            metavar="FLAW",
             client=False,
             server=True,
         ),

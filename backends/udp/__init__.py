@@ -71,8 +71,9 @@ TECHNIQUE = Technique(
         ),
         Setting(
             "naive",
-            "serve a broken twin, for lessons: it breaks one promise",
+            "serve a broken twin, for lessons",
             ("off", "double-apply", "unnamed-loss"),
+            metavar="FLAW",
             client=False,
             server=True,
         ),

@@ -93,7 +93,7 @@ class Verifier:
 def has_trailer(datagram: bytes) -> bool:
     """Return whether the datagram ends like one with a counter and a MAC; nothing is verified."""
     signed, _, mac = datagram.rpartition(b" ")
-    return len(mac) == 2 * MAC_BYTES and signed.rpartition(b"\n")[2].isdigit()
+    return len(mac) == 2 * MAC_BYTES and b"\n" not in mac and signed.rpartition(b"\n")[2].isdigit()
 
 
 def unverified_body(datagram: bytes) -> bytes:

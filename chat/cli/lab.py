@@ -1,4 +1,4 @@
-"""`chat lab`: whether a server keeps what it promises."""
+"""`chat lab`: whether a server keeps what it promises, judged from histories and in a soak."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def lab() -> None:
     epilog="""
     \b
     Examples:
-      chat lab check run/*.jsonl                 the histories of a run, and its log
+      chat lab check run/*.jsonl          the histories of a run, and its log
       chat lab check ann.jsonl bob.jsonl log.jsonl --json
 
     docs/reliability.md describes the files.
@@ -70,10 +70,10 @@ def check(files: tuple[str, ...], as_json: bool) -> int:
     epilog="""
     \b
     Examples:
-      chat lab record run                            your own server, over TCP lines
-      chat lab record run -b udp --script 7          another technique, other words
-      chat lab record run --server 127.0.0.1:9000    a server of your own making
-      chat lab check run/*.jsonl                     and what came of it
+      chat lab record run                          your own server, over TCP
+      chat lab record run -b udp --script 7        another technique, other words
+      chat lab record run --server 127.0.0.1:9000  a server of your own making
+      chat lab check run/*.jsonl                   and what came of it
     """
 )
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
@@ -198,3 +198,26 @@ def faults(
     if write:
         report.write(Path(write), cells, seeds, time.monotonic() - began)
     return 0 if all(cell.left_out or cell.verdict == "valid" for cell in cells) else FAILED
+
+
+@lab.command(short_help="Let many clients live and suffer faults, and see that nothing is lost or left.")
+@click.option(
+    "--seconds", type=click.FloatRange(5, 86_400), default=60.0, show_default=True, help="How long they live."
+)
+@click.option(
+    "--clients",
+    type=click.IntRange(1, 1000),
+    default=200,
+    show_default=True,
+    help="Over all techniques that can run here.",
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="Of who does what, and of the faults.")
+def soak(seconds: float, clients: int, seed: int) -> int:
+    """Let many clients join, talk, edit, leave and suffer faults; at the end look at what is left.
+
+    Every client's view must equal the log, every acknowledged text must be in it once, and no thread, socket,
+    file, task or seat file may be left. The exit code is 1 if something was wrong; each line says what.
+    """
+    from lab.soak.run import soak as run
+
+    return run(seconds, clients, seed)

@@ -14,7 +14,7 @@ import backends
 from chat.domain.errors import ChatError
 from chat.domain.validation import clean_nick, clean_room
 from chat.interfaces.address import Address, parse_servers
-from chat.interfaces.settings import SWITCH, Setting
+from chat.interfaces.settings import SWITCH, TEXT, Setting
 from chat.interfaces.technique import Technique
 
 if TYPE_CHECKING:
@@ -194,11 +194,14 @@ def _option(setting: Setting, names: str) -> Callable[[F], F]:
     if setting.choices == SWITCH:
         return click.option(flag, _parameter(setting), flag_value="on", default=None, help=f"{about}.")
     if setting.choices:
+        named = setting.metavar != TEXT  # the choices do not fit where the value's name stands
+        among = f": {', '.join(setting.choices[1:])}" if named else f" (default: {setting.usual})"
         return click.option(
             flag,
             _parameter(setting),
             type=click.Choice(setting.choices),
-            help=f"{about} (default: {setting.usual}).",
+            metavar=setting.metavar if named else None,
+            help=f"{about}{among}.",
         )
     return click.option(
         flag,

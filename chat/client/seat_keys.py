@@ -61,6 +61,9 @@ class SeatKeyFile:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = FileLock(f"{path}.lock", thread_local=False)
             lock.acquire(blocking=False)
+            if not os.path.exists(lock.lock_file):  # it has just gone: lock the name, not what had it
+                lock.release()
+                lock.acquire(blocking=False)
         except (OSError, Timeout):
             return ""
         self._path, self._lock = path, lock
@@ -84,8 +87,11 @@ class SeatKeyFile:
         self.release()
 
     def release(self) -> None:
-        """Let other processes claim the key."""
+        """Let other processes claim the key. Without a key its lock goes, too: each nick has its own."""
         if self._lock is not None:
+            if self._path is not None and not self._path.exists():
+                with suppress(OSError):  # Windows removes no open file; there the lock removes it
+                    os.unlink(self._lock.lock_file)
             self._lock.release()
         self._path = self._lock = None
 

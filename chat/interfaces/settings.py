@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+TEXT = "TEXT"
+"""The name of a value that has none of its own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:
@@ -19,8 +22,8 @@ class Setting:
     accepts."""
     default: str = ""
     """The default, if there are no ``choices``."""
-    metavar: str = "TEXT"
-    """The name of the value in the help, if there are no ``choices``."""
+    metavar: str = TEXT
+    """The name of the value in the help, if there are no ``choices``, or too many to stand there."""
     check: Callable[[str], object] = str
     """Without ``choices``: raises ValueError, with a text for the user, for a value that is not allowed."""
     client: bool = True

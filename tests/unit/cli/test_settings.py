@@ -86,3 +86,23 @@ def test_a_free_value_is_checked_where_it_is_typed() -> None:
     assert speed.among({}) == "20"
     with pytest.raises(click.BadParameter, match="invalid literal"):
         given(speed, "fast")
+
+
+def test_an_option_of_several_techniques_takes_the_values_of_all() -> None:
+    helped = " ".join(chat_here("serve", "--help").stdout.split())
+    flaws = {
+        flaw
+        for label in backends.techniques()
+        for setting in label.settings
+        if setting.name == "naive"
+        for flaw in setting.choices[1:]
+    }
+    assert flaws
+    told = helped.split("--naive FLAW tcp, udp: serve a broken twin, for lessons: ")[1].split(".")[0]
+    assert set(told.split(", ")) == flaws
+
+
+def test_a_value_that_only_another_technique_has_is_wrong_usage() -> None:
+    done = chat_here("serve", "udp", "--naive", "utf8", "--log", "memory")
+    assert done.returncode == 2
+    assert "udp has no --naive utf8: it has off, double-apply, unnamed-loss" in done.stderr

@@ -64,7 +64,11 @@ def test_a_misspelt_backend_gets_a_hint() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["", "serve", "send", "tail", "demo", "doctor", "explain", "techniques", "status", "stop"]
+    "command",
+    [
+        *("", "serve", "send", "tail", "demo", "doctor", "explain", "techniques", "status", "stop"),
+        *("lab", "lab check", "lab record"),
+    ],
 )
 def test_every_command_has_help_that_fits_80_columns(command: str) -> None:
     done = chat_here(*command.split(), "--help")

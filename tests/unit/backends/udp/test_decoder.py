@@ -14,6 +14,7 @@ from backends.udp.decoder import make_decoder
 from chat.domain.json_depth import MAX_DEPTH
 from chat.interfaces.frames import MASK, Direction, Frame
 from lab.wire.masking import owner, shown_bytes, walk
+from tests.support.captures import Piece, check_frames
 from tests.support.json_judge import check_values
 
 PAGE = (Path(__file__).parents[4] / "docs" / "datagrams.md").read_text(encoding="utf-8")
@@ -76,6 +77,17 @@ def test_the_mac_is_masked_and_the_counter_is_shown() -> None:
     assert trailer["MAC"].span == (len(data) - len(mac), len(data))
     assert mac not in shown_bytes(frame)
     assert mac in shown_bytes(frame, secrets=True)
+
+
+@pytest.mark.parametrize("place", [0, 7, 31])
+def test_a_newline_in_the_place_of_the_mac_is_not_the_trailers(place: int) -> None:
+    mac = bytearray(b"0" * 32)
+    mac[place : place + 1] = b"\n"
+    for before in (PING + b"\n12 ", b"12 "):
+        data = before + bytes(mac)
+        frame = decode(data)
+        check_frames([frame], [Piece(0, "udp", Direction.UP, data)])
+        assert not message_auth.has_trailer(data)
 
 
 def test_secrets_are_masked_in_a_datagram_that_is_cut_off() -> None:
