@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from chat.cli.serve_tls import Proof
     from chat.interfaces.address import Address
     from chat.interfaces.broker import Broker
+    from chat.server.front import Front
     from chat.server.serve import Offer
 
 
@@ -190,7 +191,12 @@ def serve(
     if made:
         access = kept_token(folder) if folder else token_urlsafe(16)
     url = log or shown
+    if operator.faults and not (is_loopback(host) or access):
+        raise click.UsageError(
+            "--faults is for this machine, or for people with an access token: leave out --open"
+        )
     registration = _registration(folder, shown, broker=broker) if folder else None
+    front = _front(folder, registration, encrypted=proved is not None) if operator.faults else None
     kept = kept_ports(folder) if folder and registration else {}
     try:
         if fresh:
@@ -247,11 +253,12 @@ def serve(
                 trust=load_trust(ca, fingerprint) if url.partition(":")[0].lower() in TLS_PORTS else None,
                 settings=settings,
                 limits=Limits() if rate == "on" else Limits(burst=0),
-                bounds=Bounds() if rate == "on" else NO_BOUNDS,
+                bounds=Bounds() if rate == "on" and front is None else NO_BOUNDS,
                 found=broker,
                 log_level=operator.log_level,
                 log_format=operator.log_format,
                 admin=operator.admin,
+                front=front,
                 renewable=renewable(token_file, access, prove, proved, registration),
                 idle=idle or (server.IDLE if background else None),
             ),
@@ -267,6 +274,16 @@ def serve(
         )
         return SIGNALLED + ended_by
     return 0
+
+
+def _front(folder: Path | None, registration: Registration | None, *, encrypted: bool) -> Front:
+    """Return what lets the wire fail for everybody; its files are in the state folder."""
+    from lab.faults.for_all import FaultsForAll
+
+    if folder is None or registration is None:
+        raise click.UsageError("--faults is for your own server on this machine: leave out --log")
+    warn("the wire may fail for everybody: /fault all FAULT SECONDS, in a chat of yours on this machine")
+    return FaultsForAll(folder, encrypted=encrypted)
 
 
 def other_ports(offers: list[Offer], wanted: dict[str, int]) -> dict[str, int]:

@@ -23,6 +23,8 @@ class Operator:
     log_format: str
     admin: Address | None
     """Where the admin port is; None: nowhere."""
+    faults: bool
+    """The owner may let the wire fail for everybody."""
 
 
 def _admin_address(_: click.Context, __: click.Parameter, text: str | None) -> Address | None:
@@ -64,6 +66,11 @@ def operator_options(command: F) -> F:
                 metavar="[HOST:]PORT",
                 callback=_admin_address,
                 help="Answer /healthz and /metrics (Prometheus) there, for programs on this machine.",
+            ),
+            click.option(
+                "--faults",
+                is_flag=True,
+                help="For a class: in your own chat, /fault all stall 5s lets the wire fail for everybody.",
             ),
         ]
     ):

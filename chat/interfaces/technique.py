@@ -110,6 +110,12 @@ class Technique:
         """Return what carries the bytes of a client with these settings (by `Setting.name`)."""
         return "udp" if settings.get("transport", self.traits.transport) == "udp" else "tcp"
 
+    @property
+    def transports(self) -> tuple[Literal["tcp", "udp"], ...]:
+        """What its server listens for."""
+        both = any(setting.name == "transport" for setting in self.settings)
+        return ("tcp", "udp") if both else (self.traits.transport,)
+
     def load_client(self) -> type[ChatClient]:
         return cast("type[ChatClient]", load(self.client))
 

@@ -21,6 +21,7 @@ from chat.interfaces.address import Address, is_loopback, own_address, parse_add
 from chat.interfaces.server import ChatServer, ServerOptions
 from chat.interfaces.technique import Technique
 from chat.interfaces.tls import Fingerprint, Identity, Trust
+from chat.server.front import Front
 from chat.server.hub import Hub
 from chat.server.logs import open_log
 from chat.server.renewal import Renewable, renew
@@ -109,6 +110,8 @@ class Plan:
     """Where programs on this machine ask for health and metrics; None: nowhere."""
     renewable: Renewable = field(default_factory=Renewable)
     """What SIGHUP lets the server read again."""
+    front: Front | None = None
+    """What stands between the clients and the listeners; None: nothing."""
     idle: float | None = None
     """Seconds without a seat after which the server ends; None: never."""
 
@@ -210,6 +213,8 @@ async def _serve(plan: Plan, ready: Ready, *, had_terminal: bool) -> int:
             asyncio.create_task(signals.stop.wait()),
             asyncio.create_task(_renew_when_asked(plan, signals, hub, servers)),
         ]
+        if plan.front is not None:
+            waits.append(asyncio.create_task(plan.front.run()))
         if plan.idle is not None:
             waits.append(asyncio.create_task(_until_idle(hub, plan.idle)))
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
@@ -227,6 +232,8 @@ async def _serve(plan: Plan, ready: Ready, *, had_terminal: bool) -> int:
                 ):
                     if isinstance(failed, Exception):  # a bug; the log is closed anyway
                         log.error("a server did not stop well", exc_info=failed)
+        if plan.front is not None:
+            await plan.front.close()
         await hub.stop()
 
 
@@ -276,8 +283,10 @@ async def _offer(plan: Plan, technique: Technique, hub: Hub, servers: dict[str, 
         options = ServerOptions(plan.identity, plan.access, plan.settings)
         for port in _ports(plan, technique):
             try:
-                server = technique.load_server()(hub, Address(plan.host, port), options)
-                address = await server.start()
+                address = Address(plan.host, port)
+                behind = Address("127.0.0.1", 0) if plan.front else address
+                server = technique.load_server()(hub, behind, options)
+                address = await _listen(server, plan.front, technique, address)
             except ImportError as error:  # installed, but in a version that does not fit
                 reason = f"cannot be loaded: {error}"
             except ChatError as error:
@@ -290,6 +299,18 @@ async def _offer(plan: Plan, technique: Technique, hub: Hub, servers: dict[str, 
     if plan.named:
         raise ChatError(f"{technique.name} cannot start: {reason}")
     return Offer(technique.name, None, reason)
+
+
+async def _listen(server: ChatServer, front: Front | None, technique: Technique, here: Address) -> Address:
+    """Start a server; return where its clients reach it."""
+    address = await server.start()
+    if front is None:
+        return address
+    try:
+        return await front.open(technique, address, here)
+    except OSError:
+        await server.stop()
+        raise
 
 
 def _ports(plan: Plan, technique: Technique) -> list[int]:

@@ -191,7 +191,8 @@ async def record(
             listening = asyncio.create_task(recorder.listen())
             stack.push_async_callback(_over, listening)
             recorders.append(recorder)
-        run = _Run(recorders, plan, tap, transport, patience)
+        resend = technique.traits.resend or options.settings.get("repair") == "on"
+        run = _Run(recorders, plan, tap, transport, patience, resend=resend)
         await run.get_in()
         await run.play(steps)
         await asyncio.sleep(QUIET)
@@ -220,11 +221,19 @@ class _Run:
     """Plays a script."""
 
     def __init__(
-        self, recorders: list[Recorder], plan: FaultPlan, tap: Tap, transport: Transport, patience: float
+        self,
+        recorders: list[Recorder],
+        plan: FaultPlan,
+        tap: Tap,
+        transport: Transport,
+        patience: float,
+        *,
+        resend: bool,
     ) -> None:
         self.faults: list[history.Fault] = []
         self._by_name = {one.name: one for one in recorders}
         self._plan, self._tap, self._transport, self._patience = plan, tap, transport, patience
+        self._resend = resend
         self._began: tuple[float, Begin] | None = None
 
     async def get_in(self) -> None:
@@ -288,7 +297,11 @@ class _Run:
         for fault in faults:
             self.faults.append(
                 history.Fault(
-                    name=str(fault), at=began, until=now(), fired=fault.fired, indefinite=step.indefinite
+                    name=str(fault),
+                    at=began,
+                    until=now(),
+                    fired=fault.fired,
+                    indefinite=step.indefinite and not self._resend,
                 )
             )
 

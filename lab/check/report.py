@@ -6,8 +6,12 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from chat.domain.json_codec import shorten
 from lab.check.history import Line, read_lines, write_line
 from lab.check.verdict import PROMISES, Verdict, Violation
+
+WIDTH = 400
+"""Characters of a line of the counterexample, for people."""
 
 
 def read_files(names: Iterable[str]) -> Iterator[tuple[Line, str]]:
@@ -27,7 +31,7 @@ def lines(verdict: Verdict) -> list[str]:
     text = [verdict.line]
     if (shown := verdict.violation) is not None:
         text += ["", f"the promise: {PROMISES[shown.kind]}", "the shortest counterexample:"]
-        text += [f"  {write_line(line)}" for line in shown.example]
+        text += [f"  {shorten(write_line(line), WIDTH)}" for line in shown.example]
         if len(verdict.violations) > 1:
             text += ["", "also broken:"]
             text += [f"  {one.kind}: {one.text}" for one in verdict.violations[1:]]

@@ -42,7 +42,7 @@ class Begin:
 
     fault: str
     indefinite: bool = False
-    """An operation must be indefinite after it."""
+    """An operation must be indefinite after it, if nothing is sent again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +96,10 @@ def _with_faults(say: object, transport: Transport) -> Iterator[Step]:
         yield Settle()
         yield Finish()
     else:
+        yield Begin("reply-lost", indefinite=True)
+        yield say("bob")
+        yield Settle()
+        yield Finish()
         yield Begin("duplicate 0.5")
         yield from (say("bob") for _ in range(8))
         yield Settle()

@@ -53,7 +53,7 @@ TWINS = (
         "It decodes each piece that comes as UTF-8, and then looks for lines. A character of several bytes "
         "may be cut in two by a read, and neither half can be decoded.",
         "Send a text of some kilobytes that is not ASCII, e.g. 200 times 'żółw 🐢': some letters have become "
-        "question marks. In plain English nobody notices.",
+        "U+FFFD, the replacement character. In plain English nobody notices.",
         "It cuts bytes into lines first, and decodes whole lines: backends/tcp/codec.py, then "
         "chat/domain/json_codec.py. Bytes that are no UTF-8 are refused, never replaced.",
     ),

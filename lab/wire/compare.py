@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 from chat.interfaces.frames import Direction, Frame, Part
+from chat.transport.decoding.text import one_line
 from lab.wire.levels import lines, sizes
 from lab.wire.receipt import Receipt
 
@@ -60,7 +61,7 @@ def _lines(frames: Sequence[Frame], part: Part) -> list[str]:
     shown = [f"{part} {size:,} B"]
     for frame in frames:
         if part == "payload":
-            shown += [f"  {text}" for text in frame.texts]
+            shown += [f"  {one_line(text)}" for text in frame.texts]
             continue
         found = [
             line for line in lines(frame, [frame], "frame") if line.part == part and line.value and line.depth

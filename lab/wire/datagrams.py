@@ -29,7 +29,7 @@ class DatagramRelay(Relay):
     async def start(self, port: int) -> None:
         loop = asyncio.get_running_loop()
         self.front, _ = await loop.create_datagram_endpoint(
-            lambda: _Front(self), local_addr=("127.0.0.1", port)
+            lambda: _Front(self), local_addr=(self.here.host, port)
         )
         self.here = Address(*self.front.get_extra_info("sockname")[:2])
         self._expiring = loop.call_later(IDLE / 4, self._expire)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from html import escape
 
 from chat.interfaces.frames import Direction, Frame
+from chat.transport.decoding.text import one_line
 from lab.wire.capture import Connection
 from lab.wire.table import Table
 
@@ -119,7 +120,13 @@ def _label(frames: Sequence[Frame]) -> str:
         return f"{len(frames)} empty polls, {size:,} B"
     frame = frames[0]
     name = frame.call.name if frame.call is not None else frame.kind
-    text = f' "{frame.texts[0]}"' if len(frame.texts) == 1 else f" ×{len(frame.texts)}" if frame.texts else ""
+    text = (
+        f' "{one_line(frame.texts[0])}"'
+        if len(frame.texts) == 1
+        else f" ×{len(frame.texts)}"
+        if frame.texts
+        else ""
+    )
     return f"{name}{text} {size:,} B"
 
 

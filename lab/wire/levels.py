@@ -39,7 +39,7 @@ def lines(frame: Frame, exchange: Sequence[Frame], level: Level) -> list[Line]:
 
     Args:
         frame: the frame.
-        exchange: the frames of its stream, see `Trace.exchange`: of these the calls are shown.
+        exchange: the frames that belong to it, see `Trace.related`: of these the calls are shown.
         level: the level.
     """
     match level:

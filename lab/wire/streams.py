@@ -43,7 +43,7 @@ class StreamRelay(Relay):
     async def _listen(self, port: int) -> None:
         self._server = await asyncio.get_running_loop().create_server(
             lambda: _Pair(self).client,
-            "127.0.0.1",
+            self.here.host,
             port,
             backlog=1024,
             ssl=self.encryption.identity if self.encryption else None,

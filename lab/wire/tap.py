@@ -50,14 +50,16 @@ class Tap:
         port: int = 0,
         *,
         encryption: Encryption | None = None,
+        host: str = "127.0.0.1",
     ) -> Address:
         """Return the address of a relay to ``target``; the one that there is, if there is one.
 
         Args:
             target: the server.
             transport: what carries the bytes.
-            port: to listen at, on 127.0.0.1; 0: any that is free.
+            port: to listen at; 0: any that is free.
             encryption: the ends of TLS; None: bytes are handed on as they are.
+            host: the address to listen at.
 
         Raises:
             OSError: it cannot listen.
@@ -70,6 +72,7 @@ class Tap:
             else:
                 relay = DatagramRelay(self.capture, target, self._interference)
             relay.frozen = self._frozen
+            relay.here = Address(host, port)
             self._run(relay.start(port))
             self._relays[key] = relay
         here = self._relays[key].here

@@ -18,6 +18,8 @@ FIELD_BYTES = 250
 """Bytes of memory that a field takes, roughly. A page of 200 events has 35 kB on the wire and takes 900."""
 FORGET = 500
 """Frames that go until it is looked which connections have none any more."""
+FEW = 3
+"""Messages in a frame, at most, that are looked for in others; a page of history would show everything."""
 STEP = 0.02
 """Seconds that one `Trace.update` may take."""
 
@@ -105,6 +107,21 @@ class Trace:
             return [frame]
         return [
             one for one in self.frames if one.connection == frame.connection and one.stream == frame.stream
+        ]
+
+    def related(self, frame: Frame) -> list[Frame]:
+        """Return the frames that say what this one is about: those of its messages, or of its exchange.
+
+        A stream that lives as long as a connection is one exchange with everything that was said.
+        """
+        if not 0 < len(frame.drafts) + len(frame.seqs) <= FEW:
+            return self.exchange(frame)
+        return [
+            one
+            for one in self.frames
+            if one is frame
+            or (one.connection == frame.connection and one.drafts & frame.drafts)
+            or (one.seqs & frame.seqs and len(one.seqs) <= FEW)
         ]
 
     def of_message(self, seq: int, n: int = 0) -> list[Frame]:

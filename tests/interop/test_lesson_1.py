@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import tmux
-from tests.support.processes import CHAT
+from tests.support.processes import CHAT, chat
 
 if sys.platform == "win32":
     pytest.skip("needs tmux, and Windows has none", allow_module_level=True)
@@ -157,3 +157,24 @@ def test_5_what_a_stream_cannot_suffer_is_refused_with_the_reason(room: Class) -
     room.sees("carol", "FAULT loss 0.3")
     room.types(*off)
     room.sees("carol", "no fault any more: loss 0.3")
+
+
+def test_6_a_fault_for_everybody_ends_by_itself(room: Class, tmp_path: Path) -> None:
+    stop, serve = commands(6)
+    assert chat(*shlex.split(stop)[1:]).returncode == 0
+    ports = [word for name in ("grpc", "soap") for word in ("--port-of", f"{name}=0")]
+    folder = tmp_path / "server"
+    folder.mkdir()
+    with tmux.shell(folder) as pane:
+        pane.line(shlex.join([*CHAT, *shlex.split(serve)[1:], "grpc", "soap", *ports]))
+        pane.shows("soap  ready")
+        room.enter("alice", "bob")
+        fault, say = typed(6)
+        room.types(*fault)
+        room.sees("alice", "for everybody: stall for 5 s on")
+        room.types(*say)
+        for who in ("alice", "bob"):
+            room.sees(who, say[1])
+            assert room.times(who, say[1]) == 1
+        pane.keys("C-c")
+        pane.shows("$")

@@ -48,10 +48,21 @@ class ChatFaults(ChatWire):
             self.timeline.note("\n".join(["faults of your own wire; /fault off ends them", *listed]))
         elif argument == "off":
             await self.end_faults()
+        elif argument.split()[0] == "all":
+            await self._for_all(argument.removeprefix("all").strip())
         elif self.wiretap is None or self.wiretap.interference is None:
             raise Refused("this screen has no wire of its own that could fail")
         else:
             await self._begin(parse_fault(argument, self.wiretap.transport))
+
+    async def _for_all(self, text: str) -> None:
+        """Let the wire fail for everybody, if this user's server was started for that."""
+        from chat.background.state_folder import state_dir
+        from lab.faults.for_all import ask
+
+        self.hint("asking your server ...")
+        done = await asyncio.to_thread(lambda: ask(state_dir(), text))
+        self.timeline.note(f"for everybody: {done}")
 
     async def _begin(self, fault: Fault) -> None:
         from lab.faults.plan import FaultPlan

@@ -31,13 +31,13 @@ MIN_FIELDS = 40
 KEYS = (
     ("+-", "zoom"),
     ("←→", "field"),
-    ("F3", "whole"),
-    ("Space", "pause"),
     ("/", "filter"),
+    ("s", "stop wire"),
+    ("F3", "whole"),
     ("Esc", "write"),
+    ("Space", "pause"),
     ("j", "to chat"),
     ("m n", "mark"),
-    ("s", "stop wire"),
     ("c", "control"),
 )
 """What the keys do while the inspector has the focus; the last ones are left out first."""
@@ -210,7 +210,7 @@ class Inspector(Stopping, can_focus=True):
             self._fields.show([], -1)
             self._dump.show([], (0, 0))
         else:
-            exchange = trace.exchange(frame) if level == "call" else [frame]
+            exchange = trace.related(frame) if level == "call" else [frame]
             self._lines = lines(frame, exchange[-20:], "frame" if dump_alone else level)
             self._selected = self._at(self._place)
             self._fields.show(self._lines, self._selected)

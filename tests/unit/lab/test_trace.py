@@ -6,7 +6,7 @@ import gzip
 import tracemalloc
 
 from backends.rest.decoder import make_decoder
-from chat.interfaces.frames import Direction
+from chat.interfaces.frames import Direction, raw_frame
 from lab.wire.capture import Capture
 from lab.wire.trace import FIELD_BYTES, MAX_BYTES, Trace
 
@@ -35,3 +35,16 @@ def test_few_bytes_with_many_fields_are_bounded_by_what_they_take_in_memory() ->
     assert len(trace.frames) <= 2 * (MAX_BYTES / (VALUES * FIELD_BYTES) + 1)
     assert trace.gone
     assert held < 1.5 * MAX_BYTES
+
+
+def test_what_a_frame_is_about_is_its_message_and_not_the_whole_stream() -> None:
+    trace = Trace(Capture(), make_decoder)
+    said, other, event, page = (raw_frame(b"x") for _ in range(4))
+    for frame in (said, other, event, page):
+        frame.stream = "1"
+    said.drafts, other.drafts, event.drafts, event.seqs = {1}, {2}, {1}, {7}
+    page.seqs = set(range(1, 100))
+    trace.frames.extend([said, other, event, page])
+    assert trace.related(said) == [said, event]
+    assert trace.related(event) == [said, event]
+    assert trace.related(page) == [said, other, event, page]

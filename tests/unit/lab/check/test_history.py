@@ -10,7 +10,7 @@ import pytest
 from chat.domain.errors import BadRequest
 from chat.domain.json_codec import event_json
 from chat.domain.model import Event
-from lab.check.history import Entered, Fault, Invoke, Line, Saw, read_line, read_lines, write_line
+from lab.check.history import End, Entered, Fault, Invoke, Line, Saw, read_line, read_lines, write_line
 from tests.support.processes import chat_here, one_line
 from tests.unit.lab.check.test_judge import changed, good, of
 
@@ -89,3 +89,12 @@ def test_a_file_that_is_no_history_is_one_line_and_exit_code_1(tmp_path: Path) -
     assert done.returncode == 1
     assert one_line(done.stderr)
     assert "x.jsonl, line 1: not JSON" in done.stderr
+
+
+def test_a_long_line_is_shortened_for_people_and_whole_for_programs(tmp_path: Path) -> None:
+    long = "x" * 3000
+    lines: list[Line] = [Invoke(client="ann", at=3.0, op=3, text=long), End(client="ann", at=9.5)]
+    files = write(tmp_path, [*(one for one in good() if one != of("ann", End)), *lines])
+    assert max(map(len, chat_here("lab", "check", *files).stdout.splitlines())) < 500
+    (told,) = json.loads(chat_here("lab", "check", "--json", *files).stdout)["violations"]
+    assert long in [line.get("text") for line in told["counterexample"]]
