@@ -77,9 +77,7 @@ class KeptWire(Wiretap):
     """A wiretap through which what was captured passes, when somebody looks."""
 
     def __init__(self, name: str) -> None:
-        self.technique = backends.technique(name)
-        self.trace = None
-        self.encrypted = False
+        super().__init__(backends.technique(name), {}, Path())
         self._is_on = False
 
     @property
