@@ -10,6 +10,7 @@ import gc
 import random
 import sys
 import threading
+import traceback
 from collections import Counter
 from collections.abc import Coroutine, Iterable
 from pathlib import Path
@@ -199,7 +200,9 @@ class Crowd:
         for end in await asyncio.gather(*works, return_exceptions=True):
             if isinstance(end, ChatError):
                 self.noted.problems.append(str(end))
-            elif isinstance(end, BaseException):
+            elif isinstance(end, Exception):  # the others are judged all the same
+                self.noted.problems.append("".join(traceback.format_exception(end)))
+            elif end is not None:
                 raise end
 
     async def close(self) -> None:

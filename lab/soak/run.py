@@ -9,6 +9,7 @@ import time
 from asyncio.subprocess import PIPE, Process
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -69,9 +70,9 @@ class Watched:
 class Child:
     """A process with clients, as `lab.soak.crowd` runs it."""
 
-    def __init__(self, task: Task, process: Process) -> None:
+    def __init__(self, task: Task, process: Process, errors: Path) -> None:
         self.name = f"clients {task.name}"
-        self._task, self._process = task, process
+        self._task, self._process, self._errors = task, process, errors
         self.watched = Watched(self.name, psutil.Process(process.pid))
 
     @classmethod
@@ -88,7 +89,7 @@ class Child:
             )
         assert process.stdin is not None
         process.stdin.write(msgspec.json.encode(task) + b"\n")  # not an argument: it may hold a password
-        return cls(task, process)
+        return cls(task, process, errors)
 
     async def ask(self, command: str) -> Report:
         """Give a command, and return the answer.
@@ -105,7 +106,8 @@ class Child:
         except TimeoutError:
             raise ChatError(f"{self.name}: no answer to {command!r}") from None
         if not line:
-            raise ChatError(f"{self.name}: it ended")
+            said = await asyncio.to_thread(self._errors.read_text, errors="replace")
+            raise ChatError(f"{self.name}: it ended: {said[-2000:]}")
         return msgspec.json.decode(line, type=Report)
 
     async def stop(self) -> None:
@@ -180,7 +182,8 @@ class Soak:
         while True:
             at = time.monotonic() - start
             for one in all_of_them:
-                one.sample(at)
+                with suppress(psutil.NoSuchProcess):  # whoever asks it next tells why it ended
+                    one.sample(at)
             if at - told >= TOLD:
                 told = at
                 memory = ", ".join(f"{one.name} {one.samples[-1][1]:.0f} MiB" for one in all_of_them)

@@ -33,6 +33,11 @@ def test_every_text_file_is_utf8(tree: list[Path]) -> None:
     assert bad == []
 
 
+def test_no_merge_was_left_half_done(tree: list[Path]) -> None:
+    pattern = re.compile(r"^(?:<{7}|>{7}) \S", re.MULTILINE)
+    assert [path for path in tree if pattern.search(text_of(path) or "")] == []
+
+
 @pytest.mark.parametrize("what", LEAKS)
 def test_nothing_of_a_machine_or_a_secret_is_in_the_files(tree: list[Path], what: str) -> None:
     pattern = re.compile(LEAKS[what])
