@@ -110,8 +110,10 @@ async def trials(
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     await asyncio.to_thread(technique.load_decoder)  # imports read files
     await asyncio.to_thread(technique.load_client)
-    async with _serving(technique, folder) as own:
-        place = Place(f"127.0.0.1:{own.port}" if own else server, folder, spawn=own is None)
+    async with _serving(technique, folder, scenario.token) as own:
+        place = Place(
+            f"127.0.0.1:{own.port}" if own else server, folder, spawn=own is None, access=scenario.token
+        )
         await _answers(technique, place)
         trouble = _Trouble(scenario, own)
         cells = [_Trial(technique, scenario, seed, place, trouble) for seed in seeds]
@@ -123,11 +125,11 @@ async def trials(
 
 
 @asynccontextmanager
-async def _serving(technique: Technique, folder: Path) -> AsyncIterator[TrialServer | None]:
+async def _serving(technique: Technique, folder: Path, token: str) -> AsyncIterator[TrialServer | None]:
     if technique.server is None:
         yield None
         return
-    server = TrialServer(technique, folder)
+    server = TrialServer(technique, folder, token)
     await asyncio.to_thread(server.start)
     try:
         yield server
@@ -142,7 +144,7 @@ async def _answers(technique: Technique, place: Place) -> None:
             target = (await locate(place, technique, check_place(place, technique))).addresses[0]
             client = technique.load_client()(target, ClientOptions())
             try:
-                await client.check("")
+                await client.check(place.access)
                 return
             finally:
                 await client.close()
@@ -297,7 +299,7 @@ class _Trial:
         ).addresses[0]
         client = self._technique.load_client()(target, ClientOptions())
         try:
-            await client.connect(Hello(self._room, f"reader{self._seed}"))
+            await client.connect(Hello(self._room, f"reader{self._seed}", access=self._place.access))
             events = await client.history(after=0, limit=200)
         finally:
             await client.close()

@@ -18,8 +18,8 @@ from lab.bench.servers import environment, free_port
 class TrialServer:
     """``chat serve`` of one technique: it can be killed, started again at the same port, and frozen."""
 
-    def __init__(self, technique: Technique, folder: Path) -> None:
-        self._technique, self._folder = technique, folder
+    def __init__(self, technique: Technique, folder: Path, token: str = "") -> None:
+        self._technique, self._folder, self._token = technique, folder, token
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -28,7 +28,11 @@ class TrialServer:
         command += ["--log", f"sqlite:{self._folder / 'log.sqlite3'}", "--rate", "off"]
         with open(self._folder / "output", "ab") as output:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment(self._folder)
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env={**environment(self._folder), **({"CHAT_TOKEN": self._token} if self._token else {})},
             )
 
     def freeze(self, frozen: bool) -> None:

@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+from chat.domain.validation import printable
 from chat.interfaces.frames import Direction, Field, Frame
 from lab.wire.levels import sizes
 from lab.wire.masking import shown_bytes
@@ -60,7 +61,7 @@ def as_json(frame: Frame, began: float, *, secrets: bool = False) -> str:
         "fields": _tree(frame.root),
         "bytes": shown_bytes(frame, secrets=secrets).hex(),
     }
-    return json.dumps(data, ensure_ascii=False)
+    return printable(json.dumps(data, ensure_ascii=False))  # in JSON's own way: a terminal may show it
 
 
 def _time(seconds: float) -> str:

@@ -10,7 +10,7 @@ from lxml import etree
 
 import backends
 from chat.domain.errors import BadRequest, ChatError
-from chat.interfaces.frames import MASK, Field, Frame
+from chat.interfaces.frames import MASK, Field, Frame, raw_frame
 from lab.wire import json_lines
 from lab.wire.capture import Capture
 from lab.wire.compare import Sample, compare
@@ -201,3 +201,12 @@ def test_totals_are_of_all_frames() -> None:
     trace = trace_of(frame(b"12345"), frame(b"123", role="control", direction=DOWN))
     assert summary(trace) == "2 frames; 5 B up; 3 B down; of these control 3 B, message 5 B"
     assert [carries_nothing(one) for one in trace.frames] == [False, True]
+
+
+def test_a_json_line_holds_nothing_that_a_terminal_would_obey() -> None:
+    one = raw_frame(b"x")
+    one.texts = ["a\x9bb\u202ec"]
+    line = json_lines.as_json(one, 0.0)
+    assert "\x9b" not in line
+    assert "\u202e" not in line
+    assert json.loads(line)["texts"] == one.texts
