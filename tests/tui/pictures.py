@@ -111,6 +111,12 @@ async def alice_on_soap(size: Size, theme: str, *keys: str) -> AsyncIterator[Run
         ) as pilot:
             await pilot.press(*keys)
             await until(pilot, lambda: len(desk.hellos) == 2)  # it has connected through the tap
+            if "f4" in keys:
+                await until(
+                    pilot, lambda: "comes first." in text(pilot)
+                )  # what a receipt is: it fills the screen
+                await write(pilot, "/clear")
+                await until(pilot, lambda: "comes first." not in text(pilot))
             if "f5" not in keys:
                 await write(pilot, TEXT)
                 await until(pilot, lambda: desk.log[-1].author == NICK)
