@@ -241,9 +241,7 @@ COMMANDS = (
     Command("receipt", "", "show or hide what messages cost on the wire", _receipt, "f4"),
     Command("compare", "[#ID] NAME", "a message beside the same over technique NAME", _compare, ask=True),
     Command("ladder", "", "who sent what to whom, and when", _ladder, "f5"),
-    Command(
-        "fault", "[FAULT|off|all FAULT S]", "let your own wire fail; alone: which faults there are", _fault
-    ),
+    Command("fault", "[FAULT|off]", "let your own wire fail; alone: which faults there are", _fault),
     Command("export", "FILE", "write what passed: .pcapng .jsonl .svg .mmd", _export, ask=True),
     Command("ids", "", "show message numbers instead of times", _ids),
     Command("theme", "NAME", "|".join(NAMES), _theme, ask=True, values=NAMES),

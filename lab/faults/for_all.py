@@ -25,7 +25,7 @@ from lab.wire.tap import Tap
 REQUEST, ANSWER = "faults.request", "faults.answer"
 EVERY = 0.1
 """Seconds between two looks for a request."""
-PATIENCE = 3.0
+PATIENCE = 10.0
 """Seconds for which the owner waits for the answer."""
 LASTS = 10.0
 """Seconds that a fault lasts if nothing else is said."""
