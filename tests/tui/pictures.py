@@ -65,7 +65,7 @@ async def the_chat(size: Size, theme: str) -> str:
     desk = conversation()
     async with chatting(desk, size, theme=theme) as pilot:
         await play_conversation(pilot, desk)
-        drawn = svg(pilot, "chat --backend tcp --as ann")
+        drawn = await svg(pilot, "chat --backend tcp --as ann")
         desk.release()
     return drawn
 
@@ -132,7 +132,7 @@ async def the_wire(size: Size, theme: str) -> str:
         await _to_the_message(pilot)
         await pilot.press("plus", "plus")
         await until(pilot, lambda: "[frame]" in text(pilot))
-        return svg(pilot, "chat --backend soap --as alice")
+        return await svg(pilot, "chat --backend soap --as alice")
 
 
 async def the_bytes(size: Size, theme: str) -> str:
@@ -140,7 +140,7 @@ async def the_bytes(size: Size, theme: str) -> str:
         await _to_the_message(pilot)
         await pilot.press("f3", "plus", "plus", "plus")
         await until(pilot, lambda: "[bytes]" in text(pilot) and "llo</ns" in text(pilot))
-        return svg(pilot, "chat --backend soap --as alice: F3")
+        return await svg(pilot, "chat --backend soap --as alice: F3")
 
 
 async def _to_the_message(pilot: Running) -> None:
@@ -154,8 +154,8 @@ async def _to_the_message(pilot: Running) -> None:
 async def the_comparison(size: Size, theme: str) -> str:
     async with alice_on_soap(size, theme, "f2") as pilot:
         await pilot.app.push_screen(CompareScreen(_sample("soap"), _sample("grpc")))
-        await until(pilot, lambda: "side by side" in text(pilot) and "payload" in text(pilot))
-        return svg(pilot, "/compare grpc")
+        await until(pilot, lambda: "side by side" in text(pilot) and "from the client" in text(pilot))
+        return await svg(pilot, "/compare grpc")
 
 
 def _sample(name: str) -> Sample:
@@ -166,15 +166,18 @@ def _sample(name: str) -> Sample:
 async def the_ladder(size: Size, theme: str) -> str:
     async with alice_on_soap(size, theme, "f5") as pilot:
         await until(pilot, lambda: f'Send "{TEXT}"' in text(pilot))
-        return svg(pilot, "/ladder")
+        return await svg(pilot, "/ladder")
 
 
 # --- files -------------------------------------------------------------------------------------
 
 
-def svg(pilot: Running, title: str) -> str:
-    """Return what is on the screen."""
-    shown = pilot.app.export_screenshot(title=title, simplify=True)
+async def svg(pilot: Running, title: str) -> str:
+    """Return what is on the screen, as soon as it does not change any more."""
+    shown = before = ""
+    while not shown or shown != before:
+        await pilot.pause(0.2)
+        before, shown = shown, pilot.app.export_screenshot(title=title, simplify=True)
     # Rich names its styles after a checksum of the content; the name is in every line.
     shown = re.sub(r"terminal-\d+-", "chat-", shown)
     # It fetches its font from elsewhere; a picture of ours asks nobody for anything.
