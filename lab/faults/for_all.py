@@ -25,6 +25,8 @@ from lab.wire.tap import Tap
 REQUEST, ANSWER = "faults.request", "faults.answer"
 EVERY = 0.1
 """Seconds between two looks for a request."""
+AGAIN = 1.5
+"""Seconds after which a request that was taken and not answered is made again; twice it is the same fault."""
 PATIENCE = 10.0
 """Seconds for which the owner waits for the answer."""
 LASTS = 10.0
@@ -171,7 +173,11 @@ def ask(folder: Path, text: str) -> str:
     number = secrets.token_hex(8)
     _put(folder / REQUEST, id=number, text=text)
     until = time.monotonic() + PATIENCE
+    again = time.monotonic() + AGAIN
     while time.monotonic() < until:
+        if time.monotonic() > again and not (folder / REQUEST).exists():
+            _put(folder / REQUEST, id=number, text=text)  # a server that was just starting threw it away
+            again = time.monotonic() + AGAIN
         answer = _read(folder / ANSWER)
         if answer is not None and answer.get("id") == number:
             (folder / ANSWER).unlink(missing_ok=True)
