@@ -196,9 +196,10 @@ class Reader:
                 (value,) = struct.unpack(_NUMBERS[kind], self._data[slice(*span)])
         if kind not in "FA":
             below.value = _shown(value)
-            if secret and self.at > head.span[1]:  # type: ignore[index]
+            behind = head.span[1] if head.span else start
+            if secret and self.at > behind:
                 below.value = ""
-                below.add("value", MASK, (head.span[1], self.at), secret=True)  # type: ignore[index]
+                below.add("value", MASK, (behind, self.at), secret=True)
         return value
 
     def _array(self, below: Field, depth: int) -> list[Any]:

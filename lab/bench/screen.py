@@ -101,7 +101,7 @@ def run(messages: int = MESSAGES, appends: int = APPENDS, keys: int = KEYS) -> R
                     grown=grown,
                     appends=[cpu for cpu, _ in appended],
                     paints=[wall for _, wall in appended],
-                    keys=[_key(terminal) for _ in range(keys)],
+                    keys=[press_key(terminal) for _ in range(keys)],
                     busy_keys=_keys_while_busy(terminal, speaker, keys),
                 )
 
@@ -115,7 +115,8 @@ def _append(terminal: Terminal, speaker: Speaker, number: int) -> tuple[float, f
     return 1000 * (cpu_seconds(terminal.process) - cpu), 1000 * took
 
 
-def _key(terminal: Terminal) -> float:
+def press_key(terminal: Terminal) -> float:
+    """Return the milliseconds from a key to its letter on the screen."""
     start = time.perf_counter()
     terminal.press(KEY)
     took = terminal.shows(KEY) - start
@@ -130,11 +131,12 @@ def _keys_while_busy(terminal: Terminal, speaker: Speaker, keys: int) -> list[fl
     for number in range(keys):
         speaker.say(f"meanwhile {number}")
         terminal.settle(number % 10 / 10 / BUSY_RATE)
-        taken.append(_key(terminal))
+        taken.append(press_key(terminal))
     return taken
 
 
-def _percentile(values: list[float], share: float) -> float:
+def percentile(values: list[float], share: float) -> float:
+    """Return the value below which a share of the values is."""
     return sorted(values)[min(len(values) - 1, int(len(values) * share))]
 
 
@@ -144,7 +146,7 @@ def main(as_json: bool, write: str | None = None) -> None:
     median: Callable[[list[float]], float] = statistics.median
 
     def of(values: list[float]) -> str:
-        return f"{median(values):.1f} ms, p95 {_percentile(values, 0.95):.1f} ms"
+        return f"{median(values):.1f} ms, p95 {percentile(values, 0.95):.1f} ms"
 
     rows = [
         (

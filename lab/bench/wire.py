@@ -8,7 +8,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from chat.interfaces.address import Address
 from chat.interfaces.client import ChatClient, ClientOptions
 from lab.bench.machine import Machine, cpu_seconds, machine
 from lab.bench.page import about, write_section
-from lab.bench.screen import KEY, Speaker
+from lab.bench.screen import Speaker, percentile, press_key
 from lab.bench.servers import (
     HOST,
     OURS,
@@ -222,7 +222,7 @@ def _inspector(folder: Path) -> tuple[list[list[float]], list[float], float]:
             terminal.settle(0.5)
             _fill(terminal, speaker)
             shown = _appends(terminal, speaker, "after")
-            keys = [_key(terminal) for _ in range(KEYS)]
+            keys = [press_key(terminal) for _ in range(KEYS)]
             return [alone, shown], keys, panel
 
 
@@ -244,15 +244,6 @@ def _appends(terminal: Terminal, speaker: Speaker, name: str) -> list[float]:
     return taken
 
 
-def _key(terminal: Terminal) -> float:
-    start = time.perf_counter()
-    terminal.press(KEY)
-    took = terminal.shows(KEY) - start
-    terminal.press(b"\x7f")
-    terminal.settle(0.05)
-    return 1000 * took
-
-
 # --- the report --------------------------------------------------------------------------------
 
 
@@ -268,7 +259,6 @@ def _rows(report: Report) -> list[tuple[str, str, str, str]]:
         )
         figures = f"{of(pair.direct)} / {of(pair.tapped)} {pair.unit}"
         rows.append((pair.what, figures, f"{pair.ratio:.2f}", goal))
-    p95: Callable[[list[float]], float] = lambda values: sorted(values)[int(0.95 * len(values))]  # noqa: E731
     alone, shown = map(statistics.median, report.appends)
     rows.append(
         (
@@ -281,7 +271,7 @@ def _rows(report: Report) -> list[tuple[str, str, str, str]]:
     rows.append(
         (
             "a key, pressed to painted, then",
-            f"{statistics.median(report.keys):.1f} ms, p95 {p95(report.keys):.1f}",
+            f"{statistics.median(report.keys):.1f} ms, p95 {percentile(report.keys, 0.95):.1f}",
             "",
             "at most 30 ms",
         )

@@ -101,7 +101,7 @@ async def _main(file: str) -> int:
     async for trial in _trials():
         kept[trial.name] = trial.said
         failed += not trial.passed
-        print(f"{trial.name}: {trial.said}{'' if trial.passed else '  (WRONG)'}", file=sys.stderr)  # noqa: T201
+        print(f"{trial.name}: {trial.said}{'' if trial.passed else '  (WRONG)'}", file=sys.stderr)  # noqa: T201 - this is the output
     text = json.dumps(kept, indent=2) + "\n"
     await asyncio.to_thread(Path(file).write_text, text, encoding="utf-8")
     return 1 if failed else 0

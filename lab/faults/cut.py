@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Self
-
-from lab.faults.fault import Fault, no_argument
+from lab.faults.fault import Switch
 from lab.faults.registry import register
 
 
 @register
-class Cut(Fault):
+class Cut(Switch):
     """Breaks every connection with RST when it begins; new ones work. It hits once."""
 
     name = "cut"
@@ -17,8 +15,3 @@ class Cut(Fault):
     transports = ("tcp",)
     instead = "datagrams have no connection to break: half-open loses all of them"
     cuts = True
-
-    @classmethod
-    def parse(cls, argument: str) -> Self:
-        no_argument(cls.name, argument)
-        return cls()

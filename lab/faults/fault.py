@@ -8,7 +8,6 @@ from abc import ABC, abstractmethod
 from typing import ClassVar, Self
 
 from chat.domain.errors import BadRequest
-from chat.interfaces.frames import Direction
 from lab.wire.capture import Transport
 from lab.wire.passing import Passing
 
@@ -61,11 +60,21 @@ class Fault(ABC):
         return f"{self.fired} hit{'s' * (self.fired != 1)}"
 
 
+class Switch(Fault):
+    """A fault without an argument."""
+
+    @classmethod
+    def parse(cls, argument: str) -> Self:
+        if argument:
+            raise BadRequest(f"{cls.name} takes no argument")
+        return cls()
+
+
 class Share(Fault):
-    """A fault that hits a share of the datagrams."""
+    """A fault that hits a share of the datagrams, or of what else passes."""
 
     usage = "P"
-    transports = ("udp",)
+    transports: ClassVar[tuple[Transport, ...]] = ("udp",)
 
     def __init__(self, share: float) -> None:
         super().__init__()
@@ -82,7 +91,7 @@ class Share(Fault):
 
     @abstractmethod
     def hit(self, passing: Passing, chance: random.Random) -> None:
-        """Do it to a datagram."""
+        """Do it to what passes."""
 
     def __str__(self) -> str:
         return f"{self.name} {self._share:g}"
@@ -109,13 +118,3 @@ def seconds(text: str) -> float:
     if value > 3600:
         raise BadRequest("a fault may last an hour")
     return value
-
-
-def no_argument(name: str, text: str) -> None:
-    """Raise `BadRequest` if there is an argument."""
-    if text:
-        raise BadRequest(f"{name} takes no argument")
-
-
-def is_up(passing: Passing) -> bool:
-    return passing.direction is Direction.UP

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import random
-from typing import Self
 
-from lab.faults.fault import Fault, no_argument
+from lab.faults.fault import Switch
 from lab.faults.registry import register
 from lab.wire.passing import Passing
 
 
 @register
-class HalfOpen(Fault):
+class HalfOpen(Switch):
     """Loses everything, without a FIN or RST: a cable that was pulled, a router that was switched off."""
 
     name = "half-open"
     summary = "nothing arrives any more, and no connection ends"
     spoils = True
-
-    @classmethod
-    def parse(cls, argument: str) -> Self:
-        no_argument(cls.name, argument)
-        return cls()
 
     def touch(self, passing: Passing, chance: random.Random) -> None:
         passing.copies = 0

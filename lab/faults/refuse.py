@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Self
-
-from lab.faults.fault import Fault, no_argument
+from lab.faults.fault import Switch
 from lab.faults.registry import register
 
 
 @register
-class Refuse(Fault):
+class Refuse(Switch):
     """Breaks every connection, and refuses new ones (ECONNREFUSED) as long as it is on."""
 
     name = "refuse"
@@ -18,8 +16,3 @@ class Refuse(Fault):
     instead = "nobody refuses a datagram from here: half-open loses all of them"
     cuts = True
     refuses = True
-
-    @classmethod
-    def parse(cls, argument: str) -> Self:
-        no_argument(cls.name, argument)
-        return cls()

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import random
-from typing import Self
 
 from chat.interfaces.frames import Direction, Frame, FrameDecoder
-from lab.faults.fault import Fault, no_argument
+from lab.faults.fault import Switch
 from lab.faults.registry import register
 from lab.wire.passing import Passing
 
 
 @register
-class ReplyLost(Fault):
+class ReplyLost(Switch):
     """Loses the first answer to a message, and breaks the connection if there is one. It hits once.
 
     The client can't know whether its message was stored. It asks again; what happens then is the lesson.
@@ -25,11 +24,6 @@ class ReplyLost(Fault):
     def __init__(self) -> None:
         super().__init__()
         self._asked: dict[int, set[int]] = {}  # by connection: drafts without an answer
-
-    @classmethod
-    def parse(cls, argument: str) -> Self:
-        no_argument(cls.name, argument)
-        return cls()
 
     def touch(self, passing: Passing, chance: random.Random) -> None:
         if self.fired:

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import random
-from typing import Self
 
-from lab.faults.fault import Fault, no_argument
+from lab.faults.fault import Switch
 from lab.faults.registry import register
 from lab.wire.passing import Passing
 
 
 @register
-class Stall(Fault):
+class Stall(Switch):
     """Holds everything until it ends; then it passes, in its order."""
 
     name = "stall"
     summary = "nothing passes until it ends; then everything does"
     holds = True
-
-    @classmethod
-    def parse(cls, argument: str) -> Self:
-        no_argument(cls.name, argument)
-        return cls()
 
     def touch(self, passing: Passing, chance: random.Random) -> None:
         passing.notes.append("stalled")
