@@ -151,9 +151,9 @@ class Session:
         self._retry.hurry()
 
     @property
-    def redialling(self) -> bool:
-        """Whether `redial` was called, and there is no new connection yet."""
-        return self._redialling.is_set() or self._moved
+    def connected(self) -> bool:
+        """Whether it is in the room, by the way that was asked for last (see `redial`)."""
+        return self.state.name == "up" and not (self._redialling.is_set() or self._moved)
 
     @property
     def pending(self) -> int:

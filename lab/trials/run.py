@@ -267,7 +267,7 @@ class _Trial:
         if fault.reads:  # it must see the connection from the first byte on
             session.redial()
             async with asyncio.timeout(PATIENCE):
-                while session.redialling or session.state.name != "up":  # noqa: ASYNC110 - two states
+                while not session.connected:  # noqa: ASYNC110 - it has no event
                     await asyncio.sleep(0.02)
 
     def _say(self, session: Session, text: str) -> None:

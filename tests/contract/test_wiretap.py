@@ -71,7 +71,7 @@ class Talk:
             self.session.say(self.said[-1])
 
     async def up(self) -> None:
-        await eventually(lambda: self.session.state.name == "up" and not self.session.redialling)
+        await eventually(lambda: self.session.connected)
 
 
 @asynccontextmanager

@@ -97,9 +97,3 @@ def is_record(node: ast.AST) -> bool:
         isinstance(part, ast.AnnAssign | ast.Expr) or getattr(part, "name", "") == "__str__"
         for part in node.body
     )
-
-
-def test_no_file_holds_a_conflict(tree: list[Path]) -> None:
-    """A merge that was not finished; a line of seven ``=`` alone may be a heading."""
-    marks = re.compile("^(<{7}|>{7})( |$)", re.MULTILINE)
-    assert [path.as_posix() for path in tree if marks.search(text_of(path) or "")] == []

@@ -69,7 +69,7 @@ class ChatFaults(ChatWire):
 
         await self._trace()
         until = monotonic() + PATIENCE  # the fault shall hit what is said, not the way to the tap
-        while monotonic() < until and not self._connected:  # noqa: ASYNC110 - two states, and no event for both
+        while monotonic() < until and not self.session.connected:  # noqa: ASYNC110 - it has no event
             await asyncio.sleep(0.02)
         tap = self.wiretap
         assert tap is not None
@@ -82,10 +82,6 @@ class ChatFaults(ChatWire):
         if self._showing is None:
             self._showing = self.set_interval(EVERY, self._show_faults)
         self._show_faults()
-
-    @property
-    def _connected(self) -> bool:
-        return not self.session.redialling and self.session.state.name == "up"
 
     async def end_faults(self) -> None:
         """End all faults, and connect directly again if nobody looks at the wire."""
