@@ -96,12 +96,12 @@ class MessageView(ScrollView, can_focus=False):
 
     def put(self, row: Row) -> None:
         """Add a row, or replace the one at its place."""
+        row = row.translated()
         with self.changing():
             index = bisect_left(self._rows, row.place, key=_place)
-            if index < len(self._rows) and self._rows[index].place == row.place:
-                self._rows[index] = row
-            else:
-                self._rows.insert(index, row)
+            known = index < len(self._rows) and self._rows[index].place == row.place
+            self._rows[index : index + known] = [row]
+            if not known:
                 self.heights.insert(index, 0)
                 if not self.follow and row.kind == "message" and not row.own and self._is_last(index):
                     self.new += 1
