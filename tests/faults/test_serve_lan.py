@@ -6,6 +6,7 @@ import os
 import stat
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="other systems have o
 @linux
 def test_others_come_in_with_the_words_and_the_certificate_stays(state_dir: Path, tmp_path: Path) -> None:
     elsewhere = {"CHAT_STATE_DIR": str(tmp_path / "somebody else")}
-    told = []
+    told: list[dict[str, Any]] = []
     for _ in range(2):
         with lan_server("tcp", "rest", host=told[0]["host"] if told else "") as (_, board):
             told.append(board)
