@@ -67,7 +67,6 @@ def _port_of(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> d
 @lan_options
 @click.option(
     "--host",
-    "named_host",
     metavar="ADDRESS",
     help="The address to listen on; 0.0.0.0: every IPv4 address, :: every one. [default: 127.0.0.1] "
     "With --lan: the addresses besides, separated by commas.",
@@ -118,7 +117,7 @@ def _port_of(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> d
 def serve(
     techniques: list[Technique],
     lan: Lan,
-    named_host: str | None,
+    host: str | None,
     port: int | None,
     port_of: dict[str, int],
     log: str | None,
@@ -163,13 +162,13 @@ def serve(
             raise click.UsageError("--port needs exactly one technique; for several use --port-of NAME=PORT")
         port_of = {techniques[0].name: port}
 
-    also = lan.hosts(named_host, is_open=is_open)
-    host = "127.0.0.1" if also or named_host is None else named_host
+    also = lan.hosts(host, is_open=is_open)
+    here = "127.0.0.1" if also or host is None else host
     if also and not tls_cert:
         tls = "auto"
 
     def prove() -> Proof | None:
-        return proof(tls, tls_cert, tls_key, host, also)
+        return proof(tls, tls_cert, tls_key, here, also)
 
     proved = prove()
     served = techniques or backends.techniques()
@@ -183,7 +182,7 @@ def serve(
             "--token-file": bool(token_file),
             "--background": background,
         }
-        served, log = [naive_label(techniques, flaw, host, given)], "memory"
+        served, log = [naive_label(techniques, flaw, here, given)], "memory"
     access = "" if is_open and token_file else server_token(token_file)
     if is_open and (access or token_file):
         raise click.UsageError("--open and an access token contradict each other: use one of them")
@@ -196,11 +195,11 @@ def serve(
         log, shown = found.address.url, f"in the broker at {found.address}"
     if also:
         access = lan.access(folder, access)
-    made = not (is_loopback(host) or access or is_open)
+    made = not (is_loopback(here) or access or is_open)
     if made:
         access = kept_token(folder) if folder else token_urlsafe(16)
     url = log or shown
-    if operator.faults and not (is_loopback(host) or access):
+    if operator.faults and not (is_loopback(here) or access):
         raise click.UsageError(
             "--faults is for this machine, or for people with an access token: leave out --open"
         )
@@ -213,7 +212,7 @@ def serve(
 
         def ready(offers: list[Offer], admin: Address | None) -> None:
             if registration and folder:
-                others = other_ports([one for one in offers if one.host in ("", host)], port_of)
+                others = other_ports([one for one in offers if one.host in ("", here)], port_of)
                 keep_ports(folder, others)
                 for name, taken in others.items():
                     if not background and kept.get(name) != taken:
@@ -247,7 +246,7 @@ def serve(
                 click.echo(admin_line(admin, as_json))
             sys.stdout.flush()
             with suppress(ChatError):  # without a state folder nobody of this user waits
-                Sightings(folder or state_dir(), [host]).tell()
+                Sightings(folder or state_dir(), [here]).tell()
 
         ended_by = run(
             Plan(
@@ -255,7 +254,7 @@ def serve(
                 named=bool(techniques),
                 log=url,
                 brokers=backends.techniques(),
-                host=host,
+                host=here,
                 also=also,
                 ports=port_of,
                 kept=kept,
