@@ -18,7 +18,7 @@ from tui.app import ChatApp
 from tui.opening import Choice
 from tui.screens.chat import ChatScreen
 
-SIZES = [(100, 30), (80, 24), (60, 20)]
+SIZES = [(120, 36), (100, 30), (80, 24), (60, 20)]
 
 
 def named(size: tuple[int, int]) -> str:
