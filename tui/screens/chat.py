@@ -77,7 +77,7 @@ class ChatScreen(ChatReading):
     ) -> None:
         super().__init__()
         self.wiretap = wiretap
-        self.session = session
+        self.session, self.technique = session, technique
         self.view = MessageView(id="messages")
         self.timeline = Timeline(self.view, nick=session.nick, zone=zone, now=now)
         self.composer = Composer(

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from chat.domain.errors import ChatError
+from chat.interfaces.address import own_address, parse_address
 from tui.commands import Refused
 from tui.rows import Row, quoted
 from tui.screens.chat_faults import ChatFaults
@@ -19,6 +20,7 @@ class ChatReading(ChatFaults):
     """The part of the chat screen that reads. The composer keeps the focus: no key overtakes another."""
 
     key_line: KeyLine
+    technique: str
     reading = False
     """Whether keys choose messages and write nothing."""
 
@@ -74,6 +76,7 @@ class ChatReading(ChatFaults):
             "d": self._delete,
             "r": self._reply,
             "c y": self._copy,
+            "Y": self._copy_command,
             "i": self._inspect,
             "R": self._again,
         }
@@ -162,6 +165,16 @@ class ChatReading(ChatFaults):
 
     def _copy(self) -> None:
         self.copy_message(self._stored())
+
+    def _copy_command(self) -> None:
+        """Copy the command that would send the message over this technique without our client."""
+        from backends import technique
+
+        label, text = technique(self.technique), self._stored().text
+        address = own_address(parse_address(self.session.state.address, label.port))
+        self.app.copy_to_clipboard(label.load_by_hand()(address.host, address.port, self.session.room, text))
+        needs = " (add the access token)" if self.session.access else ""
+        self.hint(f"copied as a command for a shell{needs}{self._how_far()}")
 
     def _inspect(self) -> Awaitable[None]:
         return self.show_wire(f"#{self._stored().id}")
