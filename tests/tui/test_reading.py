@@ -185,7 +185,7 @@ async def test_a_message_is_copied_as_the_command_that_would_send_it() -> None:
     desk.says("bob", "it's $(here)\x1b[2J")
     async with chatting(desk) as pilot:
         await pilot.press("ctrl+up", "Y")
-        assert "copied as a command" in text(pilot)
+        await until(pilot, lambda: "copied as a command" in text(pilot))
         assert pilot.app.clipboard.endswith("| nc 127.0.0.1 7010")
         assert pilot.app.clipboard.isprintable()
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 
 from chat.domain.errors import ChatError
 from chat.interfaces.address import own_address, parse_address
 from tui.commands import Refused
+from tui.opening import Choice
 from tui.rows import Row, quoted
 from tui.screens.chat_faults import ChatFaults
 from tui.widgets.key_line import KeyLine
@@ -19,8 +21,8 @@ PAGE = 5
 class ChatReading(ChatFaults):
     """The part of the chat screen that reads. The composer keeps the focus: no key overtakes another."""
 
+    choice: Choice
     key_line: KeyLine
-    technique: str
     reading = False
     """Whether keys choose messages and write nothing."""
 
@@ -166,14 +168,16 @@ class ChatReading(ChatFaults):
     def _copy(self) -> None:
         self.copy_message(self._stored())
 
-    def _copy_command(self) -> None:
+    async def _copy_command(self) -> None:
         """Copy the command that would send the message over this technique without our client."""
-        from backends import technique
+        import backends  # late: only who wants this needs the labels
 
-        label, text = technique(self.technique), self._stored().text
+        text = self._stored().text
+        label = backends.technique(self.choice.technique)
+        command = await asyncio.to_thread(label.load_by_hand)  # the first time it reads files
         address = own_address(parse_address(self.session.state.address, label.port))
-        self.app.copy_to_clipboard(label.load_by_hand()(address.host, address.port, self.session.room, text))
-        needs = " (add the access token)" if self.session.access else ""
+        self.app.copy_to_clipboard(command(address.host, address.port, self.session.room, text))
+        needs = " (add the access token)" if self.session.way.access else ""
         self.hint(f"copied as a command for a shell{needs}{self._how_far()}")
 
     def _inspect(self) -> Awaitable[None]:
