@@ -90,6 +90,8 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         on_first_paint: called when the first frame is on the terminal.
         make_wiretap: None: the wire can't be shown.
         inspect: show the wire from the first byte on.
+        guest: it is shown to a visitor in a web page, who must say a name, and may not write files here.
+        technique: the technique that the picker suggests; None: the first.
 
     Raises:
         ChatError: the session for ``choice`` cannot be opened, or there is no such theme.
@@ -118,6 +120,8 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         on_first_paint: Callable[[], None] | None = None,
         make_wiretap: MakeWiretap | None = None,
         inspect: bool = False,
+        guest: bool = False,
+        technique: str | None = None,
     ) -> None:
         if theme is not None and theme not in themes.NAMES:
             raise ChatError(f"there is no theme {theme!r}: choose {', '.join(themes.NAMES)}")
@@ -133,7 +137,8 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         self._wiretap: Wiretap | None = None
         self._inspect = inspect
         self._choice = choice
-        self._room, self._nick = room, nick
+        self._room, self._nick, self._technique = room, nick, technique
+        self.guest = guest
         self._zone, self._now = zone, now
         self._on_first_paint = on_first_paint
         self._techniques = techniques
@@ -156,7 +161,13 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         else:
             from tui.screens.picker import PickerScreen  # late: it is not always shown
 
-            self._opening = PickerScreen(self._techniques or (), room=self._room, nick=self._nick)
+            self._opening = PickerScreen(
+                self._techniques or (),
+                room=self._room,
+                nick=self._nick,
+                technique=self._technique,
+                ask_name=self.guest,
+            )
         return self._opening
 
     def get_line_filters(self) -> Sequence[LineFilter]:
@@ -194,6 +205,7 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         self._screen = ChatScreen(
             session, self._choice.technique, zone=self._zone, now=self._now, wiretap=self._wiretap
         )
+        self._screen.guest = self.guest
         self._screen.inspect = self._inspect
         return self._screen
 

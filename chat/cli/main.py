@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
 import backends
-from chat.cli import bench, lab, log_file, look, serve, standard_streams, talk, wire
+from chat.cli import bench, lab, log_file, look, serve, standard_streams, talk, web, wire
 from chat.cli.options import FAILED, WRONG_USAGE, Client, client_options, warn
 from chat.domain.errors import ChatError
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 @click.option("--plain", is_flag=True, help="Lines instead of a screen: for pipes and screen readers.")
 @click.option("--theme", metavar="NAME", help="dark, light or high-contrast.")
 @click.option("--inspect", is_flag=True, help="Show the wire, from the first byte on.")
+@click.option("--guest", is_flag=True, hidden=True, help="The screen of a visitor in a web page.")
 @click.version_option(package_name="wirechat", message="chat %(version)s")
 @click.pass_context
 def chat(
@@ -45,6 +47,7 @@ def chat(
     plain: bool,
     theme: str | None,
     inspect: bool,
+    guest: bool,
 ) -> int | None:
     """One chat over every classical way in which programs talk to each other."""
     if command := context.invoked_subcommand:
@@ -55,8 +58,10 @@ def chat(
                     f"{option} stands before {command}, which would not see it: write it behind {command}"
                 )
         return None
-    web = "TEXTUAL_DRIVER" in os.environ  # e.g. textual-serve: a browser is the terminal
-    if not web and not plain and (reason := standard_streams.no_screen()):
+    web = "TEXTUAL_DRIVER" in os.environ  # chat web, textual-serve: a browser is the terminal
+    if guest:
+        plain, me = False, replace(me, nick=None, guest=True)
+    elif not web and not plain and (reason := standard_streams.no_screen()):
         warn(f"{reason}; here are lines instead")
         plain = True
     if plain:
@@ -87,7 +92,7 @@ def chat(
         plan = FaultPlan(lambda transport: technique.load_decoder()(transport))
         return Wiretap(technique, me.settings, state_dir(warn), take_sample, plan)
 
-    choice = Choice(me.backend.name, me.room, me.nick) if me.backend else None
+    choice = Choice(me.backend.name, me.room, me.nick) if me.backend and not guest else None
     app = ChatApp(
         opened,
         choice,
@@ -96,6 +101,8 @@ def chat(
         theme=theme,
         make_wiretap=make_wiretap,
         inspect=inspect,
+        guest=guest,
+        technique=me.backend.name if me.backend else None,
     )
     return show(app)
 
@@ -110,6 +117,7 @@ for command in (
     look.doctor,
     look.techniques,
     look.explain,
+    web.web,
     wire.wire,
     wire.receipt,
     bench.demo,
