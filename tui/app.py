@@ -53,6 +53,8 @@ class Choice:
     """Where the last session ended: the next one begins there, so that no event is missing."""
 
 
+CONNECTING = 5
+"""How many times longer than for an acknowledgement the end waits if there is no connection yet."""
 SMALLEST = Size(24, 4)
 """The least size that is drawn. Below `LEAST`, which is larger, only what is typed is shown."""
 OpenSession = Callable[["Choice", "Detour | None"], Session]
@@ -297,9 +299,10 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         """Leave the room, then the program. Lines that are on their way get a moment to be acknowledged."""
         if self._wiretap is not None:
             await self._wiretap.let_pass()
-        if self.session is not None and self.session.state.name == "up":
+        wait = {"up": 1, "connecting": CONNECTING}
+        if self.session is not None and (times := wait.get(self.session.state.name)):
             with suppress(TimeoutError):
-                await asyncio.wait_for(self.session.settled(), self.linger)
+                await asyncio.wait_for(self.session.settled(), self.linger * times)
         await self._close_session()
         if self._wiretap is not None:
             await self._wiretap.stop()

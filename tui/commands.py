@@ -29,6 +29,9 @@ class CommandTarget(Protocol):
     def edit_in_composer(self, id: int, text: str) -> None:
         """Put a message into the composer, to be changed."""
 
+    def start_reading(self) -> None:
+        """Let keys choose a message, and do something with it. Raises `Refused`."""
+
     def find(self, text: str) -> None:
         """Highlight a text; an empty one removes the highlighting. Raises `Refused`."""
 
@@ -97,8 +100,8 @@ class Command:
 
     @property
     def writes(self) -> bool:
-        """Whether the key puts a text into the composer."""
-        return self.ask or self.name == "edit"
+        """Whether the key decides what becomes of the next letters."""
+        return self.ask or self.name == "read"
 
 
 # --- what the commands do ----------------------------------------------------------------------
@@ -149,6 +152,10 @@ def _who(target: CommandTarget, argument: str) -> None:
     wide = max((len(technique) for technique in groups), default=0)
     lines = (f"{technique:{wide}}  {', '.join(names)}" for technique, names in sorted(groups.items()))
     target.timeline.note("\n".join([f"{len(members)} here", *lines]))
+
+
+def _read(target: CommandTarget, argument: str) -> None:
+    target.start_reading()
 
 
 def _find(target: CommandTarget, argument: str) -> None:
@@ -227,9 +234,10 @@ async def _quit(target: CommandTarget, argument: str) -> None:
 
 COMMANDS = (
     Command("help", "", "commands and keys", _help, "f1"),
-    Command("edit", "[#ID] [TEXT]", "edit your last message, or message #ID", _edit, "ctrl+up"),
+    Command("edit", "[#ID] [TEXT]", "edit your last message, or message #ID", _edit),
     Command("delete", "[#ID]", "delete your last message, or message #ID", _delete),
     Command("who", "", "who is here, and with which technique", _who, "ctrl+o"),
+    Command("read", "", "choose a message with keys: reply, edit, copy ...", _read, "ctrl+up"),
     Command("find", "[TEXT]", "find a text; again: the next older match", _find, "ctrl+f", ask=True),
     Command("copy", "[#ID]", "copy the newest message, or message #ID", _copy),
     Command("history", "", "load older messages", _history),

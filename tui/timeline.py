@@ -207,7 +207,7 @@ class Timeline:
         place = Place(PENDING, draft)
         self._drafts[draft] = ("say", place)
         row = Row(place, "message", shown(text), nick=self.nick, own=True, mark="pending", phase=phase)
-        self._view.put(self._timed(row, self._now_ms()))
+        self._view.put(self._timed(replace(row, said=text), self._now_ms()))
 
     def changing(self, draft: int, id: int, what: str) -> None:
         """Show that a change of an own message is being sent; ``what``: ``edit`` or ``delete``."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 import backends
-from chat.cli import bench, lab, log_file, look, serve, standard_streams, talk, web, wire
+from chat.cli import bench, lab, log_file, look, own_server, serve, standard_streams, talk, web, wire
 from chat.cli.options import FAILED, WRONG_USAGE, Client, client_options, warn
 from chat.domain.errors import ChatError
 
@@ -111,8 +111,8 @@ for command in (
     talk.send,
     talk.tail,
     serve.serve,
-    serve.status,
-    serve.stop,
+    own_server.status,
+    own_server.stop,
     log_file.log,
     look.doctor,
     look.techniques,

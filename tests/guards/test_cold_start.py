@@ -25,6 +25,7 @@ LATE = (
     "prometheus_client",
     "psutil",
     "rpyc",
+    "segno",
     "spyne",
     "sqlite3",
     "ssl",

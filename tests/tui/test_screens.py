@@ -17,7 +17,7 @@ from tests.support.desk import Desk, Running, caught_up, chat, chatting, check_g
 from tui.app import ChatApp, Choice
 from tui.screens.chat import ChatScreen
 
-SIZES = [(100, 30), (80, 24), (60, 20)]
+SIZES = [(120, 36), (100, 30), (80, 24), (60, 20)]
 
 
 def named(size: tuple[int, int]) -> str:

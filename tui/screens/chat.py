@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import tzinfo
 from functools import partial
@@ -25,10 +25,11 @@ from tui.commands import COMMANDS, TABLE, Command, Refused, parse
 from tui.pump import pump
 from tui.rows import one_line
 from tui.screens.chat_commands import LEAST, TOO_SMALL
-from tui.screens.chat_faults import ChatFaults
+from tui.screens.chat_reading import ChatReading
 from tui.timeline import Timeline
 from tui.widgets.completion import Completion
 from tui.widgets.composer import Composer
+from tui.widgets.key_line import KeyLine
 from tui.widgets.members import Members
 from tui.widgets.message_view import MessageView
 from tui.widgets.status_bar import StatusBar
@@ -40,7 +41,7 @@ WIDTHS = [(0, "-slim"), (LEAST[0], "-narrow"), (100, "-wide")]
 HEIGHTS = [(0, "-flat"), (LEAST[1], "-short"), (22, "-tall")]
 
 
-class ChatScreen(ChatFaults):
+class ChatScreen(ChatReading):
     """One person in one room.
 
     Args:
@@ -81,7 +82,7 @@ class ChatScreen(ChatFaults):
         self.timeline = Timeline(self.view, nick=session.nick, zone=zone, now=now)
         self.composer = Composer(
             completion := Completion(),
-            placeholder=f"Message #{session.room}   / commands · Tab completes · F2 the wire",
+            placeholder=f"Message #{session.room}   / commands · Tab completes · Ctrl+Up reads",
             keys={
                 **{command.key: partial(self._pressed, command) for command in COMMANDS if command.key},
                 "pageup": partial(self.action_page, -1),
@@ -98,6 +99,7 @@ class ChatScreen(ChatFaults):
         self.fault_banner = Static("", id="faults", markup=False)
         self._newer = Static("", id="newer", markup=False)
         self._hint = Static("", id="hint", markup=False)
+        self.key_line = KeyLine()
         self._said: dict[int, str] = {}  # the drafts of this session that are on their way
         self._asked: list[Composer.Pasted] = []  # the pastes about which the user is asked
         self._hinted = ""  # what the composer held when the hint was shown
@@ -116,6 +118,7 @@ class ChatScreen(ChatFaults):
                 yield self._hint
                 yield self.composer
             yield self._members
+        yield self.key_line
         yield self._status
 
     @property
@@ -219,9 +222,10 @@ class ChatScreen(ChatFaults):
     def _run(self, command: Command, argument: str, refused: Callable[[Exception], None]) -> None:
         """Run a command at once, so that commands and messages stay in order; only its waiting is a task."""
         done = command.run(self, argument)
-        if done is None:
-            return
+        if done is not None:
+            self.run_later(done, refused)
 
+    def run_later(self, done: Awaitable[None], refused: Callable[[Exception], None]) -> None:
         async def finish() -> None:
             try:
                 await done
@@ -283,7 +287,10 @@ class ChatScreen(ChatFaults):
 
     def on_text_area_changed(self, event: TextArea.Changed) -> None:
         if self.composer.text and self.composer.text != self._hinted:
-            self._hint.remove_class("-on")
+            self.unhint()
+
+    def unhint(self) -> None:
+        self._hint.remove_class("-on")
 
     def hint(self, text: str, *, failed: bool = False) -> None:
         """Show a line above the composer until the user types again."""
@@ -325,6 +332,7 @@ class ChatScreen(ChatFaults):
             self.hint(str(error), failed=True)
 
         if command.ask:
+            self.stop_reading()
             self.composer.load_command(f"/{name} ")
             return
         try:
@@ -337,7 +345,7 @@ class ChatScreen(ChatFaults):
 
     def action_close_all(self) -> None:
         self.escaped()
-        self._hint.remove_class("-on")
+        self.unhint()
         self.clear_selection()
         if self._completion.open:
             self._completion.offer([])

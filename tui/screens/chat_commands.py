@@ -13,6 +13,7 @@ from chat.client.session import Session
 from chat.domain.errors import ChatError
 from chat.domain.validation import clean_nick
 from tui.commands import Refused
+from tui.rows import Row
 from tui.timeline import Timeline
 from tui.widgets.composer import Composer
 from tui.widgets.message_view import KEEP, MessageView
@@ -83,10 +84,13 @@ class ChatCommands(Screen[None]):
             raise Refused("write /copy for the newest message, or /copy #ID")
         for row in reversed(self.view.rows):
             if row.id and not row.deleted and (not number or row.id == int(number)):
-                self.app.copy_to_clipboard(row.text)
-                self.hint(f"copied the message of {row.nick}{self._how_far()}")
+                self.copy_message(row)
                 return
         raise Refused(f"there is no message {argument} here".replace("  ", " "))
+
+    def copy_message(self, row: Row) -> None:
+        self.app.copy_to_clipboard(row.text)
+        self.hint(f"copied the message of {row.nick}{self._how_far()}")
 
     def copy_selected(self) -> None:
         """Copy what is selected here or in the composer, and say so; Ctrl+C leaves nothing unsaid."""
