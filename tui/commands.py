@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Protocol
 
+from backends import KNOWN
 from chat.client.session import Session
 from chat.domain.validation import clean_text, nick_key
 from tui.rows import Row, one_line
@@ -55,6 +56,9 @@ class CommandTarget(Protocol):
 
     def retry(self, nick: str = "") -> None:
         """Connect now; with ``nick`` under another name. Raises `Refused` and `BadName`."""
+
+    def switch(self, name: str) -> Awaitable[None]:
+        """Go on over another technique; "": list them. Raises `Refused`."""
 
     def show_wire(self, argument: str) -> Awaitable[None]:
         """Open the inspector, go to it or close it; ``#ID``: show a message's frames. Raises `Refused`."""
@@ -178,6 +182,10 @@ def _ids(target: CommandTarget, argument: str) -> None:
     target.toggle_ids()
 
 
+def _backend(target: CommandTarget, argument: str) -> Awaitable[None]:
+    return target.switch(argument)
+
+
 def _wire(target: CommandTarget, argument: str) -> Awaitable[None]:
     return target.show_wire(argument)
 
@@ -251,6 +259,15 @@ COMMANDS = (
     Command("ladder", "", "who sent what to whom, and when", _ladder, "f5"),
     Command("fault", "[FAULT|off]", "let your own wire fail; alone: which faults there are", _fault),
     Command("export", "FILE", "write what passed: .pcapng .jsonl .svg .mmd", _export, ask=True),
+    Command(
+        "backend",
+        "[NAME]",
+        "go on over technique NAME; alone: which there are",
+        _backend,
+        "f6",
+        ask=True,
+        values=KNOWN,
+    ),
     Command("ids", "", "show message numbers instead of times", _ids),
     Command("theme", "NAME", "|".join(NAMES), _theme, ask=True, values=NAMES),
     Command("clear", "", "clear the screen, not the room's history", _clear, "ctrl+l"),

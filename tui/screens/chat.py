@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import tzinfo
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual import events
 from textual.app import ComposeResult
@@ -17,15 +17,16 @@ from textual.message import Message
 from textual.widgets import Static, TextArea
 from textual.worker import Worker, WorkerState
 
-from chat.client.session import Session
-from chat.client.session_events import Arrived, Hindered, Measured, State, StateChanged, Update
+from chat.client.session_events import Arrived, Hindered, Measured, State, StateChanged, Switched, Update
 from chat.domain.errors import ChatError, NickTaken
 from chat.domain.validation import clean_text
 from tui.commands import COMMANDS, TABLE, Command, Refused, parse
+from tui.opening import Opened, Opener
 from tui.pump import pump
 from tui.rows import one_line
 from tui.screens.chat_commands import LEAST, TOO_SMALL
 from tui.screens.chat_reading import ChatReading
+from tui.screens.chat_session import ChatSession
 from tui.timeline import Timeline
 from tui.widgets.completion import Completion
 from tui.widgets.composer import Composer
@@ -34,22 +35,18 @@ from tui.widgets.members import Members
 from tui.widgets.message_view import MessageView
 from tui.widgets.status_bar import StatusBar
 
-if TYPE_CHECKING:
-    from lab.wire.wiretap import Wiretap
-
 WIDTHS = [(0, "-slim"), (LEAST[0], "-narrow"), (100, "-wide")]
 HEIGHTS = [(0, "-flat"), (LEAST[1], "-short"), (22, "-tall")]
 
 
-class ChatScreen(ChatReading):
+class ChatScreen(ChatReading, ChatSession):
     """One person in one room.
 
     Args:
-        session: started already; the app owns and closes it.
-        technique: its name, for the status bar.
+        opened: the session; it is started already, or is when the inspector shows its wire.
+        opener: opens further ones.
         zone: the time zone of the times; None: the local one.
         now: returns the seconds since the epoch.
-        wiretap: what the session takes as a detour; None: the wire can't be shown.
     """
 
     HORIZONTAL_BREAKPOINTS = WIDTHS
@@ -68,16 +65,16 @@ class ChatScreen(ChatReading):
 
     def __init__(
         self,
-        session: Session,
-        technique: str,
+        opened: Opened,
+        opener: Opener,
         *,
         zone: tzinfo | None,
         now: Callable[[], float],
-        wiretap: Wiretap | None = None,
     ) -> None:
         super().__init__()
-        self.wiretap = wiretap
-        self.session = session
+        self.opener = opener
+        self.choice, self.wiretap = opened.choice, opened.wiretap
+        self.session = session = opened.session
         self.view = MessageView(id="messages")
         self.timeline = Timeline(self.view, nick=session.nick, zone=zone, now=now)
         self.composer = Composer(
@@ -94,7 +91,7 @@ class ChatScreen(ChatReading):
         )
         self._completion = completion
         self._members = Members()
-        self._status = StatusBar(technique, session.room)
+        self._status = StatusBar(opened.choice.technique, session.room)
         self._banner = Static("", id="banner", markup=False)
         self.fault_banner = Static("", id="faults", markup=False)
         self._newer = Static("", id="newer", markup=False)
@@ -103,8 +100,7 @@ class ChatScreen(ChatReading):
         self._said: dict[int, str] = {}  # the drafts of this session that are on their way
         self._asked: list[Composer.Pasted] = []  # the pastes about which the user is asked
         self._hinted = ""  # what the composer held when the hint was shown
-        self.leaving = False
-        """Whether the session is being closed because the user leaves."""
+        self._first = opened
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="body"):
@@ -127,13 +123,12 @@ class ChatScreen(ChatReading):
 
     def on_mount(self) -> None:
         self.composer.focus()
-        self.attach(self.session)
+        self.attach(self._first)
         if self.inspect:
             self.run_worker(self.inspect_from_the_start(), group="submit", exit_on_error=False)
 
-    def attach(self, session: Session) -> None:
-        """Show this session: the first one, or its successor after it had ended."""
-        self.session, self.leaving = session, False
+    def attach(self, opened: Opened) -> None:
+        self.session, self.leaving = session, _ = opened.session, False
         self._said.clear()
         self._show_state(session.state)
         self.run_worker(
@@ -153,6 +148,8 @@ class ChatScreen(ChatReading):
                         self._banner.set_class(False, "-on")
                         self._show_state(self.session.state)
                         self.timeline.apply(update)
+                    case Switched(technique):
+                        self.switched(technique)
                     case Measured(rtt, activity):
                         self._status.rtt, self._status.activity = rtt, activity
                         waiting = set(self.session.unanswered())
@@ -167,6 +164,10 @@ class ChatScreen(ChatReading):
             self.timeline.new_members = False
             self._members.show(self.session.members.values(), self.session.seat, self.timeline.colours)
             self.composer.nicks = [one_line(member.nick) for member in self.session.members.values()]
+
+    def mark_technique(self, name: str) -> None:
+        super().mark_technique(name)
+        self._status.technique = name
 
     def show_cost(self, text: str) -> None:
         self._status.cost = text

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from textual.message import Message
 from textual.screen import Screen
 
 from chat.client.session import Session
@@ -31,13 +30,6 @@ class ChatCommands(Screen[None]):
     timeline: Timeline
     composer: Composer
 
-    @dataclass
-    class Reopen(Message):
-        """The session has ended, and the user wants to connect again."""
-
-        nick: str
-        """The name to use; empty: the same as before."""
-
     def __init__(self) -> None:
         super().__init__()
         self._loading = False
@@ -45,6 +37,10 @@ class ChatCommands(Screen[None]):
     @property
     def down(self) -> bool:
         """Whether the session has ended."""
+        raise NotImplementedError
+
+    def reopen(self, nick: str = "") -> None:
+        """Open a new session, because this one has ended; ``nick``: under another name."""
         raise NotImplementedError
 
     def hint(self, text: str, *, failed: bool = False) -> None:
@@ -121,7 +117,7 @@ class ChatCommands(Screen[None]):
 
     def retry(self, nick: str = "") -> None:
         if self.down:
-            self.post_message(self.Reopen(clean_nick(nick) if nick else ""))
+            self.reopen(clean_nick(nick) if nick else "")
         elif nick:
             raise Refused("the name stays as long as the session: /quit, and start again with --as NAME")
         else:
