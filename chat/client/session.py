@@ -35,6 +35,7 @@ from chat.client.session_events import (
 from chat.client.update_queue import UpdateQueue
 from chat.domain.errors import ChatError, Closing, ConnectionLost, NickTaken, StaleCursor
 from chat.domain.model import Cursor, Delete, Edit, Event, Hello, Limits, Member, MissingEvents, Say, Welcome
+from chat.domain.seat_key import new_seat_key
 from chat.interfaces.client import ChatClient
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ class Session:
         """The access token for the next connection; ``dial`` may set it."""
         self.state, self.server = State("connecting"), ""  # the server behind the client's address, if any
         self._hello = hello
+        self._first_key = new_seat_key()  # if the first welcome is lost, the same hello gives the same seat
         self._dial = dial
         self._resend = resend
         self._keys = keys
@@ -280,7 +282,7 @@ class Session:
         key = self._hello.seat_key
         if not key and self._keys:
             key = await asyncio.to_thread(self._keys.claim, self.nick)
-        return Hello(self.room, self.nick, self.cursor, self.access, key)
+        return Hello(self.room, self.nick, self.cursor, self.access, key or self._first_key)
 
     async def _tell(self, update: Update) -> None:
         await self._updates.put(update)
