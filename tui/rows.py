@@ -61,6 +61,8 @@ class Row:
     """The seq of the newest edit or deletion that this row shows."""
     mention: bool = False
     mark: Mark = ""
+    said: str = ""
+    """An own draft: its text as it was written."""
     phase: str = ""
     """The state of an own draft, e.g. ``sending``."""
     reason: str = ""
@@ -231,6 +233,16 @@ def shown(text: str) -> str:
 def one_line(text: str) -> str:
     """Do the same for a name, a reason or an address, and make it one line."""
     return " ".join(printable(text).split())
+
+
+QUOTED = 72
+"""The most cells and characters of a quotation: marks that stand on one letter need no cell."""
+
+
+def quoted(nick: str, text: str) -> str:
+    """Return the beginning of a message as a line that stands above an answer."""
+    words = " ".join(text[: 4 * QUOTED].split())
+    return "> " + fit(f"{nick}: {words}"[:QUOTED], min(QUOTED, cell_len(f"{nick}: {words}"))).rstrip()
 
 
 def fit_name(name: str, width: int, *, right: bool = False) -> str:

@@ -115,6 +115,26 @@ class Client:
             detour=detour,
         )
 
+    def over(self, technique: Technique, first: Technique) -> Client:
+        """Return the options for a technique that is taken while the program runs.
+
+        Those of other techniques do not count. A port in ``--server`` is that of ``first``, the technique
+        that was taken first; another one has its usual port on the same host.
+        """
+        fitting = {
+            name: value
+            for name, value in self.settings.items()
+            for one in technique.settings
+            if one.client and one.name == name and value in (one.choices or (value,))
+        }
+        server = self.server
+        if server is not None and technique is not first:
+            hosts = [one.host for one in parse_servers(server, 0, schemes())]
+            server = ",".join(
+                f"[{host}]" if ":" in host else host for host in hosts[: None if technique.several else 1]
+            )
+        return replace(self, backend=technique, settings=fitting, server=server)
+
     @staticmethod
     def named(name: str) -> Technique:
         """Return a technique. Raises `ChatError`."""

@@ -24,6 +24,7 @@ LATE = (
     "prometheus_client",
     "psutil",
     "rpyc",
+    "segno",
     "spyne",
     "sqlite3",
     "ssl",

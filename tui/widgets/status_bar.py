@@ -34,10 +34,11 @@ class StatusBar(Widget):
     cost: reactive[str] = reactive("")
     pending: reactive[int] = reactive(0)
     nick: reactive[str] = reactive("")
+    technique: reactive[str] = reactive("")
 
     def __init__(self, technique: str, room: str) -> None:
         super().__init__(id="status")
-        self._technique = technique
+        self.set_reactive(StatusBar.technique, technique)
         self._room = room
         self._next_try = 0.0
         self._countdown: Timer | None = None
@@ -59,7 +60,7 @@ class StatusBar(Widget):
         left = [
             # text, style, priority: the highest number is left out first
             (f" {sign} {word}", f"bold {colour}", 0),
-            (self._technique, "bold", 2),
+            (self.technique, "bold", 2),
             (one_line(self.state.address), "$quiet", 7),
             (f"rtt {duration(self.rtt)}" if self.rtt is not None else "", "", 3),
             (one_line(self.activity), "$quiet", 4),
