@@ -24,6 +24,7 @@ from textual.screen import Screen
 
 from chat.domain.errors import ChatError
 from chat.interfaces.technique import Technique
+from chat.language import translate
 from tui import themes
 from tui.commands import TABLE
 from tui.opening import Choice, MakeWiretap, Opened, Opener, OpenSession
@@ -242,6 +243,6 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         if isinstance(screen, ChatScreen):
             for command in TABLE.values():
                 run = partial(screen.action_command, command.name)
-                yield SystemCommand(f"/{command.name}", command.summary, run)
+                yield SystemCommand(f"/{command.name}", translate(command.summary), run)
         else:
-            yield SystemCommand("/quit", "leave", self.action_quit)
+            yield SystemCommand("/quit", translate("leave"), self.action_quit)

@@ -16,6 +16,7 @@ from chat.domain.validation import clean_nick, clean_room
 from chat.interfaces.address import Address, parse_servers
 from chat.interfaces.settings import SWITCH, TEXT, Setting
 from chat.interfaces.technique import Technique
+from chat.language import translate
 
 if TYPE_CHECKING:
     from chat.client.connect import Detour, Place
@@ -346,7 +347,7 @@ def token_option(command: F) -> F:
 def warn(line: str) -> None:
     from chat.client.lines import err
 
-    err(f"chat: {line}")
+    err(f"chat: {translate(line)}")
 
 
 def given_addresses(host: str, port: int, schemes: Sequence[str] = ()) -> list[Address]:
