@@ -10,6 +10,7 @@ from typing import Protocol
 from backends import KNOWN
 from chat.client.session import Session
 from chat.domain.validation import clean_text, nick_key
+from chat.language import N_, translate
 from tui.rows import Row, one_line
 from tui.themes import NAMES
 from tui.timeline import Timeline
@@ -155,7 +156,7 @@ def _who(target: CommandTarget, argument: str) -> None:
         groups.setdefault(one_line(member.technique), []).append(one_line(member.nick))
     wide = max((len(technique) for technique in groups), default=0)
     lines = (f"{technique:{wide}}  {', '.join(names)}" for technique, names in sorted(groups.items()))
-    target.timeline.note("\n".join([f"{len(members)} here", *lines]))
+    target.timeline.note("\n".join([translate(f"{len(members)} here"), *lines]))
 
 
 def _read(target: CommandTarget, argument: str) -> None:
@@ -279,15 +280,15 @@ TABLE = {command.name: command for command in COMMANDS}
 """The commands by name. The demo adds one before the app starts."""
 
 KEYS = (
-    ("Enter", "send"),
-    ("Ctrl+J, Alt+Enter", "a new line"),
-    ("Tab", "complete /command, name or @name"),
-    ("Up, Down", "messages you wrote before"),
-    ("PgUp, PgDn", "scroll"),
-    ("Drag, Ctrl+C", "select with the mouse, and copy"),
-    ("Ctrl+P", "list of all commands"),
-    ("Ctrl+Z, Ctrl+_", "suspend; undo"),
-    ("Esc", "close, cancel an edit, remove marks"),
+    ("Enter", N_("send")),
+    ("Ctrl+J, Alt+Enter", N_("a new line")),
+    ("Tab", N_("complete /command, name or @name")),
+    ("Up, Down", N_("messages you wrote before")),
+    ("PgUp, PgDn", N_("scroll")),
+    ("Drag, Ctrl+C", N_("select with the mouse, and copy")),
+    ("Ctrl+P", N_("list of all commands")),
+    ("Ctrl+Z, Ctrl+_", N_("suspend; undo")),
+    ("Esc", N_("close, cancel an edit, remove marks")),
 )
 """Keys of the composer and the list that are not commands."""
 

@@ -20,6 +20,7 @@ from textual.worker import Worker, WorkerState
 from chat.client.session_events import Arrived, Hindered, Measured, State, StateChanged, Switched, Update
 from chat.domain.errors import ChatError, NickTaken
 from chat.domain.validation import clean_text
+from chat.language import translate
 from tui.commands import COMMANDS, TABLE, Command, Refused, parse
 from tui.opening import Opened, Opener
 from tui.pump import pump
@@ -79,7 +80,7 @@ class ChatScreen(ChatReading, ChatSession):
         self.timeline = Timeline(self.view, nick=session.nick, zone=zone, now=now)
         self.composer = Composer(
             completion := Completion(),
-            placeholder=f"Message #{session.room}   / commands · Tab completes · Ctrl+Up reads",
+            placeholder=translate(f"Message #{session.room}   / commands · Tab completes · Ctrl+Up reads"),
             keys={
                 **{command.key: partial(self._pressed, command) for command in COMMANDS if command.key},
                 "pageup": partial(self.action_page, -1),
@@ -105,7 +106,7 @@ class ChatScreen(ChatReading, ChatSession):
     def compose(self) -> ComposeResult:
         with Horizontal(id="body"):
             with Vertical(id="centre"):
-                yield Static(TOO_SMALL, id="too-small")
+                yield Static(translate(TOO_SMALL), id="too-small")
                 yield self.fault_banner
                 yield self._banner
                 yield self.view
@@ -176,16 +177,17 @@ class ChatScreen(ChatReading, ChatSession):
         self._status.state = state
         reason = one_line(state.reason).rstrip(".?!")
         if state.name == "retrying":
-            self._banner.update(
-                Content(f"▲ {reason}. What you write is kept and sent later. /retry tries now, /quit leaves.")
+            kept = translate(
+                f"▲ {reason}. What you write is kept and sent later. /retry tries now, /quit leaves."
             )
+            self._banner.update(Content(kept))
         elif state.name == "down":
             taken = isinstance(self.session.outcome, NickTaken)
-            again = "/retry NAME does so" if taken else "/retry tries again"
-            self._banner.update(Content(f"✖ {reason}. {again}, /quit leaves."))
+            advice = "/retry NAME does so" if taken else "/retry tries again"
+            self._banner.update(Content(translate(f"✖ {reason}. {advice}, /quit leaves.")))
             self.timeline.ended(reason)
         elif self.session.hindered:
-            self._banner.update(Content(f"▲ {one_line(self.session.hindered)}"))
+            self._banner.update(Content(f"▲ {translate(one_line(self.session.hindered))}"))
             self._banner.set_class(True, "-on")
             self._banner.set_class(False, "-down")
             return
@@ -295,7 +297,7 @@ class ChatScreen(ChatReading, ChatSession):
 
     def hint(self, text: str, *, failed: bool = False) -> None:
         """Show a line above the composer until the user types again."""
-        text = one_line(text)
+        text = translate(one_line(text))
         self._hint.update(Content(f"✖ {text}" if failed else text))
         self._hint.set_class(failed, "-failed")
         self._hint.add_class("-on")
@@ -360,7 +362,7 @@ class ChatScreen(ChatReading, ChatSession):
     # --- the list ------------------------------------------------------------------------------
 
     def on_message_view_behind(self, event: MessageView.Behind) -> None:
-        self._newer.update(Content(f"▼ {event.new} new · Ctrl+End"))
+        self._newer.update(Content(translate(f"▼ {event.new} new · Ctrl+End")))
         self._newer.set_class(bool(event.new), "-on")
 
     def on_message_view_near_top(self) -> None:

@@ -11,6 +11,7 @@ from textual.screen import Screen
 from chat.client.session import Session
 from chat.domain.errors import ChatError
 from chat.domain.validation import clean_nick
+from chat.language import N_
 from tui.commands import Refused
 from tui.rows import Row
 from tui.timeline import Timeline
@@ -19,7 +20,7 @@ from tui.widgets.message_view import KEEP, MessageView
 
 LEAST = (30, 8)
 """Columns and lines below which messages are not shown: a line of text would have hardly a word."""
-TOO_SMALL = f"too small: {LEAST[0]}x{LEAST[1]} is the least"
+TOO_SMALL = N_(f"too small: {LEAST[0]}x{LEAST[1]} is the least")
 
 
 class ChatCommands(Screen[None]):

@@ -92,6 +92,7 @@ class MessageView(ScrollView, can_focus=False):
 
     def put(self, row: Row) -> None:
         """Add a row, or replace the one at its place."""
+        row = row.translated()
         with self.changing():
             index, new = self.lines.put(row)
             self._strips.discard(row.place)
