@@ -2,7 +2,8 @@
 
 Everything is written in English, in the code and on every wire: a server may have clients of several
 languages, and what a client acts on is the code of an error, never its text. A program that shows texts to
-a person calls `translation.use` once, and `translation.translate` for each text of ours. Texts of people are not translated.
+a person calls `translation.use` once, and `translation.translate` for each text of ours. Texts of people are
+not translated.
 
 A text with values in it is known by its template: ``history starts at {first}``. The templates are taken
 from the code (`chat.language.sources`), and translated in ``LANGUAGE/LC_MESSAGES/messages.po``. gettext
