@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 import backends
-from chat.cli import bench, lab, log_file, look, serve, standard_streams, talk, wire
+from chat.cli import bench, export, lab, log_file, look, serve, standard_streams, talk, wire
 from chat.cli.options import FAILED, WRONG_USAGE, Client, client_options, warn
 from chat.domain.errors import ChatError
 
@@ -103,6 +103,7 @@ def chat(
 for command in (
     talk.send,
     talk.tail,
+    export.export,
     serve.serve,
     serve.status,
     serve.stop,
