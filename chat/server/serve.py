@@ -54,6 +54,11 @@ class Offer:
     join: str = ""
     """The options to connect with, if the address alone is not enough."""
 
+    @property
+    def host(self) -> str:
+        """Where it listens; "": it does not run."""
+        return self.address.host if self.address else ""
+
     def line(self) -> str:
         if self.address is None:
             return f"{self.technique}  off  {self.reason}"
@@ -84,6 +89,8 @@ class Plan:
     brokers: Sequence[Technique] = ()
     """Techniques whose brokers may keep the log."""
     host: str = "127.0.0.1"
+    also: Sequence[str] = ()
+    """Further addresses to listen on. Their ports are not kept: other people look at the default ones."""
     ports: Mapping[str, int] = field(default_factory=dict)
     """By technique, as the user wants them; others have their default ports."""
     kept: Mapping[str, int] = field(default_factory=dict)
@@ -199,7 +206,11 @@ async def _serve(plan: Plan, ready: Ready, *, had_terminal: bool) -> int:
     await hub.start()
     servers: dict[str, ChatServer] = {}
     try:
-        offers = [await _offer(plan, technique, hub, servers) for technique in plan.techniques]
+        offers = [
+            await _offer(plan, technique, host, hub, servers)
+            for technique in plan.techniques
+            for host in (plan.host, *plan.also)
+        ]
         if not servers:
             raise ChatError("; ".join(f"{offer.technique}: {offer.reason}" for offer in offers))
         admin = await _admin(plan.admin, hub, servers) if plan.admin else None
@@ -256,7 +267,7 @@ async def _admin(address: Address, hub: Hub, servers: dict[str, ChatServer]) -> 
     """Start the admin port; return where it is. Raises `ChatError`."""
     from chat.server.admin import AdminServer
 
-    server = AdminServer(hub, address, {name: one.counts for name, one in servers.items()})
+    server = AdminServer(hub, address, {name.split()[0]: one.counts for name, one in servers.items()})
     try:
         found = await server.start()
     except OSError as error:
@@ -268,8 +279,10 @@ async def _admin(address: Address, hub: Hub, servers: dict[str, ChatServer]) -> 
     return found
 
 
-async def _offer(plan: Plan, technique: Technique, hub: Hub, servers: dict[str, ChatServer]) -> Offer:
-    """Start one technique's server."""
+async def _offer(
+    plan: Plan, technique: Technique, host: str, hub: Hub, servers: dict[str, ChatServer]
+) -> Offer:
+    """Start one technique's server on one address."""
     reason = ""
     if technique.server is None:
         if technique.log is not None and plan.log.partition(":")[0].lower() in technique.schemes:
@@ -281,20 +294,22 @@ async def _offer(plan: Plan, technique: Technique, hub: Hub, servers: dict[str, 
         reason = "cannot be encrypted, and this server speaks TLS only: serve it by itself, without"
     if not reason:
         options = ServerOptions(plan.identity, plan.access, plan.settings)
-        for port in _ports(plan, technique):
+        for port in _ports(plan, technique, host):
             try:
-                address = Address(plan.host, port)
+                address = Address(host, port)
                 behind = Address("127.0.0.1", 0) if plan.front else address
                 server = technique.load_server()(hub, behind, options)
+                if first := servers.get(technique.name):
+                    server.counts = first.counts  # the metrics are the technique's
                 address = await _listen(server, plan.front, technique, address)
             except ImportError as error:  # installed, but in a version that does not fit
                 reason = f"cannot be loaded: {error}"
             except ChatError as error:
                 reason = str(error)
             except OSError as error:
-                reason = cannot_listen(Address(plan.host, port), technique.name, error)
+                reason = cannot_listen(Address(host, port), technique.name, error)
             else:
-                servers[technique.name] = server
+                servers[technique.name if host == plan.host else f"{technique.name} at {host}"] = server
                 return Offer(technique.name, address, proof=plan.proof)
     if plan.named:
         raise ChatError(f"{technique.name} cannot start: {reason}")
@@ -313,11 +328,11 @@ async def _listen(server: ChatServer, front: Front | None, technique: Technique,
         raise
 
 
-def _ports(plan: Plan, technique: Technique) -> list[int]:
+def _ports(plan: Plan, technique: Technique, host: str) -> list[int]:
     """Return the ports to try, in this order."""
     if (wanted := plan.ports.get(technique.name)) is not None:
         return [wanted]
-    kept = plan.kept.get(technique.name)
+    kept = plan.kept.get(technique.name) if host == plan.host else None
     ports = [technique.port] if kept is None else [kept, technique.port]
     return [*ports, 0] if plan.any_port else ports
 
