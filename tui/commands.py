@@ -310,7 +310,7 @@ def parse(text: str) -> tuple[Command, str] | str:
     name = name.strip()
     if name not in TABLE:
         close = get_close_matches(name, TABLE, n=1)
-        hint = f"did you mean /{close[0]}?" if close else "/help shows all"
+        hint = N_(f"did you mean /{close[0]}?" if close else "/help shows all")
         raise Refused(f"there is no command /{name}: {hint} (//{name} sends it as text)")
     command, argument = TABLE[name], argument.strip()
     if argument and not command.usage:
