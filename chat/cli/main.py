@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from typing import TYPE_CHECKING
 
 import click
 
-import backends
-from chat.cli import bench, lab, log_file, look, own_server, serve, standard_streams, talk, wire
+from chat.cli import bench, join, lab, log_file, look, own_server, serve, standard_streams, talk, wire
 from chat.cli.options import FAILED, WRONG_USAGE, Client, client_options, warn
+from chat.cli.screen import screen
 from chat.domain.errors import ChatError
-
-if TYPE_CHECKING:
-    from chat.client.connect import Detour
-    from chat.client.session import Session
-    from lab.wire.compare import Sample
-    from lab.wire.wiretap import Wiretap
 
 
 @click.group(
@@ -55,55 +47,14 @@ def chat(
                     f"{option} stands before {command}, which would not see it: write it behind {command}"
                 )
         return None
-    web = "TEXTUAL_DRIVER" in os.environ  # e.g. textual-serve: a browser is the terminal
-    if not web and not plain and (reason := standard_streams.no_screen()):
-        warn(f"{reason}; here are lines instead")
-        plain = True
-    if plain:
-        from chat.cli import plain as lines
-        from chat.cli.signals import run
-
-        return run(lines.plain(me.session()))
-    if not web and not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise ChatError("this is not a terminal: use chat --plain, chat send or chat tail")
-    from tui.app import ChatApp, Choice
-    from tui.run import run as show
-
-    def opened(choice: Choice, detour: Detour | None) -> Session:
-        technique = backends.technique(choice.technique)
-        return me.session(technique, choice.room, choice.nick, cursor=choice.cursor, detour=detour)
-
-    def make_wiretap(choice: Choice) -> Wiretap:
-        from chat.background.state_folder import state_dir
-        from lab.faults.plan import FaultPlan
-        from lab.wire.wiretap import Wiretap
-
-        async def take_sample(name: str, words: str) -> Sample:
-            from lab.wire.send_one import sample
-
-            return await sample(me.named(name), me.place(), words, {})
-
-        technique = backends.technique(choice.technique)
-        plan = FaultPlan(lambda transport: technique.load_decoder()(transport))
-        return Wiretap(technique, me.settings, state_dir(warn), take_sample, plan)
-
-    choice = Choice(me.backend.name, me.room, me.nick) if me.backend else None
-    app = ChatApp(
-        opened,
-        choice,
-        room=me.room,
-        nick=me.nick,
-        theme=theme,
-        make_wiretap=make_wiretap,
-        inspect=inspect,
-    )
-    return show(app)
+    return screen(me, plain=plain, theme=theme, inspect=inspect)
 
 
 for command in (
     talk.send,
     talk.tail,
     serve.serve,
+    join.join,
     own_server.status,
     own_server.stop,
     log_file.log,

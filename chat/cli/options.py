@@ -104,7 +104,7 @@ class Client:
 
         technique, nick = technique or self.technique, nick or self.nick
         return open_session(
-            self.place(),
+            self.place(technique),
             technique,
             room or self.room,
             nick or login_name(),
@@ -123,8 +123,8 @@ class Client:
         except ValueError as error:
             raise ChatError(str(error)) from None
 
-    def place(self) -> Place:
-        """Return which server."""
+    def place(self, technique: Technique | None = None) -> Place:
+        """Return which server, for this technique."""
         from chat.background.state_folder import state_dir
         from chat.cli.config import access_token
         from chat.client.connect import Place
@@ -335,3 +335,26 @@ def given_addresses(host: str, port: int, schemes: Sequence[str] = ()) -> list[A
         return [replace(one, named_by="HOST") for one in parse_servers(host, port, schemes)]
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
+
+
+def _port_of(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> dict[str, int]:
+    ports = {}
+    for pair in pairs:
+        name, _equals, port = pair.partition("=")
+        if not (port.isascii() and port.isdigit() and int(port) < 65536):
+            raise click.BadParameter(f"{pair!r}: write NAME=PORT, e.g. tcp=7010")
+        try:
+            ports[backends.technique(name).name] = int(port)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
+    return ports
+
+
+def ports_option(command: F) -> F:
+    return click.option(
+        "--port-of",
+        multiple=True,
+        metavar="NAME=PORT",
+        callback=_port_of,
+        help="The port of a technique. May be repeated.",
+    )(command)

@@ -1,0 +1,86 @@
+"""The chat itself: on the screen, or as lines where there is none."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import backends
+from chat.cli import standard_streams
+from chat.cli.options import Client, warn
+from chat.domain.errors import ChatError
+from chat.interfaces.technique import Technique
+
+if TYPE_CHECKING:
+    from chat.client.connect import Detour
+    from chat.client.session import Session
+    from lab.wire.compare import Sample
+    from lab.wire.wiretap import Wiretap
+
+
+def screen(
+    me: Client,
+    *,
+    plain: bool = False,
+    theme: str | None = None,
+    inspect: bool = False,
+    techniques: Sequence[Technique] | None = None,
+) -> int:
+    """Chat until the user leaves; return the exit code.
+
+    Args:
+        me: who, where, and over which technique; without one the picker asks.
+        plain: lines instead of a screen.
+        theme: its name.
+        inspect: show the wire from the first byte on.
+        techniques: what the picker offers; None: all.
+
+    Raises:
+        ChatError: it is not possible here; the text says why.
+    """
+    web = "TEXTUAL_DRIVER" in os.environ  # e.g. textual-serve: a browser is the terminal
+    if not web and not plain and (reason := standard_streams.no_screen()):
+        warn(f"{reason}; here are lines instead")
+        plain = True
+    if plain:
+        from chat.cli import plain as lines
+        from chat.cli.signals import run
+
+        return run(lines.plain(me.session()))
+    if not web and not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise ChatError("this is not a terminal: use chat --plain, chat send or chat tail")
+    from tui.app import ChatApp, Choice
+    from tui.run import run as show
+
+    def opened(choice: Choice, detour: Detour | None) -> Session:
+        technique = backends.technique(choice.technique)
+        return me.session(technique, choice.room, choice.nick, cursor=choice.cursor, detour=detour)
+
+    def make_wiretap(choice: Choice) -> Wiretap:
+        from chat.background.state_folder import state_dir
+        from lab.faults.plan import FaultPlan
+        from lab.wire.wiretap import Wiretap
+
+        async def take_sample(name: str, words: str) -> Sample:
+            from lab.wire.send_one import sample
+
+            return await sample(me.named(name), me.place(), words, {})
+
+        technique = backends.technique(choice.technique)
+        plan = FaultPlan(lambda transport: technique.load_decoder()(transport))
+        return Wiretap(technique, me.settings, state_dir(warn), take_sample, plan)
+
+    choice = Choice(me.backend.name, me.room, me.nick) if me.backend else None
+    app = ChatApp(
+        opened,
+        choice,
+        room=me.room,
+        nick=me.nick,
+        theme=theme,
+        make_wiretap=make_wiretap,
+        inspect=inspect,
+        techniques=techniques,
+    )
+    return show(app)
