@@ -8,8 +8,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
 from datetime import tzinfo
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
@@ -23,44 +21,23 @@ from textual.driver import Driver
 from textual.filter import LineFilter
 from textual.geometry import Size
 from textual.screen import Screen
-from textual.worker import WorkerError
 
-from chat.client.session import Session
 from chat.domain.errors import ChatError
-from chat.domain.model import Cursor
 from chat.interfaces.technique import Technique
+from chat.language import translate
 from tui import themes
 from tui.commands import TABLE
+from tui.opening import Choice, MakeWiretap, Opened, Opener, OpenSession
 from tui.screens.chat import ChatScreen
 from tui.screens.ordered import OrderedApp
 from tui.terminal.widths import SteadyWidths
 
 if TYPE_CHECKING:
-    from chat.client.connect import Detour
-    from lab.wire.wiretap import Wiretap
     from tui.screens.picker import PickerScreen
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """The technique, room and name that the user has chosen."""
-
-    technique: str
-    room: str = "lab"
-    nick: str | None = None
-    """None: any name."""
-    cursor: Cursor | None = None
-    """Where the last session ended: the next one begins there, so that no event is missing."""
-
-
-CONNECTING = 5
-"""How many times longer than for an acknowledgement the end waits if there is no connection yet."""
 SMALLEST = Size(24, 4)
 """The least size that is drawn. Below `LEAST`, which is larger, only what is typed is shown."""
-OpenSession = Callable[["Choice", "Detour | None"], Session]
-"""Returns a session that is not started yet, and asks the detour at each connection. Raises `ChatError`."""
-MakeWiretap = Callable[[Choice], "Wiretap"]
-"""Returns what the wire of a session is looked at with."""
 
 
 def terminal_driver() -> type[Driver] | None:
@@ -124,17 +101,15 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         if theme is not None and theme not in themes.NAMES:
             raise ChatError(f"there is no theme {theme!r}: choose {', '.join(themes.NAMES)}")
         super().__init__(driver_class=terminal_driver())
-        self.session: Session | None = None
         self._widths = SteadyWidths(joins="TEXTUAL_DRIVER" not in os.environ)
         self.ended_by = 0
         """The signal that has ended the program, 0: none."""
         self.linger = 1.0
         """Seconds for which `action_quit` waits for acknowledgements."""
         self._screen: ChatScreen | None = None
-        self._open_session, self._make_wiretap = open_session, make_wiretap
-        self._wiretap: Wiretap | None = None
+        self._opener = Opener(open_session, make_wiretap)
+        self._first = self._opener.open(choice) if choice is not None else None
         self._inspect = inspect
-        self._choice = choice
         self._room, self._nick = room, nick
         self._zone, self._now = zone, now
         self._on_first_paint = on_first_paint
@@ -142,9 +117,7 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         for known in themes.THEMES:
             self.register_theme(known)
         self.theme = theme or themes.DEFAULT
-        if choice is not None:
-            self.session = self._open(choice)
-        elif techniques is None:
+        if choice is None and techniques is None:
             from backends import techniques as registered  # late: only the picker needs the labels
 
             self._techniques = registered()
@@ -153,8 +126,8 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         return themes.FALLBACK
 
     def get_default_screen(self) -> Screen[None]:
-        if self.session is not None:
-            self._opening = self._chat(self.session)
+        if self._first is not None:
+            self._opening = self._chat(self._first)
         else:
             from tui.screens.picker import PickerScreen  # late: it is not always shown
 
@@ -183,60 +156,22 @@ class ChatApp(OrderedApp, inherit_bindings=False):
 
     # --- sessions ------------------------------------------------------------------------------
 
-    def _open(self, choice: Choice) -> Session:
-        """Return a session that is not started yet; a wiretap is made for the first one."""
-        if self._wiretap is None and self._make_wiretap is not None:
-            self._wiretap = self._make_wiretap(choice)
-        return self._open_session(choice, self._wiretap.detour if self._wiretap else None)
-
-    def _chat(self, session: Session) -> ChatScreen:
+    def _chat(self, opened: Opened) -> ChatScreen:
         if not self._inspect:
-            session.start()
-        assert self._choice is not None
-        self._screen = ChatScreen(
-            session, self._choice.technique, zone=self._zone, now=self._now, wiretap=self._wiretap
-        )
+            opened.session.start()
+        self._screen = ChatScreen(opened, self._opener, zone=self._zone, now=self._now)
         self._screen.inspect = self._inspect
         return self._screen
 
     async def on_picker_screen_chosen(self, event: PickerScreen.Chosen) -> None:
         choice = Choice(event.technique, event.room, event.nick)
         try:
-            self.session = self._open(choice)
+            opened = self._opener.open(choice)
         except ChatError as error:
             event.picker.fail(str(error))
         else:
-            self._choice = choice
-            self.open(self._chat(self.session))
+            self.open(self._chat(opened))
         await self.on_answered()
-
-    async def on_chat_commands_reopen(self, event: ChatScreen.Reopen) -> None:
-        """Open a new session that begins where the last one ended."""
-        screen = self._screen
-        if self.session is None or self._choice is None or screen is None:
-            return
-        try:
-            choice = replace(self._choice, nick=event.nick or self._choice.nick)
-            session = self._open(replace(choice, cursor=self.session.cursor))
-        except ChatError as error:
-            screen.hint(str(error), failed=True)
-            return
-        await self._close_session()
-        self.session, self._choice = session, choice
-        session.start()
-        screen.attach(session)
-
-    async def _close_session(self) -> None:
-        if self.session is not None:
-            if self._screen is not None:
-                self._screen.leaving = True
-            # The pump ends with the session. Waiting for it shows the last updates, and leaves no task.
-            pumps = [worker for worker in self.workers if worker.group == "pump"]
-            with suppress(TimeoutError, WorkerError):
-                async with asyncio.timeout(2):
-                    await self.session.close()
-                    for worker in pumps:
-                        await worker.wait()
 
     # --- signals -------------------------------------------------------------------------------
 
@@ -285,15 +220,8 @@ class ChatApp(OrderedApp, inherit_bindings=False):
 
     async def action_quit(self) -> None:
         """Leave the room, then the program. Lines that are on their way get a moment to be acknowledged."""
-        if self._wiretap is not None:
-            await self._wiretap.let_pass()
-        wait = {"up": 1, "connecting": CONNECTING}
-        if self.session is not None and (times := wait.get(self.session.state.name)):
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self.session.settled(), self.linger * times)
-        await self._close_session()
-        if self._wiretap is not None:
-            await self._wiretap.stop()
+        if self._screen is not None:
+            await self._screen.leave(self.linger)
         self.exit()
 
     def _handle_exception(self, error: Exception) -> None:
@@ -315,6 +243,6 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         if isinstance(screen, ChatScreen):
             for command in TABLE.values():
                 run = partial(screen.action_command, command.name)
-                yield SystemCommand(f"/{command.name}", command.summary, run)
+                yield SystemCommand(f"/{command.name}", translate(command.summary), run)
         else:
-            yield SystemCommand("/quit", "leave", self.action_quit)
+            yield SystemCommand("/quit", translate("leave"), self.action_quit)

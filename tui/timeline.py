@@ -107,8 +107,7 @@ class Timeline:
         self._name = re.compile(rf"(?<!\w){sign}{re.escape(nick)}(?!\w)", re.IGNORECASE)
 
     def _start_over(self, reason: str) -> None:
-        place = self._after_newest()
-        self._view.put(Row(place, "rule", f"starting over: {one_line(reason)}"))
+        self.rule(f"starting over: {one_line(reason)}")
         self._epoch = ""
         self._log += 1
         self.newest = self.oldest = self.first = self._notes = 0
@@ -207,7 +206,7 @@ class Timeline:
         place = Place(PENDING, draft)
         self._drafts[draft] = ("say", place)
         row = Row(place, "message", shown(text), nick=self.nick, own=True, mark="pending", phase=phase)
-        self._view.put(self._timed(row, self._now_ms()))
+        self._view.put(self._timed(replace(row, said=text), self._now_ms()))
 
     def changing(self, draft: int, id: int, what: str) -> None:
         """Show that a change of an own message is being sent; ``what``: ``edit`` or ``delete``."""
@@ -221,6 +220,10 @@ class Timeline:
         """Show a notice of this program below the newest event."""
         row = Row(self._after_newest(), "notice", shown(text), nick="✖" if failed else "·")
         self._view.put(self._timed(replace(row, mark="failed") if failed else row, self._now_ms()))
+
+    def rule(self, text: str) -> None:
+        """Draw a rule below the newest event, with a text in it."""
+        self._view.put(self._timed(Row(self._after_newest(), "rule", text), self._now_ms()))
 
     def own_message(self, id: int | None) -> Row | None:
         """Return the own message with this id, or the newest one, if it can be changed."""

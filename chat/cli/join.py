@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,13 +42,10 @@ class Joining(Client):
     ports: Mapping[str, int] = field(default_factory=dict)
     """By technique; others have their default ports."""
 
-    def place(self, technique: Technique | None = None) -> Place:
-        from dataclasses import replace
-
-        technique = technique or self.technique
-        port = self.ports.get(technique.name, technique.port)
-        here = replace(super(Joining, self).place(technique), access=self.access)
-        return replace(here, server=str(Address(str(self.server), port)))
+    def place(self) -> Place:
+        port = self.ports.get(self.technique.name, self.technique.port)
+        here = super(Joining, self).place()  # a dataclass with slots is made anew: super() knows the first
+        return replace(here, server=str(Address(str(self.server), port)), access=self.access)
 
 
 @click.command(

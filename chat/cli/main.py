@@ -7,9 +7,11 @@ import sys
 import click
 
 from chat.cli import bench, join, lab, log_file, look, own_server, serve, standard_streams, talk, wire
+from chat.cli.language import choose_language, translate_help
 from chat.cli.options import FAILED, WRONG_USAGE, Client, client_options, warn
 from chat.cli.screen import screen
 from chat.domain.errors import ChatError
+from chat.language import LANGUAGES, translate
 
 
 @click.group(
@@ -29,6 +31,9 @@ from chat.domain.errors import ChatError
 @click.option("--plain", is_flag=True, help="Lines instead of a screen: for pipes and screen readers.")
 @click.option("--theme", metavar="NAME", help="dark, light or high-contrast.")
 @click.option("--inspect", is_flag=True, help="Show the wire, from the first byte on.")
+@click.option(
+    "--lang", type=click.Choice(LANGUAGES), help="The language of the texts; without it, the locale's."
+)
 @click.version_option(package_name="wirechat", message="chat %(version)s")
 @click.pass_context
 def chat(
@@ -37,10 +42,11 @@ def chat(
     plain: bool,
     theme: str | None,
     inspect: bool,
+    lang: str | None,
 ) -> int | None:
     """One chat over every classical way in which programs talk to each other."""
     if command := context.invoked_subcommand:
-        for name in context.params:
+        for name in set(context.params) - {"lang"}:  # which every command has, see `choose_language`
             if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
                 option = next(one for one in context.command.params if one.name == name).opts[0]
                 raise click.UsageError(
@@ -92,17 +98,27 @@ def _run() -> int:
     options = sys.argv[: sys.argv.index("--")] if "--" in sys.argv else sys.argv
     asks_for_help = not {"-h", "--help"}.isdisjoint(options)  # which needs no settings
     try:
+        try:
+            settings = read_config()
+        except ChatError:
+            if not asks_for_help:
+                raise
+            settings = {}
+        choose_language(options, settings)
+        if asks_for_help:
+            translate_help(chat)
         code = chat.main(
             prog_name="chat",
             standalone_mode=False,
             auto_envvar_prefix=ENVIRONMENT,
-            default_map={} if asks_for_help else read_config(),
+            default_map=settings,
         )
     except click.exceptions.NoArgsIsHelpError as error:
         sys.stdout.write(error.format_message() + "\n")
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "chat"
-        warn(f"{error.format_message()} ({command} --help shows how)")
+        reason = translate(error.format_message())
+        warn(f"{reason} ({command} --help shows how)")
         return WRONG_USAGE
     except (click.ClickException, ChatError) as error:
         warn(str(error))

@@ -16,6 +16,7 @@ from chat.domain.validation import clean_nick, clean_room
 from chat.interfaces.address import Address, parse_servers
 from chat.interfaces.settings import SWITCH, TEXT, Setting
 from chat.interfaces.technique import Technique
+from chat.language import translate
 
 if TYPE_CHECKING:
     from chat.client.connect import Detour, Place
@@ -104,7 +105,7 @@ class Client:
 
         technique, nick = technique or self.technique, nick or self.nick
         return open_session(
-            self.place(technique),
+            self.place(),
             technique,
             room or self.room,
             nick or login_name(),
@@ -115,6 +116,26 @@ class Client:
             detour=detour,
         )
 
+    def over(self, technique: Technique, first: Technique) -> Client:
+        """Return the options for a technique that is taken while the program runs.
+
+        Those of other techniques do not count. A port in ``--server`` is that of ``first``, the technique
+        that was taken first; another one has its usual port on the same host.
+        """
+        fitting = {
+            name: value
+            for name, value in self.settings.items()
+            for one in technique.settings
+            if one.client and one.name == name and value in (one.choices or (value,))
+        }
+        server = self.server
+        if server is not None and technique is not first:
+            hosts = [one.host for one in parse_servers(server, 0, schemes())]
+            server = ",".join(
+                f"[{host}]" if ":" in host else host for host in hosts[: None if technique.several else 1]
+            )
+        return replace(self, backend=technique, settings=fitting, server=server)
+
     @staticmethod
     def named(name: str) -> Technique:
         """Return a technique. Raises `ChatError`."""
@@ -123,8 +144,8 @@ class Client:
         except ValueError as error:
             raise ChatError(str(error)) from None
 
-    def place(self, technique: Technique | None = None) -> Place:
-        """Return which server, for this technique."""
+    def place(self) -> Place:
+        """Return which server."""
         from chat.background.state_folder import state_dir
         from chat.cli.config import access_token
         from chat.client.connect import Place
@@ -326,7 +347,7 @@ def token_option(command: F) -> F:
 def warn(line: str) -> None:
     from chat.client.lines import err
 
-    err(f"chat: {line}")
+    err(f"chat: {translate(line)}")
 
 
 def given_addresses(host: str, port: int, schemes: Sequence[str] = ()) -> list[Address]:

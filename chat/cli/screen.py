@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import backends
 from chat.cli import standard_streams
-from chat.cli.options import Client, warn
+from chat.cli.options import Client, chosen, warn
 from chat.domain.errors import ChatError
 from chat.interfaces.technique import Technique
 
@@ -51,12 +51,19 @@ def screen(
         return run(lines.plain(me.session()))
     if not web and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise ChatError("this is not a terminal: use chat --plain, chat send or chat tail")
-    from tui.app import ChatApp, Choice
+    from tui.app import ChatApp
+    from tui.opening import Choice
     from tui.run import run as show
+
+    chosen(me.settings, [me.backend] if me.backend else backends.techniques(), "client")
+    first: list[Technique] = [me.backend] if me.backend else []
 
     def opened(choice: Choice, detour: Detour | None) -> Session:
         technique = backends.technique(choice.technique)
-        return me.session(technique, choice.room, choice.nick, cursor=choice.cursor, detour=detour)
+        first[:] = first or [technique]  # the port of --server is that of the first technique
+        return me.over(technique, first[0]).session(
+            None, choice.room, choice.nick, cursor=choice.cursor, detour=detour
+        )
 
     def make_wiretap(choice: Choice) -> Wiretap:
         from chat.background.state_folder import state_dir
@@ -66,11 +73,12 @@ def screen(
         async def take_sample(name: str, words: str) -> Sample:
             from lab.wire.send_one import sample
 
-            return await sample(me.named(name), me.place(), words, {})
+            other = me.over(me.named(name), first[0])
+            return await sample(other.technique, other.place(), words, {})
 
         technique = backends.technique(choice.technique)
         plan = FaultPlan(lambda transport: technique.load_decoder()(transport))
-        return Wiretap(technique, me.settings, state_dir(warn), take_sample, plan)
+        return Wiretap(technique, me.over(technique, technique).settings, state_dir(warn), take_sample, plan)
 
     choice = Choice(me.backend.name, me.room, me.nick) if me.backend else None
     app = ChatApp(

@@ -90,11 +90,11 @@ def open_session(
         nonlocal had_one
         found = await locate(place, technique, given, again=had_one)
         had_one = not given
-        session.access = found.access
+        session.way.access = found.access
         targets, trust = found.addresses, found.trust
         if detour is not None:
             targets, trust = await detour(targets, trust)
-            session.server = str(found.addresses[0]) if targets != found.addresses else ""
+            session.way.server = str(found.addresses[0]) if targets != found.addresses else ""
         # In a thread as well: some techniques' libraries take half a second to import.
         kind = await asyncio.to_thread(technique.load_client)
         return kind(targets[0], replace(options, also=tuple(targets[1:]), trust=trust))

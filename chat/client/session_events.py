@@ -35,6 +35,14 @@ class Entered:
 
 
 @dataclass(frozen=True, slots=True)
+class Switched:
+    """From here on everything comes and goes by another way, see `Session.switch`. `Entered` follows."""
+
+    technique: str
+    """Its name (`Way.technique`)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Noticed:
     """Something that the user should know about this connection."""
 
@@ -137,6 +145,7 @@ Update = (
     StateChanged
     | Entered
     | Reconnected
+    | Switched
     | Noticed
     | Hindered
     | StartedOver

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from chat.client import session
+from chat.client import measure
 from chat.domain.model import Limits
 from chat.interfaces.technique import Technique
 from tests.support.kit import QUICK, Serving
@@ -48,7 +48,7 @@ async def eve(technique: Technique, server: Serving, settings: dict[str, str]) -
 def quick_pings(monkeypatch: pytest.MonkeyPatch) -> None:
     """A session asks often whether its server is there."""
     for name, seconds in (("FIRST_PING", 0.1), ("PING_EVERY", 0.2), ("PING_TIMEOUT", 1.0)):
-        monkeypatch.setattr(session, name, seconds)
+        monkeypatch.setattr(measure, name, seconds)
 
 
 async def all_is_well(eve: Tapped, ann: Person, tokens: list[int], texts: list[str]) -> None:

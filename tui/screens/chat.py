@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import tzinfo
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual import events
 from textual.app import ComposeResult
@@ -17,38 +17,37 @@ from textual.message import Message
 from textual.widgets import Static, TextArea
 from textual.worker import Worker, WorkerState
 
-from chat.client.session import Session
-from chat.client.session_events import Arrived, Hindered, Measured, State, StateChanged, Update
+from chat.client.session_events import Arrived, Hindered, Measured, State, StateChanged, Switched, Update
 from chat.domain.errors import ChatError, NickTaken
 from chat.domain.validation import clean_text
+from chat.language import translate
 from tui.commands import COMMANDS, TABLE, Command, Refused, parse
+from tui.opening import Opened, Opener
 from tui.pump import pump
 from tui.rows import one_line
 from tui.screens.chat_commands import LEAST, TOO_SMALL
-from tui.screens.chat_faults import ChatFaults
+from tui.screens.chat_reading import ChatReading
+from tui.screens.chat_session import ChatSession
 from tui.timeline import Timeline
 from tui.widgets.completion import Completion
 from tui.widgets.composer import Composer
+from tui.widgets.key_line import KeyLine
 from tui.widgets.members import Members
 from tui.widgets.message_view import MessageView
 from tui.widgets.status_bar import StatusBar
-
-if TYPE_CHECKING:
-    from lab.wire.wiretap import Wiretap
 
 WIDTHS = [(0, "-slim"), (LEAST[0], "-narrow"), (100, "-wide")]
 HEIGHTS = [(0, "-flat"), (LEAST[1], "-short"), (22, "-tall")]
 
 
-class ChatScreen(ChatFaults):
+class ChatScreen(ChatReading, ChatSession):
     """One person in one room.
 
     Args:
-        session: started already; the app owns and closes it.
-        technique: its name, for the status bar.
+        opened: the session; it is started already, or is when the inspector shows its wire.
+        opener: opens further ones.
         zone: the time zone of the times; None: the local one.
         now: returns the seconds since the epoch.
-        wiretap: what the session takes as a detour; None: the wire can't be shown.
     """
 
     HORIZONTAL_BREAKPOINTS = WIDTHS
@@ -67,21 +66,21 @@ class ChatScreen(ChatFaults):
 
     def __init__(
         self,
-        session: Session,
-        technique: str,
+        opened: Opened,
+        opener: Opener,
         *,
         zone: tzinfo | None,
         now: Callable[[], float],
-        wiretap: Wiretap | None = None,
     ) -> None:
         super().__init__()
-        self.wiretap = wiretap
-        self.session = session
+        self.opener = opener
+        self.choice, self.wiretap = opened.choice, opened.wiretap
+        self.session = session = opened.session
         self.view = MessageView(id="messages")
         self.timeline = Timeline(self.view, nick=session.nick, zone=zone, now=now)
         self.composer = Composer(
             completion := Completion(),
-            placeholder=f"Message #{session.room}   / commands · Tab completes · F2 the wire",
+            placeholder=translate(f"Message #{session.room}   / commands · Tab completes · Ctrl+Up reads"),
             keys={
                 **{command.key: partial(self._pressed, command) for command in COMMANDS if command.key},
                 "pageup": partial(self.action_page, -1),
@@ -93,21 +92,21 @@ class ChatScreen(ChatFaults):
         )
         self._completion = completion
         self._members = Members()
-        self._status = StatusBar(technique, session.room)
+        self._status = StatusBar(opened.choice.technique, session.room)
         self._banner = Static("", id="banner", markup=False)
         self.fault_banner = Static("", id="faults", markup=False)
         self._newer = Static("", id="newer", markup=False)
         self._hint = Static("", id="hint", markup=False)
+        self.key_line = KeyLine()
         self._said: dict[int, str] = {}  # the drafts of this session that are on their way
         self._asked: list[Composer.Pasted] = []  # the pastes about which the user is asked
         self._hinted = ""  # what the composer held when the hint was shown
-        self.leaving = False
-        """Whether the session is being closed because the user leaves."""
+        self._first = opened
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="body"):
             with Vertical(id="centre"):
-                yield Static(TOO_SMALL, id="too-small")
+                yield Static(translate(TOO_SMALL), id="too-small")
                 yield self.fault_banner
                 yield self._banner
                 yield self.view
@@ -116,6 +115,7 @@ class ChatScreen(ChatFaults):
                 yield self._hint
                 yield self.composer
             yield self._members
+        yield self.key_line
         yield self._status
 
     @property
@@ -124,13 +124,12 @@ class ChatScreen(ChatFaults):
 
     def on_mount(self) -> None:
         self.composer.focus()
-        self.attach(self.session)
+        self.attach(self._first)
         if self.inspect:
             self.run_worker(self.inspect_from_the_start(), group="submit", exit_on_error=False)
 
-    def attach(self, session: Session) -> None:
-        """Show this session: the first one, or its successor after it had ended."""
-        self.session, self.leaving = session, False
+    def attach(self, opened: Opened) -> None:
+        self.session, self.leaving = session, _ = opened.session, False
         self._said.clear()
         self._show_state(session.state)
         self.run_worker(
@@ -150,6 +149,8 @@ class ChatScreen(ChatFaults):
                         self._banner.set_class(False, "-on")
                         self._show_state(self.session.state)
                         self.timeline.apply(update)
+                    case Switched(technique):
+                        self.switched(technique)
                     case Measured(rtt, activity):
                         self._status.rtt, self._status.activity = rtt, activity
                         waiting = set(self.session.unanswered())
@@ -165,6 +166,10 @@ class ChatScreen(ChatFaults):
             self._members.show(self.session.members.values(), self.session.seat, self.timeline.colours)
             self.composer.nicks = [one_line(member.nick) for member in self.session.members.values()]
 
+    def mark_technique(self, name: str) -> None:
+        super().mark_technique(name)
+        self._status.technique = name
+
     def show_cost(self, text: str) -> None:
         self._status.cost = text
 
@@ -172,16 +177,17 @@ class ChatScreen(ChatFaults):
         self._status.state = state
         reason = one_line(state.reason).rstrip(".?!")
         if state.name == "retrying":
-            self._banner.update(
-                Content(f"▲ {reason}. What you write is kept and sent later. /retry tries now, /quit leaves.")
+            kept = translate(
+                f"▲ {reason}. What you write is kept and sent later. /retry tries now, /quit leaves."
             )
+            self._banner.update(Content(kept))
         elif state.name == "down":
             taken = isinstance(self.session.outcome, NickTaken)
-            again = "/retry NAME does so" if taken else "/retry tries again"
-            self._banner.update(Content(f"✖ {reason}. {again}, /quit leaves."))
+            advice = "/retry NAME does so" if taken else "/retry tries again"
+            self._banner.update(Content(translate(f"✖ {reason}. {advice}, /quit leaves.")))
             self.timeline.ended(reason)
         elif self.session.hindered:
-            self._banner.update(Content(f"▲ {one_line(self.session.hindered)}"))
+            self._banner.update(Content(f"▲ {translate(one_line(self.session.hindered))}"))
             self._banner.set_class(True, "-on")
             self._banner.set_class(False, "-down")
             return
@@ -219,9 +225,10 @@ class ChatScreen(ChatFaults):
     def _run(self, command: Command, argument: str, refused: Callable[[Exception], None]) -> None:
         """Run a command at once, so that commands and messages stay in order; only its waiting is a task."""
         done = command.run(self, argument)
-        if done is None:
-            return
+        if done is not None:
+            self.run_later(done, refused)
 
+    def run_later(self, done: Awaitable[None], refused: Callable[[Exception], None]) -> None:
         async def finish() -> None:
             try:
                 await done
@@ -283,11 +290,14 @@ class ChatScreen(ChatFaults):
 
     def on_text_area_changed(self, event: TextArea.Changed) -> None:
         if self.composer.text and self.composer.text != self._hinted:
-            self._hint.remove_class("-on")
+            self.unhint()
+
+    def unhint(self) -> None:
+        self._hint.remove_class("-on")
 
     def hint(self, text: str, *, failed: bool = False) -> None:
         """Show a line above the composer until the user types again."""
-        text = one_line(text)
+        text = translate(one_line(text))
         self._hint.update(Content(f"✖ {text}" if failed else text))
         self._hint.set_class(failed, "-failed")
         self._hint.add_class("-on")
@@ -325,6 +335,7 @@ class ChatScreen(ChatFaults):
             self.hint(str(error), failed=True)
 
         if command.ask:
+            self.stop_reading()
             self.composer.load_command(f"/{name} ")
             return
         try:
@@ -337,7 +348,7 @@ class ChatScreen(ChatFaults):
 
     def action_close_all(self) -> None:
         self.escaped()
-        self._hint.remove_class("-on")
+        self.unhint()
         self.clear_selection()
         if self._completion.open:
             self._completion.offer([])
@@ -351,7 +362,7 @@ class ChatScreen(ChatFaults):
     # --- the list ------------------------------------------------------------------------------
 
     def on_message_view_behind(self, event: MessageView.Behind) -> None:
-        self._newer.update(Content(f"▼ {event.new} new · Ctrl+End"))
+        self._newer.update(Content(translate(f"▼ {event.new} new · Ctrl+End")))
         self._newer.set_class(bool(event.new), "-on")
 
     def on_message_view_near_top(self) -> None:

@@ -59,6 +59,14 @@ class ChatWire(ChatCommands):
         assert self.wiretap.trace is not None
         return self.wiretap.trace
 
+    async def look_at_new_wire(self) -> None:
+        """The session goes another way: show what passes there, if the wire was shown."""
+        self._cost, self._counted = RunningCost(), 0
+        if self.wiretap is None or self.wiretap.trace is None:
+            return
+        if self._inspector is not None and self._shown:
+            self._inspector.open(self.wiretap.trace, self.wiretap.tap)
+
     async def inspect_from_the_start(self) -> None:
         """Open the inspector, and only then let the session connect."""
         await self.show_wire("")

@@ -18,6 +18,7 @@ from textual.widgets.option_list import Option
 from chat.domain.errors import BadName
 from chat.domain.validation import clean_nick, clean_room
 from chat.interfaces.technique import Technique
+from chat.language import translate
 from tui.rows import wrap
 from tui.screens.ordered import Answered, Asking
 from tui.widgets.own_keys import Field
@@ -74,9 +75,11 @@ class PickerScreen(Asking):
     def compose(self) -> ComposeResult:
         with Vertical(id="picker"):
             yield Static(
-                Content.assemble(("chat", "bold $accent"), ("  one room, many techniques", "$quiet"))
+                Content.assemble(
+                    ("chat", "bold $accent"), (f"  {translate('one room, many techniques')}", "$quiet")
+                )
             )
-            yield Static("Technique", classes="label")
+            yield Static(translate("Technique"), classes="label")
             yield Techniques(
                 *(
                     Option("", id=label.name, disabled=bool(self._missing[label.name]))
@@ -86,13 +89,17 @@ class PickerScreen(Asking):
                 compact=True,
             )
             with Horizontal(classes="field"):
-                yield Static("Room", classes="label")
+                yield Static(translate("Room"), classes="label")
                 yield Field(self._room, id="picker-room", compact=True)
             with Horizontal(classes="field"):
-                yield Static("Name", classes="label")
-                yield Field(self._nick, placeholder="your login name", id="picker-nick", compact=True)
+                yield Static(translate("Name"), classes="label")
+                yield Field(
+                    self._nick, placeholder=translate("your login name"), id="picker-nick", compact=True
+                )
             yield self._failure
-            yield Static("Enter joins · Tab next · Up/Down choose · Ctrl+Q leaves", id="picker-keys")
+            yield Static(
+                translate("Enter joins · Tab next · Up/Down choose · Ctrl+Q leaves"), id="picker-keys"
+            )
 
     def _describe(self, label: Technique, width: int) -> Content:
         """Return the technique's name and summary for this width, and what it lacks here."""
@@ -101,9 +108,12 @@ class PickerScreen(Asking):
         left = [(label.name.ljust(name), "bold")]
         if width > 90:
             left.append((label.title.ljust(title), ""))
-        pieces = [*left, (hang(label.summary, width, sum(len(text) for text, _ in left)), "$quiet")]
+        pieces = [
+            *left,
+            (hang(translate(label.summary), width, sum(len(text) for text, _ in left)), "$quiet"),
+        ]
         if missing := self._missing[label.name]:
-            needs = "; ".join(f"{need.what} is missing, {need.install}" for need in missing)
+            needs = "; ".join(translate(f"{need.what} is missing, {need.install}") for need in missing)
             pieces.append((f"\n{'':{name}}{hang(f'✖ {needs}', width, name)}", "$warning"))
         return Content.assemble(*pieces)
 
@@ -124,7 +134,7 @@ class PickerScreen(Asking):
 
     def fail(self, text: str) -> None:
         """Show why the user cannot join."""
-        self._failure.update(Content(f"✖ {text}"))
+        self._failure.update(Content(f"✖ {translate(text)}"))
         self.app.post_message(Answered())
 
     def on_input_submitted(self) -> None:

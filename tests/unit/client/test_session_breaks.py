@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-import chat.client.session
+import chat.client.measure
 from chat.client.session_events import Arrived, Entered, Measured, Reconnected, StartedOver
 from chat.domain.errors import Closing, ConnectionLost, SeatGone, StaleCursor
 from chat.domain.model import Cursor, Hello, Welcome
@@ -121,7 +121,7 @@ async def test_a_peer_that_answers_no_ping_is_given_up(
         return 0.0
 
     monkeypatch.setattr(FakeClient, "ping", no_answer)
-    monkeypatch.setattr(chat.client.session, "PING_TIMEOUT", 0.0)
+    monkeypatch.setattr(chat.client.measure, "PING_TIMEOUT", 0.0)
     async with talking(room) as (_, watch):
         state = await watch.state("retrying")
         assert "has not answered" in state.reason
