@@ -123,8 +123,8 @@ def join(
         str(fingerprint),
         True,
         settings,
-        access,
-        port_of,
+        access=access,
+        ports=port_of,
     )
     return screen(me, plain=plain, theme=theme, techniques=answered)
 
