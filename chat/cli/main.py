@@ -6,7 +6,20 @@ import sys
 
 import click
 
-from chat.cli import bench, join, lab, log_file, look, own_server, serve, standard_streams, talk, web, wire
+from chat.cli import (
+    bench,
+    export,
+    join,
+    lab,
+    log_file,
+    look,
+    own_server,
+    serve,
+    standard_streams,
+    talk,
+    web,
+    wire,
+)
 from chat.cli.language import choose_language, translate_help
 from chat.cli.options import FAILED, WRONG_USAGE, Client, client_options, warn
 from chat.cli.screen import screen
@@ -61,6 +74,7 @@ def chat(
 for command in (
     talk.send,
     talk.tail,
+    export.export,
     serve.serve,
     join.join,
     own_server.status,
