@@ -14,7 +14,7 @@ from chat.cli import bench, export, lab, log_file, look, own_server, serve, stan
 from chat.cli.language import choose_language, translate_help
 from chat.cli.options import FAILED, WRONG_USAGE, Client, chosen, client_options, warn
 from chat.domain.errors import ChatError
-from chat.language import LANGUAGES, translate
+from chat.language.translation import LANGUAGES, translate
 
 if TYPE_CHECKING:
     from chat.client.connect import Detour
