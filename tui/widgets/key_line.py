@@ -28,13 +28,13 @@ WRITING: Keys = (
 def reading(row: Row) -> Keys:
     """Return the keys that do something with a message."""
     keys = [("↑↓", N_("choose")), ("Esc", N_("write"))]
-    if row.said and row.mark in ("failed", N_("unconfirmed")):
+    if row.said and row.mark in ("failed", "unconfirmed"):
         keys.append(("R", N_("send again")))
     if row.id and not row.deleted:
         keys += [("r", N_("reply")), ("c", N_("copy"))]
         keys += [("e", N_("edit")), ("d", N_("delete"))] if row.own else []
         keys += [("i", N_("wire")), ("Y", N_("as a command"))]
-    return (*keys, ("g G", N_("ends")))
+    return (*keys, ("m M", N_("mentions")), ("u", N_("new")), ("g G", N_("ends")))
 
 
 class KeyLine(Widget):
