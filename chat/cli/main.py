@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import click
 
 import backends
-from chat.cli import bench, lab, log_file, look, own_server, serve, standard_streams, talk, web, wire
+from chat.cli import bench, export, lab, log_file, look, own_server, serve, standard_streams, talk, web, wire
 from chat.cli.language import choose_language, translate_help
 from chat.cli.options import FAILED, WRONG_USAGE, Client, chosen, client_options, warn
 from chat.domain.errors import ChatError
-from chat.language import LANGUAGES, translate
+from chat.language.translation import LANGUAGES, translate
 
 if TYPE_CHECKING:
     from chat.client.connect import Detour
@@ -125,6 +125,7 @@ def chat(
 for command in (
     talk.send,
     talk.tail,
+    export.export,
     serve.serve,
     own_server.status,
     own_server.stop,
