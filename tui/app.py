@@ -24,7 +24,7 @@ from textual.screen import Screen
 
 from chat.domain.errors import ChatError
 from chat.interfaces.technique import Technique
-from chat.language import translate
+from chat.language.translation import translate
 from tui import themes
 from tui.commands import TABLE
 from tui.open_rooms import OpenRooms
@@ -70,6 +70,8 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         on_first_paint: called when the first frame is on the terminal.
         make_wiretap: None: the wire can't be shown.
         inspect: show the wire from the first byte on.
+        guest: it is shown to a visitor in a web page, who must say a name, and may not write files here.
+        technique: the technique that the picker suggests; None: the first.
 
     Raises:
         ChatError: the session for ``choice`` cannot be opened, or there is no such theme.
@@ -98,6 +100,8 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         on_first_paint: Callable[[], None] | None = None,
         make_wiretap: MakeWiretap | None = None,
         inspect: bool = False,
+        guest: bool = False,
+        technique: str | None = None,
     ) -> None:
         if theme is not None and theme not in themes.NAMES:
             raise ChatError(f"there is no theme {theme!r}: choose {', '.join(themes.NAMES)}")
@@ -106,12 +110,12 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         self.ended_by = 0
         """The signal that has ended the program, 0: none."""
         self._opener = Opener(open_session, make_wiretap)
-        self.rooms = OpenRooms(
-            self, self._opener, partial(ChatScreen, opener=self._opener, zone=zone, now=now)
-        )
+        self.rooms = OpenRooms(self, self._opener, self._make_screen)
+        self._zone, self._now = zone, now
         self._first = self._opener.open(choice) if choice is not None else None
         self._inspect = inspect
-        self._room, self._nick = room, nick
+        self._room, self._nick, self._technique = room, nick, technique
+        self.guest = guest
         self._on_first_paint = on_first_paint
         self._techniques = techniques
         for known in themes.THEMES:
@@ -132,7 +136,13 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         else:
             from tui.screens.picker import PickerScreen  # late: it is not always shown
 
-            self._opening = PickerScreen(self._techniques or (), room=self._room, nick=self._nick)
+            self._opening = PickerScreen(
+                self._techniques or (),
+                room=self._room,
+                nick=self._nick,
+                technique=self._technique,
+                ask_name=self.guest,
+            )
         return self._opening
 
     def get_line_filters(self) -> Sequence[LineFilter]:
@@ -156,6 +166,11 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         await self.opened()
 
     # --- sessions ------------------------------------------------------------------------------
+
+    def _make_screen(self, opened: Opened) -> ChatScreen:
+        screen = ChatScreen(opened, self._opener, zone=self._zone, now=self._now)
+        screen.guest = self.guest
+        return screen
 
     def _chat(self, opened: Opened) -> ChatScreen:
         if not self._inspect:

@@ -10,7 +10,8 @@ from typing import Protocol
 from backends import KNOWN
 from chat.client.session import Session
 from chat.domain.validation import clean_text, nick_key
-from chat.language import N_, translate
+from chat.language import N_
+from chat.language.translation import translate
 from tui.rows import Row, one_line
 from tui.themes import NAMES
 from tui.timeline import Timeline

@@ -26,6 +26,7 @@ from chat.client.session_events import (
 )
 from chat.domain.errors import history_starts
 from chat.domain.model import Event, MissingEvents
+from chat.language import N_
 from tui.rows import PENDING, Place, Row, clock_and_day, one_line, shown
 from tui.themes import NickColours
 from tui.traffic import FOLDED, SIGNS, Going, folded
@@ -98,7 +99,7 @@ class Timeline:
 
     def _entered(self, nick: str, seat: str, epoch: str) -> None:
         if self._epoch and epoch != self._epoch:
-            self._start_over("this room has another log now")
+            self._start_over(N_("this room has another log now"))
         self._epoch = epoch
         self._seats.add(seat)
         self.nick = nick = one_line(nick)
@@ -107,7 +108,7 @@ class Timeline:
         self._name = re.compile(rf"(?<!\w){sign}{re.escape(nick)}(?!\w)", re.IGNORECASE)
 
     def _start_over(self, reason: str) -> None:
-        self.rule(f"starting over: {one_line(reason)}")
+        self.rule(N_(f"starting over: {one_line(reason)}"))
         self._epoch = ""
         self._log += 1
         self.newest = self.oldest = self.first = self._notes = 0
@@ -167,7 +168,7 @@ class Timeline:
         elif row is not None:
             say = reason or phase
             if len(say) > SHORT:
-                self._view.put(replace(row, phase=phase, reason=f"◌ {phase}: {say}"))
+                self._view.put(replace(row, phase=phase, reason=N_(f"◌ {phase}: {say}")))
             else:
                 self._view.put(replace(row, phase=say, reason=""))
 
@@ -175,7 +176,7 @@ class Timeline:
         """Show that a draft failed or is unconfirmed; return its place, if it has its own row."""
         if asked == "say" and row is not None:
             self._view.drop(row.place)
-            said = "✖ not sent" if phase == "failed" else "? unconfirmed"
+            said = N_("✖ not sent" if phase == "failed" else "? unconfirmed")
             place = self._after_newest()
             self._view.put(
                 replace(
@@ -190,8 +191,9 @@ class Timeline:
         if asked:
             if row is not None:
                 self._view.put(replace(row, phase=""))
-            said = "not done" if phase == "failed" else "unconfirmed"
-            self.note(f"{asked} {said}: {reason}", failed=True)
+            self.note(
+                N_(f"{asked} {'not done' if phase == 'failed' else 'unconfirmed'}: {reason}"), failed=True
+            )
         return None
 
     def ended(self, reason: str) -> None:
@@ -211,10 +213,10 @@ class Timeline:
     def changing(self, draft: int, id: int, what: str) -> None:
         """Show that a change of an own message is being sent; ``what``: ``edit`` or ``delete``."""
         place = Place(self._log, id)
-        self._drafts[draft] = (f"{what} of #{id}", place)
+        self._drafts[draft] = (N_(f"{what} of #{id}"), place)
         row = self._view.row(place)
         if row is not None:
-            self._view.put(replace(row, phase=f"{what}: sending"))
+            self._view.put(replace(row, phase=N_(f"{what}: sending")))
 
     def note(self, text: str, *, failed: bool = False) -> None:
         """Show a notice of this program below the newest event."""
@@ -292,7 +294,7 @@ class Timeline:
                 self._remember(event)
                 self._change(event, took)
             case "opened":
-                self._put_notice(place, "○", "the room was opened", event.at)
+                self._put_notice(place, "○", N_("the room was opened"), event.at)
             case _:
                 going = Going(event.seq, event.kind, one_line(event.author), one_line(event.technique))
                 row = Row(place, "notice", going.text, nick=SIGNS[event.kind], traffic=(going,))

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
 import backends
-from chat.cli import bench, lab, log_file, look, own_server, serve, standard_streams, talk, wire
+from chat.cli import bench, export, lab, log_file, look, own_server, serve, standard_streams, talk, web, wire
 from chat.cli.language import choose_language, translate_help
 from chat.cli.options import FAILED, WRONG_USAGE, Client, chosen, client_options, warn
 from chat.domain.errors import ChatError
-from chat.language import LANGUAGES, translate
+from chat.language.translation import LANGUAGES, translate
 
 if TYPE_CHECKING:
     from chat.client.connect import Detour
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 @click.option("--plain", is_flag=True, help="Lines instead of a screen: for pipes and screen readers.")
 @click.option("--theme", metavar="NAME", help="dark, light or high-contrast.")
 @click.option("--inspect", is_flag=True, help="Show the wire, from the first byte on.")
+@click.option("--guest", is_flag=True, hidden=True)  # the screen of a visitor in a web page
 @click.option(
     "--lang", type=click.Choice(LANGUAGES), help="The language of the texts; without it, the locale's."
 )
@@ -51,6 +53,7 @@ def chat(
     plain: bool,
     theme: str | None,
     inspect: bool,
+    guest: bool,
     lang: str | None,
 ) -> int | None:
     """One chat over every classical way in which programs talk to each other."""
@@ -62,8 +65,10 @@ def chat(
                     f"{option} stands before {command}, which would not see it: write it behind {command}"
                 )
         return None
-    web = "TEXTUAL_DRIVER" in os.environ  # e.g. textual-serve: a browser is the terminal
-    if not web and not plain and (reason := standard_streams.no_screen()):
+    in_page = "TEXTUAL_DRIVER" in os.environ  # chat web, textual-serve: a browser is the terminal
+    if guest:
+        plain, me = False, replace(me, nick=None, guest=True)
+    elif not in_page and not plain and (reason := standard_streams.no_screen()):
         warn(f"{reason}; here are lines instead")
         plain = True
     if plain:
@@ -71,7 +76,7 @@ def chat(
         from chat.cli.signals import run
 
         return run(lines.plain(me.session()))
-    if not web and not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not in_page and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise ChatError("this is not a terminal: use chat --plain, chat send or chat tail")
     from tui.app import ChatApp
     from tui.opening import Choice
@@ -102,7 +107,7 @@ def chat(
         plan = FaultPlan(lambda transport: technique.load_decoder()(transport))
         return Wiretap(technique, me.over(technique, technique).settings, state_dir(warn), take_sample, plan)
 
-    choice = Choice(me.backend.name, me.room, me.nick) if me.backend else None
+    choice = Choice(me.backend.name, me.room, me.nick) if me.backend and not guest else None
     app = ChatApp(
         opened,
         choice,
@@ -111,6 +116,8 @@ def chat(
         theme=theme,
         make_wiretap=make_wiretap,
         inspect=inspect,
+        guest=guest,
+        technique=me.backend.name if me.backend else None,
     )
     return show(app)
 
@@ -118,6 +125,7 @@ def chat(
 for command in (
     talk.send,
     talk.tail,
+    export.export,
     serve.serve,
     own_server.status,
     own_server.stop,
@@ -125,6 +133,7 @@ for command in (
     look.doctor,
     look.techniques,
     look.explain,
+    web.web,
     wire.wire,
     wire.receipt,
     bench.demo,

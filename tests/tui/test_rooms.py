@@ -169,6 +169,12 @@ async def test_no_more_rooms_than_the_limit_are_open() -> None:
         assert f"{MOST} rooms are open" in text(pilot)
 
 
+async def test_a_guest_is_one_in_every_room() -> None:
+    async with in_house(guest=True) as (pilot, house):
+        await join(pilot, house, "dev")
+        assert chat(pilot).guest
+
+
 # --- what is counted ---------------------------------------------------------------------------
 
 

@@ -19,7 +19,8 @@ from textual.widgets import Static, TextArea
 from chat.client.session_events import Arrived, Hindered, Measured, State, StateChanged, Switched, Update
 from chat.domain.errors import ChatError, NickTaken
 from chat.domain.validation import clean_text
-from chat.language import translate
+from chat.language import N_
+from chat.language.translation import translate
 from tui.commands import COMMANDS, TABLE, Command, Refused, parse
 from tui.opening import Opened, Opener
 from tui.pump import pump
@@ -237,7 +238,7 @@ class ChatScreen(ChatReading, ChatRooms):
         if self.down:
             raise Refused("not sent, the connection is down: /retry tries again")
         texts = tuple(clean_text(text, self.session.limits.text_bytes) for text in texts)
-        phase = "sending" if self._status.state.name == "up" else "waiting"
+        phase = N_("sending" if self._status.state.name == "up" else "waiting")
         with self.view.changing():
             for text in texts:
                 self._said[draft := self.session.say(text)] = text
