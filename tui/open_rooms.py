@@ -29,7 +29,7 @@ class OpenRooms:
         self.screens: list[ChatScreen] = []
         self.linger = 1.0
         """Seconds for which a room that is left waits for acknowledgements."""
-        self._app = app
+        self.app = app
         self._opener = opener
         self._make_screen = make_screen
         self._lost: list[str] = []  # what the rooms that were left had not acknowledged
@@ -40,7 +40,7 @@ class OpenRooms:
     @property
     def front(self) -> ChatScreen | None:
         """The room in front; another screen may lie above it."""
-        return next((screen for screen in self.screens if screen in self._app.screen_stack), None)
+        return next((screen for screen in self.screens if screen in self.app.screen_stack), None)
 
     def add(self, opened: Opened) -> ChatScreen:
         """Return the screen of another room. It is not shown yet."""
@@ -48,7 +48,7 @@ class OpenRooms:
         screen.rooms = self
         self.screens.append(screen)
         # An installed screen is kept, and goes on, while another one is in front.
-        self._app.install_screen(screen, f"room {opened.choice.room}")
+        self.app.install_screen(screen, f"room {opened.choice.room}")
         return screen
 
     def named(self, room: str) -> ChatScreen | None:
@@ -57,11 +57,11 @@ class OpenRooms:
     def go(self, screen: ChatScreen) -> None:
         """Bring a room to the front. What is typed from now on goes there."""
         front = self.front
-        if screen is front or front is not self._app.screen:
+        if screen is front or front is not self.app.screen:
             return
         self._before = front
         screen.unread = screen.mentions = 0
-        self._app.open(screen, instead=True)
+        self.app.open(screen, instead=True)
         self.changed()
 
     def go_to(self, number: int) -> None:
@@ -103,7 +103,7 @@ class OpenRooms:
         if screen not in self._leaving:
             self._leaving.append(screen)
             # Not a task of the screen: it would end with it.
-            self._app.run_worker(self._leave(screen), group="leave", exit_on_error=False)
+            self.app.run_worker(self._leave(screen), group="leave", exit_on_error=False)
 
     async def _leave(self, screen: ChatScreen) -> None:
         await screen.leave(self.linger)
@@ -113,14 +113,14 @@ class OpenRooms:
         number = self.screens.index(screen)
         self.screens.remove(screen)
         self._leaving.remove(screen)
-        if screen in self._app.screen_stack:
-            while self._app.screen is not screen:  # e.g. the help
-                self._app.pop_screen()
+        if screen in self.app.screen_stack:
+            while self.app.screen is not screen:  # e.g. the help
+                self.app.pop_screen()
             before = self._before if self._before in self.screens else None
-            self._app.open(before or self.screens[max(0, number - 1)], instead=True)
-            self._app.uninstall_screen(screen)  # so it is removed when the other one has its place
+            self.app.open(before or self.screens[max(0, number - 1)], instead=True)
+            self.app.uninstall_screen(screen)  # so it is removed when the other one has its place
         else:
-            self._app.uninstall_screen(screen)
+            self.app.uninstall_screen(screen)
             await screen.remove()
         if (front := self.front) is not None:
             front.unread = front.mentions = 0

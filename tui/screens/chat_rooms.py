@@ -86,10 +86,12 @@ class ChatRooms(ChatSession):
     def go_to_room(self, name: str) -> None:
         from tui.screens.switcher import Switcher, best  # not needed for the first paint
 
+        name = name.removeprefix("#")
         if not name:
-            self.app.push_screen(Switcher())
+            if self.app.screen is self:
+                self.rooms.app.open(Switcher())
             return
-        screen = best(self.rooms, name.removeprefix("#"))
+        screen = best(self.rooms, name)
         if screen is None:
             raise Refused(f"no open room is like {name}; /rooms lists them, /join ROOM opens another")
         self.rooms.go(screen)
