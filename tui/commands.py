@@ -35,6 +35,9 @@ class CommandTarget(Protocol):
     def start_reading(self) -> None:
         """Let keys choose a message, and do something with it. Raises `Refused`."""
 
+    def to_new(self) -> None:
+        """Go to the first message that is new. Raises `Refused`."""
+
     def find(self, text: str) -> None:
         """Highlight a text; an empty one removes the highlighting. Raises `Refused`."""
 
@@ -175,6 +178,10 @@ def _read(target: CommandTarget, argument: str) -> None:
     target.start_reading()
 
 
+def _new(target: CommandTarget, argument: str) -> None:
+    target.to_new()
+
+
 def _find(target: CommandTarget, argument: str) -> None:
     target.find(argument)
 
@@ -277,6 +284,7 @@ COMMANDS = (
     Command("delete", "[#ID]", "delete your last message, or message #ID", _delete),
     Command("who", "", "who is here, and with which technique", _who, "ctrl+o"),
     Command("read", "", "choose a message with keys: reply, edit, copy ...", _read, "ctrl+up"),
+    Command("new", "", "go to the first message that is new", _new, "alt+u"),
     Command("find", "[TEXT]", "find a text; again: the next older match", _find, "ctrl+f", ask=True),
     Command("copy", "[#ID]", "copy the newest message, or message #ID", _copy),
     Command("history", "", "load older messages", _history),
@@ -345,7 +353,7 @@ def parse(text: str) -> tuple[Command, str] | str:
     name = name.strip()
     if name not in TABLE:
         close = get_close_matches(name, TABLE, n=1)
-        hint = f"did you mean /{close[0]}?" if close else "/help shows all"
+        hint = N_(f"did you mean /{close[0]}?" if close else "/help shows all")
         raise Refused(f"there is no command /{name}: {hint} (//{name} sends it as text)")
     command, argument = TABLE[name], argument.strip()
     if argument and not command.usage:

@@ -128,6 +128,7 @@ class ChatScreen(ChatReading, ChatRooms):
 
     def on_mount(self) -> None:
         self.composer.focus()
+        self.watch(self.app, "app_focus", self._focused)
         self.attach(self._first)
         self.show_rooms()
         if self.inspect:
@@ -357,7 +358,12 @@ class ChatScreen(ChatReading, ChatRooms):
 
     # --- the list ------------------------------------------------------------------------------
 
+    def _focused(self, focused: bool) -> None:
+        """The terminal has got the focus, or lost it."""
+        self.timeline.unread.focus(focused)
+
     def on_message_view_behind(self, event: MessageView.Behind) -> None:
+        self.timeline.unread.look()
         self._newer.update(Content(translate(f"▼ {event.new} new · Ctrl+End")))
         self._newer.set_class(bool(event.new), "-on")
 
