@@ -14,7 +14,7 @@ PAGES = $(wildcard *.md docs/*.md backends/*/README.md)
 PACKAGES := chat backends protos wsdl lab tui
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fuzz soak check audit format docs captures score stubs wsdl openapi goldens constraints wheel clean
+.PHONY: help setup demo test fuzz soak check audit format docs languages captures score stubs wsdl openapi goldens constraints wheel clean
 
 help: ## List these targets
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -49,6 +49,7 @@ check: setup ## Check format, lint, types, the import layers and the generated p
 	$(BIN)/python -m protos --check
 	$(BIN)/python -m backends.rest.openapi --check
 	$(BIN)/python -m backends.soap.contract --check
+	$(BIN)/python -m chat.language --check
 	$(BIN)/python -m cogapp --check --check-fail-msg='run: make docs' $(PAGES)
 	$(BIN)/python -m tests.tui.pictures --check
 
@@ -77,6 +78,9 @@ wsdl: setup ## Write wsdl/chat.wsdl and wsdl/chat-soap11.wsdl anew, from the ope
 
 openapi: setup ## Write the contract of REST, backends/rest/openapi.json, anew
 	$(BIN)/python -m backends.rest.openapi
+
+languages: setup ## Bring chat/language/*/LC_MESSAGES up to date with the texts in the code, and compile them
+	$(BIN)/python -m chat.language
 
 goldens: setup ## Write the screens that the TUI's tests compare with anew: look at the difference
 	UPDATE_GOLDENS=1 $(BIN)/python -m pytest -q tests/tui/test_screens.py

@@ -63,6 +63,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     _heed_signals()
     config.stash[_FOR_THE_RUN] = held = ExitStack()
+    os.environ["CHAT_LANG"] = "en"  # whatever the locale of who runs the tests
     os.environ["CHAT_STATE_DIR"] = held.enter_context(tempfile.TemporaryDirectory(prefix="chat-tests-"))
     if WORKER:
         return

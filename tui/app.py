@@ -8,8 +8,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
 from datetime import tzinfo
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
@@ -23,42 +21,24 @@ from textual.driver import Driver
 from textual.filter import LineFilter
 from textual.geometry import Size
 from textual.screen import Screen
-from textual.worker import WorkerError
 
-from chat.client.session import Session
 from chat.domain.errors import ChatError
-from chat.domain.model import Cursor
 from chat.interfaces.technique import Technique
+from chat.language.translation import translate
 from tui import themes
 from tui.commands import TABLE
+from tui.open_rooms import OpenRooms
+from tui.opening import Choice, MakeWiretap, Opened, Opener, OpenSession
 from tui.screens.chat import ChatScreen
 from tui.screens.ordered import OrderedApp
 from tui.terminal.widths import SteadyWidths
 
 if TYPE_CHECKING:
-    from chat.client.connect import Detour
-    from lab.wire.wiretap import Wiretap
     from tui.screens.picker import PickerScreen
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """The technique, room and name that the user has chosen."""
-
-    technique: str
-    room: str = "lab"
-    nick: str | None = None
-    """None: any name."""
-    cursor: Cursor | None = None
-    """Where the last session ended: the next one begins there, so that no event is missing."""
 
 
 SMALLEST = Size(24, 4)
 """The least size that is drawn. Below `LEAST`, which is larger, only what is typed is shown."""
-OpenSession = Callable[["Choice", "Detour | None"], Session]
-"""Returns a session that is not started yet, and asks the detour at each connection. Raises `ChatError`."""
-MakeWiretap = Callable[[Choice], "Wiretap"]
-"""Returns what the wire of a session is looked at with."""
 
 
 def terminal_driver() -> type[Driver] | None:
@@ -90,6 +70,8 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         on_first_paint: called when the first frame is on the terminal.
         make_wiretap: None: the wire can't be shown.
         inspect: show the wire from the first byte on.
+        guest: it is shown to a visitor in a web page, who must say a name, and may not write files here.
+        technique: the technique that the picker suggests; None: the first.
 
     Raises:
         ChatError: the session for ``choice`` cannot be opened, or there is no such theme.
@@ -118,31 +100,28 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         on_first_paint: Callable[[], None] | None = None,
         make_wiretap: MakeWiretap | None = None,
         inspect: bool = False,
+        guest: bool = False,
+        technique: str | None = None,
     ) -> None:
         if theme is not None and theme not in themes.NAMES:
             raise ChatError(f"there is no theme {theme!r}: choose {', '.join(themes.NAMES)}")
         super().__init__(driver_class=terminal_driver())
-        self.session: Session | None = None
         self._widths = SteadyWidths(joins="TEXTUAL_DRIVER" not in os.environ)
         self.ended_by = 0
         """The signal that has ended the program, 0: none."""
-        self.linger = 1.0
-        """Seconds for which `action_quit` waits for acknowledgements."""
-        self._screen: ChatScreen | None = None
-        self._open_session, self._make_wiretap = open_session, make_wiretap
-        self._wiretap: Wiretap | None = None
-        self._inspect = inspect
-        self._choice = choice
-        self._room, self._nick = room, nick
+        self._opener = Opener(open_session, make_wiretap)
+        self.rooms = OpenRooms(self, self._opener, self._make_screen)
         self._zone, self._now = zone, now
+        self._first = self._opener.open(choice) if choice is not None else None
+        self._inspect = inspect
+        self._room, self._nick, self._technique = room, nick, technique
+        self.guest = guest
         self._on_first_paint = on_first_paint
         self._techniques = techniques
         for known in themes.THEMES:
             self.register_theme(known)
         self.theme = theme or themes.DEFAULT
-        if choice is not None:
-            self.session = self._open(choice)
-        elif techniques is None:
+        if choice is None and techniques is None:
             from backends import techniques as registered  # late: only the picker needs the labels
 
             self._techniques = registered()
@@ -151,12 +130,19 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         return themes.FALLBACK
 
     def get_default_screen(self) -> Screen[None]:
-        if self.session is not None:
-            self._opening = self._chat(self.session)
+        if self._first is not None:
+            self._opening = first = self._chat(self._first)
+            first._push_result_callback(self, None)  # or Textual 8.2.8 can't put another in its place
         else:
             from tui.screens.picker import PickerScreen  # late: it is not always shown
 
-            self._opening = PickerScreen(self._techniques or (), room=self._room, nick=self._nick)
+            self._opening = PickerScreen(
+                self._techniques or (),
+                room=self._room,
+                nick=self._nick,
+                technique=self._technique,
+                ask_name=self.guest,
+            )
         return self._opening
 
     def get_line_filters(self) -> Sequence[LineFilter]:
@@ -181,60 +167,27 @@ class ChatApp(OrderedApp, inherit_bindings=False):
 
     # --- sessions ------------------------------------------------------------------------------
 
-    def _open(self, choice: Choice) -> Session:
-        """Return a session that is not started yet; a wiretap is made for the first one."""
-        if self._wiretap is None and self._make_wiretap is not None:
-            self._wiretap = self._make_wiretap(choice)
-        return self._open_session(choice, self._wiretap.detour if self._wiretap else None)
+    def _make_screen(self, opened: Opened) -> ChatScreen:
+        screen = ChatScreen(opened, self._opener, zone=self._zone, now=self._now)
+        screen.guest = self.guest
+        return screen
 
-    def _chat(self, session: Session) -> ChatScreen:
+    def _chat(self, opened: Opened) -> ChatScreen:
         if not self._inspect:
-            session.start()
-        assert self._choice is not None
-        self._screen = ChatScreen(
-            session, self._choice.technique, zone=self._zone, now=self._now, wiretap=self._wiretap
-        )
-        self._screen.inspect = self._inspect
-        return self._screen
+            opened.session.start()
+        screen = self.rooms.add(opened)
+        screen.inspect = self._inspect
+        return screen
 
     async def on_picker_screen_chosen(self, event: PickerScreen.Chosen) -> None:
         choice = Choice(event.technique, event.room, event.nick)
         try:
-            self.session = self._open(choice)
+            opened = self._opener.open(choice)
         except ChatError as error:
             event.picker.fail(str(error))
         else:
-            self._choice = choice
-            self.open(self._chat(self.session))
+            self.open(self._chat(opened))
         await self.on_answered()
-
-    async def on_chat_commands_reopen(self, event: ChatScreen.Reopen) -> None:
-        """Open a new session that begins where the last one ended."""
-        screen = self._screen
-        if self.session is None or self._choice is None or screen is None:
-            return
-        try:
-            choice = replace(self._choice, nick=event.nick or self._choice.nick)
-            session = self._open(replace(choice, cursor=self.session.cursor))
-        except ChatError as error:
-            screen.hint(str(error), failed=True)
-            return
-        await self._close_session()
-        self.session, self._choice = session, choice
-        session.start()
-        screen.attach(session)
-
-    async def _close_session(self) -> None:
-        if self.session is not None:
-            if self._screen is not None:
-                self._screen.leaving = True
-            # The pump ends with the session. Waiting for it shows the last updates, and leaves no task.
-            pumps = [worker for worker in self.workers if worker.group == "pump"]
-            with suppress(TimeoutError, WorkerError):
-                async with asyncio.timeout(2):
-                    await self.session.close()
-                    for worker in pumps:
-                        await worker.wait()
 
     # --- signals -------------------------------------------------------------------------------
 
@@ -268,29 +221,12 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         suspend = getattr(self._driver, "suspend_job", None)  # only our driver has it
         if suspend is not None and self._driver is not None and self._driver.can_suspend:
             suspend()
-        elif self._screen is not None:
-            self._screen.hint("there is no shell to return to", failed=True)
-
-    @property
-    def unacknowledged(self) -> list[str]:
-        """What was sent, and not acknowledged when the session ended."""
-        return self._screen.unacknowledged if self._screen is not None else []
-
-    @property
-    def drafts(self) -> list[str]:
-        """What was written and not sent."""
-        return self._screen.drafts if self._screen is not None else []
+        elif (room := self.rooms.front) is not None:
+            room.hint("there is no shell to return to", failed=True)
 
     async def action_quit(self) -> None:
-        """Leave the room, then the program. Lines that are on their way get a moment to be acknowledged."""
-        if self._wiretap is not None:
-            await self._wiretap.let_pass()
-        if self.session is not None and self.session.state.name == "up":
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self.session.settled(), self.linger)
-        await self._close_session()
-        if self._wiretap is not None:
-            await self._wiretap.stop()
+        """Leave the rooms, then the program. Lines that are on their way get a moment to be acknowledged."""
+        await self.rooms.leave_all()
         self.exit()
 
     def _handle_exception(self, error: Exception) -> None:
@@ -312,6 +248,6 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         if isinstance(screen, ChatScreen):
             for command in TABLE.values():
                 run = partial(screen.action_command, command.name)
-                yield SystemCommand(f"/{command.name}", command.summary, run)
+                yield SystemCommand(f"/{command.name}", translate(command.summary), run)
         else:
-            yield SystemCommand("/quit", "leave", self.action_quit)
+            yield SystemCommand("/quit", translate("leave"), self.action_quit)

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Protocol
 
+from backends import KNOWN
 from chat.client.session import Session
 from chat.domain.validation import clean_text, nick_key
+from chat.language import N_
+from chat.language.translation import translate
 from tui.rows import Row, one_line
 from tui.themes import NAMES
 from tui.timeline import Timeline
@@ -28,6 +31,12 @@ class CommandTarget(Protocol):
 
     def edit_in_composer(self, id: int, text: str) -> None:
         """Put a message into the composer, to be changed."""
+
+    def start_reading(self) -> None:
+        """Let keys choose a message, and do something with it. Raises `Refused`."""
+
+    def to_new(self) -> None:
+        """Go to the first message that is new. Raises `Refused`."""
 
     def find(self, text: str) -> None:
         """Highlight a text; an empty one removes the highlighting. Raises `Refused`."""
@@ -52,6 +61,20 @@ class CommandTarget(Protocol):
 
     def retry(self, nick: str = "") -> None:
         """Connect now; with ``nick`` under another name. Raises `Refused` and `BadName`."""
+
+    def switch(self, name: str) -> Awaitable[None]:
+        """Go on over another technique; "": list them. Raises `Refused`."""
+
+    def join(self, room: str) -> None:
+        """Open another room, or go there if it is open. Raises `Refused` and `ChatError`."""
+
+    def leave_room(self, room: str) -> None:
+        """Leave a room; "": this one. Raises `Refused`."""
+
+    def list_rooms(self) -> None: ...
+
+    def go_to_room(self, name: str) -> None:
+        """Bring the room with these letters in its name to the front; "": ask which. Raises `Refused`."""
 
     def show_wire(self, argument: str) -> Awaitable[None]:
         """Open the inspector, go to it or close it; ``#ID``: show a message's frames. Raises `Refused`."""
@@ -97,8 +120,8 @@ class Command:
 
     @property
     def writes(self) -> bool:
-        """Whether the key puts a text into the composer."""
-        return self.ask or self.name == "edit"
+        """Whether the key decides what becomes of the next letters."""
+        return self.ask or self.name == "read"
 
 
 # --- what the commands do ----------------------------------------------------------------------
@@ -148,7 +171,15 @@ def _who(target: CommandTarget, argument: str) -> None:
         groups.setdefault(one_line(member.technique), []).append(one_line(member.nick))
     wide = max((len(technique) for technique in groups), default=0)
     lines = (f"{technique:{wide}}  {', '.join(names)}" for technique, names in sorted(groups.items()))
-    target.timeline.note("\n".join([f"{len(members)} here", *lines]))
+    target.timeline.note("\n".join([translate(f"{len(members)} here"), *lines]))
+
+
+def _read(target: CommandTarget, argument: str) -> None:
+    target.start_reading()
+
+
+def _new(target: CommandTarget, argument: str) -> None:
+    target.to_new()
 
 
 def _find(target: CommandTarget, argument: str) -> None:
@@ -169,6 +200,28 @@ def _ms(target: CommandTarget, argument: str) -> None:
 
 def _ids(target: CommandTarget, argument: str) -> None:
     target.toggle_ids()
+
+
+def _backend(target: CommandTarget, argument: str) -> Awaitable[None]:
+    return target.switch(argument)
+
+
+def _join(target: CommandTarget, argument: str) -> None:
+    if not argument:
+        raise Refused("write /join ROOM; /rooms lists those that are open")
+    target.join(argument)
+
+
+def _leave(target: CommandTarget, argument: str) -> None:
+    target.leave_room(argument)
+
+
+def _rooms(target: CommandTarget, argument: str) -> None:
+    target.list_rooms()
+
+
+def _go(target: CommandTarget, argument: str) -> None:
+    target.go_to_room(argument)
 
 
 def _wire(target: CommandTarget, argument: str) -> Awaitable[None]:
@@ -227,9 +280,11 @@ async def _quit(target: CommandTarget, argument: str) -> None:
 
 COMMANDS = (
     Command("help", "", "commands and keys", _help, "f1"),
-    Command("edit", "[#ID] [TEXT]", "edit your last message, or message #ID", _edit, "ctrl+up"),
+    Command("edit", "[#ID] [TEXT]", "edit your last message, or message #ID", _edit),
     Command("delete", "[#ID]", "delete your last message, or message #ID", _delete),
     Command("who", "", "who is here, and with which technique", _who, "ctrl+o"),
+    Command("read", "", "choose a message with keys: reply, edit, copy ...", _read, "ctrl+up"),
+    Command("new", "", "go to the first message that is new", _new, "alt+u"),
     Command("find", "[TEXT]", "find a text; again: the next older match", _find, "ctrl+f", ask=True),
     Command("copy", "[#ID]", "copy the newest message, or message #ID", _copy),
     Command("history", "", "load older messages", _history),
@@ -243,26 +298,41 @@ COMMANDS = (
     Command("ladder", "", "who sent what to whom, and when", _ladder, "f5"),
     Command("fault", "[FAULT|off]", "let your own wire fail; alone: which faults there are", _fault),
     Command("export", "FILE", "write what passed: .pcapng .jsonl .svg .mmd", _export, ask=True),
+    Command(
+        "backend",
+        "[NAME]",
+        "go on over technique NAME; alone: which there are",
+        _backend,
+        "f6",
+        ask=True,
+        values=KNOWN,
+    ),
+    Command("join", "ROOM", "open another room, or go there", _join, ask=True),
+    Command("leave", "[ROOM]", "leave this room or another; the others stay", _leave),
+    Command("rooms", "", "list the open rooms, and what came there", _rooms),
+    Command("go", "[ROOM]", "go to an open room by some letters of its name", _go, "ctrl+g"),
     Command("ids", "", "show message numbers instead of times", _ids),
     Command("theme", "NAME", "|".join(NAMES), _theme, ask=True, values=NAMES),
     Command("clear", "", "clear the screen, not the room's history", _clear, "ctrl+l"),
     Command("retry", "[NAME]", "connect now, or as NAME", _retry, "ctrl+r"),
-    Command("quit", "", "leave the room", _quit, "ctrl+q"),
+    Command("quit", "", "leave every room and the program", _quit, "ctrl+q"),
 )
 
 TABLE = {command.name: command for command in COMMANDS}
 """The commands by name. The demo adds one before the app starts."""
 
 KEYS = (
-    ("Enter", "send"),
-    ("Ctrl+J, Alt+Enter", "a new line"),
-    ("Tab", "complete /command, name or @name"),
-    ("Up, Down", "messages you wrote before"),
-    ("PgUp, PgDn", "scroll"),
-    ("Drag, Ctrl+C", "select with the mouse, and copy"),
-    ("Ctrl+P", "list of all commands"),
-    ("Ctrl+Z, Ctrl+_", "suspend; undo"),
-    ("Esc", "close, cancel an edit, remove marks"),
+    ("Enter", N_("send")),
+    ("Ctrl+J, Alt+Enter", N_("a new line")),
+    ("Tab", N_("complete /command, name or @name")),
+    ("Up, Down", N_("messages you wrote before")),
+    ("PgUp, PgDn", N_("scroll")),
+    ("Alt+1 to Alt+9", N_("go to an open room")),
+    ("Alt+Up, Alt+Down", N_("go to the room before or behind")),
+    ("Drag, Ctrl+C", N_("select with the mouse, and copy")),
+    ("Ctrl+P", N_("list of all commands")),
+    ("Ctrl+Z, Ctrl+_", N_("suspend; undo")),
+    ("Esc", N_("close, cancel an edit, remove marks")),
 )
 """Keys of the composer and the list that are not commands."""
 
@@ -283,7 +353,7 @@ def parse(text: str) -> tuple[Command, str] | str:
     name = name.strip()
     if name not in TABLE:
         close = get_close_matches(name, TABLE, n=1)
-        hint = f"did you mean /{close[0]}?" if close else "/help shows all"
+        hint = N_(f"did you mean /{close[0]}?" if close else "/help shows all")
         raise Refused(f"there is no command /{name}: {hint} (//{name} sends it as text)")
     command, argument = TABLE[name], argument.strip()
     if argument and not command.usage:

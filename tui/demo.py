@@ -5,11 +5,13 @@ from __future__ import annotations
 from chat.background.state_folder import state_dir
 from chat.client.connect import Detour, login_name
 from chat.client.session import Session
+from chat.domain.errors import ChatError
 from lab.demo import Bots, served, session
 from lab.faults.plan import FaultPlan
 from lab.wire.wiretap import Wiretap
-from tui.app import ChatApp, Choice
+from tui.app import ChatApp
 from tui.commands import TABLE, Command, CommandTarget, Refused
+from tui.opening import Choice
 from tui.run import run as show
 from tui.screens.chat import ChatScreen
 
@@ -37,6 +39,10 @@ def run(theme: str | None) -> int:
         by_name = {one.technique.name: one for one in runs}
 
         def opened(choice: Choice, detour: Detour | None) -> Session:
+            if choice.technique not in by_name:
+                raise ChatError(
+                    f"{choice.technique} does not run here: {stage.off.get(choice.technique, '')}"
+                )
             return session(by_name[choice.technique], choice.nick or login_name(), choice.room, detour)
 
         def make_wiretap(choice: Choice) -> Wiretap:

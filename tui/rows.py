@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from functools import lru_cache
 from typing import Literal, NamedTuple
@@ -16,6 +16,8 @@ from typing import Literal, NamedTuple
 from rich.cells import cell_len, chop_cells
 
 from chat.domain.validation import printable
+from chat.language import N_
+from chat.language.translation import translate
 from tui.traffic import Going
 
 Kind = Literal["message", "notice", "rule"]
@@ -61,6 +63,8 @@ class Row:
     """The seq of the newest edit or deletion that this row shows."""
     mention: bool = False
     mark: Mark = ""
+    said: str = ""
+    """An own draft: its text as it was written."""
     phase: str = ""
     """The state of an own draft, e.g. ``sending``."""
     reason: str = ""
@@ -73,6 +77,14 @@ class Row:
     """What it cost on the wire; shown on a line of its own."""
     traffic: tuple[Going, ...] = ()
     """Who came or went, if the row tells that; several: it stands for a run."""
+
+    def translated(self) -> Row:
+        """Return the row with our own texts in the language of the screen; those of people stay."""
+        text = self.text if self.kind == "message" else "\n".join(map(translate, self.text.split("\n")))
+        phase, reason = translate(self.phase), translate(self.reason)
+        if (text, phase, reason) == (self.text, self.phase, self.reason):
+            return self
+        return replace(self, text=text, phase=phase, reason=reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +220,10 @@ def size(bytes: int) -> str:
     return f"{bytes} B" if bytes < 1000 else f"{bytes / 1000:.1f} kB"
 
 
+DAYS = N_("Mon Tue Wed Thu Fri Sat Sun")
+MONTHS = N_("January February March April May June July August September October November December")
+
+
 @lru_cache(maxsize=4096)
 def clock_and_day(minute: int, zone: tzinfo | None) -> tuple[str, str]:
     """Return the time of day and the day.
@@ -220,7 +236,8 @@ def clock_and_day(minute: int, zone: tzinfo | None) -> tuple[str, str]:
         when = datetime.fromtimestamp(minute * 60, zone)
     except (ValueError, OverflowError, OSError):  # a server can send any number
         return "--:--", ""
-    return f"{when:%H:%M}", f"{when:%a} {when.day} {when:%B} {when.year}"
+    day, month = translate(DAYS).split()[when.weekday()], translate(MONTHS).split()[when.month - 1]
+    return f"{when:%H:%M}", f"{day} {when.day} {month} {when.year}"
 
 
 def shown(text: str) -> str:
@@ -231,6 +248,16 @@ def shown(text: str) -> str:
 def one_line(text: str) -> str:
     """Do the same for a name, a reason or an address, and make it one line."""
     return " ".join(printable(text).split())
+
+
+QUOTED = 72
+"""The most cells and characters of a quotation: marks that stand on one letter need no cell."""
+
+
+def quoted(nick: str, text: str) -> str:
+    """Return the beginning of a message as a line that stands above an answer."""
+    words = " ".join(text[: 4 * QUOTED].split())
+    return "> " + fit(f"{nick}: {words}"[:QUOTED], min(QUOTED, cell_len(f"{nick}: {words}"))).rstrip()
 
 
 def fit_name(name: str, width: int, *, right: bool = False) -> str:

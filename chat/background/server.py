@@ -223,6 +223,7 @@ def find(folder: Path, technique: str, spawn: bool, again: bool = False, *, encr
                 )
             if killed and killed.encrypted:
                 how = "--tls auto" if killed.authority else "--tls-cert --tls-key"
+                how = "--lan" if 0 < len(killed.public()) < len(killed.listening) else how
                 raise ConnectionLost(
                     f"your server with TLS is gone: start it again with chat serve {how}, "
                     "or remove it with chat stop"

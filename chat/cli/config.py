@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import secrets
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from chat.background.state_folder import user_folder
-from chat.domain.access_token import MAX_TOKEN
+from chat.domain.access_token import MAX_TOKEN, same_words
 from chat.domain.errors import ChatError
 from chat.domain.text_file import decoded
 
@@ -66,26 +67,34 @@ def _usable(token: str, where: str) -> str:
         raise ChatError(f"the access token in {where} has more than {MAX_TOKEN} bytes")
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in token):
         raise ChatError(f"the access token in {where} has a control character in it, or is not UTF-8")
-    return token
+    return same_words(token)
 
 
-def kept_token(folder: Path) -> str:
-    """Return the access token of this user's server; the first time, create it.
+def kept_token(folder: Path, name: str = "access-token", make: Callable[[], str] | None = None) -> str:
+    """Return a token of this user's server; the first time, create it.
 
     It stays the same over restarts, so that a restart locks nobody out.
+
+    Args:
+        folder: the state folder.
+        name: of the file in it.
+        make: returns a new one; None: 22 characters.
+
+    Raises:
+        ChatError: the file can't be used.
     """
-    file = folder / "access-token"
+    file = folder / name
     try:
         try:
             token = decoded(file.read_bytes()).strip()
         except FileNotFoundError:
             token = ""
         if not token:
-            token = secrets.token_urlsafe(16)
+            token = make() if make else secrets.token_urlsafe(16)
             file.touch(mode=0o600)
             file.write_text(token)
     except (OSError, UnicodeDecodeError) as error:
-        raise ChatError(f"cannot use {file}, which keeps the access token: {_why(error)}") from None
+        raise ChatError(f"cannot use {file}, which keeps the token: {_why(error)}") from None
     return _usable(token, str(file))
 
 

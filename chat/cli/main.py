@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from typing import TYPE_CHECKING
 
 import click
 
-import backends
-from chat.cli import bench, lab, log_file, look, serve, standard_streams, talk, wire
+from chat.cli import (
+    bench,
+    export,
+    join,
+    lab,
+    log_file,
+    look,
+    own_server,
+    serve,
+    standard_streams,
+    talk,
+    web,
+    wire,
+)
+from chat.cli.language import choose_language, translate_help
 from chat.cli.options import FAILED, WRONG_USAGE, Client, client_options, warn
+from chat.cli.screen import screen
 from chat.domain.errors import ChatError
-
-if TYPE_CHECKING:
-    from chat.client.connect import Detour
-    from chat.client.session import Session
-    from lab.wire.compare import Sample
-    from lab.wire.wiretap import Wiretap
+from chat.language.translation import LANGUAGES, translate
 
 
 @click.group(
@@ -37,6 +44,10 @@ if TYPE_CHECKING:
 @click.option("--plain", is_flag=True, help="Lines instead of a screen: for pipes and screen readers.")
 @click.option("--theme", metavar="NAME", help="dark, light or high-contrast.")
 @click.option("--inspect", is_flag=True, help="Show the wire, from the first byte on.")
+@click.option("--guest", is_flag=True, hidden=True)  # the screen of a visitor in a web page
+@click.option(
+    "--lang", type=click.Choice(LANGUAGES), help="The language of the texts; without it, the locale's."
+)
 @click.version_option(package_name="wirechat", message="chat %(version)s")
 @click.pass_context
 def chat(
@@ -45,71 +56,34 @@ def chat(
     plain: bool,
     theme: str | None,
     inspect: bool,
+    guest: bool,
+    lang: str | None,
 ) -> int | None:
     """One chat over every classical way in which programs talk to each other."""
     if command := context.invoked_subcommand:
-        for name in context.params:
+        for name in set(context.params) - {"lang"}:  # which every command has, see `choose_language`
             if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
                 option = next(one for one in context.command.params if one.name == name).opts[0]
                 raise click.UsageError(
                     f"{option} stands before {command}, which would not see it: write it behind {command}"
                 )
         return None
-    web = "TEXTUAL_DRIVER" in os.environ  # e.g. textual-serve: a browser is the terminal
-    if not web and not plain and (reason := standard_streams.no_screen()):
-        warn(f"{reason}; here are lines instead")
-        plain = True
-    if plain:
-        from chat.cli import plain as lines
-        from chat.cli.signals import run
-
-        return run(lines.plain(me.session()))
-    if not web and not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise ChatError("this is not a terminal: use chat --plain, chat send or chat tail")
-    from tui.app import ChatApp, Choice
-    from tui.run import run as show
-
-    def opened(choice: Choice, detour: Detour | None) -> Session:
-        technique = backends.technique(choice.technique)
-        return me.session(technique, choice.room, choice.nick, cursor=choice.cursor, detour=detour)
-
-    def make_wiretap(choice: Choice) -> Wiretap:
-        from chat.background.state_folder import state_dir
-        from lab.faults.plan import FaultPlan
-        from lab.wire.wiretap import Wiretap
-
-        async def take_sample(name: str, words: str) -> Sample:
-            from lab.wire.send_one import sample
-
-            return await sample(me.named(name), me.place(), words, {})
-
-        technique = backends.technique(choice.technique)
-        plan = FaultPlan(lambda transport: technique.load_decoder()(transport))
-        return Wiretap(technique, me.settings, state_dir(warn), take_sample, plan)
-
-    choice = Choice(me.backend.name, me.room, me.nick) if me.backend else None
-    app = ChatApp(
-        opened,
-        choice,
-        room=me.room,
-        nick=me.nick,
-        theme=theme,
-        make_wiretap=make_wiretap,
-        inspect=inspect,
-    )
-    return show(app)
+    return screen(me, plain=plain, theme=theme, inspect=inspect, guest=guest)
 
 
 for command in (
     talk.send,
     talk.tail,
+    export.export,
     serve.serve,
-    serve.status,
-    serve.stop,
+    join.join,
+    own_server.status,
+    own_server.stop,
     log_file.log,
     look.doctor,
     look.techniques,
     look.explain,
+    web.web,
     wire.wire,
     wire.receipt,
     bench.demo,
@@ -141,17 +115,27 @@ def _run() -> int:
     options = sys.argv[: sys.argv.index("--")] if "--" in sys.argv else sys.argv
     asks_for_help = not {"-h", "--help"}.isdisjoint(options)  # which needs no settings
     try:
+        try:
+            settings = read_config()
+        except ChatError:
+            if not asks_for_help:
+                raise
+            settings = {}
+        choose_language(options, settings)
+        if asks_for_help:
+            translate_help(chat)
         code = chat.main(
             prog_name="chat",
             standalone_mode=False,
             auto_envvar_prefix=ENVIRONMENT,
-            default_map={} if asks_for_help else read_config(),
+            default_map=settings,
         )
     except click.exceptions.NoArgsIsHelpError as error:
         sys.stdout.write(error.format_message() + "\n")
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "chat"
-        warn(f"{error.format_message()} ({command} --help shows how)")
+        reason = translate(error.format_message())
+        warn(f"{reason} ({command} --help shows how)")
         return WRONG_USAGE
     except (click.ClickException, ChatError) as error:
         warn(str(error))

@@ -16,6 +16,7 @@ from chat.domain.validation import clean_nick, clean_room
 from chat.interfaces.address import Address, parse_servers
 from chat.interfaces.settings import SWITCH, TEXT, Setting
 from chat.interfaces.technique import Technique
+from chat.language.translation import translate
 
 if TYPE_CHECKING:
     from chat.client.connect import Detour, Place
@@ -84,6 +85,8 @@ class Client:
     no_spawn: bool
     settings: dict[str, str]
     """What the user has chosen, by `Setting.name`."""
+    guest: bool = False
+    """It is somebody else's: a visitor's, whose screen is a page of `chat web`."""
 
     @property
     def technique(self) -> Technique:
@@ -113,7 +116,28 @@ class Client:
             cursor=cursor,
             give_up=give_up,
             detour=detour,
+            keep_seat=not self.guest,
         )
+
+    def over(self, technique: Technique, first: Technique) -> Client:
+        """Return the options for a technique that is taken while the program runs.
+
+        Those of other techniques do not count. A port in ``--server`` is that of ``first``, the technique
+        that was taken first; another one has its usual port on the same host.
+        """
+        fitting = {
+            name: value
+            for name, value in self.settings.items()
+            for one in technique.settings
+            if one.client and one.name == name and value in (one.choices or (value,))
+        }
+        server = self.server
+        if server is not None and technique is not first:
+            hosts = [one.host for one in parse_servers(server, 0, schemes())]
+            server = ",".join(
+                f"[{host}]" if ":" in host else host for host in hosts[: None if technique.several else 1]
+            )
+        return replace(self, backend=technique, settings=fitting, server=server)
 
     @staticmethod
     def named(name: str) -> Technique:
@@ -278,26 +302,30 @@ def broker_tls_options(command: F) -> F:
     return tls_options(command, "If --log is an amqps:// URL: connect with TLS")
 
 
+def room_option(command: F) -> F:
+    return click.option(
+        "--room",
+        default="lab",
+        show_default=True,
+        metavar="ROOM",
+        callback=checked(clean_room),
+        help="The room.",
+    )(command)
+
+
 def client_options(command: F) -> F:
     """Add the options of every client. The command gets them as one `Client`, its first argument."""
 
     @wraps(command)
     def collect(*arguments: Any, **options: Any) -> Any:
-        me = Client(**{name: options.pop(name) for name in Client.__slots__})
+        me = Client(**{name: options.pop(name) for name in Client.__slots__ if name != "guest"})
         return command(*arguments, me, **options)
 
     for option in reversed(
         [
             backend_option,
             server_option,
-            click.option(
-                "--room",
-                default="lab",
-                show_default=True,
-                metavar="ROOM",
-                callback=checked(clean_room),
-                help="The room.",
-            ),
+            room_option,
             click.option(
                 "--as",
                 "nick",
@@ -326,7 +354,7 @@ def token_option(command: F) -> F:
 def warn(line: str) -> None:
     from chat.client.lines import err
 
-    err(f"chat: {line}")
+    err(f"chat: {translate(line)}")
 
 
 def given_addresses(host: str, port: int, schemes: Sequence[str] = ()) -> list[Address]:
@@ -335,3 +363,26 @@ def given_addresses(host: str, port: int, schemes: Sequence[str] = ()) -> list[A
         return [replace(one, named_by="HOST") for one in parse_servers(host, port, schemes)]
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
+
+
+def _port_of(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> dict[str, int]:
+    ports = {}
+    for pair in pairs:
+        name, _equals, port = pair.partition("=")
+        if not (port.isascii() and port.isdigit() and int(port) < 65536):
+            raise click.BadParameter(f"{pair!r}: write NAME=PORT, e.g. tcp=7010")
+        try:
+            ports[backends.technique(name).name] = int(port)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
+    return ports
+
+
+def ports_option(command: F) -> F:
+    return click.option(
+        "--port-of",
+        multiple=True,
+        metavar="NAME=PORT",
+        callback=_port_of,
+        help="The port of a technique. May be repeated.",
+    )(command)

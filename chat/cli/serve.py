@@ -1,4 +1,4 @@
-"""`chat serve`, `chat status` and `chat stop`: servers on this machine."""
+"""`chat serve`: a server on this machine."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ import click
 
 import backends
 from chat.cli.options import (
-    FAILED,
     SIGNALLED,
     broker_tls_options,
     chosen,
     complete,
     load_trust,
+    ports_option,
     settings_options,
-    technique_named,
     techniques_named,
     token_option,
     warn,
 )
+from chat.cli.serve_lan import Board, Lan, lan_options
 from chat.cli.serve_naive import OFF, naive_label, naive_lines
 from chat.cli.serve_operator import Operator, admin_line, operator_options
 from chat.domain.errors import ChatError
@@ -39,46 +39,28 @@ if TYPE_CHECKING:
     from chat.server.serve import Offer
 
 
-def _port_of(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> dict[str, int]:
-    ports = {}
-    for pair in pairs:
-        name, _equals, port = pair.partition("=")
-        if not (port.isascii() and port.isdigit() and int(port) < 65536):
-            raise click.BadParameter(f"{pair!r}: write NAME=PORT, e.g. tcp=7010")
-        try:
-            ports[backends.technique(name).name] = int(port)
-        except ValueError as error:
-            raise click.BadParameter(str(error)) from None
-    return ports
-
-
 @click.command(
     epilog="""
     \b
     Examples:
       chat serve                            every technique, this machine only
       chat serve tcp --port 0 --log memory  a free port, nothing stored
-      chat serve --host 0.0.0.0             for a class, with an access token
-      chat serve --host 0.0.0.0 --tls auto  encrypted, too
+      chat serve --lan                      for a class: encrypted, with a token
+      chat serve --host 0.0.0.0             for others, with an access token
     """
 )
 @click.argument(
     "techniques", nargs=-1, metavar="[TECHNIQUE]...", callback=techniques_named, shell_complete=complete
 )
+@lan_options
 @click.option(
     "--host",
-    default="127.0.0.1",
-    show_default=True,
-    help="The address to listen on; 0.0.0.0: every IPv4 address, :: every one.",
+    metavar="ADDRESS",
+    help="The address to listen on; 0.0.0.0: every IPv4 address, :: every one. [default: 127.0.0.1] "
+    "With --lan: the addresses besides, separated by commas.",
 )
 @click.option("--port", type=click.IntRange(0, 65535), help="The port of the one technique; 0: any free one.")
-@click.option(
-    "--port-of",
-    multiple=True,
-    metavar="NAME=PORT",
-    callback=_port_of,
-    help="The port of a technique. May be repeated.",
-)
+@ports_option
 @click.option(
     "--log",
     metavar="URL",
@@ -116,7 +98,8 @@ def _port_of(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> d
 @settings_options("server")
 def serve(
     techniques: list[Technique],
-    host: str,
+    lan: Lan,
+    host: str | None,
     port: int | None,
     port_of: dict[str, int],
     log: str | None,
@@ -161,8 +144,13 @@ def serve(
             raise click.UsageError("--port needs exactly one technique; for several use --port-of NAME=PORT")
         port_of = {techniques[0].name: port}
 
+    also = lan.hosts(host, is_open=is_open)
+    here = "127.0.0.1" if also or host is None else host
+    if also and not tls_cert:
+        tls = "auto"
+
     def prove() -> Proof | None:
-        return proof(tls, tls_cert, tls_key, host)
+        return proof(tls, tls_cert, tls_key, here, also)
 
     proved = prove()
     served = techniques or backends.techniques()
@@ -176,7 +164,7 @@ def serve(
             "--token-file": bool(token_file),
             "--background": background,
         }
-        served, log = [naive_label(techniques, flaw, host, given)], "memory"
+        served, log = [naive_label(techniques, flaw, here, given)], "memory"
     access = "" if is_open and token_file else server_token(token_file)
     if is_open and (access or token_file):
         raise click.UsageError("--open and an access token contradict each other: use one of them")
@@ -187,11 +175,13 @@ def serve(
             raise click.UsageError("--broker and --log contradict each other: use one of them")
         found = _broker(folder)
         log, shown = found.address.url, f"in the broker at {found.address}"
-    made = not (is_loopback(host) or access or is_open)
+    if also:
+        access = lan.access(folder, access)
+    made = not (is_loopback(here) or access or is_open)
     if made:
         access = kept_token(folder) if folder else token_urlsafe(16)
     url = log or shown
-    if operator.faults and not (is_loopback(host) or access):
+    if operator.faults and not (is_loopback(here) or access):
         raise click.UsageError(
             "--faults is for this machine, or for people with an access token: leave out --open"
         )
@@ -204,7 +194,7 @@ def serve(
 
         def ready(offers: list[Offer], admin: Address | None) -> None:
             if registration and folder:
-                others = other_ports(offers, port_of)
+                others = other_ports([one for one in offers if one.host in ("", here)], port_of)
                 keep_ports(folder, others)
                 for name, taken in others.items():
                     if not background and kept.get(name) != taken:
@@ -223,19 +213,22 @@ def serve(
                     fingerprint=str(proved.fingerprint) if proved else "",
                     authority=proved.authority.decode() if proved else "",
                 )
-            if proved and (told := proved.line(as_json)):
+            if also and proved:
+                board = Board.of(offers, also[0], access, proved.fingerprint)
+                click.echo(board.json() if as_json else "\n".join(board.lines(folder)))
+            elif proved and (told := proved.line(as_json)):
                 click.echo(told)
             if made:
                 click.echo(_token_line(access, as_json))
             for line in naive_lines(served[0], flaw) if flaw != OFF and not as_json else ():
                 click.echo(line)
-            for offer in offers:
+            for offer in offers if as_json or not also else ():
                 click.echo(offer.json() if as_json else offer.line())
             if admin:
                 click.echo(admin_line(admin, as_json))
             sys.stdout.flush()
             with suppress(ChatError):  # without a state folder nobody of this user waits
-                Sightings(folder or state_dir(), [host]).tell()
+                Sightings(folder or state_dir(), [here]).tell()
 
         ended_by = run(
             Plan(
@@ -243,10 +236,11 @@ def serve(
                 named=bool(techniques),
                 log=url,
                 brokers=backends.techniques(),
-                host=host,
+                host=here,
+                also=also,
                 ports=port_of,
                 kept=kept,
-                any_port=registration is not None,
+                any_port=registration is not None or bool(also),
                 access=access,
                 identity=proved.identity if proved else None,
                 proof=proved.join if proved else "",
@@ -334,53 +328,3 @@ def _set_aside(url: str) -> None:
 
     if aside := set_aside(log_path(path)):
         warn(f"the log so far is now {aside}")
-
-
-@click.command()
-@click.option(
-    "--port",
-    "only",
-    metavar="TECHNIQUE",
-    callback=technique_named,
-    shell_complete=complete,
-    help="Print the port of one technique and nothing else.",
-)
-def status(only: Technique | None) -> int:
-    """Show your server on this machine. Exit code 1 when none runs."""
-    from datetime import datetime
-
-    from chat.background import server
-    from chat.background.state_folder import state_dir
-
-    folder = state_dir(warn)
-    if only:
-        click.echo(server.port(folder, only.name))
-        return 0
-    for label in backends.techniques():
-        if label.broker is not None and not label.missing():
-            with suppress(ChatError):
-                if (broker := label.load_broker()(folder, spawn=False)).private:
-                    click.echo(f"{label.name:<9} broker {broker.address}: {broker.how}")
-    record = server.running(folder)
-    if record is None:
-        click.echo("no server of yours runs on this machine")
-        return FAILED
-    since = datetime.fromtimestamp(record.started / 1000).strftime("%Y-%m-%d %H:%M")
-    click.echo(f"process {record.pid}, since {since}, log {record.log}")
-    if record.encrypted:
-        click.echo(f"with TLS, fingerprint {record.fingerprint or 'not known'}")
-    for listening in record.listening:
-        click.echo(f"{listening.technique:<9} ready  {listening.host}:{listening.port}")
-    for technique, reason in record.off.items():
-        click.echo(f"{technique:<9} off    {reason}")
-    return 0
-
-
-@click.command()
-def stop() -> None:
-    """Stop your server on this machine; the messages stay in its log."""
-    from chat.background import server
-    from chat.background.state_folder import state_dir
-
-    record = server.stop(state_dir(warn))
-    click.echo(f"process {record.pid} has ended" if record else "no server of yours runs on this machine")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +37,9 @@ class Proof:
         )
 
 
-def proof(tls: str | None, certificate: str | None, key: str | None, host: str) -> Proof | None:
+def proof(
+    tls: str | None, certificate: str | None, key: str | None, host: str, also: Sequence[str] = ()
+) -> Proof | None:
     """Return what the server proves itself with; None: it speaks no TLS.
 
     Args:
@@ -44,6 +47,7 @@ def proof(tls: str | None, certificate: str | None, key: str | None, host: str) 
         certificate: a file.
         key: a file, with the key of the certificate.
         host: where the server listens.
+        also: further addresses.
 
     Raises:
         UsageError: the options do not fit together.
@@ -61,6 +65,6 @@ def proof(tls: str | None, certificate: str | None, key: str | None, host: str) 
     from chat.background.state_folder import state_dir
     from chat.server.local_authority import local_identity
 
-    made = local_identity(state_dir(), host)
+    made = local_identity(state_dir(), host, also=also)
     option = f"--fingerprint {made.fingerprint}"
     return Proof(made.identity, made.fingerprint, option, made.authority, made.file)

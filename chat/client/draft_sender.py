@@ -31,6 +31,7 @@ class DraftSender:
             tell: takes the updates about the drafts.
         """
         self._resend = resend
+        self._switched = False  # the next connection sends everything again, whatever the technique
         self._clock = clock
         self._tell = tell
         self._outbox = Outbox()
@@ -56,7 +57,18 @@ class DraftSender:
     @property
     def waiting(self) -> int:
         """How many drafts the next connection will send."""
-        return len(self._outbox) - (0 if self._resend else len(self._outbox.on_wire()))
+        again = self._resend or self._switched
+        return len(self._outbox) - (0 if again else len(self._outbox.on_wire()))
+
+    def switched(self, *, resend: bool) -> None:
+        """The next connection is over another technique: no answer of the old one will come any more.
+
+        So it sends all drafts again that were not answered. The room recognises their numbers.
+
+        Args:
+            resend: as in the constructor, for the connections after it.
+        """
+        self._resend, self._switched = resend, True
 
     async def settled(self, at_most: int) -> None:
         """Wait until at most so many drafts are unanswered, or the session has ended."""
@@ -91,9 +103,10 @@ class DraftSender:
         server refuses those that are under way behind it (an older server, or a broker, does not). Then
         drafts are sent one at a time until one is accepted.
         """
-        if not self._resend:
+        if not self._resend and not self._switched:
             await self.give_up("the connection broke before the answer")
         self._outbox.send_again()
+        self._switched = False
         self._one_at_a_time = False
         tasks: set[asyncio.Task[None]] = set()
         try:

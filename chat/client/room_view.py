@@ -25,6 +25,10 @@ class RoomView:
         self._window: EventWindow | None = None  # None: no event of this log has come yet
         self._members_at = 0  # the seq of the newest event that changed the members
 
+    def same_log(self, welcome: Welcome) -> bool:
+        """Whether a seat that was taken is in the log that is known."""
+        return self._epoch in ("", welcome.epoch)
+
     def welcomed(self, welcome: Welcome) -> None:
         """A seat was taken, or taken again."""
         self.members = {member.seat: member for member in welcome.members}

@@ -11,44 +11,36 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from chat.client.draft_sender import DraftSender
+from chat.client.event_reader import EventReader
+from chat.client.measure import measure
 from chat.client.reconnect import ReconnectPolicy
 from chat.client.retry_wait import RetryWait, Seen
-from chat.client.room_view import MEMBERSHIP, RoomView
+from chat.client.room_view import RoomView
 from chat.client.session_events import (
-    Arrived,
     Entered,
     Hindered,
-    Measured,
-    Missed,
     Noticed,
     Reconnected,
     StartedOver,
     State,
     StateChanged,
+    Switched,
     Update,
 )
 from chat.client.update_queue import UpdateQueue
+from chat.client.way import Dial, Way
 from chat.domain.errors import ChatError, Closing, ConnectionLost, NickTaken, StaleCursor
-from chat.domain.model import Cursor, Delete, Edit, Event, Hello, Limits, Member, MissingEvents, Say, Welcome
+from chat.domain.model import Cursor, Delete, Edit, Event, Hello, Limits, Member, Say, Welcome
+from chat.domain.seat_key import new_seat_key
 from chat.interfaces.client import ChatClient
 
 if TYPE_CHECKING:
     from chat.client.seat_keys import SeatKeys
-
-Dial = Callable[[], Awaitable[ChatClient]]
-"""Finds the server, or starts it, and returns a client that is not connected yet."""
-
-FIRST_PING = 0.5
-"""Seconds until the first ping: later than the first paint of the screen, which would be measured too."""
-PING_EVERY = 5.0
-"""Seconds between an answer and the next ping."""
-PING_TIMEOUT = 10.0
-"""Seconds without an answer after which the connection counts as lost."""
 
 
 class Session:
@@ -89,22 +81,19 @@ class Session:
         self.room = hello.room
         self.seat = ""
         self.limits = Limits()
-        self.access = hello.access
-        """The access token for the next connection; ``dial`` may set it."""
-        self.state, self.server = State("connecting"), ""  # the server behind the client's address, if any
+        self.way = Way(dial, resend, hello.access)
+        self.state = State("connecting")
         self._hello = hello
-        self._dial = dial
-        self._resend = resend
+        self._first_key = new_seat_key()  # if the first welcome is lost, the same hello gives the same seat
         self._keys = keys
         self._other_nicks = other_nicks
-        self._clock = clock
         self._reconnect = ReconnectPolicy(give_up, clock, jitter)
         self._client: ChatClient | None = None
         self._counts: Counter[str] = Counter()  # what the connections so far have counted
         self._broken_by: ChatError | None = None  # why the last connection ended that was in the room
         self._view = RoomView(hello.cursor)
         self._sender = DraftSender(resend=resend, clock=clock, tell=self._tell)
-        self._caught_up = asyncio.Event()  # the replay has reached the head of the welcome
+        self._reader = EventReader(self._view, self._sender, clock=clock, tell=self._tell)
         self._updates = UpdateQueue()
         self._closing = False
         self._task: asyncio.Task[None] | None = None
@@ -115,6 +104,8 @@ class Session:
         self._retry = RetryWait(seen)
         self._moved = False  # it connects anew because of `redial`
         self._redialling = asyncio.Event()
+        self._connecting = asyncio.Lock()  # only one connection takes the seat at a time
+        self._ready: tuple[ChatClient, Welcome] | None = None  # what `switch` has connected
 
     @property
     def members(self) -> dict[str, Member]:
@@ -150,6 +141,22 @@ class Session:
         self._redialling.set()
         self._retry.hurry()
 
+    async def switch(self, way: Way) -> None:
+        """Go on by another way, and keep seat, drafts and cursor. The old one serves until the new one does.
+
+        Raises:
+            ChatError: why the new way can't be taken; the old one stays.
+        """
+        async with self._connecting:
+            client, welcome = await self._connect(way)
+            if self._closing or not self._view.same_log(welcome):
+                await client.close()
+                ended = ConnectionLost("the session has ended")
+                raise ended if self._closing else StaleCursor("the room has another log there")
+            self.way, self._ready = way, (client, welcome)
+            self._sender.switched(resend=way.resend)
+            self.redial()
+
     @property
     def connected(self) -> bool:
         """Whether it is in the room, by the way that was asked for last (see `redial`)."""
@@ -182,8 +189,9 @@ class Session:
     async def close(self, *, leave: bool = True) -> None:
         """End the connection and `updates`, and with ``leave`` the seat. Unanswered drafts are given up."""
         self._closing = True
-        if self._client is not None:
-            await self._client.close(leave=leave)
+        client = self._ready[0] if self._ready else self._client
+        if client is not None:
+            await client.close(leave=leave)
             if leave and self._keys:
                 await asyncio.to_thread(self._keys.forget)
         if self._task is not None:
@@ -214,6 +222,7 @@ class Session:
     async def _run(self) -> None:
         try:
             self.outcome = outcome = await self._live()
+            self._closing = True
             if outcome is not None:
                 await self._sender.give_up(f"it is unknown whether it was stored: {outcome}")
                 await self._enter(State("down", self.state.address, str(outcome)))
@@ -228,14 +237,15 @@ class Session:
             await self._enter(State("connecting", self.state.address))
             error: ChatError | None = None
             client: ChatClient | None = None
-            self._redialling.clear()
             await self._retry.trying()
             try:
-                client = await self._dial()
-                client.on_notice = lambda text: self._updates.put_soon(Noticed(text, unasked=True))
-                client.on_hindered = self._hindered
-                client.earlier = self._counts
-                welcome = await client.connect(await self._greeting())
+                async with self._connecting:
+                    self._redialling.clear()
+                    switched, self._ready = self._ready, None
+                    client, welcome = switched or await self._connect(self.way)
+                if switched:
+                    client.earlier = self._counts
+                    await self._tell(Switched(self.way.technique))
                 self._reconnect.connected()
                 await self._retry.connected()
                 await self._talk(client, welcome)
@@ -255,8 +265,9 @@ class Session:
                     self._broken_by = error
                 self._client, self.hindered = None, ""
                 if client is not None:
-                    self._counts = client.counts()
-                    await client.close(leave=False)
+                    await self._hang_up(client)
+            async with self._connecting:  # the new connection of `switch` may be what ended this one
+                pass
             if self._closing:
                 break
             if self._redialling.is_set():
@@ -277,11 +288,25 @@ class Session:
         await self._tell(StartedOver(reason))
         await self._sender.fail_changes("the room has a new log, and the message is not in it")
 
-    async def _greeting(self) -> Hello:
-        key = self._hello.seat_key
-        if not key and self._keys:
-            key = await asyncio.to_thread(self._keys.claim, self.nick)
-        return Hello(self.room, self.nick, self.cursor, self.access, key)
+    async def _connect(self, way: Way) -> tuple[ChatClient, Welcome]:
+        """Take the seat over a new connection."""
+        client = await way.dial()
+        client.on_notice = lambda text: self._updates.put_soon(Noticed(text, unasked=True))
+        client.on_hindered = self._hindered
+        client.earlier = self._counts
+        try:
+            key = self._hello.seat_key
+            if not key and self._keys:
+                key = await asyncio.to_thread(self._keys.claim, self.nick)
+            hello = Hello(self.room, self.nick, self.cursor, way.access, key or self._first_key)
+            return client, await client.connect(hello)
+        except BaseException:
+            await self._hang_up(client)
+            raise
+
+    async def _hang_up(self, client: ChatClient) -> None:
+        self._counts = client.counts()
+        await client.close(leave=False)
 
     async def _tell(self, update: Update) -> None:
         await self._updates.put(update)
@@ -301,7 +326,7 @@ class Session:
         """Serve one connection until it ends. Raises the reason."""
         self._client = client
         await self._welcomed(client, welcome)
-        tasks = {asyncio.create_task(work(client)) for work in (self._read, self._send, self._measure)}
+        tasks = {asyncio.create_task(work(client)) for work in (self._reader.run, self._send, self._measure)}
         tasks.add(asyncio.create_task(self._until_redialling()))
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -327,14 +352,13 @@ class Session:
         if self._keys:
             await asyncio.to_thread(self._keys.keep, welcome.nick, welcome.seat_key)
         self._sender.welcomed(welcome)
-        self._caught_up.clear()
-        self._see_whether_caught_up()
+        self._reader.welcomed()
         await self._tell(Entered(welcome))
         if reconnected is not None:
             await self._tell(reconnected)
         for notice in Noticed.about(welcome, client.notices()):
             await self._tell(notice)
-        await self._enter(State("up", self.server or str(client.address)))
+        await self._enter(State("up", self.way.server or str(client.address)))
 
     def _reconnected(self, welcome: Welcome) -> Reconnected:
         by = self._broken_by
@@ -345,55 +369,10 @@ class Session:
             new_seat=welcome.seat != self.seat,
         )
 
-    async def _read(self, client: ChatClient) -> None:
-        async for batch in client.events():
-            for news in batch:
-                handled = (
-                    self._missed(client, news)
-                    if isinstance(news, MissingEvents)
-                    else self._arrived(client, news)
-                )
-                await handled
-            self._see_whether_caught_up()
-
-    async def _arrived(self, client: ChatClient, event: Event) -> None:
-        view = self._view
-        if not view.take(event):
-            return
-        arrived = Arrived(event)
-        if event.n and event.seat in view.own_seats and (queued := self._sender.arrived(event.n)):
-            client.answered(event.n)
-            arrived = Arrived(event, queued.token, self._clock() - queued.since)
-        try:
-            if not view.follow(event):
-                view.refresh(await client.members())
-        finally:  # the cursor has passed it: it does not come again if the connection breaks just now
-            await self._tell(arrived)
-
-    async def _missed(self, client: ChatClient, missing: MissingEvents) -> None:
-        lost = self._view.miss(missing)
-        try:
-            if changes := [one.seq for one in lost if one.kind in MEMBERSHIP]:
-                self._view.refresh(await client.members(), changes[-1])
-        finally:
-            if lost:
-                await self._tell(Missed(MissingEvents(lost)))
-
-    def _see_whether_caught_up(self) -> None:
-        if not self._resend or self._view.caught_up:
-            self._caught_up.set()
-
     async def _send(self, client: ChatClient) -> None:
-        await self._caught_up.wait()
+        if self.way.resend:  # only the replay shows what the room has already
+            await self._reader.caught_up.wait()
         await self._sender.run(client)
 
     async def _measure(self, client: ChatClient) -> None:
-        await asyncio.sleep(FIRST_PING)
-        while True:
-            try:
-                async with asyncio.timeout(PING_TIMEOUT):
-                    rtt = await client.ping()
-            except TimeoutError:
-                raise ConnectionLost(f"{client.address} has not answered for {PING_TIMEOUT:.0f} s") from None
-            await self._tell(Measured(rtt, client.activity()))
-            await asyncio.sleep(PING_EVERY)
+        await measure(client, self._tell)

@@ -85,7 +85,7 @@ class Room:
         self._messages: dict[int, str] = {}  # by id, to the author's seat; "" when deleted
         self._changes: dict[int, int] = {}  # by id, to the seq of the last edit, or the deletion
         self._drafts: dict[tuple[str, int], tuple[int, int]] = {}  # to the event's seq and a digest
-        self._draft_order: deque[tuple[str, int]] = deque()
+        self._draft_order: deque[tuple[int, tuple[str, int]]] = deque()  # by the event's seq
 
     # --- deciding ------------------------------------------------------------------------------
 
@@ -102,8 +102,7 @@ class Room:
         if isinstance(body, Sent):  # nearly every entry, so first
             outcome = self._authored(body)
             if outcome is None:
-                self._messages[seq] = body.seat
-                self._remember(body, seq)
+                self._messages[seq] = self._remember(body, seq)
                 return self._accept(entry)
             return outcome
         if isinstance(body, Checkpoint):
@@ -215,18 +214,22 @@ class Room:
 
     # --- remembering, and forgetting -----------------------------------------------------------
 
-    def _remember(self, body: Sent | Edited | Deleted, seq: int) -> None:
-        key = (body.seat, body.n)
-        self._drafts[key] = (seq, _digest(body))
-        self._draft_order.append(key)
+    def _remember(self, body: Sent | Edited | Deleted, seq: int) -> str:
+        """Remember a draft; return its seat: the one string of it that is kept, and not the entry's own."""
         member = self.members[body.seat]
+        key = (member.seat, body.n)
+        self._drafts[key] = (seq, _digest(body))
+        self._draft_order.append((seq, key))
         if body.n > member.n:
             member.n = body.n
+        return member.seat
 
     def _forget(self, until: int) -> None:
         order, drafts = self._draft_order, self._drafts
-        while order and drafts[order[0]][0] <= until:
-            seq, _ = drafts.pop(order.popleft())
+        while order and order[0][0] <= until:
+            seq, key = order.popleft()
+            if drafts[key][0] == seq:  # a seat that joined again may have used the number again
+                del drafts[key]
             self._messages.pop(seq, None)  # edits and deletions are no messages
             self._changes.pop(seq, None)
 

@@ -142,6 +142,11 @@ class Fingerprint:
     def __str__(self) -> str:
         return f"SHA256:{self.digest.hex()}"
 
+    @property
+    def short(self) -> str:
+        """Its first 48 bits, to be written down and compared by people: ``3fa2-91bc-77d0``."""
+        return "-".join(self.digest[place : place + 2].hex() for place in (0, 2, 4))
+
     def trust(self, chain: Sequence[bytes]) -> Trust | None:
         """Return what to trust of a server that has shown these certificates; None: not one of them.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -49,13 +49,16 @@ class LocalIdentity:
     """It holds `authority`, for ``--ca``."""
 
 
-def local_identity(folder: Path, host: str, now: datetime | None = None) -> LocalIdentity:
+def local_identity(
+    folder: Path, host: str, now: datetime | None = None, also: Sequence[str] = ()
+) -> LocalIdentity:
     """Return a certificate for a server that listens at ``host``; make what is missing or ends soon.
 
     Args:
         folder: the state folder.
         host: an address, a name, or 0.0.0.0 or :: for every address of this machine.
         now: in UTC; None: now.
+        also: further addresses and names.
 
     Raises:
         ChatError: the files can't be read or written.
@@ -66,7 +69,7 @@ def local_identity(folder: Path, host: str, now: datetime | None = None) -> Loca
         place.mkdir(mode=0o700, exist_ok=True)
         with FileLock(place / "lock", timeout=LOCK_TIMEOUT):
             authority = _Authority.kept(place, now) or _Authority.made(place, now)
-            names = names_of(host)
+            names = names_of(host).union(*map(names_of, also))
             identity = _kept(place, authority, names, now)
             if identity is None:
                 authority.issue(place, names, now)

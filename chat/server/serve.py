@@ -24,6 +24,7 @@ from chat.interfaces.tls import Fingerprint, Identity, Trust
 from chat.server.front import Front
 from chat.server.hub import Hub
 from chat.server.logs import open_log
+from chat.server.open_files import allow_open_files
 from chat.server.renewal import Renewable, renew
 from chat.server.service_manager import READY, STOPPING, notify, reloading
 from chat.server.signals import Signals, has_terminal
@@ -53,6 +54,11 @@ class Offer:
     """The option with which a client verifies the server; "": it speaks no TLS."""
     join: str = ""
     """The options to connect with, if the address alone is not enough."""
+
+    @property
+    def host(self) -> str:
+        """Where it listens; "": it does not run."""
+        return self.address.host if self.address else ""
 
     def line(self) -> str:
         if self.address is None:
@@ -84,6 +90,8 @@ class Plan:
     brokers: Sequence[Technique] = ()
     """Techniques whose brokers may keep the log."""
     host: str = "127.0.0.1"
+    also: Sequence[str] = ()
+    """Further addresses to listen on. Their ports are not kept: other people look at the default ones."""
     ports: Mapping[str, int] = field(default_factory=dict)
     """By technique, as the user wants them; others have their default ports."""
     kept: Mapping[str, int] = field(default_factory=dict)
@@ -153,7 +161,7 @@ def run(plan: Plan, ready: Ready) -> int:
         import uvloop
 
         factory = uvloop.new_event_loop
-    _allow_many_connections()
+    allow_open_files(2 * Limits().seats)
     sys.setswitchinterval(SWITCH)
     most = MAX_FILE if plan.any_port else 0
     with (
@@ -161,18 +169,6 @@ def run(plan: Plan, ready: Ready) -> int:
         asyncio.Runner(loop_factory=factory) as runner,
     ):
         return runner.run(_serve(plan, ready, had_terminal=has_terminal()))
-
-
-def _allow_many_connections() -> None:
-    """Raise the soft limit of open files, often 1,024, so that every seat can have a connection."""
-    if sys.platform != "win32":  # it has no such limit
-        import resource
-
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        wanted = 2 * Limits().seats
-        if soft < wanted:
-            with suppress(OSError, ValueError):
-                resource.setrlimit(resource.RLIMIT_NOFILE, (wanted if hard < 0 else min(wanted, hard), hard))
 
 
 def _check_broker(plan: Plan) -> None:
@@ -199,7 +195,11 @@ async def _serve(plan: Plan, ready: Ready, *, had_terminal: bool) -> int:
     await hub.start()
     servers: dict[str, ChatServer] = {}
     try:
-        offers = [await _offer(plan, technique, hub, servers) for technique in plan.techniques]
+        offers = [
+            await _offer(plan, technique, host, hub, servers)
+            for technique in plan.techniques
+            for host in (plan.host, *plan.also)
+        ]
         if not servers:
             raise ChatError("; ".join(f"{offer.technique}: {offer.reason}" for offer in offers))
         admin = await _admin(plan.admin, hub, servers) if plan.admin else None
@@ -256,7 +256,7 @@ async def _admin(address: Address, hub: Hub, servers: dict[str, ChatServer]) -> 
     """Start the admin port; return where it is. Raises `ChatError`."""
     from chat.server.admin import AdminServer
 
-    server = AdminServer(hub, address, {name: one.counts for name, one in servers.items()})
+    server = AdminServer(hub, address, {name.split()[0]: one.counts for name, one in servers.items()})
     try:
         found = await server.start()
     except OSError as error:
@@ -268,8 +268,10 @@ async def _admin(address: Address, hub: Hub, servers: dict[str, ChatServer]) -> 
     return found
 
 
-async def _offer(plan: Plan, technique: Technique, hub: Hub, servers: dict[str, ChatServer]) -> Offer:
-    """Start one technique's server."""
+async def _offer(
+    plan: Plan, technique: Technique, host: str, hub: Hub, servers: dict[str, ChatServer]
+) -> Offer:
+    """Start one technique's server on one address."""
     reason = ""
     if technique.server is None:
         if technique.log is not None and plan.log.partition(":")[0].lower() in technique.schemes:
@@ -281,20 +283,22 @@ async def _offer(plan: Plan, technique: Technique, hub: Hub, servers: dict[str, 
         reason = "cannot be encrypted, and this server speaks TLS only: serve it by itself, without"
     if not reason:
         options = ServerOptions(plan.identity, plan.access, plan.settings)
-        for port in _ports(plan, technique):
+        for port in _ports(plan, technique, host):
             try:
-                address = Address(plan.host, port)
+                address = Address(host, port)
                 behind = Address("127.0.0.1", 0) if plan.front else address
                 server = technique.load_server()(hub, behind, options)
+                if first := servers.get(technique.name):
+                    server.counts = first.counts  # the metrics are the technique's
                 address = await _listen(server, plan.front, technique, address)
             except ImportError as error:  # installed, but in a version that does not fit
                 reason = f"cannot be loaded: {error}"
             except ChatError as error:
                 reason = str(error)
             except OSError as error:
-                reason = cannot_listen(Address(plan.host, port), technique.name, error)
+                reason = cannot_listen(Address(host, port), technique.name, error)
             else:
-                servers[technique.name] = server
+                servers[technique.name if host == plan.host else f"{technique.name} at {host}"] = server
                 return Offer(technique.name, address, proof=plan.proof)
     if plan.named:
         raise ChatError(f"{technique.name} cannot start: {reason}")
@@ -313,11 +317,11 @@ async def _listen(server: ChatServer, front: Front | None, technique: Technique,
         raise
 
 
-def _ports(plan: Plan, technique: Technique) -> list[int]:
+def _ports(plan: Plan, technique: Technique, host: str) -> list[int]:
     """Return the ports to try, in this order."""
     if (wanted := plan.ports.get(technique.name)) is not None:
         return [wanted]
-    kept = plan.kept.get(technique.name)
+    kept = plan.kept.get(technique.name) if host == plan.host else None
     ports = [technique.port] if kept is None else [kept, technique.port]
     return [*ports, 0] if plan.any_port else ports
 

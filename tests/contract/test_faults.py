@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from chat.client import session
+from chat.client import measure
 from chat.domain.model import Limits
 from chat.interfaces.technique import Technique
 from tests.support.kit import QUICK, Serving
@@ -48,7 +48,7 @@ async def eve(technique: Technique, server: Serving, settings: dict[str, str]) -
 def quick_pings(monkeypatch: pytest.MonkeyPatch) -> None:
     """A session asks often whether its server is there."""
     for name, seconds in (("FIRST_PING", 0.1), ("PING_EVERY", 0.2), ("PING_TIMEOUT", 1.0)):
-        monkeypatch.setattr(session, name, seconds)
+        monkeypatch.setattr(measure, name, seconds)
 
 
 async def all_is_well(eve: Tapped, ann: Person, tokens: list[int], texts: list[str]) -> None:
@@ -145,3 +145,20 @@ async def test_a_lost_reply_makes_no_second_message(eve: Tapped, ann: Person) ->
     assert eve.fired == 1
     await eve.end()
     await all_is_well(eve, ann, tokens, ["said once"])
+
+
+async def test_a_join_whose_answer_is_lost_gives_the_same_seat(
+    technique: Technique, server: Serving, settings: dict[str, str], ann: Person
+) -> None:
+    if technique.server is None:
+        pytest.skip("a broker answers no join: a client sees its own in the log")
+    eve = Tapped(technique, server.address, settings, fault="reply-lost join")
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await eve.enters("up")
+        assert eve.fired == 1
+        tokens = [eve.session.say("here I am")]
+        await all_is_well(eve, ann, tokens, ["here I am"])
+        assert [event.kind for event in ann.seen if event.author == "eve"] == ["joined", "sent"]
+    finally:
+        await eve.close()

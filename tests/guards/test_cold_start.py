@@ -11,6 +11,7 @@ import sys
 import pytest
 
 LATE = (
+    "aiohttp",
     "asyncio",
     "cryptography",
     "fastapi",
@@ -24,6 +25,7 @@ LATE = (
     "prometheus_client",
     "psutil",
     "rpyc",
+    "segno",
     "spyne",
     "sqlite3",
     "ssl",

@@ -18,7 +18,8 @@ from textual import events
 
 from chat.domain.model import Limits
 from tests.support.desk import Desk
-from tui.app import ChatApp, Choice
+from tui.app import ChatApp
+from tui.opening import Choice
 from tui.screens.chat import ChatScreen
 
 

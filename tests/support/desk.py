@@ -25,7 +25,8 @@ from chat.domain.model import Ack, Draft, Event, Hello, Limits, Member, MissingE
 from chat.domain.model import Delete as DeleteDraft
 from chat.interfaces.address import Address
 from chat.interfaces.client import ChatClient
-from tui.app import ChatApp, Choice
+from tui.app import ChatApp
+from tui.opening import Choice
 from tui.screens.chat import ChatScreen
 from tui.widgets.status_bar import StatusBar
 
@@ -260,7 +261,7 @@ async def chatting(
                 await caught_up(pilot, desk)
             yield pilot
         finally:
-            app.linger = 0.01  # a desk that holds its answers gives none
+            app.rooms.linger = 0.01  # a desk that holds its answers gives none
             await app.action_quit()
 
 

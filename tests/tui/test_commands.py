@@ -91,20 +91,11 @@ async def test_edit_alone_puts_the_last_own_message_into_the_composer() -> None:
         assert chat(pilot).composer.text == "/edit #1 frist"
 
 
-async def test_ctrl_up_is_edit() -> None:
+async def test_escape_cancels_an_edit_that_was_put_in() -> None:
     desk = Desk()
     desk.says("ann", "frist")
     async with chatting(desk) as pilot:
-        await pilot.press("ctrl+up")
-        assert chat(pilot).composer.text == "/edit #1 frist"
-
-
-@pytest.mark.parametrize("begun", ["ctrl+up", "/edit"])
-async def test_escape_cancels_an_edit_that_was_put_in(begun: str) -> None:
-    desk = Desk()
-    desk.says("ann", "frist")
-    async with chatting(desk) as pilot:
-        await (write(pilot, begun) if begun.startswith("/") else pilot.press(begun))
+        await write(pilot, "/edit")
         await pilot.press("x", "escape", *"next")
         assert chat(pilot).composer.text == "next"
 

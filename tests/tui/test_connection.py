@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import pytest
+
 from chat.domain.errors import AccessDenied, ConnectionLost, NickTaken
+from chat.interfaces.client import ChatClient
 from tests.support.desk import Desk, caught_up, chat, chatting, lines, text, until, write
+from tui.app import ChatApp
 
 
 def status(pilot_text: str) -> str:
@@ -170,3 +176,25 @@ async def test_a_narrow_screen_has_no_list_of_members_and_who_names_them() -> No
         await write(pilot, "/who")
         assert "2 here" in text(pilot)
         assert "soap  bob" in text(pilot)
+
+
+async def test_what_was_typed_before_there_was_a_connection_is_sent_before_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    desk, there = Desk(), asyncio.Event()
+    dial = desk._dial
+
+    async def late() -> ChatClient:
+        await there.wait()
+        return await dial()
+
+    monkeypatch.setattr(desk, "_dial", late)
+    async with chatting(desk, wait=False) as pilot:
+        await write(pilot, "hello")
+        leaving = asyncio.create_task(pilot.app.action_quit())
+        await asyncio.sleep(0)
+        there.set()
+        await leaving
+        assert [event.text for event in desk.log if event.kind == "sent"] == ["hello"]
+        assert isinstance(pilot.app, ChatApp)
+        assert pilot.app.rooms.unacknowledged == []

@@ -12,7 +12,8 @@ from chat.interfaces.technique import Technique
 from tests.support.desk import line_with, text, until, write
 from tests.support.kit import QUICK, Connect, Serving
 from tests.support.people import Person
-from tui.app import ChatApp, Choice
+from tui.app import ChatApp
+from tui.opening import Choice
 
 
 async def test_two_people_see_each_other(technique: Technique, server: Serving, connect: Connect) -> None:

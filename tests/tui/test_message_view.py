@@ -97,13 +97,13 @@ async def test_heights_and_their_sums_are_those_of_a_recount() -> None:
                 take(view, step)
                 places = [row.place for row in view.rows]
                 assert places == sorted(set(places))
-                assert view.ends == list(accumulate(view.heights))
-                assert view.virtual_size.height == sum(view.heights)
+                assert view.lines.ends == list(accumulate(view.lines.heights))
+                assert view.virtual_size.height == sum(view.lines.heights)
                 if not view.unsure:
-                    assert view.heights == naive_heights(view)
+                    assert view.lines.heights == naive_heights(view)
             while view.unsure:
                 view.wrap_slice()
-            assert view.heights == naive_heights(view)
+            assert view.lines.heights == naive_heights(view)
 
         check()
 
@@ -117,7 +117,9 @@ async def test_what_is_on_the_screen_is_wrapped_at_once_after_a_new_width() -> N
         view.restyle(Look(50))
         visible = range(len(view.rows) - 5, len(view.rows))
         assert view.unsure
-        assert [view.heights[index] for index in visible] == [naive_heights(view)[index] for index in visible]
+        assert [view.lines.heights[index] for index in visible] == [
+            naive_heights(view)[index] for index in visible
+        ]
 
 
 async def test_the_list_keeps_the_newest_rows_and_no_more_than_it_promises() -> None:

@@ -14,10 +14,11 @@ from chat.client.session import Session
 from chat.domain.errors import BadText, ChatError
 from chat.interfaces.technique import Need, Technique, Traits
 from tests.support.desk import Desk, Running, caught_up, chat, chatting, check_golden, text, until, write
-from tui.app import ChatApp, Choice
+from tui.app import ChatApp
+from tui.opening import Choice
 from tui.screens.chat import ChatScreen
 
-SIZES = [(100, 30), (80, 24), (60, 20)]
+SIZES = [(120, 36), (100, 30), (80, 24), (60, 20)]
 
 
 def named(size: tuple[int, int]) -> str:
@@ -95,7 +96,7 @@ def label(name: str, title: str, summary: str, *needs: Need) -> Technique:
         encoding="text",
         encrypted=False,
     )
-    return Technique(name, title, "sockets", summary, traits, 7010, "", None, "", needs=needs)
+    return Technique(name, title, "sockets", summary, traits, 7010, "", None, "", "", needs=needs)
 
 
 LABELS = [

@@ -22,7 +22,8 @@ from tests.support.desk import Running, text, until, write
 from tests.support.kit import QUICK, Connect, Serving
 from tests.support.people import Person
 from tests.support.tapped import load
-from tui.app import ChatApp, Choice
+from tui.app import ChatApp
+from tui.opening import Choice
 from tui.wire.inspector import Inspector
 
 
@@ -39,7 +40,7 @@ def technique(request: pytest.FixtureRequest) -> Technique:
 def quiet() -> Iterator[None]:
     """Nothing is polled or pinged while the wire is stopped: only what the test says waits."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("chat.client.session.FIRST_PING", 60.0)
+        patch.setattr("chat.client.measure.FIRST_PING", 60.0)
         yield
 
 

@@ -131,10 +131,10 @@ async def test_a_draft_comes_back_after_an_edit_that_was_cancelled_or_sent() -> 
         await write(pilot, "typo")
         await until(pilot, lambda: said(desk) == ["typo"])
         await caught_up(pilot, desk)
-        await write(pilot, "a draft", "ctrl+up", "escape")
+        await write(pilot, "a draft", "ctrl+up", "e", "escape")
         composer = chat(pilot).composer
         assert composer.text == "a draft"
-        await pilot.press("ctrl+up", "s", "enter")
+        await pilot.press("ctrl+up", "e", "s", "enter")
         await until(pilot, lambda: desk.log[-1].text == "typos")
         assert composer.text == "a draft"
 
@@ -144,7 +144,7 @@ async def test_a_search_inside_an_edit_inside_a_draft_gives_back_both() -> None:
     async with chatting(desk) as pilot:
         await write(pilot, "typo")
         await caught_up(pilot, desk)
-        await write(pilot, "a draft", "ctrl+up", "s", "ctrl+f", *"x", "escape")
+        await write(pilot, "a draft", "ctrl+up", "e", "s", "ctrl+f", *"x", "escape")
         composer = chat(pilot).composer
         assert composer.text == f"/edit #{desk.log[-1].id} typos"
         await pilot.press("escape")

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-import chat.client.session
+import chat.client.measure
 import chat.domain.rate_limit
 from chat.server.hub import Hub
 from tests.support.fake_client import FakeRoom
@@ -38,4 +38,4 @@ async def room() -> FakeRoom:
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A session's next try follows at once."""
     monkeypatch.setattr(chat.domain.rate_limit, "FIRST_RETRY", 0.0)
-    monkeypatch.setattr(chat.client.session, "FIRST_PING", 0.0)
+    monkeypatch.setattr(chat.client.measure, "FIRST_PING", 0.0)

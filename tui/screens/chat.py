@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import tzinfo
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual import events
 from textual.app import ComposeResult
@@ -15,40 +15,39 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static, TextArea
-from textual.worker import Worker, WorkerState
 
-from chat.client.session import Session
-from chat.client.session_events import Arrived, Hindered, Measured, State, StateChanged, Update
+from chat.client.session_events import Arrived, Hindered, Measured, State, StateChanged, Switched, Update
 from chat.domain.errors import ChatError, NickTaken
 from chat.domain.validation import clean_text
+from chat.language import N_
+from chat.language.translation import translate
 from tui.commands import COMMANDS, TABLE, Command, Refused, parse
+from tui.opening import Opened, Opener
 from tui.pump import pump
 from tui.rows import one_line
 from tui.screens.chat_commands import LEAST, TOO_SMALL
-from tui.screens.chat_faults import ChatFaults
+from tui.screens.chat_reading import ChatReading
+from tui.screens.chat_rooms import ChatRooms
 from tui.timeline import Timeline
 from tui.widgets.completion import Completion
 from tui.widgets.composer import Composer
+from tui.widgets.key_line import KeyLine
 from tui.widgets.members import Members
 from tui.widgets.message_view import MessageView
 from tui.widgets.status_bar import StatusBar
-
-if TYPE_CHECKING:
-    from lab.wire.wiretap import Wiretap
 
 WIDTHS = [(0, "-slim"), (LEAST[0], "-narrow"), (100, "-wide")]
 HEIGHTS = [(0, "-flat"), (LEAST[1], "-short"), (22, "-tall")]
 
 
-class ChatScreen(ChatFaults):
+class ChatScreen(ChatReading, ChatRooms):
     """One person in one room.
 
     Args:
-        session: started already; the app owns and closes it.
-        technique: its name, for the status bar.
+        opened: the session; it is started already, or is when the inspector shows its wire.
+        opener: opens further ones.
         zone: the time zone of the times; None: the local one.
         now: returns the seconds since the epoch.
-        wiretap: what the session takes as a detour; None: the wire can't be shown.
     """
 
     HORIZONTAL_BREAKPOINTS = WIDTHS
@@ -60,6 +59,7 @@ class ChatScreen(ChatFaults):
             for command in COMMANDS
             if command.key
         ),
+        *(Binding(key, f"room('{key}')", show=False) for key in sorted(ChatRooms.ANSWERS)),
         Binding("pageup", "page(-1)", show=False),
         Binding("pagedown", "page(1)", show=False),
         Binding("escape", "close_all", show=False),
@@ -67,23 +67,24 @@ class ChatScreen(ChatFaults):
 
     def __init__(
         self,
-        session: Session,
-        technique: str,
+        opened: Opened,
+        opener: Opener,
         *,
         zone: tzinfo | None,
         now: Callable[[], float],
-        wiretap: Wiretap | None = None,
     ) -> None:
         super().__init__()
-        self.wiretap = wiretap
-        self.session = session
+        self.opener = opener
+        self.choice, self.wiretap = opened.choice, opened.wiretap
+        self.session = session = opened.session
         self.view = MessageView(id="messages")
         self.timeline = Timeline(self.view, nick=session.nick, zone=zone, now=now)
         self.composer = Composer(
             completion := Completion(),
-            placeholder=f"Message #{session.room}   / commands · Tab completes · F2 the wire",
+            placeholder=translate(f"Message #{session.room}   / commands · Tab completes · Ctrl+Up reads"),
             keys={
                 **{command.key: partial(self._pressed, command) for command in COMMANDS if command.key},
+                **self.room_keys(),
                 "pageup": partial(self.action_page, -1),
                 "pagedown": partial(self.action_page, 1),
                 "escape": self.action_close_all,
@@ -93,21 +94,23 @@ class ChatScreen(ChatFaults):
         )
         self._completion = completion
         self._members = Members()
-        self._status = StatusBar(technique, session.room)
+        self._status = StatusBar(opened.choice.technique, session.room)
         self._banner = Static("", id="banner", markup=False)
         self.fault_banner = Static("", id="faults", markup=False)
         self._newer = Static("", id="newer", markup=False)
         self._hint = Static("", id="hint", markup=False)
+        self.key_line = KeyLine()
         self._said: dict[int, str] = {}  # the drafts of this session that are on their way
         self._asked: list[Composer.Pasted] = []  # the pastes about which the user is asked
         self._hinted = ""  # what the composer held when the hint was shown
-        self.leaving = False
-        """Whether the session is being closed because the user leaves."""
+        self._first = opened
 
     def compose(self) -> ComposeResult:
+        yield self.room_strip
         with Horizontal(id="body"):
+            yield self.room_list
             with Vertical(id="centre"):
-                yield Static(TOO_SMALL, id="too-small")
+                yield Static(translate(TOO_SMALL), id="too-small")
                 yield self.fault_banner
                 yield self._banner
                 yield self.view
@@ -116,6 +119,7 @@ class ChatScreen(ChatFaults):
                 yield self._hint
                 yield self.composer
             yield self._members
+        yield self.key_line
         yield self._status
 
     @property
@@ -124,15 +128,16 @@ class ChatScreen(ChatFaults):
 
     def on_mount(self) -> None:
         self.composer.focus()
-        self.attach(self.session)
+        self.watch(self.app, "app_focus", self._focused)
+        self.attach(self._first)
+        self.show_rooms()
         if self.inspect:
             self.run_worker(self.inspect_from_the_start(), group="submit", exit_on_error=False)
 
-    def attach(self, session: Session) -> None:
-        """Show this session: the first one, or its successor after it had ended."""
-        self.session, self.leaving = session, False
+    def attach(self, opened: Opened) -> None:
+        self.session, self.leaving = session, _ = opened.session, False
         self._said.clear()
-        self._show_state(session.state)
+        self.show_state(session.state)
         self.run_worker(
             pump(session, self.app, self.apply), group="pump", exclusive=True, exit_on_error=False
         )
@@ -145,11 +150,13 @@ class ChatScreen(ChatFaults):
             for update in batch:
                 match update:
                     case StateChanged(state):
-                        self._show_state(state)
+                        self.show_state(state)
                     case Hindered():
                         self._banner.set_class(False, "-on")
-                        self._show_state(self.session.state)
+                        self.show_state(self.session.state)
                         self.timeline.apply(update)
+                    case Switched(technique):
+                        self.switched(technique)
                     case Measured(rtt, activity):
                         self._status.rtt, self._status.activity = rtt, activity
                         waiting = set(self.session.unanswered())
@@ -158,6 +165,7 @@ class ChatScreen(ChatFaults):
                         self.timeline.apply(update)
                         if isinstance(update, Arrived) and update.event.kind == "sent":
                             self.note_receipt(update.event.seq)
+                            self.count_unread(update.event.seq)
         self._status.pending = self.session.pending
         self._status.nick = self.session.nick
         if self.timeline.new_members:
@@ -165,40 +173,35 @@ class ChatScreen(ChatFaults):
             self._members.show(self.session.members.values(), self.session.seat, self.timeline.colours)
             self.composer.nicks = [one_line(member.nick) for member in self.session.members.values()]
 
+    def mark_technique(self, name: str) -> None:
+        super().mark_technique(name)
+        self._status.technique = name
+
     def show_cost(self, text: str) -> None:
         self._status.cost = text
 
-    def _show_state(self, state: State) -> None:
+    def show_state(self, state: State) -> None:
         self._status.state = state
+        self.rooms.changed()
         reason = one_line(state.reason).rstrip(".?!")
         if state.name == "retrying":
-            self._banner.update(
-                Content(f"▲ {reason}. What you write is kept and sent later. /retry tries now, /quit leaves.")
+            kept = translate(
+                f"▲ {reason}. What you write is kept and sent later. /retry tries now, /quit leaves."
             )
+            self._banner.update(Content(kept))
         elif state.name == "down":
             taken = isinstance(self.session.outcome, NickTaken)
-            again = "/retry NAME does so" if taken else "/retry tries again"
-            self._banner.update(Content(f"✖ {reason}. {again}, /quit leaves."))
+            advice = "/retry NAME does so" if taken else "/retry tries again"
+            self._banner.update(Content(translate(f"✖ {reason}. {advice}, /quit leaves.")))
             self.timeline.ended(reason)
         elif self.session.hindered:
-            self._banner.update(Content(f"▲ {one_line(self.session.hindered)}"))
+            self._banner.update(Content(f"▲ {translate(one_line(self.session.hindered))}"))
             self._banner.set_class(True, "-on")
             self._banner.set_class(False, "-down")
             return
         if state.name != "connecting":  # while connecting, the reason of the last failure stays
             self._banner.set_class(state.name != "up", "-on")
             self._banner.set_class(state.name == "down", "-down")
-
-    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """Show that a task of this program has failed. There is no traceback, and the program continues."""
-        failed = event.state is WorkerState.ERROR
-        why = f"chat has failed: {event.worker.error!r}" if failed else "chat has failed"
-        if event.worker.group == "pump":
-            ended = event.state is WorkerState.SUCCESS and self.session.outcome is None and not self.leaving
-            if failed or ended:
-                self._show_state(State("down", self.session.state.address, why))
-        elif failed:
-            self.hint(why, failed=True)
 
     # --- from the user -------------------------------------------------------------------------
 
@@ -219,9 +222,10 @@ class ChatScreen(ChatFaults):
     def _run(self, command: Command, argument: str, refused: Callable[[Exception], None]) -> None:
         """Run a command at once, so that commands and messages stay in order; only its waiting is a task."""
         done = command.run(self, argument)
-        if done is None:
-            return
+        if done is not None:
+            self.run_later(done, refused)
 
+    def run_later(self, done: Awaitable[None], refused: Callable[[Exception], None]) -> None:
         async def finish() -> None:
             try:
                 await done
@@ -235,7 +239,7 @@ class ChatScreen(ChatFaults):
         if self.down:
             raise Refused("not sent, the connection is down: /retry tries again")
         texts = tuple(clean_text(text, self.session.limits.text_bytes) for text in texts)
-        phase = "sending" if self._status.state.name == "up" else "waiting"
+        phase = N_("sending" if self._status.state.name == "up" else "waiting")
         with self.view.changing():
             for text in texts:
                 self._said[draft := self.session.say(text)] = text
@@ -283,11 +287,14 @@ class ChatScreen(ChatFaults):
 
     def on_text_area_changed(self, event: TextArea.Changed) -> None:
         if self.composer.text and self.composer.text != self._hinted:
-            self._hint.remove_class("-on")
+            self.unhint()
+
+    def unhint(self) -> None:
+        self._hint.remove_class("-on")
 
     def hint(self, text: str, *, failed: bool = False) -> None:
         """Show a line above the composer until the user types again."""
-        text = one_line(text)
+        text = translate(one_line(text))
         self._hint.update(Content(f"✖ {text}" if failed else text))
         self._hint.set_class(failed, "-failed")
         self._hint.add_class("-on")
@@ -325,6 +332,7 @@ class ChatScreen(ChatFaults):
             self.hint(str(error), failed=True)
 
         if command.ask:
+            self.stop_reading()
             self.composer.load_command(f"/{name} ")
             return
         try:
@@ -337,7 +345,7 @@ class ChatScreen(ChatFaults):
 
     def action_close_all(self) -> None:
         self.escaped()
-        self._hint.remove_class("-on")
+        self.unhint()
         self.clear_selection()
         if self._completion.open:
             self._completion.offer([])
@@ -350,8 +358,13 @@ class ChatScreen(ChatFaults):
 
     # --- the list ------------------------------------------------------------------------------
 
+    def _focused(self, focused: bool) -> None:
+        """The terminal has got the focus, or lost it."""
+        self.timeline.unread.focus(focused)
+
     def on_message_view_behind(self, event: MessageView.Behind) -> None:
-        self._newer.update(Content(f"▼ {event.new} new · Ctrl+End"))
+        self.timeline.unread.look()
+        self._newer.update(Content(translate(f"▼ {event.new} new · Ctrl+End")))
         self._newer.set_class(bool(event.new), "-on")
 
     def on_message_view_near_top(self) -> None:

@@ -4,38 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import dataclass, replace
-
-from textual.message import Message
-from textual.screen import Screen
+from dataclasses import replace
 
 from chat.client.session import Session
 from chat.domain.errors import ChatError
 from chat.domain.validation import clean_nick
+from chat.language import N_
 from tui.commands import Refused
+from tui.rows import Row
+from tui.screens.ordered import Asking
 from tui.timeline import Timeline
 from tui.widgets.composer import Composer
 from tui.widgets.message_view import KEEP, MessageView
 
 LEAST = (30, 8)
 """Columns and lines below which messages are not shown: a line of text would have hardly a word."""
-TOO_SMALL = f"too small: {LEAST[0]}x{LEAST[1]} is the least"
+TOO_SMALL = N_(f"too small: {LEAST[0]}x{LEAST[1]} is the least")
 
 
-class ChatCommands(Screen[None]):
+class ChatCommands(Asking):
     """A screen that can do what commands ask for; `ChatScreen` gives it the session and the widgets."""
 
     session: Session
     view: MessageView
     timeline: Timeline
     composer: Composer
-
-    @dataclass
-    class Reopen(Message):
-        """The session has ended, and the user wants to connect again."""
-
-        nick: str
-        """The name to use; empty: the same as before."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,6 +37,10 @@ class ChatCommands(Screen[None]):
     @property
     def down(self) -> bool:
         """Whether the session has ended."""
+        raise NotImplementedError
+
+    def reopen(self, nick: str = "") -> None:
+        """Open a new session, because this one has ended; ``nick``: under another name."""
         raise NotImplementedError
 
     def hint(self, text: str, *, failed: bool = False) -> None:
@@ -83,10 +80,13 @@ class ChatCommands(Screen[None]):
             raise Refused("write /copy for the newest message, or /copy #ID")
         for row in reversed(self.view.rows):
             if row.id and not row.deleted and (not number or row.id == int(number)):
-                self.app.copy_to_clipboard(row.text)
-                self.hint(f"copied the message of {row.nick}{self._how_far()}")
+                self.copy_message(row)
                 return
         raise Refused(f"there is no message {argument} here".replace("  ", " "))
+
+    def copy_message(self, row: Row) -> None:
+        self.app.copy_to_clipboard(row.text)
+        self.hint(f"copied the message of {row.nick}{self._how_far()}")
 
     def copy_selected(self) -> None:
         """Copy what is selected here or in the composer, and say so; Ctrl+C leaves nothing unsaid."""
@@ -117,7 +117,7 @@ class ChatCommands(Screen[None]):
 
     def retry(self, nick: str = "") -> None:
         if self.down:
-            self.post_message(self.Reopen(clean_nick(nick) if nick else ""))
+            self.reopen(clean_nick(nick) if nick else "")
         elif nick:
             raise Refused("the name stays as long as the session: /quit, and start again with --as NAME")
         else:

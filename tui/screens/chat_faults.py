@@ -10,6 +10,7 @@ from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import Static
 
+from chat.language.translation import translate
 from tui.commands import Refused
 from tui.screens.chat_wire import ChatWire
 
@@ -43,9 +44,12 @@ class ChatFaults(ChatWire):
         if not argument:
             width = max(len(f"{kind.name} {kind.usage}") for kind in known.values())
             listed = (
-                f"{kind.name} {kind.usage}".ljust(width) + f"  {kind.summary}" for kind in known.values()
+                f"{kind.name} {kind.usage}".ljust(width) + f"  {translate(kind.summary)}"
+                for kind in known.values()
             )
-            self.timeline.note("\n".join(["faults of your own wire; /fault off ends them", *listed]))
+            self.timeline.note(
+                "\n".join([translate("faults of your own wire; /fault off ends them"), *listed])
+            )
         elif argument == "off":
             await self.end_faults()
         elif argument.split()[0] == "all":
@@ -60,6 +64,8 @@ class ChatFaults(ChatWire):
         from chat.background.state_folder import state_dir
         from lab.faults.for_all import ask
 
+        if self.guest:
+            raise Refused("a fault for everybody begins in a terminal of the one who runs the server")
         self.hint("asking your server ...")
         done = await asyncio.to_thread(lambda: ask(state_dir(), text))
         self.timeline.note(f"for everybody: {done}")

@@ -35,6 +35,8 @@ class ChatWire(ChatCommands):
     wiretap: Wiretap | None
     inspect = False
     """Show the wire from the first byte of the connection on."""
+    guest = False
+    """The screen is shown to a visitor in a web page: nothing of this user's account is theirs."""
     _cost: RunningCost | None = None
     _counted = 0
     _inspector: Inspector | None = None
@@ -58,6 +60,14 @@ class ChatWire(ChatCommands):
             self._counting = self._counting or self.set_interval(EVERY, self._count)
         assert self.wiretap.trace is not None
         return self.wiretap.trace
+
+    async def look_at_new_wire(self) -> None:
+        """The session goes another way: show what passes there, if the wire was shown."""
+        self._cost, self._counted = RunningCost(), 0
+        if self.wiretap is None or self.wiretap.trace is None:
+            return
+        if self._inspector is not None and self._shown:
+            self._inspector.open(self.wiretap.trace, self.wiretap.tap)
 
     async def inspect_from_the_start(self) -> None:
         """Open the inspector, and only then let the session connect."""
@@ -213,6 +223,8 @@ class ChatWire(ChatCommands):
     async def export_wire(self, path: str) -> None:
         from lab.wire.export import check_format, export
 
+        if self.guest:
+            raise Refused("in a browser nothing is written: the file would be on the server's machine")
         check_format(path)
         if self.wiretap is None or self.wiretap.trace is None:
             raise Refused("nothing was recorded yet: /wire shows what passes, and records it")

@@ -12,6 +12,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from chat.language.translation import translate
 from tui.commands import KEYS, TABLE, key_name
 from tui.widgets.composer import Composer, type_behind
 
@@ -21,22 +22,23 @@ KEY = len("Ctrl+Home")
 def help_text(width: int) -> Content:
     """Return the help text for a width in cells: on a narrow screen each summary stands below its command."""
     left = [f"/{command.name} {command.usage}".strip() for command in TABLE.values()]
+    right = [translate(command.summary) for command in TABLE.values()]
     wide = max(len(text) for text in left) + 2
-    pieces: list[tuple[str, str]] = [("Commands\n", "bold $accent")]
-    summary = max(len(command.summary) for command in TABLE.values()) + 2
+    pieces: list[tuple[str, str]] = [(translate("Commands") + "\n", "bold $accent")]
+    summary = max(map(len, right)) + 2
     narrow = wide + summary + KEY > width
-    for text, command in zip(left, TABLE.values(), strict=True):
+    for text, what, command in zip(left, right, TABLE.values(), strict=True):
         name, _, usage = text.partition(" ")
         pieces += [(name, "bold"), (f" {usage}".ljust(wide - len(name)), "$quiet")]
         key = key_name(command.key)
         if narrow:
-            pieces += [(key, "$accent"), (f"\n  {command.summary}\n", "")]
+            pieces += [(key, "$accent"), (f"\n  {what}\n", "")]
         else:
-            pieces += [(command.summary.ljust(summary), ""), (f"{key}\n", "$accent")]
-    pieces.append(("\nKeys\n", "bold $accent"))
+            pieces += [(what.ljust(summary), ""), (f"{key}\n", "$accent")]
+    pieces.append((f"\n{translate('Keys')}\n", "bold $accent"))
     for key, what in KEYS:
-        pieces += [(key.ljust(wide), "bold"), (what, ""), ("\n", "")]
-    pieces.append(("\nTo send a text that begins with /, write //.", "$quiet"))
+        pieces += [(key.ljust(wide), "bold"), (translate(what), ""), ("\n", "")]
+    pieces.append(("\n" + translate("To send a text that begins with /, write //."), "$quiet"))
     return Content.assemble(*pieces)
 
 
@@ -70,8 +72,8 @@ class HelpScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="help", can_focus=False) as box:
-            box.border_title = "Help"
-            box.border_subtitle = "Esc closes"
+            box.border_title = translate("Help")
+            box.border_subtitle = translate("Esc closes")
             yield Static("", id="help-text", markup=False)
 
     def on_resize(self) -> None:

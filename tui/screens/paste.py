@@ -13,6 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
+from chat.language.translation import translate
 from tui.rows import fit, shown
 from tui.widgets.composer import Composer, type_behind
 
@@ -40,12 +41,12 @@ class PasteScreen(ModalScreen[Answer]):
         preview = [fit(shown(line), 44).rstrip() for line in self._lines[:PREVIEW]]
         messages = sum(1 for line in self._lines if line.strip())
         with Vertical(id="paste") as box:
-            box.border_title = f"{len(self._lines)} lines were pasted"
+            box.border_title = translate(f"{len(self._lines)} lines were pasted")
             yield Static(Content("\n".join([*preview, "…"])), id="paste-preview")
             yield OptionList(
-                Option("Send as one message", id="one"),
-                Option(f"Send line by line: {messages} messages", id="lines"),
-                Option("Cancel", id="cancel"),
+                Option(translate("Send as one message"), id="one"),
+                Option(translate(f"Send line by line: {messages} messages"), id="lines"),
+                Option(translate("Cancel"), id="cancel"),
                 compact=True,
             )
 

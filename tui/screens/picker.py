@@ -18,6 +18,7 @@ from textual.widgets.option_list import Option
 from chat.domain.errors import BadName
 from chat.domain.validation import clean_nick, clean_room
 from chat.interfaces.technique import Technique
+from chat.language.translation import translate
 from tui.rows import wrap
 from tui.screens.ordered import Answered, Asking
 from tui.widgets.own_keys import Field
@@ -63,20 +64,40 @@ class PickerScreen(Asking):
         room: str
         nick: str | None
 
-    def __init__(self, techniques: Sequence[Technique], *, room: str, nick: str | None) -> None:
+    def __init__(
+        self,
+        techniques: Sequence[Technique],
+        *,
+        room: str,
+        nick: str | None,
+        technique: str | None = None,
+        ask_name: bool = False,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            techniques: what can be chosen.
+            room: the room that is suggested.
+            nick: the name that is suggested.
+            technique: the technique that is suggested; None: the first that can run.
+            ask_name: a name must be given; otherwise none means the login name.
+        """
         super().__init__()
         self._techniques = techniques
         self._missing = {label.name: label.missing() for label in techniques}
         self._room = room
         self._nick = nick or ""
+        self._technique, self._ask_name = technique, ask_name
         self._failure = Static("", id="picker-failure", markup=False)
 
     def compose(self) -> ComposeResult:
         with Vertical(id="picker"):
             yield Static(
-                Content.assemble(("chat", "bold $accent"), ("  one room, many techniques", "$quiet"))
+                Content.assemble(
+                    ("chat", "bold $accent"), (f"  {translate('one room, many techniques')}", "$quiet")
+                )
             )
-            yield Static("Technique", classes="label")
+            yield Static(translate("Technique"), classes="label")
             yield Techniques(
                 *(
                     Option("", id=label.name, disabled=bool(self._missing[label.name]))
@@ -86,13 +107,16 @@ class PickerScreen(Asking):
                 compact=True,
             )
             with Horizontal(classes="field"):
-                yield Static("Room", classes="label")
+                yield Static(translate("Room"), classes="label")
                 yield Field(self._room, id="picker-room", compact=True)
             with Horizontal(classes="field"):
-                yield Static("Name", classes="label")
-                yield Field(self._nick, placeholder="your login name", id="picker-nick", compact=True)
+                yield Static(translate("Name"), classes="label")
+                hint = translate("write your name here") if self._ask_name else translate("your login name")
+                yield Field(self._nick, placeholder=hint, id="picker-nick", compact=True)
             yield self._failure
-            yield Static("Enter joins · Tab next · Up/Down choose · Ctrl+Q leaves", id="picker-keys")
+            yield Static(
+                translate("Enter joins · Tab next · Up/Down choose · Ctrl+Q leaves"), id="picker-keys"
+            )
 
     def _describe(self, label: Technique, width: int) -> Content:
         """Return the technique's name and summary for this width, and what it lacks here."""
@@ -101,9 +125,12 @@ class PickerScreen(Asking):
         left = [(label.name.ljust(name), "bold")]
         if width > 90:
             left.append((label.title.ljust(title), ""))
-        pieces = [*left, (hang(label.summary, width, sum(len(text) for text, _ in left)), "$quiet")]
+        pieces = [
+            *left,
+            (hang(translate(label.summary), width, sum(len(text) for text, _ in left)), "$quiet"),
+        ]
         if missing := self._missing[label.name]:
-            needs = "; ".join(f"{need.what} is missing, {need.install}" for need in missing)
+            needs = "; ".join(translate(f"{need.what} is missing, {need.install}") for need in missing)
             pieces.append((f"\n{'':{name}}{hang(f'✖ {needs}', width, name)}", "$warning"))
         return Content.assemble(*pieces)
 
@@ -119,12 +146,13 @@ class PickerScreen(Asking):
     def on_mount(self) -> None:
         able = [number for number, label in enumerate(self._techniques) if not self._missing[label.name]]
         techniques = self.query_one(OptionList)
-        techniques.highlighted = able[0] if able else None
-        techniques.focus()
+        wanted = [number for number in able if self._techniques[number].name == self._technique]
+        techniques.highlighted = next(iter(wanted + able), None)
+        (self.query_one("#picker-nick", Input) if self._ask_name else techniques).focus()
 
     def fail(self, text: str) -> None:
         """Show why the user cannot join."""
-        self._failure.update(Content(f"✖ {text}"))
+        self._failure.update(Content(f"✖ {translate(text)}"))
         self.app.post_message(Answered())
 
     def on_input_submitted(self) -> None:
@@ -154,7 +182,7 @@ class PickerScreen(Asking):
         try:
             room = clean_room(field.value.strip())
             field = self.query_one("#picker-nick", Input)
-            nick = clean_nick(field.value.strip()) if field.value.strip() else ""
+            nick = clean_nick(field.value.strip()) if field.value.strip() or self._ask_name else ""
         except BadName as error:
             field.focus()
             self.fail(str(error))

@@ -10,6 +10,7 @@ from textual.content import Content
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
+from chat.language.translation import translate
 from tui.commands import TABLE
 from tui.rows import fit
 
@@ -43,7 +44,7 @@ def candidates(before: str, nicks: Iterable[str], *, asked: bool = False) -> lis
     if before.startswith("/") and not before.startswith("//"):
         if before == word:
             return [
-                Candidate(f"/{command.name}", command.usage, command.summary)
+                Candidate(f"/{command.name}", command.usage, translate(command.summary))
                 for command in TABLE.values()
                 if f"/{command.name}".startswith(word)
             ]

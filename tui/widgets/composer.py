@@ -81,6 +81,8 @@ class Composer(TextArea):
         )
         self.nicks: list[str] = []
         """The names that can be completed."""
+        self._others = keys
+        self._read_keys: dict[str, Callable[[], None]] | None = None
         self._completion = completion
         self._offered_for: tuple[str, tuple[int, int]] | None = (
             None  # the text and cursor that the list is for
@@ -101,6 +103,21 @@ class Composer(TextArea):
             "up": self._up,
             "down": self._down,
         }
+
+    @property
+    def read_keys(self) -> dict[str, Callable[[], None]] | None:
+        """What keys do while nothing can be written; None: this user writes."""
+        return self._read_keys
+
+    @read_keys.setter
+    def read_keys(self, keys: dict[str, Callable[[], None]] | None) -> None:
+        self._read_keys = keys
+        self.read_only, self.show_cursor = keys is not None, keys is None
+        self._offer([])
+
+    def quote(self, line: str) -> None:
+        """Put a quotation above what was written."""
+        self._put(f"{line}\n{self.text}")
 
     def load(self, text: str) -> None:
         """Replace the text and put the cursor at its end."""
@@ -163,10 +180,16 @@ class Composer(TextArea):
 
     async def on_key(self, event: events.Key) -> None:
         """Handle the keys that have another meaning here than in other text areas."""
-        if (act := self._keys.get(event.key)) is not None:
+        if self._read_keys is not None:
+            act = self._read_keys.get(event.key) or self._others.get(event.key)
+        else:
+            act = self._keys.get(event.key)
+        if act is not None:
             event.prevent_default()
             event.stop()
             act()
+        elif self._read_keys is not None:
+            event.prevent_default()
         elif (letter := event.character) and not event.is_printable and printable(letter) == letter:
             # Python calls a wide space or a zero-width joiner not printable: the text area would drop it.
             event.prevent_default()
@@ -280,6 +303,8 @@ class Composer(TextArea):
     # --- pasting -------------------------------------------------------------------------------
 
     def on_paste(self, event: events.Paste) -> None:
+        if self._read_keys is not None:
+            self._read_keys["escape"]()
         text = event.text.replace("\r\n", "\n").replace("\r", "\n")
         event.prevent_default()
         event.stop()

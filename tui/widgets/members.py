@@ -10,6 +10,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from chat.domain.model import Member
+from chat.language.translation import translate
 from tui.rows import fit_name, one_line
 from tui.themes import NickColours
 
@@ -36,12 +37,12 @@ class Members(VerticalScroll, can_focus=False):
         needed = max((cell_len(one_line(member.nick)) for member in rows[:SHOWN]), default=0)
         wide = min(max(needed, NAME[0]), NAME[1])
         self.styles.width = wide + BADGE + 4  # the border, the blanks between them, and the scroll bar
-        pieces: list[tuple[str, str]] = [(f"{len(rows)} here\n", "$quiet")]
+        pieces: list[tuple[str, str]] = [(translate(f"{len(rows)} here") + "\n", "$quiet")]
         for member in rows[:SHOWN]:
             badge = one_line(member.technique)[:BADGE]
             name = fit_name(one_line(member.nick), wide)
             style = f"{'bold ' if member.seat == own_seat else ''}$nick-{colours.number(member.nick)}"
             pieces += [(f"\n{name} ", style), (badge, "$quiet")]
         if len(rows) > SHOWN:
-            pieces.append((f"\n{len(rows) - SHOWN} more: /who", "$quiet"))
+            pieces.append(("\n" + translate(f"{len(rows) - SHOWN} more: /who"), "$quiet"))
         self._list.update(Content.assemble(*pieces))

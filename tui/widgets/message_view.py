@@ -1,17 +1,14 @@
 """The message list: rows of any height, of which only the visible lines are drawn.
 
-The height of each row is stored. Prefix sums of the heights map a line to its row and back. All changes of
-one batch become one change of the geometry, because each of these lays out the whole screen.
+`RowLines` knows which row is on which line. All changes of one batch become one change of the geometry,
+because each of these lays out the whole screen.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import accumulate
-from operator import attrgetter
 from typing import ClassVar
 
 from rich.style import Style
@@ -23,7 +20,8 @@ from textual.scroll_view import ScrollView
 from textual.selection import Selection
 from textual.strip import Strip
 
-from tui.rows import PENDING, Look, Place, Row, lay_out
+from tui.rows import PENDING, Look, Place, Row
+from tui.widgets.row_lines import RowLines
 from tui.widgets.row_strips import STYLES, draw, draw_day
 from tui.widgets.selection import highlight, selected_text, separator
 
@@ -35,8 +33,6 @@ SLICE = 1000
 """Rows that are wrapped again in one step after the width has changed; takes about 20 ms."""
 NEAR_TOP = 5
 """If the user scrolls to this many lines from the top, older rows are loaded."""
-
-_place = attrgetter("place")
 
 
 class MessageView(ScrollView, can_focus=False):
@@ -62,24 +58,19 @@ class MessageView(ScrollView, can_focus=False):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self.look = Look(0)
         self.found = ""
         """The text that is highlighted; set by `find`."""
         self.follow = True
         self.new = 0
         """Rows that came while the end was not visible."""
-        self._rows: list[Row] = []
-        # Tests read the next three.
-        self.heights: list[int] = []
-        """The lines of each row, including the day above it."""
-        self.ends: list[int] = []
-        """Prefix sums of the heights: the first line after each row."""
+        self.lines = RowLines()
         self.unsure: list[Place] = []
         """Rows whose height was computed for another width."""
-        self._dirty: int | None = None  # the first row whose prefix sum is wrong
         self._changes = 0  # depth of nested `changing`
         self._hit = Place(0, 0)  # where `find` went to
-        self._strips: LRUCache[tuple[Place, bool], list[Strip]] = LRUCache(512)
+        self._cursor: Place | None = None
+        # The strips of rows, each with whether it names the day and whether it is chosen.
+        self._strips: LRUCache[Place, tuple[bool, bool, list[Strip]]] = LRUCache(512)
         self._styles: dict[str, Style] = {}
 
     # --- rows ----------------------------------------------------------------------------------
@@ -87,45 +78,39 @@ class MessageView(ScrollView, can_focus=False):
     @property
     def rows(self) -> list[Row]:
         """All rows, in order. Not to be changed."""
-        return self._rows
+        return self.lines.rows
+
+    @property
+    def look(self) -> Look:
+        """What rows show, and how wide; changed by `restyle`."""
+        return self.lines.look
 
     def row(self, place: Place) -> Row | None:
         """Return the row at a place, None if there is none."""
-        index = self._index(place)
-        return self._rows[index] if index is not None else None
+        index = self.lines.index(place)
+        return self.rows[index] if index is not None else None
 
     def put(self, row: Row) -> None:
         """Add a row, or replace the one at its place."""
+        row = row.translated()
         with self.changing():
-            index = bisect_left(self._rows, row.place, key=_place)
-            if index < len(self._rows) and self._rows[index].place == row.place:
-                self._rows[index] = row
-            else:
-                self._rows.insert(index, row)
-                self.heights.insert(index, 0)
-                if not self.follow and row.kind == "message" and not row.own and self._is_last(index):
-                    self.new += 1
-            self._measure(index)
-            if index + 1 < len(self._rows):
-                self._measure(index + 1)  # the day may now be shown above another row
+            index, new = self.lines.put(row)
+            self._strips.discard(row.place)
+            if new and not self.follow and row.kind == "message" and not row.own and self._is_last(index):
+                self.new += 1
 
     def drop(self, place: Place) -> None:
         """Remove a row."""
-        index = self._index(place)
-        if index is None:
-            return
-        with self.changing():
-            del self._rows[index], self.heights[index]
-            self._forget(place)
-            self._spoil(index)
-            if index < len(self._rows):
-                self._measure(index)
+        index = self.lines.index(place)
+        if index is not None:
+            with self.changing():
+                self.lines.drop(index)
+                self._strips.discard(place)
 
     def clear(self) -> None:
         """Remove all rows except those of pending drafts."""
         with self.changing():
-            index = bisect_left(self._rows, Place(PENDING, 0), key=_place)
-            self._cut(index)
+            self._cut(self.lines.before(Place(PENDING, 0)))
             self.follow, self.new = True, 0
 
     def restyle(self, look: Look) -> None:
@@ -133,9 +118,9 @@ class MessageView(ScrollView, can_focus=False):
         if look == self.look:
             return
         with self.changing():
-            self.look = look
+            self.lines.look = look
             self._strips.clear()
-            self.unsure = [row.place for row in self._rows]
+            self.unsure = [row.place for row in self.rows]
             self._measure_visible()
         self.wrap_slice()
 
@@ -151,9 +136,11 @@ class MessageView(ScrollView, can_focus=False):
         try:
             yield
         finally:
-            if len(self._rows) > KEEP:
-                self._cut(len(self._rows) - KEEP + CUT)
-            if self._dirty is not None:
+            if len(self.rows) > KEEP:
+                self._cut(len(self.rows) - KEEP + CUT)
+            if self.lines.dirty:
+                if self._cursor is not None and self.lines.index(self._cursor) is None:
+                    self._cursor = self.lines.nearest(self._cursor)
                 self._settle(top)
             self._changes -= 1
             self.refresh()
@@ -161,86 +148,48 @@ class MessageView(ScrollView, can_focus=False):
                 self.post_message(self.Behind(self.new))
 
     def _is_last(self, index: int) -> bool:
-        return index + 1 == len(self._rows) or self._rows[index + 1].place.log == PENDING
-
-    def _index(self, place: Place) -> int | None:
-        index = bisect_left(self._rows, place, key=_place)
-        if index < len(self._rows) and self._rows[index].place == place:
-            return index
-        return None
+        return index + 1 == len(self.rows) or self.rows[index + 1].place.log == PENDING
 
     def _cut(self, count: int) -> None:
         """Remove the oldest rows."""
-        del self._rows[:count], self.heights[:count]
+        self.lines.cut(count)
         self._strips.clear()
-        self._spoil(0)
-        if self._rows:
-            self._measure(0)
 
     # --- geometry ------------------------------------------------------------------------------
 
-    def _names_day(self, index: int) -> bool:
-        day = self._rows[index].day
-        return bool(day) and (index == 0 or self._rows[index - 1].day != day)
-
-    def _measure(self, index: int) -> None:
-        row = self._rows[index]
-        self.heights[index] = len(lay_out(row, self.look).lines) + self._names_day(index)
-        self._forget(row.place)
-        self._spoil(index)
-
-    def _forget(self, place: Place) -> None:
-        self._strips.discard((place, False))
-        self._strips.discard((place, True))
-
-    def _spoil(self, index: int) -> None:
-        self._dirty = index if self._dirty is None else min(index, self._dirty)
-
     def _settle(self, top: tuple[Place, int] | None) -> None:
-        """Update the prefix sums and the size, and scroll to where the view was."""
-        start, self._dirty = self._dirty or 0, None
-        del self.ends[start:]
-        base = self.ends[-1] if self.ends else 0
-        self.ends.extend(accumulate(self.heights[start:], initial=base))
-        del self.ends[start]  # accumulate yields the initial value first
-        self.virtual_size = Size(self.look.width, self.ends[-1] if self.ends else 0)
+        """Update the sums and the size, and scroll to where the view was."""
+        self.lines.settle()
+        self.virtual_size = Size(self.look.width, self.lines.total)
         if self.follow:
             self.scroll_end(animate=False, immediate=True, x_axis=False)
         elif top is not None:
             place, line = top
-            index = bisect_left(self._rows, place, key=_place)
-            self.scroll_to(y=self._start(index) + line, animate=False)
-            self.follow = self.scroll_offset.y >= self.max_scroll_y
+            self.scroll_to(y=self.lines.start(self.lines.before(place)) + line, animate=False)
+            self.follow = self._follows(self.scroll_offset.y)
 
-    def _start(self, index: int) -> int:
-        """Return the first line of a row."""
-        return self.ends[index - 1] if index else 0
-
-    def _at(self, line: int) -> tuple[int, int] | None:
-        """Return the index of a line's row, and the line's index in that row."""
-        index = bisect_right(self.ends, line)
-        if line < 0 or index >= len(self._rows):
-            return None
-        return index, line - self._start(index)
+    def _follows(self, top: float) -> bool:
+        """Return whether the end is to stay visible, if the view begins with line ``top``."""
+        return round(top) >= self.max_scroll_y and self._cursor_is_last
 
     def _top(self) -> tuple[Place, int] | None:
-        at = self._at(self.scroll_offset.y)
-        return (self._rows[at[0]].place, at[1]) if at else None
+        at = self.lines.at(self.scroll_offset.y)
+        return (self.rows[at[0]].place, at[1]) if at else None
 
     def _measure_visible(self) -> None:
         """Wrap the visible rows for the new width now; `wrap_slice` wraps the others."""
-        lines, index = self.size.height, len(self._rows)
+        lines, index = self.size.height, len(self.rows)
         if self.follow:
             while index > 0 and lines > 0:
                 index -= 1
-                self._measure(index)
-                lines -= self.heights[index]
+                self.lines.measure(index)
+                lines -= self.lines.heights[index]
                 self.unsure.pop()
-        elif (at := self._at(self.scroll_offset.y)) is not None:
+        elif (at := self.lines.at(self.scroll_offset.y)) is not None:
             index = first = at[0]
-            while index < len(self._rows) and lines > 0:
-                self._measure(index)
-                lines -= self.heights[index]
+            while index < len(self.rows) and lines > 0:
+                self.lines.measure(index)
+                lines -= self.lines.heights[index]
                 index += 1
             del self.unsure[first:index]
 
@@ -250,9 +199,9 @@ class MessageView(ScrollView, can_focus=False):
             return
         with self.changing():
             for place in self.unsure[-SLICE:]:
-                index = self._index(place)
+                index = self.lines.index(place)
                 if index is not None:
-                    self._measure(index)
+                    self.lines.measure(index)
             del self.unsure[-SLICE:]
         self.set_timer(0.001, self.wrap_slice)
 
@@ -268,7 +217,7 @@ class MessageView(ScrollView, can_focus=False):
         if self._changes:
             return
         # It can't be computed later: a view that shrinks hides the end, although nobody has scrolled.
-        self.follow = round(new_value) >= self.max_scroll_y
+        self.follow = self._follows(new_value)
         if self.follow and self.new:
             self.new = 0
             self.post_message(self.Behind(0))
@@ -294,9 +243,9 @@ class MessageView(ScrollView, can_focus=False):
 
     def to_message(self, ids: Collection[int]) -> bool:
         """Scroll to the newest of these events; return whether one is in the list."""
-        for index, row in reversed(list(enumerate(self._rows))):
+        for index, row in reversed(list(enumerate(self.rows))):
             if row.place.seq in ids:
-                middle = self._start(index) - (self.size.height - self.heights[index]) // 2
+                middle = self.lines.start(index) - (self.size.height - self.lines.heights[index]) // 2
                 self.scroll_to(y=middle, animate=False)
                 return True
         return False
@@ -313,7 +262,7 @@ class MessageView(ScrollView, can_focus=False):
         wanted = text.casefold()
         hits = [
             row.place
-            for row in reversed(self._rows)
+            for row in reversed(self.rows)
             if row.kind == "message" and not row.deleted and wanted and wanted in row.text.casefold()
         ]
         number = 0
@@ -329,6 +278,44 @@ class MessageView(ScrollView, can_focus=False):
         self.to_message({self._hit.seq})
         return number + 1, len(hits)
 
+    # --- the cursor ----------------------------------------------------------------------------
+
+    @property
+    def chosen(self) -> Row | None:
+        """The message under the cursor; None: there is no cursor."""
+        return self.row(self._cursor) if self._cursor is not None else None
+
+    @property
+    def _cursor_is_last(self) -> bool:
+        return self._cursor is None or self.lines.message(len(self.rows) - 1, -1) == self._cursor
+
+    def choose(self, place: Place | None) -> None:
+        """Put the cursor on a message, and show it whole; None: take the cursor away."""
+        if place == self._cursor:
+            return
+        self._cursor = place
+        index = self.lines.index(place) if place is not None else None
+        if index is not None:
+            self.show(index)
+        self.follow = self._follows(self.scroll_offset.y)
+        self.refresh()
+
+    def show(self, index: int) -> None:
+        """Scroll as little as possible until a row is visible: its beginning, if it is too high."""
+        start, height = self.lines.start(index), self.lines.heights[index]
+        top, room = self.scroll_offset.y, self.size.height
+        if start < top or height > room:
+            self.scroll_to(y=start, animate=False)
+        elif start + height > top + room:
+            self.scroll_to(y=start + height - room, animate=False)
+
+    @property
+    def newest_visible(self) -> Place | None:
+        """The lowest message of which a line is visible; or else the next one."""
+        at = self.lines.at(self.scroll_offset.y + self.size.height - 1)
+        place = self.rows[at[0]].place if at else Place(2 * PENDING, 0)
+        return self.lines.nearest(place)
+
     # --- drawing -------------------------------------------------------------------------------
 
     def notify_style_update(self) -> None:
@@ -342,30 +329,32 @@ class MessageView(ScrollView, can_focus=False):
             if name:
                 # The visual style is blended with its background; the rich component style is not.
                 style = self.get_visual_style(f"message--{name}").rich_style
-                if name not in ("mention", "found", "selected"):
+                if name in ("mention", "cursor"):
+                    style = Style(bgcolor=style.bgcolor)
+                elif name not in ("found", "selected"):
                     style = Style(
                         color=style.color, bold=style.bold, italic=style.italic, underline=style.underline
                     )
-                elif name == "mention":
-                    style = Style(bgcolor=style.bgcolor)
             self._styles[name] = style
         return self._styles[name]
 
     def _drawn(self, index: int) -> list[Strip]:
-        row, names_day = self._rows[index], self._names_day(index)
-        strips = self._strips.get((row.place, names_day))
-        if strips is None:
-            strips = draw(row, self.look, self._style, self.found)
-            if names_day:
-                strips.insert(0, draw_day(row.day, self.look, self._style))
-            self._strips[(row.place, names_day)] = strips
+        row, names_day = self.rows[index], self.lines.names_day(index)
+        chosen = row.place == self._cursor
+        kept = self._strips.get(row.place)
+        if kept is not None and kept[:2] == (names_day, chosen):
+            return kept[2]
+        strips = draw(row, self.look, self._style, self.found, chosen=chosen)
+        if names_day:
+            strips.insert(0, draw_day(row.day, self.look, self._style))
+        self._strips[row.place] = names_day, chosen, strips
         return strips
 
     def render_line(self, y: int) -> Strip:
         line = y + self.scroll_offset.y
         width = self.scrollable_content_region.width
         base = self._style("")
-        at = self._at(line)
+        at = self.lines.at(line)
         if at is None:
             return Strip.blank(width, base)
         strips = self._drawn(at[0])
@@ -380,17 +369,17 @@ class MessageView(ScrollView, can_focus=False):
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
         """Return the selected text: paragraphs as one line, and the time and nick of each row."""
-        if not self.ends:
+        if not self.rows:
             return None
         first = selection.start.y if selection.start else 0
-        last = min(selection.end.y if selection.end else self.ends[-1] - 1, self.ends[-1] - 1)
+        last = min(selection.end.y if selection.end else self.lines.total - 1, self.lines.total - 1)
         pieces: list[str] = []
         for line in range(first, last + 1):
-            at, span = self._at(line), selection.get_span(line)
+            at, span = self.lines.at(line), selection.get_span(line)
             if at is None or span is None:
                 continue
-            index, row = at[0], self._rows[at[0]]
-            number = at[1] - self._names_day(index)
+            index, row = at[0], self.rows[at[0]]
+            number = at[1] - self.lines.names_day(index)
             if pieces:
                 pieces.append(separator(row, self.look, number))
             pieces.append(selected_text(self._drawn(index)[at[1]], row, self.look, number, *span))

@@ -14,6 +14,7 @@ from tui.rows import Layout, Look, Row, fit, fit_name, lay_out
 from tui.themes import NICKS
 
 URL = re.compile(r"https?://[^\s<>\"'\])}]+[^\s<>\"'\])}.,;:!?]")
+CURSOR = "►"
 MARKS = {"": " ", "pending": " ", "failed": "✖", "unconfirmed": "?"}
 STYLES = (
     "time",
@@ -29,6 +30,7 @@ STYLES = (
     "mention",
     "found",
     "selected",
+    "cursor",
     "day",
     "rule",
     *(f"nick-{number}" for number in range(NICKS)),
@@ -40,7 +42,9 @@ def draw_day(day: str, look: Look, style: Callable[[str], Style]) -> Strip:
     return _rule(day, look.width, style("") + style("day"))
 
 
-def draw(row: Row, look: Look, style: Callable[[str], Style], found: str = "") -> list[Strip]:
+def draw(
+    row: Row, look: Look, style: Callable[[str], Style], found: str = "", *, chosen: bool = False
+) -> list[Strip]:
     """Return the strips of a row.
 
     Args:
@@ -48,6 +52,7 @@ def draw(row: Row, look: Look, style: Callable[[str], Style], found: str = "") -
         look: the columns; each strip is ``look.width`` cells wide.
         style: returns the style with a name of `STYLES`, or the list's own for "".
         found: a text to highlight.
+        chosen: the cursor is on the row.
     """
     if row.kind == "rule":
         return [_rule(row.text, look.width, style("") + style("rule"))]
@@ -55,12 +60,14 @@ def draw(row: Row, look: Look, style: Callable[[str], Style], found: str = "") -
     base = style("")
     if row.mention:
         base += style("mention")
+    if chosen:
+        base += style("cursor")
     spans = list(_spans(row, layout, style, found))
     blank_left = Segment(" " * look.left, base)
     strips = []
     for number, (start, end) in enumerate(layout.lines):
         last = number == len(layout.lines) - 1
-        segments = list(_first_columns(row, look, base, style)) if number == 0 else [blank_left]
+        segments = list(_first_columns(row, look, base, style, chosen)) if number == 0 else [blank_left]
         segments += _pieces(layout.text, start, end, base, spans)
         if last and layout.tail:
             tail = style("took") if row.took is not None else style("pending")
@@ -74,9 +81,13 @@ def draw(row: Row, look: Look, style: Callable[[str], Style], found: str = "") -
     return strips
 
 
-def _first_columns(row: Row, look: Look, base: Style, style: Callable[[str], Style]) -> Iterator[Segment]:
-    if row.mention:
-        yield Segment("▌", base + style("mention") + style("rule"))
+def _first_columns(
+    row: Row, look: Look, base: Style, style: Callable[[str], Style], chosen: bool
+) -> Iterator[Segment]:
+    if chosen:
+        yield Segment(CURSOR, base + style("rule"))
+    elif row.mention:
+        yield Segment("▌", base + style("rule"))
     else:
         yield Segment(MARKS[row.mark], base + style(row.mark))
     clock = f"#{row.id}" if look.ids and row.id else row.clock

@@ -12,13 +12,15 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from chat.client.session_events import State
+from chat.language import N_
+from chat.language.translation import translate
 from tui.rows import duration, one_line
 
 SIGNS = {
-    "up": ("●", "up", "$success"),
-    "connecting": ("◌", "connecting", "$warning"),
-    "retrying": ("▲", "retrying", "$warning"),
-    "down": ("✖", "down", "$error"),
+    "up": ("●", N_("up"), "$success"),
+    "connecting": ("◌", N_("connecting"), "$warning"),
+    "retrying": ("▲", N_("retrying"), "$warning"),
+    "down": ("✖", N_("down"), "$error"),
 }
 
 
@@ -34,10 +36,11 @@ class StatusBar(Widget):
     cost: reactive[str] = reactive("")
     pending: reactive[int] = reactive(0)
     nick: reactive[str] = reactive("")
+    technique: reactive[str] = reactive("")
 
     def __init__(self, technique: str, room: str) -> None:
         super().__init__(id="status")
-        self._technique = technique
+        self.set_reactive(StatusBar.technique, technique)
         self._room = room
         self._next_try = 0.0
         self._countdown: Timer | None = None
@@ -55,16 +58,17 @@ class StatusBar(Widget):
     def render(self) -> Content:
         sign, word, colour = SIGNS[self.state.name]
         if self.state.name == "retrying":
-            word = f"retrying in {max(0, math.ceil(self._next_try - time.monotonic()))} s"
+            seconds = max(0, math.ceil(self._next_try - time.monotonic()))
+            word = N_(f"retrying in {seconds} s")
         left = [
             # text, style, priority: the highest number is left out first
-            (f" {sign} {word}", f"bold {colour}", 0),
-            (self._technique, "bold", 2),
+            (f" {sign} {translate(word)}", f"bold {colour}", 0),
+            (self.technique, "bold", 2),
             (one_line(self.state.address), "$quiet", 7),
             (f"rtt {duration(self.rtt)}" if self.rtt is not None else "", "", 3),
             (one_line(self.activity), "$quiet", 4),
             (self.cost, "$quiet", 6),
-            (f"{self.pending} waiting" if self.pending else "", "bold $warning", 1),
+            (translate(f"{self.pending} waiting") if self.pending else "", "bold $warning", 1),
         ]
         right = [(f"#{self._room}", "bold", 5), (one_line(self.nick), "", 8)]
         parts = [part for part in left + right if part[0]]

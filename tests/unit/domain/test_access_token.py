@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat.domain.access_token import bearer_token, is_token
+from chat.domain.access_token import bearer_token, is_token, new_words, same_words
+from chat.domain.word_list import WORDS
 
 TOKENS = ["sesame-7", "100%25-mine", "50% off", "Sesam, öffne dich", "%", "a+b"]
 
@@ -57,3 +58,48 @@ def test_any_text_is_compared(shown: str, token: str) -> None:
 )
 def test_the_scheme_has_any_case(value: str, shown: str) -> None:
     assert bearer_token(value) == shown
+
+
+# --- four words -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "apple-river-moon-stove",
+        "Apple River MOON stove",
+        "  apple,  river; moon _stove ",
+        "apple%20River%20moon-stove",
+    ],
+)
+def test_four_words_are_taken_however_they_are_typed(typed: str) -> None:
+    typed = typed.replace("river", "robin").replace("River", "Robin").replace("stove", "storm")
+    assert is_token(typed, "apple-robin-moon-storm")
+    assert is_token(typed, "Apple Robin moon storm")
+
+
+@pytest.mark.parametrize(
+    "typed", ["apple-robin-moon", "apple-robin-moon-storms", "robin-apple-moon-storm", ""]
+)
+def test_other_words_are_another_token(typed: str) -> None:
+    assert not is_token(typed, "apple-robin-moon-storm")
+
+
+def test_what_is_not_four_known_words_is_compared_to_the_letter() -> None:
+    assert not is_token("apple robin moon xylem", "apple-robin-moon-xylem")
+    assert not is_token("Sesame-7", "sesame-7")
+
+
+def test_the_words_can_be_told_apart_and_are_forty_bits() -> None:
+    assert len(set(WORDS)) >= 1024
+    assert len({word[:4] for word in WORDS}) == len(WORDS)
+    assert all(4 <= len(word) <= 9 and word.isascii() and word.islower() for word in WORDS)
+    shorter = {word[:place] + word[place + 1 :]: word for word in WORDS for place in range(len(word))}
+    assert not set(shorter) & set(WORDS), "one letter too few makes another word"
+
+
+def test_a_new_token_is_four_of_them() -> None:
+    token = new_words()
+    assert len(token.split("-")) == 4
+    assert set(token.split("-")) <= set(WORDS)
+    assert same_words(token.upper().replace("-", " ")) == token

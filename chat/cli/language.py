@@ -1,0 +1,55 @@
+"""The language of a command: chosen before click reads the options, because help and errors are texts too."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from inspect import cleandoc
+from typing import Any
+
+import click
+
+import backends
+from chat.language.translation import LANGUAGES, preferred, translate, use
+
+
+def choose_language(arguments: Sequence[str], settings: Mapping[str, Any]) -> None:
+    """Use the language that ``--lang`` names, else ``CHAT_LANG``, else the settings file, else the locale.
+
+    What names none that there is counts as not given: click says so of the option.
+    """
+    given = (_option(arguments), os.environ.get("CHAT_LANG"), settings.get("lang"))
+    use(next((one for one in given if one in LANGUAGES), preferred()))
+
+
+def _option(arguments: Sequence[str]) -> str | None:
+    for number, argument in enumerate(arguments):
+        if argument == "--lang" and number + 1 < len(arguments):
+            return arguments[number + 1]
+        if argument.startswith("--lang="):
+            return argument.partition("=")[2]
+    return None
+
+
+def translate_help(command: click.Command) -> None:
+    """Translate the help of a command, of its options and of the commands in it, in place."""
+    command.help = command.help and translate(cleandoc(command.help))
+    command.epilog = command.epilog and translate(command.epilog)
+    for parameter in command.params:
+        if isinstance(parameter, click.Option) and parameter.help:
+            parameter.help = _translated(parameter.help)
+    for inner in _within(command):
+        translate_help(inner)
+
+
+def _translated(help: str) -> str:
+    """Return the help of an option; that of a technique's setting begins with the technique's name."""
+    names, colon, about = help.partition(": ")
+    if not colon or not set(names.split(", ")) <= set(backends.KNOWN):
+        return translate(help)
+    whole = translate(about)
+    return f"{names}: {whole if whole != about else translate(about.removesuffix('.')) + '.'}"
+
+
+def _within(command: click.Command) -> Iterable[click.Command]:
+    return command.commands.values() if isinstance(command, click.Group) else ()

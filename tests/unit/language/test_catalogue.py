@@ -1,0 +1,116 @@
+"""A text of ours is found in a catalogue, by itself or by the template that it was made from."""
+
+from __future__ import annotations
+
+import gettext
+import string
+import time
+from collections.abc import Iterator
+
+import pytest
+
+import chat.language.translation
+from chat.domain.errors import NickTaken
+from chat.language.catalogue import KEPT, Catalogue
+from chat.language.translation import LANGUAGES, preferred, translate, use
+
+
+@pytest.fixture(autouse=True)
+def _english_again(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.delenv("LANGUAGE", raising=False)
+    monkeypatch.setattr(chat.language.translation, "_catalogue", None)
+    yield
+    use("en")
+
+
+def catalogue(texts: dict[str, str]) -> Catalogue:
+    translations = gettext.NullTranslations()
+    translations.__dict__["_catalog"] = texts
+    return Catalogue(translations, "fr")
+
+
+FEW = catalogue(
+    {
+        "hello": "bonjour",
+        "try again": "réessayez",
+        "{author} is taken": "{author} est pris",
+        "{n} of {count}": "{n} sur {count}",
+        "{n} of {count} lines": "{n} lignes sur {count}",
+        "▲ {reason}. Wait": "▲ {reason}. Attendez",
+        "braces {{}} and {n}": "accolades {{}} et {n}",
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "translated"),
+    [
+        ("hello", "bonjour"),
+        ("bob is taken", "bob est pris"),
+        ("3 of 4", "3 sur 4"),
+        ("3 of 4 lines", "3 lignes sur 4"),  # the template that says more is the one that is meant
+        ("▲ try again. Wait", "▲ réessayez. Attendez"),  # a reason is a text of ours
+        ("▲ 3 of 4. Wait", "▲ 3 sur 4. Attendez"),
+        ("hello is taken", "hello est pris"),  # a name is not
+        ("braces {} and 2", "accolades {} et 2"),
+        ("bob\nand ann is taken", "bob\nand ann est pris"),
+        ("not ours", "not ours"),
+        ("", ""),
+    ],
+)
+def test_a_text_is_found_by_itself_or_by_its_template(text: str, translated: str) -> None:
+    assert FEW.translate(text) == translated
+
+
+def test_values_from_others_are_no_format() -> None:
+    assert FEW.translate("{author} is taken") == "{author} est pris"
+    assert FEW.translate("{0.__class__} is taken") == "{0.__class__} est pris"
+
+
+def test_it_remembers_only_so_many_texts() -> None:
+    few = catalogue({"{author} is taken": "{author} est pris"})
+    for number in range(KEPT + 50):
+        few.translate(f"{number} is taken")
+    assert len(few._seen) == KEPT
+
+
+def test_a_long_text_that_is_not_ours_costs_little() -> None:
+    use("fr")
+    began = time.process_time()
+    translate("a wait, ".join(string.ascii_lowercase) * 2_000)
+    assert time.process_time() - began < 5  # a pattern that goes back and forth would take minutes
+
+
+def test_an_error_of_a_server_is_translated_by_its_client() -> None:
+    use("fr")
+    assert translate(str(NickTaken("bob is taken in this room: choose another name"))) == (
+        "bob est pris dans ce salon : choisissez un autre nom"
+    )
+
+
+@pytest.mark.parametrize("language", LANGUAGES[1:])
+def test_what_a_language_lacks_is_shown_in_english(language: str) -> None:
+    use(language)
+    assert translate("a text that no catalogue has") == "a text that no catalogue has"
+
+
+@pytest.mark.parametrize(
+    ("environment", "language"),
+    [
+        ({"LANG": "fr_CA.UTF-8"}, "fr"),
+        ({"LANG": "fr"}, "fr"),
+        ({"LANG": "en_GB.UTF-8", "LC_MESSAGES": "pt_BR"}, "pt"),
+        ({"LANG": "fr_FR.UTF-8", "LC_ALL": "C"}, "en"),
+        ({"LANG": "ja_JP.UTF-8"}, "en"),
+        ({"LANG": "frr_DE"}, "en"),
+        ({}, "en"),
+    ],
+)
+def test_the_locale_chooses(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], language: str
+) -> None:
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert preferred() == language
