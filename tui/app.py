@@ -226,6 +226,11 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         return self._screen.unacknowledged if self._screen is not None else []
 
     @property
+    def choice(self) -> Choice | None:
+        """Technique, room and name of the session; None if there was none."""
+        return self._screen.choice if self._screen is not None else None
+
+    @property
     def drafts(self) -> list[str]:
         """What was written and not sent."""
         return self._screen.drafts if self._screen is not None else []

@@ -10,7 +10,20 @@ from typing import TYPE_CHECKING
 import click
 
 import backends
-from chat.cli import bench, export, lab, log_file, look, own_server, serve, standard_streams, talk, web, wire
+from chat.cli import (
+    bench,
+    config_command,
+    export,
+    lab,
+    log_file,
+    look,
+    own_server,
+    serve,
+    standard_streams,
+    talk,
+    web,
+    wire,
+)
 from chat.cli.language import choose_language, translate_help
 from chat.cli.options import FAILED, WRONG_USAGE, Client, chosen, client_options, warn
 from chat.domain.errors import ChatError
@@ -58,6 +71,8 @@ def chat(
 ) -> int | None:
     """One chat over every classical way in which programs talk to each other."""
     if command := context.invoked_subcommand:
+        if command == "config":
+            return None  # it shows what they do
         for name in set(context.params) - {"lang"}:  # which every command has, see `choose_language`
             if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
                 option = next(one for one in context.command.params if one.name == name).opts[0]
@@ -78,9 +93,14 @@ def chat(
         return run(lines.plain(me.session()))
     if not in_page and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise ChatError("this is not a terminal: use chat --plain, chat send or chat tail")
+    from chat.background.state_folder import state_dir
+    from chat.cli.config_keys import KEYS
+    from chat.client import last_used
+    from tui import keys
     from tui.app import ChatApp
     from tui.opening import Choice
     from tui.run import run as show
+    from tui.themes import NAMES
 
     chosen(me.settings, [me.backend] if me.backend else backends.techniques(), "client")
     first: list[Technique] = [me.backend] if me.backend else []
@@ -93,7 +113,6 @@ def chat(
         )
 
     def make_wiretap(choice: Choice) -> Wiretap:
-        from chat.background.state_folder import state_dir
         from lab.faults.plan import FaultPlan
         from lab.wire.wiretap import Wiretap
 
@@ -108,18 +127,26 @@ def chat(
         return Wiretap(technique, me.over(technique, technique).settings, state_dir(warn), take_sample, plan)
 
     choice = Choice(me.backend.name, me.room, me.nick) if me.backend and not guest else None
+    folder = None if guest else state_dir(warn)
+    last = last_used.load(folder, warn) if folder else last_used.LastUsed()
+    given_room = context.get_parameter_source("room") is not click.core.ParameterSource.DEFAULT
+    for complaint in keys.use(context.obj or {}):
+        warn(f"[{KEYS}], {complaint}")
     app = ChatApp(
         opened,
         choice,
-        room=me.room,
-        nick=me.nick,
-        theme=theme,
+        room=me.room if given_room else last.room or me.room,
+        nick=me.nick or last.nick or None,
+        theme=theme or (last.theme if last.theme in NAMES else None),
         make_wiretap=make_wiretap,
         inspect=inspect,
         guest=guest,
-        technique=me.backend.name if me.backend else None,
+        technique=me.backend.name if me.backend else last.technique or None,
     )
-    return show(app)
+    code = show(app)
+    if folder and (used := app.choice):
+        last_used.keep(folder, last_used.LastUsed(used.technique, used.room, used.nick or "", app.theme))
+    return code
 
 
 for command in (
@@ -130,6 +157,7 @@ for command in (
     own_server.status,
     own_server.stop,
     log_file.log,
+    config_command.config,
     look.doctor,
     look.techniques,
     look.explain,
@@ -160,7 +188,8 @@ def main() -> None:
 def _run() -> int:
     """Run the command; print its error as one line, and return the exit code."""
     from chat.background.state_folder import ENVIRONMENT
-    from chat.cli.config import read_config
+    from chat.cli.config import config_file, read_config
+    from chat.cli.config_keys import KEYS, for_click
 
     options = sys.argv[: sys.argv.index("--")] if "--" in sys.argv else sys.argv
     asks_for_help = not {"-h", "--help"}.isdisjoint(options)  # which needs no settings
@@ -172,6 +201,10 @@ def _run() -> int:
                 raise
             settings = {}
         choose_language(options, settings)
+        keys = settings.pop(KEYS, {})
+        settings, complaints = for_click(settings, chat)
+        for complaint in complaints if not asks_for_help else ():
+            warn(f"{config_file()}, {complaint}")
         if asks_for_help:
             translate_help(chat)
         code = chat.main(
@@ -179,6 +212,7 @@ def _run() -> int:
             standalone_mode=False,
             auto_envvar_prefix=ENVIRONMENT,
             default_map=settings,
+            obj=keys if isinstance(keys, dict) else {},
         )
     except click.exceptions.NoArgsIsHelpError as error:
         sys.stdout.write(error.format_message() + "\n")

@@ -6,21 +6,26 @@ from rich.cells import cell_len
 from textual.content import Content
 from textual.widget import Widget
 
+from tui.commands import TABLE, key_name
 from tui.rows import Row
 
 Keys = tuple[tuple[str, str], ...]
 
-WRITING: Keys = (
-    ("Enter", "send"),
-    ("Tab", "complete"),
-    ("Ctrl+Up", "read"),
-    ("F2", "wire"),
-    ("F1", "help"),
-    ("Ctrl+F", "find"),
-    ("Ctrl+P", "commands"),
-    ("Ctrl+Q", "leave"),
-)
-"""While this user writes; the last ones are left out first."""
+
+def writing() -> Keys:
+    """Return the keys while this user writes; the last ones are left out first."""
+    of = {name: key_name(command.key) for name, command in TABLE.items()}
+    keys = (
+        ("Enter", "send"),
+        ("Tab", "complete"),
+        (of["read"], "read"),
+        (of["wire"], "wire"),
+        (of["help"], "help"),
+        (of["find"], "find"),
+        ("Ctrl+P", "commands"),
+        (of["quit"], "leave"),
+    )
+    return tuple((key, does) for key, does in keys if key)
 
 
 def reading(row: Row) -> Keys:
@@ -40,12 +45,12 @@ class KeyLine(Widget):
 
     def __init__(self) -> None:
         super().__init__(id="keys")
-        self._keys = WRITING
+        self._keys = writing()
         self._mode = ""
 
     def show(self, row: Row | None) -> None:
         """Show the keys for a chosen message; None: those for writing."""
-        mode, keys = ("", WRITING) if row is None else ("READING", reading(row))
+        mode, keys = ("", writing()) if row is None else ("READING", reading(row))
         if (mode, keys) != (self._mode, self._keys):
             self._mode, self._keys = mode, keys
             self.refresh()
