@@ -10,6 +10,7 @@ from difflib import get_close_matches
 
 from textual.keys import Keys
 
+from chat.language.translation import translate
 from tui.commands import TABLE, Command, key_name
 
 TAKEN = frozenset(
@@ -47,18 +48,17 @@ def rebound(
         if name not in keys:
             close = get_close_matches(name, names, n=1)
             hint = f"; did you mean {close[0]}?" if close else ""
-            complaints.append(f"there is no command {name!r}{hint}")
+            complaints.append(translate(f"there is no command {name!r}{hint}"))
         elif key and key not in _NAMED and not _LETTER.fullmatch(key):
-            complaints.append(f"{name}: {key!r} is no key; write one like ctrl+f, alt+f or f7")
+            complaints.append(translate(f"{name}: {key!r} is no key; write one like ctrl+f, alt+f or f7"))
         elif key in TAKEN or (key == QUIT and name != "quit"):
-            complaints.append(f"{name}: {key_name(key)} has a use of its own; choose another key")
+            complaints.append(translate(f"{name}: {key_name(key)} has a use of its own; choose another key"))
         else:
             new[name] = key
     while clash := _clash(keys | new, new):
         name, other = clash
-        complaints.append(
-            f"{name}: {key_name(new.pop(name))} is the key of {other}; give that one another key, too"
-        )
+        key = key_name(new.pop(name))
+        complaints.append(translate(f"{name}: {key} is the key of {other}; give that one another key, too"))
     return tuple(replace(one, key=new.get(one.name, one.key)) for one in commands), complaints
 
 

@@ -30,6 +30,7 @@ from chat.language import N_
 from tui.rows import PENDING, Place, Row, clock_and_day, one_line, shown
 from tui.themes import NickColours
 from tui.traffic import FOLDED, SIGNS, Going, folded
+from tui.unread import Unread
 from tui.widgets.message_view import MessageView
 
 REMEMBERED = 5000
@@ -58,10 +59,12 @@ class Timeline:
         self.new_members = False
         """Whether the members have changed since this was last set to False."""
         self.colours = NickColours()
+        self.unread = Unread(view)
         self._view = view
         self._zone = zone
         self._now = now
         self._log = 0  # the number of the log, see `Place`
+        self._old = -1  # what was there when this user came is not new; -1: not there yet
         self._epoch = ""
         self._notes = 0  # notices since the newest event
         self._seats: set[str] = set()
@@ -80,6 +83,7 @@ class Timeline:
             case Entered(welcome):
                 self._entered(welcome.nick, welcome.seat, welcome.epoch)
                 self.first = welcome.first
+                self._old = welcome.head if self._old < 0 else self._old
                 self.new_members = True
             case StartedOver(reason):
                 self._start_over(reason)
@@ -111,7 +115,7 @@ class Timeline:
         self.rule(N_(f"starting over: {one_line(reason)}"))
         self._epoch = ""
         self._log += 1
-        self.newest = self.oldest = self.first = self._notes = 0
+        self.newest = self.oldest = self.first = self._notes = self._old = 0
         self.exhausted = False
         self._changes.clear()
         self._missing.clear()
@@ -128,6 +132,10 @@ class Timeline:
         if event.kind in ("joined", "resumed", "left"):
             self.new_members = True
         self._show(event, took)
+        if event.kind == "sent" and event.seq > self._old and event.seat not in self._seats:
+            row = self._view.row(Place(self._log, event.seq))
+            assert row is not None
+            self.unread.arrived(row)
 
     def _missed(self, missing: MissingEvents) -> None:
         """Show a notice where the missing events would be."""
@@ -205,6 +213,7 @@ class Timeline:
 
     def said(self, draft: int, text: str, phase: str) -> None:
         """Show an own message before its event has come."""
+        self.unread.forget_line()
         place = Place(PENDING, draft)
         self._drafts[draft] = ("say", place)
         row = Row(place, "message", shown(text), nick=self.nick, own=True, mark="pending", phase=phase)

@@ -14,12 +14,13 @@ from chat.cli.config import config_file
 from chat.cli.config_keys import KEYS, commands, options, unknown
 from chat.domain.errors import ChatError
 from chat.domain.validation import printable
+from chat.language import N_
 from chat.language.translation import translate
 
 FROM = {
-    ParameterSource.COMMANDLINE: "command line",
-    ParameterSource.ENVIRONMENT: "environment",
-    ParameterSource.DEFAULT_MAP: "file",
+    ParameterSource.COMMANDLINE: N_("command line"),
+    ParameterSource.ENVIRONMENT: N_("environment"),
+    ParameterSource.DEFAULT_MAP: N_("file"),
 }
 MAIN = ("serve",)
 """The commands whose settings `chat config` shows and writes; --all shows every command."""

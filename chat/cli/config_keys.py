@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from chat.language import N_
+from chat.language.translation import translate
 
 KEYS = "keys"
 """The table with the keys of the screen: ``find = "f7"``."""
@@ -42,7 +43,9 @@ def for_click(config: Mapping[str, Any], command: click.Command) -> tuple[dict[s
                 found[name], more = for_click(value, inner[name])
                 complaints += [f"{name}.{line}" for line in more]
             else:
-                complaints.append(f"{name}: it is a command, write its settings into a table [{name}]")
+                complaints.append(
+                    f"{name}: {translate(N_('it is a command: write its settings into a table'))}"
+                )
         elif isinstance(value, Mapping):
             complaints.append(f"{name}: {unknown(name, inner, N_('there is no such command'))}")
         elif (parameter := known.get(name)) is not None:
@@ -57,4 +60,4 @@ def unknown(name: str, known: Mapping[str, object], what: str) -> str:
     from difflib import get_close_matches  # only where something is wrong
 
     close = get_close_matches(name, known, n=1)
-    return f"{what}; did you mean {close[0]}?" if close else what
+    return translate(f"{what}; did you mean {close[0]}?") if close else translate(what)

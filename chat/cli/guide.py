@@ -153,6 +153,25 @@ async def doctor(
         trust = await trust_in(pinned, [address])
     except ChatError as error:
         return False, str(error)
+    try:
+        took = await ask_for_seat(label, address, access, trust)
+    except ConnectionLost as error:
+        return False, str(error)
+    except ChatError as error:
+        return False, f"{address} answers, but refuses: {error}"
+    return True, f"{address}, answered in {took * 1000:.1f} ms"
+
+
+async def ask_for_seat(
+    label: Technique, address: Address, access: str, pinned: Trust | Fingerprint | None = None
+) -> float:
+    """Ask a server for a seat, and take none; return after how many seconds the answer came.
+
+    Raises:
+        ConnectionLost: no server answers, or it takes no messages at the moment.
+        ChatError: the server's refusal.
+    """
+    trust = await trust_in(pinned, [address])
     client = label.load_client()(address, ClientOptions(trust=trust))
     hindered = asyncio.Event()
     reasons: list[str] = []
@@ -169,17 +188,12 @@ async def doctor(
             either: list[asyncio.Future[Any]] = [trying, told]
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if not trying.done():
-                return False, f"{address} answers, but {reasons[0]}"
-            took = await trying
+                raise ConnectionLost(f"{address} answers, but {reasons[0]}")
+            return await trying
     except TimeoutError:
-        return False, no_answer(address)
-    except ConnectionLost as error:
-        return False, str(error)
-    except ChatError as error:
-        return False, f"{address} answers, but refuses: {error}"
+        raise ConnectionLost(no_answer(address)) from None
     finally:
         trying.cancel()
         told.cancel()
         await asyncio.gather(trying, told, return_exceptions=True)
         await client.close()
-    return True, f"{address}, answered in {took * 1000:.1f} ms"

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import click
 
-import backends
 from chat.cli import (
     bench,
     config_command,
     export,
+    join,
     lab,
     log_file,
     look,
@@ -25,16 +22,10 @@ from chat.cli import (
     wire,
 )
 from chat.cli.language import choose_language, translate_help
-from chat.cli.options import FAILED, WRONG_USAGE, Client, chosen, client_options, warn
+from chat.cli.options import FAILED, WRONG_USAGE, Client, client_options, warn
+from chat.cli.screen import screen
 from chat.domain.errors import ChatError
 from chat.language.translation import LANGUAGES, translate
-
-if TYPE_CHECKING:
-    from chat.client.connect import Detour
-    from chat.client.session import Session
-    from chat.interfaces.technique import Technique
-    from lab.wire.compare import Sample
-    from lab.wire.wiretap import Wiretap
 
 
 @click.group(
@@ -80,73 +71,7 @@ def chat(
                     f"{option} stands before {command}, which would not see it: write it behind {command}"
                 )
         return None
-    in_page = "TEXTUAL_DRIVER" in os.environ  # chat web, textual-serve: a browser is the terminal
-    if guest:
-        plain, me = False, replace(me, nick=None, guest=True)
-    elif not in_page and not plain and (reason := standard_streams.no_screen()):
-        warn(f"{reason}; here are lines instead")
-        plain = True
-    if plain:
-        from chat.cli import plain as lines
-        from chat.cli.signals import run
-
-        return run(lines.plain(me.session()))
-    if not in_page and not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise ChatError("this is not a terminal: use chat --plain, chat send or chat tail")
-    from chat.background.state_folder import state_dir
-    from chat.cli.config_keys import KEYS
-    from chat.client import last_used
-    from tui import keys
-    from tui.app import ChatApp
-    from tui.opening import Choice
-    from tui.run import run as show
-    from tui.themes import NAMES
-
-    chosen(me.settings, [me.backend] if me.backend else backends.techniques(), "client")
-    first: list[Technique] = [me.backend] if me.backend else []
-
-    def opened(choice: Choice, detour: Detour | None) -> Session:
-        technique = backends.technique(choice.technique)
-        first[:] = first or [technique]  # the port of --server is that of the first technique
-        return me.over(technique, first[0]).session(
-            None, choice.room, choice.nick, cursor=choice.cursor, detour=detour
-        )
-
-    def make_wiretap(choice: Choice) -> Wiretap:
-        from lab.faults.plan import FaultPlan
-        from lab.wire.wiretap import Wiretap
-
-        async def take_sample(name: str, words: str) -> Sample:
-            from lab.wire.send_one import sample
-
-            other = me.over(me.named(name), first[0])
-            return await sample(other.technique, other.place(), words, {})
-
-        technique = backends.technique(choice.technique)
-        plan = FaultPlan(lambda transport: technique.load_decoder()(transport))
-        return Wiretap(technique, me.over(technique, technique).settings, state_dir(warn), take_sample, plan)
-
-    choice = Choice(me.backend.name, me.room, me.nick) if me.backend and not guest else None
-    folder = None if guest else state_dir(warn)
-    last = last_used.load(folder, warn) if folder else last_used.LastUsed()
-    given_room = context.get_parameter_source("room") is not click.core.ParameterSource.DEFAULT
-    for complaint in keys.use(context.obj or {}):
-        warn(f"[{KEYS}], {complaint}")
-    app = ChatApp(
-        opened,
-        choice,
-        room=me.room if given_room else last.room or me.room,
-        nick=me.nick or last.nick or None,
-        theme=theme or (last.theme if last.theme in NAMES else None),
-        make_wiretap=make_wiretap,
-        inspect=inspect,
-        guest=guest,
-        technique=me.backend.name if me.backend else last.technique or None,
-    )
-    code = show(app)
-    if folder and (used := app.choice):
-        last_used.keep(folder, last_used.LastUsed(used.technique, used.room, used.nick or "", app.theme))
-    return code
+    return screen(me, plain=plain, theme=theme, inspect=inspect, guest=guest)
 
 
 for command in (
@@ -154,6 +79,7 @@ for command in (
     talk.tail,
     export.export,
     serve.serve,
+    join.join,
     own_server.status,
     own_server.stop,
     log_file.log,

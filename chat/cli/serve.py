@@ -18,6 +18,7 @@ from chat.cli.options import (
     chosen,
     complete,
     load_trust,
+    ports_option,
     settings_options,
     techniques_named,
     token_option,
@@ -36,19 +37,6 @@ if TYPE_CHECKING:
     from chat.interfaces.broker import Broker
     from chat.server.front import Front
     from chat.server.serve import Offer
-
-
-def _port_of(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> dict[str, int]:
-    ports = {}
-    for pair in pairs:
-        name, _equals, port = pair.partition("=")
-        if not (port.isascii() and port.isdigit() and int(port) < 65536):
-            raise click.BadParameter(f"{pair!r}: write NAME=PORT, e.g. tcp=7010")
-        try:
-            ports[backends.technique(name).name] = int(port)
-        except ValueError as error:
-            raise click.BadParameter(str(error)) from None
-    return ports
 
 
 @click.command(
@@ -72,13 +60,7 @@ def _port_of(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> d
     "With --lan: the addresses besides, separated by commas.",
 )
 @click.option("--port", type=click.IntRange(0, 65535), help="The port of the one technique; 0: any free one.")
-@click.option(
-    "--port-of",
-    multiple=True,
-    metavar="NAME=PORT",
-    callback=_port_of,
-    help="The port of a technique. May be repeated.",
-)
+@ports_option
 @click.option(
     "--log",
     metavar="URL",
@@ -258,7 +240,7 @@ def serve(
                 also=also,
                 ports=port_of,
                 kept=kept,
-                any_port=registration is not None,
+                any_port=registration is not None or bool(also),
                 access=access,
                 identity=proved.identity if proved else None,
                 proof=proved.join if proved else "",

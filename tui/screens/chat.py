@@ -124,6 +124,7 @@ class ChatScreen(ChatReading, ChatSession):
 
     def on_mount(self) -> None:
         self.composer.focus()
+        self.watch(self.app, "app_focus", self._focused)
         self.attach(self._first)
         if self.inspect:
             self.run_worker(self.inspect_from_the_start(), group="submit", exit_on_error=False)
@@ -361,7 +362,12 @@ class ChatScreen(ChatReading, ChatSession):
 
     # --- the list ------------------------------------------------------------------------------
 
+    def _focused(self, focused: bool) -> None:
+        """The terminal has got the focus, or lost it."""
+        self.timeline.unread.focus(focused)
+
     def on_message_view_behind(self, event: MessageView.Behind) -> None:
+        self.timeline.unread.look()
         self._newer.update(Content(translate(f"▼ {event.new} new · Ctrl+End")))
         self._newer.set_class(bool(event.new), "-on")
 

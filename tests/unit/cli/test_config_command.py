@@ -109,7 +109,7 @@ def test_a_key_that_nobody_knows_is_said_and_the_rest_counts(file: Path) -> None
     assert "\nas           ann" in done.stdout
     assert done.stderr.splitlines() == [
         f"chat: {file}, rom: there is no such setting; did you mean room?",
-        f"chat: {file}, serve: it is a command, write its settings into a table [serve]",
+        f"chat: {file}, serve: it is a command: write its settings into a table",
         f"chat: {file}, snd: there is no such command; did you mean send?",
         f"chat: {file}, send.rooom: there is no such setting; did you mean room?",
     ]
