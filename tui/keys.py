@@ -17,14 +17,15 @@ TAKEN = frozenset(
     (
         *("enter", "tab", "shift+tab", "escape", "space", "backspace", "delete", "alt+enter"),
         *("up", "down", "left", "right", "home", "end", "pageup", "pagedown"),
+        *("alt+up", "alt+down", "alt+left", "alt+right", *(f"alt+{digit}" for digit in range(1, 10))),
         *("ctrl+c", "ctrl+i", "ctrl+j", "ctrl+m", "ctrl+p", "ctrl+v", "ctrl+z", "ctrl+underscore"),
     )
 )
-"""Keys that are no command's: of the composer, the list, the palette and the terminal."""
+"""Keys that are no command's: of the composer, the list, the rooms, the palette and the terminal."""
 QUIT = "ctrl+q"
 """It leaves from every screen, whatever else does."""
 _NAMED = frozenset(key.value for key in Keys if len(key.value) > 1 and not key.value.startswith("<"))
-_LETTER = re.compile(r"alt\+[a-z0-9]")
+_LETTER = re.compile(r"alt\+[a-z0]")
 
 
 def rebound(
