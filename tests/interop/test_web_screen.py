@@ -9,7 +9,7 @@ import pytest
 
 from chat.interfaces.address import Address
 from tests.interop.conftest import EnterRoom
-from tests.support.browser import SHIFT, Browser
+from tests.support.browser import ALT, SHIFT, Browser
 from tests.support.foreign import Foreign
 from tests.support.node import Run
 
@@ -47,9 +47,11 @@ async def test_what_is_typed_in_a_browser_arrives_over_another_technique(
     await bob.sees("joined", "ann")
     await page.type("hello")
     await page.press("Enter", modifiers=SHIFT)
-    await page.type("from a browser")
+    await page.type("from")
+    await page.press("Enter", modifiers=ALT)
+    await page.type("a browser")
     await page.press("Enter")
-    assert (await bob.hears("hello\nfrom a browser")).technique == "tcp"
+    assert (await bob.hears("hello\nfrom\na browser")).technique == "tcp"
     await bob.say("hello ann")
     await page.shows("hello ann")
     assert [problem for problem in page.problems if "403" not in problem] == []  # before the token
