@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from chat.client.session import PING_EVERY, PING_TIMEOUT, Session
+from chat.client.measure import PING_EVERY, PING_TIMEOUT
+from chat.client.session import Session
 from chat.domain.errors import (
     AccessDenied,
     BadText,
