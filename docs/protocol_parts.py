@@ -175,7 +175,7 @@ def transcript(*steps: tuple[str, str, str]) -> str:
     ticks = iter(range(1_795_393_822_000, 1_795_393_900_000, 1_250))
     keys = iter(f"{word}-seat-key-22-chars"[:22] for word in ("anns", "bobs", "cats"))
     with (
-        patch("chat.server.live_room.secrets.token_urlsafe", lambda _: next(keys)),
+        patch("chat.domain.seat_key.secrets.token_urlsafe", lambda _: next(keys)),
         patch("chat.server.hub.uuid.uuid4", lambda: "6f1c0a5e-9d55-4b6c-8f0e-2a7d1b3c4d5e"),
     ):
         return asyncio.run(_play(steps, MemoryLog(clock=lambda: next(ticks) / 1000)))

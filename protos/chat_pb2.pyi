@@ -93,7 +93,9 @@ class Hello(_message.Message):
     room: _builtins.str
     nick: _builtins.str
     seat_key: _builtins.str
-    """The key of a seat taken before; empty: a new seat."""
+    """The key of a seat taken before. For a new seat: 22 to 64 random characters of your own (if the welcome is
+    lost, the same hello gives the same seat), or empty.
+    """
     replay: _builtins.int
     """Without a cursor: how many of the newest events to replay, limits.replay at most. Absent: limits.replay."""
     @_builtins.property

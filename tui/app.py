@@ -69,6 +69,8 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         on_first_paint: called when the first frame is on the terminal.
         make_wiretap: None: the wire can't be shown.
         inspect: show the wire from the first byte on.
+        guest: it is shown to a visitor in a web page, who must say a name, and may not write files here.
+        technique: the technique that the picker suggests; None: the first.
 
     Raises:
         ChatError: the session for ``choice`` cannot be opened, or there is no such theme.
@@ -97,6 +99,8 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         on_first_paint: Callable[[], None] | None = None,
         make_wiretap: MakeWiretap | None = None,
         inspect: bool = False,
+        guest: bool = False,
+        technique: str | None = None,
     ) -> None:
         if theme is not None and theme not in themes.NAMES:
             raise ChatError(f"there is no theme {theme!r}: choose {', '.join(themes.NAMES)}")
@@ -110,7 +114,8 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         self._opener = Opener(open_session, make_wiretap)
         self._first = self._opener.open(choice) if choice is not None else None
         self._inspect = inspect
-        self._room, self._nick = room, nick
+        self._room, self._nick, self._technique = room, nick, technique
+        self.guest = guest
         self._zone, self._now = zone, now
         self._on_first_paint = on_first_paint
         self._techniques = techniques
@@ -131,7 +136,13 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         else:
             from tui.screens.picker import PickerScreen  # late: it is not always shown
 
-            self._opening = PickerScreen(self._techniques or (), room=self._room, nick=self._nick)
+            self._opening = PickerScreen(
+                self._techniques or (),
+                room=self._room,
+                nick=self._nick,
+                technique=self._technique,
+                ask_name=self.guest,
+            )
         return self._opening
 
     def get_line_filters(self) -> Sequence[LineFilter]:
@@ -160,6 +171,7 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         if not self._inspect:
             opened.session.start()
         self._screen = ChatScreen(opened, self._opener, zone=self._zone, now=self._now)
+        self._screen.guest = self.guest
         self._screen.inspect = self._inspect
         return self._screen
 

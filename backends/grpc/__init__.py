@@ -31,6 +31,7 @@ TECHNIQUE = Technique(
     client="backends.grpc.client:GrpcClient",
     server="backends.grpc.server:GrpcServer",
     decoder="backends.grpc.decoder:make_decoder",
+    by_hand="backends.grpc.by_hand:command",
     dissected_at=80,
     needs=(
         Need("grpc", "pip install grpcio"),

@@ -24,6 +24,7 @@ TECHNIQUE = Technique(
     client="backends.oncrpc.client:OncRpcClient",
     server="backends.oncrpc.server:OncRpcServer",
     decoder="backends.oncrpc.decoder:make_decoder",
+    by_hand="backends.oncrpc.by_hand:command",
     dissected_at=111,
     aliases=("sunrpc", "rpcgen"),
     settings=(

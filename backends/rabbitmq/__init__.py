@@ -24,6 +24,7 @@ TECHNIQUE = Technique(
     client="backends.rabbitmq.client:RabbitClient",
     server=None,
     decoder="backends.rabbitmq.decoder:make_decoder",
+    by_hand="backends.rabbitmq.by_hand:command",
     dissected_at=5672,
     aliases=("amqp",),
     needs=(Need("pika", "pip install pika"),),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import secrets
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
@@ -29,6 +28,7 @@ from chat.domain.json_depth import too_deep
 from chat.domain.model import Ack, Draft, Event, Hello, Joined, Member, MissingEvents, Resumed, Welcome
 from chat.domain.room import Outcome
 from chat.domain.room_replica import RoomReplica
+from chat.domain.seat_key import key_of_new_seat
 from chat.domain.validation import clean_nick, clean_room, nick_key, seat_name
 from chat.interfaces.address import Address
 from chat.interfaces.client import ClientOptions
@@ -119,12 +119,11 @@ class RabbitClient(BrokerClient):
     async def _take_seat(self, link: Link, reader: RoomReader, key: str) -> str:
         """Join, or resume the seat of this key; return the seat key."""
         state = reader.replica.state
-        seat = seat_name(key)
-        member = state.members.get(seat) if key else None
+        member = state.members.get(seat_name(key)) if key else None
         if member is None or nick_key(member.author) != nick_key(self.nick):
-            key = secrets.token_urlsafe(16)
-            seat, member = seat_name(key), None
-        self.seat = seat
+            key = key_of_new_seat(key, self.room, self.nick)  # it may be there: the connection broke before
+            member = state.members.get(seat_name(key))
+        self.seat = seat = seat_name(key)
         joined = Joined(seat, self.nick, nick_key(self.nick), self.technique, seat)
         if member is None and (refusal := state.check(joined)) is not None:
             raise await self._join_error(link, reader, refusal)

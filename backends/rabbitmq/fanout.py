@@ -10,7 +10,6 @@ the connection that owns the exclusive queue of a nick has the nick.
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 import uuid
 from collections import OrderedDict, deque
@@ -45,6 +44,7 @@ from chat.domain.model import (
     Sent,
     Welcome,
 )
+from chat.domain.seat_key import new_seat_key
 from chat.domain.validation import clean_nick, clean_room, nick_key, seat_name
 
 PREFETCH = 100
@@ -81,7 +81,7 @@ class FanoutClient(BrokerClient):
             raise StaleCursor("fanout mode stores nothing: messages that were sent in between are lost")
         link = await self.open_link(hello.access)
         await declare(link, self.room, stream=False)
-        key = hello.seat_key or secrets.token_urlsafe(16)
+        key = hello.seat_key or new_seat_key()
         self.seat = seat_name(key)
         self._queue = await link.consuming.channel(prefetch=PREFETCH)
         await self._declare_queue(self._queue)

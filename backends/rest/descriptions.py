@@ -110,8 +110,9 @@ FIELDS = {
     "SeatRequest": {
         "nick": "A name that nobody else in the room has, without blanks and invisible characters.",
         "cursor": "The place to read on from; absent or `null`: begin with the newest events.",
-        "seat_key": "The key of a seat that was taken before: gives that seat back if it has not ended; "
-        "absent or `null`: a new seat.",
+        "seat_key": "The key of a seat that was taken before: gives that seat back if it has not ended. "
+        "For a new seat: 22 to 64 random characters of your own (if the answer is lost, the same request "
+        "gives the same seat); or absent or `null`.",
         "replay": "Without a cursor: how many of the newest events come after `start`; at most, and if it is "
         "absent or `null`, `limits.replay`.",
     },

@@ -23,6 +23,7 @@ TECHNIQUE = Technique(
     client="backends.rpyc.client:RpycClient",
     server="backends.rpyc.server:RpycServer",
     decoder="backends.rpyc.decoder:make_decoder",
+    by_hand="backends.rpyc.by_hand:command",
     needs=(Need("rpyc", "pip install rpyc==6.0.2"),),
     tls=True,
 )

@@ -25,6 +25,7 @@ TECHNIQUE = Technique(
     client="backends.soap.client:SoapClient",
     server="backends.soap.server:SoapServer",
     decoder="backends.soap.decoder:make_decoder",
+    by_hand="backends.soap.by_hand:command",
     dissected_at=80,
     needs=(Need("spyne", "pip install spyne"), Need("zeep", "pip install zeep[async]")),
     aliases=("wsdl", "zeep"),

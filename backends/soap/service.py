@@ -194,6 +194,9 @@ class Chat(ServiceBase):  # type: ignore[misc]  # spyne has no hints
     ) -> Any:
         """Take a seat; with a seatKey, get that seat back. Read with Fetch after start.
 
+        For a new seat give 22 to 64 random characters: if the answer is lost, the same call gives the same
+        seat.
+
         With after, start is that place in the log; without it as many events as replay says are after it.
         """
         cursor = None if after is None else Cursor(after, epoch or "")

@@ -25,6 +25,7 @@ TECHNIQUE = Technique(
     client="backends.tcp.client:TcpClient",
     server="backends.tcp.server:TcpServer",
     decoder="backends.tcp.decoder:make_decoder",
+    by_hand="backends.tcp.by_hand:command",
     settings=(
         Setting(
             "naive",

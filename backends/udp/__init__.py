@@ -37,6 +37,7 @@ TECHNIQUE = Technique(
     client="backends.udp.client:UdpClient",
     server="backends.udp.server:UdpServer",
     decoder="backends.udp.decoder:make_decoder",
+    by_hand="backends.udp.by_hand:command",
     settings=(
         Setting("repair", "send drafts again, ask for lost events, show events in order", SWITCH),
         Setting(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -93,6 +92,8 @@ def join(
     The first time you compare its certificate with the board; it is kept, and another one is refused from
     then on. Then you choose among the techniques that answer there.
     """
+    import asyncio
+
     from chat.background.state_folder import state_dir
     from chat.cli.config import access_token
     from chat.cli.screen import screen
@@ -123,14 +124,16 @@ def join(
         str(fingerprint),
         True,
         settings,
-        access,
-        port_of,
+        access=access,
+        ports=port_of,
     )
     return screen(me, plain=plain, theme=theme, techniques=answered)
 
 
 def _verified(folder: Path, host: str, places: Mapping[str, Address], check: str | None) -> Fingerprint:
     """Return the fingerprint of the certificate at the host, once it is known to be the right one."""
+    import asyncio
+
     from chat.client.known_servers import known, matches, remember
 
     found = asyncio.run(_shown(host, places))
@@ -160,6 +163,8 @@ def _verified(folder: Path, host: str, places: Mapping[str, Address], check: str
 
 async def _shown(host: str, places: Mapping[str, Address]) -> Fingerprint:
     """Return the fingerprint of what the host shows: of its authority, if it shows one."""
+    import asyncio
+
     from chat.transport.pinning import certificates
 
     tried = await asyncio.gather(*map(certificates, places.values()), return_exceptions=True)
@@ -178,6 +183,8 @@ async def _let_in(
     labels: Sequence[Technique], places: Mapping[str, Address], fingerprint: Fingerprint, access: str
 ) -> str:
     """Return the words with which the server lets us in; ask for them if need be. Raises `ChatError`."""
+    import asyncio
+
     from chat.cli.guide import ask_for_seat
 
     asks = sys.stdin.isatty()
@@ -206,6 +213,8 @@ async def _answering(
     labels: Sequence[Technique], places: Mapping[str, Address], fingerprint: Fingerprint, access: str
 ) -> tuple[list[Technique], list[str]]:
     """Return the techniques that work there, and lines about the others."""
+    import asyncio
+
     from chat.cli.guide import doctor
 
     tried = await asyncio.gather(*(doctor(one, places[one.name], access, fingerprint) for one in labels))

@@ -147,56 +147,63 @@ def record(
     """,
 )
 @backend_option
+@click.option("--repair", is_flag=True, help="udp: with clients that repair.")
 @click.option("--scenario", metavar="NAME", help="Only this one; a wrong NAME lists them.")
 @click.option("--seeds", type=click.IntRange(1, 200), default=30, show_default=True, help="How many.")
 @click.option("--seed", type=click.IntRange(1), default=1, show_default=True, help="The first of them.")
 @click.option("--server", metavar="URL", help="The broker of techniques that have one; else it is found.")
+@click.option("--keep", metavar="FOLDER", type=click.Path(file_okay=False, path_type=Path),
+              help="Keep the histories there, a file a trial, for chat lab check.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Every outcome.")
-@click.option("--write", metavar="FILE", help="Also write the table as Markdown.")
+@click.option("--write", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
+              help="Also write the table as Markdown.")  # fmt: skip
 def faults(
     backend: Technique | None,
+    repair: bool,
     scenario: str | None,
     seeds: int,
     seed: int,
     server: str | None,
+    keep: Path | None,
     as_json: bool,
-    write: str | None,
+    write: Path | None,
 ) -> int:
-    """Let the same go wrong over each technique, with many seeds, and compare with the log what became of it.
+    """Let the same go wrong over each technique, with many seeds, and let the checker judge what came of it.
 
     It starts and kills servers of its own, in a temporary folder. The exit code is 1 if a cell is not valid.
     """
-    import asyncio
-    import tempfile
     import time
 
     from chat.client.lines import err, out, out_json
     from lab.trials import report
-    from lab.trials.run import trials
+    from lab.trials.cells import run_cells
     from lab.trials.scenarios import BY_NAME, SCENARIOS
+    from lab.trials.subject import Subject, subjects
 
     if scenario is not None and scenario not in BY_NAME:
         raise click.UsageError(f"there is no scenario {scenario!r}: there are {', '.join(BY_NAME)}")
-    chosen = [BY_NAME[scenario]] if scenario else SCENARIOS
-    labels = [backend] if backend else [one for one in backends.techniques() if not one.missing()]
-    cells: list[report.Cell] = []
+    if backend is not None:
+        settings = chosen({"repair": "on"} if repair else {}, [backend], "client")
+        tried = [Subject(backend, settings)]
+    elif repair:
+        raise click.UsageError("--repair is for one technique: name it with -b")
+    else:
+        tried = subjects([one for one in backends.techniques() if not one.missing()])
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="chat-lab-") as name:
-        for one in chosen:
-            for label in labels:
-                if reason := one.missing(label):
-                    cells.append(report.Cell(label.name, one.name, reason))
-                    continue
-                folder = Path(name, f"{label.name}-{one.name.replace(' ', '-')}")
-                found = asyncio.run(trials(label, one, range(seed, seed + seeds), folder, server))
-                cells.append(report.Cell.of(label, one, found))
-                err("  ".join(report.row(cells[-1])))
+    cells = []
+    chosen_ones = [BY_NAME[scenario]] if scenario else SCENARIOS
+    for cell in run_cells(tried, chosen_ones, range(seed, seed + seeds), server, keep):
+        cells.append(cell)
+        err("  ".join(report.row(cell)))
+        for line in report.not_valid(cell):
+            err(line)
     if as_json:
         out_json(report.as_json(cells))
     else:
         out(report.as_text(cells))
     if write:
-        report.write(Path(write), cells, seeds, time.monotonic() - began)
+        command = f"chat lab faults --seeds {seeds} --write {write}"
+        report.write(write, cells, command, time.monotonic() - began)
     return 0 if all(cell.left_out or cell.verdict == "valid" for cell in cells) else FAILED
 
 

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import click
 
+from chat.cli.export import format_of, format_option, rendered
 from chat.cli.options import FAILED, checked, warn
+from chat.cli.output_file import check_force, force_option, to_option, writing
 from chat.domain.errors import ChatError
 from chat.domain.validation import clean_room
 
@@ -54,9 +56,6 @@ def verify(log: Path) -> int:
     return 0
 
 
-force_option = click.option("--force", is_flag=True, help="Replace a file that has the name.")
-
-
 @log.command()
 @log_argument
 @click.argument("to", type=click.Path(path_type=Path), metavar="TO")
@@ -74,7 +73,7 @@ def backup(log: Path, to: Path, force: bool) -> None:
     click.echo(f"{shown(to)}: {report.summary()}")
 
 
-@log.command(short_help="Write the events as JSON lines.")
+@log.command(short_help="Write the events as JSON lines, or a room as a page.")
 @log_argument
 @click.option(
     "--room",
@@ -85,34 +84,34 @@ def backup(log: Path, to: Path, force: bool) -> None:
     help="Only this room. May be repeated.",
 )
 @click.option("--entries", is_flag=True, help="Entries as stored, also refused ones and checkpoints.")
-@click.option(
-    "--to", type=click.Path(path_type=Path), metavar="FILE", help="Write to a file, whole or not at all."
-)
+@format_option
+@to_option
 @force_option
-def export(log: Path, rooms: list[str], entries: bool, to: Path | None, force: bool) -> int:
+def export(log: Path, rooms: list[str], entries: bool, form: str | None, to: Path | None, force: bool) -> int:
     """Write the events of a log as JSON lines, one room after the other; a server may use it meanwhile.
 
-    They are the lines of chat tail --json; docs/log-file.md describes them. The exit code is 1 if an entry
-    can't be read.
+    They are the lines of chat tail --json; docs/log-file.md describes them. With --format md or html it is a
+    page with one room, as chat export writes it. The exit code is 1 if an entry can't be read.
     """
-    from chat.server.logs.export import export as write
-    from chat.server.logs.placing import not_written, placed
+    from chat.client.transcript import Transcript
+    from chat.server.logs.export import events_of, only_room
+    from chat.server.logs.export import export as write_lines
 
+    check_force(to, force)
     problems: list[str] = []
-    if force and to is None:
-        raise click.UsageError("--force needs --to FILE")
-    if to is None:
-        write(log, click.echo, problems.append, rooms=rooms, entries=entries)
+    if (form := format_of(form, to, "jsonl")) == "jsonl":
+        with writing(to, "export", force=force) as write:
+            write_lines(log, write, problems.append, rooms=rooms, entries=entries)
     else:
-        with placed(to, "export", force=force) as new, new.open("w", encoding="utf-8", newline="\n") as file:
-
-            def into_it(line: str) -> None:
-                try:
-                    file.write(f"{line}\n")
-                except OSError as error:
-                    raise not_written(to, "export", error) from error
-
-            write(log, into_it, problems.append, rooms=rooms, entries=entries)
+        if entries:
+            raise click.UsageError("--entries needs --format jsonl")
+        name = rooms[0] if len(rooms) == 1 else "" if rooms else only_room(log)
+        if not name:
+            raise click.UsageError("a page has one room: name it with --room, or take --format jsonl")
+        with Transcript(name) as transcript, writing(to, "export", force=force) as write:
+            transcript.add(event for _, event in events_of(log, name, problems.append))
+            for line in rendered(transcript, form):
+                write(line)
     for problem in problems:
         warn(problem)
     return FAILED if problems else 0

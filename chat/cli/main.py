@@ -6,7 +6,20 @@ import sys
 
 import click
 
-from chat.cli import bench, join, lab, log_file, look, own_server, serve, standard_streams, talk, wire
+from chat.cli import (
+    bench,
+    export,
+    join,
+    lab,
+    log_file,
+    look,
+    own_server,
+    serve,
+    standard_streams,
+    talk,
+    web,
+    wire,
+)
 from chat.cli.language import choose_language, translate_help
 from chat.cli.options import FAILED, WRONG_USAGE, Client, client_options, warn
 from chat.cli.screen import screen
@@ -31,6 +44,7 @@ from chat.language import LANGUAGES, translate
 @click.option("--plain", is_flag=True, help="Lines instead of a screen: for pipes and screen readers.")
 @click.option("--theme", metavar="NAME", help="dark, light or high-contrast.")
 @click.option("--inspect", is_flag=True, help="Show the wire, from the first byte on.")
+@click.option("--guest", is_flag=True, hidden=True)  # the screen of a visitor in a web page
 @click.option(
     "--lang", type=click.Choice(LANGUAGES), help="The language of the texts; without it, the locale's."
 )
@@ -42,6 +56,7 @@ def chat(
     plain: bool,
     theme: str | None,
     inspect: bool,
+    guest: bool,
     lang: str | None,
 ) -> int | None:
     """One chat over every classical way in which programs talk to each other."""
@@ -53,12 +68,13 @@ def chat(
                     f"{option} stands before {command}, which would not see it: write it behind {command}"
                 )
         return None
-    return screen(me, plain=plain, theme=theme, inspect=inspect)
+    return screen(me, plain=plain, theme=theme, inspect=inspect, guest=guest)
 
 
 for command in (
     talk.send,
     talk.tail,
+    export.export,
     serve.serve,
     join.join,
     own_server.status,
@@ -67,6 +83,7 @@ for command in (
     look.doctor,
     look.techniques,
     look.explain,
+    web.web,
     wire.wire,
     wire.receipt,
     bench.demo,

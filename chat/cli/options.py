@@ -85,6 +85,8 @@ class Client:
     no_spawn: bool
     settings: dict[str, str]
     """What the user has chosen, by `Setting.name`."""
+    guest: bool = False
+    """It is somebody else's: a visitor's, whose screen is a page of `chat web`."""
 
     @property
     def technique(self) -> Technique:
@@ -114,6 +116,7 @@ class Client:
             cursor=cursor,
             give_up=give_up,
             detour=detour,
+            keep_seat=not self.guest,
         )
 
     def over(self, technique: Technique, first: Technique) -> Client:
@@ -299,26 +302,30 @@ def broker_tls_options(command: F) -> F:
     return tls_options(command, "If --log is an amqps:// URL: connect with TLS")
 
 
+def room_option(command: F) -> F:
+    return click.option(
+        "--room",
+        default="lab",
+        show_default=True,
+        metavar="ROOM",
+        callback=checked(clean_room),
+        help="The room.",
+    )(command)
+
+
 def client_options(command: F) -> F:
     """Add the options of every client. The command gets them as one `Client`, its first argument."""
 
     @wraps(command)
     def collect(*arguments: Any, **options: Any) -> Any:
-        me = Client(**{name: options.pop(name) for name in Client.__slots__})
+        me = Client(**{name: options.pop(name) for name in Client.__slots__ if name != "guest"})
         return command(*arguments, me, **options)
 
     for option in reversed(
         [
             backend_option,
             server_option,
-            click.option(
-                "--room",
-                default="lab",
-                show_default=True,
-                metavar="ROOM",
-                callback=checked(clean_room),
-                help="The room.",
-            ),
+            room_option,
             click.option(
                 "--as",
                 "nick",

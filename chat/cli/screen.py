@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import backends
@@ -26,6 +27,7 @@ def screen(
     plain: bool = False,
     theme: str | None = None,
     inspect: bool = False,
+    guest: bool = False,
     techniques: Sequence[Technique] | None = None,
 ) -> int:
     """Chat until the user leaves; return the exit code.
@@ -35,13 +37,16 @@ def screen(
         plain: lines instead of a screen.
         theme: its name.
         inspect: show the wire from the first byte on.
+        guest: somebody in a browser, who chooses a name first.
         techniques: what the picker offers; None: all.
 
     Raises:
         ChatError: it is not possible here; the text says why.
     """
-    web = "TEXTUAL_DRIVER" in os.environ  # e.g. textual-serve: a browser is the terminal
-    if not web and not plain and (reason := standard_streams.no_screen()):
+    in_page = "TEXTUAL_DRIVER" in os.environ  # chat web, textual-serve: a browser is the terminal
+    if guest:
+        plain, me = False, replace(me, nick=None, guest=True)
+    elif not in_page and not plain and (reason := standard_streams.no_screen()):
         warn(f"{reason}; here are lines instead")
         plain = True
     if plain:
@@ -49,7 +54,7 @@ def screen(
         from chat.cli.signals import run
 
         return run(lines.plain(me.session()))
-    if not web and not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not in_page and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise ChatError("this is not a terminal: use chat --plain, chat send or chat tail")
     from tui.app import ChatApp
     from tui.opening import Choice
@@ -80,7 +85,7 @@ def screen(
         plan = FaultPlan(lambda transport: technique.load_decoder()(transport))
         return Wiretap(technique, me.over(technique, technique).settings, state_dir(warn), take_sample, plan)
 
-    choice = Choice(me.backend.name, me.room, me.nick) if me.backend else None
+    choice = Choice(me.backend.name, me.room, me.nick) if me.backend and not guest else None
     app = ChatApp(
         opened,
         choice,
@@ -90,5 +95,7 @@ def screen(
         make_wiretap=make_wiretap,
         inspect=inspect,
         techniques=techniques,
+        guest=guest,
+        technique=me.backend.name if me.backend else None,
     )
     return show(app)

@@ -64,6 +64,7 @@ def open_session(
     cursor: Cursor | None = None,
     give_up: float | None = None,
     detour: Detour | None = None,
+    keep_seat: bool = True,
 ) -> Session:
     """Return a session that is not started yet.
 
@@ -77,6 +78,7 @@ def open_session(
         cursor: replay the events after it; None: the newest ones.
         give_up: seconds without a connection after which the session ends; None: never.
         detour: asked at each connection where to connect to instead; None: nowhere else.
+        keep_seat: keep the seat key in the state folder, for the next process of this user.
 
     Raises:
         ChatError: the technique can't do what was asked, or something is not installed.
@@ -103,7 +105,7 @@ def open_session(
         dial,
         Hello(room, nick, cursor, place.access),
         resend=technique.traits.resend,
-        keys=SeatKeyFile(place.state, place.server or "local", room),
+        keys=SeatKeyFile(place.state, place.server or "local", room) if keep_seat else None,
         seen=Sightings(place.state, [one.host for one in given] or ["localhost"]),
         other_nicks=other_nicks,
         give_up=give_up,

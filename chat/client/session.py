@@ -36,6 +36,7 @@ from chat.client.update_queue import UpdateQueue
 from chat.client.way import Dial, Way
 from chat.domain.errors import ChatError, Closing, ConnectionLost, NickTaken, StaleCursor
 from chat.domain.model import Cursor, Delete, Edit, Event, Hello, Limits, Member, Say, Welcome
+from chat.domain.seat_key import new_seat_key
 from chat.interfaces.client import ChatClient
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ class Session:
         self.way = Way(dial, resend, hello.access)
         self.state = State("connecting")
         self._hello = hello
+        self._first_key = new_seat_key()  # if the first welcome is lost, the same hello gives the same seat
         self._keys = keys
         self._other_nicks = other_nicks
         self._reconnect = ReconnectPolicy(give_up, clock, jitter)
@@ -295,7 +297,7 @@ class Session:
             key = self._hello.seat_key
             if not key and self._keys:
                 key = await asyncio.to_thread(self._keys.claim, self.nick)
-            hello = Hello(self.room, self.nick, self.cursor, way.access, key)
+            hello = Hello(self.room, self.nick, self.cursor, way.access, key or self._first_key)
             return client, await client.connect(hello)
         except BaseException:
             await self._hang_up(client)

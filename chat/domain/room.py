@@ -85,7 +85,7 @@ class Room:
         self._messages: dict[int, str] = {}  # by id, to the author's seat; "" when deleted
         self._changes: dict[int, int] = {}  # by id, to the seq of the last edit, or the deletion
         self._drafts: dict[tuple[str, int], tuple[int, int]] = {}  # to the event's seq and a digest
-        self._draft_order: deque[tuple[str, int]] = deque()
+        self._draft_order: deque[tuple[int, tuple[str, int]]] = deque()  # by the event's seq
 
     # --- deciding ------------------------------------------------------------------------------
 
@@ -218,15 +218,17 @@ class Room:
     def _remember(self, body: Sent | Edited | Deleted, seq: int) -> None:
         key = (body.seat, body.n)
         self._drafts[key] = (seq, _digest(body))
-        self._draft_order.append(key)
+        self._draft_order.append((seq, key))
         member = self.members[body.seat]
         if body.n > member.n:
             member.n = body.n
 
     def _forget(self, until: int) -> None:
         order, drafts = self._draft_order, self._drafts
-        while order and drafts[order[0]][0] <= until:
-            seq, _ = drafts.pop(order.popleft())
+        while order and order[0][0] <= until:
+            seq, key = order.popleft()
+            if drafts[key][0] == seq:  # a seat that joined again may have used the number again
+                del drafts[key]
             self._messages.pop(seq, None)  # edits and deletions are no messages
             self._changes.pop(seq, None)
 

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from chat.interfaces.frames import FrameDecoder
 
 
+ByHand = Callable[[str, int, str, str], str]
+"""Is called with host, port, room and text; returns a command for a POSIX shell, without TLS and token."""
+
+
 @dataclass(frozen=True, slots=True)
 class Traits:
     """What the technique promises. The contract suite measures each of them."""
@@ -81,6 +85,8 @@ class Technique:
     """Import string of the `ChatServer`; None where a broker is the server."""
     decoder: str
     """Import string of what returns a `FrameDecoder` for a connection; called with ``tcp`` or ``udp``."""
+    by_hand: str
+    """Import string of a `ByHand`: a message as the command that would send it."""
     dissected_at: int | None = None
     """The port at which Wireshark looks for its protocol by itself; None: it knows none."""
     aliases: tuple[str, ...] = ()
@@ -126,6 +132,9 @@ class Technique:
 
     def load_decoder(self) -> Callable[[Literal["tcp", "udp"]], FrameDecoder]:
         return cast('Callable[[Literal["tcp", "udp"]], FrameDecoder]', load(self.decoder))
+
+    def load_by_hand(self) -> ByHand:
+        return cast("ByHand", load(self.by_hand))
 
     def load_server(self) -> type[ChatServer]:
         if self.server is None:

@@ -17,6 +17,7 @@ from chat.domain.errors import AccessDenied, ChatError, Closing, Full, NoSuchRoo
 from chat.domain.guesses import Guesses
 from chat.domain.model import Bounds, Hello, Limits, Opened
 from chat.domain.room import TAIL
+from chat.domain.seat_key import LONGEST
 from chat.domain.validation import clean_nick, clean_room, seat_name
 from chat.interfaces.log import Committed, Log, Pending
 from chat.server.arrivals import Origin
@@ -30,14 +31,11 @@ from chat.server.seat import HubSeat
 UNREADY = 5.0
 """Seconds after a failed commit in which the hub is not ready: long enough that a balancer chooses another
 server, short enough that drafts are accepted soon after the disk has space again."""
-KEY_CHARS = 64
-"""Characters of a seat key, at most: longer keys are rejected, not cached."""
-
 
 NOBODY = Origin()
 """Whom nothing is counted against: the hub itself."""
 
-_cached_seat_name = lru_cache(4096)(seat_name)  # a polling client brings its key with each call
+_cached_seat_name = lru_cache(4096)(seat_name)  # a polling client brings its key with each call; longer: none
 
 
 class Hub:
@@ -154,7 +152,7 @@ class Hub:
         )
 
     def _seat(self, seat_key: str) -> HubSeat | None:
-        name = _cached_seat_name(seat_key) if len(seat_key) <= KEY_CHARS else ""
+        name = _cached_seat_name(seat_key) if len(seat_key) <= LONGEST else ""
         return self._seats.get(name)
 
     def may_guess(self, peer: str) -> None:
@@ -188,14 +186,6 @@ class Hub:
             self.records.report("refused", technique=technique, code=error.code, peer=peer)
             raise
         seat.access = access
-        self.records.report(
-            "resumed" if seat.key == hello.seat_key else "joined",
-            technique=technique,
-            room=name,
-            nick=seat.nick,
-            seat=seat.seat,
-            peer=peer,
-        )
         return seat
 
     def find_seat(self, seat_key: str, room: str = "") -> HubSeat:
@@ -211,7 +201,7 @@ class Hub:
             SeatGone: no seat has this key, or it is in another room.
             SeatTaken: the seat has moved to another node of the log.
         """
-        name = _cached_seat_name(seat_key) if len(seat_key) <= KEY_CHARS else ""
+        name = _cached_seat_name(seat_key) if len(seat_key) <= LONGEST else ""
         seat = self._seats.get(name)
         if seat is None:
             if any(name in one.moved for one in self._rooms.values()):

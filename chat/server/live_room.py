@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -20,6 +19,7 @@ from chat.domain.model import (
 )
 from chat.domain.room import MemberState, Outcome, event_of
 from chat.domain.room_replica import RoomReplica
+from chat.domain.seat_key import key_of_new_seat
 from chat.domain.validation import nick_key, seat_name
 from chat.interfaces.log import Committed, Pending
 from chat.interfaces.server import Sink
@@ -191,20 +191,30 @@ class LiveRoom:
         self.replica.first = await self._log.first(self.name)
         if cursor:
             await check_cursor(cursor, self.name, self.replica, self._log)
-        key = hello.seat_key
-        seat = self._seat_of(seat_name(key), nick) if key else None
+        new = key_of_new_seat(hello.seat_key, self.name, nick)
+        for key in filter(None, (hello.seat_key, new)):  # the new seat may be there: its welcome was lost
+            seat = await self._given_back(key, nick, technique, origin)
+            if seat is not None:
+                break
+        else:
+            seat = await self._join(nick, new, technique, origin)
+        seat.start, seat.restored_at = await self._replay_from(hello), None
+        seat.read_up_to = seat.start
+        seat.renew_grace()
+        return seat
+
+    async def _given_back(self, key: str, nick: str, technique: str, origin: Origin) -> HubSeat | None:
+        """Give the seat that this key opens back to its owner; return None if there is none for this nick."""
+        seat = self._seat_of(seat_name(key), nick)
         if (
             seat is None
             or nick_key(seat.nick) != nick_key(nick)
             or not await self._resume(seat, technique, origin)
         ):
-            seat = await self._join(nick, technique, origin)
-        else:
-            seat.key = key
-            self._node.arrivals.seated(seat.seat, origin)
-        seat.start, seat.restored_at = await self._replay_from(hello), None
-        seat.read_up_to = seat.start
-        seat.renew_grace()
+            return None
+        seat.key = key
+        self._node.arrivals.seated(seat.seat, origin)
+        seat.report("resumed", peer=origin.address)
         return seat
 
     async def _wait_for(self, seq: int) -> None:
@@ -229,7 +239,8 @@ class LiveRoom:
         if here:
             seat.count_return()
         seat.renew_grace()
-        if seat.technique != technique or seat.leaving or not here:
+        joining = not self.has(seat.seat)  # the first hello waits for its entry, and this one waits behind it
+        if seat.technique != technique or seat.leaving or joining or not here:
             self._node.arrivals.count_entry(origin)
             body = Resumed(seat.seat, seat.nick, technique, self.node_name)
             # Added before the entry is appended: when the entry comes back it must find its seat.
@@ -242,13 +253,12 @@ class LiveRoom:
             seat.technique, seat.leaving = technique, False
         return not seat.ended  # it may have ended by a later entry of the same batch
 
-    async def _join(self, nick: str, technique: str, origin: Origin) -> HubSeat:
+    async def _join(self, nick: str, key: str, technique: str, origin: Origin) -> HubSeat:
         if self.closing:
             raise Closing("the server is going down")
         if len(self._all_seats) >= self.limits.seats:
             raise Full(f"this server has {self.limits.seats} seats and all are taken")
         self._node.arrivals.check_seats(origin)
-        key = secrets.token_urlsafe(16)
         seat = HubSeat(self, seat_name(key), nick, technique)
         seat.key = key
         body = Joined(seat.seat, nick, nick_key(nick), technique, self.node_name)
@@ -263,6 +273,7 @@ class LiveRoom:
         outcome = await self.decide(body, lambda _: self._not_given(seat))
         if not isinstance(outcome, Event):
             raise self._refusal(outcome, body)
+        seat.report("joined", peer=origin.address)
         return seat
 
     def add_seat(self, seat: HubSeat) -> None:

@@ -24,6 +24,7 @@ from chat.interfaces.tls import Fingerprint, Identity, Trust
 from chat.server.front import Front
 from chat.server.hub import Hub
 from chat.server.logs import open_log
+from chat.server.open_files import allow_open_files
 from chat.server.renewal import Renewable, renew
 from chat.server.service_manager import READY, STOPPING, notify, reloading
 from chat.server.signals import Signals, has_terminal
@@ -162,7 +163,7 @@ def run(plan: Plan, ready: Ready) -> int:
         import uvloop
 
         factory = uvloop.new_event_loop
-    _allow_many_connections()
+    allow_open_files(2 * Limits().seats)
     sys.setswitchinterval(SWITCH)
     most = MAX_FILE if plan.any_port else 0
     with (
@@ -170,18 +171,6 @@ def run(plan: Plan, ready: Ready) -> int:
         asyncio.Runner(loop_factory=factory) as runner,
     ):
         return runner.run(_serve(plan, ready, had_terminal=has_terminal()))
-
-
-def _allow_many_connections() -> None:
-    """Raise the soft limit of open files, often 1,024, so that every seat can have a connection."""
-    if sys.platform != "win32":  # it has no such limit
-        import resource
-
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        wanted = 2 * Limits().seats
-        if soft < wanted:
-            with suppress(OSError, ValueError):
-                resource.setrlimit(resource.RLIMIT_NOFILE, (wanted if hard < 0 else min(wanted, hard), hard))
 
 
 def _check_broker(plan: Plan) -> None:

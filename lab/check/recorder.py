@@ -55,21 +55,27 @@ class Recorder:
         self._up = False
         self._over = False
 
-    def say(self, text: str) -> None:
-        self._invoke("sent", text=text)
+    def say(self, text: str) -> int:
+        """Say it; return the operation."""
+        return self._invoke("sent", text=text)
+
+    def acknowledged(self, op: int) -> bool:
+        """Whether an operation is known to be in the log."""
+        return self._told.get(op, -1) >= 0
 
     def change(self, text: str) -> None:
         """Edit the last own message; without a text delete it. Does nothing if there is none."""
         if self.last:
             self._invoke("edited" if text else "deleted", text=text, id=self.last)
 
-    def _invoke(self, act: history.Act, *, text: str = "", id: int = 0) -> None:
+    def _invoke(self, act: history.Act, *, text: str = "", id: int = 0) -> int:
         at = now()
         if act == "sent":
             op = self.session.say(text)
         else:
             op = self.session.edit(id, text) if act == "edited" else self.session.delete(id)
         self.lines.append(history.Invoke(client=self.name, at=at, op=op, act=act, text=text, id=id))
+        return op
 
     async def listen(self) -> None:
         """Write down what happens, until the session ends."""
@@ -196,7 +202,7 @@ async def record(
         await run.get_in()
         await run.play(steps)
         await asyncio.sleep(QUIET)
-        log = await _read(observer, welcome.first)
+        log = await read_log(observer, welcome.first)
         with suppress(TimeoutError):
             async with asyncio.timeout(patience):
                 await asyncio.gather(*(one.until_got(log) for one in recorders))
@@ -210,7 +216,8 @@ async def _over(listening: asyncio.Task[None]) -> None:
     await asyncio.gather(listening, return_exceptions=True)
 
 
-async def _read(observer: ChatClient, first: int) -> list[Event]:
+async def read_log(observer: ChatClient, first: int) -> list[Event]:
+    """Return the whole log of a client's room, whose first event is ``first`` (see `Welcome.first`)."""
     log: list[Event] = []
     while page := await observer.history(after=log[-1].seq if log else max(0, first - 1), limit=PAGE):
         log += page

@@ -23,20 +23,12 @@ import backends
 from chat.client.connect import Detour, Place
 from chat.client.lines import out_json
 from chat.domain.errors import ChatError
-from chat.interfaces.address import Address
-from chat.interfaces.technique import Technique
-from chat.interfaces.tls import Trust
-from lab.faults.plan import FaultPlan
-from lab.faults.registry import parse_fault
+from lab.faults.wire import FaultyWire
 from lab.soak.person import Noted, Person
 from lab.soak.resources import held, left
 from lab.soak.schedule import Step, schedule
 from lab.soak.view import View
-from lab.wire.capture import Capture, Transport
-from lab.wire.tap import Tap
 
-KEPT = 64 * 1024
-"""Bytes that a tap keeps: nobody looks."""
 PATIENCE = 60.0
 """Seconds until everybody knows the last message, or nothing is left."""
 
@@ -73,22 +65,6 @@ class Report(msgspec.Struct):
     problems: list[str] = []
 
 
-class Wire:
-    """The way to one technique's server."""
-
-    def __init__(self, technique: Technique, seed: str) -> None:
-        self.technique = technique
-        self.transport: Transport = technique.transport({})
-        self.plan = FaultPlan(technique.load_decoder(), seed=random.Random(seed).getrandbits(32))
-        self.tap = Tap(Capture(KEPT, 100), self.plan)
-
-    async def detour(
-        self, addresses: list[Address], trust: Trust | None
-    ) -> tuple[list[Address], Trust | None]:
-        """Lead through the tap; see `chat.client.connect.Detour`."""
-        return [await asyncio.to_thread(self.tap.relay, one, self.transport) for one in addresses], trust
-
-
 class Crowd:
     """The clients of this process."""
 
@@ -98,7 +74,7 @@ class Crowd:
         self.fired: Counter[str] = Counter()
         self.silent: list[str] = []
         self._people: list[Person] = []
-        self._wires: dict[str, Wire] = {}
+        self._wires: dict[str, FaultyWire] = {}
         self._over = asyncio.Event()
         self._before: dict[str, int] = {}
 
@@ -107,7 +83,8 @@ class Crowd:
         task = self._task
         for name in sorted(task.servers):
             technique = backends.technique(name)
-            wire = await asyncio.to_thread(Wire, technique, f"{task.seed} {task.name} {name}")
+            seed = random.Random(f"{task.seed} {task.name} {name}").getrandbits(32)
+            wire = await asyncio.to_thread(FaultyWire, technique, {}, seed)
             self._wires[name] = wire
         for number, name in enumerate(task.people):
             place = Place(task.servers[name], Path(task.state), spawn=False)
@@ -141,14 +118,14 @@ class Crowd:
     async def _suffer(self, step: Step) -> None:
         wire = self._wires[step.technique]
         await asyncio.sleep(step.at)
-        fault = parse_fault(step.fault, wire.transport)
-        await asyncio.to_thread(wire.plan.add, fault, wire.tap)
+        fault = wire.parse(step.fault)
+        await asyncio.to_thread(wire.begin, fault)
         if fault.reads:  # it must see a connection from its first byte on
             for one in self._people:
-                if one.technique is wire.technique and one.session is not None:
+                if one.technique.name == step.technique and one.session is not None:
                     one.session.redial()
         await asyncio.sleep(step.lasts)
-        await asyncio.to_thread(wire.plan.clear, wire.tap)
+        await asyncio.to_thread(wire.finish)
         self.fired[fault.name] += fault.fired
         if not fault.fired:
             self.silent.append(f"{fault} on {step.technique}")
@@ -191,7 +168,7 @@ class Crowd:
 
     async def _held(self) -> dict[str, int]:
         for wire in self._wires.values():  # a relay of datagrams can't know that a client is gone
-            await asyncio.to_thread(wire.tap.cut)
+            await asyncio.to_thread(wire.cut)
         gc.collect()
         found = await asyncio.to_thread(held, psutil.Process())
         return {**found, "tasks": len(asyncio.all_tasks())}
@@ -207,7 +184,7 @@ class Crowd:
 
     async def close(self) -> None:
         for wire in self._wires.values():
-            await asyncio.to_thread(wire.tap.close)
+            await asyncio.to_thread(wire.close)
 
 
 def _still_there() -> list[str]:

@@ -1,4 +1,4 @@
-"""What goes wrong in a trial, and for how long."""
+"""What goes wrong in a trial, for how long, and who says how much meanwhile."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Server = Literal["", "kill", "freeze"]
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One kind of trouble."""
+    """One kind of trouble. It is the same play in each room, and every seed is a room."""
 
     name: str
     summary: str
@@ -26,11 +26,32 @@ class Scenario:
     transports: tuple[Transport, ...] = ("tcp", "udp")
     token: str = ""
     """The server asks for this access token."""
+    indefinite: bool = False
+    """Without an answer something must be indefinite, if nothing is sent again."""
+    until_noticed: bool = False
+    """It ends as soon as every client knows of it."""
+    before: int = 3
+    """Messages of each room before the trouble."""
+    during: int = 10
+    """Messages of each room from its beginning on."""
+    after: int = 1
+    """Messages of each room when it is over."""
+    pace: float = 0.05
+    """Seconds from one message to the next."""
+    people: int = 1
+    """In each room."""
+    speakers: int = 1
+    """So many of them say something, each in turn."""
 
-    def missing(self, technique: Technique) -> str:
+    @property
+    def trouble(self) -> str:
+        """What the history calls it; empty: nothing goes wrong."""
+        return self.fault or (self.name if self.server else "")
+
+    def missing(self, technique: Technique, transport: Transport) -> str:
         """Return why a technique can't be tried with it; empty: it can."""
-        if technique.traits.transport not in self.transports:
-            return f"{technique.traits.transport} can't suffer it"
+        if transport not in self.transports:
+            return f"{transport} can't suffer it"
         if self.server and technique.server is None:
             return "the server is a broker, which is not ours to kill"
         return ""
@@ -40,10 +61,18 @@ SCENARIOS = (
     Scenario("latency", "everything takes 50 to 250 ms longer, each way", 2.0, "latency 150ms±100ms"),
     Scenario("slow line", "10 kB/s, each way", 2.0, "rate 10kB/s"),
     Scenario("stall", "nothing passes for 2 s, then everything does", 2.0, "stall"),
-    Scenario("cut", "the connection breaks", 0.2, "cut", transports=("tcp",)),
+    Scenario("cut", "the connection breaks", 0.5, "cut", transports=("tcp",)),
     Scenario("refused", "the server can't be reached for 2 s", 2.0, "refuse", transports=("tcp",)),
-    Scenario("half-open", "nothing arrives for 16 s, and nobody is told", 16.0, "half-open"),
-    Scenario("reply lost", "a message is stored, its answer is lost", 1.0, "reply-lost"),
+    Scenario(
+        "half-open",
+        "nothing arrives any more, and nobody is told; until the client knows",
+        20.0,
+        "half-open",
+        indefinite=True,
+        until_noticed=True,
+        pace=0.3,
+    ),
+    Scenario("reply lost", "a message is stored, its answer is lost", 1.0, "reply-lost", indefinite=True),
     Scenario(
         "segments lost", "a fifth of the segments comes later", 2.0, "retransmit 0.2", transports=("tcp",)
     ),
@@ -59,7 +88,14 @@ SCENARIOS = (
         token="a token for the MAC",
     ),
     Scenario("server killed", "kill -9, and a new start at once", 0.5, server="kill"),
-    Scenario("server away", "kill -9, and a new start after 4 s", 4.0, server="kill"),
-    Scenario("server frozen", "stopped for 4 s", 4.0, server="freeze"),
+    Scenario("server away", "kill -9, and a new start after 4 s", 4.0, server="kill", after=4, pace=0.35),
+    Scenario(
+        "server frozen",
+        "stopped until the client knows: its system still takes bytes",
+        20.0,
+        server="freeze",
+        until_noticed=True,
+        pace=0.3,
+    ),
 )
 BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}

@@ -1,65 +1,146 @@
-"""Somebody else on the same server, without any trouble: how long are their messages on the way meanwhile?"""
+"""Somebody else on the same server, without any trouble: how long are the messages on the way meanwhile?
+
+It is a process of its own, so that nothing that the people in trouble do in theirs is measured. It reads a
+`Task` from its first line of input, talks until the next line, and writes its history and the log.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import time
+import sys
+from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
+import msgspec
+
+import backends
+from chat.background.process import clean_environment
 from chat.client.connect import Place, open_session
+from chat.client.lines import out, out_json
 from chat.client.session import Session
-from chat.client.session_events import Arrived, DraftMoved
-from chat.interfaces.technique import Technique
+from chat.domain.errors import ChatError
+from lab.check.history import Line, read_line, write_line
+from lab.check.recorder import Recorder
+from lab.trials.reader import end
+from lab.trials.subject import Subject
 
-EVERY = 0.1
+EVERY = 0.05
+"""Seconds from one message to the next."""
 PATIENCE = 20.0
+ROOM = "others"
+LINE = 1024 * 1024
+"""Bytes of one line of output."""
+
+
+class Task(msgspec.Struct):
+    """Whom to ask, and how."""
+
+    technique: str
+    settings: dict[str, str]
+    server: str | None
+    state: str
+    """The state folder."""
+    access: str
 
 
 class Witness:
-    """Says something ten times a second, and remembers how long each took until it was acknowledged."""
+    """The process, as seen from outside."""
 
-    def __init__(self) -> None:
-        self.took: list[float] = []
-        """Seconds."""
-        self._said: dict[int, float] = {}
+    def __init__(self, process: Process, errors: Path) -> None:
+        self.lines: list[Line] = []
+        """Its history and the log of its room, when it has ended."""
+        self._process, self._errors = process, errors
 
-    @property
-    def p99(self) -> float | None:
-        """Seconds in which 99 of 100 were acknowledged."""
-        return sorted(self.took)[int(len(self.took) * 0.99)] if self.took else None
+    async def enter(self, task: Task) -> None:
+        """Let it enter, and talk from then on. Raises `ChatError`."""
+        await self._write(msgspec.json.encode(task))
+        if await self._read() != b"ready":
+            said = await asyncio.to_thread(self._errors.read_text, errors="replace")
+            raise ChatError(f"somebody without trouble could not enter: {said[-2000:] or 'no answer'}")
 
-    async def talk(self, session: Session) -> None:
-        while True:
-            self._said[session.say("not in trouble")] = time.monotonic()
-            await asyncio.sleep(EVERY)
+    async def end(self) -> None:
+        """Let it end, and take its history."""
+        await self._write(b"")
+        while line := await self._read():
+            self.lines.append(read_line(line)[0])
 
-    async def listen(self, session: Session) -> None:
-        async for batch in session.updates():
-            for update in batch:
-                match update:
-                    case Arrived(_, draft) if draft:
-                        self._answered(draft)
-                    case DraftMoved(draft, "sent"):
-                        self._answered(draft)
+    async def _write(self, line: bytes) -> None:
+        assert self._process.stdin is not None
+        with suppress(OSError):  # it has ended: reading says so
+            self._process.stdin.write(line + b"\n")
+            await self._process.stdin.drain()
 
-    def _answered(self, draft: int) -> None:
-        said = self._said.pop(draft, None)
-        if said is not None:
-            self.took.append(time.monotonic() - said)
+    async def _read(self) -> bytes:
+        assert self._process.stdout is not None
+        async with asyncio.timeout(2 * PATIENCE):
+            return (await self._process.stdout.readline()).rstrip()
 
 
 @asynccontextmanager
-async def witness(technique: Technique, place: Place) -> AsyncIterator[Witness]:
-    """Let somebody talk as long as the context lasts."""
-    seen = Witness()
-    async with open_session(place, technique, "others", "witness") as session:
-        tasks = [asyncio.create_task(work(session)) for work in (seen.listen, seen.talk)]
+async def witness(folder: Path) -> AsyncIterator[Witness]:
+    """Start the process; it ends with the context.
+
+    Args:
+        folder: for what it says on its standard error.
+    """
+    errors = folder / "witness"
+    with errors.open("ab") as file:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "lab.trials.witness"),
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=file,
+            env=clean_environment(),
+            limit=LINE,
+        )
+    try:
+        yield Witness(process, errors)
+    finally:
+        assert process.stdin is not None
+        process.stdin.close()
         try:
-            yield seen
-        finally:
-            for task in tasks:
-                task.cancel()
-            for task in tasks:
-                with suppress(asyncio.CancelledError):
-                    await task
+            async with asyncio.timeout(10):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
+# --- inside ------------------------------------------------------------------------------------
+
+
+async def _main() -> None:
+    first = await asyncio.to_thread(sys.stdin.readline)
+    if not first:
+        return
+    task = msgspec.json.decode(first, type=Task)
+    subject = Subject(backends.technique(task.technique), task.settings)
+    place = Place(task.server, Path(task.state), spawn=task.server is None, access=task.access)
+    session = open_session(place, subject.technique, ROOM, "witness", settings=subject.settings)
+    recorder = Recorder("witness", session, subject.promised)
+    async with session:
+        listening = asyncio.create_task(recorder.listen())
+        async with asyncio.timeout(PATIENCE):
+            await recorder.entered.wait()
+        out("ready")
+        await _talk(recorder, session)
+        log = await end(place, subject.technique, ROOM, [recorder], PATIENCE)
+    await listening
+    for line in [*recorder.lines, *log]:
+        out_json(write_line(line))
+
+
+async def _talk(recorder: Recorder, session: Session) -> None:
+    ends = asyncio.create_task(asyncio.to_thread(sys.stdin.readline))
+    while not ends.done():
+        recorder.say(f"not in trouble {len(recorder.lines)}")
+        await asyncio.sleep(EVERY)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(PATIENCE):
+            await session.settled()
+
+
+if __name__ == "__main__":
+    asyncio.run(_main())

@@ -17,6 +17,7 @@ from chat.domain.errors import (
 )
 from chat.domain.guesses import FIRST_DELAY, FREE, Guesses
 from chat.domain.model import Cursor, Hello, Limits, Say
+from chat.domain.seat_key import new_seat_key
 from chat.domain.validation import seat_name
 from chat.interfaces.technique import Technique
 from chat.server.hub import Hub
@@ -206,6 +207,16 @@ async def test_an_unknown_key_opens_nothing(bob: Person, enter: Enter) -> None:
     with pytest.raises(NickTaken):
         await enter("bob", seat_key="guessed")
     await bob.say("nothing happened")
+
+
+async def test_the_same_hello_again_gives_the_same_new_seat(ann: Person, enter: Enter) -> None:
+    made_up = new_seat_key()
+    lost = await enter("bob", seat_key=made_up, listen=False)
+    again = await enter("bob", seat_key=made_up)
+    assert (again.welcome.seat, again.welcome.seat_key) == (lost.welcome.seat, lost.welcome.seat_key)
+    said = await again.say("here I am")
+    seen = await ann.knows(said.seq)
+    assert [event.kind for event in seen if event.author == "bob"] == ["joined", "sent"]
 
 
 async def test_somebody_elses_key_does_not_make_one_somebody_else(bob: Person, enter: Enter) -> None:

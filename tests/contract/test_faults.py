@@ -145,3 +145,20 @@ async def test_a_lost_reply_makes_no_second_message(eve: Tapped, ann: Person) ->
     assert eve.fired == 1
     await eve.end()
     await all_is_well(eve, ann, tokens, ["said once"])
+
+
+async def test_a_join_whose_answer_is_lost_gives_the_same_seat(
+    technique: Technique, server: Serving, settings: dict[str, str], ann: Person
+) -> None:
+    if technique.server is None:
+        pytest.skip("a broker answers no join: a client sees its own in the log")
+    eve = Tapped(technique, server.address, settings, fault="reply-lost join")
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await eve.enters("up")
+        assert eve.fired == 1
+        tokens = [eve.session.say("here I am")]
+        await all_is_well(eve, ann, tokens, ["here I am"])
+        assert [event.kind for event in ann.seen if event.author == "eve"] == ["joined", "sent"]
+    finally:
+        await eve.close()

@@ -12,7 +12,7 @@ from chat.interfaces.address import Address
 from chat.interfaces.server import ServerOptions
 from chat.interfaces.technique import Technique
 from chat.server.hub import Hub
-from chat.transport import request_guard
+from chat.transport import host_names
 from chat.transport.http_server import WebServer
 from tests.support.http_peer import HttpPeer
 from tests.support.kit import Serving
@@ -124,10 +124,10 @@ async def test_while_the_machines_name_is_not_known_foreign_names_are_refused(
         return "box.uni.example"
 
     monkeypatch.setattr("socket.getfqdn", lookup)
-    monkeypatch.setattr(request_guard, "LOOKUP_TIMEOUT", 0.0)
+    monkeypatch.setattr(host_names, "LOOKUP_TIMEOUT", 0.0)
     headers = {"Host": "box.uni.example"}
     async with await HttpPeer.open(server.address) as peer:
         assert (await peer.ask("GET", "/nothing", headers=headers)).status == 421
         known.set()
-        monkeypatch.setattr(request_guard, "LOOKUP_TIMEOUT", 60.0)
+        monkeypatch.setattr(host_names, "LOOKUP_TIMEOUT", 60.0)
         assert (await peer.ask("GET", "/nothing", headers=headers)).status == 404

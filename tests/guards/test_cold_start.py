@@ -11,6 +11,7 @@ import sys
 import pytest
 
 LATE = (
+    "aiohttp",
     "asyncio",
     "cryptography",
     "fastapi",

@@ -12,7 +12,9 @@ from typing import NamedTuple
 
 import pytest
 
+import backends
 from chat.interfaces.address import Address
+from tests.support.by_hand import HOSTILE, run_by_hand
 from tests.support.node import install_folder, serving
 from tests.support.once import made_once
 from tests.support.processes import PATIENCE, running, tail
@@ -100,3 +102,11 @@ def test_it_holds_a_whole_chat(buf: Path, address: Address) -> None:
     assert '"kind": "LEFT"' in done.stdout
     events = tail("-b", "grpc", "--server", str(address), "--as", "eve", "--count", "5")
     assert [event["kind"] for event in events] == ["opened", "joined", "sent", "left", "joined"]
+
+
+def test_a_message_as_a_command_says_it(buf: Path, address: Address, tmp_path: Path) -> None:
+    found = ("npx @bufbuild/buf", shlex.quote(str(buf)))
+    done = run_by_hand(backends.technique("grpc"), address, HOSTILE, tmp_path, found)
+    assert (done.returncode, done.stderr) == (0, "")
+    events = tail("-b", "grpc", "--server", str(address), "--as", "eve", "--count", "5")
+    assert (events[2]["author"], events[2]["text"]) == ("by-hand", HOSTILE)

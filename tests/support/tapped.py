@@ -28,13 +28,21 @@ class Tapped:
     """A session through a tap, and all that it told."""
 
     def __init__(
-        self, technique: Technique, address: Address, settings: dict[str, str], nick: str = "eve"
+        self,
+        technique: Technique,
+        address: Address,
+        settings: dict[str, str],
+        nick: str = "eve",
+        *,
+        fault: str = "",
     ) -> None:
-        """Start to connect; `load` was called before."""
+        """Start to connect; `load` was called before. ``fault`` is on from the first byte on."""
         self.technique = technique
         self.transport = technique.transport(settings)
         self.plan = FaultPlan(technique.load_decoder(), seed=7)
         self.tap = Tap(interference=self.plan)
+        if fault:
+            self.plan.add(parse_fault(fault, self.transport), self.tap)
         self.seen: list[Event] = []
         self.missing: list[int] = []
         """The seqs that were named as missing."""

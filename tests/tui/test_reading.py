@@ -180,6 +180,16 @@ async def test_copy_takes_the_chosen_message() -> None:
         assert pilot.app.clipboard == "message 1."
 
 
+async def test_a_message_is_copied_as_the_command_that_would_send_it() -> None:
+    desk = Desk()
+    desk.says("bob", "it's $(here)\x1b[2J")
+    async with chatting(desk) as pilot:
+        await pilot.press("ctrl+up", "Y")
+        await until(pilot, lambda: "copied as a command" in text(pilot))
+        assert pilot.app.clipboard.endswith("| nc 127.0.0.1 7010")
+        assert pilot.app.clipboard.isprintable()
+
+
 async def test_a_failed_message_is_sent_again_in_place_of_itself() -> None:
     desk = Desk()
     async with chatting(desk) as pilot:

@@ -96,7 +96,7 @@ def label(name: str, title: str, summary: str, *needs: Need) -> Technique:
         encoding="text",
         encrypted=False,
     )
-    return Technique(name, title, "sockets", summary, traits, 7010, "", None, "", needs=needs)
+    return Technique(name, title, "sockets", summary, traits, 7010, "", None, "", "", needs=needs)
 
 
 LABELS = [

@@ -64,6 +64,8 @@ class ChatFaults(ChatWire):
         from chat.background.state_folder import state_dir
         from lab.faults.for_all import ask
 
+        if self.guest:
+            raise Refused("a fault for everybody begins in a terminal of the one who runs the server")
         self.hint("asking your server ...")
         done = await asyncio.to_thread(lambda: ask(state_dir(), text))
         self.timeline.note(f"for everybody: {done}")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 
 from chat.domain.errors import ChatError
+from chat.interfaces.address import own_address, parse_address
 from tui.commands import Refused
+from tui.opening import Choice
 from tui.rows import Row, quoted
 from tui.screens.chat_faults import ChatFaults
 from tui.widgets.key_line import KeyLine
@@ -18,6 +21,7 @@ PAGE = 5
 class ChatReading(ChatFaults):
     """The part of the chat screen that reads. The composer keeps the focus: no key overtakes another."""
 
+    choice: Choice
     key_line: KeyLine
     reading = False
     """Whether keys choose messages and write nothing."""
@@ -74,6 +78,7 @@ class ChatReading(ChatFaults):
             "d": self._delete,
             "r": self._reply,
             "c y": self._copy,
+            "Y": self._copy_command,
             "i": self._inspect,
             "R": self._again,
         }
@@ -162,6 +167,18 @@ class ChatReading(ChatFaults):
 
     def _copy(self) -> None:
         self.copy_message(self._stored())
+
+    async def _copy_command(self) -> None:
+        """Copy the command that would send the message over this technique without our client."""
+        import backends  # late: only who wants this needs the labels
+
+        text = self._stored().text
+        label = backends.technique(self.choice.technique)
+        command = await asyncio.to_thread(label.load_by_hand)  # the first time it reads files
+        address = own_address(parse_address(self.session.state.address, label.port))
+        self.app.copy_to_clipboard(command(address.host, address.port, self.session.room, text))
+        needs = " (add the access token)" if self.session.way.access else ""
+        self.hint(f"copied as a command for a shell{needs}{self._how_far()}")
 
     def _inspect(self) -> Awaitable[None]:
         return self.show_wire(f"#{self._stored().id}")

@@ -35,6 +35,8 @@ class ChatWire(ChatCommands):
     wiretap: Wiretap | None
     inspect = False
     """Show the wire from the first byte of the connection on."""
+    guest = False
+    """The screen is shown to a visitor in a web page: nothing of this user's account is theirs."""
     _cost: RunningCost | None = None
     _counted = 0
     _inspector: Inspector | None = None
@@ -221,6 +223,8 @@ class ChatWire(ChatCommands):
     async def export_wire(self, path: str) -> None:
         from lab.wire.export import check_format, export
 
+        if self.guest:
+            raise Refused("in a browser nothing is written: the file would be on the server's machine")
         check_format(path)
         if self.wiretap is None or self.wiretap.trace is None:
             raise Refused("nothing was recorded yet: /wire shows what passes, and records it")

@@ -64,12 +64,30 @@ class PickerScreen(Asking):
         room: str
         nick: str | None
 
-    def __init__(self, techniques: Sequence[Technique], *, room: str, nick: str | None) -> None:
+    def __init__(
+        self,
+        techniques: Sequence[Technique],
+        *,
+        room: str,
+        nick: str | None,
+        technique: str | None = None,
+        ask_name: bool = False,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            techniques: what can be chosen.
+            room: the room that is suggested.
+            nick: the name that is suggested.
+            technique: the technique that is suggested; None: the first that can run.
+            ask_name: a name must be given; otherwise none means the login name.
+        """
         super().__init__()
         self._techniques = techniques
         self._missing = {label.name: label.missing() for label in techniques}
         self._room = room
         self._nick = nick or ""
+        self._technique, self._ask_name = technique, ask_name
         self._failure = Static("", id="picker-failure", markup=False)
 
     def compose(self) -> ComposeResult:
@@ -93,9 +111,8 @@ class PickerScreen(Asking):
                 yield Field(self._room, id="picker-room", compact=True)
             with Horizontal(classes="field"):
                 yield Static(translate("Name"), classes="label")
-                yield Field(
-                    self._nick, placeholder=translate("your login name"), id="picker-nick", compact=True
-                )
+                hint = translate("write your name here") if self._ask_name else translate("your login name")
+                yield Field(self._nick, placeholder=hint, id="picker-nick", compact=True)
             yield self._failure
             yield Static(
                 translate("Enter joins · Tab next · Up/Down choose · Ctrl+Q leaves"), id="picker-keys"
@@ -129,8 +146,9 @@ class PickerScreen(Asking):
     def on_mount(self) -> None:
         able = [number for number, label in enumerate(self._techniques) if not self._missing[label.name]]
         techniques = self.query_one(OptionList)
-        techniques.highlighted = able[0] if able else None
-        techniques.focus()
+        wanted = [number for number in able if self._techniques[number].name == self._technique]
+        techniques.highlighted = next(iter(wanted + able), None)
+        (self.query_one("#picker-nick", Input) if self._ask_name else techniques).focus()
 
     def fail(self, text: str) -> None:
         """Show why the user cannot join."""
@@ -164,7 +182,7 @@ class PickerScreen(Asking):
         try:
             room = clean_room(field.value.strip())
             field = self.query_one("#picker-nick", Input)
-            nick = clean_nick(field.value.strip()) if field.value.strip() else ""
+            nick = clean_nick(field.value.strip()) if field.value.strip() or self._ask_name else ""
         except BadName as error:
             field.focus()
             self.fail(str(error))

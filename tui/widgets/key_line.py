@@ -31,7 +31,7 @@ def reading(row: Row) -> Keys:
     if row.id and not row.deleted:
         keys += [("r", "reply"), ("c", "copy")]
         keys += [("e", "edit"), ("d", "delete")] if row.own else []
-        keys.append(("i", "wire"))
+        keys += [("i", "wire"), ("Y", "as a command")]
     return (*keys, ("g G", "ends"))
 
 

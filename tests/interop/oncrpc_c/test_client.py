@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
+from pathlib import Path
 
 import pytest
 
+import backends
+from backends.oncrpc.by_hand import CLIENT
 from backends.tcp.client import TcpClient
 from chat.domain.model import Hello, Limits
 from chat.interfaces.address import Address
 from chat.server.hub import Hub
+from tests.support.by_hand import HOSTILE, run_by_hand
 from tests.support.foreign import SPOKEN, Enter, Launch, id_of, served
 from tests.support.people import Person
 
@@ -193,3 +198,11 @@ async def test_wrong_words_are_answered_with_the_right_ones(launch: Launch) -> N
         assert "usage: chat-client [-k] [-u] HOST PORT NICK [ROOM]" in complaints
     bob = await launch("chat-client", "localhost", 1, "b" * 97)
     assert await bob.over() == (2, ["! the nick has 97 bytes, 96 are allowed"])
+
+
+async def test_a_message_as_a_command_says_it(programs: Path, oncrpc: Address, tmp_path: Path) -> None:
+    built = ("make -s -C backends/oncrpc/clients/c && ", ""), (f"{CLIENT}/build/", f"{programs}/")
+    label = backends.technique("oncrpc")
+    done = await asyncio.to_thread(run_by_hand, label, oncrpc, f"/{HOSTILE}", tmp_path, *built)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert " ".join(f"by-hand (oncrpc): /{HOSTILE}".split()) in " ".join(done.stdout.split())

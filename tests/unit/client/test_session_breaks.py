@@ -10,6 +10,7 @@ import chat.client.measure
 from chat.client.session_events import Arrived, Entered, Measured, Reconnected, StartedOver
 from chat.domain.errors import Closing, ConnectionLost, SeatGone, StaleCursor
 from chat.domain.model import Cursor, Hello, Welcome
+from chat.domain.seat_key import new_seat_key
 from tests.support.fake_client import FakeClient, FakeRoom, talking
 from tests.support.stage import Clock, settle
 
@@ -28,6 +29,17 @@ async def test_after_a_break_it_comes_back_with_its_cursor_and_its_seat(room: Fa
     assert watch.texts == ["seen", "missed"]
     assert room.greetings[1].cursor == Cursor(seen.seq, "e1")
     assert room.greetings[1].seat_key == "key of s1"
+
+
+async def test_until_the_first_welcome_it_asks_with_the_same_key_that_it_made_up(room: FakeRoom) -> None:
+    room.refusals = [ConnectionLost("the welcome was lost")]
+    async with talking(room) as (session, watch):
+        await watch.state("retrying")
+        session.retry_now()
+        await watch.state("up")
+    lost, again = (greeting.seat_key for greeting in room.greetings)
+    assert lost == again
+    assert len(again) == len(new_seat_key())
 
 
 async def test_it_tells_how_long_the_server_was_away_and_how_much_waited(

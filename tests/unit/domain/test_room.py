@@ -207,6 +207,18 @@ def test_what_a_room_remembers_does_not_grow() -> None:
     assert len(log.room._drafts) == len(log.room._draft_order) <= SMALL
 
 
+@pytest.mark.usefixtures("small_window")
+def test_a_seat_that_joins_again_may_use_its_numbers_again() -> None:
+    log = Log(sent(1), Left("s1", "ann", "tcp", "n1"), joined())
+    second = log.accepted(sent(1, "another"))
+    for n in range(2, 2 + SMALL - 4):  # the first one is forgotten, the second is not
+        log.accepted(sent(n))
+    assert log.add(sent(1, "another")) == Ack(1, second.seq)
+    for n in range(20, 20 + SMALL):
+        log.accepted(sent(n))
+    assert ("s1", 1) not in log.room._drafts
+
+
 # --- a beginning that was cut off ----------------------------------------------------------------
 
 

@@ -18,7 +18,8 @@ from chat.domain.errors import (
     TooFast,
 )
 from chat.domain.model import Cursor, Delete, Event, Limits, Say
-from chat.server.hub import KEY_CHARS, UNREADY, Hub, _cached_seat_name
+from chat.domain.seat_key import LONGEST as LONGEST_KEY
+from chat.server.hub import UNREADY, Hub, _cached_seat_name
 from chat.server.logs.memory import MemoryLog
 from chat.server.seat import POLL_AWAY, POLL_GRACE, HubSeat
 from chat.transport.polling import LONGEST
@@ -277,10 +278,10 @@ async def test_the_key_finds_the_seat(hub: Hub) -> None:
 
 async def test_what_is_too_long_for_a_key_is_not_kept(hub: Hub) -> None:
     seat = await enter(hub)
-    assert len(seat.welcome.seat_key) <= KEY_CHARS
+    assert len(seat.welcome.seat_key) <= LONGEST_KEY
     kept = _cached_seat_name.cache_info().currsize
     with pytest.raises(SeatGone):
-        hub.find_seat("k" * (KEY_CHARS + 1))
+        hub.find_seat("k" * (LONGEST_KEY + 1))
     assert _cached_seat_name.cache_info().currsize == kept
 
 

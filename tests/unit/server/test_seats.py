@@ -12,6 +12,7 @@ import pytest
 import chat.domain.room
 from chat.domain.errors import AccessDenied, BadName, Closing, NickTaken, NotStored, SeatGone, SeatTaken
 from chat.domain.model import Ack, Checkpoint, Cursor, Edit, Event, Say
+from chat.domain.seat_key import new_seat_key
 from chat.server.hub import Hub
 from tests.support.stage import GRACE, Clock, Disk, Outcome, come_in, does, enter, running, says, settle
 
@@ -55,6 +56,38 @@ async def test_a_seat_that_ends_while_it_is_asked_for_is_not_given_back(hub: Hub
     assert not again.ended
     assert again.seat != seat.seat
     assert isinstance(await says(again, "a seat of my own"), Event)
+
+
+async def test_a_hello_that_comes_again_while_its_seat_is_stored_waits_for_it(hub: Hub, disk: Disk) -> None:
+    disk.slow = True
+    made_up = new_seat_key()
+    lost, coming = (asyncio.create_task(enter(hub, seat_key=made_up)) for _ in range(2))
+    await settle()
+    assert not coming.done()
+    disk.slow = False
+    disk.catch_up()
+    assert (await coming) is (await lost)
+    assert disk.kinds() == ["opened", "joined", "resumed"]
+
+
+async def test_a_hello_that_comes_again_fares_as_the_first_one(hub: Hub, disk: Disk) -> None:
+    await enter(hub, "bob")
+    disk.full = True
+    made_up = new_seat_key()
+    lost, coming = (asyncio.create_task(enter(hub, seat_key=made_up)) for _ in range(2))
+    for one in (lost, coming):
+        with pytest.raises(NotStored):
+            await one
+    disk.full = False
+    assert not (await enter(hub, seat_key=made_up)).ended
+
+
+async def test_a_hello_that_comes_again_after_a_restart_finds_its_seat(disk: Disk) -> None:
+    made_up = new_seat_key()
+    async with running(disk) as hub:
+        first = await enter(hub, seat_key=made_up)
+    async with running(disk) as hub:
+        assert (await enter(hub, seat_key=made_up)).seat == first.seat
 
 
 async def test_a_second_connection_takes_the_seat_over(hub: Hub, clock: Clock) -> None:

@@ -1,0 +1,54 @@
+"""The screen of a visitor in a web page: a name must be said, and the operator's account is not theirs."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from textual.widgets import Input, OptionList
+
+import backends
+from tests.support.desk import Desk, caught_up, chatting, text, until, write
+from tui.app import ChatApp
+from tui.screens.chat import ChatScreen
+
+
+def visiting(desk: Desk, **options: str) -> ChatApp:
+    techniques = [backends.technique(name) for name in ("tcp", "udp")]
+    return ChatApp(desk.open_session, techniques=techniques, guest=True, **options)  # type: ignore[arg-type]
+
+
+async def test_a_visitor_says_a_name_before_anything_else() -> None:
+    desk = Desk()
+    app = await asyncio.to_thread(visiting, desk)
+    async with app.run_test() as pilot:
+        await pilot.press("enter")
+        await until(pilot, lambda: "✖ a nick needs at least one character" in text(pilot))
+        await pilot.press(*"bob", "enter")
+        await until(pilot, lambda: isinstance(app.screen, ChatScreen))
+        await caught_up(pilot, desk)
+        assert desk.hellos[0].nick == "bob"
+        await app.action_quit()
+
+
+async def test_the_picker_begins_with_the_technique_that_was_asked_for() -> None:
+    app = await asyncio.to_thread(lambda: visiting(Desk(), technique="udp"))
+    async with app.run_test():
+        assert app.query_one(OptionList).highlighted == 1
+        assert app.query_one("#picker-nick", Input).has_focus
+
+
+@pytest.mark.parametrize(
+    ("command", "why"),
+    [
+        ("/export {file}", "in a browser nothing is written"),
+        ("/fault all off", "a fault for everybody begins in a terminal"),
+    ],
+)
+async def test_a_visitor_has_no_use_of_the_operators_account(command: str, why: str, tmp_path: Path) -> None:
+    desk = Desk()
+    async with chatting(desk, guest=True) as pilot:
+        await write(pilot, command.format(file=tmp_path / "x.jsonl"))
+        await until(pilot, lambda: why in text(pilot))
+    assert not (tmp_path / "x.jsonl").exists()
