@@ -35,15 +35,15 @@ class Verb(NamedTuple):
 
 
 VERBS: Mapping[str, Verb] = {
-    "freeze": Verb("", "nobody but teachers may write"),
+    "freeze": Verb("", "only teachers may write"),
     "thaw": Verb("", "everybody may write again"),
     "mute": Verb("NICK", "this person may not write"),
     "unmute": Verb("NICK", "this person may write again"),
-    "slow": Verb("SECONDS", "so many seconds between two messages of a person; 0: none"),
-    "lower": Verb("[NICK]", "this hand is answered; alone: all hands"),
-    "to": Verb("TECHNIQUE", "everybody is asked to go on over this technique"),
-    "clear": Verb("", "what was said so far is not shown any more; it stays in the log"),
-    "fault": Verb("SECONDS TEXT", "tells everybody of a fault that lasts so long; 0: it is over"),
+    "slow": Verb("SECONDS", "this long between two messages; 0: off"),
+    "lower": Verb("[NICK]", "this hand is answered, or all are"),
+    "to": Verb("TECHNIQUE", "asks everybody to go on over it"),
+    "clear": Verb("", "hides what was said; the log keeps it"),
+    "fault": Verb("SECONDS TEXT", "tells everybody of a fault"),
     "hand": Verb("[down]", "raise your hand, or take it down", anybody=True),
     "teacher": Verb("PROOF", "this seat is a teacher's", anybody=True),
 }
@@ -100,6 +100,11 @@ def _seconds(text: str, most: float) -> float:
     if not (digits.isascii() and digits.replace(".", "", 1).isdigit()) or float(digits) > most:
         raise BadText(f"{text[:24]!r} is no number of seconds from 0 to {most:.0f}")
     return float(digits)
+
+
+def is_clear(text: str) -> bool:
+    """Return whether a message hides what was said before it."""
+    return text.split() == [PREFIX.strip(), "clear"] and text.startswith(PREFIX)
 
 
 @dataclass(frozen=True, slots=True)
