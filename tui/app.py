@@ -24,7 +24,7 @@ from textual.screen import Screen
 
 from chat.domain.errors import ChatError
 from chat.interfaces.technique import Technique
-from chat.language import translate
+from chat.language.translation import translate
 from tui import themes
 from tui.commands import TABLE
 from tui.opening import Choice, MakeWiretap, Opened, Opener, OpenSession

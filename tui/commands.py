@@ -11,7 +11,8 @@ from backends import KNOWN
 from chat.client.session import Session
 from chat.domain.classroom import VERBS
 from chat.domain.validation import clean_text, nick_key
-from chat.language import N_, translate
+from chat.language import N_
+from chat.language.translation import translate
 from tui.rows import Row, one_line
 from tui.themes import NAMES
 from tui.timeline import Timeline
@@ -34,6 +35,9 @@ class CommandTarget(Protocol):
 
     def start_reading(self) -> None:
         """Let keys choose a message, and do something with it. Raises `Refused`."""
+
+    def to_new(self) -> None:
+        """Go to the first message that is new. Raises `Refused`."""
 
     def find(self, text: str) -> None:
         """Highlight a text; an empty one removes the highlighting. Raises `Refused`."""
@@ -173,6 +177,10 @@ def _read(target: CommandTarget, argument: str) -> None:
     target.start_reading()
 
 
+def _new(target: CommandTarget, argument: str) -> None:
+    target.to_new()
+
+
 def _find(target: CommandTarget, argument: str) -> None:
     target.find(argument)
 
@@ -271,6 +279,7 @@ COMMANDS = (
     Command("delete", "[#ID]", "delete your last message, or message #ID", _delete),
     Command("who", "", "who is here, and with which technique", _who, "ctrl+o"),
     Command("read", "", "choose a message with keys: reply, edit, copy ...", _read, "ctrl+up"),
+    Command("new", "", "go to the first message that is new", _new, "alt+u"),
     Command("find", "[TEXT]", "find a text; again: the next older match", _find, "ctrl+f", ask=True),
     Command("copy", "[#ID]", "copy the newest message, or message #ID", _copy),
     Command("history", "", "load older messages", _history),

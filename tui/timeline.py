@@ -28,10 +28,12 @@ from chat.client.session_events import (
 from chat.domain.classroom import is_clear
 from chat.domain.errors import history_starts
 from chat.domain.model import Event, MissingEvents
-from chat.language import translate
+from chat.language import N_
+from chat.language.translation import translate
 from tui.rows import PENDING, Place, Row, clock_and_day, one_line, shown
 from tui.themes import NickColours
 from tui.traffic import FOLDED, SIGNS, Going, folded
+from tui.unread import Unread
 from tui.widgets.message_view import MessageView
 
 REMEMBERED = 5000
@@ -60,10 +62,12 @@ class Timeline:
         self.new_members = False
         """Whether the members have changed since this was last set to False."""
         self.colours = NickColours()
+        self.unread = Unread(view)
         self._view = view
         self._zone = zone
         self._now = now
         self._log = 0  # the number of the log, see `Place`
+        self._old = -1  # what was there when this user came is not new; -1: not there yet
         self._epoch = ""
         self._hidden = 0  # what is before this seq is not shown
         self._notes = 0  # notices since the newest event
@@ -83,6 +87,7 @@ class Timeline:
             case Entered(welcome):
                 self._entered(welcome.nick, welcome.seat, welcome.epoch)
                 self.first = welcome.first
+                self._old = welcome.head if self._old < 0 else self._old
                 self.new_members = True
             case StartedOver(reason):
                 self._start_over(reason)
@@ -102,7 +107,7 @@ class Timeline:
 
     def _entered(self, nick: str, seat: str, epoch: str) -> None:
         if self._epoch and epoch != self._epoch:
-            self._start_over("this room has another log now")
+            self._start_over(N_("this room has another log now"))
         self._epoch = epoch
         self._seats.add(seat)
         self.nick = nick = one_line(nick)
@@ -111,10 +116,10 @@ class Timeline:
         self._name = re.compile(rf"(?<!\w){sign}{re.escape(nick)}(?!\w)", re.IGNORECASE)
 
     def _start_over(self, reason: str) -> None:
-        self.rule(f"starting over: {one_line(reason)}")
+        self.rule(N_(f"starting over: {one_line(reason)}"))
         self._epoch = ""
         self._log += 1
-        self.newest = self.oldest = self.first = self._notes = self._hidden = 0
+        self.newest = self.oldest = self.first = self._notes = self._hidden = self._old = 0
         self.exhausted = False
         self._changes.clear()
         self._missing.clear()
@@ -131,6 +136,10 @@ class Timeline:
         if event.kind in ("joined", "resumed", "left"):
             self.new_members = True
         self._show(event, took)
+        if event.kind == "sent" and event.seq > self._old and event.seat not in self._seats:
+            row = self._view.row(Place(self._log, event.seq))
+            assert row is not None
+            self.unread.arrived(row)
 
     def _missed(self, missing: MissingEvents) -> None:
         """Show a notice where the missing events would be."""
@@ -171,7 +180,7 @@ class Timeline:
         elif row is not None:
             say = reason or phase
             if len(say) > SHORT:
-                self._view.put(replace(row, phase=phase, reason=f"◌ {phase}: {say}"))
+                self._view.put(replace(row, phase=phase, reason=N_(f"◌ {phase}: {say}")))
             else:
                 self._view.put(replace(row, phase=say, reason=""))
 
@@ -179,7 +188,7 @@ class Timeline:
         """Show that a draft failed or is unconfirmed; return its place, if it has its own row."""
         if asked == "say" and row is not None:
             self._view.drop(row.place)
-            said = "✖ not sent" if phase == "failed" else "? unconfirmed"
+            said = N_("✖ not sent" if phase == "failed" else "? unconfirmed")
             place = self._after_newest()
             self._view.put(
                 replace(
@@ -194,8 +203,9 @@ class Timeline:
         if asked:
             if row is not None:
                 self._view.put(replace(row, phase=""))
-            said = "not done" if phase == "failed" else "unconfirmed"
-            self.note(f"{asked} {said}: {reason}", failed=True)
+            self.note(
+                N_(f"{asked} {'not done' if phase == 'failed' else 'unconfirmed'}: {reason}"), failed=True
+            )
         return None
 
     def ended(self, reason: str) -> None:
@@ -207,6 +217,7 @@ class Timeline:
 
     def said(self, draft: int, text: str, phase: str) -> None:
         """Show an own message before its event has come."""
+        self.unread.forget_line()
         place = Place(PENDING, draft)
         self._drafts[draft] = ("say", place)
         row = Row(place, "message", shown(text), nick=self.nick, own=True, mark="pending", phase=phase)
@@ -219,10 +230,10 @@ class Timeline:
     def changing(self, draft: int, id: int, what: str) -> None:
         """Show that a change of an own message is being sent; ``what``: ``edit`` or ``delete``."""
         place = Place(self._log, id)
-        self._drafts[draft] = (f"{what} of #{id}", place)
+        self._drafts[draft] = (N_(f"{what} of #{id}"), place)
         row = self._view.row(place)
         if row is not None:
-            self._view.put(replace(row, phase=f"{what}: sending"))
+            self._view.put(replace(row, phase=N_(f"{what}: sending")))
 
     def note(self, text: str, *, failed: bool = False) -> None:
         """Show a notice of this program below the newest event."""
@@ -306,7 +317,7 @@ class Timeline:
                 self._remember(event)
                 self._change(event, took)
             case "opened":
-                self._put_notice(place, "○", "the room was opened", event.at)
+                self._put_notice(place, "○", N_("the room was opened"), event.at)
             case _:
                 going = Going(event.seq, event.kind, one_line(event.author), one_line(event.technique))
                 row = Row(place, "notice", going.text, nick=SIGNS[event.kind], traffic=(going,))

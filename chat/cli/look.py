@@ -21,6 +21,7 @@ from chat.cli.options import (
 from chat.domain.errors import ChatError, ConnectionLost
 from chat.interfaces.address import Address
 from chat.interfaces.technique import Technique
+from chat.language.translation import translate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -178,7 +179,7 @@ def explain(name: str | None) -> None:
         click.echo(guide.explain(label, _ports(record)))
         if label.server is None:  # a broker's port is not its server's
             if broker := _own_broker(label):
-                click.echo(f"The port is that of the broker that was found here: {broker.how}.")
+                click.echo(translate(f"The port is that of the broker that was found here: {broker.how}."))
             return
     click.echo(_whose_ports(record))
 
@@ -214,5 +215,5 @@ def _ports(record: Record | None) -> dict[str, int]:
 
 def _whose_ports(record: Record | None) -> str:
     if record is not None:
-        return f"The ports are those of your server (process {record.pid})."
-    return "No server of yours runs: these are the default ports, maybe in use by others."
+        return translate(f"The ports are those of your server (process {record.pid}).")
+    return translate("No server of yours runs: these are the default ports, maybe in use by others.")

@@ -24,7 +24,7 @@ from chat.cli.language import choose_language, translate_help
 from chat.cli.options import FAILED, WRONG_USAGE, Client, client_options, warn
 from chat.cli.screen import screen
 from chat.domain.errors import ChatError
-from chat.language import LANGUAGES, translate
+from chat.language.translation import LANGUAGES, translate
 
 
 @click.group(

@@ -16,7 +16,7 @@ from chat.domain.validation import clean_nick, clean_room
 from chat.interfaces.address import Address, parse_servers
 from chat.interfaces.settings import SWITCH, TEXT, Setting
 from chat.interfaces.technique import Technique
-from chat.language import translate
+from chat.language.translation import translate
 
 if TYPE_CHECKING:
     from chat.client.connect import Detour, Place

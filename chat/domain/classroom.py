@@ -84,7 +84,7 @@ def parse(text: str) -> Order | None:
         raise BadText(f"there is no /class {verb[:24]}: write one of {', '.join(VERBS)}")
     optional = known.usage.startswith("[")
     if bool(argument) != bool(known.usage) and not (optional and not argument):
-        raise BadText(f"write it like this: /class {verb} {known.usage}".rstrip())
+        raise BadText(f"write it like this: /class {verb} {known.usage}")
     if verb == "hand" and argument not in ("", "down"):
         raise BadText("write /class hand, or /class hand down")
     if verb == "slow":

@@ -14,18 +14,37 @@ from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
-from chat.domain.errors import ERRORS, BadRequest
-
 PACKAGES = ("chat", "tui", "lab/faults", "lab/wire", "backends")
+ERRORS = ast.parse(Path(__file__).parents[1].joinpath("domain", "errors.py").read_text(encoding="utf-8"))
 SHOWN = frozenset(
-    {kind.__name__ for kind in ERRORS.values()}
-    - {BadRequest.__name__}  # for those who write a client, who read English anyway
+    {node.name for node in ast.walk(ERRORS) if isinstance(node, ast.ClassDef)}
+    - {"BadRequest"}  # for those who write a client, who read English anyway
     | {"Refused", "UsageError", "BadParameter", "ClickException"}
-    | {"N_", "translate", "Content", "Static", "Command", "Setting", "option", "argument", "command", "group"}
+    | {
+        "N_",
+        "translate",
+        "Content",
+        "Static",
+        "Command",
+        "Setting",
+        "Verb",
+        "option",
+        "argument",
+        "command",
+        "group",
+    }
     | {"fail", "hint", "note", "warn"}
 )
 """The calls whose texts are shown."""
-ONLY = {"Command": (2,), "Setting": (1,), "option": (), "argument": (), "command": (), "group": ()}
+ONLY = {
+    "Command": (2,),
+    "Verb": (1,),
+    "Setting": (1,),
+    "option": (),
+    "argument": (),
+    "command": (),
+    "group": (),
+}
 """Of these calls, which positional arguments are shown; of others all."""
 KEYWORDS = frozenset({"help", "summary", "text", "epilog", "placeholder", "title"})
 """The keywords, and the attributes in the body of a class, whose texts are shown."""
@@ -93,6 +112,8 @@ def templates(expression: ast.expr) -> list[str]:
             return [text]
         case ast.IfExp():
             return [*templates(expression.body), *templates(expression.orelse)]
+        case ast.BinOp(op=ast.Mult(), left=ast.Constant(value=str() as text)):
+            return [text, ""]  # a plural: "s" * (n > 1)
         case ast.BinOp(op=ast.Add()):
             return [
                 "".join(pair) for pair in product(templates(expression.left), templates(expression.right))
@@ -110,7 +131,9 @@ def _joined(expression: ast.JoinedStr) -> list[str]:
         match value:
             case ast.Constant(value=str() as text):
                 parts.append([text.replace("{", "{{").replace("}", "}}")])
-            case ast.FormattedValue(value=ast.IfExp() as choice) if len(both := templates(choice)) == 2:
+            case ast.FormattedValue(value=ast.IfExp() | ast.BinOp() as choice) if (
+                len(both := templates(choice)) == 2
+            ):
                 parts.append(both)
             case ast.FormattedValue():
                 name = value_name(value.value)

@@ -20,7 +20,8 @@ from textual.worker import Worker, WorkerState
 from chat.client.session_events import Arrived, Hindered, Measured, State, StateChanged, Switched, Update
 from chat.domain.errors import ChatError, NickTaken
 from chat.domain.validation import clean_text
-from chat.language import translate
+from chat.language import N_
+from chat.language.translation import translate
 from tui.commands import COMMANDS, TABLE, Command, Refused, parse
 from tui.opening import Opened, Opener
 from tui.pump import pump
@@ -124,6 +125,7 @@ class ChatScreen(ChatReading, ChatClass):
 
     def on_mount(self) -> None:
         self.composer.focus()
+        self.watch(self.app, "app_focus", self._focused)
         self.attach(self._first)
         if self.inspect:
             self.run_worker(self.inspect_from_the_start(), group="submit", exit_on_error=False)
@@ -244,7 +246,7 @@ class ChatScreen(ChatReading, ChatClass):
         if self.down:
             raise Refused("not sent, the connection is down: /retry tries again")
         texts = tuple(clean_text(text, self.session.limits.text_bytes) for text in texts)
-        phase = "sending" if self._status.state.name == "up" else "waiting"
+        phase = N_("sending" if self._status.state.name == "up" else "waiting")
         with self.view.changing():
             for text in texts:
                 self._said[draft := self.session.say(text)] = text
@@ -363,7 +365,12 @@ class ChatScreen(ChatReading, ChatClass):
 
     # --- the list ------------------------------------------------------------------------------
 
+    def _focused(self, focused: bool) -> None:
+        """The terminal has got the focus, or lost it."""
+        self.timeline.unread.focus(focused)
+
     def on_message_view_behind(self, event: MessageView.Behind) -> None:
+        self.timeline.unread.look()
         self._newer.update(Content(translate(f"▼ {event.new} new · Ctrl+End")))
         self._newer.set_class(bool(event.new), "-on")
 

@@ -9,7 +9,7 @@ from chat.client.teaching import Teaching, needs_token, teacher_token
 from chat.domain.classroom import PREFIX, VERBS, Classroom
 from chat.domain.errors import NotYours
 from chat.domain.model import Event
-from chat.language import translate
+from chat.language.translation import translate
 from tui.commands import Refused
 from tui.screens.chat_session import ChatSession
 

@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import Static
 
-from chat.language import translate
+from chat.language.translation import translate
 from tui.commands import Refused
 from tui.screens.chat_wire import ChatWire
 

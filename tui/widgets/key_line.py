@@ -32,7 +32,7 @@ def reading(row: Row) -> Keys:
         keys += [("r", "reply"), ("c", "copy")]
         keys += [("e", "edit"), ("d", "delete")] if row.own else []
         keys += [("i", "wire"), ("Y", "as a command")]
-    return (*keys, ("g G", "ends"))
+    return (*keys, ("m M", "mentions"), ("u", "new"), ("g G", "ends"))
 
 
 class KeyLine(Widget):
