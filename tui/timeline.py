@@ -29,7 +29,6 @@ from chat.domain.classroom import is_clear
 from chat.domain.errors import history_starts
 from chat.domain.model import Event, MissingEvents
 from chat.language import N_
-from chat.language.translation import translate
 from tui.rows import PENDING, Place, Row, clock_and_day, one_line, shown
 from tui.themes import NickColours
 from tui.traffic import FOLDED, SIGNS, Going, folded
@@ -293,9 +292,8 @@ class Timeline:
         self._part(place)
         match event.kind:
             case "sent" if line := class_line(event):
-                self._put_notice(place, "▣", translate(one_line(line)), event.at)
-                if is_clear(event.text):
-                    self._hide_before(event.seq)
+                self._put_notice(place, "▣", one_line(line), event.at)
+                self._hide_before(event.seq if is_clear(event.text) else 0)
             case "sent":
                 row = Row(
                     place,
@@ -328,8 +326,8 @@ class Timeline:
         """Show nothing of what was said before: the teacher has cleared the room."""
         if seq > self._hidden:
             self._hidden = self.first = seq
-            for row in [row for row in self._view.rows if row.place.log == self._log and row.place.seq < seq]:
-                self._view.drop(row.place)
+            for place in [row.place for row in self._view.rows if row.place[:2] < (self._log, seq)]:
+                self._view.drop(place)
 
     def _fold(self, place: Place) -> None:
         """Make one row of the people who came and went around a place, if they are many."""
