@@ -9,8 +9,10 @@ from typing import Protocol
 
 from backends import KNOWN
 from chat.client.session import Session
+from chat.domain.classroom import VERBS
 from chat.domain.validation import clean_text, nick_key
-from chat.language import N_, translate
+from chat.language import N_
+from chat.language.translation import translate
 from tui.rows import Row, one_line
 from tui.themes import NAMES
 from tui.timeline import Timeline
@@ -33,6 +35,9 @@ class CommandTarget(Protocol):
 
     def start_reading(self) -> None:
         """Let keys choose a message, and do something with it. Raises `Refused`."""
+
+    def to_new(self) -> None:
+        """Go to the first message that is new. Raises `Refused`."""
 
     def find(self, text: str) -> None:
         """Highlight a text; an empty one removes the highlighting. Raises `Refused`."""
@@ -60,6 +65,26 @@ class CommandTarget(Protocol):
 
     def switch(self, name: str) -> Awaitable[None]:
         """Go on over another technique; "": list them. Raises `Refused`."""
+
+    def teach(self, argument: str) -> Awaitable[None]:
+        """Use one of the teacher's means; "": list them. Raises `Refused` and `ChatError`."""
+
+    def raise_hand(self, argument: str) -> None:
+        """Raise the own hand, or take it down. Raises `Refused` and `BadText`."""
+
+    def follow(self) -> Awaitable[None]:
+        """Go on over the technique that the teacher has asked for. Raises `Refused`."""
+
+    def join(self, room: str) -> None:
+        """Open another room, or go there if it is open. Raises `Refused` and `ChatError`."""
+
+    def leave_room(self, room: str) -> None:
+        """Leave a room; "": this one. Raises `Refused`."""
+
+    def list_rooms(self) -> None: ...
+
+    def go_to_room(self, name: str) -> None:
+        """Bring the room with these letters in its name to the front; "": ask which. Raises `Refused`."""
 
     def show_wire(self, argument: str) -> Awaitable[None]:
         """Open the inspector, go to it or close it; ``#ID``: show a message's frames. Raises `Refused`."""
@@ -163,6 +188,10 @@ def _read(target: CommandTarget, argument: str) -> None:
     target.start_reading()
 
 
+def _new(target: CommandTarget, argument: str) -> None:
+    target.to_new()
+
+
 def _find(target: CommandTarget, argument: str) -> None:
     target.find(argument)
 
@@ -185,6 +214,36 @@ def _ids(target: CommandTarget, argument: str) -> None:
 
 def _backend(target: CommandTarget, argument: str) -> Awaitable[None]:
     return target.switch(argument)
+
+
+def _class(target: CommandTarget, argument: str) -> Awaitable[None]:
+    return target.teach(argument)
+
+
+def _hand(target: CommandTarget, argument: str) -> None:
+    target.raise_hand(argument)
+
+
+def _follow(target: CommandTarget, argument: str) -> Awaitable[None]:
+    return target.follow()
+
+
+def _join(target: CommandTarget, argument: str) -> None:
+    if not argument:
+        raise Refused("write /join ROOM; /rooms lists those that are open")
+    target.join(argument)
+
+
+def _leave(target: CommandTarget, argument: str) -> None:
+    target.leave_room(argument)
+
+
+def _rooms(target: CommandTarget, argument: str) -> None:
+    target.list_rooms()
+
+
+def _go(target: CommandTarget, argument: str) -> None:
+    target.go_to_room(argument)
 
 
 def _wire(target: CommandTarget, argument: str) -> Awaitable[None]:
@@ -241,12 +300,15 @@ async def _quit(target: CommandTarget, argument: str) -> None:
     await target.quit()
 
 
+TEACHER = tuple(name for name, verb in VERBS.items() if not verb.anybody)
+
 COMMANDS = (
     Command("help", "", "commands and keys", _help, "f1"),
     Command("edit", "[#ID] [TEXT]", "edit your last message, or message #ID", _edit),
     Command("delete", "[#ID]", "delete your last message, or message #ID", _delete),
     Command("who", "", "who is here, and with which technique", _who, "ctrl+o"),
     Command("read", "", "choose a message with keys: reply, edit, copy ...", _read, "ctrl+up"),
+    Command("new", "", "go to the first message that is new", _new, "alt+u"),
     Command("find", "[TEXT]", "find a text; again: the next older match", _find, "ctrl+f", ask=True),
     Command("copy", "[#ID]", "copy the newest message, or message #ID", _copy),
     Command("history", "", "load older messages", _history),
@@ -269,11 +331,18 @@ COMMANDS = (
         ask=True,
         values=KNOWN,
     ),
+    Command("hand", "[down]", "raise your hand, or take it down", _hand, values=("down",)),
+    Command("follow", "", "go on over the technique that the teacher asks for", _follow, "f7"),
+    Command("class", "[WHAT]", "the teacher's means; alone: which there are", _class, values=TEACHER),
+    Command("join", "ROOM", "open another room, or go there", _join, ask=True),
+    Command("leave", "[ROOM]", "leave this room or another; the others stay", _leave),
+    Command("rooms", "", "list the open rooms, and what came there", _rooms),
+    Command("go", "[ROOM]", "go to an open room by some letters of its name", _go, "ctrl+g"),
     Command("ids", "", "show message numbers instead of times", _ids),
     Command("theme", "NAME", "|".join(NAMES), _theme, ask=True, values=NAMES),
     Command("clear", "", "clear the screen, not the room's history", _clear, "ctrl+l"),
     Command("retry", "[NAME]", "connect now, or as NAME", _retry, "ctrl+r"),
-    Command("quit", "", "leave the room", _quit, "ctrl+q"),
+    Command("quit", "", "leave every room and the program", _quit, "ctrl+q"),
 )
 
 TABLE = {command.name: command for command in COMMANDS}
@@ -285,6 +354,8 @@ KEYS = (
     ("Tab", N_("complete /command, name or @name")),
     ("Up, Down", N_("messages you wrote before")),
     ("PgUp, PgDn", N_("scroll")),
+    ("Alt+1 to Alt+9", N_("go to an open room")),
+    ("Alt+Up, Alt+Down", N_("go to the room before or behind")),
     ("Drag, Ctrl+C", N_("select with the mouse, and copy")),
     ("Ctrl+P", N_("list of all commands")),
     ("Ctrl+Z, Ctrl+_", N_("suspend; undo")),
@@ -309,7 +380,7 @@ def parse(text: str) -> tuple[Command, str] | str:
     name = name.strip()
     if name not in TABLE:
         close = get_close_matches(name, TABLE, n=1)
-        hint = f"did you mean /{close[0]}?" if close else "/help shows all"
+        hint = N_(f"did you mean /{close[0]}?" if close else "/help shows all")
         raise Refused(f"there is no command /{name}: {hint} (//{name} sends it as text)")
     command, argument = TABLE[name], argument.strip()
     if argument and not command.usage:

@@ -16,7 +16,8 @@ from typing import Literal, NamedTuple
 from rich.cells import cell_len, chop_cells
 
 from chat.domain.validation import printable
-from chat.language import N_, translate
+from chat.language import N_
+from chat.language.translation import translate
 from tui.traffic import Going
 
 Kind = Literal["message", "notice", "rule"]

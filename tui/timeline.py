@@ -13,6 +13,7 @@ from dataclasses import replace
 from datetime import tzinfo
 from operator import attrgetter
 
+from chat.client.class_lines import class_line
 from chat.client.session_events import (
     Arrived,
     DraftMoved,
@@ -24,11 +25,14 @@ from chat.client.session_events import (
     StartedOver,
     Update,
 )
+from chat.domain.classroom import is_clear
 from chat.domain.errors import history_starts
 from chat.domain.model import Event, MissingEvents
+from chat.language import N_
 from tui.rows import PENDING, Place, Row, clock_and_day, one_line, shown
 from tui.themes import NickColours
 from tui.traffic import FOLDED, SIGNS, Going, folded
+from tui.unread import Unread
 from tui.widgets.message_view import MessageView
 
 REMEMBERED = 5000
@@ -57,11 +61,14 @@ class Timeline:
         self.new_members = False
         """Whether the members have changed since this was last set to False."""
         self.colours = NickColours()
+        self.unread = Unread(view)
         self._view = view
         self._zone = zone
         self._now = now
         self._log = 0  # the number of the log, see `Place`
+        self._old = -1  # what was there when this user came is not new; -1: not there yet
         self._epoch = ""
+        self._hidden = 0  # what is before this seq is not shown
         self._notes = 0  # notices since the newest event
         self._seats: set[str] = set()
         self._drafts: dict[int, tuple[str, Place]] = {}  # token to the kind of draft and its row
@@ -79,6 +86,7 @@ class Timeline:
             case Entered(welcome):
                 self._entered(welcome.nick, welcome.seat, welcome.epoch)
                 self.first = welcome.first
+                self._old = welcome.head if self._old < 0 else self._old
                 self.new_members = True
             case StartedOver(reason):
                 self._start_over(reason)
@@ -98,7 +106,7 @@ class Timeline:
 
     def _entered(self, nick: str, seat: str, epoch: str) -> None:
         if self._epoch and epoch != self._epoch:
-            self._start_over("this room has another log now")
+            self._start_over(N_("this room has another log now"))
         self._epoch = epoch
         self._seats.add(seat)
         self.nick = nick = one_line(nick)
@@ -107,10 +115,10 @@ class Timeline:
         self._name = re.compile(rf"(?<!\w){sign}{re.escape(nick)}(?!\w)", re.IGNORECASE)
 
     def _start_over(self, reason: str) -> None:
-        self.rule(f"starting over: {one_line(reason)}")
+        self.rule(N_(f"starting over: {one_line(reason)}"))
         self._epoch = ""
         self._log += 1
-        self.newest = self.oldest = self.first = self._notes = 0
+        self.newest = self.oldest = self.first = self._notes = self._hidden = self._old = 0
         self.exhausted = False
         self._changes.clear()
         self._missing.clear()
@@ -127,6 +135,10 @@ class Timeline:
         if event.kind in ("joined", "resumed", "left"):
             self.new_members = True
         self._show(event, took)
+        if event.kind == "sent" and event.seq > self._old and event.seat not in self._seats:
+            row = self._view.row(Place(self._log, event.seq))
+            assert row is not None
+            self.unread.arrived(row)
 
     def _missed(self, missing: MissingEvents) -> None:
         """Show a notice where the missing events would be."""
@@ -167,7 +179,7 @@ class Timeline:
         elif row is not None:
             say = reason or phase
             if len(say) > SHORT:
-                self._view.put(replace(row, phase=phase, reason=f"◌ {phase}: {say}"))
+                self._view.put(replace(row, phase=phase, reason=N_(f"◌ {phase}: {say}")))
             else:
                 self._view.put(replace(row, phase=say, reason=""))
 
@@ -175,7 +187,7 @@ class Timeline:
         """Show that a draft failed or is unconfirmed; return its place, if it has its own row."""
         if asked == "say" and row is not None:
             self._view.drop(row.place)
-            said = "✖ not sent" if phase == "failed" else "? unconfirmed"
+            said = N_("✖ not sent" if phase == "failed" else "? unconfirmed")
             place = self._after_newest()
             self._view.put(
                 replace(
@@ -190,8 +202,9 @@ class Timeline:
         if asked:
             if row is not None:
                 self._view.put(replace(row, phase=""))
-            said = "not done" if phase == "failed" else "unconfirmed"
-            self.note(f"{asked} {said}: {reason}", failed=True)
+            self.note(
+                N_(f"{asked} {'not done' if phase == 'failed' else 'unconfirmed'}: {reason}"), failed=True
+            )
         return None
 
     def ended(self, reason: str) -> None:
@@ -203,18 +216,23 @@ class Timeline:
 
     def said(self, draft: int, text: str, phase: str) -> None:
         """Show an own message before its event has come."""
+        self.unread.forget_line()
         place = Place(PENDING, draft)
         self._drafts[draft] = ("say", place)
         row = Row(place, "message", shown(text), nick=self.nick, own=True, mark="pending", phase=phase)
         self._view.put(self._timed(replace(row, said=text), self._now_ms()))
 
+    def asked(self, draft: int, what: str) -> None:
+        """Note a draft that is shown when its event has come, and before only if it fails."""
+        self._drafts[draft] = (what, Place(PENDING, draft))
+
     def changing(self, draft: int, id: int, what: str) -> None:
         """Show that a change of an own message is being sent; ``what``: ``edit`` or ``delete``."""
         place = Place(self._log, id)
-        self._drafts[draft] = (f"{what} of #{id}", place)
+        self._drafts[draft] = (N_(f"{what} of #{id}"), place)
         row = self._view.row(place)
         if row is not None:
-            self._view.put(replace(row, phase=f"{what}: sending"))
+            self._view.put(replace(row, phase=N_(f"{what}: sending")))
 
     def note(self, text: str, *, failed: bool = False) -> None:
         """Show a notice of this program below the newest event."""
@@ -268,9 +286,14 @@ class Timeline:
     def _show(self, event: Event, took: float | None) -> None:
         if event.seq in self._missing:
             self._found(event.seq)
+        if event.seq < self._hidden:
+            return
         place = Place(self._log, event.seq)
         self._part(place)
         match event.kind:
+            case "sent" if line := class_line(event):
+                self._put_notice(place, "▣", one_line(line), event.at)
+                self._hide_before(event.seq if is_clear(event.text) else 0)
             case "sent":
                 row = Row(
                     place,
@@ -292,12 +315,19 @@ class Timeline:
                 self._remember(event)
                 self._change(event, took)
             case "opened":
-                self._put_notice(place, "○", "the room was opened", event.at)
+                self._put_notice(place, "○", N_("the room was opened"), event.at)
             case _:
                 going = Going(event.seq, event.kind, one_line(event.author), one_line(event.technique))
                 row = Row(place, "notice", going.text, nick=SIGNS[event.kind], traffic=(going,))
                 self._view.put(self._timed(row, event.at))
                 self._fold(place)
+
+    def _hide_before(self, seq: int) -> None:
+        """Show nothing of what was said before: the teacher has cleared the room."""
+        if seq > self._hidden:
+            self._hidden = self.first = seq
+            for place in [row.place for row in self._view.rows if row.place[:2] < (self._log, seq)]:
+                self._view.drop(place)
 
     def _fold(self, place: Place) -> None:
         """Make one row of the people who came and went around a place, if they are many."""

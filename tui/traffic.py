@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from itertools import groupby
 from typing import NamedTuple
 
+from chat.language import N_
+
 FOLDED = 4
 """Events from which a run is one line."""
 NAMED = 3
 """Names that the line has for each kind of event, before "and 27 more"."""
 SIGNS = {"joined": "→", "resumed": "↻", "left": "←"}
-_WORDS = {"joined": "joined", "resumed": "back", "left": "left"}
 
 
 class Going(NamedTuple):
@@ -26,8 +27,13 @@ class Going(NamedTuple):
 
     @property
     def text(self) -> str:
-        what = "is back" if self.kind == "resumed" else self.kind
-        return f"{self.name} {what}" + (f" ({self.via})" if self.via and self.kind != "left" else "")
+        name, via = self.name, self.via
+        if self.kind == "left":
+            return N_(f"{name} left")
+        back = self.kind == "resumed"
+        if via:
+            return N_(f"{name} {'is back' if back else 'joined'} ({via})")
+        return N_(f"{name} {'is back' if back else 'joined'}")
 
 
 def folded(run: Iterable[Going]) -> tuple[str, str]:
@@ -37,7 +43,9 @@ def folded(run: Iterable[Going]) -> tuple[str, str]:
     parts = []
     for kind, group in groupby(going, key=lambda one: one.kind):
         names = [one.name for one in group]
-        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-        parts.append(f"{len(names)} {_WORDS[kind]}: {', '.join(names[:NAMED])}{more}")
+        more, shown = len(names) - NAMED, ", ".join(names[:NAMED])
+        n = len(names)
+        what = {"joined": N_(f"{n} joined"), "resumed": N_(f"{n} back"), "left": N_(f"{n} left")}[kind]
+        parts.append(N_(f"{what}: {shown} and {more} more") if more > 0 else f"{what}: {shown}")
     kinds = {one.kind for one in going}
     return SIGNS[kinds.pop()] if len(kinds) == 1 else "⇄", "; ".join(parts)

@@ -326,10 +326,11 @@ class Channel:
     # --- closing -------------------------------------------------------------------------------
 
     async def close(self) -> None:
-        """Close the channel. Never raises."""
+        """Close the channel; it has ended then, even if the broker does not answer. Never raises."""
         if self.raw.is_open:
             self.raw.close()
             await asyncio.wait([self.closed], timeout=CLOSE_TIMEOUT)
+        self._end(ConnectionLost("the channel is closed"))
 
     def _connection_ended(self, connection: asyncio.Future[ChatError]) -> None:
         self._end(connection.result())

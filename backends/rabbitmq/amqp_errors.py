@@ -67,8 +67,22 @@ def to_chat_error(error: Any, address: Address, user: str = GUEST) -> ChatError:
     return ConnectionLost(f"the connection to the broker at {address} is gone")
 
 
+def said_nothing(address: Address) -> ConnectionLost:
+    """Return the error for a connection that was ended before a word came."""
+    return ConnectionLost(
+        f"{address} ended the connection without a word: the broker has just stopped, or it is no broker, or "
+        "speaks only TLS (amqps://)"
+    )
+
+
 def _translate(error: Any, address: Address, user: str) -> ChatError | None:
     match error:
+        case exceptions.ProbableAuthenticationError() | exceptions.ProbableAccessDeniedError() if _broke(
+            error
+        ):
+            return ConnectionLost(f"the connection to the broker at {address} broke during the login")
+        case exceptions.IncompatibleProtocolError() if _broke(error):
+            return said_nothing(address)
         case exceptions.ProbableAuthenticationError() | exceptions.AuthenticationError():
             return AccessDenied(_denied(address, user))
         case exceptions.ProbableAccessDeniedError():
@@ -107,6 +121,11 @@ def _translate(error: Any, address: Address, user: str) -> ChatError | None:
         case OSError():
             return ConnectionLost(f"no connection to {address}: {error.strerror or error}")
     return None
+
+
+def _broke(error: exceptions.AMQPError) -> bool:
+    """Return whether pika only guesses by how far it came. A broker that refuses says why, with a code."""
+    return any(str(one).startswith(exceptions.StreamLostError.__name__) for one in error.args)
 
 
 def hindrance(reason: str) -> str:

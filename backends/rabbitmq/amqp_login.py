@@ -9,7 +9,7 @@ import pika
 from pika import exceptions
 
 from backends.rabbitmq import names
-from backends.rabbitmq.amqp_errors import GUEST, to_chat_error
+from backends.rabbitmq.amqp_errors import GUEST, said_nothing, to_chat_error
 from chat.domain.errors import ChatError, ConnectionLost
 from chat.interfaces.address import Address
 from chat.interfaces.tls import Trust
@@ -78,5 +78,7 @@ async def probe(address: Address, trust: Trust | None = None) -> None:
     finally:
         if writer is not None:
             writer.transport.abort()
+    if not answer:
+        raise said_nothing(address)
     if answer != b"\x01":  # the type of a method frame: Connection.Start
         raise to_chat_error(exceptions.IncompatibleProtocolError(), address)

@@ -17,6 +17,7 @@ from chat.interfaces.address import Address
 from chat.interfaces.client import ClientOptions
 from chat.interfaces.technique import Technique
 from chat.interfaces.tls import Fingerprint, Trust
+from chat.language.translation import in_use, translate
 from chat.transport.errors import no_answer
 from chat.transport.pinning import trust_in
 
@@ -97,13 +98,20 @@ def _yes(value: bool) -> str:
 
 
 def explain(label: Technique, ports: Ports = MappingProxyType({})) -> str:
-    """Return the summary of a chapter, for one screen: the text between its two markers.
+    """Return the summary of a chapter, for one screen.
 
-    Where it names the technique's default port, it has the port of ``ports``.
+    In English it is the text between the chapter's two markers; in another language it is the file
+    ``explain.LANGUAGE.txt`` beside the chapter, if there is one. Where it names the technique's default port,
+    it has that of ``ports``.
     """
-    chapter = files(f"backends.{label.name}").joinpath("README.md").read_text(encoding="utf-8")
-    begin, end = EXPLAIN
-    screen = chapter.partition(begin)[2].partition(end)[0].strip("\n")
+    folder = files(f"backends.{label.name}")
+    other = folder.joinpath(f"explain.{in_use()}.txt")
+    if other.is_file():
+        screen = other.read_text(encoding="utf-8")
+    else:
+        begin, end = EXPLAIN
+        chapter = folder.joinpath("README.md").read_text(encoding="utf-8")
+        screen = chapter.partition(begin)[2].partition(end)[0].strip("\n")
     lines = [line for line in screen.splitlines() if not line.startswith("```")]
     port = str(ports.get(label.name, label.port))
     return "\n".join(_with_port(line, str(label.port), port) for line in lines)
@@ -121,12 +129,12 @@ def cheat_sheet(ports: Ports) -> str:
     """Return two lines for each technique: all techniques on one screen."""
     lines = []
     for label in backends.techniques():
-        flow = "server pushes" if label.traits.push else "client polls"
-        loss = "nothing gets lost" if label.traits.lossless else "messages may get lost"
+        flow = translate("server pushes" if label.traits.push else "client polls")
+        loss = translate("nothing gets lost" if label.traits.lossless else "messages may get lost")
         port = ports.get(label.name, label.port)
         lines.append(f"{label.name:<9} {label.title}, port {port}: {flow}, {loss}")
-        lines.append(f"{'':<9} {label.summary}")
-    return "\n".join([*lines, "", "chat explain NAME shows more; chat --backend NAME tries it."])
+        lines.append(f"{'':<9} {translate(label.summary)}")
+    return "\n".join([*lines, "", translate("chat explain NAME shows more; chat --backend NAME tries it.")])
 
 
 async def doctor(
@@ -145,6 +153,25 @@ async def doctor(
         trust = await trust_in(pinned, [address])
     except ChatError as error:
         return False, str(error)
+    try:
+        took = await ask_for_seat(label, address, access, trust)
+    except ConnectionLost as error:
+        return False, str(error)
+    except ChatError as error:
+        return False, f"{address} answers, but refuses: {error}"
+    return True, f"{address}, answered in {took * 1000:.1f} ms"
+
+
+async def ask_for_seat(
+    label: Technique, address: Address, access: str, pinned: Trust | Fingerprint | None = None
+) -> float:
+    """Ask a server for a seat, and take none; return after how many seconds the answer came.
+
+    Raises:
+        ConnectionLost: no server answers, or it takes no messages at the moment.
+        ChatError: the server's refusal.
+    """
+    trust = await trust_in(pinned, [address])
     client = label.load_client()(address, ClientOptions(trust=trust))
     hindered = asyncio.Event()
     reasons: list[str] = []
@@ -161,17 +188,12 @@ async def doctor(
             either: list[asyncio.Future[Any]] = [trying, told]
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if not trying.done():
-                return False, f"{address} answers, but {reasons[0]}"
-            took = await trying
+                raise ConnectionLost(f"{address} answers, but {reasons[0]}")
+            return await trying
     except TimeoutError:
-        return False, no_answer(address)
-    except ConnectionLost as error:
-        return False, str(error)
-    except ChatError as error:
-        return False, f"{address} answers, but refuses: {error}"
+        raise ConnectionLost(no_answer(address)) from None
     finally:
         trying.cancel()
         told.cancel()
         await asyncio.gather(trying, told, return_exceptions=True)
         await client.close()
-    return True, f"{address}, answered in {took * 1000:.1f} ms"

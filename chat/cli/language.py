@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 import backends
-from chat.language import LANGUAGES, preferred, translate, use
+from chat.language.translation import LANGUAGES, preferred, translate, use
 
 
 def choose_language(arguments: Sequence[str], settings: Mapping[str, Any]) -> None:

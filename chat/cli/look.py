@@ -21,10 +21,14 @@ from chat.cli.options import (
 from chat.domain.errors import ChatError, ConnectionLost
 from chat.interfaces.address import Address
 from chat.interfaces.technique import Technique
+from chat.language.translation import translate
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from chat.background.server import Record
     from chat.interfaces.broker import Broker
+    from chat.interfaces.tls import Fingerprint, Trust
 
 
 @click.command()
@@ -72,15 +76,10 @@ def doctor(
         labels = [label for label in labels if host.partition("://")[0].lower() in label.schemes] or labels
         if len(labels) > 1 and any(one.port for one in given_addresses(host, 0, schemes())):
             raise click.UsageError(f"which technique listens at {host}? name it with --backend")
+    if host:
+        return 0 if asyncio.run(_look_at(labels, host, access, trust)) else FAILED
     for label in labels:
-        address = None if host else found.get(label.name)
-        how = ""
-        if host:
-            for given in given_addresses(host, label.port_for(encrypted=trust is not None), label.schemes):
-                ok, line = asyncio.run(guide.doctor(label, given, access, trust))
-                healthy &= ok
-                click.echo(f"{label.name:<9} {'ok' if ok else 'no'}  {line}")
-            continue
+        address, how = found.get(label.name), ""
         if address is None and label.broker is not None and not label.missing():
             try:
                 there = label.load_broker()(state_dir(warn), spawn=False)
@@ -107,14 +106,53 @@ def doctor(
         ok, line = asyncio.run(guide.doctor(label, address, access, pinned))
         healthy &= ok
         click.echo(f"{label.name:<9} {'ok' if ok else 'no'}  {line}{how}")
-    if not host and not backend:
+    if not backend:
         from chat.cli import tools
+        from chat.cli.web import NEED
 
         click.echo("\nfor the lessons and the chapters:")
         for tool in tools.TOOLS:
             fits, line = tools.look(tool)
             click.echo(f"{tool.name:<9} {'ok' if fits else '--'}  {line}")
+        line = (
+            "chat web can show the screen in a browser"
+            if NEED.met()
+            else f"chat web lacks {NEED.what}: {NEED.install}"
+        )
+        click.echo(f"{'browser':<9} {'ok' if NEED.met() else '--'}  {line}")
     return 0 if healthy else FAILED
+
+
+async def _look_at(
+    labels: Sequence[Technique], host: str, access: str, trust: Trust | Fingerprint | None
+) -> bool:
+    """Try every technique at a host at once; print a line for each, and what they tell of the network."""
+    import asyncio
+
+    from chat.background.state_folder import state_dir
+    from chat.cli import guide
+    from chat.cli.reach import advice, reach
+    from chat.client.known_servers import known
+
+    places = [
+        (label, place)
+        for label in labels
+        for place in given_addresses(host, label.port_for(encrypted=trust is not None), label.schemes)
+    ]
+    if trust is None and (kept := known(state_dir(warn), places[0][1].host)):
+        click.echo(f"(with the certificate that was kept when you joined: {kept.short})")
+        trust = kept
+        places = [(label, place) for label, place in places if label.tls and label.server]
+    reached = {(label, place): reach(place) for label, place in places if label.traits.transport == "tcp"}
+    tried, found = await asyncio.gather(
+        asyncio.gather(*(guide.doctor(label, place, access, trust) for label, place in places)),
+        asyncio.gather(*reached.values()),
+    )
+    for (label, _), (ok, line) in zip(places, tried, strict=True):
+        click.echo(f"{label.name:<9} {'ok' if ok else 'no'}  {line}")
+    if told := advice(places[0][1].host, {one[0].name: how for one, how in zip(reached, found, strict=True)}):
+        click.echo(f"\n{told}")
+    return all(ok for ok, _ in tried)
 
 
 @click.command()
@@ -148,7 +186,7 @@ def explain(name: str | None) -> None:
         click.echo(guide.explain(label, _ports(record)))
         if label.server is None:  # a broker's port is not its server's
             if broker := _own_broker(label):
-                click.echo(f"The port is that of the broker that was found here: {broker.how}.")
+                click.echo(translate(f"The port is that of the broker that was found here: {broker.how}."))
             return
     click.echo(_whose_ports(record))
 
@@ -184,5 +222,5 @@ def _ports(record: Record | None) -> dict[str, int]:
 
 def _whose_ports(record: Record | None) -> str:
     if record is not None:
-        return f"The ports are those of your server (process {record.pid})."
-    return "No server of yours runs: these are the default ports, maybe in use by others."
+        return translate(f"The ports are those of your server (process {record.pid}).")
+    return translate("No server of yours runs: these are the default ports, maybe in use by others.")

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import click
 
-import backends
-from chat.cli import bench, export, lab, log_file, look, own_server, serve, standard_streams, talk, web, wire
+from chat.cli import (
+    bench,
+    config_command,
+    export,
+    join,
+    lab,
+    log_file,
+    look,
+    own_server,
+    serve,
+    standard_streams,
+    talk,
+    web,
+    wire,
+)
 from chat.cli.language import choose_language, translate_help
-from chat.cli.options import FAILED, WRONG_USAGE, Client, chosen, client_options, warn
+from chat.cli.options import FAILED, WRONG_USAGE, Client, client_options, warn
+from chat.cli.screen import screen
 from chat.domain.errors import ChatError
-from chat.language import LANGUAGES, translate
-
-if TYPE_CHECKING:
-    from chat.client.connect import Detour
-    from chat.client.session import Session
-    from chat.interfaces.technique import Technique
-    from lab.wire.compare import Sample
-    from lab.wire.wiretap import Wiretap
+from chat.language.translation import LANGUAGES, translate
 
 
 @click.group(
@@ -58,6 +62,8 @@ def chat(
 ) -> int | None:
     """One chat over every classical way in which programs talk to each other."""
     if command := context.invoked_subcommand:
+        if command == "config":
+            return None  # it shows what they do
         for name in set(context.params) - {"lang"}:  # which every command has, see `choose_language`
             if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
                 option = next(one for one in context.command.params if one.name == name).opts[0]
@@ -65,61 +71,7 @@ def chat(
                     f"{option} stands before {command}, which would not see it: write it behind {command}"
                 )
         return None
-    in_page = "TEXTUAL_DRIVER" in os.environ  # chat web, textual-serve: a browser is the terminal
-    if guest:
-        plain, me = False, replace(me, nick=None, guest=True)
-    elif not in_page and not plain and (reason := standard_streams.no_screen()):
-        warn(f"{reason}; here are lines instead")
-        plain = True
-    if plain:
-        from chat.cli import plain as lines
-        from chat.cli.signals import run
-
-        return run(lines.plain(me.session()))
-    if not in_page and not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise ChatError("this is not a terminal: use chat --plain, chat send or chat tail")
-    from tui.app import ChatApp
-    from tui.opening import Choice
-    from tui.run import run as show
-
-    chosen(me.settings, [me.backend] if me.backend else backends.techniques(), "client")
-    first: list[Technique] = [me.backend] if me.backend else []
-
-    def opened(choice: Choice, detour: Detour | None) -> Session:
-        technique = backends.technique(choice.technique)
-        first[:] = first or [technique]  # the port of --server is that of the first technique
-        return me.over(technique, first[0]).session(
-            None, choice.room, choice.nick, cursor=choice.cursor, detour=detour
-        )
-
-    def make_wiretap(choice: Choice) -> Wiretap:
-        from chat.background.state_folder import state_dir
-        from lab.faults.plan import FaultPlan
-        from lab.wire.wiretap import Wiretap
-
-        async def take_sample(name: str, words: str) -> Sample:
-            from lab.wire.send_one import sample
-
-            other = me.over(me.named(name), first[0])
-            return await sample(other.technique, other.place(), words, {})
-
-        technique = backends.technique(choice.technique)
-        plan = FaultPlan(lambda transport: technique.load_decoder()(transport))
-        return Wiretap(technique, me.over(technique, technique).settings, state_dir(warn), take_sample, plan)
-
-    choice = Choice(me.backend.name, me.room, me.nick) if me.backend and not guest else None
-    app = ChatApp(
-        opened,
-        choice,
-        room=me.room,
-        nick=me.nick,
-        theme=theme,
-        make_wiretap=make_wiretap,
-        inspect=inspect,
-        guest=guest,
-        technique=me.backend.name if me.backend else None,
-    )
-    return show(app)
+    return screen(me, plain=plain, theme=theme, inspect=inspect, guest=guest)
 
 
 for command in (
@@ -127,9 +79,11 @@ for command in (
     talk.tail,
     export.export,
     serve.serve,
+    join.join,
     own_server.status,
     own_server.stop,
     log_file.log,
+    config_command.config,
     look.doctor,
     look.techniques,
     look.explain,
@@ -160,7 +114,8 @@ def main() -> None:
 def _run() -> int:
     """Run the command; print its error as one line, and return the exit code."""
     from chat.background.state_folder import ENVIRONMENT
-    from chat.cli.config import read_config
+    from chat.cli.config import config_file, read_config
+    from chat.cli.config_keys import KEYS, for_click
 
     options = sys.argv[: sys.argv.index("--")] if "--" in sys.argv else sys.argv
     asks_for_help = not {"-h", "--help"}.isdisjoint(options)  # which needs no settings
@@ -172,6 +127,10 @@ def _run() -> int:
                 raise
             settings = {}
         choose_language(options, settings)
+        keys = settings.pop(KEYS, {})
+        settings, complaints = for_click(settings, chat)
+        for complaint in complaints if not asks_for_help else ():
+            warn(f"{config_file()}, {complaint}")
         if asks_for_help:
             translate_help(chat)
         code = chat.main(
@@ -179,6 +138,7 @@ def _run() -> int:
             standalone_mode=False,
             auto_envvar_prefix=ENVIRONMENT,
             default_map=settings,
+            obj=keys if isinstance(keys, dict) else {},
         )
     except click.exceptions.NoArgsIsHelpError as error:
         sys.stdout.write(error.format_message() + "\n")

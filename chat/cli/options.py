@@ -16,7 +16,7 @@ from chat.domain.validation import clean_nick, clean_room
 from chat.interfaces.address import Address, parse_servers
 from chat.interfaces.settings import SWITCH, TEXT, Setting
 from chat.interfaces.technique import Technique
-from chat.language import translate
+from chat.language.translation import translate
 
 if TYPE_CHECKING:
     from chat.client.connect import Detour, Place
@@ -363,3 +363,26 @@ def given_addresses(host: str, port: int, schemes: Sequence[str] = ()) -> list[A
         return [replace(one, named_by="HOST") for one in parse_servers(host, port, schemes)]
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
+
+
+def _port_of(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> dict[str, int]:
+    ports = {}
+    for pair in pairs:
+        name, _equals, port = pair.partition("=")
+        if not (port.isascii() and port.isdigit() and int(port) < 65536):
+            raise click.BadParameter(f"{pair!r}: write NAME=PORT, e.g. tcp=7010")
+        try:
+            ports[backends.technique(name).name] = int(port)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
+    return ports
+
+
+def ports_option(command: F) -> F:
+    return click.option(
+        "--port-of",
+        multiple=True,
+        metavar="NAME=PORT",
+        callback=_port_of,
+        help="The port of a technique. May be repeated.",
+    )(command)

@@ -18,6 +18,7 @@ from chat.cli.options import (
     chosen,
     complete,
     load_trust,
+    ports_option,
     settings_options,
     techniques_named,
     token_option,
@@ -36,19 +37,6 @@ if TYPE_CHECKING:
     from chat.interfaces.broker import Broker
     from chat.server.front import Front
     from chat.server.serve import Offer
-
-
-def _port_of(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> dict[str, int]:
-    ports = {}
-    for pair in pairs:
-        name, _equals, port = pair.partition("=")
-        if not (port.isascii() and port.isdigit() and int(port) < 65536):
-            raise click.BadParameter(f"{pair!r}: write NAME=PORT, e.g. tcp=7010")
-        try:
-            ports[backends.technique(name).name] = int(port)
-        except ValueError as error:
-            raise click.BadParameter(str(error)) from None
-    return ports
 
 
 @click.command(
@@ -72,13 +60,7 @@ def _port_of(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> d
     "With --lan: the addresses besides, separated by commas.",
 )
 @click.option("--port", type=click.IntRange(0, 65535), help="The port of the one technique; 0: any free one.")
-@click.option(
-    "--port-of",
-    multiple=True,
-    metavar="NAME=PORT",
-    callback=_port_of,
-    help="The port of a technique. May be repeated.",
-)
+@ports_option
 @click.option(
     "--log",
     metavar="URL",
@@ -195,6 +177,7 @@ def serve(
         log, shown = found.address.url, f"in the broker at {found.address}"
     if also:
         access = lan.access(folder, access)
+    teacher = lan.teacher(folder)
     made = not (is_loopback(here) or access or is_open)
     if made:
         access = kept_token(folder) if folder else token_urlsafe(16)
@@ -230,6 +213,7 @@ def serve(
                     access,
                     fingerprint=str(proved.fingerprint) if proved else "",
                     authority=proved.authority.decode() if proved else "",
+                    teacher=teacher,
                 )
             if also and proved:
                 board = Board.of(offers, also[0], access, proved.fingerprint)
@@ -258,8 +242,9 @@ def serve(
                 also=also,
                 ports=port_of,
                 kept=kept,
-                any_port=registration is not None,
+                any_port=registration is not None or bool(also),
                 access=access,
+                teacher=teacher,
                 identity=proved.identity if proved else None,
                 proof=proved.join if proved else "",
                 trust=load_trust(ca, fingerprint) if url.partition(":")[0].lower() in TLS_PORTS else None,

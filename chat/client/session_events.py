@@ -8,6 +8,7 @@ from typing import Literal
 
 from chat.domain.errors import history_starts
 from chat.domain.model import Event, MissingEvents, Welcome
+from chat.language import N_
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +74,16 @@ class Reconnected:
     @property
     def text(self) -> str:
         """A line for the user."""
-        who = "the server was away" if self.server_away else "there was no connection"
-        line = f"{who} for {self.seconds:.{1 if self.seconds < 10 else 0}f} s"
-        if self.waiting:
-            line += f", {self.waiting} line{'s' * (self.waiting > 1)} waited"
-        return f"{line}; your seat had ended, and you have a new one" if self.new_seat else line
+        away = f"{self.seconds:.{1 if self.seconds < 10 else 0}f}"
+        who, n = self.server_away, self.waiting
+        if n:
+            line = N_(
+                f"{'the server was away' if who else 'there was no connection'} for {away} s, "
+                f"{n} line{'s' if n > 1 else ''} waited"
+            )
+        else:
+            line = N_(f"{'the server was away' if who else 'there was no connection'} for {away} s")
+        return f"{line}; {N_('your seat had ended, and you have a new one')}" if self.new_seat else line
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +96,7 @@ class Hindered:
     @property
     def text(self) -> str:
         """A line for the user."""
-        return self.reason or "messages are taken again"
+        return self.reason or N_("messages are taken again")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from chat.language import N_
+
 MAX_NUMBER = 2**53 - 1
 Number = Annotated[int, Meta(ge=0, le=MAX_NUMBER)]
 """A seq, a draft number or a time: exact in every JSON library and in SQLite."""
@@ -206,9 +208,11 @@ class MissingEvents(Struct, frozen=True):
         others = [f"{one.seq} ({one.kind})" for one in self.events if one.kind != "sent"]
         parts = []
         if messages:
-            parts.append(f"{len(messages)} message{'s' * (len(messages) > 1)} missing: {', '.join(messages)}")
+            seqs, n = ", ".join(messages), len(messages)
+            parts.append(N_(f"{n} message{'s' if n > 1 else ''} missing: {seqs}"))
         if others:
-            parts.append(f"{len(others)} event{'s' * (len(others) > 1)} missing: {', '.join(others)}")
+            seqs, n = ", ".join(others), len(others)
+            parts.append(N_(f"{n} event{'s' if n > 1 else ''} missing: {seqs}"))
         return "; ".join(parts)
 
 

@@ -15,9 +15,9 @@ from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
-from chat.language import COMPLETE, FOLDER, LANGUAGES
 from chat.language.catalogue import names
 from chat.language.sources import texts
+from chat.language.translation import COMPLETE, FOLDER, LANGUAGES
 
 ROOT = FOLDER.parent.parent
 HEADER = """\

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from string import Formatter
 
-WITHIN = ("error", "reason", "why", "advice", "what", "hint", "told", "about", "connect")
+WITHIN = {"error", "reason", "why", "advice", "what", "hint", "told"}
+WITHIN |= {"about", "connect", "asked", "say", "phase"}
 """Values with these names are texts of ours themselves, and are translated too."""
 KEPT = 512
 """How many translated texts are kept, since the same one is often shown again."""
@@ -46,9 +47,11 @@ class Catalogue:
 
     Args:
         translations: the messages of a compiled catalogue, without plural forms: each number has its text.
+        language: its name, e.g. ``fr``.
     """
 
-    def __init__(self, translations: gettext.NullTranslations) -> None:
+    def __init__(self, translations: gettext.NullTranslations, language: str) -> None:
+        self.language = language
         known: dict[object, str] = getattr(translations, "_catalog", {})
         texts = {
             source: text for source, text in known.items() if isinstance(source, str) and source and text
@@ -77,6 +80,10 @@ class Catalogue:
                     for name, value in match.groupdict().items()
                 }
                 return template.translation.format(**values)
+        for between in ("; ", ": "):  # several texts of ours, or one and its reason
+            first, found, rest = text.partition(between)
+            if found:
+                return f"{self.translate(first)}{between}{self.translate(rest)}"
         return text
 
 

@@ -71,6 +71,8 @@ class ChatReading(ChatFaults):
             "pagedown space": partial(step, PAGE),
             "home g": partial(go, -1),
             "end G": partial(go, 1),
+            "m": partial(self._to_mention, -1),
+            "M": partial(self._to_mention, 1),
             "escape q": self.stop_reading,
         }
         does: dict[str, Callable[[], Awaitable[None] | None]] = {
@@ -78,6 +80,7 @@ class ChatReading(ChatFaults):
             "d": self._delete,
             "r": self._reply,
             "c y": self._copy,
+            "u": self.to_new,
             "Y": self._copy_command,
             "i": self._inspect,
             "R": self._again,
@@ -122,6 +125,28 @@ class ChatReading(ChatFaults):
         rows = self.view.rows
         self.view.choose(self.view.lines.message(len(rows) - 1 if step > 0 else 0, -step))
         self._step(step)  # there is none: it shows the very end
+
+    def _to_mention(self, step: int) -> None:
+        """Go to the next message that mentions this user: an older one (-1) or a newer one (1)."""
+        self.unhint()
+        place = self.view.chosen.place if self.view.chosen else None
+        while place is not None and (place := self.view.lines.neighbour(place, step)) is not None:
+            row = self.view.row(place)
+            if row is not None and row.mention:
+                self.view.choose(place)
+                self._show_keys()
+                return
+        self.hint(f"no {'older' if step < 0 else 'newer'} message here mentions you")
+
+    def to_new(self) -> None:
+        """Show the line above what is new at the top; while reading, choose the message below it."""
+        line = self.timeline.unread.line
+        index = self.view.lines.index(line) if line is not None else None
+        if line is None or index is None:
+            raise Refused("nothing is new since you looked last")
+        self.view.scroll_to(y=self.view.lines.start(index), animate=False)
+        if self.reading and (first := self.view.lines.neighbour(line, 1)) is not None:
+            self.view.choose(first)
 
     def _show_keys(self) -> None:
         self.key_line.show(self.view.chosen if self.reading else None)

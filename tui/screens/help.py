@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from chat.language import translate
+from chat.language.translation import translate
 from tui.commands import KEYS, TABLE, key_name
 from tui.widgets.composer import Composer, type_behind
 

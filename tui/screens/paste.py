@@ -13,7 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from chat.language import translate
+from chat.language.translation import translate
 from tui.rows import fit, shown
 from tui.widgets.composer import Composer, type_behind
 

@@ -18,7 +18,7 @@ from textual.widgets.option_list import Option
 from chat.domain.errors import BadName
 from chat.domain.validation import clean_nick, clean_room
 from chat.interfaces.technique import Technique
-from chat.language import translate
+from chat.language.translation import translate
 from tui.rows import wrap
 from tui.screens.ordered import Answered, Asking
 from tui.widgets.own_keys import Field

@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from chat.language import translate
+from chat.language.translation import translate
 from tui.commands import TABLE
 from tui.rows import fit
 

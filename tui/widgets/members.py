@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from chat.domain.model import Member
-from chat.language import translate
+from chat.language.translation import translate
 from tui.rows import fit_name, one_line
 from tui.themes import NickColours
 

@@ -12,7 +12,8 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from chat.client.session_events import State
-from chat.language import N_, translate
+from chat.language import N_
+from chat.language.translation import translate
 from tui.rows import duration, one_line
 
 SIGNS = {

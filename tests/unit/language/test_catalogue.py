@@ -9,16 +9,16 @@ from collections.abc import Iterator
 
 import pytest
 
-import chat.language
+import chat.language.translation
 from chat.domain.errors import NickTaken
-from chat.language import LANGUAGES, preferred, translate, use
 from chat.language.catalogue import KEPT, Catalogue
+from chat.language.translation import LANGUAGES, preferred, translate, use
 
 
 @pytest.fixture(autouse=True)
 def _english_again(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv("LANGUAGE", raising=False)
-    monkeypatch.setattr(chat.language, "_catalogue", None)
+    monkeypatch.setattr(chat.language.translation, "_catalogue", None)
     yield
     use("en")
 
@@ -26,7 +26,7 @@ def _english_again(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def catalogue(texts: dict[str, str]) -> Catalogue:
     translations = gettext.NullTranslations()
     translations.__dict__["_catalog"] = texts
-    return Catalogue(translations)
+    return Catalogue(translations, "fr")
 
 
 FEW = catalogue(
