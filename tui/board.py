@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 
@@ -48,6 +48,8 @@ class Board:
     """The techniques, in the order of their lanes."""
     zone: tzinfo | None = None
     members: list[Member] = field(default_factory=list)
+    behind: Mapping[str, int] = field(default_factory=dict)
+    """By seat, how many seqs they lack."""
     said: deque[Said] = field(default_factory=lambda: deque(maxlen=KEPT))
     classroom: Classroom = field(default_factory=Classroom)
     head: int = 0
@@ -116,7 +118,9 @@ class Board:
         """Return a line for each technique that somebody uses: how many, and who."""
         there: dict[str, list[str]] = {name: [] for name in self.order}
         for member in self.members:
-            there.setdefault(one_line(member.technique), []).append(_short(member.nick))
+            lacks = self.behind.get(member.seat, 0)
+            name = f"{_short(member.nick)} ▼{lacks}" if lacks else _short(member.nick)
+            there.setdefault(one_line(member.technique), []).append(name)
         lines = []
         for name, nicks in there.items():
             if nicks:

@@ -150,7 +150,9 @@ class Resources:
     async def list_members(self, request: Request) -> Response:
         call = Call(request)
         room = await self._hub.look(call.room, call.access, call.peer, call.seat_key)
-        return call.unmodified(None) or answer(200, encode(MemberList(await room.members())))
+        return call.unmodified(None) or answer(
+            200, encode(MemberList(await room.members(), dict(room.behind())))
+        )
 
     # --- seats ---------------------------------------------------------------------------------
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from backends.rest.client import RestClient, access_header
+from backends.rest.codec import MemberList
+from chat.domain.json_codec import Decoder
 from chat.domain.model import Event, Limits, Member
 from chat.domain.validation import clean_room
 from chat.interfaces.address import Address
@@ -10,6 +12,8 @@ from chat.interfaces.client import ClientOptions
 from chat.interfaces.watcher import Watcher
 from chat.transport.http_client import open_http
 from chat.transport.polling import WAIT
+
+_members: Decoder[MemberList] = Decoder(MemberList)
 
 
 class _Seatless(RestClient):
@@ -26,8 +30,10 @@ class _Seatless(RestClient):
     async def after(self, seq: int) -> list[Event]:
         return list((await self._poll(seq, WAIT)).events)
 
-    async def people(self) -> list[Member]:
-        return await self._members()
+    async def people(self) -> tuple[list[Member], dict[str, int]]:
+        _, content = await self._request("GET", f"{self._room}/members", self._access)
+        found = self._read(_members, content)
+        return found.members, found.behind
 
     async def end(self) -> None:
         await self._disconnect()
@@ -47,7 +53,7 @@ class RestWatcher(Watcher):
     async def after(self, seq: int) -> list[Event]:
         return await self._client.after(seq)
 
-    async def members(self) -> list[Member]:
+    async def members(self) -> tuple[list[Member], dict[str, int]]:
         return await self._client.people()
 
     async def close(self) -> None:

@@ -32,8 +32,8 @@ class Watcher(ABC):
         """Return the events after a seq; if there are none, wait some seconds for the first."""
 
     @abstractmethod
-    async def members(self) -> list[Member]:
-        """Return who is here, in the order of joining."""
+    async def members(self) -> tuple[list[Member], dict[str, int]]:
+        """Return who is here, in the order of joining; and who lags: by seat, how many seqs they lack."""
 
     @abstractmethod
     async def close(self) -> None:

@@ -28,6 +28,7 @@ class Looking(Watcher):
         super().__init__(Address("127.0.0.1", 8000), ClientOptions(), "lab", "")
         self.desk = desk
         self.lost = asyncio.Event()
+        self.behind: dict[str, int] = {}
 
     async def newest(self) -> list[Event]:
         return list(self.desk.log)
@@ -40,14 +41,14 @@ class Looking(Watcher):
             await asyncio.sleep(0.01)
         return news
 
-    async def members(self) -> list[Member]:
+    async def members(self) -> tuple[list[Member], dict[str, int]]:
         here: dict[str, Member] = {}
         for event in self.desk.log:
             if event.kind == "joined":
                 here[event.author] = Member(event.seat, event.author, event.technique)
             elif event.kind == "left":
                 here.pop(event.author, None)
-        return list(here.values())
+        return list(here.values()), self.behind
 
     async def close(self) -> None:
         pass
@@ -113,6 +114,15 @@ async def test_a_lost_connection_is_said_and_mended() -> None:
         desk.says("student02", "still here")
         await until(pilot, lambda: "still here" in text(pilot))
         assert "closed the connection" not in text(pilot)
+
+
+async def test_who_lags_is_marked_though_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tui.screens.board.COUNT_EVERY", 0.02)
+    desk = class_of_twelve()
+    async with projected(desk, (80, 24)) as (pilot, watcher):
+        seat = next(event.seat for event in desk.log if event.author == "student02")
+        watcher.behind = {seat: 12}
+        await until(pilot, lambda: "student02 ▼12" in text(pilot))
 
 
 async def test_hostile_text_is_text() -> None:

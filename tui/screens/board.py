@@ -21,6 +21,8 @@ from tui.board import Board
 
 Connect = Callable[[], Awaitable[Watcher]]
 """Returns a watcher; asked again after a connection was lost. Raises `ChatError`."""
+COUNT_EVERY = 2.0
+"""Seconds between two looks who lags."""
 AGAIN = 1.0
 """Seconds until the next try."""
 
@@ -77,13 +79,30 @@ class BoardScreen(Screen[None]):
         """Follow the room until the connection is lost, which raises."""
         events = await watcher.newest() if not self.board.head else await watcher.after(self.board.head)
         self.board.take(events)
-        moved = True
+        await self._count(watcher)
+        counting = asyncio.create_task(self._keep_counting(watcher))
+        try:
+            while True:
+                self.board.trouble = ""
+                self.draw()
+                if self.board.take(await watcher.after(self.board.head)):
+                    await self._count(watcher)
+        finally:
+            counting.cancel()
+            await asyncio.gather(counting, return_exceptions=True)
+
+    async def _count(self, watcher: Watcher) -> None:
+        """Ask who is here, and who lags."""
+        self.board.members, self.board.behind = await watcher.members()
+
+    async def _keep_counting(self, watcher: Watcher) -> None:
+        """Count again and again: who does not read any more causes no event. Ends when that fails."""
         while True:
-            if moved:
-                self.board.members = await watcher.members()
-            self.board.trouble = ""
-            self.draw()
-            moved = self.board.take(await watcher.after(self.board.head))
+            await asyncio.sleep(COUNT_EVERY)
+            before = self.board.members, self.board.behind
+            await self._count(watcher)
+            if (self.board.members, self.board.behind) != before:
+                self.draw()
 
 
 class BoardApp(App[None], inherit_bindings=False):
