@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from importlib import import_module
 
 from chat.interfaces.technique import Technique
+from chat.language import N_
 
 KNOWN = ("tcp", "udp", "rpyc", "grpc", "oncrpc", "rabbitmq", "rest", "soap")
 
@@ -23,7 +24,7 @@ def technique(name: str) -> Technique:
     if name in names:
         return names[name]
     close = get_close_matches(name, [*KNOWN, *names], n=1)
-    hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(KNOWN)}"
+    hint = N_(f"did you mean {close[0]}?" if close else f"known are {', '.join(KNOWN)}")
     raise ValueError(f"there is no backend {name!r}: {hint}")
 
 

@@ -27,6 +27,7 @@ from chat.interfaces.technique import Technique
 from chat.language.translation import translate
 from tui import themes
 from tui.commands import TABLE
+from tui.open_rooms import OpenRooms
 from tui.opening import Choice, MakeWiretap, Opened, Opener, OpenSession
 from tui.screens.chat import ChatScreen
 from tui.screens.ordered import OrderedApp
@@ -108,15 +109,13 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         self._widths = SteadyWidths(joins="TEXTUAL_DRIVER" not in os.environ)
         self.ended_by = 0
         """The signal that has ended the program, 0: none."""
-        self.linger = 1.0
-        """Seconds for which `action_quit` waits for acknowledgements."""
-        self._screen: ChatScreen | None = None
         self._opener = Opener(open_session, make_wiretap)
+        self.rooms = OpenRooms(self, self._opener, self._make_screen)
+        self._zone, self._now = zone, now
         self._first = self._opener.open(choice) if choice is not None else None
         self._inspect = inspect
         self._room, self._nick, self._technique = room, nick, technique
         self.guest = guest
-        self._zone, self._now = zone, now
         self._on_first_paint = on_first_paint
         self._techniques = techniques
         for known in themes.THEMES:
@@ -132,7 +131,8 @@ class ChatApp(OrderedApp, inherit_bindings=False):
 
     def get_default_screen(self) -> Screen[None]:
         if self._first is not None:
-            self._opening = self._chat(self._first)
+            self._opening = first = self._chat(self._first)
+            first._push_result_callback(self, None)  # or Textual 8.2.8 can't put another in its place
         else:
             from tui.screens.picker import PickerScreen  # late: it is not always shown
 
@@ -167,13 +167,17 @@ class ChatApp(OrderedApp, inherit_bindings=False):
 
     # --- sessions ------------------------------------------------------------------------------
 
+    def _make_screen(self, opened: Opened) -> ChatScreen:
+        screen = ChatScreen(opened, self._opener, zone=self._zone, now=self._now)
+        screen.guest = self.guest
+        return screen
+
     def _chat(self, opened: Opened) -> ChatScreen:
         if not self._inspect:
             opened.session.start()
-        self._screen = ChatScreen(opened, self._opener, zone=self._zone, now=self._now)
-        self._screen.guest = self.guest
-        self._screen.inspect = self._inspect
-        return self._screen
+        screen = self.rooms.add(opened)
+        screen.inspect = self._inspect
+        return screen
 
     async def on_picker_screen_chosen(self, event: PickerScreen.Chosen) -> None:
         choice = Choice(event.technique, event.room, event.nick)
@@ -217,23 +221,17 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         suspend = getattr(self._driver, "suspend_job", None)  # only our driver has it
         if suspend is not None and self._driver is not None and self._driver.can_suspend:
             suspend()
-        elif self._screen is not None:
-            self._screen.hint("there is no shell to return to", failed=True)
+        elif (room := self.rooms.front) is not None:
+            room.hint("there is no shell to return to", failed=True)
 
     @property
-    def unacknowledged(self) -> list[str]:
-        """What was sent, and not acknowledged when the session ended."""
-        return self._screen.unacknowledged if self._screen is not None else []
-
-    @property
-    def drafts(self) -> list[str]:
-        """What was written and not sent."""
-        return self._screen.drafts if self._screen is not None else []
+    def choice(self) -> Choice | None:
+        """Technique, room and name of the session in front; None if there was none."""
+        return self.rooms.front.choice if self.rooms.front is not None else None
 
     async def action_quit(self) -> None:
-        """Leave the room, then the program. Lines that are on their way get a moment to be acknowledged."""
-        if self._screen is not None:
-            await self._screen.leave(self.linger)
+        """Leave the rooms, then the program. Lines that are on their way get a moment to be acknowledged."""
+        await self.rooms.leave_all()
         self.exit()
 
     def _handle_exception(self, error: Exception) -> None:

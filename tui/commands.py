@@ -75,6 +75,17 @@ class CommandTarget(Protocol):
     def follow(self) -> Awaitable[None]:
         """Go on over the technique that the teacher has asked for. Raises `Refused`."""
 
+    def join(self, room: str) -> None:
+        """Open another room, or go there if it is open. Raises `Refused` and `ChatError`."""
+
+    def leave_room(self, room: str) -> None:
+        """Leave a room; "": this one. Raises `Refused`."""
+
+    def list_rooms(self) -> None: ...
+
+    def go_to_room(self, name: str) -> None:
+        """Bring the room with these letters in its name to the front; "": ask which. Raises `Refused`."""
+
     def show_wire(self, argument: str) -> Awaitable[None]:
         """Open the inspector, go to it or close it; ``#ID``: show a message's frames. Raises `Refused`."""
 
@@ -217,6 +228,24 @@ def _follow(target: CommandTarget, argument: str) -> Awaitable[None]:
     return target.follow()
 
 
+def _join(target: CommandTarget, argument: str) -> None:
+    if not argument:
+        raise Refused("write /join ROOM; /rooms lists those that are open")
+    target.join(argument)
+
+
+def _leave(target: CommandTarget, argument: str) -> None:
+    target.leave_room(argument)
+
+
+def _rooms(target: CommandTarget, argument: str) -> None:
+    target.list_rooms()
+
+
+def _go(target: CommandTarget, argument: str) -> None:
+    target.go_to_room(argument)
+
+
 def _wire(target: CommandTarget, argument: str) -> Awaitable[None]:
     return target.show_wire(argument)
 
@@ -305,11 +334,15 @@ COMMANDS = (
     Command("hand", "[down]", "raise your hand, or take it down", _hand, values=("down",)),
     Command("follow", "", "go on over the technique that the teacher asks for", _follow, "f7"),
     Command("class", "[WHAT]", "the teacher's means; alone: which there are", _class, values=TEACHER),
+    Command("join", "ROOM", "open another room, or go there", _join, ask=True),
+    Command("leave", "[ROOM]", "leave this room or another; the others stay", _leave),
+    Command("rooms", "", "list the open rooms, and what came there", _rooms),
+    Command("go", "[ROOM]", "go to an open room by some letters of its name", _go, "ctrl+g"),
     Command("ids", "", "show message numbers instead of times", _ids),
     Command("theme", "NAME", "|".join(NAMES), _theme, ask=True, values=NAMES),
     Command("clear", "", "clear the screen, not the room's history", _clear, "ctrl+l"),
     Command("retry", "[NAME]", "connect now, or as NAME", _retry, "ctrl+r"),
-    Command("quit", "", "leave the room", _quit, "ctrl+q"),
+    Command("quit", "", "leave every room and the program", _quit, "ctrl+q"),
 )
 
 TABLE = {command.name: command for command in COMMANDS}
@@ -321,6 +354,8 @@ KEYS = (
     ("Tab", N_("complete /command, name or @name")),
     ("Up, Down", N_("messages you wrote before")),
     ("PgUp, PgDn", N_("scroll")),
+    ("Alt+1 to Alt+9", N_("go to an open room")),
+    ("Alt+Up, Alt+Down", N_("go to the room before or behind")),
     ("Drag, Ctrl+C", N_("select with the mouse, and copy")),
     ("Ctrl+P", N_("list of all commands")),
     ("Ctrl+Z, Ctrl+_", N_("suspend; undo")),
@@ -345,7 +380,7 @@ def parse(text: str) -> tuple[Command, str] | str:
     name = name.strip()
     if name not in TABLE:
         close = get_close_matches(name, TABLE, n=1)
-        hint = f"did you mean /{close[0]}?" if close else "/help shows all"
+        hint = N_(f"did you mean /{close[0]}?" if close else "/help shows all")
         raise Refused(f"there is no command /{name}: {hint} (//{name} sends it as text)")
     command, argument = TABLE[name], argument.strip()
     if argument and not command.usage:

@@ -26,14 +26,14 @@ def run(app: ChatApp) -> int:
         The exit code: 0; 1 if a message was not acknowledged; 128 + n if signal n has ended it.
     """
     failed = bool(run_app(app))
-    if lost := app.unacknowledged:
+    if lost := app.rooms.unacknowledged:
         were = "messages were" if len(lost) > 1 else "message was"
         _name(f"{len(lost)} {were} not sent or not acknowledged before you left", lost)
-    if drafts := app.drafts:
+    if drafts := app.rooms.drafts:
         _name("you left without sending what you had begun", drafts)
     if app.ended_by:
         return 128 + app.ended_by
-    return int(failed or bool(app.unacknowledged))
+    return int(failed or bool(app.rooms.unacknowledged))
 
 
 def run_app(app: App[None]) -> int:

@@ -112,6 +112,9 @@ def unpack(offset: int, data: bytes) -> Entry:
         body = _keyed(_decode(data))
         at = _time.decode(data).at
         _check(body)
+        if isinstance(body, Sent):  # with the strings of those before it: a reader may hold thousands
+            seat, author, technique = _seat(body.seat), _nick(body.author), _word("technique", body.technique)
+            body = Sent(seat, author, technique, body.n, body.text)
     except (BadRequest, BadText, BadName) as error:
         raise NoEntry(str(error)) from None
     return Entry(offset + 1, at, body)
@@ -170,21 +173,24 @@ def _member(who: Joined | Resumed | Left | SeatState) -> None:
     _word("node", who.node)
 
 
-@lru_cache(4096)  # the same few values in every message; an error is not cached
-def _seat(name: str) -> None:
+@lru_cache(4096)  # the same few values in every message, and one string for each; an error is not cached
+def _seat(name: str) -> str:
     if not _SEAT.fullmatch(name):
         raise BadName(f"seat {shorten(printable(name), 64)!r}: 24 hexadecimal digits, in lower case")
+    return name
 
 
 @lru_cache(4096)
-def _nick(author: str) -> None:
+def _nick(author: str) -> str:
     clean_nick(author)
+    return author
 
 
 @lru_cache(4096)
-def _word(field: str, word: str) -> None:
+def _word(field: str, word: str) -> str:
     if not _WORD.fullmatch(word):
         raise BadName(
             f"{field} {shorten(printable(word), 64)!r}: 1 to 64 letters (a-z, A-Z), digits and . _ -, "
             "beginning with a letter or a digit"
         )
+    return word

@@ -50,9 +50,9 @@ class Delivery:
     def of(cls, message: Message) -> Delivery:
         """Return the delivery of this message."""
         try:
-            return cls(message, unpack(message.offset, message.body))
+            return cls(message.without_body(), unpack(message.offset, message.body))
         except NoEntry as error:
-            return cls(message, None, str(error))
+            return cls(message.without_body(), None, str(error))
 
     @property
     def offset(self) -> int:

@@ -82,6 +82,13 @@ def _is_zero(parameter: bytes) -> bool:
 
 
 @lru_cache(64)
+def wants_html(accept: bytes) -> bool:
+    """Whether ``Accept`` names HTML, as browsers do; for a client that takes anything a page is of no use."""
+    kinds = (part.split(b";") for part in accept.lower().split(b","))
+    return any(kind[0].strip() == b"text/html" and not any(map(_is_zero, kind[1:])) for kind in kinds)
+
+
+@lru_cache(64)
 def is_json(content_type: bytes) -> bool:
     """Whether a body of this type is JSON in UTF-8."""
     kind, *parameters = (piece.strip() for piece in content_type.lower().split(b";"))

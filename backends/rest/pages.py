@@ -1,4 +1,4 @@
-"""The documentation for a browser: Swagger UI and openapi.json, all of it from this server."""
+"""What a browser gets, all of it from this server: the page that chats, Swagger UI, and openapi.json."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from backends.rest.conversion import Refused
-from backends.rest.headers import read_headers
+from backends.rest.headers import read_headers, wants_html
 from backends.rest.operations import OWN_URL
 from backends.rest.resources import Endpoint, answer
 from chat.domain.errors import BadRequest
@@ -38,6 +38,21 @@ START = b"""SwaggerUIBundle({
 """
 POLICY = b"default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'"
 """The page loads nothing from other servers (Content Security Policy, level 3)."""
+CHAT = Path(__file__).with_name("page")
+"""The page that chats: a client of this API, without a build step."""
+CHAT_FILES = {"page.css": b"text/css", "page.js": b"text/javascript", "client.js": b"text/javascript"}
+CHAT_HEADERS = [
+    (
+        b"content-security-policy",
+        b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
+        b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-cache"),
+    (b"vary", b"Accept"),
+]
+"""No script and no style is in the page itself, and nothing comes from another server."""
 CONTRACT = Path(__file__).with_name("openapi.json")
 """What ``python -m backends.rest.openapi`` writes."""
 FILES = {"swagger-ui.css": b"text/css", "swagger-ui-bundle.js": b"text/javascript"}
@@ -52,15 +67,31 @@ class Pages:
 
     def endpoints(self) -> dict[str, Endpoint]:
         """Return the endpoints by their paths."""
-        return {
+        return {"/": self._front} | {
             path: conditional(endpoint)
             for path, endpoint in {
+                **{f"/page/{name}": self._chat_file for name in CHAT_FILES},
                 "/openapi.json": self._document,
                 "/docs": self._page,
                 "/docs/start.js": self._start,
                 **{f"/docs/{name}": self._file for name in FILES},
             }.items()
         }
+
+    async def _front(self, request: Request) -> Response:
+        """Give a page to a browser; for every other client there is nothing here."""
+        if not wants_html(read_headers(request.scope["headers"]).get(b"accept", b"")):
+            text = "there is no resource /: /docs lists all of them, and a browser gets a page that chats"
+            raise Refused(404, BadRequest(text), [(b"vary", b"Accept")])
+        return await conditional(self._chat)(request)
+
+    async def _chat(self, request: Request) -> Response:
+        body = await self._read("index.html")
+        return answer(200, body, list(CHAT_HEADERS), b"text/html; charset=utf-8")
+
+    async def _chat_file(self, request: Request) -> Response:
+        name = str(request.scope["path"]).rpartition("/")[2]
+        return answer(200, await self._read(name), list(CHAT_HEADERS), CHAT_FILES[name] + b"; charset=utf-8")
 
     async def _document(self, request: Request) -> Response:
         document = await self._read(CONTRACT.name)
@@ -96,7 +127,9 @@ def conditional(endpoint: Endpoint) -> Endpoint:
 
 
 def read(name: str) -> bytes:
-    """Return openapi.json, or a file of swagger-ui-bundle."""
+    """Return openapi.json, a file of the page that chats, or one of swagger-ui-bundle."""
+    if name in CHAT_FILES or name == "index.html":
+        return (CHAT / name).read_bytes()
     if name == CONTRACT.name:
         return CONTRACT.read_bytes()
     from swagger_ui_bundle import swagger_ui_path

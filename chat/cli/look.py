@@ -108,11 +108,18 @@ def doctor(
         click.echo(f"{label.name:<9} {'ok' if ok else 'no'}  {line}{how}")
     if not backend:
         from chat.cli import tools
+        from chat.cli.web import NEED
 
         click.echo("\nfor the lessons and the chapters:")
         for tool in tools.TOOLS:
             fits, line = tools.look(tool)
             click.echo(f"{tool.name:<9} {'ok' if fits else '--'}  {line}")
+        line = (
+            "chat web can show the screen in a browser"
+            if NEED.met()
+            else f"chat web lacks {NEED.what}: {NEED.install}"
+        )
+        click.echo(f"{'browser':<9} {'ok' if NEED.met() else '--'}  {line}")
     return 0 if healthy else FAILED
 
 

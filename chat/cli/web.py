@@ -75,7 +75,9 @@ NEED = Need("textual_serve", "pip install textual-serve")
 @tls_options
 @no_spawn_option
 @settings_options("client")
+@click.pass_context
 def web(
+    context: click.Context,
     host: str,
     port: int,
     is_open: bool,
@@ -124,6 +126,7 @@ def web(
         "ca": ca,
         "fingerprint": fingerprint,
         "theme": theme,
+        "lang": context.find_root().params["lang"],
     }
     command = [sys.executable, "-m", "chat", "--guest", *arguments(given, settings, no_spawn=no_spawn)]
     identity = proved.identity if proved else None
@@ -132,8 +135,10 @@ def web(
     async def serve() -> int:
         address = await screens.start()
         try:
-            if proved and (told := proved.line(as_json=False)):
-                click.echo(told)
+            if proved and proved.file:
+                click.echo(
+                    f"a browser warns of the certificate, until it trusts the authority in {proved.file}"
+                )
             click.echo(f"open {page(address, access, encrypted=proved is not None)} in a browser")
             sys.stdout.flush()
             await asyncio.Event().wait()

@@ -102,8 +102,7 @@ class Room:
         if isinstance(body, Sent):  # nearly every entry, so first
             outcome = self._authored(body)
             if outcome is None:
-                self._messages[seq] = body.seat
-                self._remember(body, seq)
+                self._messages[seq] = self._remember(body, seq)
                 return self._accept(entry)
             return outcome
         if isinstance(body, Checkpoint):
@@ -215,13 +214,15 @@ class Room:
 
     # --- remembering, and forgetting -----------------------------------------------------------
 
-    def _remember(self, body: Sent | Edited | Deleted, seq: int) -> None:
-        key = (body.seat, body.n)
+    def _remember(self, body: Sent | Edited | Deleted, seq: int) -> str:
+        """Remember a draft; return its seat: the one string of it that is kept, and not the entry's own."""
+        member = self.members[body.seat]
+        key = (member.seat, body.n)
         self._drafts[key] = (seq, _digest(body))
         self._draft_order.append((seq, key))
-        member = self.members[body.seat]
         if body.n > member.n:
             member.n = body.n
+        return member.seat
 
     def _forget(self, until: int) -> None:
         order, drafts = self._draft_order, self._drafts

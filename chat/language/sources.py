@@ -16,10 +16,12 @@ from pathlib import Path
 
 PACKAGES = ("chat", "tui", "lab/faults", "lab/wire", "backends")
 ERRORS = ast.parse(Path(__file__).parents[1].joinpath("domain", "errors.py").read_text(encoding="utf-8"))
+TYPED = ("lab/faults", "lab/wire")
+"""Where what a person has typed is read, so that they see a `BadRequest`, too."""
 SHOWN = frozenset(
     {node.name for node in ast.walk(ERRORS) if isinstance(node, ast.ClassDef)}
     - {"BadRequest"}  # for those who write a client, who read English anyway
-    | {"Refused", "UsageError", "BadParameter", "ClickException"}
+    | {"Refused", "ValueError", "UsageError", "BadParameter", "ClickException"}
     | {
         "N_",
         "translate",
@@ -28,17 +30,19 @@ SHOWN = frozenset(
         "Command",
         "Setting",
         "Verb",
+        "Technique",
         "option",
         "argument",
         "command",
         "group",
     }
-    | {"fail", "hint", "note", "warn"}
+    | {"fail", "hint", "note", "tell", "Told", "warn"}
 )
 """The calls whose texts are shown."""
 ONLY = {
-    "Command": (2,),
+    "Technique": (),
     "Verb": (1,),
+    "Command": (2,),
     "Setting": (1,),
     "option": (),
     "argument": (),
@@ -48,7 +52,7 @@ ONLY = {
 """Of these calls, which positional arguments are shown; of others all."""
 KEYWORDS = frozenset({"help", "summary", "text", "epilog", "placeholder", "title"})
 """The keywords, and the attributes in the body of a class, whose texts are shown."""
-WORD = re.compile(r"[^\W\d_]{3,}")
+WORD = re.compile(r"[^\W\d_]{2,}")
 
 
 def texts(root: Path) -> Iterator[tuple[str, str, int]]:
@@ -56,15 +60,16 @@ def texts(root: Path) -> Iterator[tuple[str, str, int]]:
     for package in PACKAGES:
         for path in sorted((root / package).rglob("*.py")):
             where = path.relative_to(root).as_posix()
-            for line, text in found(ast.parse(path.read_text(encoding="utf-8"))):
+            shown = SHOWN | {"BadRequest"} if package in TYPED else SHOWN
+            for line, text in found(ast.parse(path.read_text(encoding="utf-8")), shown):
                 yield text, where, line
 
 
-def found(tree: ast.AST) -> Iterator[tuple[int, str]]:
+def found(tree: ast.AST, shown: frozenset[str] = SHOWN) -> Iterator[tuple[int, str]]:
     """Yield the line and the text of everything in a module that a person may see."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
-            for argument in shown_arguments(node):
+            for argument in shown_arguments(node, shown):
                 yield from ((node.lineno, text) for text in templates(argument) if tells(text))
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and is_command(node):
             if help := ast.get_docstring(node):
@@ -75,9 +80,9 @@ def found(tree: ast.AST) -> Iterator[tuple[int, str]]:
                     yield from ((line.lineno, text) for text in templates(line.value) if tells(text))
 
 
-def shown_arguments(call: ast.Call) -> Iterator[ast.expr]:
+def shown_arguments(call: ast.Call, shown: frozenset[str]) -> Iterator[ast.expr]:
     name = _name(call.func)
-    if name not in SHOWN:
+    if name not in shown:
         return
     places = ONLY.get(name, range(len(call.args)))
     yield from (argument for place, argument in enumerate(call.args) if place in places)

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TypeVar
 
 from chat.domain.errors import BadRequest
+from chat.language import N_
 from lab.faults.fault import Fault
 from lab.wire.capture import Transport
 
@@ -46,7 +47,7 @@ def parse_fault(text: str, transport: Transport) -> Fault:
     known = faults()
     if name not in known:
         close = get_close_matches(name, known, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
+        hint = N_(f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}")
         raise BadRequest(f"there is no fault {name!r}: {hint}")
     kind = known[name]
     if transport not in kind.transports:

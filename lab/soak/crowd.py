@@ -171,7 +171,7 @@ class Crowd:
             await asyncio.to_thread(wire.cut)
         gc.collect()
         found = await asyncio.to_thread(held, psutil.Process())
-        return {**found, "tasks": len(asyncio.all_tasks())}
+        return {**found, "tasks": len(asyncio.all_tasks()), "objects": len(gc.get_objects())}
 
     async def _all(self, works: Iterable[Coroutine[Any, Any, None] | asyncio.Task[None]]) -> None:
         for end in await asyncio.gather(*works, return_exceptions=True):

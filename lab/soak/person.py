@@ -55,6 +55,7 @@ class Person:
         self._noted = noted
         self._dice = random.Random(f"{seed} {name}")
         self._stays = 0
+        self._left = False
         self._texts: dict[int, str] = {}
         """Of drafts that are not answered yet, by their tokens."""
         self._mine: list[int] = []
@@ -83,6 +84,7 @@ class Person:
     async def come(self) -> None:
         """Enter the room under a new name."""
         self._stays += 1
+        self._left = False
         nick = f"{self._name}-{self._stays}"
         self._mine.clear()
         traits = self.technique.traits
@@ -95,13 +97,16 @@ class Person:
             await self.until(lambda: self._up)
 
     async def settled(self) -> None:
-        """Wait until all drafts are answered, and the connection is there."""
+        """Wait until all drafts are answered, the connection is there, and no event is unknown.
+
+        Where events come in any order, one may be there before it is known what became of those before it.
+        """
         assert self.session is not None
         assert self.view is not None
         who = f"{self.view.client} over {self.technique.name}"
         async with _patience(lambda: self._noted.problems.append(f"{who}: no connection or no answer")):
             await self.session.settled()
-            await self.until(lambda: self._up)
+            await self.until(lambda: self._up and self._whole)
 
     async def leave(self) -> None:
         """Leave the room for good, with all drafts answered."""
@@ -112,6 +117,7 @@ class Person:
         """End the session."""
         session, self.session = self.session, None
         assert session is not None
+        self._left = True
         await session.close()
         await self._watching
         self._noted.unanswered += len(self._texts)
@@ -125,6 +131,14 @@ class Person:
     @property
     def _up(self) -> bool:
         return self.session is None or self.session.state.name in ("up", "down")
+
+    @property
+    def _whole(self) -> bool:
+        """Whether every event up to the newest has come, or was named as missing."""
+        session, view = self.session, self.view
+        if session is None or view is None or session.cursor is None or session.state.name == "down":
+            return True
+        return session.cursor.seq >= view.last
 
     def _act(self) -> None:
         session = self.session
@@ -143,7 +157,8 @@ class Person:
     async def _watch(self, session: Session, view: View) -> None:
         async for batch in session.updates():
             for update in batch:
-                self._note(update, view)
+                if not self._left:  # what comes while it leaves may have holes that nobody fills
+                    self._note(update, view)
             async with self.moved:
                 self.moved.notify_all()
         if session.outcome is not None:

@@ -20,6 +20,8 @@ from chat.background.process import clean_environment
 from chat.client.lines import out
 from chat.domain.errors import ChatError
 from chat.domain.model import Event, Hello
+from chat.domain.room import TAIL, WINDOW
+from chat.domain.room_replica import RING_EVENTS
 from chat.server.logs.verify import verify
 from lab.demo import Stage, served
 from lab.soak.crowd import Report, Task
@@ -40,6 +42,8 @@ GROWTH = 24.0
 """MiB that a process may grow by in the second half of a run, by its slope."""
 MOST = 200.0
 """MiB that the server may take."""
+COPY = 2.2
+"""MiB of a copy of a room that is as large as it gets, measured."""
 PATIENCE = 240.0
 """Seconds that a process may take for an answer, besides the time of the soak."""
 LINE = 64 * 1024 * 1024
@@ -261,6 +265,12 @@ class Soak:
                 self.problems.append(
                     f"{one.name} grew by {grown:.0f} MiB in the second half: bound {GROWTH:.0f}"
                 )
+        out(
+            "each client over a broker holds a copy of the room: the drafts of "
+            f"{WINDOW:,} seqs and {RING_EVENTS:,} events\nat most, {COPY} MiB. "
+            f"When it enters it reads up to {TAIL:,} entries. So clients grow until the log is that long.\n"
+            "Python keeps what it once needed; the objects show that nothing holds it"
+        )
         if (most := max(size for _, size in self._server.samples)) > MOST:
             self.problems.append(f"the server took {most:.0f} MiB: bound {MOST:.0f}")
         if errors := self._errors.read_text(errors="replace").strip():

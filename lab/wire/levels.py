@@ -8,16 +8,17 @@ from typing import Literal
 
 from chat.domain.validation import printable
 from chat.interfaces.frames import Field, Frame, Part
+from chat.language import N_
 from lab.wire.masking import walk
 
 Level = Literal["text", "call", "envelope", "frame", "bytes"]
 LEVELS: tuple[Level, ...] = ("text", "call", "envelope", "frame", "bytes")
 WHAT = {
-    "text": "what a person wrote",
-    "call": "what is called, and what comes back",
-    "envelope": "headers, names and numbers around it",
-    "frame": "every field, lengths and types too",
-    "bytes": "the bytes themselves",
+    "text": N_("what a person wrote"),
+    "call": N_("what is called, and what comes back"),
+    "envelope": N_("headers, names and numbers around it"),
+    "frame": N_("every field, lengths and types too"),
+    "bytes": N_("the bytes themselves"),
 }
 """What a level shows, for people."""
 

@@ -285,6 +285,13 @@ async def test_a_visitor_is_asked_for_a_name_whatever_the_operators_settings_are
         await drawn(socket, "a nick needs at least one character")
 
 
+async def test_a_visitor_reads_their_own_language(serve: Serve) -> None:
+    site = await serve()
+    site.client.headers["Accept-Language"] = "fr-FR, en;q=0.5"
+    async with site.screen() as socket:
+        await drawn(socket, "écrivez votre nom ici")
+
+
 def test_the_seat_key_of_a_visitor_is_not_kept_for_the_next_one(state_dir: Path) -> None:
     technique = backends.technique("tcp")
     place = Place("127.0.0.1:1", state_dir)

@@ -34,6 +34,8 @@ FLAGS = (
     "--remote-debugging-port=0",
 )
 KEYS = {"Enter": "\r", "Tab": "\t", "Backspace": "", "Escape": ""}
+CODES = {"Backspace": 8, "Tab": 9, "Enter": 13, "Escape": 27, " ": 32}
+"""Codes of keys that are not their character's; that of ! would be Page Up."""
 ALT, CTRL, SHIFT = 1, 2, 8
 """Bits of the modifiers of a key."""
 SEQUENCE = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|[@-Z\\-_]|\][^\x07]*\x07)")
@@ -129,9 +131,7 @@ class Page:
     async def press(self, key: str, *, modifiers: int = 0, text: str | None = None) -> None:
         """Press and release a key."""
         text = KEYS.get(key, key if len(key) == 1 else "") if text is None else text
-        code = {"Enter": 13, "Tab": 9, "Escape": 27, "Backspace": 8}.get(
-            key, ord(key.upper()) if len(key) == 1 else 0
-        )
+        code = CODES.get(key, ord(key.upper()) if len(key) == 1 and key.isalnum() else 0)
         same = {"key": key, "modifiers": modifiers, "windowsVirtualKeyCode": code}
         kind = "keyDown" if text and not modifiers & (ALT | CTRL) else "rawKeyDown"
         await self.call(

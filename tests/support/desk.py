@@ -261,7 +261,7 @@ async def chatting(
                 await caught_up(pilot, desk)
             yield pilot
         finally:
-            app.linger = 0.01  # a desk that holds its answers gives none
+            app.rooms.linger = 0.01  # a desk that holds its answers gives none
             await app.action_quit()
 
 

@@ -197,4 +197,4 @@ async def test_what_was_typed_before_there_was_a_connection_is_sent_before_the_e
         await leaving
         assert [event.text for event in desk.log if event.kind == "sent"] == ["hello"]
         assert isinstance(pilot.app, ChatApp)
-        assert pilot.app.unacknowledged == []
+        assert pilot.app.rooms.unacknowledged == []

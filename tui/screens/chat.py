@@ -15,20 +15,20 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static, TextArea
-from textual.worker import Worker, WorkerState
 
 from chat.client.session_events import Arrived, Hindered, Measured, State, StateChanged, Switched, Update
 from chat.domain.errors import ChatError, NickTaken
 from chat.domain.validation import clean_text
 from chat.language import N_
 from chat.language.translation import translate
-from tui.commands import COMMANDS, TABLE, Command, Refused, parse
+from tui.commands import TABLE, Command, Refused, key_name, parse
 from tui.opening import Opened, Opener
 from tui.pump import pump
 from tui.rows import one_line
 from tui.screens.chat_class import ChatClass
 from tui.screens.chat_commands import LEAST, TOO_SMALL
 from tui.screens.chat_reading import ChatReading
+from tui.screens.chat_rooms import ChatRooms
 from tui.timeline import Timeline
 from tui.widgets.completion import Completion
 from tui.widgets.composer import Composer
@@ -41,7 +41,7 @@ WIDTHS = [(0, "-slim"), (LEAST[0], "-narrow"), (100, "-wide")]
 HEIGHTS = [(0, "-flat"), (LEAST[1], "-short"), (22, "-tall")]
 
 
-class ChatScreen(ChatReading, ChatClass):
+class ChatScreen(ChatReading, ChatRooms, ChatClass):
     """One person in one room.
 
     Args:
@@ -55,11 +55,7 @@ class ChatScreen(ChatReading, ChatClass):
     VERTICAL_BREAKPOINTS = HEIGHTS
     # The composer handles these keys itself while it has the focus, so that none overtakes a letter.
     BINDINGS: ClassVar[list[BindingType]] = [
-        *(
-            Binding(command.key, f"command('{command.name}')", command.summary, show=False)
-            for command in COMMANDS
-            if command.key
-        ),
+        *(Binding(key, f"room('{key}')", show=False) for key in sorted(ChatRooms.ANSWERS)),
         Binding("pageup", "page(-1)", show=False),
         Binding("pagedown", "page(1)", show=False),
         Binding("escape", "close_all", show=False),
@@ -74,6 +70,10 @@ class ChatScreen(ChatReading, ChatClass):
         now: Callable[[], float],
     ) -> None:
         super().__init__()
+        bound = [command for command in TABLE.values() if command.key]  # this user may have chosen the keys
+        for command in bound:
+            self._bindings.bind(command.key, f"command('{command.name}')", show=False)
+        reads = key_name(TABLE["read"].key) or "/read"
         self.opener = opener
         self.choice, self.wiretap = opened.choice, opened.wiretap
         self.session = session = opened.session
@@ -81,9 +81,10 @@ class ChatScreen(ChatReading, ChatClass):
         self.timeline = Timeline(self.view, nick=session.nick, zone=zone, now=now)
         self.composer = Composer(
             completion := Completion(),
-            placeholder=translate(f"Message #{session.room}   / commands · Tab completes · Ctrl+Up reads"),
+            placeholder=translate(f"Message #{session.room}   / commands · Tab completes · {reads} reads"),
             keys={
-                **{command.key: partial(self._pressed, command) for command in COMMANDS if command.key},
+                **{command.key: partial(self._pressed, command) for command in bound},
+                **self.room_keys(),
                 "pageup": partial(self.action_page, -1),
                 "pagedown": partial(self.action_page, 1),
                 "escape": self.action_close_all,
@@ -105,7 +106,9 @@ class ChatScreen(ChatReading, ChatClass):
         self._first = opened
 
     def compose(self) -> ComposeResult:
+        yield self.room_strip
         with Horizontal(id="body"):
+            yield self.room_list
             with Vertical(id="centre"):
                 yield Static(translate(TOO_SMALL), id="too-small")
                 yield self.fault_banner
@@ -127,13 +130,14 @@ class ChatScreen(ChatReading, ChatClass):
         self.composer.focus()
         self.watch(self.app, "app_focus", self._focused)
         self.attach(self._first)
+        self.show_rooms()
         if self.inspect:
             self.run_worker(self.inspect_from_the_start(), group="submit", exit_on_error=False)
 
     def attach(self, opened: Opened) -> None:
         self.session, self.leaving = session, _ = opened.session, False
         self._said.clear()
-        self._show_state(session.state)
+        self.show_state(session.state)
         self.run_worker(
             pump(session, self.app, self.apply), group="pump", exclusive=True, exit_on_error=False
         )
@@ -146,10 +150,10 @@ class ChatScreen(ChatReading, ChatClass):
             for update in batch:
                 match update:
                     case StateChanged(state):
-                        self._show_state(state)
+                        self.show_state(state)
                     case Hindered():
                         self._banner.set_class(False, "-on")
-                        self._show_state(self.session.state)
+                        self.show_state(self.session.state)
                         self.timeline.apply(update)
                     case Switched(technique):
                         self.switched(technique)
@@ -163,6 +167,7 @@ class ChatScreen(ChatReading, ChatClass):
                             self.take_class_event(update.event)
                         if isinstance(update, Arrived) and update.event.kind == "sent":
                             self.note_receipt(update.event.seq)
+                            self.count_unread(update.event.seq)
         self._status.pending = self.session.pending
         self._status.nick = self.session.nick
         if self.timeline.new_members:
@@ -177,8 +182,9 @@ class ChatScreen(ChatReading, ChatClass):
     def show_cost(self, text: str) -> None:
         self._status.cost = text
 
-    def _show_state(self, state: State) -> None:
+    def show_state(self, state: State) -> None:
         self._status.state = state
+        self.rooms.changed()
         reason = one_line(state.reason).rstrip(".?!")
         if state.name == "retrying":
             kept = translate(
@@ -198,17 +204,6 @@ class ChatScreen(ChatReading, ChatClass):
         if state.name != "connecting":  # while connecting, the reason of the last failure stays
             self._banner.set_class(state.name != "up", "-on")
             self._banner.set_class(state.name == "down", "-down")
-
-    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """Show that a task of this program has failed. There is no traceback, and the program continues."""
-        failed = event.state is WorkerState.ERROR
-        why = f"chat has failed: {event.worker.error!r}" if failed else "chat has failed"
-        if event.worker.group == "pump":
-            ended = event.state is WorkerState.SUCCESS and self.session.outcome is None and not self.leaving
-            if failed or ended:
-                self._show_state(State("down", self.session.state.address, why))
-        elif failed:
-            self.hint(why, failed=True)
 
     # --- from the user -------------------------------------------------------------------------
 

@@ -6,14 +6,13 @@ import asyncio
 import os
 from dataclasses import replace
 
-from textual.screen import Screen
-
 from chat.client.session import Session
 from chat.domain.errors import ChatError
 from chat.domain.validation import clean_nick
 from chat.language import N_
 from tui.commands import Refused
 from tui.rows import Row
+from tui.screens.ordered import Asking
 from tui.timeline import Timeline
 from tui.widgets.composer import Composer
 from tui.widgets.message_view import KEEP, MessageView
@@ -23,7 +22,7 @@ LEAST = (30, 8)
 TOO_SMALL = N_(f"too small: {LEAST[0]}x{LEAST[1]} is the least")
 
 
-class ChatCommands(Screen[None]):
+class ChatCommands(Asking):
     """A screen that can do what commands ask for; `ChatScreen` gives it the session and the widgets."""
 
     session: Session

@@ -6,8 +6,9 @@ import asyncio
 from contextlib import suppress
 from dataclasses import replace
 
-from textual.worker import WorkerError
+from textual.worker import Worker, WorkerError, WorkerState
 
+from chat.client.session_events import State
 from chat.domain.errors import ChatError, StaleCursor
 from chat.interfaces.technique import Technique
 from tui.commands import Refused
@@ -69,6 +70,21 @@ class ChatSession(ChatFaults):
     def attach(self, opened: Opened) -> None:
         """Show this session: the first one, or its successor after it had ended."""
         raise NotImplementedError
+
+    def show_state(self, state: State) -> None:
+        """Show the state of the connection."""
+        raise NotImplementedError
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Show that a task of this program has failed. There is no traceback, and the program continues."""
+        failed = event.state is WorkerState.ERROR
+        why = f"chat has failed: {event.worker.error!r}" if failed else "chat has failed"
+        if event.worker.group == "pump":
+            ended = event.state is WorkerState.SUCCESS and self.session.outcome is None and not self.leaving
+            if failed or ended:
+                self.show_state(State("down", self.session.state.address, why))
+        elif failed:
+            self.hint(why, failed=True)
 
     # --- another session -----------------------------------------------------------------------
 

@@ -21,6 +21,10 @@ class Asking(Screen[None]):
 
     ANSWERS: ClassVar[set[str]] = {"enter"}
 
+    def asks(self, key: str) -> bool:
+        """Whether this key may replace the screen now."""
+        return key in self.ANSWERS and self.focused is not None
+
 
 class OrderedApp(App[None], inherit_bindings=False):
     """Keeps back what is typed while a screen opens, and behind a key that may replace the screen.
@@ -51,19 +55,17 @@ class OrderedApp(App[None], inherit_bindings=False):
         while self._held and not self._waits:
             event = self._held.popleft()
             screen = self.screen
-            if (
-                isinstance(event, events.Key)
-                and isinstance(screen, Asking)
-                and event.key in screen.ANSWERS
-                and screen.focused is not None
-            ):
+            if isinstance(event, events.Key) and isinstance(screen, Asking) and screen.asks(event.key):
                 self._asked = screen
             await super().on_event(event)
 
-    def open(self, screen: Screen[Any]) -> None:
-        """Push a screen, and give it what is typed from now on."""
+    def open(self, screen: Screen[Any], *, instead: bool = False) -> None:
+        """Show a screen, and give it what is typed from now on; ``instead``: in the place of this one."""
         self._opening = screen
-        self.push_screen(screen)
+        if instead:
+            self.switch_screen(screen)
+        else:
+            self.push_screen(screen)
         # Not before its first picture: by then it has a focus.
         screen.call_after_refresh(lambda: self.call_later(self.opened))
 

@@ -54,11 +54,13 @@ class ScreenProcess:
     Args:
         command: the program and its arguments.
         size: of the page.
+        language: of the visitor; "": not known.
     """
 
-    def __init__(self, command: Sequence[str], size: Size) -> None:
+    def __init__(self, command: Sequence[str], size: Size, language: str = "") -> None:
         self._command = command
         self._size = size
+        self._language = language
         self._process: asyncio.subprocess.Process | None = None
         self._stderr = b""
         self._reading: asyncio.Task[None] | None = None
@@ -86,6 +88,7 @@ class ScreenProcess:
             "TEXTUAL_COLOR_SYSTEM": "truecolor",
             "COLUMNS": str(self._size.width),
             "ROWS": str(self._size.height),
+            **({"CHAT_LANG": self._language} if self._language else {}),
         }
         self._process = await asyncio.create_subprocess_exec(
             *self._command,

@@ -20,6 +20,7 @@ from chat.domain.errors import AccessDenied, ChatError
 from chat.domain.validation import printable
 from chat.interfaces.address import Address
 from chat.interfaces.tls import Identity
+from chat.language.translation import LANGUAGES
 from chat.transport.listener import listen
 from tui.web.guard import Guard, Refusal
 from tui.web.process import ScreenProcess, Size
@@ -224,7 +225,8 @@ class WebScreens:
             await _end(socket, WSCloseCode.TRY_AGAIN_LATER, self._full)
             return socket
         size = Size.of(request.query.get("width"), request.query.get("height"))
-        process = self._live[socket] = ScreenProcess(self._options.command, size)
+        language = preferred_language(request.headers.get("Accept-Language", ""))
+        process = self._live[socket] = ScreenProcess(self._options.command, size, language)
         try:
             await process.start()
             await _connect(socket, process)
@@ -244,6 +246,16 @@ def scope(request: web.Request) -> dict[str, Any]:
         "scheme": "https" if request.secure else "http",
         "client": (request.remote, 0) if request.remote else None,
     }
+
+
+def preferred_language(accept: str) -> str:
+    """Return which of our languages a browser prefers (RFC 9110, 12.5.4); "" if none."""
+    wanted: list[tuple[float, int, str]] = []
+    for part in accept.lower().split(","):
+        tag, _, quality = part.partition(";q=")
+        with suppress(ValueError):
+            wanted.append((-float(quality or 1), len(wanted), tag.strip().partition("-")[0]))
+    return next((tag for weight, _, tag in sorted(wanted) if weight and tag in LANGUAGES), "")
 
 
 def message(title: str, refusal: Refusal) -> web.Response:

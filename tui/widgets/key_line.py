@@ -6,33 +6,40 @@ from rich.cells import cell_len
 from textual.content import Content
 from textual.widget import Widget
 
+from chat.language import N_
+from chat.language.translation import translate
+from tui.commands import TABLE, key_name
 from tui.rows import Row
 
 Keys = tuple[tuple[str, str], ...]
 
-WRITING: Keys = (
-    ("Enter", "send"),
-    ("Tab", "complete"),
-    ("Ctrl+Up", "read"),
-    ("F2", "wire"),
-    ("F1", "help"),
-    ("Ctrl+F", "find"),
-    ("Ctrl+P", "commands"),
-    ("Ctrl+Q", "leave"),
-)
-"""While this user writes; the last ones are left out first."""
+
+def writing() -> Keys:
+    """Return the keys while this user writes; the last ones are left out first."""
+    of = {name: key_name(command.key) for name, command in TABLE.items()}
+    keys = (
+        ("Enter", N_("send")),
+        ("Tab", N_("complete")),
+        (of["read"], N_("read")),
+        (of["wire"], N_("wire")),
+        (of["help"], N_("help")),
+        (of["find"], N_("find")),
+        ("Ctrl+P", N_("commands")),
+        (of["quit"], N_("leave")),
+    )
+    return tuple((key, does) for key, does in keys if key)
 
 
 def reading(row: Row) -> Keys:
     """Return the keys that do something with a message."""
-    keys = [("↑↓", "choose"), ("Esc", "write")]
+    keys = [("↑↓", N_("choose")), ("Esc", N_("write"))]
     if row.said and row.mark in ("failed", "unconfirmed"):
-        keys.append(("R", "send again"))
+        keys.append(("R", N_("send again")))
     if row.id and not row.deleted:
-        keys += [("r", "reply"), ("c", "copy")]
-        keys += [("e", "edit"), ("d", "delete")] if row.own else []
-        keys += [("i", "wire"), ("Y", "as a command")]
-    return (*keys, ("m M", "mentions"), ("u", "new"), ("g G", "ends"))
+        keys += [("r", N_("reply")), ("c", N_("copy"))]
+        keys += [("e", N_("edit")), ("d", N_("delete"))] if row.own else []
+        keys += [("i", N_("wire")), ("Y", N_("as a command"))]
+    return (*keys, ("m M", N_("mentions")), ("u", N_("new")), ("g G", N_("ends")))
 
 
 class KeyLine(Widget):
@@ -40,20 +47,21 @@ class KeyLine(Widget):
 
     def __init__(self) -> None:
         super().__init__(id="keys")
-        self._keys = WRITING
+        self._keys = writing()
         self._mode = ""
 
     def show(self, row: Row | None) -> None:
         """Show the keys for a chosen message; None: those for writing."""
-        mode, keys = ("", WRITING) if row is None else ("READING", reading(row))
+        mode, keys = ("", writing()) if row is None else (N_("READING"), reading(row))
         if (mode, keys) != (self._mode, self._keys):
             self._mode, self._keys = mode, keys
             self.refresh()
 
     def render(self) -> Content:
-        mode = f" {self._mode} " if self._mode else ""
+        mode = f" {translate(self._mode)} " if self._mode else ""
         parts, used = [(mode, "bold $accent")], len(mode)
-        for key, does in self._keys:
+        for key, what in self._keys:
+            does = translate(what)
             used += cell_len(f" {key} {does} ")
             if used > self.size.width:
                 break

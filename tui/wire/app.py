@@ -10,6 +10,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from chat.domain.errors import ChatError
+from chat.language.translation import translate
 from lab.wire.show import Wire
 from lab.wire.tap import Tap
 from lab.wire.trace import Trace
@@ -73,10 +74,10 @@ class WireApp(App[None], inherit_bindings=False):
         self._tap.close()
 
     def on_inspector_told(self, event: Inspector.Told) -> None:
-        self._line.update(Content(f" {event.text}"))
+        self._line.update(Content(f" {translate(event.text)}"))
 
     def on_inspector_jumped(self, event: Inspector.Jumped) -> None:
-        self._line.update(Content(" there is no chat here to jump to"))
+        self._line.update(Content(translate(" there is no chat here to jump to")))
 
     def action_ladder(self) -> None:
         server = "broker" if self._wire.technique.server is None else "server"

@@ -12,6 +12,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from chat.language.translation import translate
 from lab.wire.compare import Pair, Sample, compare
 from tui.rows import fit
 
@@ -36,8 +37,8 @@ class CompareScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="compare") as scroll:
-            scroll.border_title = "the same message, side by side"
-            scroll.border_subtitle = "framing · envelope · payload · Esc closes"
+            scroll.border_title = translate("the same message, side by side")
+            scroll.border_subtitle = translate("framing · envelope · payload · Esc closes")
             yield self._text
 
     def on_mount(self) -> None:

@@ -14,6 +14,8 @@ from textual.widgets import Input, Static
 
 from chat.domain.errors import BadRequest
 from chat.interfaces.frames import Frame
+from chat.language import N_
+from chat.language.translation import translate
 from lab.wire.levels import LEVELS, WHAT, Line, lines, rows, sizes
 from lab.wire.masking import shown_bytes, walk
 from lab.wire.table import Row, parse_filter
@@ -29,19 +31,19 @@ EVERY = 0.1
 MIN_FIELDS = 40
 """Columns that the fields need beside a dump of 16 bytes a line."""
 KEYS = (
-    ("+-", "zoom"),
-    ("←→", "field"),
-    ("/", "filter"),
-    ("s", "stop wire"),
-    ("F3", "whole"),
-    ("Esc", "write"),
-    ("Space", "pause"),
-    ("j", "to chat"),
-    ("m n", "mark"),
-    ("c", "control"),
+    ("+-", N_("zoom")),
+    ("←→", N_("field")),
+    ("/", N_("filter")),
+    ("s", N_("stop wire")),
+    ("F3", N_("whole")),
+    ("Esc", N_("write")),
+    ("Space", N_("pause")),
+    ("j", N_("to chat")),
+    ("m n", N_("mark")),
+    ("c", N_("control")),
 )
 """What the keys do while the inspector has the focus; the last ones are left out first."""
-ENTER = (("F2", "choose a frame, zoom to its bytes; F2 again closes"),)
+ENTER = (("F2", N_("choose a frame, zoom to its bytes; F2 again closes")),)
 """What the keys do while it has not."""
 
 
@@ -225,19 +227,20 @@ class Inspector(Stopping, can_focus=True):
     def _say(self, frame: Frame | None) -> None:
         names = " ".join(f"[{name}]" if name == LEVELS[self.level] else name for name in LEVELS)
         if frame is None:
-            self._head.update(Content("nothing has passed yet: write something"), layout=False)
+            self._head.update(Content(translate("nothing has passed yet: write something")), layout=False)
         else:
             of_it = sizes(frame)
             parts = "  ".join(f"{name} {size}" for name, size in of_it.items())
-            what = f" {names}   {WHAT[LEVELS[self.level]]}"
+            what = f" {names}   {translate(WHAT[LEVELS[self.level]])}"
             shown = f"{what}   {parts} B" if len(what) + 40 < self.size.width else what
             self._head.update(Content(shown), layout=False)
-        state = f"STOPPED, {len(self.frames.waiting)} wait  " if self.stopped else ""
-        foot = f" {state}{'PAUSED  ' if self._paused else ''}{self._passed()}"
+        state = translate(f"STOPPED, {len(self.frames.waiting)} wait") + "  " if self.stopped else ""
+        foot = f" {state}{translate('PAUSED') + '  ' if self._paused else ''}{self._passed()}"
         keys = STOPPED_KEYS if self.stopped else KEYS
         for key, does in keys if self.has_focus_within else ENTER:
-            if len(foot) + len(key) + len(does) + 3 <= self.size.width:
-                foot += f"  {key} {does}"
+            foot_and_key = f"{foot}  {key} {translate(does)}"
+            if len(foot_and_key) < self.size.width:
+                foot = foot_and_key
         self._foot.update(Content(foot), layout=False)
 
     def _passed(self) -> str:
@@ -246,11 +249,12 @@ class Inspector(Stopping, can_focus=True):
         if trace is None:
             return ""
         shown = table.shown
-        parts = [f"{shown} of {len(trace.frames)}" if shown != len(trace.frames) else f"{shown} frames"]
+        of_all = len(trace.frames)
+        parts = [translate(f"{shown} of {of_all}" if shown != of_all else f"{shown} frames")]
         if trace.gone:
-            parts.append(f"{trace.gone} not kept")
+            parts.append(translate(f"{trace.gone} not kept"))
         if trace.behind:
-            parts.append(f"{trace.behind} behind")
+            parts.append(translate(f"{trace.behind} behind"))
         return ", ".join(parts)
 
     def _at(self, place: tuple[int, int]) -> int:

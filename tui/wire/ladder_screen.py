@@ -11,6 +11,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from chat.language.translation import translate
 from lab.wire.ladder import as_text, ladder
 from lab.wire.trace import Trace
 
@@ -36,8 +37,10 @@ class LadderScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="ladder") as scroll:
-            scroll.border_title = "what passed, newest below"
-            scroll.border_subtitle = "t logical times · c control frames · Space pause · Esc closes"
+            scroll.border_title = translate("what passed, newest below")
+            scroll.border_subtitle = translate(
+                "t logical times · c control frames · Space pause · Esc closes"
+            )
             yield self._text
 
     def on_mount(self) -> None:

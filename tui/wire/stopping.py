@@ -12,6 +12,7 @@ from textual.message import Message
 
 from chat.domain.errors import BadRequest
 from chat.interfaces.frames import Frame
+from chat.language import N_
 from lab.wire import by_hand
 from lab.wire.by_hand import Deed, Waiting
 from lab.wire.table import Row
@@ -20,14 +21,14 @@ from lab.wire.trace import Trace
 from tui.wire.frame_list import FrameList
 
 STOPPED_KEYS = (
-    ("s", "goes on"),
-    (".", "one frame"),
-    ("p", "pass"),
-    ("w", f"wait {by_hand.DELAY:.0f} s"),
-    ("d", "drop"),
-    ("t", "twice"),
-    ("x", "swap"),
-    ("b", "change byte"),
+    ("s", N_("goes on")),
+    (".", N_("one frame")),
+    ("p", N_("pass")),
+    ("w", N_(f"wait {by_hand.DELAY:.0f} s")),
+    ("d", N_("drop")),
+    ("t", N_("twice")),
+    ("x", N_("swap")),
+    ("b", N_("change byte")),
 )
 """What the keys do while the wire is stopped."""
 DEEDS: dict[str, Deed] = {

@@ -36,6 +36,7 @@ def test_without_a_server_it_tells_what_can_run() -> None:
         *backends.KNOWN,
         "for",
         *(tool.name for tool in tools.TOOLS),
+        "browser",
     ]
 
 
