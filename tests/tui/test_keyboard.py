@@ -60,6 +60,11 @@ def test_alt_enter_is_not_enter() -> None:
         assert Line().send(*reads) == ["a", "alt+enter", "b", "enter"]
 
 
+def test_alt_with_a_digit_is_a_key_of_its_own() -> None:
+    for reads in every_cut("a\x1b1b\x1b9\x1b[1;3B"):
+        assert Line().send(*reads) == ["a", "alt+1", "b", "alt+9", "alt+down"]
+
+
 def test_escape_is_a_key_once_nothing_follows_it() -> None:
     line = Line()
     assert line.send("\x1b") == []

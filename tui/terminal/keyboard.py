@@ -26,7 +26,7 @@ _SPECIAL = re.compile(
     r"|(?P<csi>\x1b\[(?:M[\s\S]{3}|[0-?]*[ -/]*[@-LN-~]|[0-?]+M))"  # ECMA-48, 5.4; a mouse of X10
     r"|(?P<enter>\x1b\r)"
     r"|(?P<escape>\x1b(?=\x1b))"
-    r"|\x1b(?P<alt>[^\x00-\x1f\x7f\[OPX\]^_bf0-9§=-])"  # Textual knows the other ones
+    r"|\x1b(?P<alt>[^\x00-\x1f\x7f\[OPX\]^_bf0§=-])"  # Textual knows the other ones
 )
 ALIASES = {
     "ctrl+h": ("backspace", "\x7f"),
