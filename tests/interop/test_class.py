@@ -1,4 +1,4 @@
-"""The five minutes of a teacher (docs/class.md), step by step: a real server and clients over all techniques."""
+"""The five minutes of a teacher (docs/class.md), step by step: a real server, clients over all techniques."""
 
 from __future__ import annotations
 
