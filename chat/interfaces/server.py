@@ -170,7 +170,7 @@ class Reader(Protocol):
     async def members(self) -> list[Member]:
         """Return the members, in the order of joining; paced and refused like `history`."""
 
-    def behind(self) -> Mapping[str, int]:
+    def behind(self) -> dict[str, int]:
         """Return how many seqs of the room were not sent yet to the owners of seats, by public name.
 
         Who lacks none, or is at another node, is not in it.
