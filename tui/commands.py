@@ -9,6 +9,7 @@ from typing import Protocol
 
 from backends import KNOWN
 from chat.client.session import Session
+from chat.domain.classroom import VERBS
 from chat.domain.validation import clean_text, nick_key
 from chat.language import N_
 from chat.language.translation import translate
@@ -64,6 +65,15 @@ class CommandTarget(Protocol):
 
     def switch(self, name: str) -> Awaitable[None]:
         """Go on over another technique; "": list them. Raises `Refused`."""
+
+    def teach(self, argument: str) -> Awaitable[None]:
+        """Use one of the teacher's means; "": list them. Raises `Refused` and `ChatError`."""
+
+    def raise_hand(self, argument: str) -> None:
+        """Raise the own hand, or take it down. Raises `Refused` and `BadText`."""
+
+    def follow(self) -> Awaitable[None]:
+        """Go on over the technique that the teacher has asked for. Raises `Refused`."""
 
     def join(self, room: str) -> None:
         """Open another room, or go there if it is open. Raises `Refused` and `ChatError`."""
@@ -206,6 +216,18 @@ def _backend(target: CommandTarget, argument: str) -> Awaitable[None]:
     return target.switch(argument)
 
 
+def _class(target: CommandTarget, argument: str) -> Awaitable[None]:
+    return target.teach(argument)
+
+
+def _hand(target: CommandTarget, argument: str) -> None:
+    target.raise_hand(argument)
+
+
+def _follow(target: CommandTarget, argument: str) -> Awaitable[None]:
+    return target.follow()
+
+
 def _join(target: CommandTarget, argument: str) -> None:
     if not argument:
         raise Refused("write /join ROOM; /rooms lists those that are open")
@@ -278,6 +300,8 @@ async def _quit(target: CommandTarget, argument: str) -> None:
     await target.quit()
 
 
+TEACHER = tuple(name for name, verb in VERBS.items() if not verb.anybody)
+
 COMMANDS = (
     Command("help", "", "commands and keys", _help, "f1"),
     Command("edit", "[#ID] [TEXT]", "edit your last message, or message #ID", _edit),
@@ -307,6 +331,9 @@ COMMANDS = (
         ask=True,
         values=KNOWN,
     ),
+    Command("hand", "[down]", "raise your hand, or take it down", _hand, values=("down",)),
+    Command("follow", "", "go on over the technique that the teacher asks for", _follow, "f7"),
+    Command("class", "[WHAT]", "the teacher's means; alone: which there are", _class, values=TEACHER),
     Command("join", "ROOM", "open another room, or go there", _join, ask=True),
     Command("leave", "[ROOM]", "leave this room or another; the others stay", _leave),
     Command("rooms", "", "list the open rooms, and what came there", _rooms),

@@ -26,6 +26,7 @@ from chat.server.fanout import Channel, Mailbox
 from chat.server.pace import take_turn
 from chat.server.pending import Decision, DraftPending
 from chat.server.records import Records
+from chat.server.supervision import Supervision
 
 POLL_GRACE = 4
 """A seat outlives the last call of a polling client by this many grace times."""
@@ -50,6 +51,8 @@ class SeatRoom(Protocol):
     pages: Limits
     """How fast a seat may read again what it has read."""
     records: Records
+    supervision: Supervision
+    """The teacher's means."""
 
     @property
     def closing(self) -> bool: ...
@@ -114,6 +117,7 @@ class HubSeat:
         self._loop = asyncio.get_running_loop()
         self._mailbox: Mailbox | None = None
         self._polls = 0  # reads that wait for events
+        self._said = float("-inf")  # when its last draft was appended
         self._held = 0  # the draft that was refused for now; later ones may not pass it
         self._held_by: NotStored | TooFast = NotStored("")
         self._held_until = 0.0
@@ -140,6 +144,13 @@ class HubSeat:
     def mailbox(self) -> Mailbox | None:
         """The place of its connection in the fan-out; None: it has none, or polls."""
         return self._mailbox
+
+    @property
+    def behind(self) -> int:
+        """How many seqs of the room were not written to its owner yet; 0 also if the owner has not come."""
+        if self._mailbox is not None:
+            return self._mailbox.seqs_behind
+        return 0 if self.restored_at is not None else max(0, self._room.head - self.read_up_to)
 
     # --- sending -------------------------------------------------------------------------------
 
@@ -168,7 +179,12 @@ class HubSeat:
             slow = TooFast(too_fast(room.limits), n=n, retry_after=wait)
             self._hold(draft.n, slow)
             return reply(draft, slow)
-        room.submit(body, DraftPending(draft, reply, self._hold))
+        if refused := room.supervision.permit(body, self._loop.time() - self._said):
+            if isinstance(refused, TooFast):
+                self._hold(draft.n, refused)
+            return reply(draft, refused)
+        room.submit(body, DraftPending(draft, room.supervision.appended(body, reply), self._hold))
+        self._said = self._loop.time()
         return None
 
     def _held_back(self, n: int) -> ChatError | None:

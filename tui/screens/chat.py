@@ -25,6 +25,7 @@ from tui.commands import TABLE, Command, Refused, key_name, parse
 from tui.opening import Opened, Opener
 from tui.pump import pump
 from tui.rows import one_line
+from tui.screens.chat_class import ChatClass
 from tui.screens.chat_commands import LEAST, TOO_SMALL
 from tui.screens.chat_reading import ChatReading
 from tui.screens.chat_rooms import ChatRooms
@@ -40,7 +41,7 @@ WIDTHS = [(0, "-slim"), (LEAST[0], "-narrow"), (100, "-wide")]
 HEIGHTS = [(0, "-flat"), (LEAST[1], "-short"), (22, "-tall")]
 
 
-class ChatScreen(ChatReading, ChatRooms):
+class ChatScreen(ChatReading, ChatRooms, ChatClass):
     """One person in one room.
 
     Args:
@@ -162,6 +163,8 @@ class ChatScreen(ChatReading, ChatRooms):
                         self._said = {draft: text for draft, text in self._said.items() if draft in waiting}
                     case _:
                         self.timeline.apply(update)
+                        if isinstance(update, Arrived):
+                            self.take_class_event(update.event)
                         if isinstance(update, Arrived) and update.event.kind == "sent":
                             self.note_receipt(update.event.seq)
                             self.count_unread(update.event.seq)
