@@ -76,6 +76,9 @@ class CommandTarget(Protocol):
     def go_to_room(self, name: str) -> None:
         """Bring the room with these letters in its name to the front; "": ask which. Raises `Refused`."""
 
+    def open_lanes(self, text: str) -> Awaitable[None]:
+        """Show the room over several techniques side by side. Raises `Refused` and `ChatError`."""
+
     def show_wire(self, argument: str) -> Awaitable[None]:
         """Open the inspector, go to it or close it; ``#ID``: show a message's frames. Raises `Refused`."""
 
@@ -224,6 +227,10 @@ def _go(target: CommandTarget, argument: str) -> None:
     target.go_to_room(argument)
 
 
+def _lanes(target: CommandTarget, argument: str) -> Awaitable[None]:
+    return target.open_lanes(argument)
+
+
 def _wire(target: CommandTarget, argument: str) -> Awaitable[None]:
     return target.show_wire(argument)
 
@@ -307,6 +314,7 @@ COMMANDS = (
         ask=True,
         values=KNOWN,
     ),
+    Command("lanes", "NAME ...", "up to four techniques side by side", _lanes, "f8", ask=True, values=KNOWN),
     Command("join", "ROOM", "open another room, or go there", _join, ask=True),
     Command("leave", "[ROOM]", "leave this room or another; the others stay", _leave),
     Command("rooms", "", "list the open rooms, and what came there", _rooms),
