@@ -281,3 +281,14 @@ def entry_example() -> str:
     """Return the body of an entry, as it is in a message."""
     body = Sent("850358367bd6586fd9bf2ccd", "ann", "rabbitmq", 1, "hello")
     return pack(body, 1_795_393_822_791).decode()
+
+
+def means() -> str:
+    """Return the table of the teacher's means."""
+    from chat.domain.classroom import VERBS
+
+    rows = ["| text | who | means |", "| --- | --- | --- |"]
+    for name, verb in VERBS.items():
+        who = "everybody" if verb.anybody else "teachers"
+        rows.append(f"| `{f'/class {name} {verb.usage}'.rstrip()}` | {who} | {verb.summary} |")
+    return "\n".join(rows)

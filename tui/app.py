@@ -228,6 +228,11 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         elif (room := self.rooms.front) is not None:
             room.hint("there is no shell to return to", failed=True)
 
+    @property
+    def choice(self) -> Choice | None:
+        """Technique, room and name of the session in front; None if there was none."""
+        return self.rooms.front.choice if self.rooms.front is not None else None
+
     async def action_quit(self) -> None:
         """Leave the rooms, then the program. Lines that are on their way get a moment to be acknowledged."""
         await self.rooms.leave_all()

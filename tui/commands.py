@@ -5,102 +5,19 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Protocol
 
 from backends import KNOWN
-from chat.client.session import Session
+from chat.domain.classroom import VERBS
 from chat.domain.validation import clean_text, nick_key
 from chat.language import N_
 from chat.language.translation import translate
+from tui.command_target import CommandTarget
 from tui.rows import Row, one_line
 from tui.themes import NAMES
-from tui.timeline import Timeline
 
 
 class Refused(Exception):
     """A command or a message is not accepted; the error text says why, and the composer keeps the input."""
-
-
-class CommandTarget(Protocol):
-    """What a command can do: the part of the chat screen that commands use."""
-
-    session: Session
-    timeline: Timeline
-
-    def show_help(self) -> None: ...
-
-    def edit_in_composer(self, id: int, text: str) -> None:
-        """Put a message into the composer, to be changed."""
-
-    def start_reading(self) -> None:
-        """Let keys choose a message, and do something with it. Raises `Refused`."""
-
-    def to_new(self) -> None:
-        """Go to the first message that is new. Raises `Refused`."""
-
-    def find(self, text: str) -> None:
-        """Highlight a text; an empty one removes the highlighting. Raises `Refused`."""
-
-    def load_history(self) -> None:
-        """Load a page of older messages. Raises `Refused`."""
-
-    def copy(self, argument: str) -> None:
-        """Copy the newest message, or ``#ID``. Raises `Refused`."""
-
-    def toggle_times(self) -> None: ...
-
-    def toggle_ids(self) -> None: ...
-
-    def set_theme(self, name: str) -> None: ...
-
-    def clear(self) -> None: ...
-
-    def to_top(self) -> None: ...
-
-    def to_end(self) -> None: ...
-
-    def retry(self, nick: str = "") -> None:
-        """Connect now; with ``nick`` under another name. Raises `Refused` and `BadName`."""
-
-    def switch(self, name: str) -> Awaitable[None]:
-        """Go on over another technique; "": list them. Raises `Refused`."""
-
-    def join(self, room: str) -> None:
-        """Open another room, or go there if it is open. Raises `Refused` and `ChatError`."""
-
-    def leave_room(self, room: str) -> None:
-        """Leave a room; "": this one. Raises `Refused`."""
-
-    def list_rooms(self) -> None: ...
-
-    def go_to_room(self, name: str) -> None:
-        """Bring the room with these letters in its name to the front; "": ask which. Raises `Refused`."""
-
-    def open_lanes(self, text: str) -> Awaitable[None]:
-        """Show the room over several techniques side by side. Raises `Refused` and `ChatError`."""
-
-    def show_wire(self, argument: str) -> Awaitable[None]:
-        """Open the inspector, go to it or close it; ``#ID``: show a message's frames. Raises `Refused`."""
-
-    def show_wire_whole(self) -> Awaitable[None]:
-        """Show the inspector on the whole screen, or beside the chat again."""
-
-    def compare(self, argument: str) -> Awaitable[None]:
-        """Show a message beside the same text over another technique. Raises `Refused` and `ChatError`."""
-
-    def set_fault(self, argument: str) -> Awaitable[None]:
-        """Begin a fault, end all, or name those that there are. Raises `Refused` and `ChatError`."""
-
-    def show_ladder(self) -> Awaitable[None]:
-        """Show who sent what to whom, and when. Raises `Refused`."""
-
-    def export_wire(self, path: str) -> Awaitable[None]:
-        """Write what passed into a file. Raises `Refused` and `ChatError`."""
-
-    def toggle_receipts(self) -> Awaitable[None]:
-        """Show what messages cost on the wire, or do not any more."""
-
-    async def quit(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +126,18 @@ def _backend(target: CommandTarget, argument: str) -> Awaitable[None]:
     return target.switch(argument)
 
 
+def _class(target: CommandTarget, argument: str) -> Awaitable[None]:
+    return target.teach(argument)
+
+
+def _hand(target: CommandTarget, argument: str) -> None:
+    target.raise_hand(argument)
+
+
+def _follow(target: CommandTarget, argument: str) -> Awaitable[None]:
+    return target.follow()
+
+
 def _join(target: CommandTarget, argument: str) -> None:
     if not argument:
         raise Refused("write /join ROOM; /rooms lists those that are open")
@@ -285,6 +214,8 @@ async def _quit(target: CommandTarget, argument: str) -> None:
     await target.quit()
 
 
+TEACHER = tuple(name for name, verb in VERBS.items() if not verb.anybody)
+
 COMMANDS = (
     Command("help", "", "commands and keys", _help, "f1"),
     Command("edit", "[#ID] [TEXT]", "edit your last message, or message #ID", _edit),
@@ -315,6 +246,9 @@ COMMANDS = (
         values=KNOWN,
     ),
     Command("lanes", "NAME ...", "up to four techniques side by side", _lanes, "f8", ask=True, values=KNOWN),
+    Command("hand", "[down]", "raise your hand, or take it down", _hand, values=("down",)),
+    Command("follow", "", "go on over the technique that the teacher asks for", _follow, "f7"),
+    Command("class", "[WHAT]", "the teacher's means; alone: which there are", _class, values=TEACHER),
     Command("join", "ROOM", "open another room, or go there", _join, ask=True),
     Command("leave", "[ROOM]", "leave this room or another; the others stay", _leave),
     Command("rooms", "", "list the open rooms, and what came there", _rooms),

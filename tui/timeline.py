@@ -13,6 +13,7 @@ from dataclasses import replace
 from datetime import tzinfo
 from operator import attrgetter
 
+from chat.client.class_lines import class_line
 from chat.client.session_events import (
     Arrived,
     DraftMoved,
@@ -24,6 +25,7 @@ from chat.client.session_events import (
     StartedOver,
     Update,
 )
+from chat.domain.classroom import is_clear
 from chat.domain.errors import history_starts
 from chat.domain.model import Event, MissingEvents
 from chat.language import N_
@@ -68,6 +70,7 @@ class Timeline:
         self._log = 0  # the number of the log, see `Place`
         self._old = -1  # what was there when this user came is not new; -1: not there yet
         self._epoch = ""
+        self._hidden = 0  # what is before this seq is not shown
         self._notes = 0  # notices since the newest event
         self._seats: set[str] = set()
         self._drafts: dict[int, tuple[str, Place]] = {}  # token to the kind of draft and its row
@@ -117,7 +120,7 @@ class Timeline:
         self.rule(N_(f"starting over: {one_line(reason)}"))
         self._epoch = ""
         self._log += 1
-        self.newest = self.oldest = self.first = self._notes = self._old = 0
+        self.newest = self.oldest = self.first = self._notes = self._hidden = self._old = 0
         self.exhausted = False
         self._changes.clear()
         self._missing.clear()
@@ -221,6 +224,10 @@ class Timeline:
         row = Row(place, "message", shown(text), nick=self.nick, own=True, mark="pending", phase=phase)
         self._view.put(self._timed(replace(row, said=text), self._now_ms()))
 
+    def asked(self, draft: int, what: str) -> None:
+        """Note a draft that is shown when its event has come, and before only if it fails."""
+        self._drafts[draft] = (what, Place(PENDING, draft))
+
     def changing(self, draft: int, id: int, what: str) -> None:
         """Show that a change of an own message is being sent; ``what``: ``edit`` or ``delete``."""
         place = Place(self._log, id)
@@ -281,9 +288,14 @@ class Timeline:
     def _show(self, event: Event, took: float | None) -> None:
         if event.seq in self._missing:
             self._found(event.seq)
+        if event.seq < self._hidden:
+            return
         place = Place(self._log, event.seq)
         self._part(place)
         match event.kind:
+            case "sent" if line := class_line(event):
+                self._put_notice(place, "▣", one_line(line), event.at)
+                self._hide_before(event.seq if is_clear(event.text) else 0)
             case "sent":
                 row = Row(
                     place,
@@ -311,6 +323,13 @@ class Timeline:
                 row = Row(place, "notice", going.text, nick=SIGNS[event.kind], traffic=(going,))
                 self._view.put(self._timed(row, event.at))
                 self._fold(place)
+
+    def _hide_before(self, seq: int) -> None:
+        """Show nothing of what was said before: the teacher has cleared the room."""
+        if seq > self._hidden:
+            self._hidden = self.first = seq
+            for place in [row.place for row in self._view.rows if row.place[:2] < (self._log, seq)]:
+                self._view.drop(place)
 
     def _fold(self, place: Place) -> None:
         """Make one row of the people who came and went around a place, if they are many."""

@@ -214,7 +214,7 @@ class Chat(ServiceBase):  # type: ignore[misc]  # spyne has no hints
         call.hub.find_seat(seatKey).leave()
         return ()
 
-    @operation(Word, Number, Text, returns=_ACKED, throws=_faults(*_DRAFT))
+    @operation(Word, Number, Text, returns=_ACKED, throws=_faults(*_DRAFT, "not_yours"))
     async def Send(call: Call, seatKey: str, n: int, text: str) -> Any:
         """Send a message. A draft that is sent again with the same n happens once; n 0 takes the next n."""
         return await _decided(call, seatKey, Say(text, n))

@@ -56,6 +56,8 @@ class Record(Struct, frozen=True):
     """Of its certificate, or of the authority, as clients may be given it."""
     authority: str = ""
     """The certificate (PEM) of the authority that this user's own clients trust; "": they must be told."""
+    teacher: str = ""
+    """The teacher's token: this user is a teacher there."""
 
     def public(self) -> list[Listening]:
         """Return the addresses that other machines can reach."""
@@ -123,6 +125,7 @@ class Registration:
         *,
         fingerprint: str = "",
         authority: str = "",
+        teacher: str = "",
     ) -> None:
         """Tell clients where each technique listens, and why the others do not run.
 
@@ -132,6 +135,7 @@ class Registration:
             access: the access token.
             fingerprint: of the certificate; "": it speaks no TLS.
             authority: see `Record.authority`.
+            teacher: the teacher's token.
         """
         self._process.announce(
             Record(
@@ -145,6 +149,7 @@ class Registration:
                 encrypted=bool(fingerprint),
                 fingerprint=fingerprint,
                 authority=authority,
+                teacher=teacher,
             )
         )
 

@@ -23,8 +23,10 @@ def demo(theme: str | None) -> int:
     if reason := no_screen():
         warn(reason)
     elif sys.stdin.isatty() and sys.stdout.isatty():
+        from chat.cli.screen import use_keys
         from tui import demo as show
 
+        use_keys()
         return show.run(theme)
     from lab.demo import headless
 

@@ -8,6 +8,7 @@ import click
 
 from chat.cli import (
     bench,
+    config_command,
     export,
     join,
     lab,
@@ -69,6 +70,8 @@ def chat(
 ) -> int | None:
     """One chat over every classical way in which programs talk to each other."""
     if command := context.invoked_subcommand:
+        if command == "config":
+            return None  # it shows what they do
         for name in set(context.params) - {"lang"}:  # which every command has, see `choose_language`
             if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
                 option = next(one for one in context.command.params if one.name == name).opts[0]
@@ -88,6 +91,7 @@ for command in (
     own_server.status,
     own_server.stop,
     log_file.log,
+    config_command.config,
     look.doctor,
     look.techniques,
     look.explain,
@@ -118,7 +122,8 @@ def main() -> None:
 def _run() -> int:
     """Run the command; print its error as one line, and return the exit code."""
     from chat.background.state_folder import ENVIRONMENT
-    from chat.cli.config import read_config
+    from chat.cli.config import config_file, read_config
+    from chat.cli.config_keys import KEYS, for_click
 
     options = sys.argv[: sys.argv.index("--")] if "--" in sys.argv else sys.argv
     asks_for_help = not {"-h", "--help"}.isdisjoint(options)  # which needs no settings
@@ -130,6 +135,10 @@ def _run() -> int:
                 raise
             settings = {}
         choose_language(options, settings)
+        keys = settings.pop(KEYS, {})
+        settings, complaints = for_click(settings, chat)
+        for complaint in complaints if not asks_for_help else ():
+            warn(f"{config_file()}, {complaint}")
         if asks_for_help:
             translate_help(chat)
         code = chat.main(
@@ -137,6 +146,7 @@ def _run() -> int:
             standalone_mode=False,
             auto_envvar_prefix=ENVIRONMENT,
             default_map=settings,
+            obj=keys if isinstance(keys, dict) else {},
         )
     except click.exceptions.NoArgsIsHelpError as error:
         sys.stdout.write(error.format_message() + "\n")

@@ -24,6 +24,8 @@ from chat.client.session_events import (
     StartedOver,
     StateChanged,
 )
+from chat.client.teaching import Teaching, needs_token, teacher_token
+from chat.domain.classroom import PREFIX
 from chat.domain.errors import BadText, ChatError
 from chat.domain.json_codec import event_json, missing_json
 from chat.domain.validation import clean_text
@@ -172,6 +174,7 @@ def _message(line: str) -> str | None:
 async def _type(
     session: Session, file: Iterable[str], drafts: dict[int, str], out: Callable[[str], None]
 ) -> None:
+    teaching = Teaching()
     async for line in read_lines(file):
         command, _, _ = line.partition(" ")
         if command == QUIT:
@@ -180,7 +183,17 @@ async def _type(
             here = (f"{member.nick} ({member.technique})" for member in session.members.values())
             out("* " + ", ".join(here))
         elif command == "/help":
-            out("* type a line to send it; /who: members; /quit: leave; more commands without --plain")
+            out("* type a line to send it; /who: members; /hand: raise a hand; /class: the teacher's means")
+            out("* /quit: leave; more commands without --plain")
+        elif command in ("/class", "/hand"):
+            what = line.removeprefix("/class").removeprefix("/").strip()
+            try:
+                token = await asyncio.to_thread(teacher_token) if needs_token(PREFIX + what) else ""
+            except ChatError as error:
+                out(f"! {error}")
+            else:
+                drafts.update(teaching.say(session, what, token))
+                await session.settled(AHEAD)
         elif command.startswith("/") and not command.startswith("//"):
             out(f"! there is no command {command}; /help shows all commands, // begins a message with /")
         elif line.strip():

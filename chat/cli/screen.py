@@ -12,6 +12,7 @@ import click
 
 import backends
 from chat.cli import standard_streams
+from chat.cli.config_keys import KEYS
 from chat.cli.options import Client, chosen, warn
 from chat.domain.errors import ChatError
 from chat.interfaces.technique import Technique
@@ -70,9 +71,12 @@ def screen(
         return run(lines.plain(me.session()))
     if not in_page and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise ChatError("this is not a terminal: use chat --plain, chat send or chat tail")
+    from chat.background.state_folder import state_dir
+    from chat.client import last_used
     from tui.app import ChatApp
     from tui.opening import Choice
     from tui.run import run as show
+    from tui.themes import NAMES
 
     chosen(me.settings, [me.backend, *lanes] if me.backend else backends.techniques(), "client")
     first: list[Technique] = [me.backend] if me.backend else []
@@ -85,7 +89,6 @@ def screen(
         )
 
     def make_wiretap(choice: Choice) -> Wiretap:
-        from chat.background.state_folder import state_dir
         from lab.faults.plan import FaultPlan
         from lab.wire.wiretap import Wiretap
 
@@ -100,17 +103,33 @@ def screen(
         return Wiretap(technique, me.over(technique, technique).settings, state_dir(warn), take_sample, plan)
 
     choice = Choice(me.backend.name, me.room, me.nick) if me.backend and not guest else None
+    folder = None if guest else state_dir(warn)
+    last = last_used.load(folder, warn) if folder else last_used.LastUsed()
+    context = click.get_current_context()
+    room_is_given = context.get_parameter_source("room") is not click.core.ParameterSource.DEFAULT
+    use_keys()
     app = ChatApp(
         opened,
         choice,
-        room=me.room,
-        nick=me.nick,
-        theme=theme,
+        room=me.room if room_is_given else last.room or me.room,
+        nick=me.nick or last.nick or None,
+        theme=theme or (last.theme if last.theme in NAMES else None),
         make_wiretap=make_wiretap,
         inspect=inspect,
         lanes=[technique.name for technique in lanes],
         techniques=techniques,
         guest=guest,
-        technique=me.backend.name if me.backend else None,
+        technique=me.backend.name if me.backend else last.technique or None,
     )
-    return show(app)
+    code = show(app)
+    if folder and (used := app.choice):
+        last_used.keep(folder, last_used.LastUsed(used.technique, used.room, used.nick or "", app.theme))
+    return code
+
+
+def use_keys() -> None:
+    """Give the commands of the screen the keys of the settings file; warn of what is wrong with them."""
+    from tui import keys
+
+    for complaint in keys.use(click.get_current_context().find_root().obj or {}):
+        warn(f"[{KEYS}], {complaint}")

@@ -177,6 +177,7 @@ def serve(
         log, shown = found.address.url, f"in the broker at {found.address}"
     if also:
         access = lan.access(folder, access)
+    teacher = lan.teacher(folder)
     made = not (is_loopback(here) or access or is_open)
     if made:
         access = kept_token(folder) if folder else token_urlsafe(16)
@@ -212,6 +213,7 @@ def serve(
                     access,
                     fingerprint=str(proved.fingerprint) if proved else "",
                     authority=proved.authority.decode() if proved else "",
+                    teacher=teacher,
                 )
             if also and proved:
                 board = Board.of(offers, also[0], access, proved.fingerprint)
@@ -242,6 +244,7 @@ def serve(
                 kept=kept,
                 any_port=registration is not None or bool(also),
                 access=access,
+                teacher=teacher,
                 identity=proved.identity if proved else None,
                 proof=proved.join if proved else "",
                 trust=load_trust(ca, fingerprint) if url.partition(":")[0].lower() in TLS_PORTS else None,

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 import backends
-from chat.cli.config import kept_token
+from chat.cli.config import access_token, kept_token
 from chat.domain.access_token import MIN_TOKEN, new_words, same_words
+from chat.domain.classroom import MIN_TEACHER
 from chat.domain.errors import ChatError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 PAGE = "rest"
 """The technique whose server has a page for phones."""
-WORDS_FILE = "class-words"
+WORDS_FILE, TEACHER_FILE = "class-words", "teacher-token"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Lan:
 
     lan: bool
     words: str | None
+    teacher_token_file: str | None
 
     def hosts(self, host: str | None, *, is_open: bool) -> list[str]:
         """Return the addresses for the class; none: it is not for one. Raises `ChatError` and UsageError."""
@@ -61,6 +63,18 @@ class Lan:
             return given
         return kept_token(folder, WORDS_FILE, new_words) if folder else new_words()
 
+    def teacher(self, folder: Path | None) -> str:
+        """Return the teacher's token; "": there is no teacher. Raises `ChatError`."""
+        if self.teacher_token_file is None:
+            return kept_token(folder, TEACHER_FILE) if folder and self.lan else ""
+        token = access_token(self.teacher_token_file)
+        if len(token) < MIN_TEACHER:
+            raise ChatError(
+                f"the teacher's token in {self.teacher_token_file} has {len(token)} characters, and at least "
+                f"{MIN_TEACHER} are needed: everybody in the room may try to guess it"
+            )
+        return token
+
 
 def lan_options(command: F) -> F:
     """Add the options. The command gets them as one `Lan`, ``lan``."""
@@ -82,6 +96,12 @@ def lan_options(command: F) -> F:
                 "--words",
                 metavar="WORDS",
                 help="With --lan: the access token; without it, four words that are kept for the next time.",
+            ),
+            click.option(
+                "--teacher-token-file",
+                metavar="FILE",
+                help="The file with the teacher's token; with --lan one is made, and your own chats on this "
+                "machine have it.",
             ),
         ]
     ):
@@ -183,6 +203,10 @@ class Board:
         told += [f"{name}: off, {why}" for name, why in self.off.items()]
         told += ["", "Write on the board:", "", f"  {self.join}", ""]
         if folder:
+            told += [
+                "You are the teacher in your own chats on this machine: /class there shows your means.",
+                f"(On another machine set CHAT_TEACHER_TOKEN to what is in {folder / TEACHER_FILE}.)",
+            ]
             told.append(
                 f"(The words stay the same the next time. For new ones remove {folder / WORDS_FILE}.)"
             )

@@ -7,6 +7,7 @@ import sys
 from contextlib import suppress
 from datetime import datetime
 
+from chat.client.class_lines import class_line
 from chat.domain.model import Event
 from chat.domain.validation import printable
 
@@ -24,6 +25,8 @@ def event_line(event: Event) -> str:
             return f"{time} * {event.author} moved to {event.technique}"
         case "left":
             return f"{time} * {event.author} left"
+        case "sent" if line := class_line(event):
+            return f"{time} * {line}"
         case "sent":
             return f"{time} {event.author} ({event.technique}): {text}"
         case "edited":

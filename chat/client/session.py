@@ -160,7 +160,8 @@ class Session:
     @property
     def connected(self) -> bool:
         """Whether it is in the room, by the way that was asked for last (see `redial`)."""
-        return self.state.name == "up" and not (self._redialling.is_set() or self._moved)
+        there = self._client is not None and self.state.name == "up"
+        return there and not (self._redialling.is_set() or self._moved)
 
     @property
     def pending(self) -> int:

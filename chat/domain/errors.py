@@ -54,7 +54,7 @@ class AccessDenied(ChatError):
 
 
 class NotYours(ChatError):
-    """Only the seat that sent a message may edit or delete it."""
+    """Only the seat that sent a message may change it; or the teacher lets this seat not write."""
 
     code = "not_yours"
 

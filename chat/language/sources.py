@@ -29,6 +29,7 @@ SHOWN = frozenset(
         "Static",
         "Command",
         "Setting",
+        "Verb",
         "Technique",
         "option",
         "argument",
@@ -40,6 +41,7 @@ SHOWN = frozenset(
 """The calls whose texts are shown."""
 ONLY = {
     "Technique": (),
+    "Verb": (1,),
     "Command": (2,),
     "Setting": (1,),
     "option": (),

@@ -42,7 +42,13 @@ class Hub:
     """All rooms of this node. Everything runs on one event loop; nothing here blocks it."""
 
     def __init__(
-        self, log: Log, *, limits: Limits | None = None, bounds: Bounds | None = None, access: str = ""
+        self,
+        log: Log,
+        *,
+        limits: Limits | None = None,
+        bounds: Bounds | None = None,
+        access: str = "",
+        teacher: str = "",
     ) -> None:
         """Prepare; nothing happens before `start`.
 
@@ -51,13 +57,14 @@ class Hub:
             limits: what clients may do.
             bounds: what one address and one connection may take.
             access: the shared access token that every hello must bring; "": none.
+            teacher: the teacher's token, see `chat.domain.classroom`; "": there is no teacher.
         """
         self.limits = limits or Limits()
         self.log = log
         self.cluster = Cluster(log, self.limits.grace, self.live_rooms, self._learn_rooms)
         self._access = access
         self._guesses = Guesses(lambda: asyncio.get_running_loop().time())
-        self._node = Node(log, self.limits, bounds or Bounds())
+        self._node = Node(log, self.limits, bounds or Bounds(), teacher)
         self._node.expires_in = self.cluster.expires_in
         self._rooms: dict[str, LiveRoom] = {}
         self._loading: dict[str, asyncio.Task[LiveRoom]] = {}
@@ -288,10 +295,13 @@ class Hub:
     async def _replay(self, name: str) -> LiveRoom:
         entries = await self.log.tail(name, TAIL)
         room = LiveRoom(self._node, name, self._seats)
+        left_out: set[int] = set()
         for refused in room.replica.replay(entries):
             for seq in refused:
                 self.log.refuse(name, seq)
+            left_out.update(refused)
             await asyncio.sleep(0)
+        room.supervision.replay(entry for entry in entries if entry.seq not in left_out)
         self._rooms[name] = room
         for member in room.seats_by_node():
             if member.node == self.log.node:

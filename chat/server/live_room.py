@@ -29,6 +29,7 @@ from chat.server.fanout import Channel, Mailbox
 from chat.server.node import Node
 from chat.server.pending import Decision
 from chat.server.seat import HubSeat
+from chat.server.supervision import Supervision
 
 REPLICATION_TIMEOUT = 5.0
 """Seconds to wait for an event that another node of the shared log has already sent to the client."""
@@ -49,6 +50,7 @@ class LiveRoom:
         self.records = node.records
         self.replica = RoomReplica()
         self.state = self.replica.state
+        self.supervision = Supervision(node.teacher, shared=node.log.shared)
         self.seats: dict[str, HubSeat] = {}
         """The seats of this node, by public name."""
         self.moved: set[str] = set()
@@ -88,6 +90,7 @@ class LiveRoom:
     def apply(self, item: Committed) -> None:
         """Let the room decide about a committed entry, and hand the event to the channels."""
         outcome = self.replica.apply(item.entry)
+        self.supervision.decided(item.entry, outcome)
         if type(outcome) is Event:
             for channel in self._channels.values():
                 channel.pending.append(outcome)

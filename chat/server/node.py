@@ -19,10 +19,12 @@ SEARCHES = 2
 class Node:
     """One server on a log: the log, the limits, and the tasks that run in the background."""
 
-    def __init__(self, log: Log, limits: Limits, bounds: Bounds) -> None:
+    def __init__(self, log: Log, limits: Limits, bounds: Bounds, teacher: str = "") -> None:
         self.log = log
         self.limits = limits
         self.bounds = bounds
+        self.teacher = teacher
+        """The teacher's token; "": there is no teacher."""
         self.arrivals = Arrivals(bounds, lambda: asyncio.get_running_loop().time())
         self.backlog = Backlog(bounds.unread_bytes)
         self.name = log.node

@@ -26,6 +26,7 @@ from chat.server.fanout import Channel, Mailbox
 from chat.server.pace import take_turn
 from chat.server.pending import Decision, DraftPending
 from chat.server.records import Records
+from chat.server.supervision import Supervision
 
 POLL_GRACE = 4
 """A seat outlives the last call of a polling client by this many grace times."""
@@ -50,6 +51,8 @@ class SeatRoom(Protocol):
     pages: Limits
     """How fast a seat may read again what it has read."""
     records: Records
+    supervision: Supervision
+    """The teacher's means."""
 
     @property
     def closing(self) -> bool: ...
@@ -114,6 +117,7 @@ class HubSeat:
         self._loop = asyncio.get_running_loop()
         self._mailbox: Mailbox | None = None
         self._polls = 0  # reads that wait for events
+        self._said = float("-inf")  # when its last draft was appended
         self._held = 0  # the draft that was refused for now; later ones may not pass it
         self._held_by: NotStored | TooFast = NotStored("")
         self._held_until = 0.0
@@ -168,7 +172,12 @@ class HubSeat:
             slow = TooFast(too_fast(room.limits), n=n, retry_after=wait)
             self._hold(draft.n, slow)
             return reply(draft, slow)
-        room.submit(body, DraftPending(draft, reply, self._hold))
+        if refused := room.supervision.permit(body, self._loop.time() - self._said):
+            if isinstance(refused, TooFast):
+                self._hold(draft.n, refused)
+            return reply(draft, refused)
+        room.submit(body, DraftPending(draft, room.supervision.appended(body, reply), self._hold))
+        self._said = self._loop.time()
         return None
 
     def _held_back(self, n: int) -> ChatError | None:

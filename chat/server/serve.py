@@ -99,6 +99,8 @@ class Plan:
     any_port: bool = False
     """If a default port is in use, take a free one."""
     access: str = ""
+    teacher: str = ""
+    """The teacher's token; "": there is no teacher."""
     identity: Identity | None = None
     """Serve with TLS; techniques without TLS do not run."""
     proof: str = ""
@@ -190,7 +192,7 @@ def _check_broker(plan: Plan) -> None:
 async def _serve(plan: Plan, ready: Ready, *, had_terminal: bool) -> int:
     _check_broker(plan)
     opened = open_log(plan.log, plan.brokers, trust=plan.trust)
-    hub = Hub(opened, limits=plan.limits, bounds=plan.bounds, access=plan.access)
+    hub = Hub(opened, limits=plan.limits, bounds=plan.bounds, access=plan.access, teacher=plan.teacher)
     signals = Signals(has_files=bool(plan.renewable.names), had_terminal=had_terminal)
     await hub.start()
     servers: dict[str, ChatServer] = {}

@@ -30,6 +30,7 @@ LATE = (
     "sqlite3",
     "ssl",
     "textual",
+    "tomlkit",
     "uvicorn",
     "uvloop",
     "zeep",

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from textual.binding import Binding
 
 from chat.domain.errors import NotYours
 from tests.support.desk import Desk, caught_up, chat, chatting, line_with, text, until, write
 from tui.commands import COMMANDS, Refused, parse
-from tui.screens.chat import ChatScreen
 from tui.screens.help import help_text
 
 # --- the table ---------------------------------------------------------------------------------
@@ -27,9 +25,10 @@ def test_help_fits_the_width(width: int) -> None:
     assert max(len(line) for line in help_text(width).plain.split("\n")) <= width
 
 
-def test_every_key_of_the_table_is_bound() -> None:
-    bound = {binding.key for binding in ChatScreen.BINDINGS if isinstance(binding, Binding)}
-    assert {command.key for command in COMMANDS if command.key} <= bound
+async def test_every_key_of_the_table_is_bound() -> None:
+    async with chatting(Desk()) as pilot:
+        bound = pilot.app.screen.active_bindings.keys()
+        assert {command.key for command in COMMANDS if command.key} <= bound
 
 
 async def test_the_palette_offers_every_command() -> None:

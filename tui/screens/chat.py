@@ -21,10 +21,11 @@ from chat.domain.errors import ChatError, NickTaken
 from chat.domain.validation import clean_text
 from chat.language import N_
 from chat.language.translation import translate
-from tui.commands import COMMANDS, TABLE, Command, Refused, parse
+from tui.commands import TABLE, Command, Refused, key_name, parse
 from tui.opening import Opened, Opener
 from tui.pump import pump
 from tui.rows import one_line
+from tui.screens.chat_class import ChatClass
 from tui.screens.chat_commands import LEAST, TOO_SMALL
 from tui.screens.chat_lanes import ChatLanes
 from tui.screens.chat_reading import ChatReading
@@ -40,7 +41,7 @@ WIDTHS = [(0, "-slim"), (LEAST[0], "-narrow"), (100, "-wide")]
 HEIGHTS = [(0, "-flat"), (LEAST[1], "-short"), (22, "-tall")]
 
 
-class ChatScreen(ChatReading, ChatLanes):
+class ChatScreen(ChatReading, ChatLanes, ChatClass):
     """One person in one room.
 
     Args:
@@ -54,11 +55,6 @@ class ChatScreen(ChatReading, ChatLanes):
     VERTICAL_BREAKPOINTS = HEIGHTS
     # The composer handles these keys itself while it has the focus, so that none overtakes a letter.
     BINDINGS: ClassVar[list[BindingType]] = [
-        *(
-            Binding(command.key, f"command('{command.name}')", command.summary, show=False)
-            for command in COMMANDS
-            if command.key
-        ),
         *(Binding(key, f"room('{key}')", show=False) for key in sorted(ChatLanes.ANSWERS)),
         Binding("pageup", "page(-1)", show=False),
         Binding("pagedown", "page(1)", show=False),
@@ -74,6 +70,10 @@ class ChatScreen(ChatReading, ChatLanes):
         now: Callable[[], float],
     ) -> None:
         super().__init__()
+        bound = [command for command in TABLE.values() if command.key]  # this user may have chosen the keys
+        for command in bound:
+            self._bindings.bind(command.key, f"command('{command.name}')", show=False)
+        reads = key_name(TABLE["read"].key) or "/read"
         self.opener, self.zone, self.now = opener, zone, now
         self.choice, self.wiretap = opened.choice, opened.wiretap
         self.session = session = opened.session
@@ -81,9 +81,9 @@ class ChatScreen(ChatReading, ChatLanes):
         self.timeline = Timeline(self.view, nick=session.nick, zone=zone, now=now)
         self.composer = Composer(
             completion := Completion(),
-            placeholder=translate(f"Message #{session.room}   / commands · Tab completes · Ctrl+Up reads"),
+            placeholder=translate(f"Message #{session.room}   / commands · Tab completes · {reads} reads"),
             keys={
-                **{command.key: partial(self._pressed, command) for command in COMMANDS if command.key},
+                **{command.key: partial(self._pressed, command) for command in bound},
                 **self.room_keys(),
                 "pageup": partial(self.action_page, -1),
                 "pagedown": partial(self.action_page, 1),
@@ -163,6 +163,8 @@ class ChatScreen(ChatReading, ChatLanes):
                         self._said = {draft: text for draft, text in self._said.items() if draft in waiting}
                     case _:
                         self.timeline.apply(update)
+                        if isinstance(update, Arrived):
+                            self.take_class_event(update.event)
                         if isinstance(update, Arrived) and update.event.kind == "sent":
                             self.note_receipt(update.event.seq)
                             self.count_unread(update.event.seq)

@@ -62,13 +62,19 @@ class ChatFaults(ChatWire):
     async def _for_all(self, text: str) -> None:
         """Let the wire fail for everybody, if this user's server was started for that."""
         from chat.background.state_folder import state_dir
-        from lab.faults.for_all import ask
+        from lab.faults.for_all import ask, split
 
         if self.guest:
             raise Refused("a fault for everybody begins in a terminal of the one who runs the server")
         self.hint("asking your server ...")
         done = await asyncio.to_thread(lambda: ask(state_dir(), text))
         self.timeline.note(f"for everybody: {done}")
+        fault, lasts = ("off", 0.0) if text == "off" else split(text)
+        await self.announce_fault(lasts, fault)
+
+    async def announce_fault(self, lasts: float, what: str) -> None:
+        """Tell everybody of a fault that all suffer for so many seconds."""
+        raise NotImplementedError
 
     async def _begin(self, fault: Fault) -> None:
         from lab.faults.plan import FaultPlan

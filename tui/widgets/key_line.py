@@ -8,21 +8,26 @@ from textual.widget import Widget
 
 from chat.language import N_
 from chat.language.translation import translate
+from tui.commands import TABLE, key_name
 from tui.rows import Row
 
 Keys = tuple[tuple[str, str], ...]
 
-WRITING: Keys = (
-    ("Enter", N_("send")),
-    ("Tab", N_("complete")),
-    ("Ctrl+Up", N_("read")),
-    ("F2", N_("wire")),
-    ("F1", N_("help")),
-    ("Ctrl+F", N_("find")),
-    ("Ctrl+P", N_("commands")),
-    ("Ctrl+Q", N_("leave")),
-)
-"""While this user writes; the last ones are left out first."""
+
+def writing() -> Keys:
+    """Return the keys while this user writes; the last ones are left out first."""
+    of = {name: key_name(command.key) for name, command in TABLE.items()}
+    keys = (
+        ("Enter", N_("send")),
+        ("Tab", N_("complete")),
+        (of["read"], N_("read")),
+        (of["wire"], N_("wire")),
+        (of["help"], N_("help")),
+        (of["find"], N_("find")),
+        ("Ctrl+P", N_("commands")),
+        (of["quit"], N_("leave")),
+    )
+    return tuple((key, does) for key, does in keys if key)
 
 
 def reading(row: Row) -> Keys:
@@ -42,12 +47,12 @@ class KeyLine(Widget):
 
     def __init__(self) -> None:
         super().__init__(id="keys")
-        self._keys = WRITING
+        self._keys = writing()
         self._mode = ""
 
     def show(self, row: Row | None) -> None:
         """Show the keys for a chosen message; None: those for writing."""
-        mode, keys = ("", WRITING) if row is None else (N_("READING"), reading(row))
+        mode, keys = ("", writing()) if row is None else (N_("READING"), reading(row))
         if (mode, keys) != (self._mode, self._keys):
             self._mode, self._keys = mode, keys
             self.refresh()

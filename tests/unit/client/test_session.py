@@ -230,6 +230,13 @@ async def test_it_gives_up_when_told_to_and_not_before(room: FakeRoom, clock: Cl
 # --- ending --------------------------------------------------------------------------------------
 
 
+async def test_who_has_closed_is_not_connected(room: FakeRoom) -> None:
+    async with talking(room) as (session, watch):
+        await watch.state("up")
+        assert session.connected
+    assert not session.connected
+
+
 @pytest.mark.parametrize("leave", [True, False])
 async def test_closing_ends_the_connection_and_if_wanted_the_seat(room: FakeRoom, leave: bool) -> None:
     async with talking(room) as (session, watch):

@@ -1,0 +1,60 @@
+"""What this user chose last, for the next start: it is kept in the state folder, not in the settings file."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from chat.domain.errors import ChatError
+from chat.domain.validation import clean_nick, clean_room, printable
+
+FILE = "last-used.json"
+
+
+@dataclass(frozen=True, slots=True)
+class LastUsed:
+    """Technique, room, name and theme of the last time; "" for one that is not known."""
+
+    technique: str = ""
+    room: str = ""
+    nick: str = ""
+    theme: str = ""
+
+
+def load(folder: Path, warn: Callable[[str], None]) -> LastUsed:
+    """Return what was kept.
+
+    Args:
+        folder: the state folder.
+        warn: is called with a line if the file can't be used. It is then as if there was none.
+    """
+    path = folder / FILE
+    try:
+        found = json.loads(path.read_bytes())
+        kept = LastUsed(**{field.name: str(found.get(field.name, "")) for field in fields(LastUsed)})
+        if kept.room:
+            clean_room(kept.room)
+        if kept.nick:
+            clean_nick(kept.nick)
+    except FileNotFoundError:
+        return LastUsed()
+    except (OSError, ValueError, AttributeError, RecursionError, ChatError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is damaged"
+        warn(f"{printable(str(path))}, which keeps what you chose last, is not used: {reason}")
+        return LastUsed()
+    return kept
+
+
+def keep(folder: Path, used: LastUsed) -> None:
+    """Keep it, readable by this user alone. Where nothing can be written, the next start knows nothing."""
+    try:
+        descriptor, new = tempfile.mkstemp(prefix=f"{FILE}.", dir=folder)  # with mode 600
+        with open(descriptor, "w", encoding="utf-8") as file:
+            json.dump(asdict(used), file, ensure_ascii=False, indent=1)
+        os.replace(new, folder / FILE)
+    except OSError:
+        pass  # the next start offers what this one did

@@ -1,0 +1,124 @@
+"""What the teacher's means do at a server: who may use them, and what they forbid, in one room.
+
+A message that would come after a ``freeze`` in the log is refused, though that is not committed yet: what was
+appended counts already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from chat.domain.classroom import PREFIX, Classroom, is_proof, parse
+from chat.domain.errors import BadText, ChatError, NotYours, TooFast
+from chat.domain.model import Ack, Body, Draft, Edited, Entry, Event, Left, Sent
+from chat.domain.room import Outcome, event_of
+from chat.interfaces.server import Reply
+
+NO_TEACHER = "this server has no teacher: start it with --lan, or with --teacher-token-file"
+NOT_HERE = "the teacher's means need a log that one server keeps: in a broker nobody can hold others to them"
+
+
+class Supervision:
+    """The teacher's means in one room of this server."""
+
+    def __init__(self, token: str, *, shared: bool) -> None:
+        """Prepare.
+
+        Args:
+            token: the teacher's; "": there is no teacher.
+            shared: other servers write to the log, too.
+        """
+        self._token, self._shared = token, shared
+        self._now = Classroom()
+        self._foreseen: Classroom | None = None  # with what is appended and not committed
+        self._under_way = 0
+
+    @property
+    def state(self) -> Classroom:
+        """What holds for the next draft."""
+        return self._foreseen or self._now
+
+    def permit(self, body: Body, since: float) -> ChatError | None:
+        """Return why an entry may not be appended; None: it may.
+
+        Args:
+            body: a seat's draft, as the log would have it.
+            since: the seconds since the last draft of the seat.
+        """
+        if not isinstance(body, Sent | Edited):
+            return None
+        try:
+            refused = self._permit(body, since)
+        except BadText as error:
+            refused = error
+        if refused is not None:
+            refused.n = body.n
+        return refused
+
+    def _permit(self, body: Sent | Edited, since: float) -> ChatError | None:
+        order = parse(body.text)
+        state = self.state
+        if order is None:
+            if (left := state.slow - since) > 0 and body.seat not in state.teachers:
+                return TooFast(f"slow mode: one message in {state.slow:g} s", retry_after=left)
+            return state.forbids(body.seat, body.author)
+        if self._shared:
+            return NotYours(NOT_HERE)
+        if isinstance(body, Edited):
+            return BadText("a message can't be changed into one of the teacher's means: send it")
+        if order.verb == "teacher":
+            if not self._token:
+                return NotYours(NO_TEACHER)
+            if not is_proof(order.argument, self._token, body.seat):
+                return NotYours("the teacher's token is wrong, or it is that of another server")
+        elif order.verb != "hand" and body.seat not in state.teachers:
+            return NotYours(f"only a teacher may use /class {order.verb}: show the teacher's token first")
+        return None
+
+    def appended(self, body: Body, reply: Reply) -> Reply:
+        """Count a draft that is appended now, if it is one of the teacher's means.
+
+        Returns:
+            What to call with the outcome.
+        """
+        if not (isinstance(body, Sent) and body.text.startswith(PREFIX)):
+            return reply
+        self._under_way += 1
+        self._foreseen = self._after(Entry(0, 0, body), self.state)
+
+        def decided(draft: Draft, outcome: Event | Ack | ChatError) -> None:
+            self._under_way -= 1
+            if not self._under_way:
+                self._foreseen = None
+            reply(draft, outcome)
+
+        return decided
+
+    def decided(self, entry: Entry, outcome: Outcome) -> None:
+        """Take what has become of a committed entry."""
+        if isinstance(outcome, Event):
+            self._now = self._after(entry, self._now, outcome)
+
+    def replay(self, entries: Iterable[Entry]) -> None:
+        """Take the accepted entries of the log, when the room is loaded."""
+        for entry in entries:
+            body = entry.body
+            if isinstance(body, Left) or (isinstance(body, Sent) and body.text.startswith(PREFIX)):
+                self._now = self._after(entry, self._now)
+
+    def _after(self, entry: Entry, before: Classroom, event: Event | None = None) -> Classroom:
+        """Return what holds after an entry. What a log from before, or of others, claims is not believed."""
+        event = event or event_of(entry, 0)
+        if event.kind != "sent":
+            return before.after(event)
+        try:
+            order = parse(event.text)
+        except BadText:
+            return before
+        if order is None:
+            return before
+        if order.verb == "teacher":
+            believed = is_proof(order.argument, self._token, event.seat)
+        else:
+            believed = order.verb == "hand" or event.seat in before.teachers
+        return before.obeying(order, event) if believed else before

@@ -1,0 +1,99 @@
+"""The teacher's means on the screen: said as sentences, obeyed, and used with one command each."""
+
+from __future__ import annotations
+
+import pytest
+
+from chat.background import server
+from chat.client import teaching
+from chat.domain.classroom import proof
+from tests.support.desk import Desk, caught_up, chat, chatting, lines, text, until, write
+
+TOKEN = "the teacher's own token"
+
+
+def joined(pilot: object) -> str:
+    return " ".join(text(pilot).split())  # type: ignore[arg-type]
+
+
+async def test_what_the_teacher_does_is_a_sentence_and_never_a_command() -> None:
+    desk = Desk()
+    desk.says("teacher", "/class freeze")
+    desk.says("teacher", "/class slow 5")
+    desk.says("bob", "/class hand")
+    desk.says("bob", "/classroom is open")
+    async with chatting(desk) as pilot:
+        await caught_up(pilot, desk)
+        assert [row.text for row in chat(pilot).view.rows] == [
+            "teacher has frozen the room: only teachers may write. /hand raises your hand",
+            "slow mode: 5 seconds between two messages of a person",
+            "bob raises a hand",
+            "/classroom is open",
+        ]
+        assert chat(pilot).classroom.hands == ("bob",)
+
+
+async def test_what_was_cleared_is_not_shown_and_comes_back_with_no_history() -> None:
+    desk = Desk()
+    desk.says("bob", "before")
+    desk.says("teacher", "/class clear")
+    desk.says("bob", "after")
+    async with chatting(desk) as pilot:
+        await caught_up(pilot, desk)
+        screen = chat(pilot)
+        assert [row.text.split(":")[0] for row in screen.view.rows] == [
+            "teacher has cleared the room",
+            "after",
+        ]
+        with screen.view.changing():
+            screen.timeline.add_older(desk.log)
+        assert "before" not in [row.text for row in screen.view.rows]
+        assert screen.timeline.complete, "nobody pages back behind it"
+
+
+async def test_everybody_is_told_where_to_go_on_with_one_key() -> None:
+    desk = Desk()
+    async with chatting(desk) as pilot:
+        desk.says("teacher", "/class to grpc")
+        await until(pilot, lambda: "F7 does so" in text(pilot))
+        assert chat(pilot).classroom.to == "grpc"
+
+
+async def test_a_hand_is_raised_with_a_command() -> None:
+    desk = Desk()
+    async with chatting(desk) as pilot:
+        await write(pilot, "/hand")
+        await until(pilot, lambda: "raises a hand" in text(pilot))
+        await write(pilot, "/hand up")
+        await until(pilot, lambda: "/class hand down" in joined(pilot))
+
+
+async def test_the_token_is_shown_once_by_a_proof_for_this_seat(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(teaching.TOKEN, TOKEN)
+    desk = Desk()
+    async with chatting(desk) as pilot:
+        for what in ("freeze", "thaw"):
+            await write(pilot, f"/class {what}")
+        await until(pilot, lambda: "thawed" in text(pilot))
+        shown = f"/class teacher {proof(TOKEN, chat(pilot).session.seat)}"
+        said = [event.text for event in desk.log if event.kind == "sent"]
+        assert said == [shown, "/class freeze", "/class thaw"]
+
+
+async def test_who_has_no_token_is_told_where_to_teach_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(teaching.TOKEN, raising=False)
+    monkeypatch.setattr(server, "running", lambda _: None)
+    desk = Desk()
+    async with chatting(desk) as pilot:
+        await write(pilot, "/class freeze")
+        await until(pilot, lambda: "you have no teacher's token" in joined(pilot))
+        assert not [event for event in desk.log if event.kind == "sent"]
+
+
+async def test_the_means_are_listed_and_fit() -> None:
+    async with chatting(Desk()) as pilot:
+        await write(pilot, "/class")
+        await until(pilot, lambda: "freeze" in text(pilot))
+        shown = [line.strip() for line in lines(pilot)]
+        for verb in ("freeze", "thaw", "mute NICK", "slow SECONDS", "to TECHNIQUE", "clear"):
+            assert any(line.startswith(verb) for line in shown), verb

@@ -1,0 +1,73 @@
+"""The teacher's means on the chat screen, and a hand that anybody raises."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from chat.client.teaching import Teaching, needs_token, teacher_token
+from chat.domain.classroom import PREFIX, VERBS, Classroom
+from chat.domain.errors import NotYours
+from chat.domain.model import Event
+from chat.language.translation import translate
+from tui.commands import Refused
+from tui.screens.chat_session import ChatSession
+
+
+def means() -> str:
+    """Return all of the teacher's means, a line each."""
+    shown = {
+        f"{name} {verb.usage}".rstrip(): verb.summary for name, verb in VERBS.items() if not verb.anybody
+    }
+    wide = max(map(len, shown))
+    head = translate("/class WHAT, for the teacher; /hand raises a hand")
+    return "\n".join([head, *(f"{how:{wide}}  {translate(what)}" for how, what in shown.items())])
+
+
+class ChatClass(ChatSession):
+    """The part of the chat screen that a class has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.classroom = Classroom()
+        """What the teacher has said, as far as this screen has seen."""
+        self._teaching = Teaching()
+
+    def take_class_event(self, event: Event) -> None:
+        """Take an event of the room; say what the teacher asks of everybody."""
+        before, self.classroom = self.classroom, self.classroom.after(event)
+        asked = self.classroom.to
+        if asked not in (before.to, self.choice.technique) and event.seat != self.session.seat:
+            self.hint(f"{event.author} asks everybody to go on over {asked}: F7 does so")
+
+    async def teach(self, argument: str) -> None:
+        """Use one of the teacher's means; "": list them. Raises `Refused` and `ChatError`."""
+        if not argument:
+            self.timeline.note(means())
+            return
+        token = await asyncio.to_thread(teacher_token) if needs_token(PREFIX + argument) else ""
+        self._use(argument, token)
+
+    def raise_hand(self, argument: str) -> None:
+        """Raise the own hand, or take it down. Raises `Refused` and `BadText`."""
+        needs_token(f"{PREFIX}hand {argument}")
+        self._use(f"hand {argument}".strip(), "")
+
+    def _use(self, what: str, token: str) -> None:
+        if self.down:
+            raise Refused("not sent, the connection is down: /retry tries again")
+        if not self.session.seat:
+            raise Refused("wait until you are connected")
+        for draft, text in self._teaching.say(self.session, what, token):
+            self.timeline.asked(draft, text.partition(" teacher ")[0])
+
+    async def announce_fault(self, lasts: float, what: str) -> None:
+        """Tell everybody of a fault that all suffer, if this user is a teacher there."""
+        with suppress(NotYours):
+            self._use(f"fault {lasts:g} {what}", await asyncio.to_thread(teacher_token))
+
+    async def follow(self) -> None:
+        """Go on over the technique that the teacher has asked for. Raises `Refused`."""
+        if not self.classroom.to:
+            raise Refused("the teacher has asked for no technique; /backend NAME changes it")
+        await self.switch(self.classroom.to)
