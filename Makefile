@@ -52,6 +52,7 @@ check: setup ## Check format, lint, types, the import layers and the generated p
 	$(BIN)/python -m chat.language --check
 	$(BIN)/python -m cogapp --check --check-fail-msg='run: make docs' $(PAGES)
 	$(BIN)/python -m tests.tui.pictures --check
+	$(BIN)/python -m lab.trials.picture --check
 
 audit: setup ## Look for known vulnerabilities in the pinned packages, where PyPI can be asked
 	$(BIN)/python .ci/audit.py
@@ -63,6 +64,7 @@ format: setup ## Format the code and mend what the linter can
 docs: setup ## Write the generated parts of the pages, and the pictures, anew
 	$(BIN)/python -m cogapp -r $(PAGES)
 	$(BIN)/python -m tests.tui.pictures
+	$(BIN)/python -m lab.trials.picture
 
 captures: setup ## Record the messages of docs/captures anew, then make docs; ARGS='grpc soap' some of them
 	$(BIN)/python -m tests.support.kept_captures $(ARGS)

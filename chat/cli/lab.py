@@ -156,7 +156,7 @@ def record(
               help="Keep the histories there, a file a trial, for chat lab check.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Every outcome.")
 @click.option("--write", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
-              help="Also write the table as Markdown.")  # fmt: skip
+              help="Also write it into this page, with its picture.")  # fmt: skip
 def faults(
     backend: Technique | None,
     repair: bool,
@@ -175,8 +175,9 @@ def faults(
     import time
 
     from chat.client.lines import err, out, out_json
-    from lab.trials import report
-    from lab.trials.cells import run_cells
+    from lab.trials import page, picture, report
+    from lab.trials.cells import file_name, run_cells
+    from lab.trials.cells import write as write_lines
     from lab.trials.scenarios import BY_NAME, SCENARIOS
     from lab.trials.subject import Subject, subjects
 
@@ -191,19 +192,28 @@ def faults(
         tried = subjects([one for one in backends.techniques() if not one.missing()])
     began = time.monotonic()
     cells = []
-    chosen_ones = [BY_NAME[scenario]] if scenario else SCENARIOS
-    for cell in run_cells(tried, chosen_ones, range(seed, seed + seeds), server, keep):
-        cells.append(cell)
-        err("  ".join(report.row(cell)))
-        for line in report.not_valid(cell):
-            err(line)
+    scenarios = [BY_NAME[scenario]] if scenario else SCENARIOS
+    try:
+        for cell, histories in run_cells(tried, scenarios, range(seed, seed + seeds), server):
+            cells.append(cell)
+            err("  ".join(report.row(cell)))
+            for line in report.not_valid(cell):
+                err(line)
+            if keep:
+                for number, lines in histories.items():
+                    write_lines(lines, keep / f"{file_name(cell.name)}-{number}.jsonl")
+            if write and cell.scenario == picture.SCENARIO and seed in histories:
+                picture.keep(write.parent, cell.options, histories[seed])
+        if write:
+            picture.write(write.parent)
+            command = f"chat lab faults --seeds {seeds} --write {write}"
+            page.write(write, cells, command, time.monotonic() - began)
+    except OSError as error:
+        raise ChatError(f"cannot write {error.filename}: {error.strerror}") from None
     if as_json:
         out_json(report.as_json(cells))
     else:
         out(report.as_text(cells))
-    if write:
-        command = f"chat lab faults --seeds {seeds} --write {write}"
-        report.write(write, cells, command, time.monotonic() - began)
     return 0 if all(cell.left_out or cell.verdict == "valid" for cell in cells) else FAILED
 
 

@@ -10,11 +10,18 @@ from pathlib import Path
 
 import msgspec
 
+from chat.server.open_files import allow_open_files
 from lab.check.history import Line, write_line
 from lab.trials.outcome import Outcome
 from lab.trials.run import Found, trials
-from lab.trials.scenarios import Scenario
+from lab.trials.scenarios import BY_NAME, Scenario
 from lab.trials.subject import Subject
+
+Histories = dict[int, list[Line]]
+"""The histories, faults and log of each trial of a cell, by seed."""
+FILES = 8
+"""Open files that a client needs, at most: its connections, both ends of a tap, the lock of its seat key."""
+OTHER_FILES = 200
 
 
 class Cell(msgspec.Struct):
@@ -38,7 +45,12 @@ class Cell(msgspec.Struct):
         return cls(subject.options, scenario.name, "", found.outcomes, found.others, found.p99, found.rss)
 
     def total(self, name: str) -> int:
+        """Return how often a promise was broken, also to somebody who had no trouble."""
         return sum(getattr(one, name) for one in self.judged)
+
+    def named(self, name: str) -> int:
+        """Return how often those in trouble were told that something is not known, or missing."""
+        return sum(getattr(one, name) for one in self.outcomes)
 
     def figures(self, name: str) -> list[float]:
         return sorted(found for one in self.outcomes if (found := getattr(one, name)) is not None)
@@ -69,18 +81,17 @@ class Cell(msgspec.Struct):
         return f"{self.scenario} over {self.options}"
 
     def again(self, seed: int) -> str:
-        """Return the command that repeats one trial; seed 0, somebody else's: with all seeds."""
-        seeds = f"--seeds 1 --seed {seed}" if seed else f"--seeds {len(self.outcomes)}"
-        return f"chat lab faults -b {self.options} --scenario {shlex.quote(self.scenario)} {seeds}"
+        """Return the command that repeats one trial; of a scenario with many rooms, and for seed 0, somebody
+        else's trial, all of them."""
+        seeds = f" --seeds 1 --seed {seed}" if seed else f" --seeds {len(self.outcomes)}"
+        if BY_NAME[self.scenario].rooms:
+            seeds = ""
+        return f"chat lab faults -b {self.options} --scenario {shlex.quote(self.scenario)}{seeds}"
 
 
 def run_cells(
-    subjects: Sequence[Subject],
-    scenarios: Sequence[Scenario],
-    seeds: range,
-    server: str | None = None,
-    keep: Path | None = None,
-) -> Iterator[Cell]:
+    subjects: Sequence[Subject], scenarios: Sequence[Scenario], seeds: range, server: str | None = None
+) -> Iterator[tuple[Cell, Histories]]:
     """Run each scenario over each technique, and yield what was found.
 
     Args:
@@ -88,27 +99,37 @@ def run_cells(
         scenarios: what goes wrong.
         seeds: of each cell.
         server: of techniques whose server is a broker: where it is; None: it is found.
-        keep: a folder for the histories; None: they are not kept.
 
     Raises:
         ChatError: a server does not start.
-        OSError: a history can't be kept.
     """
     with tempfile.TemporaryDirectory(prefix="chat-lab-") as name:
-        for scenario in scenarios:
+        for one in scenarios:
             for subject in subjects:
-                if reason := scenario.missing(subject.technique, subject.transport):
-                    yield Cell(subject.options, scenario.name, reason)
+                scenario = one.fitted(subject.technique)
+                reason = scenario.missing(subject.technique, subject.transport) or _too_many(scenario, seeds)
+                if reason:
+                    yield Cell(subject.options, scenario.name, reason), {}
                     continue
-                title = _file_name(f"{subject.options} {scenario.name}")
-                found = asyncio.run(trials(subject, scenario, seeds, Path(name, title), server))
-                if keep is not None:
-                    for seed, lines in found.histories.items():
-                        write(lines, keep / f"{title}-{seed}.jsonl")
-                yield Cell.of(subject, scenario, found)
+                rooms = range(seeds.start, seeds.start + scenario.rooms) if scenario.rooms else seeds
+                folder = Path(name, file_name(f"{subject.options} {scenario.name}"))
+                found = asyncio.run(trials(subject, scenario, rooms, folder, server))
+                yield Cell.of(subject, scenario, found), found.histories
 
 
-def _file_name(text: str) -> str:
+def _too_many(scenario: Scenario, seeds: range) -> str:
+    """Return why there can't be so many people; empty: there can."""
+    wanted = OTHER_FILES + FILES * (scenario.rooms or len(seeds)) * scenario.people
+    allowed = allow_open_files(wanted)
+    if allowed >= wanted:
+        return ""
+    return (
+        f"it needs {wanted:,} open files, and the system allows {allowed:,}: raise the hard limit, ulimit -Hn"
+    )
+
+
+def file_name(text: str) -> str:
+    """Return a name for a file."""
     return "-".join("".join(one for one in text if one.isalnum() or one in " -").replace("--", "").split())
 
 

@@ -88,12 +88,18 @@ def _noticed(lines: Sequence[Line], began: float) -> float | None:
 
 
 def _well(lines: Sequence[Line], ended: float) -> float | None:
-    """Return after how many seconds all was answered, if what was said last is known to be in the log."""
-    asked = answers(lines)
-    last = max(asked, key=lambda one: one.invoke.at, default=None)
-    if last is None or not isinstance(last.outcome, Ok) or any(one.at is None for one in asked):
+    """Return after how many seconds something new, and all that was said before it, was answered.
+
+    Something new is what was said afterwards, and is known to be in the log.
+    """
+    asked = sorted(answers(lines), key=lambda one: one.invoke.at)
+    times = [one.at for one in asked]
+    new = (
+        number for number, one in enumerate(asked) if one.invoke.at >= ended and isinstance(one.outcome, Ok)
+    )
+    if (first := next(new, None)) is None or None in times:
         return None
-    return max(0.0, max(one.at for one in asked if one.at is not None) - ended)
+    return max(0.0, max(at for at in times[: first + 1] if at is not None) - ended)
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -117,6 +123,12 @@ def answers(lines: Sequence[Line]) -> list[Answer]:
             key = line.client, line.op
             told[key] = line, told[key][1] if key in told else line.at
     return [Answer(invoke, *told.get(key, (None, None))) for key, invoke in invoked.items()]
+
+
+def answered(lines: Sequence[Line], began: float, ended: float) -> float:
+    """Return when all was answered that was said in this time; its end, if nothing was."""
+    said = (one for one in answers(lines) if began <= one.invoke.at <= ended)
+    return max((one.at for one in said if one.at is not None), default=ended)
 
 
 def p99(lines: Sequence[Line], began: float, ended: float) -> float | None:

@@ -13,8 +13,7 @@ from chat.client.connect import Place
 from chat.domain.errors import ChatError, ConnectionLost
 from chat.interfaces.technique import Technique
 from lab.check.history import Line
-from lab.check.recorder import now
-from lab.trials.outcome import Outcome, failed, outcome, p99
+from lab.trials.outcome import Outcome, answered, failed, outcome, p99
 from lab.trials.reader import direct
 from lab.trials.scenarios import Scenario
 from lab.trials.server import TrialServer
@@ -76,21 +75,22 @@ async def trials(
         memory = await stack.enter_async_context(_watched(own))
         runs = (Trial(subject, scenario, seed, place, trouble).run() for seed in seeds)
         ended = await asyncio.gather(*runs, return_exceptions=True)
-        until = now()
         await other.end()
+    began = trouble.began
     histories: dict[int, list[Line]] = {}
     outcomes = []
     for seed, end in zip(seeds, ended, strict=True):
         if isinstance(end, list):
             histories[seed] = end
-            outcomes.append(outcome(seed, end, trouble.began, trouble.ended))
+            outcomes.append(outcome(seed, end, began, trouble.ended))
         elif isinstance(end, ChatError | TimeoutError):
             outcomes.append(failed(seed, str(end) or "no answer in time"))
         else:
             raise end
     shared = [trouble.record] if scenario.server else []
-    others = outcome(0, [*other.lines, *shared], trouble.began, trouble.ended)
-    quick = None if scenario.server else p99(other.lines, trouble.began, until)
+    others = outcome(0, [*other.lines, *shared], began, trouble.ended)
+    until = max((answered(lines, began, trouble.ended) for lines in histories.values()), default=began)
+    quick = None if scenario.server else p99(other.lines, began, until)
     return Found(outcomes, others, quick, memory.most, histories)
 
 

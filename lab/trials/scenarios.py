@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from chat.interfaces.technique import Technique
@@ -38,15 +38,35 @@ class Scenario:
     """Messages of each room when it is over."""
     pace: float = 0.05
     """Seconds from one message to the next."""
+    rooms: int = 0
+    """How many there are, whatever is asked for; 0: one a seed. Many people are a load: few seeds do."""
     people: int = 1
     """In each room."""
     speakers: int = 1
     """So many of them say something, each in turn."""
 
+    long_polls: bool = False
+    """Who polls lets the server keep the request open: asking each second is not idle."""
+    patience: float = 40.0
+    """Seconds in which everything must be well again, and then everything that is in the log be seen."""
+    over_a_broker: str = ""
+    """The fault that comes in place of what happens to the server, if that is a broker."""
+
     @property
     def trouble(self) -> str:
         """What the history calls it; empty: nothing goes wrong."""
         return self.fault or (self.name if self.server else "")
+
+    @property
+    def played(self) -> str:
+        """How often it is played if that does not depend on the seeds, in words."""
+        return f"once, in {self.rooms} room{'s' * (self.rooms > 1)} of {self.people}"
+
+    def fitted(self, technique: Technique) -> Scenario:
+        """Return it as it is played over a technique."""
+        if self.server and technique.server is None and self.over_a_broker:
+            return replace(self, server="", fault=self.over_a_broker)
+        return self
 
     def missing(self, technique: Technique, transport: Transport) -> str:
         """Return why a technique can't be tried with it; empty: it can."""
@@ -96,6 +116,42 @@ SCENARIOS = (
         server="freeze",
         until_noticed=True,
         pace=0.3,
+    ),
+    Scenario(
+        "reconnect storm",
+        "200 clients lose the server, kill -9, and all come back; from a broker they are cut off",
+        0.5,
+        server="kill",
+        over_a_broker="cut",
+        rooms=20,
+        people=10,
+        speakers=10,
+        before=10,
+        during=10,
+        after=10,
+        patience=60.0,
+        pace=0.01,
+    ),
+    Scenario(
+        "burst",
+        "one client says 10,000 things at once, two others listen",
+        0.0,
+        rooms=1,
+        people=3,
+        before=0,
+        during=10_000,
+        pace=0.0,
+        patience=120.0,
+    ),
+    Scenario(
+        "idle seats",
+        "1,000 clients sit there for 10 s (if they poll: with long polls); then one a room says something",
+        10.0,
+        rooms=100,
+        people=10,
+        before=0,
+        during=0,
+        long_polls=True,
     ),
 )
 BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}

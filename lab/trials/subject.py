@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from chat.interfaces.settings import SWITCH
 from chat.interfaces.technique import Technique
+from chat.transport.polling import POLL
 from lab.wire.capture import Transport
 
 
@@ -29,6 +30,12 @@ class Subject:
             if value != "off" or name not in flags
         )
         return " ".join([self.technique.name, *chosen])
+
+    def polling(self, how: str) -> Subject:
+        """Return it with this way to poll, if it polls and nothing else was chosen."""
+        if not any(one.name == POLL.name for one in self.technique.settings):
+            return self
+        return replace(self, settings={POLL.name: how, **self.settings})
 
     @property
     def transport(self) -> Transport:

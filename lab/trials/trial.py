@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 
 from chat.client.connect import Detour, Place, open_session
+from chat.transport.polling import LONG
 from lab.check import history
 from lab.check.history import Line
 from lab.check.recorder import Recorder, now
@@ -18,9 +19,7 @@ from lab.trials.subject import Subject
 from lab.trials.trouble import Trouble
 
 PATIENCE = 40.0
-"""Seconds in which everything must be well again."""
-LATE = 10.0
-"""Seconds in which everything that is in the log must be on the screens."""
+"""Seconds in which somebody must be in the room."""
 AGAIN = 3
 """How often something is said again if nobody knows whether it was stored."""
 
@@ -31,7 +30,8 @@ class Trial:
     def __init__(
         self, subject: Subject, scenario: Scenario, seed: int, place: Place, trouble: Trouble
     ) -> None:
-        self._subject, self._scenario, self._seed = subject, scenario, seed
+        self._subject = subject.polling(LONG) if scenario.long_polls else subject
+        self._scenario, self._seed = scenario, seed
         self._place, self._trouble = place, trouble
         self._room = f"trial-{seed}"
         self._wire: FaultyWire | None = None
@@ -70,7 +70,7 @@ class Trial:
                 await self._settled()
             faults = await self._suffer()
             await self._until_well()
-            log = await end(self._place, self._subject.technique, self._room, self._people, LATE)
+            log = await end(self._place, self._subject.technique, self._room, self._people, scenario.patience)
         return [*(line for one in self._people for line in one.lines), *faults, *log]
 
     async def _enter(self, stack: AsyncExitStack, nick: str, detour: Detour | None) -> None:
@@ -144,7 +144,7 @@ class Trial:
     async def _until_well(self) -> None:
         """Say something, again if nobody knows what became of it, and wait until all is answered."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(self._scenario.patience):
                 said = await self._talk(self._scenario.after)
                 await self._settled()
                 for _ in range(AGAIN):

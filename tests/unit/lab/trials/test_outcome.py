@@ -11,7 +11,7 @@ import backends
 from chat.cli.lab import faults
 from lab.check.history import Down, Fault, Indefinite, Invoke, Line, Ok
 from lab.faults.registry import parse_fault
-from lab.trials.cells import Cell
+from lab.trials.cells import Cell, run_cells
 from lab.trials.outcome import Outcome, failed, outcome, p99
 from lab.trials.report import as_text, not_valid, row
 from lab.trials.scenarios import BY_NAME, SCENARIOS, Scenario
@@ -110,6 +110,25 @@ def test_every_scenario_is_a_fault_that_there_is(scenario: Scenario) -> None:
         assert parse_fault(scenario.fault, transport)
 
 
+def test_what_happens_to_a_server_may_be_a_fault_where_there_is_a_broker() -> None:
+    rabbitmq, storm = backends.technique("rabbitmq"), BY_NAME["reconnect storm"]
+    assert (storm.fitted(rabbitmq).server, storm.fitted(rabbitmq).trouble) == ("", "cut")
+    assert storm.fitted(TCP) is storm
+    assert not storm.fitted(rabbitmq).missing(rabbitmq, "tcp")
+
+
+def test_an_idle_seat_polls_only_if_its_technique_does() -> None:
+    assert Subject(backends.technique("rest")).polling("long").options == "rest --poll long"
+    assert Subject(TCP).polling("long") == Subject(TCP)
+
+
+def test_more_people_than_open_files_are_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lab.trials.cells.allow_open_files", lambda wanted: 1024)
+    ((found, histories),) = run_cells([Subject(TCP)], [BY_NAME["idle seats"]], range(1, 2))
+    assert histories == {}
+    assert found.left_out.startswith("it needs 8,200 open files, and the system allows 1,024: raise")
+
+
 def test_every_technique_is_tried_and_one_that_can_repair_twice() -> None:
     found = subjects(backends.techniques())
     assert {one.technique.name for one in found} == set(backends.KNOWN)
@@ -129,15 +148,18 @@ CELLS = [
     (subject, scenario)
     for subject in subjects(backends.techniques())
     for scenario in SCENARIOS
-    if not scenario.missing(subject.technique, subject.transport)
+    if not scenario.fitted(subject.technique).missing(subject.technique, subject.transport)
 ]
 
 
-@pytest.mark.parametrize(("subject", "scenario"), CELLS, ids=lambda one: getattr(one, "options", None))
+@pytest.mark.parametrize(
+    ("subject", "scenario"), CELLS, ids=lambda one: getattr(one, "options", "") or one.name
+)
 def test_the_line_that_repeats_a_cell_names_it(subject: Subject, scenario: Scenario) -> None:
     line = Cell(subject.options, scenario.name).again(17)
     program, *arguments = shlex.split(line)
     assert (program, arguments[:2]) == ("chat", ["lab", "faults"])
     given = faults.make_context("faults", arguments[2:]).params
     assert (given["backend"].name, given["repair"]) == (subject.technique.name, bool(subject.settings))
-    assert (given["scenario"], given["seeds"], given["seed"]) == (scenario.name, 1, 17)
+    seeds = (30, 1) if scenario.rooms else (1, 17)  # many rooms are played together
+    assert (given["scenario"], given["seeds"], given["seed"]) == (scenario.name, *seeds)
