@@ -60,8 +60,6 @@ class Timeline:
         """Whether the server has said that there are no older events."""
         self.new_members = False
         """Whether the members have changed since this was last set to False."""
-        self.traffic = True
-        """Whether rows tell who came and went."""
         self.colours = NickColours()
         self.unread = Unread(view)
         self._view = view
@@ -318,7 +316,7 @@ class Timeline:
                 self._change(event, took)
             case "opened":
                 self._put_notice(place, "○", N_("the room was opened"), event.at)
-            case _ if self.traffic:
+            case _:
                 going = Going(event.seq, event.kind, one_line(event.author), one_line(event.technique))
                 row = Row(place, "notice", going.text, nick=SIGNS[event.kind], traffic=(going,))
                 self._view.put(self._timed(row, event.at))

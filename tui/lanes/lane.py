@@ -11,7 +11,9 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widget import Widget
 
+from chat.client.room_view import MEMBERSHIP
 from chat.client.session_events import Arrived, Measured, State, StateChanged, Update
+from chat.domain.model import Event
 from chat.interfaces.frames import Direction
 from chat.language.translation import translate
 from tui.lanes.figures import Figures, sparkline
@@ -23,6 +25,16 @@ from tui.widgets.status_bar import SIGNS
 
 LINES = 4
 """Lines that a lane's head has."""
+
+
+class Messages(Timeline):
+    """The rows of a lane: there is no room to tell who comes and goes."""
+
+    def _show(self, event: Event, took: float | None) -> None:
+        if event.kind not in MEMBERSHIP:
+            super()._show(event, took)
+        elif event.seq in self._missing:
+            self._found(event.seq)
 
 
 class LaneHead(Widget):
@@ -81,8 +93,7 @@ class Lane(Vertical):
         self.session, self.wiretap = opened.session, opened.wiretap
         self.technique = opened.choice.technique
         self.view = MessageView()
-        self.timeline = Timeline(self.view, nick=self.session.nick, zone=zone, now=now)
-        self.timeline.traffic = False  # there is room for messages only
+        self.timeline = Messages(self.view, nick=self.session.nick, zone=zone, now=now)
         self.head = LaneHead(self.technique)
         self._said: dict[int, str] = {}
 
