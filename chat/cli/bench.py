@@ -122,3 +122,13 @@ def wire(as_json: bool, write: str | None) -> None:
     from lab.bench import wire as measure
 
     measure.main(as_json, write)
+
+
+@bench.command(short_help="Acknowledged messages, beside nats JetStream.")
+@click.option("--json", "as_json", is_flag=True)
+@click.option("--write", metavar="FILE", help="Also write the report as Markdown.")
+def durable(as_json: bool, write: str | None) -> None:
+    """Acknowledged messages a second, beside nats JetStream; and what each loses when it is killed."""
+    from lab.bench import durable as measure
+
+    measure.main(as_json, write)
