@@ -17,6 +17,7 @@ from chat.cli.options import (
     checked,
     ports_option,
     settings_options,
+    theme_option,
     warn,
 )
 from chat.domain.access_token import same_words
@@ -73,7 +74,7 @@ class Joining(Client):
 )
 @ports_option
 @click.option("--plain", is_flag=True, help="Lines instead of a screen: for pipes and screen readers.")
-@click.option("--theme", metavar="NAME", help="dark, light or high-contrast.")
+@theme_option
 @settings_options("client")
 def join(
     host: str,

@@ -22,7 +22,7 @@ from chat.cli import (
     wire,
 )
 from chat.cli.language import choose_language, translate_help
-from chat.cli.options import FAILED, WRONG_USAGE, Client, client_options, warn
+from chat.cli.options import FAILED, WRONG_USAGE, Client, client_options, theme_option, warn
 from chat.cli.screen import screen
 from chat.domain.errors import ChatError
 from chat.language.translation import LANGUAGES, translate
@@ -43,7 +43,7 @@ from chat.language.translation import LANGUAGES, translate
 )
 @client_options
 @click.option("--plain", is_flag=True, help="Lines instead of a screen: for pipes and screen readers.")
-@click.option("--theme", metavar="NAME", help="dark, light or high-contrast.")
+@theme_option
 @click.option("--inspect", is_flag=True, help="Show the wire, from the first byte on.")
 @click.option("--guest", is_flag=True, hidden=True)  # the screen of a visitor in a web page
 @click.option(

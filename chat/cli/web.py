@@ -16,6 +16,7 @@ from chat.cli.options import (
     room_option,
     server_option,
     settings_options,
+    theme_option,
     tls_options,
     token_option,
     warn,
@@ -60,7 +61,7 @@ NEED = Need("textual_serve", "pip install textual-serve")
 @click.option(
     "--sessions", type=click.IntRange(1, 500), default=16, show_default=True, help="Tabs at a time."
 )
-@click.option("--theme", metavar="NAME", help="dark, light or high-contrast.")
+@theme_option
 @click.option(
     "--tls",
     type=click.Choice(["auto"]),
