@@ -110,6 +110,7 @@ def open_session(
         other_nicks=other_nicks,
         give_up=give_up,
     )
+    session.way.checked = technique.transport(options.settings) != "udp"
     return session
 
 

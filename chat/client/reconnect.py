@@ -28,11 +28,13 @@ class ReconnectPolicy:
         self._clock = clock
         self._jitter = jitter
         self._failures = 0
+        self._refused: type[ChatError] | None = None  # how the last try ended, if that was for good
         self._last_up = clock()
 
     def connected(self) -> None:
         """A seat was taken."""
         self._failures = 0
+        self._refused = None
 
     def found(self) -> None:
         """Somebody else has found the server: the pauses begin small again."""
@@ -47,14 +49,22 @@ class ReconnectPolicy:
         """A connection has ended, or the session begins."""
         self._last_up = self._clock()
 
-    def delay(self, error: ChatError) -> float | None:
-        """Return the seconds until the next try; None if there is to be none."""
-        if error.final or (isinstance(error, NickTaken) and error.retry_after is None):
+    def delay(self, error: ChatError, *, doubtful: bool = False) -> float | None:
+        """Return the seconds until the next try; None if there is to be none.
+
+        Args:
+            error: how the last one ended.
+            doubtful: a refusal may be about a hello that was damaged on its way. It counts when it comes
+                twice.
+        """
+        refused = error.final or (isinstance(error, NickTaken) and error.retry_after is None)
+        again, self._refused = self._refused, type(error) if refused else None
+        if refused and not (doubtful and again is not self._refused):
             return None
         left = None if self._give_up is None else self._give_up - (self._clock() - self._last_up)
         if left is not None and left <= 0:
             return None
-        if error.retry_after is None:
+        if error.retry_after is None or refused:
             delay = backoff(self._failures, self._jitter())
         else:
             delay = error.retry_after + AFTER_RETRY

@@ -237,6 +237,7 @@ class Session:
             await self._enter(State("connecting", self.state.address))
             error: ChatError | None = None
             client: ChatClient | None = None
+            seated = False
             await self._retry.trying()
             try:
                 async with self._connecting:
@@ -261,7 +262,7 @@ class Session:
             except ChatError as lost:
                 error = lost
             finally:
-                if self._client is not None:
+                if seated := self._client is not None:
                     self._broken_by = error
                 self._client, self.hindered = None, ""
                 if client is not None:
@@ -275,7 +276,8 @@ class Session:
                 continue
             if error is None:
                 error = ConnectionLost("the server closed the connection")
-            if (delay := self._reconnect.delay(error)) is None:
+            doubtful = not (seated or self.way.checked)
+            if (delay := self._reconnect.delay(error, doubtful=doubtful)) is None:
                 return error
             await self._enter(State("retrying", self.state.address, str(error), delay))
             if await self._retry.pause(delay, watch=error.retry_after is None):

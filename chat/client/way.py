@@ -24,3 +24,5 @@ class Way:
     """The server behind the client's address, if that is another one."""
     technique: str = ""
     """Its name, for `Switched`."""
+    checked: bool = True
+    """What is damaged on the way is found and sent again, as by TCP: a refusal is about what was sent."""

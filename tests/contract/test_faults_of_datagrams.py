@@ -7,13 +7,17 @@ shown as it came: JSON in a datagram has no checksum but UDP's, and the tap's da
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 
 import pytest
 
 import backends
 from chat.domain.model import Limits
+from chat.interfaces.frames import Direction
 from chat.interfaces.technique import Technique
+from lab.faults.fault import Switch
+from lab.wire.passing import Passing
 from tests.support.kit import QUICK, Serving
 from tests.support.people import Person
 from tests.support.tapped import Tapped, load
@@ -55,6 +59,34 @@ async def eve(technique: Technique, way: str, server: Serving) -> AsyncIterator[
     await eve.enters("up")
     yield eve
     await eve.close()
+
+
+class NickDamaged(Switch):
+    """Each datagram to the server that holds the nick has a wrong bit in it."""
+
+    name = "nick-damaged"
+
+    def touch(self, passing: Passing, chance: random.Random) -> None:
+        if passing.direction is Direction.UP and b"eve" in passing.data:
+            passing.data = passing.data.replace(b"eve", b"e\x16e")
+            self.fired += 1
+
+
+async def test_a_join_that_was_damaged_is_tried_again(
+    technique: Technique, way: str, server: Serving, ann: Person
+) -> None:
+    eve = Tapped(technique, server.address, WAYS[way][1])
+    try:
+        eve.plan.add(NickDamaged(), eve.tap)
+        async with asyncio.timeout(20):
+            await eve.enters("retrying")
+            assert eve.fired
+            await eve.end()
+            eve.session.retry_now()
+            await eve.enters("up")
+            await ann.sees("joined", "eve")
+    finally:
+        await eve.close()
 
 
 def test_every_way_of_datagrams_is_here() -> None:

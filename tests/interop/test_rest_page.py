@@ -132,6 +132,26 @@ async def test_a_seat_outlives_a_reload(phone: Phone, enter_room: EnterRoom) -> 
     assert [event.kind for event in bob.seen if event.author == "ann"].count("joined") == 1
 
 
+async def test_a_page_that_goes_leaves_a_seat_that_ends_soon(
+    phone: Phone, room_servers: dict[str, Address]
+) -> None:
+    await phone.join("ann")
+    taken = [request for request in phone.page.requests if request.endswith("/seats")]
+    await phone.page.value("window.dispatchEvent(new PageTransitionEvent('pagehide'))")
+    await phone.page.seen(lambda: [one for one in phone.page.requests if one.endswith("/seats")] == 2 * taken)
+
+
+async def test_a_message_whose_answer_is_lost_is_sent_again_and_is_there_once(
+    phone: Phone, enter_room: EnterRoom
+) -> None:
+    bob = await enter_room("tcp", "bob")
+    await phone.join("ann")
+    await phone.page.lose_answer("*/messages", phone.say("once"))
+    await phone.say("after")
+    await bob.hears("after")
+    assert bob.texts == ["once", "after"]
+
+
 async def test_a_phone_that_slept_reads_on_and_says_that_its_seat_had_ended(
     phone: Phone, enter_room: EnterRoom, hub: Hub
 ) -> None:

@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -98,6 +98,20 @@ class Page:
         await self.call("Page.reload")
         await loaded
 
+    async def lose_answer(self, pattern: str, ask: Awaitable[None]) -> None:
+        """Let a request arrive, and lose its answer: the page sees a broken connection.
+
+        Args:
+            pattern: of the address, with * for anything.
+            ask: lets the page make the request.
+        """
+        await self.call("Fetch.enable", patterns=[{"urlPattern": pattern, "requestStage": "Response"}])
+        paused = self._browser.next(self._session, "Fetch.requestPaused")
+        await ask
+        number = (await paused)["requestId"]
+        await self.call("Fetch.failRequest", requestId=number, errorReason="ConnectionReset")
+        await self.call("Fetch.disable")
+
     async def value(self, expression: str) -> Any:
         """Return what JavaScript makes of an expression; a promise is awaited."""
         answer = await self.call(
@@ -121,7 +135,11 @@ class Page:
 
     async def shows(self, text: str) -> None:
         """Wait until a terminal has drawn a text."""
-        await self._browser.until(lambda: text in self.drawn)
+        await self.seen(lambda: text in self.drawn)
+
+    async def seen(self, true: Callable[[], bool]) -> None:
+        """Wait until something is true of what the browser has told of this page."""
+        await self._browser.until(true)
 
     async def type(self, text: str) -> None:
         """Type on the keyboard."""

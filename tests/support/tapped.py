@@ -56,6 +56,7 @@ class Tapped:
             return technique.load_client()(here, ClientOptions(settings=settings))
 
         self.session = Session(dial, Hello("lab", nick), resend=technique.traits.resend, jitter=lambda: -0.5)
+        self.session.way.checked = self.transport != "udp"
         self._watching = asyncio.create_task(self._watch())
         self.session.start()
 

@@ -7,6 +7,8 @@ const EVERY = 1000; // ms between two polls
 const PATIENCE = 15000; // ms for an answer, besides the time that the server was asked to wait
 const LONGEST = 10000; // ms between two tries without a connection
 const LATER = new Set([429, 503]); // the same request may go well later
+/** After these the seat is taken again before anything else: the server may be another one, which knows more or less. */
+const BREAKS = new Set(["closing", "connection_lost", "seat_gone", "seat_taken"]);
 
 /** An answer that is an error: a problem (RFC 9457), or none at all (status 0). */
 export class Problem extends Error {
@@ -80,12 +82,14 @@ function sleep(ms, signal) {
 /**
  * A seat in a room, and the place up to which its events were read. `keep` is what must outlive the page.
  *
- * The page gives: onEvents(events), onSeat(answer, isNew), onState(text, up), onRefused(draft, problem),
+ * The page gives: onEvents(events), onSeat(answer, isNew), onAnew(), onState(text, up), onRefused(draft, problem),
  * onOver(problem), onKeep(keep).
  */
 export class Session {
   #waker = new AbortController(); // given: what waits goes on at once
   #over = false;
+  #gone = false; // the page is hidden, maybe for good: it does not poll
+  #broken = false; // the seat must be taken again
   #sending = false;
   #head = 0; // of the room, when the seat was taken
   #caughtUp = false; // the events up to that were read, so a draft that was stored is known
@@ -97,14 +101,20 @@ export class Session {
     this.path = `/rooms/${encodeURIComponent(keep.room)}`;
   }
 
-  /** Takes the seat, and polls until the session is over. Throws the Problem of the first try. */
+  /** Takes the seat, and polls until the session is over. Throws the Problem of the first try for a new seat. */
   async run() {
-    await this.#enter();
+    if (this.keep.key) this.#broken = true;
+    else await this.#enter();
     this.#poll();
   }
 
-  /** Something has changed: do not wait any longer. */
+  /** Something has changed, or the page is there again: do not wait any longer. */
   wake() {
+    this.#gone = false;
+    this.#interrupt();
+  }
+
+  #interrupt() {
     this.#waker.abort(new Problem(0, "woken", ""));
     this.#waker = new AbortController();
   }
@@ -125,6 +135,19 @@ export class Session {
     await this.api.ask("DELETE", `${this.path}/seats/${this.keep.seat}`, { key: this.keep.key, keepalive: true });
   }
 
+  /**
+   * The page goes, maybe for good. Its seat is taken once more: from then on it lasts for the grace time (15 s), as
+   * that of everybody who has just come, and not for a minute. A page that comes back is back in time.
+   */
+  fade() {
+    if (this.#broken) return;
+    this.#gone = true;
+    this.#interrupt(); // a poll that waits would keep the seat
+    const { nick, key, epoch, seq } = this.keep;
+    const body = { nick, seat_key: key, cursor: { epoch, seq } };
+    this.api.ask("POST", `${this.path}/seats`, { body, keepalive: true }).catch(() => {});
+  }
+
   // --- the seat ---------------------------------------------------------------------------------
 
   async #enter() {
@@ -139,6 +162,7 @@ export class Session {
     this.#tag = "";
     this.#caughtUp = start >= head;
     this.#head = head;
+    this.#broken = false;
     this.page.onSeat(json, isNew);
     if (this.#caughtUp) this.#send();
   }
@@ -146,19 +170,6 @@ export class Session {
   #save(changes) {
     Object.assign(this.keep, changes);
     this.page.onKeep(this.keep);
-  }
-
-  /** Takes the seat again, or a new one, until that goes well or can't. */
-  async #again() {
-    for (let tries = 0; !this.#over; tries++) {
-      try {
-        return await this.#enter();
-      } catch (problem) {
-        if (problem.code === "stale_cursor") this.#save({ epoch: "", seq: 0, key: "" }); // another log
-        else if (!problem.passes) return this.#end(problem);
-        else await this.#rest(problem, tries);
-      }
-    }
   }
 
   #end(problem) {
@@ -179,7 +190,12 @@ export class Session {
     for (let tries = 0; !this.#over; ) {
       const begun = performance.now();
       const waker = this.#waker.signal;
+      if (this.#gone) {
+        await sleep(PATIENCE, waker);
+        continue;
+      }
       try {
+        if (this.#broken) await this.#enter();
         const more = await this.#news(waker);
         tries = 0;
         this.#polls();
@@ -187,11 +203,19 @@ export class Session {
         if (!more && rest > 0) await sleep(rest, waker);
       } catch (problem) {
         if (problem.code === "woken" || this.#over) continue;
-        if (problem.code === "seat_gone" || problem.code === "seat_taken") await this.#again();
-        else if (problem.passes) await this.#rest(problem, tries++);
-        else return this.#end(problem);
+        if (problem.code === "stale_cursor") {
+          this.#save({ epoch: "", seq: 0 });
+          this.page.onAnew();
+        } else if (BREAKS.has(problem.code)) this.#break();
+        else if (!problem.passes) return this.#end(problem);
+        if (problem.passes) await this.#rest(problem, tries++);
       }
     }
+  }
+
+  #break() {
+    this.#broken = true;
+    this.#caughtUp = false;
   }
 
   #polls() {
@@ -264,8 +288,8 @@ export class Session {
         await this.api.ask(draft.method, this.path + draft.path, { key: this.keep.key, headers, body: draft.body });
         tries = 0;
       } catch (problem) {
-        if (problem.code === "seat_gone" || problem.code === "seat_taken") {
-          this.#caughtUp = false; // the poll takes the seat again, and then goes on here
+        if (BREAKS.has(problem.code)) {
+          this.#break(); // the polls take the seat again, and look whether the room has it; then it goes on here
           this.wake();
           break;
         }

@@ -63,6 +63,11 @@ const page = {
     }
   },
 
+  onAnew() {
+    clear();
+    note("The room has another history than before: here are its newest messages.");
+  },
+
   onEvents(events) {
     const list = at("messages");
     const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 60;
@@ -163,8 +168,7 @@ function remove({ id, seq }) {
 async function start(keep) {
   tell("");
   stop();
-  rows.clear();
-  at("messages").replaceChildren();
+  clear();
   session = new Session(api, page, keep);
   session.long = at("long").checked;
   try {
@@ -173,6 +177,11 @@ async function start(keep) {
   } catch (problem) {
     page.onOver(problem);
   }
+}
+
+function clear() {
+  rows.clear();
+  at("messages").replaceChildren();
 }
 
 function stop() {
@@ -226,6 +235,8 @@ at("long").addEventListener("change", () => {
 for (const [where, event] of [[document, "visibilitychange"], [document, "resume"], [window, "online"], [window, "pageshow"]]) {
   where.addEventListener(event, () => document.hidden || session?.wake());
 }
+
+window.addEventListener("pagehide", () => session?.fade());
 
 // --- the beginning --------------------------------------------------------------------------------
 

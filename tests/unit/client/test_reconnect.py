@@ -42,6 +42,17 @@ def test_a_final_refusal_ends_the_tries() -> None:
     assert tries.delay(BadName("no")) is None
 
 
+def test_a_doubtful_refusal_counts_when_it_comes_twice() -> None:
+    tries, _ = policy()
+    assert tries.delay(BadName("no"), doubtful=True) is not None
+    assert tries.delay(LOST) is not None
+    assert tries.delay(BadName("no"), doubtful=True) is not None, "another answer came between the two"
+    assert tries.delay(BadName("no"), doubtful=True) is None
+    tries.connected()
+    assert tries.delay(NickTaken("taken"), doubtful=True) is not None
+    assert tries.delay(NickTaken("taken"), doubtful=True) is None
+
+
 def test_a_nick_is_waited_for_only_while_its_owner_is_away() -> None:
     tries, _ = policy()
     assert tries.delay(NickTaken("away", retry_after=2.0)) is not None
