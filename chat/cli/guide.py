@@ -23,7 +23,7 @@ from chat.transport.pinning import trust_in
 
 EXPLAIN = ("<!-- explain -->", "<!-- /explain -->")
 DOCTOR_TIMEOUT = 4.0
-_INTERNAL = ("client", "server", "needs", "settings")
+_INTERNAL = ("client", "server", "needs", "settings", "watcher")
 
 
 def as_json() -> str:

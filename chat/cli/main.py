@@ -8,6 +8,7 @@ import click
 
 from chat.cli import (
     bench,
+    board,
     config_command,
     export,
     join,
@@ -80,6 +81,7 @@ for command in (
     export.export,
     serve.serve,
     join.join,
+    board.board,
     own_server.status,
     own_server.stop,
     log_file.log,
