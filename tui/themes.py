@@ -2,8 +2,8 @@
 
 The hues are those of Okabe and Ito, which colour-blind people can distinguish. They are made lighter on a
 dark background and darker on a light one, until each has a contrast of 4.5 to 1 (7 to 1 in high contrast
-and on a projector). The colours of states differ for every kind of eye by 20 units of CIE 1976 L*a*b*, as a simulation of colour
-blindness shows (Machado, Oliveira and Fernandes 2009, severity 1). Tests measure both.
+and on a projector). The colours of states differ for every kind of eye by 20 units of CIE 1976 L*a*b*, as
+a simulation of colour blindness shows (Machado, Oliveira and Fernandes 2009, severity 1). Tests measure both.
 """
 
 from __future__ import annotations
