@@ -7,8 +7,9 @@ import sys
 import click
 
 import backends
-from chat.cli.options import backend_option, theme_option, warn
+from chat.cli.options import backend_option, warn
 from chat.cli.standard_streams import no_screen
+from chat.cli.theme_option import theme_option
 from chat.interfaces.technique import Technique
 
 

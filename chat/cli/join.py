@@ -17,9 +17,9 @@ from chat.cli.options import (
     checked,
     ports_option,
     settings_options,
-    theme_option,
     warn,
 )
+from chat.cli.theme_option import theme_option
 from chat.domain.access_token import same_words
 from chat.domain.errors import AccessDenied, ChatError, ConnectionLost
 from chat.domain.validation import clean_nick, clean_room

@@ -23,8 +23,9 @@ from chat.cli import (
     wire,
 )
 from chat.cli.language import choose_language, translate_help
-from chat.cli.options import FAILED, WRONG_USAGE, Client, client_options, theme_option, warn
+from chat.cli.options import FAILED, WRONG_USAGE, Client, client_options, warn
 from chat.cli.screen import screen
+from chat.cli.theme_option import theme_option
 from chat.domain.errors import ChatError
 from chat.language.translation import LANGUAGES, translate
 

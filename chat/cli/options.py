@@ -57,32 +57,6 @@ def complete(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
     return [name for name in backends.KNOWN if name.startswith(begun)]
 
 
-THEMES = ("dark", "light", "high-contrast", "projector")
-"""Those of `tui.themes.BUILT_IN`, which is loaded late."""
-
-
-def complete_theme(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
-    own = [path.stem for path in folder.glob("*.toml")] if (folder := themes_folder()) else []
-    return [name for name in (*THEMES, *sorted(own)) if name.startswith(begun)]
-
-
-def themes_folder() -> Path | None:
-    """Return the folder with the themes of this user, beside the settings file; None if no home is known."""
-    from chat.cli.config import config_file
-
-    file = config_file()
-    return file and file.parent / "themes"
-
-
-def theme_option(command: F) -> F:
-    return click.option(
-        "--theme",
-        metavar="NAME",
-        shell_complete=complete_theme,
-        help="dark, light, high-contrast, projector, or one of yours.",
-    )(command)
-
-
 def checked(check: Callable[[str], object]) -> Callable[..., str | None]:
     """Return a callback for click. A value that ``check`` refuses is a usage error."""
 

@@ -13,7 +13,8 @@ import click
 import backends
 from chat.cli import standard_streams
 from chat.cli.config_keys import KEYS
-from chat.cli.options import Client, chosen, themes_folder, warn
+from chat.cli.options import Client, chosen, warn
+from chat.cli.theme_option import themes_folder
 from chat.domain.errors import ChatError
 from chat.interfaces.technique import Technique
 

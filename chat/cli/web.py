@@ -16,11 +16,11 @@ from chat.cli.options import (
     room_option,
     server_option,
     settings_options,
-    theme_option,
     tls_options,
     token_option,
     warn,
 )
+from chat.cli.theme_option import theme_option
 from chat.domain.errors import ChatError
 from chat.interfaces.settings import SWITCH
 from chat.interfaces.technique import Need, Technique

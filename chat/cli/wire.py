@@ -16,12 +16,12 @@ from chat.cli.options import (
     no_spawn_option,
     server_option,
     settings_options,
-    theme_option,
     tls_options,
     token_option,
     warn,
 )
 from chat.cli.standard_streams import no_screen
+from chat.cli.theme_option import theme_option
 from chat.domain.errors import ChatError
 from chat.interfaces.technique import Technique
 

@@ -12,7 +12,7 @@ import pytest
 from textual.color import Color
 from textual.theme import Theme
 
-from chat.cli import options
+from chat.cli.theme_option import THEMES
 from chat.client.session_events import State
 from tests.support.desk import Desk, chat, chatting, lines, styles, text, until, write
 from tui.themes import BUILT_IN, NICKS, NickColours
@@ -118,7 +118,7 @@ def test_nothing_on_a_projector_is_dim() -> None:
 
 
 def test_the_command_line_names_the_themes_without_loading_them() -> None:
-    assert tuple(theme.name for theme in BUILT_IN) == options.THEMES
+    assert tuple(theme.name for theme in BUILT_IN) == THEMES
 
 
 @pytest.mark.parametrize("theme", [theme.name for theme in BUILT_IN])
