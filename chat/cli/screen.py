@@ -112,7 +112,9 @@ def screen(
     )
     code = show(app)
     if folder and (used := app.choice):
-        last_used.keep(folder, last_used.LastUsed(used.technique, used.room, used.nick or "", app.theme))
+        rooms = tuple(dict.fromkeys((used.room, *last.rooms)))[: last_used.ROOMS]
+        now = last_used.LastUsed(used.technique, used.room, used.nick or "", app.theme, rooms)
+        last_used.keep(folder, now)
     return code
 
 
