@@ -45,7 +45,11 @@ class ChatClass(ChatSession):
         if not argument:
             self.timeline.note(means())
             return
-        token = await asyncio.to_thread(teacher_token) if needs_token(PREFIX + argument) else ""
+        token = ""
+        if needs_token(PREFIX + argument):
+            if self.guest:  # the token is that of the account that the page runs in
+                raise Refused("the teacher's means are used in a terminal, not in a web page")
+            token = await asyncio.to_thread(teacher_token)
         self._use(argument, token)
 
     def raise_hand(self, argument: str) -> None:
