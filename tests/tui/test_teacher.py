@@ -95,8 +95,8 @@ async def test_a_fault_for_everybody_is_told_to_everybody(monkeypatch: pytest.Mo
     monkeypatch.setattr("lab.faults.for_all.ask", lambda _, text: f"{text} on tcp")
     desk = Desk()
     async with chatting(desk) as pilot:
-        await write(pilot, "/fault all stall 5s 20s")
-        await until(pilot, lambda: "a fault for everybody, 20 seconds: stall 5s" in joined(pilot))
+        await write(pilot, "/fault all latency 200ms 20s")
+        await until(pilot, lambda: "a fault for everybody, 20 seconds: latency 200ms" in joined(pilot))
         await write(pilot, "/fault all off")
         await until(pilot, lambda: "no fault for everybody any more" in joined(pilot))
 
