@@ -29,13 +29,13 @@ test: setup ## Run every test; ARGS='-k tcp -x' goes to pytest, WORKERS=0 is for
 	@BROKER='$(BROKER)' .ci/broker
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
-fuzz: setup ## Run 1,000 bursts of keys, 1,200 power failures, 10,000 mutations a decoder, 3,000 lives of a session; BURSTS=, CRASH_IMAGES=, MUTATIONS=, MACHINES= more
+fuzz: setup ## Run 1,000 bursts of keys, 1,200 power failures, 10,000 mutations a decoder, 3,000 lives of a session and of a hub; BURSTS=, CRASH_IMAGES=, MUTATIONS=, MACHINES= more
 	BURSTS=$${BURSTS:-1000} $(BIN)/python -m pytest -q --timeout 3600 tests/tui/test_bursts.py $(ARGS)
 	CRASH_IMAGES=$${CRASH_IMAGES:-1200} $(BIN)/python -m pytest -q --timeout 3600 -o faulthandler_timeout=3600 tests/faults/test_crash_images.py $(ARGS)
 	MUTATIONS=$${MUTATIONS:-10000} $(BIN)/python -m pytest -q --timeout 7200 -o faulthandler_timeout=7200 -n $(WORKERS) \
 		tests/contract/test_decoders.py -k strange_bytes $(ARGS)
 	MACHINES=$${MACHINES:-3000} $(BIN)/python -m pytest -q --timeout 7200 -o faulthandler_timeout=7200 \
-		tests/unit/client/test_session_machine.py $(ARGS)
+		tests/unit/client/test_session_machine.py tests/unit/server/test_hub_machine.py $(ARGS)
 
 soak: setup ## Let 200 clients live and suffer faults for 30 minutes; SOAK_SECONDS=60 CLIENTS=50 SEED=2 otherwise
 	$(BIN)/chat lab soak --seconds $${SOAK_SECONDS:-1800} --clients $${CLIENTS:-200} --seed $${SEED:-1}

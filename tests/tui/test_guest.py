@@ -45,7 +45,7 @@ async def test_the_picker_begins_with_the_technique_that_was_asked_for() -> None
     [
         ("/export {file}", "in a browser nothing is written"),
         ("/fault all off", "a fault for everybody begins in a terminal"),
-        ("/class freeze", "the teacher's means are used in a terminal"),
+        ("/class freeze", "a class is taught from a terminal"),
     ],
 )
 async def test_a_visitor_has_no_use_of_the_operators_account(

@@ -45,11 +45,10 @@ class ChatClass(ChatSession):
         if not argument:
             self.timeline.note(means())
             return
-        token = ""
-        if needs_token(PREFIX + argument):
-            if self.guest:  # the token is that of the account that the page runs in
-                raise Refused("the teacher's means are used in a terminal, not in a web page")
-            token = await asyncio.to_thread(teacher_token)
+        needed = needs_token(PREFIX + argument)
+        if needed and self.guest:
+            raise Refused("a class is taught from a terminal of the one who runs the server")
+        token = await asyncio.to_thread(teacher_token) if needed else ""
         self._use(argument, token)
 
     def raise_hand(self, argument: str) -> None:

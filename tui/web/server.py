@@ -210,8 +210,8 @@ class WebScreens:
     @property
     def _full(self) -> str:
         return (
-            "Others have this chat open in a browser, and no more can "
-            f"(--sessions {self._options.sessions}): wait until somebody leaves, then try again."
+            f"Of this chat {self._options.sessions} pages may be open at a time, and so many are: "
+            "wait until somebody leaves, then try again."
         )
 
     async def _screen(self, request: web.Request) -> web.StreamResponse:
