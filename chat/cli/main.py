@@ -24,8 +24,9 @@ from chat.cli import (
 )
 from chat.cli.language import choose_language, translate_help
 from chat.cli.options import FAILED, WRONG_USAGE, Client, client_options, warn
-from chat.cli.screen import screen
+from chat.cli.screen import lanes_named, screen
 from chat.domain.errors import ChatError
+from chat.interfaces.technique import Technique
 from chat.language.translation import LANGUAGES, translate
 
 
@@ -46,6 +47,12 @@ from chat.language.translation import LANGUAGES, translate
 @click.option("--plain", is_flag=True, help="Lines instead of a screen: for pipes and screen readers.")
 @click.option("--theme", metavar="NAME", help="dark, light or high-contrast.")
 @click.option("--inspect", is_flag=True, help="Show the wire, from the first byte on.")
+@click.option(
+    "--lanes",
+    metavar="NAME,NAME",
+    callback=lanes_named,
+    help="Up to four techniques side by side in one room.",
+)
 @click.option("--guest", is_flag=True, hidden=True)  # the screen of a visitor in a web page
 @click.option(
     "--lang", type=click.Choice(LANGUAGES), help="The language of the texts; without it, the locale's."
@@ -58,6 +65,7 @@ def chat(
     plain: bool,
     theme: str | None,
     inspect: bool,
+    lanes: list[Technique],
     guest: bool,
     lang: str | None,
 ) -> int | None:
@@ -72,7 +80,7 @@ def chat(
                     f"{option} stands before {command}, which would not see it: write it behind {command}"
                 )
         return None
-    return screen(me, plain=plain, theme=theme, inspect=inspect, guest=guest)
+    return screen(me, plain=plain, theme=theme, inspect=inspect, lanes=lanes, guest=guest)
 
 
 for command in (

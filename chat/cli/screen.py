@@ -24,12 +24,21 @@ if TYPE_CHECKING:
     from lab.wire.wiretap import Wiretap
 
 
+def lanes_named(_: click.Context, __: click.Parameter, names: str | None) -> list[Technique]:
+    """Read the techniques of ``--lanes``, with commas between them."""
+    try:
+        return [backends.technique(name.strip()) for name in names.split(",")] if names else []
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 def screen(
     me: Client,
     *,
     plain: bool = False,
     theme: str | None = None,
     inspect: bool = False,
+    lanes: Sequence[Technique] = (),
     guest: bool = False,
     techniques: Sequence[Technique] | None = None,
 ) -> int:
@@ -40,6 +49,7 @@ def screen(
         plain: lines instead of a screen.
         theme: its name.
         inspect: show the wire from the first byte on.
+        lanes: techniques side by side; without another one, the first is that of the room behind them.
         guest: somebody in a browser, who chooses a name first.
         techniques: what the picker offers; None: all.
 
@@ -52,6 +62,8 @@ def screen(
     elif not in_page and not plain and (reason := standard_streams.no_screen()):
         warn(f"{reason}; here are lines instead")
         plain = True
+    if lanes and not me.backend:
+        me = replace(me, backend=lanes[0])
     if plain:
         from chat.cli import plain as lines
         from chat.cli.signals import run
@@ -66,7 +78,7 @@ def screen(
     from tui.run import run as show
     from tui.themes import NAMES
 
-    chosen(me.settings, [me.backend] if me.backend else backends.techniques(), "client")
+    chosen(me.settings, [me.backend, *lanes] if me.backend else backends.techniques(), "client")
     first: list[Technique] = [me.backend] if me.backend else []
 
     def opened(choice: Choice, detour: Detour | None) -> Session:
@@ -104,6 +116,7 @@ def screen(
         theme=theme or (last.theme if last.theme in NAMES else None),
         make_wiretap=make_wiretap,
         inspect=inspect,
+        lanes=[technique.name for technique in lanes],
         techniques=techniques,
         guest=guest,
         technique=me.backend.name if me.backend else last.technique or None,
