@@ -9,11 +9,12 @@ import click
 import backends
 from chat.cli.options import backend_option, warn
 from chat.cli.standard_streams import no_screen
+from chat.cli.theme_option import theme_option
 from chat.interfaces.technique import Technique
 
 
 @click.command()
-@click.option("--theme", metavar="NAME", help="dark, light or high-contrast.")
+@theme_option
 def demo(theme: str | None) -> int:
     """Join a room with a bot on every technique that can run here.
 
@@ -23,11 +24,11 @@ def demo(theme: str | None) -> int:
     if reason := no_screen():
         warn(reason)
     elif sys.stdin.isatty() and sys.stdout.isatty():
-        from chat.cli.screen import use_keys
+        from chat.cli.screen import known_theme, use_keys
         from tui import demo as show
 
         use_keys()
-        return show.run(theme)
+        return show.run(known_theme(theme))
     from lab.demo import headless
 
     return headless()
