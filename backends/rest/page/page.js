@@ -251,8 +251,8 @@ if (french) {
   document.documentElement.lang = "fr";
   const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (texts.nextNode()) {
-    const english = texts.currentNode.data.replace(/\s+/g, " ").trim();
-    if (FRENCH[english]) texts.currentNode.data = ` ${FRENCH[english]} `;
+    const [, before, text, after] = /^(\s*)([^]*?)(\s*)$/.exec(texts.currentNode.data);
+    texts.currentNode.data = before + t(text.replace(/\s+/g, " ")) + after;
   }
   at("text").placeholder = at("text").ariaLabel = t("Message");
 }
