@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
@@ -29,6 +30,9 @@ from chat.domain.errors import ChatError
 from chat.interfaces.technique import Technique
 from chat.language.translation import LANGUAGES, translate
 
+if TYPE_CHECKING:
+    from tui.attention import Notify
+
 
 @click.group(
     invoke_without_command=True,
@@ -48,6 +52,17 @@ from chat.language.translation import LANGUAGES, translate
 @click.option("--theme", metavar="NAME", help="dark, light or high-contrast.")
 @click.option("--inspect", is_flag=True, help="Show the wire, from the first byte on.")
 @click.option(
+    "--notify",
+    type=click.Choice(["none", "bell", "desktop"]),
+    default="none",
+    help="How to tell that somebody has named you while you look elsewhere.",
+)
+@click.option(
+    "--history/--no-history",
+    default=True,
+    help="Keep what you have sent, for Up the next time (the default).",
+)
+@click.option(
     "--lanes",
     metavar="NAME,NAME",
     callback=lanes_named,
@@ -65,6 +80,8 @@ def chat(
     plain: bool,
     theme: str | None,
     inspect: bool,
+    notify: Notify,
+    history: bool,
     lanes: list[Technique],
     guest: bool,
     lang: str | None,
@@ -80,7 +97,16 @@ def chat(
                     f"{option} stands before {command}, which would not see it: write it behind {command}"
                 )
         return None
-    return screen(me, plain=plain, theme=theme, inspect=inspect, lanes=lanes, guest=guest)
+    return screen(
+        me,
+        plain=plain,
+        theme=theme,
+        inspect=inspect,
+        lanes=lanes,
+        guest=guest,
+        notify=notify,
+        history=history,
+    )
 
 
 for command in (
