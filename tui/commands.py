@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -35,7 +35,7 @@ class Command:
     """The key that runs the command, as Textual names it."""
     ask: bool = False
     """Whether the key and the palette put the name into the composer, because an argument must follow."""
-    values: tuple[str, ...] = ()
+    values: Sequence[str] = ()
     """The possible arguments, if they are a fixed choice."""
 
     @property

@@ -14,6 +14,7 @@ import backends
 from chat.cli import standard_streams
 from chat.cli.config_keys import KEYS
 from chat.cli.options import Client, chosen, warn
+from chat.cli.theme_option import themes_folder
 from chat.domain.errors import ChatError
 from chat.interfaces.technique import Technique
 
@@ -114,6 +115,7 @@ def screen(
     context = click.get_current_context()
     room_is_given = context.get_parameter_source("room") is not click.core.ParameterSource.DEFAULT
     use_keys()
+    theme = known_theme(theme)
     app = ChatApp(
         opened,
         choice,
@@ -132,8 +134,25 @@ def screen(
     code = show(app)
     sent.keep()
     if folder and (used := app.choice):
-        last_used.keep(folder, last_used.LastUsed(used.technique, used.room, used.nick or "", app.theme))
+        rooms = tuple(dict.fromkeys((used.room, *last.rooms)))[: last_used.ROOMS]
+        now = last_used.LastUsed(used.technique, used.room, used.nick or "", app.theme, rooms)
+        last_used.keep(folder, now)
     return code
+
+
+def known_theme(theme: str | None) -> str | None:
+    """Load the themes of this user, and warn of those that are left out.
+
+    Returns:
+        The theme; None if it is one of those: the usual one takes its place.
+    """
+    from tui import own_themes, themes
+
+    folder = themes_folder()
+    for complaint in own_themes.load(folder) if folder else ():
+        warn(complaint)
+    left_out = theme not in themes.NAMES and folder is not None and (folder / f"{theme}.toml").exists()
+    return None if left_out else theme
 
 
 def use_keys() -> None:
