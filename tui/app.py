@@ -70,6 +70,7 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         on_first_paint: called when the first frame is on the terminal.
         make_wiretap: None: the wire can't be shown.
         inspect: show the wire from the first byte on.
+        lanes: techniques that are shown side by side from the beginning.
         guest: it is shown to a visitor in a web page, who must say a name, and may not write files here.
         technique: the technique that the picker suggests; None: the first.
 
@@ -100,6 +101,7 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         on_first_paint: Callable[[], None] | None = None,
         make_wiretap: MakeWiretap | None = None,
         inspect: bool = False,
+        lanes: Sequence[str] = (),
         guest: bool = False,
         technique: str | None = None,
     ) -> None:
@@ -113,7 +115,7 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         self.rooms = OpenRooms(self, self._opener, self._make_screen)
         self._zone, self._now = zone, now
         self._first = self._opener.open(choice) if choice is not None else None
-        self._inspect = inspect
+        self._inspect, self._lanes = inspect, lanes
         self._room, self._nick, self._technique = room, nick, technique
         self.guest = guest
         self._on_first_paint = on_first_paint
@@ -164,6 +166,8 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         if self._on_first_paint is not None:
             self._on_first_paint()
         await self.opened()
+        if self._lanes and (room := self.rooms.front) is not None:
+            room.run_command("lanes", " ".join(self._lanes))
 
     # --- sessions ------------------------------------------------------------------------------
 

@@ -96,12 +96,14 @@ class Look:
     """Whether own rows end with the time that they took."""
     ids: bool = False
     """Whether message numbers are shown instead of the time of day."""
+    clocks: bool = True
+    """Whether rows begin with the time of day, or with the number of the message."""
     badge: int = 8
     """The width of the technique's column; ``rabbitmq`` fits."""
 
     @property
     def clock(self) -> int:
-        return 7 if self.ids else 5
+        return 0 if not self.clocks else 7 if self.ids else 5
 
     @property
     def nick(self) -> int:

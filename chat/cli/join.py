@@ -19,6 +19,7 @@ from chat.cli.options import (
     settings_options,
     warn,
 )
+from chat.cli.theme_option import theme_option
 from chat.domain.access_token import same_words
 from chat.domain.errors import AccessDenied, ChatError, ConnectionLost
 from chat.domain.validation import clean_nick, clean_room
@@ -74,7 +75,7 @@ class Joining(Client):
 )
 @ports_option
 @click.option("--plain", is_flag=True, help="Lines instead of a screen: for pipes and screen readers.")
-@click.option("--theme", metavar="NAME", help="dark, light or high-contrast.")
+@theme_option
 @settings_options("client")
 def join(
     host: str,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
@@ -9,6 +10,7 @@ import click
 from chat.cli import (
     bench,
     board,
+    completion,
     config_command,
     export,
     join,
@@ -24,8 +26,10 @@ from chat.cli import (
 )
 from chat.cli.language import choose_language, translate_help
 from chat.cli.options import FAILED, WRONG_USAGE, Client, client_options, warn
-from chat.cli.screen import screen
+from chat.cli.screen import lanes_named, screen
+from chat.cli.theme_option import theme_option
 from chat.domain.errors import ChatError
+from chat.interfaces.technique import Technique
 from chat.language.translation import LANGUAGES, translate
 
 
@@ -44,8 +48,14 @@ from chat.language.translation import LANGUAGES, translate
 )
 @client_options
 @click.option("--plain", is_flag=True, help="Lines instead of a screen: for pipes and screen readers.")
-@click.option("--theme", metavar="NAME", help="dark, light or high-contrast.")
+@theme_option
 @click.option("--inspect", is_flag=True, help="Show the wire, from the first byte on.")
+@click.option(
+    "--lanes",
+    metavar="NAME,NAME",
+    callback=lanes_named,
+    help="Up to four techniques side by side in one room.",
+)
 @click.option("--guest", is_flag=True, hidden=True)  # the screen of a visitor in a web page
 @click.option(
     "--lang", type=click.Choice(LANGUAGES), help="The language of the texts; without it, the locale's."
@@ -58,6 +68,7 @@ def chat(
     plain: bool,
     theme: str | None,
     inspect: bool,
+    lanes: list[Technique],
     guest: bool,
     lang: str | None,
 ) -> int | None:
@@ -72,7 +83,7 @@ def chat(
                     f"{option} stands before {command}, which would not see it: write it behind {command}"
                 )
         return None
-    return screen(me, plain=plain, theme=theme, inspect=inspect, guest=guest)
+    return screen(me, plain=plain, theme=theme, inspect=inspect, lanes=lanes, guest=guest)
 
 
 for command in (
@@ -86,6 +97,7 @@ for command in (
     own_server.stop,
     log_file.log,
     config_command.config,
+    completion.completion,
     look.doctor,
     look.techniques,
     look.explain,
@@ -121,17 +133,18 @@ def _run() -> int:
 
     options = sys.argv[: sys.argv.index("--")] if "--" in sys.argv else sys.argv
     asks_for_help = not {"-h", "--help"}.isdisjoint(options)  # which needs no settings
+    completing = completion.VARIABLE in os.environ  # a shell asks, which wants nothing but answers
     try:
         try:
             settings = read_config()
         except ChatError:
-            if not asks_for_help:
+            if not asks_for_help and not completing:
                 raise
             settings = {}
         choose_language(options, settings)
         keys = settings.pop(KEYS, {})
         settings, complaints = for_click(settings, chat)
-        for complaint in complaints if not asks_for_help else ():
+        for complaint in () if asks_for_help or completing else complaints:
             warn(f"{config_file()}, {complaint}")
         if asks_for_help:
             translate_help(chat)

@@ -141,7 +141,7 @@ SCENARIOS = (
         before=0,
         during=10_000,
         pace=0.0,
-        patience=120.0,
+        patience=240.0,
     ),
     Scenario(
         "idle seats",

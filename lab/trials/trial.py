@@ -69,8 +69,15 @@ class Trial:
             async with asyncio.timeout(PATIENCE):
                 await self._settled()
             faults = await self._suffer()
-            await self._until_well()
-            log = await end(self._place, self._subject.technique, self._room, self._people, scenario.patience)
+            well = await self._until_well()
+            log = await end(
+                self._place,
+                self._subject.technique,
+                self._room,
+                self._people,
+                scenario.patience,
+                well=well,
+            )
         return [*(line for one in self._people for line in one.lines), *faults, *log]
 
     async def _enter(self, stack: AsyncExitStack, nick: str, detour: Detour | None) -> None:
@@ -141,17 +148,19 @@ class Trial:
                 await asyncio.sleep(self._scenario.pace)
         return said
 
-    async def _until_well(self) -> None:
-        """Say something, again if nobody knows what became of it, and wait until all is answered."""
+    async def _until_well(self) -> bool:
+        """Say something, again if nobody knows what became of it; return whether all is answered."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self._scenario.patience):
                 said = await self._talk(self._scenario.after)
                 await self._settled()
                 for _ in range(AGAIN):
                     if all(one.acknowledged(op) for one, op in said):
-                        return
+                        break
                     said = await self._talk(1)
                     await self._settled()
+                return True
+        return False
 
     async def _settled(self) -> None:
         await asyncio.gather(*(one.session.settled() for one in self._people))

@@ -27,8 +27,8 @@ from tui.pump import pump
 from tui.rows import one_line
 from tui.screens.chat_class import ChatClass
 from tui.screens.chat_commands import LEAST, TOO_SMALL
+from tui.screens.chat_lanes import ChatLanes
 from tui.screens.chat_reading import ChatReading
-from tui.screens.chat_rooms import ChatRooms
 from tui.timeline import Timeline
 from tui.widgets.completion import Completion
 from tui.widgets.composer import Composer
@@ -41,7 +41,7 @@ WIDTHS = [(0, "-slim"), (LEAST[0], "-narrow"), (100, "-wide")]
 HEIGHTS = [(0, "-flat"), (LEAST[1], "-short"), (22, "-tall")]
 
 
-class ChatScreen(ChatReading, ChatRooms, ChatClass):
+class ChatScreen(ChatReading, ChatLanes, ChatClass):
     """One person in one room.
 
     Args:
@@ -55,7 +55,7 @@ class ChatScreen(ChatReading, ChatRooms, ChatClass):
     VERTICAL_BREAKPOINTS = HEIGHTS
     # The composer handles these keys itself while it has the focus, so that none overtakes a letter.
     BINDINGS: ClassVar[list[BindingType]] = [
-        *(Binding(key, f"room('{key}')", show=False) for key in sorted(ChatRooms.ANSWERS)),
+        *(Binding(key, f"room('{key}')", show=False) for key in sorted(ChatLanes.ANSWERS)),
         Binding("pageup", "page(-1)", show=False),
         Binding("pagedown", "page(1)", show=False),
         Binding("escape", "close_all", show=False),
@@ -74,7 +74,7 @@ class ChatScreen(ChatReading, ChatRooms, ChatClass):
         for command in bound:
             self._bindings.bind(command.key, f"command('{command.name}')", show=False)
         reads = key_name(TABLE["read"].key) or "/read"
-        self.opener = opener
+        self.opener, self.zone, self.now = opener, zone, now
         self.choice, self.wiretap = opened.choice, opened.wiretap
         self.session = session = opened.session
         self.view = MessageView(id="messages")
@@ -328,17 +328,20 @@ class ChatScreen(ChatReading, ChatRooms, ChatClass):
 
     def action_command(self, name: str) -> None:
         """Run a command for a key or the palette."""
-        command = TABLE[name]
+        if TABLE[name].ask:
+            self.stop_reading()
+            self.composer.load_command(f"/{name} ")
+        else:
+            self.run_command(name)
+
+    def run_command(self, name: str, argument: str = "") -> None:
+        """Run a command that nobody has typed."""
 
         def refused(error: Exception) -> None:
             self.hint(str(error), failed=True)
 
-        if command.ask:
-            self.stop_reading()
-            self.composer.load_command(f"/{name} ")
-            return
         try:
-            self._run(command, "", refused)
+            self._run(TABLE[name], argument, refused)
         except (Refused, ChatError) as error:
             refused(error)
 

@@ -12,11 +12,8 @@ from chat.client.session_events import State
 from chat.domain.errors import ChatError, StaleCursor
 from chat.interfaces.technique import Technique
 from tui.commands import Refused
-from tui.opening import Choice, Opened, Opener
+from tui.opening import Choice, Opened, Opener, settle
 from tui.screens.chat_faults import ChatFaults
-
-CONNECTING = 5
-"""How many times longer than for an acknowledgement the end waits if there is no connection yet."""
 
 
 def technique_named(name: str) -> Technique:
@@ -182,11 +179,7 @@ class ChatSession(ChatFaults):
 
     async def leave(self, linger: float) -> None:
         """Leave the room. Lines that are on their way get a moment, in seconds, to be acknowledged."""
-        if self.wiretap is not None:
-            await self.wiretap.let_pass()
-        if times := {"up": 1, "connecting": CONNECTING}.get(self.session.state.name):
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self.session.settled(), linger * times)
+        await settle(self.session, self.wiretap, linger)
         await self._close()
         if self.wiretap is not None:
             await self.wiretap.stop()
