@@ -29,19 +29,21 @@ from tui.screens.chat_class import ChatClass
 from tui.screens.chat_commands import LEAST, TOO_SMALL
 from tui.screens.chat_lanes import ChatLanes
 from tui.screens.chat_reading import ChatReading
+from tui.screens.chat_split import ChatSplit
 from tui.timeline import Timeline
 from tui.widgets.completion import Completion
 from tui.widgets.composer import Composer
 from tui.widgets.key_line import KeyLine
 from tui.widgets.members import Members
 from tui.widgets.message_view import MessageView
+from tui.widgets.newest import Newest
 from tui.widgets.status_bar import StatusBar
 
 WIDTHS = [(0, "-slim"), (LEAST[0], "-narrow"), (100, "-wide")]
 HEIGHTS = [(0, "-flat"), (LEAST[1], "-short"), (22, "-tall")]
 
 
-class ChatScreen(ChatReading, ChatLanes, ChatClass):
+class ChatScreen(ChatReading, ChatLanes, ChatClass, ChatSplit):
     """One person in one room.
 
     Args:
@@ -78,6 +80,7 @@ class ChatScreen(ChatReading, ChatLanes, ChatClass):
         self.choice, self.wiretap = opened.choice, opened.wiretap
         self.session = session = opened.session
         self.view = MessageView(id="messages")
+        self.newest = Newest(self.view)
         self.timeline = Timeline(self.view, nick=session.nick, zone=zone, now=now)
         self.composer = Composer(
             completion := Completion(),
@@ -114,6 +117,7 @@ class ChatScreen(ChatReading, ChatLanes, ChatClass):
                 yield self.fault_banner
                 yield self._banner
                 yield self.view
+                yield self.newest
                 yield self._newer
                 yield self._completion
                 yield self._hint
@@ -168,6 +172,7 @@ class ChatScreen(ChatReading, ChatLanes, ChatClass):
                         if isinstance(update, Arrived) and update.event.kind == "sent":
                             self.note_receipt(update.event.seq)
                             self.count_unread(update.event.seq)
+        self.newest.refresh()
         self._status.pending = self.session.pending
         self._status.nick = self.session.nick
         if self.timeline.new_members:
@@ -247,7 +252,10 @@ class ChatScreen(ChatReading, ChatLanes, ChatClass):
                 self._said[draft := self.session.say(text)] = text
                 self.timeline.said(draft, text, phase)
         self._status.pending = self.session.pending
-        self.view.to_end()
+        if self.split:
+            self.newest.refresh()
+        else:
+            self.view.to_end()
 
     @property
     def unacknowledged(self) -> list[str]:
