@@ -14,7 +14,7 @@ PAGES = $(wildcard *.md docs/*.md backends/*/README.md)
 PACKAGES := chat backends protos wsdl lab tui
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fuzz soak check audit format docs languages captures score stubs wsdl openapi goldens constraints wheel clean
+.PHONY: help setup demo test fuzz soak check audit format docs languages captures score stubs wsdl openapi goldens constraints man wheel clean
 
 help: ## List these targets
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -95,6 +95,9 @@ constraints: | $(BIN)/python ## Pin what pyproject.toml asks for; ARGS=--upgrade
 # Not setup: the old pins may contradict the new pyproject.toml.
 $(BIN)/python:
 	@$(MAKE) setup
+
+man: setup ## Write the manual pages to build/man/man1
+	$(BIN)/python .ci/man.py build/man/man1
 
 wheel: setup ## Build dist/wirechat-*.whl
 	$(BIN)/python -m hatchling build -t wheel

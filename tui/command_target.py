@@ -20,6 +20,9 @@ class CommandTarget(Protocol):
     def edit_in_composer(self, id: int, text: str) -> None:
         """Put a message into the composer, to be changed."""
 
+    def say(self, *texts: str) -> None:
+        """Send messages. Raises `BadText` and `Refused`."""
+
     def start_reading(self) -> None:
         """Let keys choose a message, and do something with it. Raises `Refused`."""
 
@@ -38,6 +41,9 @@ class CommandTarget(Protocol):
     def toggle_times(self) -> None: ...
 
     def toggle_ids(self) -> None: ...
+
+    def toggle_bare(self) -> None:
+        """Show nothing but texts, and leave the mouse to the terminal, or do not any more."""
 
     def set_theme(self, name: str) -> None: ...
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -12,7 +12,7 @@ from chat.domain.validation import clean_text, nick_key
 from chat.language import N_
 from chat.language.translation import translate
 from tui.command_target import CommandTarget
-from tui.rows import Row, one_line
+from tui.rows import DOES, Row, one_line
 from tui.themes import NAMES
 
 
@@ -35,7 +35,7 @@ class Command:
     """The key that runs the command, as Textual names it."""
     ask: bool = False
     """Whether the key and the palette put the name into the composer, because an argument must follow."""
-    values: tuple[str, ...] = ()
+    values: Sequence[str] = ()
     """The possible arguments, if they are a fixed choice."""
 
     @property
@@ -92,6 +92,12 @@ def _who(target: CommandTarget, argument: str) -> None:
     wide = max((len(technique) for technique in groups), default=0)
     lines = (f"{technique:{wide}}  {', '.join(names)}" for technique, names in sorted(groups.items()))
     target.timeline.note("\n".join([translate(f"{len(members)} here"), *lines]))
+
+
+def _me(target: CommandTarget, argument: str) -> None:
+    if not argument:
+        raise Refused("write /me WHAT YOU DO")
+    target.say(f"{DOES}{argument}")
 
 
 def _read(target: CommandTarget, argument: str) -> None:
@@ -192,6 +198,10 @@ def _export(target: CommandTarget, argument: str) -> Awaitable[None]:
     return target.export_wire(argument)
 
 
+def _bare(target: CommandTarget, argument: str) -> None:
+    target.toggle_bare()
+
+
 def _theme(target: CommandTarget, argument: str) -> None:
     if argument not in NAMES:
         raise Refused(f"there is no theme {argument!r}: choose {', '.join(NAMES)}")
@@ -225,6 +235,7 @@ COMMANDS = (
     Command("edit", "[#ID] [TEXT]", "edit your last message, or message #ID", _edit),
     Command("delete", "[#ID]", "delete your last message, or message #ID", _delete),
     Command("who", "", "who is here, and with which technique", _who, "ctrl+o"),
+    Command("me", "TEXT", "say what you do: * ann TEXT", _me, ask=True),
     Command("read", "", "choose a message with keys: reply, edit, copy ...", _read, "ctrl+up"),
     Command("new", "", "go to the first message that is new", _new, "alt+u"),
     Command("find", "[TEXT]", "find a text; again: the next older match", _find, "ctrl+f", ask=True),
@@ -259,6 +270,7 @@ COMMANDS = (
     Command("rooms", "", "list the open rooms, and what came there", _rooms),
     Command("go", "[ROOM]", "go to an open room by some letters of its name", _go, "ctrl+g"),
     Command("ids", "", "show message numbers instead of times", _ids),
+    Command("bare", "", "texts only, for the terminal's own selection", _bare, "alt+l"),
     Command("theme", "NAME", "|".join(NAMES), _theme, ask=True, values=NAMES),
     Command("clear", "", "clear the screen, not the room's history", _clear, "ctrl+l"),
     Command("retry", "[NAME]", "connect now, or as NAME", _retry, "ctrl+r"),
@@ -271,8 +283,8 @@ TABLE = {command.name: command for command in COMMANDS}
 KEYS = (
     ("Enter", N_("send")),
     ("Ctrl+J, Alt+Enter", N_("a new line")),
-    ("Tab", N_("complete /command, name or @name")),
-    ("Up, Down", N_("messages you wrote before")),
+    ("Tab", N_("complete /command @name :emoji:")),
+    ("Up, Down", N_("edit the last one; texts before")),
     ("PgUp, PgDn", N_("scroll")),
     ("Alt+1 to Alt+9", N_("go to an open room")),
     ("Alt+Up, Alt+Down", N_("go to the room before or behind")),

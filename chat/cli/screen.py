@@ -14,6 +14,7 @@ import backends
 from chat.cli import standard_streams
 from chat.cli.config_keys import KEYS
 from chat.cli.options import Client, chosen, warn
+from chat.cli.theme_option import themes_folder
 from chat.domain.errors import ChatError
 from chat.interfaces.technique import Technique
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from chat.client.session import Session
     from lab.wire.compare import Sample
     from lab.wire.wiretap import Wiretap
+    from tui.attention import Notify
 
 
 def lanes_named(_: click.Context, __: click.Parameter, names: str | None) -> list[Technique]:
@@ -41,6 +43,8 @@ def screen(
     lanes: Sequence[Technique] = (),
     guest: bool = False,
     techniques: Sequence[Technique] | None = None,
+    notify: Notify = "none",
+    history: bool = True,
 ) -> int:
     """Chat until the user leaves; return the exit code.
 
@@ -52,6 +56,8 @@ def screen(
         lanes: techniques side by side; without another one, the first is that of the room behind them.
         guest: somebody in a browser, who chooses a name first.
         techniques: what the picker offers; None: all.
+        notify: how a mention is told while the terminal does not have the focus.
+        history: keep what this user has sent, for the next time.
 
     Raises:
         ChatError: it is not possible here; the text says why.
@@ -76,6 +82,7 @@ def screen(
     from tui.app import ChatApp
     from tui.opening import Choice
     from tui.run import run as show
+    from tui.sent_texts import SentTexts
     from tui.themes import NAMES
 
     chosen(me.settings, [me.backend, *lanes] if me.backend else backends.techniques(), "client")
@@ -108,6 +115,7 @@ def screen(
     context = click.get_current_context()
     room_is_given = context.get_parameter_source("room") is not click.core.ParameterSource.DEFAULT
     use_keys()
+    theme = known_theme(theme)
     app = ChatApp(
         opened,
         choice,
@@ -120,11 +128,31 @@ def screen(
         techniques=techniques,
         guest=guest,
         technique=me.backend.name if me.backend else last.technique or None,
+        notify=notify,
+        sent=(sent := SentTexts(folder / "sent-texts" if folder and history else None)),
     )
     code = show(app)
+    sent.keep()
     if folder and (used := app.choice):
-        last_used.keep(folder, last_used.LastUsed(used.technique, used.room, used.nick or "", app.theme))
+        rooms = tuple(dict.fromkeys((used.room, *last.rooms)))[: last_used.ROOMS]
+        now = last_used.LastUsed(used.technique, used.room, used.nick or "", app.theme, rooms)
+        last_used.keep(folder, now)
     return code
+
+
+def known_theme(theme: str | None) -> str | None:
+    """Load the themes of this user, and warn of those that are left out.
+
+    Returns:
+        The theme; None if it is one of those: the usual one takes its place.
+    """
+    from tui import own_themes, themes
+
+    folder = themes_folder()
+    for complaint in own_themes.load(folder) if folder else ():
+        warn(complaint)
+    left_out = theme not in themes.NAMES and folder is not None and (folder / f"{theme}.toml").exists()
+    return None if left_out else theme
 
 
 def use_keys() -> None:

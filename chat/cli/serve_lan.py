@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -173,8 +174,8 @@ class Board:
         """The line for the board."""
         usual = {label.name: label.port for label in backends.techniques()}
         other = [f" --port-of {name}={port}" for name, port in self.ports.items() if port != usual[name]]
-        words = self.words.replace("-", " ")
-        return f'chat join {self.host} --words "{words}" --check {self.fingerprint.short}{"".join(other)}'
+        words = shlex.quote(self.words)
+        return f"chat join {self.host} --words {words} --check {self.fingerprint.short}{''.join(other)}"
 
     @property
     def page(self) -> str:
@@ -200,7 +201,9 @@ class Board:
     def lines(self, folder: Path | None) -> list[str]:
         """Return what the teacher sees."""
         told = [f"{', '.join(self.ports)}: ready at {self.host}, with TLS"]
-        told += [f"{name}: off, {why}" for name, why in self.off.items()]
+        for why in dict.fromkeys(self.off.values()):
+            names = ", ".join(name for name, reason in self.off.items() if reason == why)
+            told.append(f"{names}: off, {why}")
         told += ["", "Write on the board:", "", f"  {self.join}", ""]
         if folder:
             told += [

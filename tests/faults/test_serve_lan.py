@@ -42,8 +42,8 @@ def test_others_come_in_with_the_words_and_the_certificate_stays(state_dir: Path
     assert told[0] == told[1], "what stands on the board is good the next time"
     board = told[0]
     assert board["ports"] == {name: backends.technique(name).port for name in ("tcp", "rest")}
-    spoken = board["words"].replace("-", " ")
-    assert board["join"] == f'chat join {board["host"]} --words "{spoken}" --check {fingerprint.short}'
+    words, check = board["words"], fingerprint.short
+    assert board["join"] == f"chat join {board['host']} --words {words} --check {check}"
     assert board["page"] == f"https://{board['host']}:8000/#token={board['words']}", "never in the query"
     assert stat.S_IMODE(os.stat(state_dir / "class-words").st_mode) == 0o600
 
@@ -52,6 +52,7 @@ def test_others_come_in_with_the_words_and_the_certificate_stays(state_dir: Path
 def test_words_can_be_given_and_other_people_need_them() -> None:
     with lan_server("rest", "--words", "Our own secret, 7") as (_, board):
         assert board["words"] == "Our own secret, 7"
+        assert "--words 'Our own secret, 7' --check" in board["join"]
         assert board["page"].endswith("/#token=Our%20own%20secret%2C%207")
         refused = chat(
             "send", "-b", "rest", "--server", board["host"], "--ca", "x", "x", CHAT_TOKEN="wrong wrong"
