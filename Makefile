@@ -14,7 +14,7 @@ PAGES = $(wildcard *.md docs/*.md backends/*/README.md)
 PACKAGES := chat backends protos wsdl lab tui
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fuzz soak check audit format docs languages captures score stubs wsdl openapi goldens constraints man wheel clean
+.PHONY: help setup demo test fuzz soak check audit format docs languages captures score trials stubs wsdl openapi goldens constraints man wheel clean
 
 help: ## List these targets
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -71,6 +71,9 @@ captures: setup ## Record the messages of docs/captures anew, then make docs; AR
 
 score: setup ## Try the checker on every broken twin anew, and write docs/checker.json; then make docs
 	$(BIN)/python -m lab.check.score docs/checker.json
+
+trials: setup ## Run every trial of docs/reliability.md anew, and write its section and its picture; SEEDS=3 takes less
+	$(BIN)/chat lab faults --seeds $${SEEDS:-30} --write docs/reliability.md
 
 stubs: setup ## Write the generated Python in protos/ anew
 	$(BIN)/python -m protos

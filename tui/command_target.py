@@ -97,6 +97,9 @@ class CommandTarget(Protocol):
     def set_fault(self, argument: str) -> Awaitable[None]:
         """Begin a fault, end all, or name those that there are. Raises `Refused` and `ChatError`."""
 
+    async def show_card(self) -> None:
+        """Show what the technique is, and the code of its client and server."""
+
     def show_ladder(self) -> Awaitable[None]:
         """Show who sent what to whom, and when. Raises `Refused`."""
 

@@ -190,6 +190,10 @@ def _fault(target: CommandTarget, argument: str) -> Awaitable[None]:
     return target.set_fault(argument)
 
 
+def _card(target: CommandTarget, argument: str) -> Awaitable[None]:
+    return target.show_card()
+
+
 def _ladder(target: CommandTarget, argument: str) -> Awaitable[None]:
     return target.show_ladder()
 
@@ -249,6 +253,7 @@ COMMANDS = (
     Command("whole", "", "the wire on the whole screen, or beside the chat", _whole, "f3"),
     Command("receipt", "", "show or hide what messages cost on the wire", _receipt, "f4"),
     Command("compare", "[#ID] NAME", "a message beside the same over technique NAME", _compare, ask=True),
+    Command("card", "", "this technique: what it is, and its code", _card),
     Command("ladder", "", "who sent what to whom, and when", _ladder, "f5"),
     Command("fault", "[FAULT|off]", "let your own wire fail; alone: which faults there are", _fault),
     Command("export", "FILE", "write what passed: .pcapng .jsonl .svg .mmd", _export, ask=True),

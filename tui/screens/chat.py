@@ -173,7 +173,8 @@ class ChatScreen(ChatUnread, ChatLanes, ChatClass, ChatSplit):
                     case Switched(technique):
                         self.switched(technique)
                     case Measured(rtt, activity):
-                        self._status.rtt, self._status.activity = rtt, activity
+                        self._status.measured(rtt)
+                        self._status.activity = activity
                         waiting = set(self.session.unanswered())
                         self._said = {draft: text for draft, text in self._said.items() if draft in waiting}
                     case _:
