@@ -20,6 +20,9 @@ class CommandTarget(Protocol):
     def edit_in_composer(self, id: int, text: str) -> None:
         """Put a message into the composer, to be changed."""
 
+    def say(self, *texts: str) -> None:
+        """Send messages. Raises `BadText` and `Refused`."""
+
     def start_reading(self) -> None:
         """Let keys choose a message, and do something with it. Raises `Refused`."""
 
@@ -38,6 +41,9 @@ class CommandTarget(Protocol):
     def toggle_times(self) -> None: ...
 
     def toggle_ids(self) -> None: ...
+
+    def toggle_bare(self) -> None:
+        """Show nothing but texts, and leave the mouse to the terminal, or do not any more."""
 
     def set_theme(self, name: str) -> None: ...
 
@@ -76,6 +82,9 @@ class CommandTarget(Protocol):
     def open_lanes(self, text: str) -> Awaitable[None]:
         """Show the room over several techniques side by side. Raises `Refused` and `ChatError`."""
 
+    def toggle_split(self) -> None:
+        """Keep the newest lines below the list, which scrolls, or do not any more."""
+
     def show_wire(self, argument: str) -> Awaitable[None]:
         """Open the inspector, go to it or close it; ``#ID``: show a message's frames. Raises `Refused`."""
 
@@ -87,6 +96,9 @@ class CommandTarget(Protocol):
 
     def set_fault(self, argument: str) -> Awaitable[None]:
         """Begin a fault, end all, or name those that there are. Raises `Refused` and `ChatError`."""
+
+    async def show_card(self) -> None:
+        """Show what the technique is, and the code of its client and server."""
 
     def show_ladder(self) -> Awaitable[None]:
         """Show who sent what to whom, and when. Raises `Refused`."""

@@ -12,7 +12,7 @@ from chat.domain.validation import clean_text, nick_key
 from chat.language import N_
 from chat.language.translation import translate
 from tui.command_target import CommandTarget
-from tui.rows import Row, one_line
+from tui.rows import DOES, Row, one_line
 from tui.themes import NAMES
 
 
@@ -94,6 +94,12 @@ def _who(target: CommandTarget, argument: str) -> None:
     target.timeline.note("\n".join([translate(f"{len(members)} here"), *lines]))
 
 
+def _me(target: CommandTarget, argument: str) -> None:
+    if not argument:
+        raise Refused("write /me WHAT YOU DO")
+    target.say(f"{DOES}{argument}")
+
+
 def _read(target: CommandTarget, argument: str) -> None:
     target.start_reading()
 
@@ -160,6 +166,10 @@ def _lanes(target: CommandTarget, argument: str) -> Awaitable[None]:
     return target.open_lanes(argument)
 
 
+def _split(target: CommandTarget, argument: str) -> None:
+    target.toggle_split()
+
+
 def _wire(target: CommandTarget, argument: str) -> Awaitable[None]:
     return target.show_wire(argument)
 
@@ -180,12 +190,20 @@ def _fault(target: CommandTarget, argument: str) -> Awaitable[None]:
     return target.set_fault(argument)
 
 
+def _card(target: CommandTarget, argument: str) -> Awaitable[None]:
+    return target.show_card()
+
+
 def _ladder(target: CommandTarget, argument: str) -> Awaitable[None]:
     return target.show_ladder()
 
 
 def _export(target: CommandTarget, argument: str) -> Awaitable[None]:
     return target.export_wire(argument)
+
+
+def _bare(target: CommandTarget, argument: str) -> None:
+    target.toggle_bare()
 
 
 def _theme(target: CommandTarget, argument: str) -> None:
@@ -221,6 +239,7 @@ COMMANDS = (
     Command("edit", "[#ID] [TEXT]", "edit your last message, or message #ID", _edit),
     Command("delete", "[#ID]", "delete your last message, or message #ID", _delete),
     Command("who", "", "who is here, and with which technique", _who, "ctrl+o"),
+    Command("me", "TEXT", "say what you do: * ann TEXT", _me, ask=True),
     Command("read", "", "choose a message with keys: reply, edit, copy ...", _read, "ctrl+up"),
     Command("new", "", "go to the first message that is new", _new, "alt+u"),
     Command("find", "[TEXT]", "find a text; again: the next older match", _find, "ctrl+f", ask=True),
@@ -228,11 +247,13 @@ COMMANDS = (
     Command("history", "", "load older messages", _history),
     Command("top", "", "go to the oldest message", _top, "ctrl+home"),
     Command("end", "", "go to the newest message", _end, "ctrl+end"),
+    Command("split", "", "history above, the newest lines below; or not", _split, "f9"),
     Command("ms", "", "show or hide how long your messages took", _ms, "ctrl+t"),
     Command("wire", "[#ID]", "see what passes on the wire, or a message's frames", _wire, "f2"),
     Command("whole", "", "the wire on the whole screen, or beside the chat", _whole, "f3"),
     Command("receipt", "", "show or hide what messages cost on the wire", _receipt, "f4"),
     Command("compare", "[#ID] NAME", "a message beside the same over technique NAME", _compare, ask=True),
+    Command("card", "", "this technique: what it is, and its code", _card),
     Command("ladder", "", "who sent what to whom, and when", _ladder, "f5"),
     Command("fault", "[FAULT|off]", "let your own wire fail; alone: which faults there are", _fault),
     Command("export", "FILE", "write what passed: .pcapng .jsonl .svg .mmd", _export, ask=True),
@@ -254,6 +275,7 @@ COMMANDS = (
     Command("rooms", "", "list the open rooms, and what came there", _rooms),
     Command("go", "[ROOM]", "go to an open room by some letters of its name", _go, "ctrl+g"),
     Command("ids", "", "show message numbers instead of times", _ids),
+    Command("bare", "", "texts only, for the terminal's own selection", _bare, "alt+l"),
     Command("theme", "NAME", "|".join(NAMES), _theme, ask=True, values=NAMES),
     Command("clear", "", "clear the screen, not the room's history", _clear, "ctrl+l"),
     Command("retry", "[NAME]", "connect now, or as NAME", _retry, "ctrl+r"),
@@ -266,8 +288,8 @@ TABLE = {command.name: command for command in COMMANDS}
 KEYS = (
     ("Enter", N_("send")),
     ("Ctrl+J, Alt+Enter", N_("a new line")),
-    ("Tab", N_("complete /command, name or @name")),
-    ("Up, Down", N_("messages you wrote before")),
+    ("Tab", N_("complete /command @name :emoji:")),
+    ("Up, Down", N_("edit the last one; texts before")),
     ("PgUp, PgDn", N_("scroll")),
     ("Alt+1 to Alt+9", N_("go to an open room")),
     ("Alt+Up, Alt+Down", N_("go to the room before or behind")),

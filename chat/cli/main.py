@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
@@ -32,6 +33,9 @@ from chat.domain.errors import ChatError
 from chat.interfaces.technique import Technique
 from chat.language.translation import LANGUAGES, translate
 
+if TYPE_CHECKING:
+    from tui.attention import Notify
+
 
 @click.group(
     invoke_without_command=True,
@@ -51,6 +55,17 @@ from chat.language.translation import LANGUAGES, translate
 @theme_option
 @click.option("--inspect", is_flag=True, help="Show the wire, from the first byte on.")
 @click.option(
+    "--notify",
+    type=click.Choice(["none", "bell", "desktop"]),
+    default="none",
+    help="How to tell that somebody has named you while you look elsewhere.",
+)
+@click.option(
+    "--history/--no-history",
+    default=True,
+    help="Keep what you have sent, for Up the next time (the default).",
+)
+@click.option(
     "--lanes",
     metavar="NAME,NAME",
     callback=lanes_named,
@@ -68,6 +83,8 @@ def chat(
     plain: bool,
     theme: str | None,
     inspect: bool,
+    notify: Notify,
+    history: bool,
     lanes: list[Technique],
     guest: bool,
     lang: str | None,
@@ -83,7 +100,16 @@ def chat(
                     f"{option} stands before {command}, which would not see it: write it behind {command}"
                 )
         return None
-    return screen(me, plain=plain, theme=theme, inspect=inspect, lanes=lanes, guest=guest)
+    return screen(
+        me,
+        plain=plain,
+        theme=theme,
+        inspect=inspect,
+        lanes=lanes,
+        guest=guest,
+        notify=notify,
+        history=history,
+    )
 
 
 for command in (

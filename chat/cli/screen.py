@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from chat.client.session import Session
     from lab.wire.compare import Sample
     from lab.wire.wiretap import Wiretap
+    from tui.attention import Notify
 
 
 def lanes_named(_: click.Context, __: click.Parameter, names: str | None) -> list[Technique]:
@@ -42,6 +43,8 @@ def screen(
     lanes: Sequence[Technique] = (),
     guest: bool = False,
     techniques: Sequence[Technique] | None = None,
+    notify: Notify = "none",
+    history: bool = True,
 ) -> int:
     """Chat until the user leaves; return the exit code.
 
@@ -53,6 +56,8 @@ def screen(
         lanes: techniques side by side; without another one, the first is that of the room behind them.
         guest: somebody in a browser, who chooses a name first.
         techniques: what the picker offers; None: all.
+        notify: how a mention is told while the terminal does not have the focus.
+        history: keep what this user has sent, for the next time.
 
     Raises:
         ChatError: it is not possible here; the text says why.
@@ -77,6 +82,7 @@ def screen(
     from tui.app import ChatApp
     from tui.opening import Choice
     from tui.run import run as show
+    from tui.sent_texts import SentTexts
     from tui.themes import NAMES
 
     chosen(me.settings, [me.backend, *lanes] if me.backend else backends.techniques(), "client")
@@ -122,8 +128,11 @@ def screen(
         techniques=techniques,
         guest=guest,
         technique=me.backend.name if me.backend else last.technique or None,
+        notify=notify,
+        sent=(sent := SentTexts(folder / "sent-texts" if folder and history else None)),
     )
     code = show(app)
+    sent.keep()
     if folder and (used := app.choice):
         rooms = tuple(dict.fromkeys((used.room, *last.rooms)))[: last_used.ROOMS]
         now = last_used.LastUsed(used.technique, used.room, used.nick or "", app.theme, rooms)

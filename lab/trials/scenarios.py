@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from chat.domain.model import Limits
 from chat.interfaces.technique import Technique
 from lab.wire.capture import Transport
 
@@ -49,6 +50,8 @@ class Scenario:
     """Who polls lets the server keep the request open: asking each second is not idle."""
     patience: float = 40.0
     """Seconds in which everything must be well again, and then everything that is in the log be seen."""
+    side_by_side: int = 1
+    """How many techniques may be tried at the same time: where most of the time is waiting."""
     over_a_broker: str = ""
     """The fault that comes in place of what happens to the server, if that is a broker."""
 
@@ -63,7 +66,14 @@ class Scenario:
         return f"once, in {self.rooms} room{'s' * (self.rooms > 1)} of {self.people}"
 
     def fitted(self, technique: Technique) -> Scenario:
-        """Return it as it is played over a technique."""
+        """Return it as it is played over a technique.
+
+        No server of ours stands before a broker: what happens to a server must be another fault, and each
+        client keeps the rate by itself, so that many must say what is much.
+        """
+        burst = Limits().burst
+        if technique.server is None and self.during > burst * self.speakers:
+            return replace(self, rooms=self.during // burst // 10, people=10, speakers=10, during=10 * burst)
         if self.server and technique.server is None and self.over_a_broker:
             return replace(self, server="", fault=self.over_a_broker)
         return self
@@ -90,6 +100,7 @@ SCENARIOS = (
         "half-open",
         indefinite=True,
         until_noticed=True,
+        side_by_side=3,
         pace=0.3,
     ),
     Scenario("reply lost", "a message is stored, its answer is lost", 1.0, "reply-lost", indefinite=True),
@@ -107,14 +118,23 @@ SCENARIOS = (
         transports=("udp",),
         token="a token for the MAC",
     ),
-    Scenario("server killed", "kill -9, and a new start at once", 0.5, server="kill"),
-    Scenario("server away", "kill -9, and a new start after 4 s", 4.0, server="kill", after=4, pace=0.35),
+    Scenario("server killed", "kill -9, and a new start at once", 0.5, server="kill", side_by_side=2),
+    Scenario(
+        "server away",
+        "kill -9, and a new start after 4 s",
+        4.0,
+        server="kill",
+        after=4,
+        pace=0.35,
+        side_by_side=2,
+    ),
     Scenario(
         "server frozen",
         "stopped until the client knows: its system still takes bytes",
         20.0,
         server="freeze",
         until_noticed=True,
+        side_by_side=5,
         pace=0.3,
     ),
     Scenario(
@@ -134,7 +154,7 @@ SCENARIOS = (
     ),
     Scenario(
         "burst",
-        "one client says 10,000 things at once, two others listen",
+        "one client says 10,000 things at once, two listen; over a broker 200 clients say 50 each",
         0.0,
         rooms=1,
         people=3,

@@ -36,6 +36,8 @@ class Trial:
         self._room = f"trial-{seed}"
         self._wire: FaultyWire | None = None
         self._fault: Fault | None = None
+        self.ended = 0.0
+        """When the trouble was over, and all was said that was to be said meanwhile."""
         self._began = 0.0
         self._people: list[Recorder] = []
         self._said = 0
@@ -110,6 +112,7 @@ class Trial:
             await self._begin(fault)
         await self._talk(scenario.during)
         await self._trouble.over()
+        self.ended = now()
         if fault is not None and self._wire is not None:
             await asyncio.to_thread(self._wire.finish)
         if not scenario.trouble:

@@ -26,8 +26,8 @@ from lab.check.recorder import Recorder
 from lab.trials.reader import end
 from lab.trials.subject import Subject
 
-EVERY = 0.05
-"""Seconds from one message to the next."""
+EVERY = 0.12
+"""Seconds from one message to the next: less than 10 a second, which is what a seat may send to a broker."""
 PATIENCE = 20.0
 ROOM = "others"
 LINE = 1024 * 1024

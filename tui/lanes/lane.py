@@ -33,8 +33,8 @@ class Messages(Timeline):
     def _show(self, event: Event, took: float | None) -> None:
         if event.kind not in MEMBERSHIP:
             super()._show(event, took)
-        elif event.seq in self._missing:
-            self._found(event.seq)
+        else:
+            self._missing.came(event.seq)
 
 
 class LaneHead(Widget):
