@@ -82,6 +82,9 @@ class CommandTarget(Protocol):
     def open_lanes(self, text: str) -> Awaitable[None]:
         """Show the room over several techniques side by side. Raises `Refused` and `ChatError`."""
 
+    def toggle_split(self) -> None:
+        """Keep the newest lines below the list, which scrolls, or do not any more."""
+
     def show_wire(self, argument: str) -> Awaitable[None]:
         """Open the inspector, go to it or close it; ``#ID``: show a message's frames. Raises `Refused`."""
 
@@ -93,6 +96,9 @@ class CommandTarget(Protocol):
 
     def set_fault(self, argument: str) -> Awaitable[None]:
         """Begin a fault, end all, or name those that there are. Raises `Refused` and `ChatError`."""
+
+    async def show_card(self) -> None:
+        """Show what the technique is, and the code of its client and server."""
 
     def show_ladder(self) -> Awaitable[None]:
         """Show who sent what to whom, and when. Raises `Refused`."""

@@ -166,6 +166,10 @@ def _lanes(target: CommandTarget, argument: str) -> Awaitable[None]:
     return target.open_lanes(argument)
 
 
+def _split(target: CommandTarget, argument: str) -> None:
+    target.toggle_split()
+
+
 def _wire(target: CommandTarget, argument: str) -> Awaitable[None]:
     return target.show_wire(argument)
 
@@ -184,6 +188,10 @@ def _compare(target: CommandTarget, argument: str) -> Awaitable[None]:
 
 def _fault(target: CommandTarget, argument: str) -> Awaitable[None]:
     return target.set_fault(argument)
+
+
+def _card(target: CommandTarget, argument: str) -> Awaitable[None]:
+    return target.show_card()
 
 
 def _ladder(target: CommandTarget, argument: str) -> Awaitable[None]:
@@ -239,11 +247,13 @@ COMMANDS = (
     Command("history", "", "load older messages", _history),
     Command("top", "", "go to the oldest message", _top, "ctrl+home"),
     Command("end", "", "go to the newest message", _end, "ctrl+end"),
+    Command("split", "", "history above, the newest lines below; or not", _split, "f9"),
     Command("ms", "", "show or hide how long your messages took", _ms, "ctrl+t"),
     Command("wire", "[#ID]", "see what passes on the wire, or a message's frames", _wire, "f2"),
     Command("whole", "", "the wire on the whole screen, or beside the chat", _whole, "f3"),
     Command("receipt", "", "show or hide what messages cost on the wire", _receipt, "f4"),
     Command("compare", "[#ID] NAME", "a message beside the same over technique NAME", _compare, ask=True),
+    Command("card", "", "this technique: what it is, and its code", _card),
     Command("ladder", "", "who sent what to whom, and when", _ladder, "f5"),
     Command("fault", "[FAULT|off]", "let your own wire fail; alone: which faults there are", _fault),
     Command("export", "FILE", "write what passed: .pcapng .jsonl .svg .mmd", _export, ask=True),

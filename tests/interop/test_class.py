@@ -13,6 +13,7 @@ from chat.domain.classroom import Classroom
 from chat.interfaces.address import Address
 from chat.interfaces.client import ClientOptions
 from chat.interfaces.tls import Fingerprint
+from tests.support.browser import Browser
 from tests.support.lan import lan_server
 from tests.support.pupil import Pupil, present
 from tui.board import Board
@@ -122,3 +123,24 @@ async def test_thirty_come_at_once_and_see_the_same(state_dir: Path, tmp_path: P
                 await pupil.until(lambda pupil=pupil: len(set(pupil.texts)) == 30)  # type: ignore[misc]
             assert len({tuple(pupil.texts) for pupil in pupils}) == 1
             assert not any(pupil.failed for pupil in pupils)
+
+
+async def test_a_phone_comes_in_by_the_link_alone(browser: Browser, state_dir: Path, tmp_path: Path) -> None:
+    with lan_server("rest", "tcp", "--log", "memory") as (_, board):
+        fingerprint = await asyncio.to_thread(
+            lambda: Fingerprint.of_first((state_dir / "tls" / "authority.pem").read_bytes())
+        )
+        teacher = Pupil(board, fingerprint, tmp_path, "tcp", "teacher")
+        async with present(teacher):
+            phone = await browser.page(width=360, height=640, phone=True)
+            await phone.call("Security.setIgnoreCertificateErrors", ignore=True)  # as its owner does by hand
+            await phone.open(board["page"])
+            assert await phone.value("location.hash") == "", "the words are not left in the address"
+            await phone.value("document.getElementById('nick').focus()")
+            await phone.type("ann")
+            await phone.press("Enter")
+            await phone.until("!document.getElementById('chat').hidden")
+            await phone.value("document.getElementById('text').focus()")
+            await phone.type("from a phone")
+            await phone.value("document.getElementById('send').click()")
+            await teacher.hears("from a phone")

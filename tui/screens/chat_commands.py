@@ -52,6 +52,10 @@ class ChatCommands(Asking):
         """Show a line above the composer until the user types again."""
         raise NotImplementedError
 
+    def action_command(self, name: str) -> None:
+        """Run a command for a key."""
+        raise NotImplementedError
+
     def edit_in_composer(self, id: int, text: str) -> None:
         self.composer.load_command(f"/edit #{id} ", text)
 

@@ -51,10 +51,6 @@ class ChatSearch(ChatReading):
         except Refused as error:
             self.hint(str(error), failed=True)
 
-    def action_command(self, name: str) -> None:
-        """Run a command for a key."""
-        raise NotImplementedError
-
     def find(self, text: str) -> None:
         """Search a text, or go on to the next older hit if it is searched already; "": end the search."""
         if text != self.search.text:

@@ -111,6 +111,18 @@ class ChatSession(ChatFaults):
         opened.session.start()
         self.attach(opened)
 
+    async def show_card(self) -> None:
+        """Show the card of the technique of now; from there the sequence of what passed can be seen."""
+        from tui.screens.card import CardScreen  # not needed for the first paint
+
+        label = await asyncio.to_thread(technique_named, self.choice.technique)
+
+        def closed(wanted: str | None) -> None:
+            if wanted == "ladder":
+                self.action_command("ladder")
+
+        self.app.push_screen(CardScreen(label, self.composer), closed)
+
     # --- another technique ---------------------------------------------------------------------
 
     async def switch(self, name: str) -> None:
