@@ -14,10 +14,10 @@ PAGES = $(wildcard *.md docs/*.md backends/*/README.md)
 PACKAGES := chat backends protos wsdl lab tui
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fuzz soak check audit format docs languages captures score stubs wsdl openapi goldens constraints wheel clean
+.PHONY: help setup demo test fuzz soak check audit format docs languages captures score trials stubs wsdl openapi goldens constraints man wheel bundle bundle-check clean
 
 help: ## List these targets
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
 
 setup: ## Make .venv with everything in it; instant when nothing changed
 	@PYTHON='$(PYTHON)' .ci/setup
@@ -29,13 +29,13 @@ test: setup ## Run every test; ARGS='-k tcp -x' goes to pytest, WORKERS=0 is for
 	@BROKER='$(BROKER)' .ci/broker
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
-fuzz: setup ## Run 1,000 bursts of keys, 1,200 power failures, 10,000 mutations a decoder, 3,000 lives of a session; BURSTS=, CRASH_IMAGES=, MUTATIONS=, MACHINES= more
+fuzz: setup ## Run 1,000 bursts of keys, 1,200 power failures, 10,000 mutations a decoder, 3,000 lives of a session and of a hub; BURSTS=, CRASH_IMAGES=, MUTATIONS=, MACHINES= more
 	BURSTS=$${BURSTS:-1000} $(BIN)/python -m pytest -q --timeout 3600 tests/tui/test_bursts.py $(ARGS)
 	CRASH_IMAGES=$${CRASH_IMAGES:-1200} $(BIN)/python -m pytest -q --timeout 3600 -o faulthandler_timeout=3600 tests/faults/test_crash_images.py $(ARGS)
 	MUTATIONS=$${MUTATIONS:-10000} $(BIN)/python -m pytest -q --timeout 7200 -o faulthandler_timeout=7200 -n $(WORKERS) \
 		tests/contract/test_decoders.py -k strange_bytes $(ARGS)
 	MACHINES=$${MACHINES:-3000} $(BIN)/python -m pytest -q --timeout 7200 -o faulthandler_timeout=7200 \
-		tests/unit/client/test_session_machine.py $(ARGS)
+		tests/unit/client/test_session_machine.py tests/unit/server/test_hub_machine.py $(ARGS)
 
 soak: setup ## Let 200 clients live and suffer faults for 30 minutes; SOAK_SECONDS=60 CLIENTS=50 SEED=2 otherwise
 	$(BIN)/chat lab soak --seconds $${SOAK_SECONDS:-1800} --clients $${CLIENTS:-200} --seed $${SEED:-1}
@@ -72,6 +72,9 @@ captures: setup ## Record the messages of docs/captures anew, then make docs; AR
 score: setup ## Try the checker on every broken twin anew, and write docs/checker.json; then make docs
 	$(BIN)/python -m lab.check.score docs/checker.json
 
+trials: setup ## Run every trial of docs/reliability.md anew, and write its section and its picture; SEEDS=3 takes less
+	$(BIN)/chat lab faults --seeds $${SEEDS:-30} --write docs/reliability.md
+
 stubs: setup ## Write the generated Python in protos/ anew
 	$(BIN)/python -m protos
 
@@ -96,8 +99,17 @@ constraints: | $(BIN)/python ## Pin what pyproject.toml asks for; ARGS=--upgrade
 $(BIN)/python:
 	@$(MAKE) setup
 
+man: setup ## Write the manual pages to build/man/man1
+	$(BIN)/python .ci/man.py build/man/man1
+
 wheel: setup ## Build dist/wirechat-*.whl
 	$(BIN)/python -m hatchling build -t wheel
+
+bundle: setup ## Make dist/chat-*.zip, with which the chat is installed without a network
+	$(BIN)/python .ci/bundle.py make
+
+bundle-check: setup ## Install that zip where there is no network, and chat over several techniques
+	$(BIN)/python .ci/bundle.py check
 
 clean: ## Remove everything that was made
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

@@ -26,11 +26,13 @@ from chat.domain.errors import ChatError
 from chat.interfaces.technique import Technique
 from chat.language.translation import translate
 from tui import themes
+from tui.attention import Attention, Notify
 from tui.commands import TABLE
 from tui.open_rooms import OpenRooms
 from tui.opening import Choice, MakeWiretap, Opened, Opener, OpenSession
 from tui.screens.chat import ChatScreen
 from tui.screens.ordered import OrderedApp
+from tui.sent_texts import SentTexts
 from tui.terminal.widths import SteadyWidths
 
 if TYPE_CHECKING:
@@ -70,8 +72,11 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         on_first_paint: called when the first frame is on the terminal.
         make_wiretap: None: the wire can't be shown.
         inspect: show the wire from the first byte on.
+        lanes: techniques that are shown side by side from the beginning.
         guest: it is shown to a visitor in a web page, who must say a name, and may not write files here.
         technique: the technique that the picker suggests; None: the first.
+        notify: how a mention is told while the terminal does not have the focus.
+        sent: what this user has sent before, for Up.
 
     Raises:
         ChatError: the session for ``choice`` cannot be opened, or there is no such theme.
@@ -100,8 +105,11 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         on_first_paint: Callable[[], None] | None = None,
         make_wiretap: MakeWiretap | None = None,
         inspect: bool = False,
+        lanes: Sequence[str] = (),
         guest: bool = False,
         technique: str | None = None,
+        notify: Notify = "none",
+        sent: SentTexts | None = None,
     ) -> None:
         if theme is not None and theme not in themes.NAMES:
             raise ChatError(f"there is no theme {theme!r}: choose {', '.join(themes.NAMES)}")
@@ -109,11 +117,13 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         self._widths = SteadyWidths(joins="TEXTUAL_DRIVER" not in os.environ)
         self.ended_by = 0
         """The signal that has ended the program, 0: none."""
+        self.attention = Attention(self.tell_terminal, notify)
+        self.sent = SentTexts() if sent is None else sent
         self._opener = Opener(open_session, make_wiretap)
         self.rooms = OpenRooms(self, self._opener, self._make_screen)
         self._zone, self._now = zone, now
         self._first = self._opener.open(choice) if choice is not None else None
-        self._inspect = inspect
+        self._inspect, self._lanes = inspect, lanes
         self._room, self._nick, self._technique = room, nick, technique
         self.guest = guest
         self._on_first_paint = on_first_paint
@@ -164,12 +174,16 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         if self._on_first_paint is not None:
             self._on_first_paint()
         await self.opened()
+        if self._lanes and (room := self.rooms.front) is not None:
+            room.run_command("lanes", " ".join(self._lanes))
 
     # --- sessions ------------------------------------------------------------------------------
 
     def _make_screen(self, opened: Opened) -> ChatScreen:
-        screen = ChatScreen(opened, self._opener, zone=self._zone, now=self._now)
-        screen.guest = self.guest
+        screen = ChatScreen(
+            opened, self._opener, zone=self._zone, now=self._now, attention=self.attention, sent=self.sent
+        )
+        screen.guest, screen.use_mouse = self.guest, self.use_mouse
         return screen
 
     def _chat(self, opened: Opened) -> ChatScreen:
@@ -210,8 +224,22 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         if sys.platform != "win32" and getattr(self._driver, "gone", False):  # only our driver knows
             self._told_to_end(signal.SIGHUP)
 
+    def tell_terminal(self, sequence: str) -> None:
+        """Write a control sequence to the terminal itself; nothing where a web page or a test is one."""
+        shown = self._driver is not None and self.return_code is None and not self.is_headless
+        if shown and "TEXTUAL_DRIVER" not in os.environ:
+            assert self._driver is not None
+            self._driver.write(sequence)
+            self._driver.flush()
+
+    def use_mouse(self, on: bool) -> None:
+        """Take the mouse from the terminal, or leave it to the terminal's own selection."""
+        if (use := getattr(self._driver, "use_mouse", None)) is not None:  # only our driver has it
+            use(on)
+
     def _repaint(self, _: object) -> None:
         """Paint everything: after a stop nothing of the screen is left on the terminal."""
+        self.attention.again()
         for screen in self.screen_stack:
             screen.refresh(layout=True)
         self.refresh(layout=True)

@@ -2,112 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Protocol
 
 from backends import KNOWN
-from chat.client.session import Session
 from chat.domain.classroom import VERBS
 from chat.domain.validation import clean_text, nick_key
 from chat.language import N_
 from chat.language.translation import translate
-from tui.rows import Row, one_line
+from tui.command_target import CommandTarget
+from tui.rows import DOES, Row, one_line
 from tui.themes import NAMES
-from tui.timeline import Timeline
 
 
 class Refused(Exception):
     """A command or a message is not accepted; the error text says why, and the composer keeps the input."""
-
-
-class CommandTarget(Protocol):
-    """What a command can do: the part of the chat screen that commands use."""
-
-    session: Session
-    timeline: Timeline
-
-    def show_help(self) -> None: ...
-
-    def edit_in_composer(self, id: int, text: str) -> None:
-        """Put a message into the composer, to be changed."""
-
-    def start_reading(self) -> None:
-        """Let keys choose a message, and do something with it. Raises `Refused`."""
-
-    def to_new(self) -> None:
-        """Go to the first message that is new. Raises `Refused`."""
-
-    def find(self, text: str) -> None:
-        """Highlight a text; an empty one removes the highlighting. Raises `Refused`."""
-
-    def load_history(self) -> None:
-        """Load a page of older messages. Raises `Refused`."""
-
-    def copy(self, argument: str) -> None:
-        """Copy the newest message, or ``#ID``. Raises `Refused`."""
-
-    def toggle_times(self) -> None: ...
-
-    def toggle_ids(self) -> None: ...
-
-    def set_theme(self, name: str) -> None: ...
-
-    def clear(self) -> None: ...
-
-    def to_top(self) -> None: ...
-
-    def to_end(self) -> None: ...
-
-    def retry(self, nick: str = "") -> None:
-        """Connect now; with ``nick`` under another name. Raises `Refused` and `BadName`."""
-
-    def switch(self, name: str) -> Awaitable[None]:
-        """Go on over another technique; "": list them. Raises `Refused`."""
-
-    def teach(self, argument: str) -> Awaitable[None]:
-        """Use one of the teacher's means; "": list them. Raises `Refused` and `ChatError`."""
-
-    def raise_hand(self, argument: str) -> None:
-        """Raise the own hand, or take it down. Raises `Refused` and `BadText`."""
-
-    def follow(self) -> Awaitable[None]:
-        """Go on over the technique that the teacher has asked for. Raises `Refused`."""
-
-    def join(self, room: str) -> None:
-        """Open another room, or go there if it is open. Raises `Refused` and `ChatError`."""
-
-    def leave_room(self, room: str) -> None:
-        """Leave a room; "": this one. Raises `Refused`."""
-
-    def list_rooms(self) -> None: ...
-
-    def go_to_room(self, name: str) -> None:
-        """Bring the room with these letters in its name to the front; "": ask which. Raises `Refused`."""
-
-    def show_wire(self, argument: str) -> Awaitable[None]:
-        """Open the inspector, go to it or close it; ``#ID``: show a message's frames. Raises `Refused`."""
-
-    def show_wire_whole(self) -> Awaitable[None]:
-        """Show the inspector on the whole screen, or beside the chat again."""
-
-    def compare(self, argument: str) -> Awaitable[None]:
-        """Show a message beside the same text over another technique. Raises `Refused` and `ChatError`."""
-
-    def set_fault(self, argument: str) -> Awaitable[None]:
-        """Begin a fault, end all, or name those that there are. Raises `Refused` and `ChatError`."""
-
-    def show_ladder(self) -> Awaitable[None]:
-        """Show who sent what to whom, and when. Raises `Refused`."""
-
-    def export_wire(self, path: str) -> Awaitable[None]:
-        """Write what passed into a file. Raises `Refused` and `ChatError`."""
-
-    def toggle_receipts(self) -> Awaitable[None]:
-        """Show what messages cost on the wire, or do not any more."""
-
-    async def quit(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +35,7 @@ class Command:
     """The key that runs the command, as Textual names it."""
     ask: bool = False
     """Whether the key and the palette put the name into the composer, because an argument must follow."""
-    values: tuple[str, ...] = ()
+    values: Sequence[str] = ()
     """The possible arguments, if they are a fixed choice."""
 
     @property
@@ -182,6 +92,12 @@ def _who(target: CommandTarget, argument: str) -> None:
     wide = max((len(technique) for technique in groups), default=0)
     lines = (f"{technique:{wide}}  {', '.join(names)}" for technique, names in sorted(groups.items()))
     target.timeline.note("\n".join([translate(f"{len(members)} here"), *lines]))
+
+
+def _me(target: CommandTarget, argument: str) -> None:
+    if not argument:
+        raise Refused("write /me WHAT YOU DO")
+    target.say(f"{DOES}{argument}")
 
 
 def _read(target: CommandTarget, argument: str) -> None:
@@ -246,6 +162,14 @@ def _go(target: CommandTarget, argument: str) -> None:
     target.go_to_room(argument)
 
 
+def _lanes(target: CommandTarget, argument: str) -> Awaitable[None]:
+    return target.open_lanes(argument)
+
+
+def _split(target: CommandTarget, argument: str) -> None:
+    target.toggle_split()
+
+
 def _wire(target: CommandTarget, argument: str) -> Awaitable[None]:
     return target.show_wire(argument)
 
@@ -266,12 +190,20 @@ def _fault(target: CommandTarget, argument: str) -> Awaitable[None]:
     return target.set_fault(argument)
 
 
+def _card(target: CommandTarget, argument: str) -> Awaitable[None]:
+    return target.show_card()
+
+
 def _ladder(target: CommandTarget, argument: str) -> Awaitable[None]:
     return target.show_ladder()
 
 
 def _export(target: CommandTarget, argument: str) -> Awaitable[None]:
     return target.export_wire(argument)
+
+
+def _bare(target: CommandTarget, argument: str) -> None:
+    target.toggle_bare()
 
 
 def _theme(target: CommandTarget, argument: str) -> None:
@@ -307,6 +239,7 @@ COMMANDS = (
     Command("edit", "[#ID] [TEXT]", "edit your last message, or message #ID", _edit),
     Command("delete", "[#ID]", "delete your last message, or message #ID", _delete),
     Command("who", "", "who is here, and with which technique", _who, "ctrl+o"),
+    Command("me", "TEXT", "say what you do: * ann TEXT", _me, ask=True),
     Command("read", "", "choose a message with keys: reply, edit, copy ...", _read, "ctrl+up"),
     Command("new", "", "go to the first message that is new", _new, "alt+u"),
     Command("find", "[TEXT]", "find a text; again: the next older match", _find, "ctrl+f", ask=True),
@@ -314,11 +247,13 @@ COMMANDS = (
     Command("history", "", "load older messages", _history),
     Command("top", "", "go to the oldest message", _top, "ctrl+home"),
     Command("end", "", "go to the newest message", _end, "ctrl+end"),
+    Command("split", "", "history above, the newest lines below; or not", _split, "f9"),
     Command("ms", "", "show or hide how long your messages took", _ms, "ctrl+t"),
     Command("wire", "[#ID]", "see what passes on the wire, or a message's frames", _wire, "f2"),
     Command("whole", "", "the wire on the whole screen, or beside the chat", _whole, "f3"),
     Command("receipt", "", "show or hide what messages cost on the wire", _receipt, "f4"),
     Command("compare", "[#ID] NAME", "a message beside the same over technique NAME", _compare, ask=True),
+    Command("card", "", "this technique: what it is, and its code", _card),
     Command("ladder", "", "who sent what to whom, and when", _ladder, "f5"),
     Command("fault", "[FAULT|off]", "let your own wire fail; alone: which faults there are", _fault),
     Command("export", "FILE", "write what passed: .pcapng .jsonl .svg .mmd", _export, ask=True),
@@ -331,6 +266,7 @@ COMMANDS = (
         ask=True,
         values=KNOWN,
     ),
+    Command("lanes", "NAME ...", "up to four techniques side by side", _lanes, "f8", ask=True, values=KNOWN),
     Command("hand", "[down]", "raise your hand, or take it down", _hand, values=("down",)),
     Command("follow", "", "go on over the technique that the teacher asks for", _follow, "f7"),
     Command("class", "[WHAT]", "the teacher's means; alone: which there are", _class, values=TEACHER),
@@ -339,6 +275,7 @@ COMMANDS = (
     Command("rooms", "", "list the open rooms, and what came there", _rooms),
     Command("go", "[ROOM]", "go to an open room by some letters of its name", _go, "ctrl+g"),
     Command("ids", "", "show message numbers instead of times", _ids),
+    Command("bare", "", "texts only, for the terminal's own selection", _bare, "alt+l"),
     Command("theme", "NAME", "|".join(NAMES), _theme, ask=True, values=NAMES),
     Command("clear", "", "clear the screen, not the room's history", _clear, "ctrl+l"),
     Command("retry", "[NAME]", "connect now, or as NAME", _retry, "ctrl+r"),
@@ -351,8 +288,8 @@ TABLE = {command.name: command for command in COMMANDS}
 KEYS = (
     ("Enter", N_("send")),
     ("Ctrl+J, Alt+Enter", N_("a new line")),
-    ("Tab", N_("complete /command, name or @name")),
-    ("Up, Down", N_("messages you wrote before")),
+    ("Tab", N_("complete /command @name :emoji:")),
+    ("Up, Down", N_("edit the last one; texts before")),
     ("PgUp, PgDn", N_("scroll")),
     ("Alt+1 to Alt+9", N_("go to an open room")),
     ("Alt+Up, Alt+Down", N_("go to the room before or behind")),

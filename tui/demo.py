@@ -10,7 +10,8 @@ from lab.demo import Bots, served, session
 from lab.faults.plan import FaultPlan
 from lab.wire.wiretap import Wiretap
 from tui.app import ChatApp
-from tui.commands import TABLE, Command, CommandTarget, Refused
+from tui.command_target import CommandTarget
+from tui.commands import TABLE, Command, Refused
 from tui.opening import Choice
 from tui.run import run as show
 from tui.screens.chat import ChatScreen

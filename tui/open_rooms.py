@@ -108,8 +108,7 @@ class OpenRooms:
     async def _leave(self, screen: ChatScreen) -> None:
         await screen.leave(self.linger)
         lost = screen.unacknowledged
-        self._lost += lost
-        self._begun += screen.drafts
+        self.keep(lost, screen.drafts)
         number = self.screens.index(screen)
         self.screens.remove(screen)
         self._leaving.remove(screen)
@@ -133,6 +132,11 @@ class OpenRooms:
     async def leave_all(self) -> None:
         """Leave every room, because the program ends."""
         await asyncio.gather(*(screen.leave(self.linger) for screen in self.screens))
+
+    def keep(self, lost: list[str], begun: list[str]) -> None:
+        """Remember what is to be named at the end: what was not acknowledged, and what was not sent."""
+        self._lost += lost
+        self._begun += begun
 
     def changed(self) -> None:
         """Show which rooms there are, and what has come there."""

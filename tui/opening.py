@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,10 @@ from chat.domain.model import Cursor
 if TYPE_CHECKING:
     from chat.client.connect import Detour
     from lab.wire.wiretap import Wiretap
+
+
+CONNECTING = 5
+"""How many times longer than for an acknowledgement the end waits if there is no connection yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,3 +70,22 @@ class Opener:
         session = self.open_session(choice, wiretap.detour if wiretap is not None else None)
         session.way.technique = choice.technique
         return Opened(choice, session, wiretap)
+
+
+async def settle(session: Session, wiretap: Wiretap | None, linger: float) -> None:
+    """Give the lines that are on their way a moment, in seconds, to be acknowledged."""
+    if wiretap is not None:
+        await wiretap.let_pass()
+    if times := {"up": 1, "connecting": CONNECTING}.get(session.state.name):
+        with suppress(TimeoutError):
+            await asyncio.wait_for(session.settled(), linger * times)
+
+
+async def finish(session: Session, wiretap: Wiretap | None, linger: float) -> None:
+    """Leave the room, and its wire. Lines that are on their way get a moment before."""
+    await settle(session, wiretap, linger)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(2):
+            await session.close()
+    if wiretap is not None:
+        await wiretap.stop()

@@ -36,6 +36,8 @@ class Place(NamedTuple):
 
 
 PENDING = 2**53
+DOES = "/me "
+"""How a message begins that says what its author does (XEP-0245); it is shown as ``* ann waves``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +98,16 @@ class Look:
     """Whether own rows end with the time that they took."""
     ids: bool = False
     """Whether message numbers are shown instead of the time of day."""
+    clocks: bool = True
+    """Whether rows begin with the time of day, or with the number of the message."""
     badge: int = 8
     """The width of the technique's column; ``rabbitmq`` fits."""
+    bare: bool = False
+    """Whether there are no columns, for the terminal's own selection: each row begins with its author."""
 
     @property
     def clock(self) -> int:
-        return 7 if self.ids else 5
+        return 0 if not self.clocks else 7 if self.ids else 5
 
     @property
     def nick(self) -> int:
@@ -110,11 +116,13 @@ class Look:
     @property
     def left(self) -> int:
         """The column where the text begins, after mark, time and nick."""
+        if self.bare:
+            return 1
         return 1 + self.clock + 1 + self.nick + 1
 
     @property
     def right(self) -> int:
-        return self.badge + 3 if self.width >= 50 else 0
+        return self.badge + 3 if self.width >= 50 and not self.bare else 0
 
     @property
     def body(self) -> int:
@@ -140,6 +148,8 @@ def lay_out(row: Row, look: Look) -> Layout:
         return Layout(row.text, [(0, len(row.text))], [], "")
     parts: list[tuple[int, int, Part]] = []
     text = row.text
+    if text.startswith(DOES) and row.kind == "message":
+        text = f"* {row.nick} {text[len(DOES) :]}"
     if row.deleted:
         text = "message deleted"
         parts.append((0, len(text), "deleted"))
@@ -152,7 +162,11 @@ def lay_out(row: Row, look: Look) -> Layout:
     if row.receipt:
         parts.append((len(text) + 1, len(text) + 1 + len(row.receipt), "receipt"))
         text = f"{text}\n{row.receipt}"
-    tail = row.phase or (duration(row.took) if look.times and row.took is not None else "")
+    if look.bare:
+        author = f"{row.nick}: " if row.kind == "message" else f"{row.nick} "
+        text = author + text
+        parts = [(start + len(author), end + len(author), part) for start, end, part in parts]
+    tail = row.phase or (duration(row.took) if look.times and row.took is not None and not look.bare else "")
     body = look.body
     if len(text) <= body and text.isascii() and "\n" not in text:
         lines = [(0, len(text))]

@@ -38,12 +38,14 @@ def run(app: ChatApp) -> int:
 
 def run_app(app: App[None]) -> int:
     """Run any application, and return its exit code; what libraries say is shown only if it failed."""
+    said = b""
     with _stderr_aside() as aside:
         app.run()
-    if app.return_code and aside is not None:
-        aside.seek(0)
-        with suppress(OSError):
-            os.write(2, aside.read())
+        if app.return_code and aside is not None:
+            aside.seek(0)
+            said = aside.read()
+    with suppress(OSError):
+        os.write(2, said)
     return app.return_code or 0
 
 

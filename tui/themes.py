@@ -1,8 +1,9 @@
-"""The three themes, and the colours of nicks in each.
+"""The themes, and the colours of nicks in each.
 
 The hues are those of Okabe and Ito, which colour-blind people can distinguish. They are made lighter on a
-dark background and darker on a light one, until each has a contrast of 4.5 to 1 (7 to 1 in high contrast). A
-test measures that.
+dark background and darker on a light one, until each has a contrast of 4.5 to 1 (7 to 1 in high contrast
+and on a projector). The colours of states differ for every kind of eye by 20 units of CIE 1976 L*a*b*, as
+a simulation of colour blindness shows (Machado, Oliveira and Fernandes 2009, severity 1). Tests measure both.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ def _nicks(*colours: str) -> dict[str, str]:
     return {f"nick-{number}": colour for number, colour in enumerate(colours)}
 
 
-THEMES = (
+BUILT_IN = (
     Theme(
         name="dark",
         dark=True,
@@ -32,7 +33,7 @@ THEMES = (
         background="#12161c",
         surface="#12161c",
         panel="#1d242e",
-        success="#3fc79a",
+        success="#40ddb3",
         warning="#f2b134",
         error="#ff7b66",
         variables={
@@ -59,7 +60,7 @@ THEMES = (
         panel="#e9ecef",
         success="#00704f",
         warning="#8a5a00",
-        error="#b3261e",
+        error="#8a0f1f",
         variables={
             "quiet": "#59636f",
             "faint": "#c3cad2",
@@ -82,9 +83,9 @@ THEMES = (
         background="#000000",
         surface="#000000",
         panel="#202020",
-        success="#4dffb0",
+        success="#4dffc3",
         warning="#ffd84d",
-        error="#ff9c8c",
+        error="#ff907a",
         variables={
             "quiet": "#d0d0d0",
             "faint": "#909090",
@@ -97,12 +98,46 @@ THEMES = (
             **_nicks("#7fd0ff", "#ffb733", "#4dffc3", "#fff566", "#ffa6d9", "#ffa173", "#c2d1ff", "#ffffff"),
         },
     ),
+    # For a room that is not dark: a projector makes everything paler, so nothing here is pale or dim.
+    Theme(
+        name="projector",
+        dark=False,
+        primary="#004f80",
+        secondary="#1a1a1a",
+        accent="#5a3c00",
+        foreground="#000000",
+        background="#ffffff",
+        surface="#ffffff",
+        panel="#f0f0f0",
+        success="#004f75",
+        warning="#6b4a00",
+        error="#6b0020",
+        variables={
+            "quiet": "#1f1f1f",
+            "faint": "#707070",
+            "mention": "#fff4c2",
+            "border": "#000000",
+            "block-cursor-background": "#b8dcff",
+            "block-cursor-foreground": "#000000",
+            "scrollbar": "#000000",
+            "scrollbar-background": "#d0d0d0",
+            **_nicks("#004f80", "#5f3d00", "#00503f", "#4a4400", "#7a1a5a", "#702600", "#333d8f", "#333333"),
+        },
+    ),
 )
 
-NAMES = tuple(theme.name for theme in THEMES)
+THEMES = list(BUILT_IN)
+"""What can be chosen; those that the user has written are added before the app starts."""
+NAMES = [theme.name for theme in THEMES]
 
-FALLBACK = dict(THEMES[0].variables)
+FALLBACK = dict(BUILT_IN[0].variables)
 """Values of our variables for a theme of Textual."""
+
+
+def add(theme: Theme) -> None:
+    """Add a theme to those that can be chosen."""
+    THEMES.append(theme)
+    NAMES.append(theme.name)
 
 
 class NickColours:

@@ -7,11 +7,9 @@ in the list yet because older history is loaded later.
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import tzinfo
-from operator import attrgetter
 
 from chat.client.class_lines import class_line
 from chat.client.session_events import (
@@ -29,9 +27,12 @@ from chat.domain.classroom import is_clear
 from chat.domain.errors import history_starts
 from chat.domain.model import Event, MissingEvents
 from chat.language import N_
+from tui.folding import fold, part
+from tui.missing import MissingNotices
 from tui.rows import PENDING, Place, Row, clock_and_day, one_line, shown
+from tui.search import holds
 from tui.themes import NickColours
-from tui.traffic import FOLDED, SIGNS, Going, folded
+from tui.traffic import SIGNS, Going
 from tui.unread import Unread
 from tui.widgets.message_view import MessageView
 
@@ -39,8 +40,6 @@ REMEMBERED = 5000
 """The most edits and deletions that are kept for messages that are not in the list."""
 SHORT = 20
 """The most characters of a reason that is shown on the line of the text."""
-
-_place = attrgetter("place")
 
 
 class Timeline:
@@ -52,8 +51,6 @@ class Timeline:
         self.nick = one_line(nick)
         self.newest = 0
         """The seq of the newest event that was shown."""
-        self.oldest = 0
-        """The seq of the oldest event that was shown; 0: none yet."""
         self.first = 0
         """The seq of the oldest entry that the room still has."""
         self.exhausted = False
@@ -63,6 +60,8 @@ class Timeline:
         self.colours = NickColours()
         self.unread = Unread(view)
         self._view = view
+        self._oldest = 0
+        self._above: list[Place] = []  # what a search has found above a hole in the list, and a line below
         self._zone = zone
         self._now = now
         self._log = 0  # the number of the log, see `Place`
@@ -73,10 +72,19 @@ class Timeline:
         self._seats: set[str] = set()
         self._drafts: dict[int, tuple[str, Place]] = {}  # token to the kind of draft and its row
         self._unconfirmed: dict[int, Place] = {}  # token to its row: the message may still come
-        self._missing: dict[int, tuple[MissingEvents, Place]] = {}  # seq to the notice that names it
+        self._missing = MissingNotices(view)
         self._noticed: set[str] = set()
         self._changes: dict[int, Event] = {}  # by message: the newest edit or deletion
         self._name = re.compile("(?!)")  # matches a mention of this user
+
+    @property
+    def oldest(self) -> int:
+        """The seq of the oldest event of which everything newer was shown; 0: none yet."""
+        if (cut := self._view.cut) is not None:
+            if cut.log == self._log and cut.seq > self._oldest:
+                self._oldest, self.exhausted = cut.seq, False
+            self._view.cut = None
+        return self._oldest
 
     # --- what the session says -----------------------------------------------------------------
 
@@ -118,7 +126,7 @@ class Timeline:
         self.rule(N_(f"starting over: {one_line(reason)}"))
         self._epoch = ""
         self._log += 1
-        self.newest = self.oldest = self.first = self._notes = self._hidden = self._old = 0
+        self.newest = self._oldest = self.first = self._notes = self._hidden = self._old = 0
         self.exhausted = False
         self._changes.clear()
         self._missing.clear()
@@ -131,42 +139,22 @@ class Timeline:
         if event.seq > self.newest:
             self.newest, self._notes = event.seq, 0
         if not self.oldest or event.seq < self.oldest:
-            self.oldest = event.seq
+            self._oldest = event.seq
         if event.kind in ("joined", "resumed", "left"):
             self.new_members = True
         self._show(event, took)
         if event.kind == "sent" and event.seq > self._old and event.seat not in self._seats:
             row = self._view.row(Place(self._log, event.seq))
-            assert row is not None
-            self.unread.arrived(row)
+            if row is not None and row.kind == "message":  # not a line of the class
+                self.unread.arrived(row)
 
     def _missed(self, missing: MissingEvents) -> None:
         """Show a notice where the missing events would be."""
         self.newest = max(self.newest, missing.events[-1].seq)
         place = Place(self._log, missing.events[0].seq, -1)  # next to the first of them, which may come late
         row = Row(place, "notice", str(missing), nick="✖", mark="failed")
-        self._view.put(self._timed(row, self._now_ms()))
-        self._note_missing(missing, place)
+        self._missing.add(missing, self._timed(row, self._now_ms()))
         self.new_members = True
-
-    def _note_missing(self, missing: MissingEvents, place: Place) -> None:
-        for seq in missing.seqs:
-            self._missing[seq] = missing, place
-        while len(self._missing) > REMEMBERED:
-            del self._missing[next(iter(self._missing))]
-
-    def _found(self, seq: int) -> None:
-        """Remove an event that came late from its notice."""
-        missing, place = self._missing.pop(seq)
-        rest = MissingEvents(tuple(one for one in missing.events if one.seq != seq))
-        row = self._view.row(place)
-        if row is None:
-            return
-        if rest.events:
-            self._view.put(replace(row, text=str(rest)))
-            self._note_missing(rest, place)
-        else:
-            self._view.drop(place)
 
     def _moved(self, draft: int, phase: str, reason: str) -> None:
         asked, place = self._drafts.get(draft, ("", None))
@@ -268,7 +256,7 @@ class Timeline:
 
     def cleared(self) -> None:
         """Note that the list was emptied: older messages are loaded from the newest event on."""
-        self.oldest = self.newest + 1
+        self._oldest = self.newest + 1
         self.exhausted = False
 
     def add_older(self, events: Iterable[Event]) -> int:
@@ -278,18 +266,48 @@ class Timeline:
             count += 1
             self._show(event, None)
             if not self.oldest or event.seq < self.oldest:
-                self.oldest = event.seq
+                self._oldest = event.seq
         return count
+
+    def add_found(self, events: Sequence[Event], text: str, room: int) -> None:
+        """Show only those of older events that hold a text, because the list has no room for all.
+
+        Args:
+            events: older than all that are shown.
+            text: what is searched.
+            room: for how many rows there is room.
+        """
+        places: list[Place] = []
+        for event in reversed(events):  # a change stands behind its message
+            if event.kind in ("edited", "deleted"):
+                self._remember(event)
+            elif event.kind == "sent" and len(places) < room - 1:
+                self._show(event, None)
+                place = Place(self._log, event.seq)
+                row = self._view.row(place)
+                if row is not None and holds(row, text):
+                    places.append(place)
+                else:
+                    self._view.drop(place)
+        if not self._above and places:
+            self._above.append(Place(self._log, self.oldest, -3))
+            self._view.put(Row(self._above[0], "rule", N_("above: only what was found")))
+        self._above += places
+
+    def forget_found(self) -> None:
+        """Remove what `add_found` has shown."""
+        for place in self._above:
+            self._view.drop(place)
+        self._above.clear()
 
     # --- rows ----------------------------------------------------------------------------------
 
     def _show(self, event: Event, took: float | None) -> None:
-        if event.seq in self._missing:
-            self._found(event.seq)
+        self._missing.came(event.seq)
         if event.seq < self._hidden:
             return
         place = Place(self._log, event.seq)
-        self._part(place)
+        part(self._view, place)
         match event.kind:
             case "sent" if line := class_line(event):
                 self._put_notice(place, "▣", one_line(line), event.at)
@@ -320,7 +338,7 @@ class Timeline:
                 going = Going(event.seq, event.kind, one_line(event.author), one_line(event.technique))
                 row = Row(place, "notice", going.text, nick=SIGNS[event.kind], traffic=(going,))
                 self._view.put(self._timed(row, event.at))
-                self._fold(place)
+                fold(self._view, place)
 
     def _hide_before(self, seq: int) -> None:
         """Show nothing of what was said before: the teacher has cleared the room."""
@@ -328,39 +346,6 @@ class Timeline:
             self._hidden = self.first = seq
             for place in [row.place for row in self._view.rows if row.place[:2] < (self._log, seq)]:
                 self._view.drop(place)
-
-    def _fold(self, place: Place) -> None:
-        """Make one row of the people who came and went around a place, if they are many."""
-        rows = self._view.rows
-        first = last = bisect_left(rows, place, key=_place)
-        day = rows[first].day
-        while first and rows[first - 1].traffic and rows[first - 1].day == day:
-            first -= 1
-        while last < len(rows) and rows[last].traffic and rows[last].day == day:
-            last += 1
-        run = rows[first:last]
-        traffic = tuple(sorted(going for row in run for going in row.traffic))
-        if len(traffic) >= FOLDED and len(run) > 1:
-            for row in run[1:]:
-                self._view.drop(row.place)
-            sign, text = folded(traffic)
-            self._view.put(replace(run[0], text=text, nick=sign, traffic=traffic))
-
-    def _part(self, place: Place) -> None:
-        """Part the run into which an event falls that came late, or that stands between its two halves."""
-        index = bisect_left(self._view.rows, place, key=_place)
-        row = self._view.rows[index - 1] if index else None
-        if row is None or row.place.log != place.log or not row.traffic or row.traffic[-1].seq < place.seq:
-            return
-        for half in (
-            tuple(going for going in row.traffic if going.seq < place.seq),
-            tuple(going for going in row.traffic if going.seq > place.seq),
-        ):
-            for going in half if len(half) < FOLDED else half[:1]:
-                sign, text = (SIGNS[going.kind], going.text) if len(half) < FOLDED else folded(half)
-                traffic = (going,) if len(half) < FOLDED else half
-                at = Place(place.log, going.seq)
-                self._view.put(replace(row, place=at, text=text, nick=sign, traffic=traffic))
 
     def _change(self, event: Event, took: float | None) -> None:
         row = self._view.row(Place(self._log, event.id))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chat.language import N_
 from tui.rows import Place, Row
 from tui.widgets.message_view import MessageView
 
@@ -18,6 +19,8 @@ class Unread:
         self.focused = True
         self.count = 0
         self.mentions = 0
+        self.called: Row | None = None
+        """The newest mention that came without the focus; who tells the user of it sets it to None."""
         self.line: Place | None = None
         self._view = view
 
@@ -32,9 +35,11 @@ class Unread:
         if not self.count or (self.line is not None and row.place < self.line):
             self.forget_line()
             self.line = row.place._replace(sub=-2)  # above a notice about missing events, too
-            self._view.put(Row(self.line, "rule", "new", day=row.day))
+            self._view.put(Row(self.line, "rule", N_("new"), day=row.day))
         self.count += 1
         self.mentions += row.mention
+        if row.mention and not self.focused:
+            self.called = row
 
     def focus(self, focused: bool) -> None:
         """The terminal has got the focus, or lost it."""

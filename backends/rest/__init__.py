@@ -44,6 +44,7 @@ TECHNIQUE = Technique(
     client="backends.rest.client:RestClient",
     server="backends.rest.server:RestServer",
     decoder="backends.rest.decoder:make_decoder",
+    watcher="backends.rest.watcher:RestWatcher",
     by_hand="backends.rest.by_hand:command",
     dissected_at=80,
     needs=(Need("fastapi", "pip install fastapi"), Need("httpx", "pip install httpx")),

@@ -111,8 +111,9 @@ class RoomList(Struct, frozen=True):
     rooms: list[str]
 
 
-class MemberList(Struct, frozen=True):
+class MemberList(Struct, frozen=True, omit_defaults=True):
     members: list[Member]
+    behind: dict[str, int] = {}
 
 
 class Problem(Struct, frozen=True, omit_defaults=True):

@@ -63,7 +63,11 @@ FIELDS = {
         "nick": "The nick.",
         "technique": "The technique that the seat's owner uses.",
     },
-    "MemberList": {"members": "One for each seat."},
+    "MemberList": {
+        "members": "One for each seat.",
+        "behind": "By the public name of a seat, how many seqs of the room its owner was not sent yet. Who "
+        "lacks none is not in it.",
+    },
     "Message": {
         "id": "The `seq` of its `sent` event.",
         "author": "The nick of the author.",

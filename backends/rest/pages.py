@@ -40,7 +40,12 @@ POLICY = b"default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-in
 """The page loads nothing from other servers (Content Security Policy, level 3)."""
 CHAT = Path(__file__).with_name("page")
 """The page that chats: a client of this API, without a build step."""
-CHAT_FILES = {"page.css": b"text/css", "page.js": b"text/javascript", "client.js": b"text/javascript"}
+CHAT_FILES = {
+    "page.css": b"text/css",
+    "page.js": b"text/javascript",
+    "client.js": b"text/javascript",
+    "french.js": b"text/javascript",
+}
 CHAT_HEADERS = [
     (
         b"content-security-policy",

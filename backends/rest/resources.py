@@ -143,14 +143,14 @@ class Resources:
     async def get_room(self, request: Request) -> Response:
         call = Call(request)
         room = await self._hub.look(call.room, call.access, call.peer, call.seat_key)
-        tag = etag(room.epoch, room.head)
-        state = RoomState(call.room, room.epoch, room.head)
+        tag, state = etag(room.epoch, room.head), RoomState(call.room, room.epoch, room.head)
         return call.unmodified(tag) or answer(200, encode(state), [(b"etag", tag)])
 
     async def list_members(self, request: Request) -> Response:
         call = Call(request)
         room = await self._hub.look(call.room, call.access, call.peer, call.seat_key)
-        return call.unmodified(None) or answer(200, encode(MemberList(await room.members())))
+        there = encode(MemberList(await room.members(), room.behind()))
+        return call.unmodified(None) or answer(200, there)
 
     # --- seats ---------------------------------------------------------------------------------
 

@@ -9,11 +9,12 @@ import click
 import backends
 from chat.cli.options import backend_option, warn
 from chat.cli.standard_streams import no_screen
+from chat.cli.theme_option import theme_option
 from chat.interfaces.technique import Technique
 
 
 @click.command()
-@click.option("--theme", metavar="NAME", help="dark, light or high-contrast.")
+@theme_option
 def demo(theme: str | None) -> int:
     """Join a room with a bot on every technique that can run here.
 
@@ -23,11 +24,11 @@ def demo(theme: str | None) -> int:
     if reason := no_screen():
         warn(reason)
     elif sys.stdin.isatty() and sys.stdout.isatty():
-        from chat.cli.screen import use_keys
+        from chat.cli.screen import known_theme, use_keys
         from tui import demo as show
 
         use_keys()
-        return show.run(theme)
+        return show.run(known_theme(theme))
     from lab.demo import headless
 
     return headless()
@@ -120,5 +121,15 @@ def tui(as_json: bool, write: str | None) -> None:
 def wire(as_json: bool, write: str | None) -> None:
     """Messages, echoes and bytes through a tap, beside the same without; the inspector with 5,000 frames."""
     from lab.bench import wire as measure
+
+    measure.main(as_json, write)
+
+
+@bench.command(short_help="Acknowledged messages, beside nats JetStream.")
+@click.option("--json", "as_json", is_flag=True)
+@click.option("--write", metavar="FILE", help="Also write the report as Markdown.")
+def durable(as_json: bool, write: str | None) -> None:
+    """Acknowledged messages a second, beside nats JetStream; and what each loses when it is killed."""
+    from lab.bench import durable as measure
 
     measure.main(as_json, write)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import asdict
-from importlib.resources import files
 from types import MappingProxyType
 from typing import Any
 
@@ -17,13 +15,12 @@ from chat.interfaces.address import Address
 from chat.interfaces.client import ClientOptions
 from chat.interfaces.technique import Technique
 from chat.interfaces.tls import Fingerprint, Trust
-from chat.language.translation import in_use, translate
+from chat.language.translation import translate
 from chat.transport.errors import no_answer
 from chat.transport.pinning import trust_in
 
-EXPLAIN = ("<!-- explain -->", "<!-- /explain -->")
 DOCTOR_TIMEOUT = 4.0
-_INTERNAL = ("client", "server", "needs", "settings")
+_INTERNAL = ("client", "server", "needs", "settings", "watcher")
 
 
 def as_json() -> str:
@@ -95,34 +92,6 @@ def chapter(label: Technique) -> str:
 
 def _yes(value: bool) -> str:
     return "yes" if value else "no"
-
-
-def explain(label: Technique, ports: Ports = MappingProxyType({})) -> str:
-    """Return the summary of a chapter, for one screen.
-
-    In English it is the text between the chapter's two markers; in another language it is the file
-    ``explain.LANGUAGE.txt`` beside the chapter, if there is one. Where it names the technique's default port,
-    it has that of ``ports``.
-    """
-    folder = files(f"backends.{label.name}")
-    other = folder.joinpath(f"explain.{in_use()}.txt")
-    if other.is_file():
-        screen = other.read_text(encoding="utf-8")
-    else:
-        begin, end = EXPLAIN
-        chapter = folder.joinpath("README.md").read_text(encoding="utf-8")
-        screen = chapter.partition(begin)[2].partition(end)[0].strip("\n")
-    lines = [line for line in screen.splitlines() if not line.startswith("```")]
-    port = str(ports.get(label.name, label.port))
-    return "\n".join(_with_port(line, str(label.port), port) for line in lines)
-
-
-def _with_port(line: str, default: str, port: str) -> str:
-    """Return a line with another port; one that gets longer gives up blanks, so that it fits the screen."""
-    changed = re.sub(rf"(?<![0-9.]){default}(?![0-9])", port, line)
-    for _ in range(len(changed) - len(line)):
-        changed = re.sub(r"(?<=\S)(  +)(?= port )", lambda blanks: blanks[1][1:], changed)
-    return changed
 
 
 def cheat_sheet(ports: Ports) -> str:

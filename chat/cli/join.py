@@ -19,12 +19,14 @@ from chat.cli.options import (
     settings_options,
     warn,
 )
+from chat.cli.theme_option import theme_option
 from chat.domain.access_token import same_words
 from chat.domain.errors import AccessDenied, ChatError, ConnectionLost
 from chat.domain.validation import clean_nick, clean_room
 from chat.interfaces.address import Address, parse_address
 from chat.interfaces.technique import Technique
 from chat.interfaces.tls import Fingerprint
+from chat.language.translation import translate
 
 if TYPE_CHECKING:
     from chat.client.connect import Place
@@ -73,7 +75,7 @@ class Joining(Client):
 )
 @ports_option
 @click.option("--plain", is_flag=True, help="Lines instead of a screen: for pipes and screen readers.")
-@click.option("--theme", metavar="NAME", help="dark, light or high-contrast.")
+@theme_option
 @settings_options("client")
 def join(
     host: str,
@@ -145,10 +147,10 @@ def _verified(folder: Path, host: str, places: Mapping[str, Address], check: str
                 "right; if so, you have reached another machine, or somebody is between you and the class"
             )
     elif before is None:
-        click.echo(f"the certificate of {host}: {found.short}", err=True)
+        click.echo(translate(f"the certificate of {host}: {found.short}"), err=True)
         if not sys.stdin.isatty():
             raise ChatError(f"{host} is new here: give --check with the certificate on the board")
-        if not click.confirm("Does the same stand on the board?", err=True):
+        if not click.confirm(translate("Does the same stand on the board?"), err=True):
             raise ChatError(f"not joined: nothing was sent to {host}; ask the teacher for the address")
     elif before != found:
         raise ChatError(
@@ -193,7 +195,7 @@ async def _let_in(
         while left:
             if not access and asks:
                 left -= 1
-                typed = await asyncio.to_thread(click.prompt, "The words on the board", err=True)
+                typed = await asyncio.to_thread(click.prompt, translate("The words on the board"), err=True)
                 access = same_words(typed.strip())
             try:
                 await ask_for_seat(label, places[label.name], access, fingerprint)

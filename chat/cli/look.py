@@ -174,6 +174,7 @@ def techniques(as_json: bool) -> None:
 def explain(name: str | None) -> None:
     """Explain a technique on one screen; without a NAME, all of them."""
     from chat.cli import guide
+    from lab import chapter
 
     record = _own_server()
     if name is None:
@@ -183,7 +184,7 @@ def explain(name: str | None) -> None:
             label = backends.technique(name)
         except ValueError as error:
             raise click.BadParameter(str(error)) from None
-        click.echo(guide.explain(label, _ports(record)))
+        click.echo(chapter.explain(label, _ports(record)))
         if label.server is None:  # a broker's port is not its server's
             if broker := _own_broker(label):
                 click.echo(translate(f"The port is that of the broker that was found here: {broker.how}."))

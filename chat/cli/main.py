@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from chat.cli import (
     bench,
+    board,
+    completion,
     config_command,
     export,
     join,
@@ -23,9 +27,14 @@ from chat.cli import (
 )
 from chat.cli.language import choose_language, translate_help
 from chat.cli.options import FAILED, WRONG_USAGE, Client, client_options, warn
-from chat.cli.screen import screen
+from chat.cli.screen import lanes_named, screen
+from chat.cli.theme_option import theme_option
 from chat.domain.errors import ChatError
+from chat.interfaces.technique import Technique
 from chat.language.translation import LANGUAGES, translate
+
+if TYPE_CHECKING:
+    from tui.attention import Notify
 
 
 @click.group(
@@ -43,8 +52,25 @@ from chat.language.translation import LANGUAGES, translate
 )
 @client_options
 @click.option("--plain", is_flag=True, help="Lines instead of a screen: for pipes and screen readers.")
-@click.option("--theme", metavar="NAME", help="dark, light or high-contrast.")
+@theme_option
 @click.option("--inspect", is_flag=True, help="Show the wire, from the first byte on.")
+@click.option(
+    "--notify",
+    type=click.Choice(["none", "bell", "desktop"]),
+    default="none",
+    help="How to tell that somebody has named you while you look elsewhere.",
+)
+@click.option(
+    "--history/--no-history",
+    default=True,
+    help="Keep what you have sent, for Up the next time (the default).",
+)
+@click.option(
+    "--lanes",
+    metavar="NAME,NAME",
+    callback=lanes_named,
+    help="Up to four techniques side by side in one room.",
+)
 @click.option("--guest", is_flag=True, hidden=True)  # the screen of a visitor in a web page
 @click.option(
     "--lang", type=click.Choice(LANGUAGES), help="The language of the texts; without it, the locale's."
@@ -57,6 +83,9 @@ def chat(
     plain: bool,
     theme: str | None,
     inspect: bool,
+    notify: Notify,
+    history: bool,
+    lanes: list[Technique],
     guest: bool,
     lang: str | None,
 ) -> int | None:
@@ -71,7 +100,16 @@ def chat(
                     f"{option} stands before {command}, which would not see it: write it behind {command}"
                 )
         return None
-    return screen(me, plain=plain, theme=theme, inspect=inspect, guest=guest)
+    return screen(
+        me,
+        plain=plain,
+        theme=theme,
+        inspect=inspect,
+        lanes=lanes,
+        guest=guest,
+        notify=notify,
+        history=history,
+    )
 
 
 for command in (
@@ -80,10 +118,12 @@ for command in (
     export.export,
     serve.serve,
     join.join,
+    board.board,
     own_server.status,
     own_server.stop,
     log_file.log,
     config_command.config,
+    completion.completion,
     look.doctor,
     look.techniques,
     look.explain,
@@ -119,17 +159,18 @@ def _run() -> int:
 
     options = sys.argv[: sys.argv.index("--")] if "--" in sys.argv else sys.argv
     asks_for_help = not {"-h", "--help"}.isdisjoint(options)  # which needs no settings
+    completing = completion.VARIABLE in os.environ  # a shell asks, which wants nothing but answers
     try:
         try:
             settings = read_config()
         except ChatError:
-            if not asks_for_help:
+            if not asks_for_help and not completing:
                 raise
             settings = {}
         choose_language(options, settings)
         keys = settings.pop(KEYS, {})
         settings, complaints = for_click(settings, chat)
-        for complaint in complaints if not asks_for_help else ():
+        for complaint in () if asks_for_help or completing else complaints:
             warn(f"{config_file()}, {complaint}")
         if asks_for_help:
             translate_help(chat)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 import backends
+from chat.cli.completion import complete_room
 from chat.domain.errors import ChatError
 from chat.domain.validation import clean_nick, clean_room
 from chat.interfaces.address import Address, parse_servers
@@ -309,6 +310,7 @@ def room_option(command: F) -> F:
         show_default=True,
         metavar="ROOM",
         callback=checked(clean_room),
+        shell_complete=complete_room,
         help="The room.",
     )(command)
 

@@ -14,6 +14,7 @@ import backends
 from chat.cli import standard_streams
 from chat.cli.config_keys import KEYS
 from chat.cli.options import Client, chosen, warn
+from chat.cli.theme_option import themes_folder
 from chat.domain.errors import ChatError
 from chat.interfaces.technique import Technique
 
@@ -22,6 +23,15 @@ if TYPE_CHECKING:
     from chat.client.session import Session
     from lab.wire.compare import Sample
     from lab.wire.wiretap import Wiretap
+    from tui.attention import Notify
+
+
+def lanes_named(_: click.Context, __: click.Parameter, names: str | None) -> list[Technique]:
+    """Read the techniques of ``--lanes``, with commas between them."""
+    try:
+        return [backends.technique(name.strip()) for name in names.split(",")] if names else []
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 def screen(
@@ -30,8 +40,11 @@ def screen(
     plain: bool = False,
     theme: str | None = None,
     inspect: bool = False,
+    lanes: Sequence[Technique] = (),
     guest: bool = False,
     techniques: Sequence[Technique] | None = None,
+    notify: Notify = "none",
+    history: bool = True,
 ) -> int:
     """Chat until the user leaves; return the exit code.
 
@@ -40,8 +53,11 @@ def screen(
         plain: lines instead of a screen.
         theme: its name.
         inspect: show the wire from the first byte on.
+        lanes: techniques side by side; without another one, the first is that of the room behind them.
         guest: somebody in a browser, who chooses a name first.
         techniques: what the picker offers; None: all.
+        notify: how a mention is told while the terminal does not have the focus.
+        history: keep what this user has sent, for the next time.
 
     Raises:
         ChatError: it is not possible here; the text says why.
@@ -52,6 +68,8 @@ def screen(
     elif not in_page and not plain and (reason := standard_streams.no_screen()):
         warn(f"{reason}; here are lines instead")
         plain = True
+    if lanes and not me.backend:
+        me = replace(me, backend=lanes[0])
     if plain:
         from chat.cli import plain as lines
         from chat.cli.signals import run
@@ -64,9 +82,10 @@ def screen(
     from tui.app import ChatApp
     from tui.opening import Choice
     from tui.run import run as show
+    from tui.sent_texts import SentTexts
     from tui.themes import NAMES
 
-    chosen(me.settings, [me.backend] if me.backend else backends.techniques(), "client")
+    chosen(me.settings, [me.backend, *lanes] if me.backend else backends.techniques(), "client")
     first: list[Technique] = [me.backend] if me.backend else []
 
     def opened(choice: Choice, detour: Detour | None) -> Session:
@@ -96,6 +115,7 @@ def screen(
     context = click.get_current_context()
     room_is_given = context.get_parameter_source("room") is not click.core.ParameterSource.DEFAULT
     use_keys()
+    theme = known_theme(theme)
     app = ChatApp(
         opened,
         choice,
@@ -104,14 +124,35 @@ def screen(
         theme=theme or (last.theme if last.theme in NAMES else None),
         make_wiretap=make_wiretap,
         inspect=inspect,
+        lanes=[technique.name for technique in lanes],
         techniques=techniques,
         guest=guest,
         technique=me.backend.name if me.backend else last.technique or None,
+        notify=notify,
+        sent=(sent := SentTexts(folder / "sent-texts" if folder and history else None)),
     )
     code = show(app)
+    sent.keep()
     if folder and (used := app.choice):
-        last_used.keep(folder, last_used.LastUsed(used.technique, used.room, used.nick or "", app.theme))
+        rooms = tuple(dict.fromkeys((used.room, *last.rooms)))[: last_used.ROOMS]
+        now = last_used.LastUsed(used.technique, used.room, used.nick or "", app.theme, rooms)
+        last_used.keep(folder, now)
     return code
+
+
+def known_theme(theme: str | None) -> str | None:
+    """Load the themes of this user, and warn of those that are left out.
+
+    Returns:
+        The theme; None if it is one of those: the usual one takes its place.
+    """
+    from tui import own_themes, themes
+
+    folder = themes_folder()
+    for complaint in own_themes.load(folder) if folder else ():
+        warn(complaint)
+    left_out = theme not in themes.NAMES and folder is not None and (folder / f"{theme}.toml").exists()
+    return None if left_out else theme
 
 
 def use_keys() -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 PAGE = "rest"
 """The technique whose server has a page for phones."""
+LOCAL = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
+"""Networks that the internet does not reach (RFC 1918)."""
 WORDS_FILE, TEACHER_FILE = "class-words", "teacher-token"
 
 
@@ -128,7 +131,7 @@ def lan_addresses() -> list[str]:
         if name in up and one.family == socket.AF_INET
     ]
     others = [one for one in every if not (one.is_loopback or one.is_link_local)]
-    local = [str(one) for one in others if one.is_private]
+    local = [str(one) for one in others if any(one in network for network in LOCAL)]
     if not local:
         raise ChatError(no_lan([str(one) for one in others]))
     first = reachable(Address("0.0.0.0", 0)).host  # nothing listens there: it is looked up
@@ -162,10 +165,14 @@ class Board:
 
     @classmethod
     def of(cls, offers: Sequence[Offer], host: str, words: str, fingerprint: Fingerprint) -> Board:
+        """Return it, from what is served where. Raises `ChatError` if nothing is served at the host."""
         there = {
             one.technique: one.address.port for one in offers if one.address and one.address.host == host
         }
         off = {one.technique: one.reason for one in offers if one.technique not in there}
+        if not there:
+            why = next((one.reason for one in reversed(offers) if host in one.reason), "see above")
+            raise ChatError(f"nothing can be served at {host}: {why}")
         return cls(host, words, fingerprint, there, off)
 
     @property
@@ -173,8 +180,8 @@ class Board:
         """The line for the board."""
         usual = {label.name: label.port for label in backends.techniques()}
         other = [f" --port-of {name}={port}" for name, port in self.ports.items() if port != usual[name]]
-        words = self.words.replace("-", " ")
-        return f'chat join {self.host} --words "{words}" --check {self.fingerprint.short}{"".join(other)}'
+        words = shlex.quote(self.words)
+        return f"chat join {self.host} --words {words} --check {self.fingerprint.short}{''.join(other)}"
 
     @property
     def page(self) -> str:
@@ -200,7 +207,9 @@ class Board:
     def lines(self, folder: Path | None) -> list[str]:
         """Return what the teacher sees."""
         told = [f"{', '.join(self.ports)}: ready at {self.host}, with TLS"]
-        told += [f"{name}: off, {why}" for name, why in self.off.items()]
+        for why in dict.fromkeys(self.off.values()):
+            names = ", ".join(name for name, reason in self.off.items() if reason == why)
+            told.append(f"{names}: off, {why}")
         told += ["", "Write on the board:", "", f"  {self.join}", ""]
         if folder:
             told += [

@@ -20,6 +20,7 @@ from chat.cli.options import (
     token_option,
     warn,
 )
+from chat.cli.theme_option import theme_option
 from chat.domain.errors import ChatError
 from chat.interfaces.settings import SWITCH
 from chat.interfaces.technique import Need, Technique
@@ -60,7 +61,7 @@ NEED = Need("textual_serve", "pip install textual-serve")
 @click.option(
     "--sessions", type=click.IntRange(1, 500), default=16, show_default=True, help="Tabs at a time."
 )
-@click.option("--theme", metavar="NAME", help="dark, light or high-contrast.")
+@theme_option
 @click.option(
     "--tls",
     type=click.Choice(["auto"]),

@@ -21,6 +21,7 @@ from chat.cli.options import (
     warn,
 )
 from chat.cli.standard_streams import no_screen
+from chat.cli.theme_option import theme_option
 from chat.domain.errors import ChatError
 from chat.interfaces.technique import Technique
 
@@ -45,7 +46,7 @@ from chat.interfaces.technique import Technique
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a frame, with its fields.")
 @click.option("--ladder", is_flag=True, help="Draw who sent what to whom, instead of a line a frame.")
 @click.option("--plain", is_flag=True, help="Lines instead of a screen.")
-@click.option("--theme", metavar="NAME", help="dark, light or high-contrast.")
+@theme_option
 @click.option("--write", metavar="FILE", help="Also write a capture file (pcapng) that Wireshark opens.")
 @click.option("--show-secrets", is_flag=True, help="Do not mask tokens, keys and passwords in the bytes.")
 def wire(
@@ -100,10 +101,11 @@ def wire(
             return run(relay())
         except KeyboardInterrupt:  # the way to end it: that is no failure
             return 0
+    from chat.cli.screen import known_theme
     from tui.run import run_app
     from tui.wire.app import WireApp
 
-    return run_app(WireApp(asyncio.run(found()), theme))
+    return run_app(WireApp(asyncio.run(found()), known_theme(theme)))
 
 
 @click.command(

@@ -6,13 +6,15 @@ import json
 import os
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from chat.domain.errors import ChatError
 from chat.domain.validation import clean_nick, clean_room, printable
 
 FILE = "last-used.json"
+ROOMS = 20
+"""Rooms that are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,8 @@ class LastUsed:
     room: str = ""
     nick: str = ""
     theme: str = ""
+    rooms: tuple[str, ...] = ()
+    """The rooms of the last times, newest first."""
 
 
 def load(folder: Path, warn: Callable[[str], None]) -> LastUsed:
@@ -35,14 +39,17 @@ def load(folder: Path, warn: Callable[[str], None]) -> LastUsed:
     path = folder / FILE
     try:
         found = json.loads(path.read_bytes())
-        kept = LastUsed(**{field.name: str(found.get(field.name, "")) for field in fields(LastUsed)})
+        texts = {name: str(found.get(name, "")) for name in ("technique", "room", "nick", "theme")}
+        kept = LastUsed(
+            **texts, rooms=tuple(clean_room(str(room)) for room in found.get("rooms", ())[:ROOMS])
+        )
         if kept.room:
             clean_room(kept.room)
         if kept.nick:
             clean_nick(kept.nick)
     except FileNotFoundError:
         return LastUsed()
-    except (OSError, ValueError, AttributeError, RecursionError, ChatError) as error:
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError, ChatError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is damaged"
         warn(f"{printable(str(path))}, which keeps what you chose last, is not used: {reason}")
         return LastUsed()

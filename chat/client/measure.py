@@ -13,8 +13,9 @@ FIRST_PING = 0.5
 """Seconds until the first ping: later than the first paint of the screen, which would be measured too."""
 PING_EVERY = 5.0
 """Seconds between an answer and the next ping."""
-PING_TIMEOUT = 10.0
-"""Seconds without an answer after which the connection counts as lost."""
+PING_TIMEOUT = 9.0
+"""Seconds without an answer after which the connection counts as lost. With the pause before the ping it is
+less than 15: so long it may take until a server that is frozen is noticed."""
 
 
 async def measure(client: ChatClient, tell: Callable[[Measured], Awaitable[None]]) -> None:

@@ -7,7 +7,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, tzinfo
 
+from chat.client.class_lines import class_line
 from chat.client.transcript import Line
+from chat.domain.model import Event
 from chat.domain.validation import printable
 
 STYLE = """
@@ -45,8 +47,8 @@ def markdown(room: str, lines: Iterable[Line], zone: tzinfo | None = None) -> It
         if day:
             yield f"\n## {day}"
         event = line.event
-        if event.kind != "sent":
-            yield f"\n{at:%H:%M} *{_plain(_notice(line))}*"
+        if notice := _notice(event):
+            yield f"\n{at:%H:%M} *{_plain(notice)}*"
             continue
         said = "*message deleted*" if line.deleted else _plain(line.text)
         edited = " *(edited)*" if line.edited else ""
@@ -61,8 +63,8 @@ def web(room: str, lines: Iterable[Line], zone: tzinfo | None = None) -> Iterato
             yield f"<h2>{day}</h2>"
         event = line.event
         time = f'<time datetime="{at.isoformat(timespec="milliseconds")}">{at:%H:%M}</time>'
-        if event.kind != "sent":
-            yield f"<p>{time} <i>{_escaped(_notice(line))}</i></p>"
+        if notice := _notice(event):
+            yield f"<p>{time} <i>{_escaped(notice)}</i></p>"
             continue
         said = "<i>message deleted</i>"
         if not line.deleted:
@@ -86,9 +88,11 @@ def _days(lines: Iterable[Line], zone: tzinfo | None) -> Iterator[tuple[str, dat
         before = day
 
 
-def _notice(line: Line) -> str:
-    event = line.event
+def _notice(event: Event) -> str:
+    """Return what has happened, as a sentence; "": something was said."""
     match event.kind:
+        case "opened":
+            return "the room was opened"
         case "joined":
             return f"{event.author} joined ({event.technique})"
         case "resumed":
@@ -96,7 +100,7 @@ def _notice(line: Line) -> str:
         case "left":
             return f"{event.author} left"
         case _:
-            return "the room was opened"
+            return class_line(event)
 
 
 def _escaped(text: str) -> str:

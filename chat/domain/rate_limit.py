@@ -14,7 +14,8 @@ MARGIN = 0.9
 MAX_ADDRESSES = 4096
 """Addresses whose buckets are kept; beyond that the one that was quiet for longest is forgotten."""
 FIRST_RETRY = 0.2
-LAST_RETRY = 5.0
+LAST_RETRY = 3.0
+"""With the random factor less than 5: so long it may take until a client is back after its server is."""
 
 
 class TokenBucket:

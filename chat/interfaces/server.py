@@ -170,6 +170,12 @@ class Reader(Protocol):
     async def members(self) -> list[Member]:
         """Return the members, in the order of joining; paced and refused like `history`."""
 
+    def behind(self) -> dict[str, int]:
+        """Return how many seqs of the room were not sent yet to the owners of seats, by public name.
+
+        Who lacks none, or is at another node, is not in it.
+        """
+
 
 class HubPort(Protocol):
     """All that a server half may ask of the hub."""

@@ -22,6 +22,7 @@ from chat.interfaces.settings import Setting
 
 if TYPE_CHECKING:
     from chat.interfaces.frames import FrameDecoder
+    from chat.interfaces.watcher import Watcher
 
 
 ByHand = Callable[[str, int, str, str], str]
@@ -87,6 +88,8 @@ class Technique:
     """Import string of what returns a `FrameDecoder` for a connection; called with ``tcp`` or ``udp``."""
     by_hand: str
     """Import string of a `ByHand`: a message as the command that would send it."""
+    watcher: str = ""
+    """Import string of a `Watcher`, which reads a room without a seat; "": there is none."""
     dissected_at: int | None = None
     """The port at which Wireshark looks for its protocol by itself; None: it knows none."""
     aliases: tuple[str, ...] = ()
@@ -135,6 +138,9 @@ class Technique:
 
     def load_by_hand(self) -> ByHand:
         return cast("ByHand", load(self.by_hand))
+
+    def load_watcher(self) -> type[Watcher]:
+        return cast("type[Watcher]", load(self.watcher))
 
     def load_server(self) -> type[ChatServer]:
         if self.server is None:

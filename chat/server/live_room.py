@@ -334,6 +334,10 @@ class LiveRoom:
     def members(self) -> list[Member]:
         return self.replica.members()
 
+    def behind(self) -> dict[str, int]:
+        """Return how many seqs owners of seats here lack, by public name: of those who lack some."""
+        return {name: behind for name, seat in self.seats.items() if (behind := seat.behind)}
+
     def seats_by_node(self) -> Iterable[MemberState]:
         return self.state.members.values()
 

@@ -38,6 +38,9 @@ class RoomReader:
         await take_turn(self._take)
         return self.room.members()
 
+    def behind(self) -> dict[str, int]:
+        return self.room.behind()
+
     async def history(self, *, after: int | None, before: int | None, limit: int) -> list[Event]:
         await take_turn(self._take)
         return await self.room.history(after, before, limit)

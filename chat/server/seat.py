@@ -145,6 +145,13 @@ class HubSeat:
         """The place of its connection in the fan-out; None: it has none, or polls."""
         return self._mailbox
 
+    @property
+    def behind(self) -> int:
+        """How many seqs of the room were not written to its owner yet; 0 also if the owner has not come."""
+        if self._mailbox is not None:
+            return self._mailbox.seqs_behind
+        return 0 if self.restored_at is not None else max(0, self._room.head - self.read_up_to)
+
     # --- sending -------------------------------------------------------------------------------
 
     def send(self, draft: Draft, reply: Reply) -> None:

@@ -31,20 +31,20 @@ def run(
         ChatError: a server did not start; a receiver did not get every message once and in order (over UDP:
             got one twice); or our log does not contain all messages.
     """
-    check = _count_log if plans.find("fanout", backend).lossy else _check_log
+    check = count_log if plans.find("fanout", backend).lossy else _check_log
     return comparison.run(
         "fanout", backend, clients, seconds, regimes, others=peers, rounds=rounds, check=check
     )
 
 
 def _check_log(folder: Path, sent: int) -> int:
-    logged = _count_log(folder, sent)
+    logged = count_log(folder, sent)
     if logged != sent:
         raise ChatError(f"{sent} messages were sent to ours, and its log contains {logged}")
     return logged
 
 
-def _count_log(folder: Path, _sent: int) -> int:
+def count_log(folder: Path, _sent: int = 0) -> int:
     """Return how many messages our log contains."""
     database = sqlite3.connect(folder / LOG)
     try:

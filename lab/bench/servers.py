@@ -75,6 +75,17 @@ def _nats(folder: Path, port: int) -> list[str]:
     return ["nats-server", "--config", str(settings)]
 
 
+def jetstream(folder: Path, port: int, *, always: bool = False) -> list[str]:
+    """Return the command of nats-server with JetStream; ``always``: it syncs each write."""
+    settings = folder / "nats.conf"
+    sync = "\n  sync_interval: always" if always else ""
+    settings.write_text(
+        f'host: {HOST}\nport: {port}\nping_interval: "1h"\n'
+        f'jetstream {{\n  store_dir: "{folder.as_posix()}/store"{sync}\n}}\n'
+    )
+    return ["nats-server", "--config", str(settings)]
+
+
 def _ngircd(folder: Path, port: int) -> list[str]:
     settings = folder / "ngircd.conf"
     settings.write_text(
@@ -137,8 +148,8 @@ SQLITE_SOAP = Candidate("sqlite", "chat serve soap, log in SQLite", "soap", _cha
 
 @contextmanager
 def running(candidate: Candidate, folder: Path, cores: list[int]) -> Iterator[Running]:
-    """Run the server: start it, wait until it listens, and end it. Raises `ChatError`."""
-    folder.mkdir()
+    """Run the server in a folder: start it, wait until it listens, and end it. Raises `ChatError`."""
+    folder.mkdir(exist_ok=True)  # a server that was killed is started again in it
     port = free_port(socket.SOCK_DGRAM if candidate.datagrams else socket.SOCK_STREAM)
     command = candidate.command(folder, port)
     with open(folder / "output", "wb") as output, pinned(cores):

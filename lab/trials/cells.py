@@ -10,15 +10,16 @@ from pathlib import Path
 
 import msgspec
 
+from chat.domain.errors import ChatError
 from chat.server.open_files import allow_open_files
 from lab.check.history import Line, write_line
-from lab.trials.outcome import Outcome
+from lab.trials.outcome import Outcome, failed
 from lab.trials.run import Found, trials
 from lab.trials.scenarios import BY_NAME, Scenario
 from lab.trials.subject import Subject
 
 Histories = dict[int, list[Line]]
-"""The histories, faults and log of each trial of a cell, by seed."""
+"""The histories, faults and log of each trial of a cell, by seed; 0: somebody else's."""
 FILES = 8
 """Open files that a client needs, at most: its connections, both ends of a tap, the lock of its seat key."""
 OTHER_FILES = 200
@@ -99,22 +100,34 @@ def run_cells(
         scenarios: what goes wrong.
         seeds: of each cell.
         server: of techniques whose server is a broker: where it is; None: it is found.
-
-    Raises:
-        ChatError: a server does not start.
     """
     with tempfile.TemporaryDirectory(prefix="chat-lab-") as name:
-        for one in scenarios:
-            for subject in subjects:
-                scenario = one.fitted(subject.technique)
-                reason = scenario.missing(subject.technique, subject.transport) or _too_many(scenario, seeds)
-                if reason:
-                    yield Cell(subject.options, scenario.name, reason), {}
-                    continue
-                rooms = range(seeds.start, seeds.start + scenario.rooms) if scenario.rooms else seeds
-                folder = Path(name, file_name(f"{subject.options} {scenario.name}"))
-                found = asyncio.run(trials(subject, scenario, rooms, folder, server))
-                yield Cell.of(subject, scenario, found), found.histories
+        for scenario in scenarios:
+            for start in range(0, len(subjects), scenario.side_by_side):
+                group = subjects[start : start + scenario.side_by_side]
+                yield from asyncio.run(_side_by_side(group, scenario, seeds, Path(name), server))
+
+
+async def _side_by_side(
+    subjects: Sequence[Subject], scenario: Scenario, seeds: range, folder: Path, server: str | None
+) -> list[tuple[Cell, Histories]]:
+    return await asyncio.gather(*(_cell(one, scenario, seeds, folder, server) for one in subjects))
+
+
+async def _cell(
+    subject: Subject, scenario: Scenario, seeds: range, folder: Path, server: str | None
+) -> tuple[Cell, Histories]:
+    name, scenario = subject.options, scenario.fitted(subject.technique)
+    if reason := scenario.missing(subject.technique, subject.transport) or _too_many(scenario, seeds):
+        return Cell(name, scenario.name, reason), {}
+    rooms = range(seeds.start, seeds.start + scenario.rooms) if scenario.rooms else seeds
+    own = folder / file_name(f"{name} {scenario.name}")
+    try:
+        found = await trials(subject, scenario, rooms, own, server)
+    except (ChatError, TimeoutError) as error:  # the others can be tried all the same
+        why = str(error) or "no answer in time"
+        return Cell(name, scenario.name, outcomes=[failed(seeds.start, why)]), {}
+    return Cell.of(subject, scenario, found), found.histories
 
 
 def _too_many(scenario: Scenario, seeds: range) -> str:

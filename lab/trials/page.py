@@ -17,7 +17,7 @@ from lab.trials.scenarios import BY_NAME, SCENARIOS
 MEANS = f"""\
 Each cell is the same play with other seeds: a client says something before the trouble, while it lasts, and
 when it is over. All that the clients saw is a history, and the checker judges it against the log, which
-somebody else reads without a fault. Besides, somebody without trouble talks on the same server, twenty times
+somebody else reads without a fault. Besides, somebody without trouble talks on the same server, eight times
 a second, from a process of their own; that is judged, too.
 
 - *noticed*: seconds until the client knew, median and largest; `-`: it never had to.

@@ -35,7 +35,13 @@ async def read(place: Place, technique: Technique, room: str) -> AsyncIterator[l
 
 
 async def end(
-    place: Place, technique: Technique, room: str, people: Sequence[Recorder], patience: float
+    place: Place,
+    technique: Technique,
+    room: str,
+    people: Sequence[Recorder],
+    patience: float,
+    *,
+    well: bool,
 ) -> list[Event]:
     """End the histories as soon as everything that is in the log has come; return the log.
 
@@ -45,11 +51,17 @@ async def end(
         room: whose log.
         people: of the room.
         patience: seconds in which it must have come; the checker names what has not.
+        well: all is answered. Otherwise more may be stored while the log is read: the histories end before.
 
     Raises:
         ChatError: the log can't be read.
     """
+    if not well:
+        for one in people:
+            one.end(whole=False)
     async with read(place, technique, room) as log:
+        if not well:
+            return log
         with suppress(TimeoutError):
             async with asyncio.timeout(patience):
                 await asyncio.gather(*(one.until_got(log) for one in people))

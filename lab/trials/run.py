@@ -41,7 +41,7 @@ class Found:
     rss: int
     """Bytes of memory that the server had at most; 0: it is a broker."""
     histories: dict[int, list[Line]] = field(default_factory=dict)
-    """By seed."""
+    """By seed; 0: somebody else's."""
 
 
 async def trials(
@@ -73,24 +73,25 @@ async def trials(
         trouble = Trouble(scenario, own, lambda: _answers(technique, place))
         trouble.expect(len(seeds))
         memory = await stack.enter_async_context(_watched(own))
-        runs = (Trial(subject, scenario, seed, place, trouble).run() for seed in seeds)
-        ended = await asyncio.gather(*runs, return_exceptions=True)
+        rooms = [Trial(subject, scenario, seed, place, trouble) for seed in seeds]
+        runs = await asyncio.gather(*(room.run() for room in rooms), return_exceptions=True)
         await other.end()
     began = trouble.began
     histories: dict[int, list[Line]] = {}
-    outcomes = []
-    for seed, end in zip(seeds, ended, strict=True):
-        if isinstance(end, list):
-            histories[seed] = end
-            outcomes.append(outcome(seed, end, began, trouble.ended))
-        elif isinstance(end, ChatError | TimeoutError):
-            outcomes.append(failed(seed, str(end) or "no answer in time"))
+    outcomes, until = [], trouble.ended
+    for seed, room, lines in zip(seeds, rooms, runs, strict=True):
+        if isinstance(lines, list):
+            histories[seed] = lines
+            outcomes.append(outcome(seed, lines, began, room.ended))
+            until = max(until, answered(lines, began, room.ended))
+        elif isinstance(lines, ChatError | TimeoutError):
+            outcomes.append(failed(seed, str(lines) or "no answer in time"))
         else:
-            raise end
+            raise lines
     shared = [trouble.record] if scenario.server else []
-    others = outcome(0, [*other.lines, *shared], began, trouble.ended)
-    until = max((answered(lines, began, trouble.ended) for lines in histories.values()), default=began)
     quick = None if scenario.server else p99(other.lines, began, until)
+    histories[0] = [*other.lines, *shared]
+    others = outcome(0, histories[0], began, trouble.ended)
     return Found(outcomes, others, quick, memory.most, histories)
 
 

@@ -36,6 +36,8 @@ class Trial:
         self._room = f"trial-{seed}"
         self._wire: FaultyWire | None = None
         self._fault: Fault | None = None
+        self.ended = 0.0
+        """When the trouble was over, and all was said that was to be said meanwhile."""
         self._began = 0.0
         self._people: list[Recorder] = []
         self._said = 0
@@ -65,12 +67,19 @@ class Trial:
         async with AsyncExitStack() as stack:
             for number in range(scenario.people):
                 await self._enter(stack, f"p{number}", detour)
-            await self._talk(scenario.before)
+            await self._talk(scenario.before, scenario.pace_around)
             async with asyncio.timeout(PATIENCE):
                 await self._settled()
             faults = await self._suffer()
-            await self._until_well()
-            log = await end(self._place, self._subject.technique, self._room, self._people, scenario.patience)
+            well = await self._until_well()
+            log = await end(
+                self._place,
+                self._subject.technique,
+                self._room,
+                self._people,
+                scenario.patience,
+                well=well,
+            )
         return [*(line for one in self._people for line in one.lines), *faults, *log]
 
     async def _enter(self, stack: AsyncExitStack, nick: str, detour: Detour | None) -> None:
@@ -101,8 +110,9 @@ class Trial:
         self._began = now()
         if fault is not None and not fault.reads:
             await self._begin(fault)
-        await self._talk(scenario.during)
+        await self._talk(scenario.during, scenario.pace)
         await self._trouble.over()
+        self.ended = now()
         if fault is not None and self._wire is not None:
             await asyncio.to_thread(self._wire.finish)
         if not scenario.trouble:
@@ -130,28 +140,30 @@ class Trial:
             for one in self._people
         )
 
-    async def _talk(self, count: int) -> list[tuple[Recorder, int]]:
+    async def _talk(self, count: int, pace: float) -> list[tuple[Recorder, int]]:
         """Say so many things, each person in turn; return who said which."""
         said = []
         for number in range(count):
             self._said += 1
             one = self._people[number % self._scenario.speakers]
             said.append((one, one.say(f"message {self._said}")))
-            if self._scenario.pace:
-                await asyncio.sleep(self._scenario.pace)
+            if pace:
+                await asyncio.sleep(pace)
         return said
 
-    async def _until_well(self) -> None:
-        """Say something, again if nobody knows what became of it, and wait until all is answered."""
+    async def _until_well(self) -> bool:
+        """Say something, again if nobody knows what became of it; return whether all is answered."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self._scenario.patience):
-                said = await self._talk(self._scenario.after)
+                said = await self._talk(self._scenario.after, self._scenario.pace_around)
                 await self._settled()
                 for _ in range(AGAIN):
                     if all(one.acknowledged(op) for one, op in said):
-                        return
-                    said = await self._talk(1)
+                        break
+                    said = await self._talk(1, 0.0)
                     await self._settled()
+                return True
+        return False
 
     async def _settled(self) -> None:
         await asyncio.gather(*(one.session.settled() for one in self._people))

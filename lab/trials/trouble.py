@@ -59,13 +59,8 @@ class Trouble:
         await self._all_ready.wait()
 
     async def over(self) -> None:
-        """Wait until it is over, and the server, if it was away, is back; call it when all was said.
-
-        Raises:
-            ChatError: the server did not start again.
-        """
+        """Wait until it is over, and the server, if it was away, is back. Raises `ChatError`."""
         await self._over.wait()
-        self.ended = now()  # of the last room: it may have had much to say
         if self._task is not None and self._task.done():
             self._task.result()
 

@@ -26,8 +26,8 @@ from lab.check.recorder import Recorder
 from lab.trials.reader import end
 from lab.trials.subject import Subject
 
-EVERY = 0.05
-"""Seconds from one message to the next."""
+EVERY = 0.12
+"""Seconds from one message to the next: less than 10 a second, which is what a seat may send to a broker."""
 PATIENCE = 20.0
 ROOM = "others"
 LINE = 1024 * 1024
@@ -125,14 +125,15 @@ async def _main() -> None:
         async with asyncio.timeout(PATIENCE):
             await recorder.entered.wait()
         out("ready")
-        await _talk(recorder, session)
-        log = await end(place, subject.technique, ROOM, [recorder], PATIENCE)
+        well = await _talk(recorder, session)
+        log = await end(place, subject.technique, ROOM, [recorder], PATIENCE, well=well)
     await listening
     for line in [*recorder.lines, *log]:
         out_json(write_line(line))
 
 
-async def _talk(recorder: Recorder, session: Session) -> None:
+async def _talk(recorder: Recorder, session: Session) -> bool:
+    """Talk until there is a line; return whether all is answered then."""
     ends = asyncio.create_task(asyncio.to_thread(sys.stdin.readline))
     while not ends.done():
         recorder.say(f"not in trouble {len(recorder.lines)}")
@@ -140,6 +141,8 @@ async def _talk(recorder: Recorder, session: Session) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(PATIENCE):
             await session.settled()
+            return True
+    return False
 
 
 if __name__ == "__main__":

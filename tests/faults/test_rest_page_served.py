@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from html.parser import HTMLParser
 
 import pytest
 
 import backends
 from backends.rest.pages import CHAT
+from chat.domain.errors import ERRORS
 from chat.interfaces.address import Address
 from chat.interfaces.server import ServerOptions
 from chat.server.hub import Hub
@@ -16,7 +18,7 @@ from tests.support.http_peer import HttpPeer
 from tests.support.ports import own_port
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
-FILES = ("/", "/page/page.css", "/page/page.js", "/page/client.js")
+FILES = ("/", "/page/page.css", "/page/page.js", "/page/client.js", "/page/french.js")
 
 
 @pytest.fixture(scope="module")
@@ -59,3 +61,44 @@ def test_the_page_is_small_and_names_no_other_server() -> None:
     for text in files:
         assert not re.findall(r"https?://", text)
         assert "innerHTML" not in text
+
+
+class Texts(HTMLParser):
+    """The texts between the tags of a page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+        self.feed(page)
+
+    def handle_data(self, data: str) -> None:
+        if re.search(r"[a-z]{2}", text := " ".join(data.split())):
+            self.found.add(text)
+
+
+def test_the_page_has_each_text_in_french_and_no_others() -> None:
+    html, page, french = (
+        (CHAT / name).read_text(encoding="utf-8") for name in ("index.html", "page.js", "french.js")
+    )
+    body = html.partition("</noscript>")[2]
+    shown = Texts(body).found - {"chat", "chat wire -b rest"} | {
+        "Message"
+    }  # a name, a command, a placeholder
+    for call in re.findall(r"\bt\((.*?)\)", page):
+        shown.update(re.findall(r'"([^"]*\w[^"]*)"', call))
+    shown = {text for text in shown if text != "resumed"} | {
+        "joined",
+        "left",
+        "edited",
+        "no answer",
+        "given up",
+    }
+    keys = {quoted or bare for quoted, bare in re.findall(r'^  (?:"([^"]+)"|(\w+)):', french, re.MULTILINE)}
+    assert keys - set(ERRORS) == shown
+
+
+def test_the_codes_that_the_page_knows_in_french_are_codes_of_errors() -> None:
+    french = (CHAT / "french.js").read_text(encoding="utf-8")
+    codes = set(re.findall(r"^  ([a-z]+_[a-z_]+):", french, re.MULTILINE))
+    assert codes
+    assert codes <= set(ERRORS)

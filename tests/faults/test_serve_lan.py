@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import socket
 import stat
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 
 import backends
@@ -42,8 +45,8 @@ def test_others_come_in_with_the_words_and_the_certificate_stays(state_dir: Path
     assert told[0] == told[1], "what stands on the board is good the next time"
     board = told[0]
     assert board["ports"] == {name: backends.technique(name).port for name in ("tcp", "rest")}
-    spoken = board["words"].replace("-", " ")
-    assert board["join"] == f'chat join {board["host"]} --words "{spoken}" --check {fingerprint.short}'
+    words, check = board["words"], fingerprint.short
+    assert board["join"] == f"chat join {board['host']} --words {words} --check {check}"
     assert board["page"] == f"https://{board['host']}:8000/#token={board['words']}", "never in the query"
     assert stat.S_IMODE(os.stat(state_dir / "class-words").st_mode) == 0o600
 
@@ -52,6 +55,7 @@ def test_others_come_in_with_the_words_and_the_certificate_stays(state_dir: Path
 def test_words_can_be_given_and_other_people_need_them() -> None:
     with lan_server("rest", "--words", "Our own secret, 7") as (_, board):
         assert board["words"] == "Our own secret, 7"
+        assert "--words 'Our own secret, 7' --check" in board["join"]
         assert board["page"].endswith("/#token=Our%20own%20secret%2C%207")
         refused = chat(
             "send", "-b", "rest", "--server", board["host"], "--ca", "x", "x", CHAT_TOKEN="wrong wrong"
@@ -74,12 +78,33 @@ def test_what_does_not_fit_together_is_wrong_usage(arguments: list[str], said: s
 
 
 def test_a_machine_without_a_local_network_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    import psutil
-
     monkeypatch.setattr(psutil, "net_if_addrs", dict)
     with pytest.raises(ChatError, match="connect it to the network of the class"):
         serve_lan.lan_addresses()
     assert "--host 203.0.113.7" in serve_lan.no_lan(["203.0.113.7"])
+
+
+def test_an_address_that_is_none_of_this_machine_is_refused_with_the_reason() -> None:
+    done = chat("serve", "--lan", "--host", "192.0.2.77", "--log", "memory")
+    assert done.returncode == 1
+    assert "nothing can be served at 192.0.2.77: 192.0.2.77 is no address of this machine" in done.stderr
+
+
+def test_an_address_of_the_internet_is_not_taken_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interfaces(*addresses: str) -> None:
+        found = {
+            str(n): [SimpleNamespace(family=socket.AF_INET, address=one)] for n, one in enumerate(addresses)
+        }
+        monkeypatch.setattr(psutil, "net_if_addrs", lambda: found)
+        monkeypatch.setattr(
+            psutil, "net_if_stats", lambda: {name: SimpleNamespace(isup=True) for name in found}
+        )
+
+    interfaces("127.0.0.1", "169.254.7.7", "203.0.113.7", "192.168.1.5", "10.9.8.7")
+    assert sorted(serve_lan.lan_addresses()) == ["10.9.8.7", "192.168.1.5"]
+    interfaces("127.0.0.1", "203.0.113.7")
+    with pytest.raises(ChatError, match=r"only 203\.0\.113\.7, which the whole internet may reach"):
+        serve_lan.lan_addresses()
 
 
 def test_a_phone_reads_the_link_from_the_terminal() -> None:

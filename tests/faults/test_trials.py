@@ -43,6 +43,8 @@ def test_the_line_that_is_printed_repeats_a_cell_and_chat_lab_check_says_the_sam
     (cell,) = json.loads(done.stdout)
     (outcome,) = cell["outcomes"]
     assert (cell["options"], cell["scenario"], outcome["seed"]) == ("tcp", "cut", 7)
-    checked = chat_here("lab", "check", *map(str, tmp_path.iterdir()))
+    files = {file.stem.rpartition("-")[2]: file for file in tmp_path.iterdir()}
+    assert set(files) == {"0", "7"}, "and somebody else's"
+    checked = chat_here("lab", "check", str(files["7"]))
     assert checked.stdout.split(" (")[0] == outcome["verdict"] == "valid"
     assert "1 fault hits" in checked.stdout

@@ -242,9 +242,9 @@ async def test_one_too_many_is_told_so_on_the_page_and_in_a_tab(serve: Serve) ->
         await drawn(first, "write your name")
         status, text = await site.get()
         assert status == 503
-        assert "no more can" in text
+        assert "wait until somebody leaves" in text
         async with site.screen() as second:
-            assert "no more can" in await ended(second)
+            assert "wait until somebody leaves" in await ended(second)
             assert second.close_code == 1013
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 import backends
-from chat.cli import guide
 from chat.interfaces.client import ChatClient
 from chat.interfaces.server import ChatServer
+from lab import chapter
 
 HOME = Path(backends.__file__).parent
 
@@ -23,7 +23,7 @@ def test_every_folder_is_known_and_everything_known_has_a_folder() -> None:
 def test_a_chapter_is_about_its_technique(name: str) -> None:
     """It was not only copied from another one."""
     assert (HOME / name / "README.md").read_text(encoding="utf-8").startswith(f"# {name}: ")
-    screen = guide.explain(backends.technique(name))
+    screen = chapter.explain(backends.technique(name))
     assert name in screen.splitlines()[0]
     assert f"port {backends.technique(name).port}" in " ".join(screen.split())
 

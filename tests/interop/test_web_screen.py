@@ -9,7 +9,7 @@ import pytest
 
 from chat.interfaces.address import Address
 from tests.interop.conftest import EnterRoom
-from tests.support.browser import ALT, SHIFT, Browser
+from tests.support.browser import ALT, CTRL, SHIFT, Browser
 from tests.support.foreign import Foreign
 from tests.support.node import Run
 
@@ -74,9 +74,21 @@ async def test_what_is_typed_in_a_browser_arrives_over_another_technique(
     )
     assert f"a page of http://{room_servers['rest']} in somebody's browser" in await web.complaint()
 
+    # The program ends, and the page offers another one: Enter takes it.
+    await page.press("q", modifiers=CTRL)
+    await bob.sees("left", "ann")
+    await page.until("document.activeElement.id === 'again'")
+    await page.press("Enter")
+    await page.until(
+        "document.querySelector('.xterm-helper-textarea') && !document.querySelector('.-closed')"
+    )
+    await page.type("ann2")
+    await page.press("Enter")
+    await bob.sees("joined", "ann2")
+
     # The tab is closed: the seat is free again.
     await page.close()
-    await bob.sees("left", "ann")
+    await bob.sees("left", "ann2")
 
 
 FILES = (

@@ -34,7 +34,7 @@ FLAGS = (
     "--remote-debugging-port=0",
 )
 KEYS = {"Enter": "\r", "Tab": "\t", "Backspace": "", "Escape": ""}
-CODES = {"Backspace": 8, "Tab": 9, "Enter": 13, "Escape": 27, " ": 32}
+CODES = {"Backspace": 8, "Tab": 9, "Enter": 13, "Escape": 27, " ": 32, "F2": 113}
 """Codes of keys that are not their character's; that of ! would be Page Up."""
 ALT, CTRL, SHIFT = 1, 2, 8
 """Bits of the modifiers of a key."""

@@ -278,3 +278,68 @@ async def test_the_list_covers_the_messages_and_moves_nothing() -> None:
         await pilot.pause()
         assert text(pilot).split("\n")[0] == top
         assert "/help" in text(pilot)
+
+
+# --- the last message, emoji, rooms, /me -------------------------------------------------------
+
+
+async def test_up_in_an_empty_composer_edits_the_last_message_and_again_goes_back() -> None:
+    desk = Desk()
+    async with chatting(desk) as pilot:
+        await write(pilot, "one")
+        await write(pilot, "frist")
+        await caught_up(pilot, desk)
+        await pilot.press("up")
+        composer = chat(pilot).composer
+        assert composer.text == f"/edit #{desk.log[-1].id} frist"
+        await pilot.press("up")
+        assert composer.text == "frist"
+        await pilot.press("down", "escape", *"x", "up")
+        assert composer.text == "frist"
+
+
+async def test_up_behind_a_message_that_is_not_stored_yet_edits_no_other_one() -> None:
+    desk = Desk()
+    async with chatting(desk) as pilot:
+        await write(pilot, "stored")
+        await caught_up(pilot, desk)
+        desk.hold = True
+        for key, letter in (("n", "n"), ("enter", "\r"), ("up", None), ("x", "x")):
+            pilot.app.post_message(events.Key(key, letter))
+        await until(pilot, lambda: desk.held)
+        assert chat(pilot).composer.text == "nx"
+
+
+async def test_me_is_shown_as_what_somebody_does() -> None:
+    desk = Desk()
+    desk.says("bob", "/me waves [b]\x1b[2J")
+    async with chatting(desk) as pilot:
+        assert r"* bob waves [b]\u001b[2J" in text(pilot)
+        await write(pilot, "/me waves back")
+        await until(pilot, lambda: "* ann waves back" in text(pilot))
+        assert desk.log[-1].text == "/me waves back"
+
+
+def test_emoji_and_rooms_are_completed() -> None:
+    assert words("a :rocke") == ["🚀"]
+    assert words("so :+1") == ["👍"]
+    assert words("see :) and ::") == []
+    assert words("http://x") == []
+    assert [one.word for one in candidates("in #l", [], ["lab", "lobby", "den"])] == ["#lab", "#lobby"]
+
+
+async def test_tab_puts_the_emoji_in() -> None:
+    async with chatting(Desk()) as pilot:
+        await write(pilot, "go :rocket", "tab")
+        assert chat(pilot).composer.text == "go 🚀 "
+
+
+async def test_a_long_paste_can_be_written_on() -> None:
+    desk = Desk()
+    async with chatting(desk) as pilot:
+        await write(pilot, "before ", "end")
+        await paste(pilot, "a\nb\nc\nd")
+        assert "Put them into the composer" in text(pilot)
+        await pilot.press("down", "down", "enter")
+        await until(pilot, lambda: chat(pilot).composer.text == "before a\nb\nc\nd")
+        assert said(desk) == []

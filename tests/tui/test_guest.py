@@ -9,6 +9,7 @@ import pytest
 from textual.widgets import Input, OptionList
 
 import backends
+from chat.client import teaching
 from tests.support.desk import Desk, caught_up, chatting, text, until, write
 from tui.app import ChatApp
 from tui.screens.chat import ChatScreen
@@ -44,11 +45,16 @@ async def test_the_picker_begins_with_the_technique_that_was_asked_for() -> None
     [
         ("/export {file}", "in a browser nothing is written"),
         ("/fault all off", "a fault for everybody begins in a terminal"),
+        ("/class freeze", "a class is taught from a terminal"),
     ],
 )
-async def test_a_visitor_has_no_use_of_the_operators_account(command: str, why: str, tmp_path: Path) -> None:
+async def test_a_visitor_has_no_use_of_the_operators_account(
+    command: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(teaching.TOKEN, "the operator's own token")
     desk = Desk()
     async with chatting(desk, guest=True) as pilot:
         await write(pilot, command.format(file=tmp_path / "x.jsonl"))
         await until(pilot, lambda: why in text(pilot))
+    assert not [event for event in desk.log if event.kind == "sent"]
     assert not (tmp_path / "x.jsonl").exists()

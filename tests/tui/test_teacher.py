@@ -90,6 +90,28 @@ async def test_who_has_no_token_is_told_where_to_teach_from(monkeypatch: pytest.
         assert not [event for event in desk.log if event.kind == "sent"]
 
 
+async def test_a_fault_for_everybody_is_told_to_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(teaching.TOKEN, TOKEN)
+    monkeypatch.setattr("lab.faults.for_all.ask", lambda _, text: f"{text} on tcp")
+    desk = Desk()
+    async with chatting(desk) as pilot:
+        await write(pilot, "/fault all latency 200ms 20s")
+        await until(pilot, lambda: "a fault for everybody, 20 seconds: latency 200ms" in joined(pilot))
+        await write(pilot, "/fault all off")
+        await until(pilot, lambda: "no fault for everybody any more" in joined(pilot))
+
+
+async def test_a_fault_is_begun_without_a_teacher_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(teaching.TOKEN, raising=False)
+    monkeypatch.setattr(server, "running", lambda _: None)
+    monkeypatch.setattr("lab.faults.for_all.ask", lambda _, text: f"{text} on tcp")
+    desk = Desk()
+    async with chatting(desk) as pilot:
+        await write(pilot, "/fault all stall 5s")
+        await until(pilot, lambda: "for everybody: stall 5s on tcp" in joined(pilot))
+        assert not [event for event in desk.log if event.kind == "sent"]
+
+
 async def test_the_means_are_listed_and_fit() -> None:
     async with chatting(Desk()) as pilot:
         await write(pilot, "/class")

@@ -21,27 +21,32 @@ from chat.domain.errors import ChatError, NickTaken
 from chat.domain.validation import clean_text
 from chat.language import N_
 from chat.language.translation import translate
+from tui.attention import Attention
 from tui.commands import TABLE, Command, Refused, key_name, parse
 from tui.opening import Opened, Opener
 from tui.pump import pump
 from tui.rows import one_line
 from tui.screens.chat_class import ChatClass
 from tui.screens.chat_commands import LEAST, TOO_SMALL
-from tui.screens.chat_reading import ChatReading
-from tui.screens.chat_rooms import ChatRooms
+from tui.screens.chat_lanes import ChatLanes
+from tui.screens.chat_split import ChatSplit
+from tui.screens.chat_unread import ChatUnread
+from tui.search import Search
+from tui.sent_texts import SentTexts
 from tui.timeline import Timeline
 from tui.widgets.completion import Completion
 from tui.widgets.composer import Composer
 from tui.widgets.key_line import KeyLine
 from tui.widgets.members import Members
 from tui.widgets.message_view import MessageView
+from tui.widgets.newest import Newest
 from tui.widgets.status_bar import StatusBar
 
 WIDTHS = [(0, "-slim"), (LEAST[0], "-narrow"), (100, "-wide")]
 HEIGHTS = [(0, "-flat"), (LEAST[1], "-short"), (22, "-tall")]
 
 
-class ChatScreen(ChatReading, ChatRooms, ChatClass):
+class ChatScreen(ChatUnread, ChatLanes, ChatClass, ChatSplit):
     """One person in one room.
 
     Args:
@@ -55,7 +60,7 @@ class ChatScreen(ChatReading, ChatRooms, ChatClass):
     VERTICAL_BREAKPOINTS = HEIGHTS
     # The composer handles these keys itself while it has the focus, so that none overtakes a letter.
     BINDINGS: ClassVar[list[BindingType]] = [
-        *(Binding(key, f"room('{key}')", show=False) for key in sorted(ChatRooms.ANSWERS)),
+        *(Binding(key, f"room('{key}')", show=False) for key in sorted(ChatLanes.ANSWERS)),
         Binding("pageup", "page(-1)", show=False),
         Binding("pagedown", "page(1)", show=False),
         Binding("escape", "close_all", show=False),
@@ -68,22 +73,28 @@ class ChatScreen(ChatReading, ChatRooms, ChatClass):
         *,
         zone: tzinfo | None,
         now: Callable[[], float],
+        attention: Attention,
+        sent: SentTexts | None = None,
     ) -> None:
         super().__init__()
         bound = [command for command in TABLE.values() if command.key]  # this user may have chosen the keys
         for command in bound:
             self._bindings.bind(command.key, f"command('{command.name}')", show=False)
         reads = key_name(TABLE["read"].key) or "/read"
-        self.opener = opener
+        self.opener, self.attention = opener, attention
+        self.zone, self.now = zone, now
         self.choice, self.wiretap = opened.choice, opened.wiretap
         self.session = session = opened.session
         self.view = MessageView(id="messages")
+        self.newest = Newest(self.view)
+        self.search = Search(self.view)
         self.timeline = Timeline(self.view, nick=session.nick, zone=zone, now=now)
         self.composer = Composer(
             completion := Completion(),
             placeholder=translate(f"Message #{session.room}   / commands · Tab completes · {reads} reads"),
             keys={
                 **{command.key: partial(self._pressed, command) for command in bound},
+                **self.search_keys,
                 **self.room_keys(),
                 "pageup": partial(self.action_page, -1),
                 "pagedown": partial(self.action_page, 1),
@@ -91,13 +102,15 @@ class ChatScreen(ChatReading, ChatRooms, ChatClass):
                 "ctrl+z": self._suspend,
                 "ctrl+c": self.copy_selected,
             },
+            sent=sent,
         )
+        self.composer.edit_last = self.edit_last
         self._completion = completion
         self._members = Members()
         self._status = StatusBar(opened.choice.technique, session.room)
         self._banner = Static("", id="banner", markup=False)
         self.fault_banner = Static("", id="faults", markup=False)
-        self._newer = Static("", id="newer", markup=False)
+        self.newer = Static("", id="newer", markup=False)
         self._hint = Static("", id="hint", markup=False)
         self.key_line = KeyLine()
         self._said: dict[int, str] = {}  # the drafts of this session that are on their way
@@ -114,7 +127,8 @@ class ChatScreen(ChatReading, ChatRooms, ChatClass):
                 yield self.fault_banner
                 yield self._banner
                 yield self.view
-                yield self._newer
+                yield self.newest
+                yield self.newer
                 yield self._completion
                 yield self._hint
                 yield self.composer
@@ -128,7 +142,7 @@ class ChatScreen(ChatReading, ChatRooms, ChatClass):
 
     def on_mount(self) -> None:
         self.composer.focus()
-        self.watch(self.app, "app_focus", self._focused)
+        self.watch_focus()
         self.attach(self._first)
         self.show_rooms()
         if self.inspect:
@@ -146,6 +160,7 @@ class ChatScreen(ChatReading, ChatRooms, ChatClass):
 
     def apply(self, batch: list[Update]) -> None:
         """Show a batch of updates."""
+        self.look_for_focus()
         with self.view.changing():
             for update in batch:
                 match update:
@@ -158,7 +173,8 @@ class ChatScreen(ChatReading, ChatRooms, ChatClass):
                     case Switched(technique):
                         self.switched(technique)
                     case Measured(rtt, activity):
-                        self._status.rtt, self._status.activity = rtt, activity
+                        self._status.measured(rtt)
+                        self._status.activity = activity
                         waiting = set(self.session.unanswered())
                         self._said = {draft: text for draft, text in self._said.items() if draft in waiting}
                     case _:
@@ -168,6 +184,8 @@ class ChatScreen(ChatReading, ChatRooms, ChatClass):
                         if isinstance(update, Arrived) and update.event.kind == "sent":
                             self.note_receipt(update.event.seq)
                             self.count_unread(update.event.seq)
+        self.newest.refresh()
+        self.tell_unread()
         self._status.pending = self.session.pending
         self._status.nick = self.session.nick
         if self.timeline.new_members:
@@ -212,6 +230,7 @@ class ChatScreen(ChatReading, ChatRooms, ChatClass):
             self.composer.give_back(event.text, event.draft)
             self.hint(str(error), failed=True)
 
+        self.composer.unhandled -= 1
         try:
             asked = parse(event.text)
             if isinstance(asked, str):
@@ -247,7 +266,10 @@ class ChatScreen(ChatReading, ChatRooms, ChatClass):
                 self._said[draft := self.session.say(text)] = text
                 self.timeline.said(draft, text, phase)
         self._status.pending = self.session.pending
-        self.view.to_end()
+        if self.split:
+            self.newest.refresh()
+        else:
+            self.view.to_end()
 
     @property
     def unacknowledged(self) -> list[str]:
@@ -275,6 +297,8 @@ class ChatScreen(ChatReading, ChatRooms, ChatClass):
             try:
                 if answer == "one":
                     self.composer.submit_paste(paste)
+                elif answer == "insert":
+                    self.composer.insert_paste(paste)
                 elif answer == "lines":
                     self.say(*(line for line in paste.text.split("\n") if line.strip()))
             except (Refused, ChatError) as error:
@@ -328,17 +352,20 @@ class ChatScreen(ChatReading, ChatRooms, ChatClass):
 
     def action_command(self, name: str) -> None:
         """Run a command for a key or the palette."""
-        command = TABLE[name]
+        if TABLE[name].ask:
+            self.stop_reading()
+            self.composer.load_command(f"/{name} ")
+        else:
+            self.run_command(name)
+
+    def run_command(self, name: str, argument: str = "") -> None:
+        """Run a command that nobody has typed."""
 
         def refused(error: Exception) -> None:
             self.hint(str(error), failed=True)
 
-        if command.ask:
-            self.stop_reading()
-            self.composer.load_command(f"/{name} ")
-            return
         try:
-            self._run(command, "", refused)
+            self._run(TABLE[name], argument, refused)
         except (Refused, ChatError) as error:
             refused(error)
 
@@ -351,23 +378,14 @@ class ChatScreen(ChatReading, ChatRooms, ChatClass):
         self.clear_selection()
         if self._completion.open:
             self._completion.offer([])
-        elif not self.composer.cancel() and self.view.found:
-            self.view.find("")
+        elif not self.stop_searching() and not self.composer.cancel():
+            self.end_search()
 
     def on_click(self, event: events.Click) -> None:
-        if event.widget is self._newer:
+        if event.widget is self.newer:
             self.view.to_end()
 
     # --- the list ------------------------------------------------------------------------------
-
-    def _focused(self, focused: bool) -> None:
-        """The terminal has got the focus, or lost it."""
-        self.timeline.unread.focus(focused)
-
-    def on_message_view_behind(self, event: MessageView.Behind) -> None:
-        self.timeline.unread.look()
-        self._newer.update(Content(translate(f"▼ {event.new} new · Ctrl+End")))
-        self._newer.set_class(bool(event.new), "-on")
 
     def on_message_view_near_top(self) -> None:
         if self.timeline.reaches_back:

@@ -45,7 +45,10 @@ class ChatClass(ChatSession):
         if not argument:
             self.timeline.note(means())
             return
-        token = await asyncio.to_thread(teacher_token) if needs_token(PREFIX + argument) else ""
+        needed = needs_token(PREFIX + argument)
+        if needed and self.guest:
+            raise Refused("a class is taught from a terminal of the one who runs the server")
+        token = await asyncio.to_thread(teacher_token) if needed else ""
         self._use(argument, token)
 
     def raise_hand(self, argument: str) -> None:

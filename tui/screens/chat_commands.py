@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from dataclasses import replace
 
 from chat.client.session import Session
@@ -17,6 +18,8 @@ from tui.timeline import Timeline
 from tui.widgets.composer import Composer
 from tui.widgets.message_view import KEEP, MessageView
 
+PATIENCE = 10.0
+"""Seconds for which a page of older messages is waited for."""
 LEAST = (30, 8)
 """Columns and lines below which messages are not shown: a line of text would have hardly a word."""
 TOO_SMALL = N_(f"too small: {LEAST[0]}x{LEAST[1]} is the least")
@@ -29,6 +32,8 @@ class ChatCommands(Asking):
     view: MessageView
     timeline: Timeline
     composer: Composer
+    use_mouse: Callable[[bool], None]
+    """Takes the mouse from the terminal, or leaves it to the terminal's own selection."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,6 +50,10 @@ class ChatCommands(Asking):
 
     def hint(self, text: str, *, failed: bool = False) -> None:
         """Show a line above the composer until the user types again."""
+        raise NotImplementedError
+
+    def action_command(self, name: str) -> None:
+        """Run a command for a key."""
         raise NotImplementedError
 
     def edit_in_composer(self, id: int, text: str) -> None:
@@ -66,13 +75,6 @@ class ChatCommands(Asking):
         from tui.screens.help import HelpScreen  # not needed for the first paint
 
         self.app.push_screen(HelpScreen(self.composer))
-
-    def find(self, text: str) -> None:
-        number, count = self.view.find(text)
-        if text and not count:
-            raise Refused(f"no message here contains {text!r}; /history fetches older ones")
-        if text:
-            self.hint(f"{number} of {count}: again for the next older one, Esc removes the marks")
 
     def copy(self, argument: str) -> None:
         number = argument.removeprefix("#")
@@ -111,6 +113,13 @@ class ChatCommands(Asking):
     def toggle_ids(self) -> None:
         self.view.restyle(replace(self.view.look, ids=not self.view.look.ids))
 
+    def toggle_bare(self) -> None:
+        bare = not self.view.look.bare
+        self.set_class(bare, "-bare")
+        self.view.restyle(replace(self.view.look, bare=bare))
+        self.use_mouse(not bare)
+        self.hint("select with the mouse and copy as in any terminal; Alt+L ends this" if bare else "")
+
     def clear(self) -> None:
         self.view.clear()
         self.timeline.cleared()
@@ -148,7 +157,7 @@ class ChatCommands(Asking):
 
     async def _fetch_history(self) -> None:
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 older = await self.session.history(
                     before=self.timeline.oldest, limit=self.session.limits.page
                 )

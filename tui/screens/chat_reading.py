@@ -34,6 +34,14 @@ class ChatReading(ChatFaults):
         """Send messages. Raises `BadText` and `Refused`."""
         raise NotImplementedError
 
+    def find_next(self, step: int) -> None:
+        """Go to another hit of the search. Raises `Refused`."""
+        raise NotImplementedError
+
+    def to_new(self) -> None:
+        """Go to the first message that is new. Raises `Refused`."""
+        raise NotImplementedError
+
     def run_later(self, done: Awaitable[None], refused: Callable[[Exception], None]) -> None:
         """Wait in a task, and tell ``refused`` what was refused."""
         raise NotImplementedError
@@ -49,7 +57,7 @@ class ChatReading(ChatFaults):
         self.reading = True
         self.add_class("-reading")
         self.composer.read_keys = self._reading_keys()
-        self.view.choose(newest)
+        self.view.choose(self.view.chosen.place if self.view.chosen else newest)  # a hit of a search
         self._show_keys()
 
     def stop_reading(self) -> None:
@@ -81,6 +89,8 @@ class ChatReading(ChatFaults):
             "r": self._reply,
             "c y": self._copy,
             "u": self.to_new,
+            "n": partial(self.find_next, -1),
+            "N": partial(self.find_next, 1),
             "Y": self._copy_command,
             "i": self._inspect,
             "R": self._again,
@@ -138,18 +148,8 @@ class ChatReading(ChatFaults):
                 return
         self.hint(f"no {'older' if step < 0 else 'newer'} message here mentions you")
 
-    def to_new(self) -> None:
-        """Show the line above what is new at the top; while reading, choose the message below it."""
-        line = self.timeline.unread.line
-        index = self.view.lines.index(line) if line is not None else None
-        if line is None or index is None:
-            raise Refused("nothing is new since you looked last")
-        self.view.scroll_to(y=self.view.lines.start(index), animate=False)
-        if self.reading and (first := self.view.lines.neighbour(line, 1)) is not None:
-            self.view.choose(first)
-
     def _show_keys(self) -> None:
-        self.key_line.show(self.view.chosen if self.reading else None)
+        self.key_line.show(self.view.chosen if self.reading else None, searching=bool(self.view.found))
 
     # --- what the keys do ----------------------------------------------------------------------
 
@@ -178,6 +178,14 @@ class ChatReading(ChatFaults):
         row = self._own()
         self.stop_reading()
         self.edit_in_composer(row.id, row.text)
+
+    def edit_last(self) -> bool:
+        """Put the last own message into the composer, to be changed; return whether there is one."""
+        row = self.timeline.own_message(None) if not self.session.pending else None
+        if row is not None:
+            self.edit_in_composer(row.id, row.text)
+            self.hint("Enter changes your last message, Esc does not; Up again: what you wrote before")
+        return row is not None
 
     def _delete(self) -> None:
         row = self._own()

@@ -12,11 +12,8 @@ from chat.client.session_events import State
 from chat.domain.errors import ChatError, StaleCursor
 from chat.interfaces.technique import Technique
 from tui.commands import Refused
-from tui.opening import Choice, Opened, Opener
+from tui.opening import Choice, Opened, Opener, settle
 from tui.screens.chat_faults import ChatFaults
-
-CONNECTING = 5
-"""How many times longer than for an acknowledgement the end waits if there is no connection yet."""
 
 
 def technique_named(name: str) -> Technique:
@@ -114,6 +111,18 @@ class ChatSession(ChatFaults):
         opened.session.start()
         self.attach(opened)
 
+    async def show_card(self) -> None:
+        """Show the card of the technique of now; from there the sequence of what passed can be seen."""
+        from tui.screens.card import CardScreen  # not needed for the first paint
+
+        label = await asyncio.to_thread(technique_named, self.choice.technique)
+
+        def closed(wanted: str | None) -> None:
+            if wanted == "ladder":
+                self.action_command("ladder")
+
+        self.app.push_screen(CardScreen(label, self.composer), closed)
+
     # --- another technique ---------------------------------------------------------------------
 
     async def switch(self, name: str) -> None:
@@ -182,11 +191,7 @@ class ChatSession(ChatFaults):
 
     async def leave(self, linger: float) -> None:
         """Leave the room. Lines that are on their way get a moment, in seconds, to be acknowledged."""
-        if self.wiretap is not None:
-            await self.wiretap.let_pass()
-        if times := {"up": 1, "connecting": CONNECTING}.get(self.session.state.name):
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self.session.settled(), linger * times)
+        await settle(self.session, self.wiretap, linger)
         await self._close()
         if self.wiretap is not None:
             await self.wiretap.stop()

@@ -19,11 +19,11 @@ from tui.widgets.composer import Composer, type_behind
 
 PREVIEW = 3
 
-Answer = Literal["one", "lines", "cancel"]
+Answer = Literal["one", "lines", "insert", "cancel"]
 
 
 class PasteScreen(ModalScreen[Answer]):
-    """Asks whether to send the lines as one message, line by line, or not at all.
+    """Asks whether to send the lines as one message, line by line, to write on first, or to forget them.
 
     Args:
         text: the lines.
@@ -46,6 +46,7 @@ class PasteScreen(ModalScreen[Answer]):
             yield OptionList(
                 Option(translate("Send as one message"), id="one"),
                 Option(translate(f"Send line by line: {messages} messages"), id="lines"),
+                Option(translate("Put them into the composer"), id="insert"),
                 Option(translate("Cancel"), id="cancel"),
                 compact=True,
             )
@@ -57,6 +58,6 @@ class PasteScreen(ModalScreen[Answer]):
         self._composer.post_message(event)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        answers: dict[str | None, Answer] = {"one": "one", "lines": "lines"}
+        answers: dict[str | None, Answer] = {"one": "one", "lines": "lines", "insert": "insert"}
         if self.is_current:  # a second Enter of the same burst finds it answered
             self.dismiss(answers.get(event.option_id, "cancel"))

@@ -17,6 +17,7 @@ from textual.drivers import linux_driver
 from textual.drivers.linux_driver import LinuxDriver
 
 from tui.terminal.keyboard import Keyboard
+from tui.terminal.osc import POP_TITLE, PUSH_TITLE
 
 assert sys.platform != "win32", "Windows has another driver"  # the type checker reads this, too
 
@@ -125,13 +126,19 @@ class TerminalDriver(LinuxDriver):
             self.flush()
         self.send_message(self.SignalResume())
 
+    def use_mouse(self, on: bool) -> None:
+        """Let the terminal report the mouse; without it the terminal's own selection works."""
+        if self._mouse:
+            (self._enable_mouse_support if on else self._disable_mouse_support)()
+
     def start_application_mode(self) -> None:
         super().start_application_mode()  # type: ignore[no-untyped-call]  # it has no hints
+        self.write(PUSH_TITLE)
         with suppress(termios.error):
             self._raw = termios.tcgetattr(self.fileno)
 
     def stop_application_mode(self) -> None:
-        self.write(ERASE)
+        self.write(ERASE + POP_TITLE)
         super().stop_application_mode()
         self.write("\x1b[?1016l")  # Textual switches it on and not off
         self.flush()

@@ -32,6 +32,8 @@ HEARTBEAT = 15.0
 """Seconds after which a page is asked whether it is still there; half of that is the time to answer."""
 SHUTDOWN = 5.0
 """Seconds for which the server waits for its sessions when it ends."""
+KEEP_ALIVE = 75.0
+"""Seconds that a connection may rest between two requests."""
 TOLD = 20
 """Origins of refused pages that are named to the operator."""
 
@@ -108,7 +110,9 @@ class WebScreens:
             ]
         )
         app.on_shutdown.append(self._close_all)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN)
+        self._runner = web.AppRunner(
+            app, access_log=None, shutdown_timeout=SHUTDOWN, keepalive_timeout=KEEP_ALIVE
+        )
         await self._runner.setup()
         context = options.identity.context if options.identity else None
         assert self._runner.server is not None
@@ -210,8 +214,8 @@ class WebScreens:
     @property
     def _full(self) -> str:
         return (
-            "Others have this chat open in a browser, and no more can "
-            f"(--sessions {self._options.sessions}): wait until somebody leaves, then try again."
+            f"Of this chat {self._options.sessions} pages may be open at a time, and so many are: "
+            "wait until somebody leaves, then try again."
         )
 
     async def _screen(self, request: web.Request) -> web.StreamResponse:

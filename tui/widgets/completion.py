@@ -1,4 +1,4 @@
-"""Completion of /commands, names and @names: finds candidates and shows them in a list."""
+"""Completion of /commands, names, @names, #rooms and :emoji: finds candidates and shows them in a list."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from textual.widgets.option_list import Option
 
 from chat.language.translation import translate
 from tui.commands import TABLE
+from tui.emoji import like
 from tui.rows import fit
 
 ROWS = 8
+EMOJI_LETTERS = 2
+"""How many letters must follow a colon, so that ``:)`` and ``::`` offer nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +35,15 @@ def last_word(before: str) -> str:
     return before.rpartition("\n")[2].rpartition(" ")[2]
 
 
-def candidates(before: str, nicks: Iterable[str], *, asked: bool = False) -> list[Candidate]:
+def candidates(
+    before: str, nicks: Iterable[str], rooms: Iterable[str] = (), *, asked: bool = False
+) -> list[Candidate]:
     """Return the completions of the last word, best first.
 
     Args:
         before: the text before the cursor.
         nicks: names that can be completed.
+        rooms: names of rooms, without ``#``.
         asked: the user pressed Tab: complete names without ``@`` too. Any word could be the start of one.
     """
     word = last_word(before)
@@ -51,6 +57,10 @@ def candidates(before: str, nicks: Iterable[str], *, asked: bool = False) -> lis
         command = TABLE.get(before[1:].partition(" ")[0])
         if command is not None and command.values and before.count(" ") == 1:
             return [Candidate(value) for value in command.values if value.startswith(word)]
+    if word.startswith(":") and len(word) > EMOJI_LETTERS:
+        return [Candidate(emoji, f":{name.rstrip(':')}:") for name, emoji in like(word[1:].rstrip(":"), ROWS)]
+    if word.startswith("#"):
+        return [Candidate(f"#{room}") for room in sorted(rooms) if room.startswith(word[1:])]
     sign = "@" if word.startswith("@") else ""
     start = word[len(sign) :].casefold()
     if not (sign or (asked and start)):

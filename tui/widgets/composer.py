@@ -15,13 +15,12 @@ from textual.widgets import TextArea
 
 from chat.domain.errors import BadText
 from chat.domain.validation import clean_text, printable
+from tui.sent_texts import SentTexts
 from tui.widgets.completion import Candidate, Completion, candidates, last_word
 from tui.widgets.own_keys import own_binding
 
 PASTE_LINES = 3
 """If more lines than this are pasted, the user is asked what to do with them."""
-REMEMBERED = 200
-"""Sent texts that Up can recall."""
 
 
 def type_behind(event: events.Key, composer: Composer) -> bool:
@@ -41,6 +40,7 @@ class Composer(TextArea):
         placeholder: shown while there is no text.
         keys: what further keys do. They are handled here, and not by priority bindings of the screen, because
             those overtake letters that are still in this widget's queue.
+        sent: what Up recalls.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -71,7 +71,12 @@ class Composer(TextArea):
         reason: str
 
     def __init__(
-        self, completion: Completion, *, placeholder: str, keys: dict[str, Callable[[], None]]
+        self,
+        completion: Completion,
+        *,
+        placeholder: str,
+        keys: dict[str, Callable[[], None]],
+        sent: SentTexts | None = None,
     ) -> None:
         super().__init__(
             id="composer",
@@ -81,13 +86,19 @@ class Composer(TextArea):
         )
         self.nicks: list[str] = []
         """The names that can be completed."""
+        self.rooms: list[str] = []
+        """The rooms that can be completed."""
+        self.edit_last: Callable[[], bool] = lambda: False
+        """Begins an edit of the last message, on Up where nothing was written; says whether it did."""
+        self.unhandled = 0
+        """How many `Submitted` were posted that nobody has handled yet."""
         self._others = keys
         self._read_keys: dict[str, Callable[[], None]] | None = None
         self._completion = completion
         self._offered_for: tuple[str, tuple[int, int]] | None = (
             None  # the text and cursor that the list is for
         )
-        self._sent: list[str] = []
+        self._sent = SentTexts() if sent is None else sent
         self._back = 0  # how many sent texts Up has gone back
         self._lines: dict[int, str] = {}  # the texts that Up and Down have left; at 0 the one that was begun
         self._command = ""  # what `load_command` wrote before the cursor
@@ -208,14 +219,14 @@ class Composer(TextArea):
         begun = self._lines.get(0, "") if self._back else ""
         self._back = 0
         self._lines.clear()
-        if text and (not self._sent or self._sent[-1] != text):
-            self._sent.append(text)
-            del self._sent[:-REMEMBERED]
+        if text:
+            self._sent.add(text)
         if begun and text:
             self.load(begun)
         else:
             self._next()
         if text:
+            self.unhandled += 1
             self.post_message(self.Submitted(text, self.text))
 
     def _send(self) -> None:
@@ -233,8 +244,13 @@ class Composer(TextArea):
             self._completion.move(-1)
         elif self.cursor_location[0] > 0:
             self.action_cursor_up()
-        elif self._back < len(self._sent):
+        elif not (self._fresh and self.edit_last()) and self._back < len(self._sent):
             self._recall(self._back + 1)
+
+    @property
+    def _fresh(self) -> bool:
+        """Whether nothing was written, and all that was sent before was handled."""
+        return not (self.text or self._back or self.unhandled)
 
     def _down(self) -> None:
         if self._listed:
@@ -280,7 +296,7 @@ class Composer(TextArea):
             if self._completion.chosen is not None:
                 self._accept(self._completion.chosen)
             return
-        offered = candidates(self.before_cursor, self.nicks, asked=True)
+        offered = candidates(self.before_cursor, self.nicks, self.rooms, asked=True)
         if len(offered) == 1:
             self._accept(offered[0])
         else:
@@ -294,7 +310,7 @@ class Composer(TextArea):
         self._offer([])
 
     def on_text_area_changed(self) -> None:
-        self._offer(candidates(self.before_cursor, self.nicks))
+        self._offer(candidates(self.before_cursor, self.nicks, self.rooms))
 
     def on_text_area_selection_changed(self) -> None:
         if self._offered_for and self._offered_for[0] == self.text and not self._listed:
@@ -320,13 +336,21 @@ class Composer(TextArea):
         else:
             self.replace(text, *self.selection)
 
+    def insert_paste(self, paste: Pasted) -> None:
+        """Put a paste where the cursor is now."""
+        self.replace(paste.text, *self.selection)
+
     def submit_paste(self, paste: Pasted) -> None:
         """Post a paste with what stood around the cursor. What was typed since stays in the composer."""
         around = paste.before + paste.after
         fits = self.text.startswith(paste.before) and self.text.endswith(paste.after)
         if not around or self._command or not fits or len(self.text) < len(around):
-            self.post_message(self.Submitted(paste.text, ""))
+            self._post(paste.text)
             return
         since = self.text[len(paste.before) : len(self.text) - len(paste.after)]
         self.load(since)
-        self.post_message(self.Submitted(paste.before + paste.text + paste.after, ""))
+        self._post(paste.before + paste.text + paste.after)
+
+    def _post(self, text: str) -> None:
+        self.unhandled += 1
+        self.post_message(self.Submitted(text, ""))

@@ -30,9 +30,20 @@ def writing() -> Keys:
     return tuple((key, does) for key, does in keys if key)
 
 
-def reading(row: Row) -> Keys:
+SEARCHING: Keys = (
+    ("F3", N_("older")),
+    ("Shift+F3", N_("newer")),
+    ("Ctrl+Up", N_("read")),
+    ("Esc", N_("end")),
+    ("Enter", N_("send")),
+)
+"""While a text is marked."""
+
+
+def reading(row: Row, *, searching: bool) -> Keys:
     """Return the keys that do something with a message."""
     keys = [("↑↓", N_("choose")), ("Esc", N_("write"))]
+    keys += [("n N", N_("hits"))] if searching else []
     if row.said and row.mark in ("failed", "unconfirmed"):
         keys.append(("R", N_("send again")))
     if row.id and not row.deleted:
@@ -50,18 +61,20 @@ class KeyLine(Widget):
         self._keys = writing()
         self._mode = ""
 
-    def show(self, row: Row | None) -> None:
+    def show(self, row: Row | None, *, searching: bool = False) -> None:
         """Show the keys for a chosen message; None: those for writing."""
-        mode, keys = ("", writing()) if row is None else (N_("READING"), reading(row))
+        if row is not None:
+            mode, keys = N_("READING"), reading(row, searching=searching)
+        else:
+            mode, keys = (N_("SEARCH"), SEARCHING) if searching else ("", writing())
         if (mode, keys) != (self._mode, self._keys):
             self._mode, self._keys = mode, keys
             self.refresh()
 
     def render(self) -> Content:
         mode = f" {translate(self._mode)} " if self._mode else ""
-        parts, used = [(mode, "bold $accent")], len(mode)
-        for key, what in self._keys:
-            does = translate(what)
+        parts, used = [(mode, "bold $accent")], cell_len(mode)
+        for key, does in ((key, translate(does)) for key, does in self._keys):
             used += cell_len(f" {key} {does} ")
             if used > self.size.width:
                 break

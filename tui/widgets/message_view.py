@@ -59,15 +59,16 @@ class MessageView(ScrollView, can_focus=False):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.found = ""
-        """The text that is highlighted; set by `find`."""
+        """The text that is highlighted; set by `mark`."""
         self.follow = True
         self.new = 0
         """Rows that came while the end was not visible."""
         self.lines = RowLines()
+        self.cut: Place | None = None
+        """The first row that is left since rows were removed because there were too many; None: none were."""
         self.unsure: list[Place] = []
         """Rows whose height was computed for another width."""
         self._changes = 0  # depth of nested `changing`
-        self._hit = Place(0, 0)  # where `find` went to
         self._cursor: Place | None = None
         # The strips of rows, each with whether it names the day and whether it is chosen.
         self._strips: LRUCache[Place, tuple[bool, bool, list[Strip]]] = LRUCache(512)
@@ -138,6 +139,7 @@ class MessageView(ScrollView, can_focus=False):
         finally:
             if len(self.rows) > KEEP:
                 self._cut(len(self.rows) - KEEP + CUT)
+                self.cut = self.rows[0].place
             if self.lines.dirty:
                 if self._cursor is not None and self.lines.index(self._cursor) is None:
                     self._cursor = self.lines.nearest(self._cursor)
@@ -250,33 +252,11 @@ class MessageView(ScrollView, can_focus=False):
                 return True
         return False
 
-    def find(self, text: str) -> tuple[int, int]:
-        """Highlight a text and scroll to the newest row with it or, if called again, to the next older one.
-
-        Args:
-            text: compared without case; an empty one removes the highlighting.
-
-        Returns:
-            The number of the row, counted from the newest one, and how many there are; (0, 0): none.
-        """
-        wanted = text.casefold()
-        hits = [
-            row.place
-            for row in reversed(self.rows)
-            if row.kind == "message" and not row.deleted and wanted and wanted in row.text.casefold()
-        ]
-        number = 0
-        if hits:
-            same = text == self.found and self._hit in hits
-            number = (hits.index(self._hit) + 1) % len(hits) if same else 0
-            self._hit = hits[number]
+    def mark(self, text: str) -> None:
+        """Highlight a text; an empty one removes the highlighting."""
         self.found = text
         self._strips.clear()
         self.refresh()
-        if not hits:
-            return 0, 0
-        self.to_message({self._hit.seq})
-        return number + 1, len(hits)
 
     # --- the cursor ----------------------------------------------------------------------------
 
@@ -289,22 +269,29 @@ class MessageView(ScrollView, can_focus=False):
     def _cursor_is_last(self) -> bool:
         return self._cursor is None or self.lines.message(len(self.rows) - 1, -1) == self._cursor
 
-    def choose(self, place: Place | None) -> None:
-        """Put the cursor on a message, and show it whole; None: take the cursor away."""
+    def choose(self, place: Place | None, *, middle: bool = False) -> None:
+        """Put the cursor on a message, and show it whole; None: take the cursor away.
+
+        Args:
+            place: of the message.
+            middle: if it is not visible, show it in the middle, with what was said around it.
+        """
         if place == self._cursor:
             return
         self._cursor = place
         index = self.lines.index(place) if place is not None else None
         if index is not None:
-            self.show(index)
+            self.show(index, middle=middle)
         self.follow = self._follows(self.scroll_offset.y)
         self.refresh()
 
-    def show(self, index: int) -> None:
+    def show(self, index: int, *, middle: bool = False) -> None:
         """Scroll as little as possible until a row is visible: its beginning, if it is too high."""
         start, height = self.lines.start(index), self.lines.heights[index]
         top, room = self.scroll_offset.y, self.size.height
-        if start < top or height > room:
+        if middle and not top <= start <= start + height <= top + room:
+            self.scroll_to(y=start - max(0, room - height) // 2, animate=False)
+        elif start < top or height > room:
             self.scroll_to(y=start, animate=False)
         elif start + height > top + room:
             self.scroll_to(y=start + height - room, animate=False)
@@ -352,18 +339,19 @@ class MessageView(ScrollView, can_focus=False):
 
     def render_line(self, y: int) -> Strip:
         line = y + self.scroll_offset.y
-        width = self.scrollable_content_region.width
-        base = self._style("")
-        at = self.lines.at(line)
-        if at is None:
-            return Strip.blank(width, base)
-        strips = self._drawn(at[0])
-        # A row that is not yet wrapped for the new width may have more lines than strips.
-        strip = strips[at[1]] if at[1] < len(strips) else Strip.blank(width, base)
-        selection = self.text_selection
+        strip, selection = self.strip_at(line), self.text_selection
         if selection is not None and (span := selection.get_span(line)) is not None:
             strip = highlight(strip, *span, self._style("selected"))
-        return strip.crop_extend(0, width, base).apply_offsets(0, line)
+        return strip.apply_offsets(0, line)
+
+    def strip_at(self, line: int) -> Strip:
+        """Return a line of the list, visible or not."""
+        width, base = self.scrollable_content_region.width, self._style("")
+        at = self.lines.at(line)
+        strips = self._drawn(at[0]) if at is not None else []
+        # A row that is not yet wrapped for the new width may have more lines than strips.
+        strip = strips[at[1]] if at is not None and at[1] < len(strips) else Strip.blank(width, base)
+        return strip.crop_extend(0, width, base)
 
     # --- selecting with the mouse --------------------------------------------------------------
 

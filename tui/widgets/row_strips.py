@@ -14,6 +14,8 @@ from tui.rows import Layout, Look, Row, fit, fit_name, lay_out
 from tui.themes import NICKS
 
 URL = re.compile(r"https?://[^\s<>\"'\])}]+[^\s<>\"'\])}.,;:!?]")
+MAX_LINK = 2000
+"""The most characters of an address that a terminal is given as a link."""
 CURSOR = "►"
 MARKS = {"": " ", "pending": " ", "failed": "✖", "unconfirmed": "?"}
 STYLES = (
@@ -90,6 +92,8 @@ def _first_columns(
         yield Segment("▌", base + style("rule"))
     else:
         yield Segment(MARKS[row.mark], base + style(row.mark))
+    if look.bare:
+        return
     clock = f"#{row.id}" if look.ids and row.id else row.clock
     yield Segment(fit(clock, look.clock) + " ", base + style("time"))
     nick = style("notice") if row.kind == "notice" else style(f"nick-{row.colour}")
@@ -108,13 +112,22 @@ def _spans(
     elif row.mark:
         yield 0, len(text), style("pending" if row.mark == "pending" else "notice")
     for match in URL.finditer(text):
-        yield match.start(), match.end(), Style(underline=True)
+        yield match.start(), match.end(), Style(underline=True, link=safe_link(match[0]))
     for start, end, part in layout.parts:
         name = (row.mark or "notice") if part == "reason" else part
         yield start, end, style(name)
     if found:
         for match in re.finditer(re.escape(found), text, re.IGNORECASE):
             yield match.start(), match.end(), style("found")
+
+
+def safe_link(url: str) -> str | None:
+    """Return what a terminal may open (OSC 8); None: this is shown and underlined only.
+
+    The text may be anybody's. An address of printable ASCII without spaces can't end the sequence, nor look
+    like another address. Terminals take 2,083 bytes (VTE) at most.
+    """
+    return url if url.isascii() and url.isprintable() and len(url) <= MAX_LINK else None
 
 
 def _pieces(

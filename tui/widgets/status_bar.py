@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 
 from rich.cells import cell_len
 from textual.content import Content
@@ -14,8 +15,11 @@ from textual.widget import Widget
 from chat.client.session_events import State
 from chat.language import N_
 from chat.language.translation import translate
+from tui.lanes.figures import sparkline
 from tui.rows import duration, one_line
 
+BARS_SHOWN = 10
+"""The most round-trip times that are shown as bars."""
 SIGNS = {
     "up": ("●", N_("up"), "$success"),
     "connecting": ("◌", N_("connecting"), "$warning"),
@@ -42,8 +46,15 @@ class StatusBar(Widget):
         super().__init__(id="status")
         self.set_reactive(StatusBar.technique, technique)
         self._room = room
+        self._times: deque[float] = deque(maxlen=BARS_SHOWN)
         self._next_try = 0.0
         self._countdown: Timer | None = None
+
+    def measured(self, rtt: float) -> None:
+        """Show a round-trip time, and the newest ones as bars on the scale that all techniques share."""
+        self._times.append(rtt)
+        self.rtt = rtt
+        self.refresh()
 
     def watch_state(self, state: State) -> None:
         if self._countdown is not None:
@@ -54,6 +65,7 @@ class StatusBar(Widget):
             self._countdown = self.set_interval(0.5, self.refresh)
         if state.name != "up":
             self.rtt = None
+            self._times.clear()
 
     def render(self) -> Content:
         sign, word, colour = SIGNS[self.state.name]
@@ -66,6 +78,7 @@ class StatusBar(Widget):
             (self.technique, "bold", 2),
             (one_line(self.state.address), "$quiet", 7),
             (f"rtt {duration(self.rtt)}" if self.rtt is not None else "", "", 3),
+            (sparkline(self._times, BARS_SHOWN) if len(self._times) > 1 else "", "$success", 9),
             (one_line(self.activity), "$quiet", 4),
             (self.cost, "$quiet", 6),
             (translate(f"{self.pending} waiting") if self.pending else "", "bold $warning", 1),

@@ -82,8 +82,8 @@ function sleep(ms, signal) {
 /**
  * A seat in a room, and the place up to which its events were read. `keep` is what must outlive the page.
  *
- * The page gives: onEvents(events), onSeat(answer, isNew), onAnew(), onState(text, up), onRefused(draft, problem),
- * onOver(problem), onKeep(keep).
+ * The page gives: onEvents(events), onSeat(answer, isNew), onAnew(), onPolling(long), onWaiting(problem, seconds),
+ * onRefused(draft, problem), onOver(problem), onKeep(keep).
  */
 export class Session {
   #waker = new AbortController(); // given: what waits goes on at once
@@ -121,7 +121,7 @@ export class Session {
 
   set polling(long) {
     this.long = long;
-    this.#polls();
+    this.page.onPolling(long);
     this.wake();
   }
 
@@ -180,7 +180,7 @@ export class Session {
   /** Waits as long as the server wants, or longer each time if there is no answer. */
   async #rest(problem, tries) {
     const ms = problem.retryAfter * 1000 || Math.min(LONGEST, 500 * 2 ** tries);
-    this.page.onState(`${problem.message}; again in ${Math.ceil(ms / 1000)} s`, false);
+    this.page.onWaiting(problem, Math.ceil(ms / 1000));
     await sleep(ms, this.#waker.signal);
   }
 
@@ -198,7 +198,7 @@ export class Session {
         if (this.#broken) await this.#enter();
         const more = await this.#news(waker);
         tries = 0;
-        this.#polls();
+        this.page.onPolling(this.long);
         const rest = (this.long ? IDLE : EVERY) - (performance.now() - begun);
         if (!more && rest > 0) await sleep(rest, waker);
       } catch (problem) {
@@ -216,10 +216,6 @@ export class Session {
   #break() {
     this.#broken = true;
     this.#caughtUp = false;
-  }
-
-  #polls() {
-    this.page.onState(this.long ? "in the room, long polling" : "in the room, polling each second", true);
   }
 
   /** Asks once; returns whether to ask again at once. */

@@ -1,6 +1,7 @@
 // The page: shows a session, and hands over what is typed. All text goes in as text, never as HTML.
 
 import { Api, Session } from "./client.js";
+import { FRENCH } from "./french.js";
 
 const ROWS = 500; // messages that stay on the page
 const REQUESTS = 100;
@@ -8,6 +9,9 @@ const SECRET = new Set(["Authorization", "Seat-Key"]);
 const KEPT = "chat"; // in sessionStorage: as long as the tab, also over a reload
 
 const at = (id) => document.getElementById(id);
+const french = navigator.language.startsWith("fr");
+const t = (text) => (french && FRENCH[text]) || text;
+const explain = ({ code, message }) => (french && FRENCH[code]) || message; // a server writes English
 const api = new Api(showRequest);
 let session = null;
 let editing = null; // the row of the message that is being edited
@@ -38,8 +42,8 @@ function showRequest({ method, path, headers, sent, status, received, ms, note }
     "",
     make("b", "", method),
     make("span", "path", path),
-    make("span", "", status ? String(status) : note),
-    make("span", "", `${bytes(sent)} B up, ${bytes(received)} B down`),
+    make("span", "", status ? String(status) : t(note)),
+    make("span", "", `${bytes(sent)} B ${t("up")}, ${bytes(received)} B ${t("down")}`),
     make("span", "", `${Math.round(ms)} ms`),
   );
   const [asks, says] = [sent, received].map((body) => body.replace(/("seat_key":")[^"]*/, "$1•••"));
@@ -52,20 +56,19 @@ function showRequest({ method, path, headers, sent, status, received, ms, note }
 
 const page = {
   onSeat({ nick, room, members, limits }, isNew) {
-    at("where").textContent = `${room}, as ${nick}`;
+    at("where").textContent = `${room}, ${t("as")} ${nick}`;
     at("text").dataset.bytes = limits.text_bytes;
     at("join").hidden = true;
     at("chat").hidden = at("leave").hidden = false;
     showMembers(members);
     if (isNew) {
-      note("Your seat had ended, because nothing came from this page for a while. You have a new one: what you "
-        + "said before stays, and you can no longer change it.");
+      note(t("Your seat had ended. You have a new one; what you said before can no longer be changed."));
     }
   },
 
   onAnew() {
     clear();
-    note("The room has another history than before: here are its newest messages.");
+    note(t("The room has another history than before: here are its newest messages."));
   },
 
   onEvents(events) {
@@ -84,18 +87,22 @@ const page = {
     if (coming) session.members().then(showMembers, () => {});
   },
 
-  onState(text, up) {
-    at("state").textContent = `${up ? "●" : "◌"} ${text}`;
+  onPolling(long) {
+    at("state").textContent = `● ${t(long ? "in the room, long polling" : "in the room, polling each second")}`;
   },
 
-  onRefused({ body }, { message }) {
-    tell(`Not done: ${message}${body ? `\n${body.text}` : ""}`);
+  onWaiting(problem, seconds) {
+    at("state").textContent = `◌ ${explain(problem)} (${t("again in")} ${seconds} s)`;
   },
 
-  onOver({ status, message }) {
+  onRefused({ body }, problem) {
+    tell(`${t("Not done")}: ${explain(problem)}${body ? `\n${body.text}` : ""}`);
+  },
+
+  onOver(problem) {
     stop();
-    at("asks").hidden &&= status !== 401;
-    tell(message);
+    at("asks").hidden &&= problem.status !== 401;
+    tell(explain(problem));
   },
 
   onKeep(keep) {
@@ -121,22 +128,22 @@ function showMembers(members) {
 
 function showEvent({ kind, seq, at: time, author, seat, technique, id, text }) {
   if (kind === "joined" || kind === "left" || kind === "resumed") {
-    note(`${clock(time)} ${author} ${kind === "resumed" ? "goes on over" : kind} (${technique})`);
+    note(`${clock(time)} ${author} ${t(kind === "resumed" ? "goes on over" : kind)} (${technique})`);
   } else if (kind === "sent") {
     const own = seat === session.keep.seat;
     const words = make("bdi", "text", text);
     const about = make("div", "about", `${clock(time)} `, make("bdi", "author", author), ` (${technique}) `);
     const row = { id, seq, words, mark: make("span", ""), item: make("li", own ? "own" : "", about, words) };
     about.append(row.mark);
-    if (own) about.prepend(make("span", "tools", button("Edit", () => edit(row)), button("Delete", () => remove(row))));
+    if (own) about.prepend(make("span", "tools", button(t("Edit"), () => edit(row)), button(t("Delete"), () => remove(row))));
     row.item.dataset.id = id;
     rows.set(id, row);
     at("messages").append(row.item);
   } else if (rows.has(id)) {
     const row = rows.get(id);
     row.seq = seq;
-    row.mark.textContent = kind;
-    row.words.textContent = kind === "edited" ? text : "deleted";
+    row.mark.textContent = t(kind);
+    row.words.textContent = kind === "edited" ? text : t("deleted");
     if (kind === "deleted") {
       row.item.classList.add("gone");
       row.item.querySelector(".tools")?.remove();
@@ -156,13 +163,13 @@ function button(text, pressed) {
 function edit(row) {
   editing = row;
   at("editing").hidden = !row;
-  at("send").textContent = row ? "Save" : "Send";
+  at("send").textContent = t(row ? "Save" : "Send");
   at("text").value = row ? row.words.textContent : "";
   at("text").focus();
 }
 
 function remove({ id, seq }) {
-  if (confirm("Delete this message?")) session.delete(id, seq);
+  if (confirm(t("Delete this message?"))) session.delete(id, seq);
 }
 
 async function start(keep) {
@@ -187,8 +194,8 @@ function clear() {
 function stop() {
   session = null;
   sessionStorage.removeItem(KEPT);
-  at("where").textContent = "REST, in a web page";
-  at("state").textContent = "○ not in a room";
+  at("where").textContent = t("REST, in a web page");
+  at("state").textContent = t("○ not in a room");
   at("join").hidden = false;
   at("chat").hidden = at("leave").hidden = true;
 }
@@ -204,7 +211,7 @@ at("composer").addEventListener("submit", (event) => {
   const text = at("text").value;
   if (!text.trim()) return;
   if (bytes(text) > at("text").dataset.bytes) {
-    return tell(`The message has ${bytes(text)} bytes, and ${at("text").dataset.bytes} are allowed: make two of it.`);
+    return tell(`${t("Too long, in bytes")}: ${bytes(text)} > ${at("text").dataset.bytes}`);
   }
   tell("");
   if (editing) session.edit(editing.id, editing.seq, text);
@@ -239,6 +246,16 @@ for (const [where, event] of [[document, "visibilitychange"], [document, "resume
 window.addEventListener("pagehide", () => session?.fade());
 
 // --- the beginning --------------------------------------------------------------------------------
+
+if (french) {
+  document.documentElement.lang = "fr";
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const [, before, text, after] = /^(\s*)([^]*?)(\s*)$/.exec(texts.currentNode.data);
+    texts.currentNode.data = before + t(text.replace(/\s+/g, " ")) + after;
+  }
+  at("text").placeholder = at("text").ariaLabel = t("Message");
+}
 
 const given = new URLSearchParams(location.hash.slice(1)).get("token"); // behind #: no browser sends that
 if (location.hash) history.replaceState(null, "", location.pathname);

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 import backends
-from chat.cli import guide
 from chat.language.translation import COMPLETE, use
+from lab import chapter
 
 COMMAND = re.compile(r"(?:nc|chat|curl|grpcurl|make|python3?|c[.= ]|threading|\{)\S*.*?(?= {3}|, then|$)")
 
@@ -24,9 +24,9 @@ def _english_again() -> Iterator[None]:
 @pytest.mark.parametrize("name", backends.KNOWN)
 def test_it_shows_the_same_on_one_screen(name: str, language: str) -> None:
     label = backends.technique(name)
-    english = guide.explain(label)
+    english = chapter.explain(label)
     use(language)
-    other = guide.explain(label)
+    other = chapter.explain(label)
     assert other != english
     assert other.startswith(f"{name} :")
     assert str(label.port) in other.splitlines()[0]

@@ -10,7 +10,7 @@ import pytest
 
 from chat.client.last_used import FILE, LastUsed, keep, load
 
-USED = LastUsed("grpc", "den", "zoë", "light")
+USED = LastUsed("grpc", "den", "zoë", "light", ("den", "lab"))
 
 
 def test_it_is_read_as_it_was_kept(tmp_path: Path) -> None:
@@ -31,7 +31,18 @@ def test_only_this_user_can_read_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[]", b"\xff", b"null", b'{"room": "\\u001b[31m"}', b'{"nick": "a b"}', b"[" * 100_000],
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"\xff",
+        b"null",
+        b'{"room": "\\u001b[31m"}',
+        b'{"nick": "a b"}',
+        b'{"rooms": 5}',
+        b'{"rooms": ["A b"]}',
+        b"[" * 100_000,
+    ],
 )
 def test_a_broken_file_is_said_and_harmless(tmp_path: Path, content: bytes) -> None:
     (tmp_path / FILE).write_bytes(content)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lxml import html as lxml_html
 from markdown_it import MarkdownIt
 
-from chat.client.pages import markdown, web
+from chat.client.pages import Page, markdown, web
 from chat.client.transcript import Line
 from chat.domain.model import Event, Kind
 
@@ -112,3 +112,11 @@ def test_a_page_in_html_names_each_message_and_its_time() -> None:
         '<p id="m7"><time datetime="2023-11-14T22:13:20.000+00:00">22:13</time> <b><bdi>ann</bdi></b> '
         '<small>tcp</small> <span class="text" dir="auto">hi</span> <i>edited</i></p>'
     ) in text
+
+
+@pytest.mark.parametrize("page", [markdown, web])
+def test_what_the_teacher_did_is_a_sentence(page: Page) -> None:
+    shown = "\n".join(page("lab", [line("/class freeze", author="teacher"), line("/classroom")], UTC))
+    assert "teacher has frozen the room" in shown
+    assert "/class freeze" not in shown
+    assert "/classroom" in shown

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from lab.trials.bars import BARS, judged
+from chat.client.measure import PING_EVERY, PING_TIMEOUT
+from chat.domain.rate_limit import backoff
+from lab.trials.bars import BARS, NOTICED, WELL, judged
 from lab.trials.cells import Cell
 from lab.trials.outcome import Outcome
 from lab.trials.report import HEAD, as_text, row
@@ -68,3 +70,11 @@ def test_the_bars_of_the_many_are_for_scenarios_that_there_are() -> None:
     for bar in BARS:
         if bar.column == "verdict":
             assert any(bar.asks(Cell("tcp", one.name)) for one in SCENARIOS)
+
+
+def test_a_client_that_has_just_asked_notices_a_frozen_server_in_time() -> None:
+    assert PING_EVERY + PING_TIMEOUT < NOTICED
+
+
+def test_a_client_that_has_just_tried_is_back_in_time() -> None:
+    assert backoff(99, 1.0) < WELL

@@ -9,6 +9,7 @@ from msgspec import structs
 
 import backends
 from chat.cli.lab import faults
+from chat.domain.model import Limits
 from lab.check.history import Down, Fault, Indefinite, Invoke, Line, Ok
 from lab.faults.registry import parse_fault
 from lab.trials.cells import Cell, run_cells
@@ -163,3 +164,10 @@ def test_the_line_that_repeats_a_cell_names_it(subject: Subject, scenario: Scena
     assert (given["backend"].name, given["repair"]) == (subject.technique.name, bool(subject.settings))
     seeds = (30, 1) if scenario.rooms else (1, 17)  # many rooms are played together
     assert (given["scenario"], given["seeds"], given["seed"]) == (scenario.name, *seeds)
+
+
+def test_many_say_much_where_each_keeps_the_rate_by_itself() -> None:
+    fitted = BY_NAME["burst"].fitted(backends.technique("rabbitmq"))
+    assert fitted.rooms * fitted.during == BY_NAME["burst"].during == 10_000
+    assert fitted.during == fitted.speakers * Limits().burst
+    assert BY_NAME["burst"].fitted(TCP) is BY_NAME["burst"]
