@@ -226,7 +226,9 @@ class ChatApp(OrderedApp, inherit_bindings=False):
 
     def tell_terminal(self, sequence: str) -> None:
         """Write a control sequence to the terminal itself; nothing where a web page or a test is one."""
-        if self._driver is not None and not self.is_headless and "TEXTUAL_DRIVER" not in os.environ:
+        shown = self._driver is not None and self.return_code is None and not self.is_headless
+        if shown and "TEXTUAL_DRIVER" not in os.environ:
+            assert self._driver is not None
             self._driver.write(sequence)
             self._driver.flush()
 
