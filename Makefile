@@ -14,10 +14,10 @@ PAGES = $(wildcard *.md docs/*.md backends/*/README.md)
 PACKAGES := chat backends protos wsdl lab tui
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fuzz soak check audit format docs languages captures score trials stubs wsdl openapi goldens constraints man wheel clean
+.PHONY: help setup demo test fuzz soak check audit format docs languages captures score trials stubs wsdl openapi goldens constraints man wheel bundle bundle-check clean
 
 help: ## List these targets
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
 
 setup: ## Make .venv with everything in it; instant when nothing changed
 	@PYTHON='$(PYTHON)' .ci/setup
@@ -104,6 +104,12 @@ man: setup ## Write the manual pages to build/man/man1
 
 wheel: setup ## Build dist/wirechat-*.whl
 	$(BIN)/python -m hatchling build -t wheel
+
+bundle: setup ## Make dist/chat-*.zip, with which the chat is installed without a network
+	$(BIN)/python .ci/bundle.py make
+
+bundle-check: setup ## Install that zip where there is no network, and chat over several techniques
+	$(BIN)/python .ci/bundle.py check
 
 clean: ## Remove everything that was made
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

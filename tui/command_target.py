@@ -82,6 +82,9 @@ class CommandTarget(Protocol):
     def open_lanes(self, text: str) -> Awaitable[None]:
         """Show the room over several techniques side by side. Raises `Refused` and `ChatError`."""
 
+    def toggle_split(self) -> None:
+        """Keep the newest lines below the list, which scrolls, or do not any more."""
+
     def show_wire(self, argument: str) -> Awaitable[None]:
         """Open the inspector, go to it or close it; ``#ID``: show a message's frames. Raises `Refused`."""
 

@@ -166,6 +166,10 @@ def _lanes(target: CommandTarget, argument: str) -> Awaitable[None]:
     return target.open_lanes(argument)
 
 
+def _split(target: CommandTarget, argument: str) -> None:
+    target.toggle_split()
+
+
 def _wire(target: CommandTarget, argument: str) -> Awaitable[None]:
     return target.show_wire(argument)
 
@@ -243,6 +247,7 @@ COMMANDS = (
     Command("history", "", "load older messages", _history),
     Command("top", "", "go to the oldest message", _top, "ctrl+home"),
     Command("end", "", "go to the newest message", _end, "ctrl+end"),
+    Command("split", "", "history above, the newest lines below; or not", _split, "f9"),
     Command("ms", "", "show or hide how long your messages took", _ms, "ctrl+t"),
     Command("wire", "[#ID]", "see what passes on the wire, or a message's frames", _wire, "f2"),
     Command("whole", "", "the wire on the whole screen, or beside the chat", _whole, "f3"),

@@ -11,7 +11,7 @@ from chat.language import N_
 from chat.language.translation import translate
 
 KEYS = "keys"
-"""The table with the keys of the screen: ``find = "f7"``."""
+"""The table with the keys of the screen: ``find = "f12"``."""
 
 
 def options(command: click.Command) -> Iterator[tuple[str, click.Option]]:

@@ -9,7 +9,7 @@ import pytest
 import trustme
 
 import backends
-from tests.support.processes import chat, one_line, running
+from tests.support.processes import chat, chat_here, one_line, running
 
 ENCRYPTED = [label.name for label in backends.techniques() if label.tls and label.server]
 PLAIN = [
@@ -43,9 +43,9 @@ def test_people_talk_encrypted_and_only_with_the_authority(files: dict[str, str]
             assert offers[name]["state"] == "off"
             assert "cannot be encrypted" in offers[name]["reason"]
         for name in ENCRYPTED:
-            done = chat("send", "-b", name, "--as", name, "--ca", files["ca.pem"], f"over {name}")
+            done = chat_here("send", "-b", name, "--as", name, "--ca", files["ca.pem"], f"over {name}")
             assert (done.returncode, done.stderr) == (0, "")
-            done = chat("send", "-b", name, "--as", name, "no authority given")
+            done = chat_here("send", "-b", name, "--as", name, "no authority given")
             assert done.returncode == 1
             assert "speaks TLS: give --ca" in done.stderr
         count = str(3 * len(ENCRYPTED) + 2)  # each came, spoke and left; the room was opened, and one reads
@@ -78,14 +78,14 @@ def test_a_technique_that_cannot_be_encrypted_says_so(files: dict[str, str], nam
     served = chat("serve", name, "--port", "0", "--log", "memory", *tls)
     assert (served.returncode, served.stdout) == (1, "")
     assert f"{name} cannot start: cannot be encrypted" in served.stderr
-    sent = chat("send", "-b", name, "--ca", files["ca.pem"], "--as", "ann", "hello")
+    sent = chat_here("send", "-b", name, "--ca", files["ca.pem"], "--as", "ann", "hello")
     assert sent.returncode == 1
     assert f"{name} cannot be encrypted here" in sent.stderr
 
 
 def test_certificate_and_key_go_together(files: dict[str, str]) -> None:
     for option, name in (("--tls-cert", "server.pem"), ("--tls-key", "server.key")):
-        done = chat("serve", "--log", "memory", option, files[name])
+        done = chat_here("serve", "--log", "memory", option, files[name])
         assert done.returncode == 2
         assert "--tls-cert and --tls-key go together" in done.stderr
 

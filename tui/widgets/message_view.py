@@ -339,18 +339,19 @@ class MessageView(ScrollView, can_focus=False):
 
     def render_line(self, y: int) -> Strip:
         line = y + self.scroll_offset.y
-        width = self.scrollable_content_region.width
-        base = self._style("")
-        at = self.lines.at(line)
-        if at is None:
-            return Strip.blank(width, base)
-        strips = self._drawn(at[0])
-        # A row that is not yet wrapped for the new width may have more lines than strips.
-        strip = strips[at[1]] if at[1] < len(strips) else Strip.blank(width, base)
-        selection = self.text_selection
+        strip, selection = self.strip_at(line), self.text_selection
         if selection is not None and (span := selection.get_span(line)) is not None:
             strip = highlight(strip, *span, self._style("selected"))
-        return strip.crop_extend(0, width, base).apply_offsets(0, line)
+        return strip.apply_offsets(0, line)
+
+    def strip_at(self, line: int) -> Strip:
+        """Return a line of the list, visible or not."""
+        width, base = self.scrollable_content_region.width, self._style("")
+        at = self.lines.at(line)
+        strips = self._drawn(at[0]) if at is not None else []
+        # A row that is not yet wrapped for the new width may have more lines than strips.
+        strip = strips[at[1]] if at is not None and at[1] < len(strips) else Strip.blank(width, base)
+        return strip.crop_extend(0, width, base)
 
     # --- selecting with the mouse --------------------------------------------------------------
 

@@ -37,10 +37,10 @@ def test_each_setting_is_shown_with_where_it_comes_from(file: Path) -> None:
 
 def test_the_settings_of_other_commands_are_shown_if_asked_for(file: Path) -> None:
     file.parent.mkdir()
-    file.write_text('[log.export]\nformat = "md"\n[keys]\nfind = "f7"\n')
+    file.write_text('[log.export]\nformat = "md"\n[keys]\nfind = "f20"\n')
     shown = chat_here("config", "--all").stdout
     assert "\nformat   md     file\n" in shown.split("\n[log.export]")[1].split("\n\n")[0] + "\n"
-    assert "\nfind     f7         file\n" in shown.split("\n[keys]")[1]
+    assert "\nfind     f20        file\n" in shown.split("\n[keys]")[1]
 
 
 def test_the_file_that_is_written_shows_every_default_and_changes_nothing(file: Path) -> None:
@@ -67,13 +67,13 @@ def test_set_changes_one_value_and_keeps_everything_else(file: Path) -> None:
         ("room", "den"),
         ("serve.port", "8099"),
         ("serve.faults", "true"),
-        ("keys.find", "f7"),
+        ("keys.find", "f20"),
     ]:
         assert chat_here("config", "set", key, value).returncode == 0
     text = file.read_text(encoding="utf-8")
     assert text.startswith('# mine\nroom = "den"  # the usual\n\n[serve]\n# later\nport = 8099\n')
     assert tomllib.loads(text)["serve"] == {"port": 8099, "faults": True}
-    assert tomllib.loads(text)["keys"] == {"find": "f7"}
+    assert tomllib.loads(text)["keys"] == {"find": "f20"}
 
 
 def test_set_makes_the_file(file: Path) -> None:
