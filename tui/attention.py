@@ -39,6 +39,15 @@ class Attention:
     def show(self, room: str, count: int, mentions: int) -> None:
         """Show how many messages and mentions are unread in a room; the title has those of all rooms."""
         self._unread[room] = count, mentions
+        self._set_title()
+
+    def forget(self, room: str) -> None:
+        """This user has left a room."""
+        self._unread.pop(room, None)
+        if self._unread:
+            self._set_title()
+
+    def _set_title(self) -> None:
         counts, names = [sum(kind) for kind in zip(*self._unread.values(), strict=True)], list(self._unread)
         sign = f"({counts[0]}{'!' * bool(counts[1])}) " if counts[0] else ""
         title = f"{sign}{' '.join(f'#{name}' for name in names)} · chat"

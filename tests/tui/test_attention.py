@@ -58,6 +58,15 @@ async def test_the_title_counts_what_is_unread_until_the_user_looks() -> None:
         assert written[-1] == title("#lab · chat")
 
 
+async def test_the_title_has_all_open_rooms_and_none_that_was_left() -> None:
+    async with chatting(Desk()) as pilot:
+        written = told(pilot)
+        await write(pilot, "/join den")
+        await until(pilot, lambda: written and written[-1] == title("#lab #den · chat"))
+        await pilot.app.run_action("screen.command('leave')")
+        await until(pilot, lambda: written[-1] == title("#lab · chat"))
+
+
 # --- a mention ---------------------------------------------------------------------------------
 
 

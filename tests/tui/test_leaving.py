@@ -107,3 +107,14 @@ def test_what_a_library_writes_to_stderr_does_not_reach_the_screen() -> None:
         assert b"Enter joins" in shown
         assert b"E0000" not in shown
         assert terminal.process.wait(PATIENCE) == 0
+
+
+def test_the_title_of_the_terminal_is_kept_and_given_back() -> None:
+    nobody = f"127.0.0.1:{own_port()}"
+    command = [*CHAT, "--backend", "tcp", "--server", nobody, "--as", "gil"]
+    with Terminal(command, dict(os.environ)) as terminal:
+        terminal.shows(b"\x1b[22;2t")
+        terminal.shows("\x1b]2;#lab · chat\a".encode())
+        terminal.press(b"/quit\r")
+        terminal.shows(b"\x1b[23;2t")
+        assert terminal.process.wait(PATIENCE) == 0

@@ -30,6 +30,9 @@ class ChatUnread(ChatSearch):
     def on_screen_resume(self) -> None:
         self.look_for_focus()
 
+    def on_unmount(self) -> None:
+        self.attention.forget(self.session.room)
+
     def tell_unread(self) -> None:
         """Show outside the screen what is unread."""
         unread, room = self.timeline.unread, self.session.room
