@@ -38,7 +38,10 @@ class Scenario:
     after: int = 1
     """Messages of each room when it is over."""
     pace: float = 0.05
-    """Seconds from one message to the next."""
+    """Seconds from one message to the next from its beginning on. All rooms talk at the same time: thirty
+    that say everything at once would be a load of their own, and not what is tried."""
+    pace_around: float = 0.02
+    """The same before the trouble, and when it is over."""
     rooms: int = 0
     """How many there are, whatever is asked for; 0: one a seed. Many people are a load: few seeds do."""
     people: int = 1
@@ -88,11 +91,13 @@ class Scenario:
 
 
 SCENARIOS = (
-    Scenario("latency", "everything takes 50 to 250 ms longer, each way", 2.0, "latency 150ms±100ms"),
-    Scenario("slow line", "10 kB/s, each way", 2.0, "rate 10kB/s"),
-    Scenario("stall", "nothing passes for 2 s, then everything does", 2.0, "stall"),
+    Scenario(
+        "latency", "everything takes 50 to 250 ms longer, each way", 2.0, "latency 150ms±100ms", pace=0.2
+    ),
+    Scenario("slow line", "10 kB/s, each way", 2.0, "rate 10kB/s", pace=0.2),
+    Scenario("stall", "nothing passes for 2 s, then everything does", 2.0, "stall", pace=0.2),
     Scenario("cut", "the connection breaks", 0.5, "cut", transports=("tcp",)),
-    Scenario("refused", "the server can't be reached for 2 s", 2.0, "refuse", transports=("tcp",)),
+    Scenario("refused", "the server can't be reached for 2 s", 2.0, "refuse", transports=("tcp",), pace=0.2),
     Scenario(
         "half-open",
         "nothing arrives any more, and nobody is told; until the client knows",
@@ -105,11 +110,25 @@ SCENARIOS = (
     ),
     Scenario("reply lost", "a message is stored, its answer is lost", 1.0, "reply-lost", indefinite=True),
     Scenario(
-        "segments lost", "a fifth of the segments comes later", 2.0, "retransmit 0.2", transports=("tcp",)
+        "segments lost",
+        "a fifth of the segments comes later",
+        2.0,
+        "retransmit 0.2",
+        transports=("tcp",),
+        pace=0.2,
     ),
-    Scenario("loss", "a fifth of the datagrams is lost", 2.0, "loss 0.2", transports=("udp",)),
-    Scenario("duplicates", "a fifth of the datagrams comes twice", 2.0, "duplicate 0.2", transports=("udp",)),
-    Scenario("reordered", "a fifth of the datagrams comes late", 2.0, "reorder 0.2", transports=("udp",)),
+    Scenario("loss", "a fifth of the datagrams is lost", 2.0, "loss 0.2", transports=("udp",), pace=0.2),
+    Scenario(
+        "duplicates",
+        "a fifth of the datagrams comes twice",
+        2.0,
+        "duplicate 0.2",
+        transports=("udp",),
+        pace=0.2,
+    ),
+    Scenario(
+        "reordered", "a fifth of the datagrams comes late", 2.0, "reorder 0.2", transports=("udp",), pace=0.2
+    ),
     Scenario(  # without a token nothing would find a wrong byte that UDP's checksum has missed
         "corrupted",
         "a tenth of the datagrams has a wrong byte, and a MAC finds it",
@@ -117,6 +136,7 @@ SCENARIOS = (
         "corrupt 0.1",
         transports=("udp",),
         token="a token for the MAC",
+        pace=0.2,
     ),
     Scenario("server killed", "kill -9, and a new start at once", 0.5, server="kill", side_by_side=2),
     Scenario(
@@ -126,6 +146,7 @@ SCENARIOS = (
         server="kill",
         after=4,
         pace=0.35,
+        pace_around=0.35,
         side_by_side=2,
     ),
     Scenario(
@@ -151,6 +172,7 @@ SCENARIOS = (
         after=10,
         patience=60.0,
         pace=0.01,
+        pace_around=0.01,
     ),
     Scenario(
         "burst",

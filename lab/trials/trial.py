@@ -67,7 +67,7 @@ class Trial:
         async with AsyncExitStack() as stack:
             for number in range(scenario.people):
                 await self._enter(stack, f"p{number}", detour)
-            await self._talk(scenario.before)
+            await self._talk(scenario.before, scenario.pace_around)
             async with asyncio.timeout(PATIENCE):
                 await self._settled()
             faults = await self._suffer()
@@ -110,7 +110,7 @@ class Trial:
         self._began = now()
         if fault is not None and not fault.reads:
             await self._begin(fault)
-        await self._talk(scenario.during)
+        await self._talk(scenario.during, scenario.pace)
         await self._trouble.over()
         self.ended = now()
         if fault is not None and self._wire is not None:
@@ -140,27 +140,27 @@ class Trial:
             for one in self._people
         )
 
-    async def _talk(self, count: int) -> list[tuple[Recorder, int]]:
+    async def _talk(self, count: int, pace: float) -> list[tuple[Recorder, int]]:
         """Say so many things, each person in turn; return who said which."""
         said = []
         for number in range(count):
             self._said += 1
             one = self._people[number % self._scenario.speakers]
             said.append((one, one.say(f"message {self._said}")))
-            if self._scenario.pace:
-                await asyncio.sleep(self._scenario.pace)
+            if pace:
+                await asyncio.sleep(pace)
         return said
 
     async def _until_well(self) -> bool:
         """Say something, again if nobody knows what became of it; return whether all is answered."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self._scenario.patience):
-                said = await self._talk(self._scenario.after)
+                said = await self._talk(self._scenario.after, self._scenario.pace_around)
                 await self._settled()
                 for _ in range(AGAIN):
                     if all(one.acknowledged(op) for one, op in said):
                         break
-                    said = await self._talk(1)
+                    said = await self._talk(1, 0.0)
                     await self._settled()
                 return True
         return False
