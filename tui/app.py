@@ -117,6 +117,8 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         self._widths = SteadyWidths(joins="TEXTUAL_DRIVER" not in os.environ)
         self.ended_by = 0
         """The signal that has ended the program, 0: none."""
+        self.chosen: Choice | None = None
+        """Technique, room and name that were in front when the user left; None: none were."""
         self.attention = Attention(self.tell_terminal, notify)
         self.sent = SentTexts() if sent is None else sent
         self._opener = Opener(open_session, make_wiretap)
@@ -252,13 +254,10 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         elif (room := self.rooms.front) is not None:
             room.hint("there is no shell to return to", failed=True)
 
-    @property
-    def choice(self) -> Choice | None:
-        """Technique, room and name of the session in front; None if there was none."""
-        return self.rooms.front.choice if self.rooms.front is not None else None
-
     async def action_quit(self) -> None:
         """Leave the rooms, then the program. Lines that are on their way get a moment to be acknowledged."""
+        if self.rooms.front is not None:
+            self.chosen = self.rooms.front.choice
         await self.rooms.leave_all()
         self.exit()
 

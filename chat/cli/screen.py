@@ -133,7 +133,7 @@ def screen(
     )
     code = show(app)
     sent.keep()
-    if folder and (used := app.choice):
+    if folder and (used := app.chosen):
         rooms = tuple(dict.fromkeys((used.room, *last.rooms)))[: last_used.ROOMS]
         now = last_used.LastUsed(used.technique, used.room, used.nick or "", app.theme, rooms)
         last_used.keep(folder, now)
