@@ -152,6 +152,8 @@ async def _look_at(
         click.echo(f"{label.name:<9} {'ok' if ok else 'no'}  {line}")
     if told := advice(places[0][1].host, {one[0].name: how for one, how in zip(reached, found, strict=True)}):
         click.echo(f"\n{told}")
+    elif trust is None and "open" in found and not any(ok for ok, _ in tried):
+        click.echo(f"\nif that is a class (chat serve --lan), join it first: chat join {places[0][1].host}")
     return all(ok for ok, _ in tried)
 
 

@@ -157,7 +157,8 @@ class Person:
     async def _watch(self, session: Session, view: View) -> None:
         async for batch in session.updates():
             for update in batch:
-                if not self._left:  # what comes while it leaves may have holes that nobody fills
+                # What comes while it leaves may have holes that nobody fills.
+                if not self._left or isinstance(update, Missed):
                     self._note(update, view)
             async with self.moved:
                 self.moved.notify_all()

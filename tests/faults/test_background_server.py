@@ -24,7 +24,7 @@ from chat.background.ports import keep_ports, kept_ports
 from chat.domain.model import Event, Hello
 from chat.interfaces.address import Address
 from tests.support.broker import address
-from tests.support.processes import chat, running
+from tests.support.processes import chat, chat_here, running
 
 pytestmark = pytest.mark.skipif(
     sys.platform == "win32", reason="these tests kill with POSIX signals; on Windows nobody has tried them"
@@ -303,17 +303,17 @@ def test_a_server_of_ones_own_starts_where_others_have_the_default_ports(state_d
 
 
 def test_every_text_shows_the_ports_of_my_server(state_dir: Path) -> None:
-    unknown = chat("status", "--port", "tcp")
+    unknown = chat_here("status", "--port", "tcp")
     assert (unknown.returncode, unknown.stdout) == (1, "")
     assert "no server of yours runs" in unknown.stderr
-    assert "these are the default ports" in chat("techniques").stdout
+    assert "these are the default ports" in chat_here("techniques").stdout
     assert chat("send", "--as", "ann", "hello").returncode == 0
-    table, sheet = chat("techniques").stdout, chat("explain").stdout
+    table, sheet = chat_here("techniques").stdout, chat_here("explain").stdout
     for name, port in ports(state_dir).items():
-        screen = chat("explain", name).stdout
+        screen = chat_here("explain", name).stdout
         for text in (table, sheet, screen):
             assert re.search(rf"\b{port}\b", text), name
             assert not re.search(rf"\b{backends.technique(name).port}\b", text), name
             assert max(map(len, text.splitlines())) <= 80
         assert f"process {record(state_dir)['pid']}" in screen
-        assert chat("status", "--port", name).stdout == f"{port}\n"
+        assert chat_here("status", "--port", name).stdout == f"{port}\n"

@@ -86,6 +86,14 @@ def test_another_certificate_than_the_last_time_is_refused_with_both(
 
 
 @linux
+def test_the_doctor_says_how_to_learn_the_certificate_of_a_class(board: dict[str, Any]) -> None:
+    seen = chat("doctor", board["host"])
+    assert seen.returncode == 1
+    assert "client isolation" not in seen.stdout
+    assert f"join it first: chat join {board['host']}" in seen.stdout
+
+
+@linux
 def test_wrong_words_are_refused_once_and_not_tried_over_each_technique(board: dict[str, Any]) -> None:
     check = board["join"].split()[-1]
     done = chat("join", board["host"], "--plain", "--check", check, "--words", "apple robin moon storm")

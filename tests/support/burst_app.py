@@ -70,7 +70,7 @@ class BurstApp(ChatApp):
         composer._lines.clear()
         composer._back = 0
         composer.load("")
-        self.chat._asked.clear()
+        self.chat._pastes.clear()
         self.hints.clear()
         self.desk.log[:] = [event for event in self.desk.log if event.author != self.desk.nick]
 

@@ -91,7 +91,7 @@ async def test_one_line_goes_over_every_lane_once() -> None:
             "soap": ["the same"],
             "udp": ["the same"],
         }
-        assert [desk.nick for desk in hall.lanes.values()] == ["ann-grpc", "ann-soap", "ann-udp"]
+        assert [desk.nick for desk in hall.lanes.values()] == ["grpc-ann", "soap-ann", "udp-ann"]
 
 
 async def test_tab_chooses_one_lane_and_then_all_again() -> None:
@@ -175,7 +175,7 @@ async def test_a_screen_that_is_too_small_keeps_the_composer() -> None:
         await say(pilot, "typed")
         await until(pilot, lambda: all(desk.log for desk in hall.lanes.values()))
         await pilot.resize_terminal(80, 24)
-        await until(pilot, lambda: "ann-grpc typed" in text(pilot))
+        await until(pilot, lambda: "grpc-ann typed" in text(pilot))
 
 
 # --- leaving -----------------------------------------------------------------------------------

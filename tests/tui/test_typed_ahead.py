@@ -48,10 +48,12 @@ def test_behind_enter_in_the_picker(server: str, fields: bytes) -> None:
     assert said(server, "den" if fields else "lab") == ["hello", "and\nmore", "pasted too"]
 
 
-def test_behind_enter_that_fails_in_the_picker(server: str) -> None:
+@pytest.mark.parametrize("fields", [b"\t/", b"\t/\tann"], ids=["in the field", "in another one"])
+def test_behind_enter_that_fails_in_the_picker(server: str, fields: bytes) -> None:
+    """It goes into the field that is wrong."""
     with Terminal([*CHAT, "--server", server], dict(os.environ)) as terminal:
         terminal.shows(b"Enter joins")
-        terminal.press(b"\t/\r\x15den\r\rhello\r/quit\r")
+        terminal.press(fields + b"\r\x15den\r\rhello\r/quit\r")
         ends(terminal)
     assert said(server, "den") == ["hello"]
 

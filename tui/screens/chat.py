@@ -29,6 +29,7 @@ from tui.rows import one_line
 from tui.screens.chat_class import ChatClass
 from tui.screens.chat_commands import LEAST, TOO_SMALL
 from tui.screens.chat_lanes import ChatLanes
+from tui.screens.chat_paste import ChatPaste
 from tui.screens.chat_split import ChatSplit
 from tui.screens.chat_unread import ChatUnread
 from tui.search import Search
@@ -46,7 +47,7 @@ WIDTHS = [(0, "-slim"), (LEAST[0], "-narrow"), (100, "-wide")]
 HEIGHTS = [(0, "-flat"), (LEAST[1], "-short"), (22, "-tall")]
 
 
-class ChatScreen(ChatUnread, ChatLanes, ChatClass, ChatSplit):
+class ChatScreen(ChatUnread, ChatLanes, ChatClass, ChatSplit, ChatPaste):
     """One person in one room.
 
     Args:
@@ -114,7 +115,6 @@ class ChatScreen(ChatUnread, ChatLanes, ChatClass, ChatSplit):
         self._hint = Static("", id="hint", markup=False)
         self.key_line = KeyLine()
         self._said: dict[int, str] = {}  # the drafts of this session that are on their way
-        self._asked: list[Composer.Pasted] = []  # the pastes about which the user is asked
         self._hinted = ""  # what the composer held when the hint was shown
         self._first = opened
 
@@ -279,37 +279,7 @@ class ChatScreen(ChatUnread, ChatLanes, ChatClass, ChatSplit):
     @property
     def drafts(self) -> list[str]:
         """What was written or pasted, and neither sent nor thrown away."""
-        return [*self.composer.drafts, *(paste.text for paste in self._asked)]
-
-    def on_composer_pasted(self, event: Composer.Pasted) -> None:
-        self._asked.append(event)
-        if len(self._asked) == 1:
-            self._ask()
-
-    def _ask(self) -> None:
-        """Ask about the oldest of the pastes that wait."""
-        from tui.screens.paste import Answer, PasteScreen  # not needed for the first paint
-
-        paste = self._asked[0]
-
-        def answered(answer: Answer | None) -> None:
-            del self._asked[0]
-            try:
-                if answer == "one":
-                    self.composer.submit_paste(paste)
-                elif answer == "insert":
-                    self.composer.insert_paste(paste)
-                elif answer == "lines":
-                    self.say(*(line for line in paste.text.split("\n") if line.strip()))
-            except (Refused, ChatError) as error:
-                self.hint(f"nothing was sent: {error}", failed=True)
-            if self._asked:
-                self._ask()
-
-        self.app.push_screen(PasteScreen(paste.text, self.composer), answered)
-
-    def on_composer_not_pasted(self, event: Composer.NotPasted) -> None:
-        self.hint(f"nothing was pasted: {event.reason}", failed=True)
+        return [*self.composer.drafts, *self.pasted]
 
     def on_text_area_changed(self, event: TextArea.Changed) -> None:
         if self.composer.text and self.composer.text != self._hinted:

@@ -52,10 +52,8 @@ class ChatLanes(ChatRooms):
 
     def _open_lanes(self, names: Sequence[str]) -> list[Opened]:
         room, nick = self.session.room, self.session.nick
-        return [
-            self.opener.open(Choice(name, room, f"{nick[: LIMITS.nick_chars - len(name) - 1]}-{name}"))
-            for name in names
-        ]
+        # The technique stands first: a name that is too long for its column is cut in the middle.
+        return [self.opener.open(Choice(name, room, f"{name}-{nick}"[: LIMITS.nick_chars])) for name in names]
 
     def _lanes_left(self, lost: list[str], begun: list[str]) -> None:
         self._lanes = None
