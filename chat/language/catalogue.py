@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from string import Formatter
 
 WITHIN = {"error", "reason", "why", "advice", "what", "hint", "told"}
-WITHIN |= {"about", "connect", "asked", "say", "phase"}
+WITHIN |= {"about", "connect", "asked", "say", "phase", "so_far"}
 """Values with these names are texts of ours themselves, and are translated too."""
 KEPT = 512
 """How many translated texts are kept, since the same one is often shown again."""

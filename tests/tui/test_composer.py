@@ -209,7 +209,7 @@ def test_commands_are_completed_at_the_beginning_only() -> None:
 
 
 def test_the_values_of_a_command_are_completed() -> None:
-    assert words("/theme ") == ["dark", "light", "high-contrast"]
+    assert words("/theme ") == ["dark", "light", "high-contrast", "projector"]
     assert words("/theme li") == ["light"]
     assert words("/theme light ") == []
 

@@ -119,7 +119,7 @@ async def test_a_draft_comes_back_after_a_search_that_finds_nothing() -> None:
     desk = Desk()
     async with chatting(desk) as pilot:
         await write(pilot, "a draft", "ctrl+f", *"xyz", "enter")
-        await until(pilot, lambda: "no older message holds this text" in text(pilot))
+        await until(pilot, lambda: "no older message holds" in text(pilot))
         assert chat(pilot).composer.text == "a draft"
 
 

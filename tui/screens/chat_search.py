@@ -111,7 +111,7 @@ class ChatSearch(ChatReading):
             for _ in range(PAGES):
                 before = min(search.back_to or self.timeline.oldest, self.timeline.oldest)
                 if before <= max(self.timeline.first, 1) or not await self._search_page(before):
-                    self.hint(f"no older message holds this text. {self._so_far()}", failed=True)
+                    self.hint(f"no older message holds {search.text!r}. {self._so_far()}", failed=True)
                     return
                 if self._go_to_hit(-1):
                     return
