@@ -72,6 +72,7 @@ class BurstApp(ChatApp):
         composer.load("")
         self.chat._pastes.clear()
         self.hints.clear()
+        self.chat.clear()  # Up edits the last message that is there
         self.desk.log[:] = [event for event in self.desk.log if event.author != self.desk.nick]
 
     async def on_event(self, event: events.Event) -> None:
@@ -95,7 +96,9 @@ class BurstApp(ChatApp):
             self.after(2, self.report)
             return
         said = [
-            event.text for event in self.desk.log if event.author == self.desk.nick and event.kind == "sent"
+            event.text
+            for event in self.desk.log
+            if event.author == self.desk.nick and event.kind in ("sent", "edited")
         ]
         held = {
             "said": said,

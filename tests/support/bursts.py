@@ -177,7 +177,8 @@ def judge(steps: list[Step], report: dict[str, Any]) -> list[str]:
     wrong = []
     if recalls:  # Up and Down move the cursor as well, and then a word may stand within another
         wanted = Counter("".join(token for step in steps if not step.may_go for token in step.tokens))
-        if lost := wanted - Counter(sent + drafts + hints):
+        cancels = any(step.keys.endswith("\x1b") for step in steps)  # Up began an edit, and Esc threw it away
+        if not cancels and (lost := wanted - Counter(sent + drafts + hints)):
             wrong.append(f"{lost} is lost")
     for step in steps if not recalls else []:
         for token in step.tokens:

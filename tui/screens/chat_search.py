@@ -78,7 +78,7 @@ class ChatSearch(ChatReading):
         if step is None or step.is_finished:
             return False
         step.cancel()
-        self.hint(f"the search was stopped. {self._so_far()}")
+        self.hint(f"the search for {self.search.text!r} was stopped. {self._so_far()}")
         return True
 
     def find_next(self, step: int) -> None:
