@@ -77,12 +77,13 @@ class Lane:
         self._behind: bytes | None = None  # a datagram that shall be overtaken
         self._then: Callable[[], None] | None = None
         self._state: dict[object, Any] = {}
+        self._holed = False  # a stream lost bytes: what follows can't be understood, and never passes
 
     def push(self, data: bytes) -> None:
         """Take what one read has brought."""
         interference = self._interference
         disturbed = self._frozen() or (interference is not None and interference.on)
-        if not self._queue and self._behind is None and not disturbed:
+        if not self._queue and self._behind is None and not disturbed and not self._holed:
             self._deliver(data)
             self._capture.add(self.connection, self.direction, data)
             return
@@ -99,6 +100,8 @@ class Lane:
             self._breaks(passing.breaks)
         elif passing.overtaken and not self._ordered and not self._frozen():
             self._hold_behind(data)
+        elif self._ordered and (self._holed or not passing.copies):
+            self._holed = True
         elif passing.copies:
             self._put(passing, start)
 

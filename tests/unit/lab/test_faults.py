@@ -151,3 +151,21 @@ def test_what_a_transport_cannot_suffer_is_refused_with_the_reason(name: str) ->
 def test_a_fault_that_is_no_fault_is_refused(text: str) -> None:
     with pytest.raises(BadRequest):
         parse_fault(text, "udp" if text.startswith("loss") else "tcp")
+
+
+async def test_a_stream_that_lost_bytes_never_goes_on(line: Line) -> None:
+    """Else messages would be missing from a stream whose technique loses none."""
+    await line.begin("half-open")
+    reader, writer = await line.connect()
+    writer.write(b"lost\n")
+    (fault,) = line.plan.faults
+    while not fault.fired:
+        await asyncio.sleep(0.01)
+    line.plan.faults = ()  # as `clear` begins, before the tap's thread has cut the connections
+    writer.write(b"and what follows\n")
+    await writer.drain()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.3):
+            await reader.read(1)
+    writer.close()
+    assert (await ask(line))[0] == b"hello\n"
