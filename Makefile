@@ -33,7 +33,7 @@ fuzz: setup ## Run 1,000 bursts of keys, 1,200 power failures, 10,000 mutations 
 	BURSTS=$${BURSTS:-1000} $(BIN)/python -m pytest -q --timeout 3600 tests/tui/test_bursts.py $(ARGS)
 	CRASH_IMAGES=$${CRASH_IMAGES:-1200} $(BIN)/python -m pytest -q --timeout 3600 -o faulthandler_timeout=3600 tests/faults/test_crash_images.py $(ARGS)
 	MUTATIONS=$${MUTATIONS:-10000} $(BIN)/python -m pytest -q --timeout 7200 -o faulthandler_timeout=7200 -n $(WORKERS) \
-		tests/contract/test_decoders.py -k strange_bytes $(ARGS)
+		tests/contract/test_decoders.py tests/contract/test_mutated_traffic.py -k "strange_bytes or whatever_it_is_sent" $(ARGS)
 	MACHINES=$${MACHINES:-3000} $(BIN)/python -m pytest -q --timeout 7200 -o faulthandler_timeout=7200 \
 		tests/unit/client/test_session_machine.py tests/unit/server/test_hub_machine.py $(ARGS)
 
