@@ -133,9 +133,7 @@ async def test_a_seat_exists_and_has_no_tag(ann: SeatedPeer) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("query", ["", "?x=1"])
-async def test_a_target_without_a_path_is_the_top(
-    ann: SeatedPeer, method: str, query: str
-) -> None:
+async def test_a_target_without_a_path_is_the_top(ann: SeatedPeer, method: str, query: str) -> None:
     answer = await ann.ask(method, f"http://{ann.host}{query}")
     status = {"GET": 404, "POST": 405}[method]  # only a browser finds something there
     assert (answer.status, answer.problem["code"]) == (status, "bad_request")
