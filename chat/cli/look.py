@@ -25,6 +25,7 @@ from chat.language.translation import translate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from chat.background.server import Record
     from chat.interfaces.broker import Broker
@@ -77,7 +78,7 @@ def doctor(
         if len(labels) > 1 and any(one.port for one in given_addresses(host, 0, schemes())):
             raise click.UsageError(f"which technique listens at {host}? name it with --backend")
     if host:
-        return 0 if asyncio.run(_look_at(labels, host, access, trust)) else FAILED
+        return 0 if asyncio.run(_look_at(labels, host, access, trust, state_dir(warn))) else FAILED
     for label in labels:
         address, how = found.get(label.name), ""
         if address is None and label.broker is not None and not label.missing():
@@ -124,12 +125,14 @@ def doctor(
 
 
 async def _look_at(
-    labels: Sequence[Technique], host: str, access: str, trust: Trust | Fingerprint | None
+    labels: Sequence[Technique], host: str, access: str, trust: Trust | Fingerprint | None, folder: Path
 ) -> bool:
-    """Try every technique at a host at once; print a line for each, and what they tell of the network."""
+    """Try every technique at a host at once; print a line for each, and what they tell of the network.
+
+    ``folder``: the state folder.
+    """
     import asyncio
 
-    from chat.background.state_folder import state_dir
     from chat.cli import guide
     from chat.cli.reach import advice, reach
     from chat.client.known_servers import known
@@ -139,7 +142,7 @@ async def _look_at(
         for label in labels
         for place in given_addresses(host, label.port_for(encrypted=trust is not None), label.schemes)
     ]
-    if trust is None and (kept := known(state_dir(warn), places[0][1].host)):
+    if trust is None and (kept := await asyncio.to_thread(known, folder, places[0][1].host)):
         click.echo(f"(with the certificate that was kept when you joined: {kept.short})")
         trust = kept
         places = [(label, place) for label, place in places if label.tls and label.server]

@@ -131,7 +131,7 @@ def test_3_a_datagram_that_is_dropped_by_hand_is_named(room: Class) -> None:
     room.sees("carol", "1 message missing", heard[1])
     assert room.times("carol", lost[1]) == 0
     room.types(*shut)
-    room.sees("carol", "F2 the wire")
+    room.sees("carol", "Ctrl+Up reads")
 
 
 def test_4_a_stalled_line_says_nothing_and_then_everything(room: Class) -> None:

@@ -133,9 +133,8 @@ async def test_a_seat_exists_and_has_no_tag(ann: SeatedPeer) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("query", ["", "?x=1"])
-async def test_a_target_without_a_path_is_the_top_which_does_not_exist(
-    ann: SeatedPeer, method: str, query: str
-) -> None:
+async def test_a_target_without_a_path_is_the_top(ann: SeatedPeer, method: str, query: str) -> None:
     answer = await ann.ask(method, f"http://{ann.host}{query}")
-    assert (answer.status, answer.problem["code"]) == (404, "bad_request")
+    status = {"GET": 404, "POST": 405}[method]  # only a browser finds something there
+    assert (answer.status, answer.problem["code"]) == (status, "bad_request")
     assert (await ann.ask("GET", f"http://{ann.host}/rooms")).status == 200, "the connection goes on"
