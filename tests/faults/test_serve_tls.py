@@ -43,11 +43,9 @@ def test_people_talk_encrypted_and_only_with_the_authority(files: dict[str, str]
             assert offers[name]["state"] == "off"
             assert "cannot be encrypted" in offers[name]["reason"]
         for name in ENCRYPTED:
-            # The library of grpc waits for a thread when its last object goes, on the loop of a later test.
-            run = chat if name == "grpc" else chat_here
-            done = run("send", "-b", name, "--as", name, "--ca", files["ca.pem"], f"over {name}")
+            done = chat_here("send", "-b", name, "--as", name, "--ca", files["ca.pem"], f"over {name}")
             assert (done.returncode, done.stderr) == (0, "")
-            done = run("send", "-b", name, "--as", name, "no authority given")
+            done = chat_here("send", "-b", name, "--as", name, "no authority given")
             assert done.returncode == 1
             assert "speaks TLS: give --ca" in done.stderr
         count = str(3 * len(ENCRYPTED) + 2)  # each came, spoke and left; the room was opened, and one reads
