@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from chat.client.outbox import Outbox, QueuedDraft
 from chat.client.session_events import DraftMoved, Phase, Update
-from chat.domain.errors import ChatError, ConnectionLost, SeatGone, Unconfirmed
+from chat.domain.errors import ChatError, ConnectionLost, SeatGone, SeatTaken, Unconfirmed
 from chat.domain.model import Draft, Limits, Welcome
 from chat.domain.rate_limit import TokenBucket
 from chat.interfaces.client import ChatClient
@@ -141,8 +141,10 @@ class DraftSender:
         except Unconfirmed as error:
             if self._remove(queued):
                 await self._moved(queued, "unconfirmed", str(error))
-        except (ConnectionLost, SeatGone):
-            return  # it stays in the outbox; reading ends this connection
+        except (ConnectionLost, SeatGone, SeatTaken):
+            # It stays in the outbox; reading ends this connection. Who took the seat may be this session over
+            # another technique, which sends it again.
+            return
         except ChatError as error:
             if error.final:
                 await self._fail(queued, str(error))
