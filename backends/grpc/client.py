@@ -57,6 +57,8 @@ RELEASE_TIMEOUT = 0.2
 """Seconds that the library has to end a call that was never connected; it takes a few milliseconds."""
 ACKS_PER_WINDOW = 8
 """How often a window's worth of events is acknowledged: each ack costs the server as much as a write."""
+UNREADABLE = "what it sent can't be decoded"
+"""Said where grpc.aio returned None: it does so for a message that it can't decode, and only logs why."""
 OPTIONS: list[tuple[str, int | str]] = [
     ("grpc.use_local_subchannel_pool", 1),  # share no connection with other clients in this process
     ("grpc.enable_http_proxy", 0),
@@ -100,21 +102,21 @@ class GrpcClient(ChatClient):
         call = self._stub.Chat(metadata=self._metadata)
         ending = Ending(call)
         frames: Any = aiter(call)  # unlike `call.read`, it reads on to the end when a write has failed
-        frame: pb.ServerFrame | None = None
+        frame: Any = grpc.aio.EOF
         try:
             async with asyncio.timeout(WELCOME_TIMEOUT):
                 await call.write(first)
-                frame = await anext(frames, None)
+                frame = await anext(frames, grpc.aio.EOF)
         except TimeoutError:
             raise ConnectionLost(silent(self.address)) from None
         except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
             pass  # it was refused; the second, if it was so before the hello was written
-        if frame is None:
+        if frame is grpc.aio.EOF:
             error = await ending.error()
             if error is None:
                 raise ConnectionLost("the server ended the stream")
             raise refusal(error) or self._lost(error)
-        if frame.WhichOneof("kind") != "welcome":
+        if frame is None or frame.WhichOneof("kind") != "welcome":
             call.cancel()
             await frames.aclose()
             raise ConnectionLost(not_our_words(self.address, "grpc", "its first frame is no welcome"))
@@ -197,7 +199,9 @@ class GrpcClient(ChatClient):
     async def _call(self, call: Any) -> Any:
         self._connected().check()
         try:
-            return await call()
+            if (reply := await call()) is None:
+                raise ConnectionLost(not_our_words(self.address, "grpc", UNREADABLE))
+            return reply
         except grpc.aio.AioRpcError as error:
             raise refusal(error) or self._lost(error) from None
         except (grpc.aio.UsageError, asyncio.CancelledError):
@@ -374,7 +378,9 @@ class _Stream:
             return ConnectionLost("the server ended the stream")
         return refusal(error) or ConnectionLost(f"the stream broke: {error.code().name}, {error.details()}")
 
-    def _take(self, frame: pb.ServerFrame) -> None:
+    def _take(self, frame: pb.ServerFrame | None) -> None:
+        if frame is None:
+            raise BadRequest(UNREADABLE)
         match frame.WhichOneof("kind"):
             case "events":
                 self.frames += 1

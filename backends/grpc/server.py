@@ -10,7 +10,6 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
 from typing import Any, NamedTuple
 
 import grpc
@@ -36,6 +35,7 @@ from backends.grpc.codec import (
 from backends.grpc.first_frames import HELLO_TIMEOUT, FirstFrames
 from backends.grpc.health import Health, keep
 from backends.grpc.listening import credentials_of, listen
+from backends.grpc.serving import Serving
 from chat.domain.errors import BadRequest, ChatError, Closing, ConnectionLost, SeatGone
 from chat.domain.model import Ack, Draft, Event
 from chat.interfaces.address import Address
@@ -52,8 +52,6 @@ MAX_UNREAD = 64 * 1024
 """Bytes of frames that wait to be written; then the client is not read until it has taken them."""
 MIN_STREAMS = 100
 """Calls that one connection may carry at once, at least (RFC 9113, 6.5.2, recommends no fewer)."""
-RESTART_EVERY = 0.1
-"""Seconds until the port is tried again, after the library's server has ended by itself."""
 HEALTH_EVERY = 0.5
 """Seconds between two checks of whether the hub can store drafts."""
 OPTIONS = [
@@ -77,7 +75,6 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class GrpcServer(ChatServer):
     async def start(self) -> Address:
         self.streams: set[Stream] = set()
-        self._stopping = False
         self._first_frames = FirstFrames()
         self._calls: set[asyncio.Task[Any]] = set()  # the long ones: streams, and watchers of the health
         # One connection may carry them all: clients of one process, or of one proxy, share it. A call over
@@ -85,41 +82,24 @@ class GrpcServer(ChatServer):
         self._max_calls = max(MIN_STREAMS, 2 * self.hub.limits.seats)
         self._interceptors = tracing.server_interceptors(self.options.settings.get("trace", "off"))
         self._health = Health(self._calls)
-        address = await self._start(self.address.port)
+        self._serving = Serving(self._make)
+        address = await self._serving.start(self.address.port)
+        await self._tell(self.hub.ready)
         self._watching = asyncio.create_task(self._watch())
-        self._keeping = asyncio.create_task(self._keep_serving(address.port))
         return address
 
-    async def _start(self, port: int) -> Address:
-        """Start a server of the library. Raises OSError."""
-        self._server = grpc.aio.server(
+    async def _make(self, port: int) -> tuple[grpc.aio.Server, Address]:
+        """Make a server of the library that listens at a port. Raises OSError."""
+        server = grpc.aio.server(
             options=[*OPTIONS, ("grpc.max_concurrent_streams", self._max_calls)],
             interceptors=[*self._interceptors, AccessInterceptor(self.hub, self._first_frames)],
             maximum_concurrent_rpcs=self._max_calls,
         )
-        self._server.add_generic_rpc_handlers((self._handlers(),))
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        reflection.add(self._server, (pb.DESCRIPTOR, health_pb2.DESCRIPTOR))
+        server.add_generic_rpc_handlers((self._handlers(),))
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        reflection.add(server, (pb.DESCRIPTOR, health_pb2.DESCRIPTOR))
         proof = credentials_of(lambda: self.options.identity)
-        address = await listen(self._server, Address(self.address.host, port), proof)
-        await self._server.start()
-        await self._tell(self.hub.ready)
-        return address
-
-    async def _keep_serving(self, port: int) -> None:
-        """Start another server of the library when one has ended by itself: a malformed request may do it."""
-        while True:
-            with suppress(Exception):
-                await asyncio.shield(self._server.wait_for_termination())  # stopping waits for the same
-            if self._stopping:
-                return
-            log.error("the gRPC library has ended its server; another one is started")
-            while not self._stopping:
-                try:
-                    await self._start(port)
-                    break
-                except OSError:  # the old one still has the port
-                    await asyncio.sleep(RESTART_EVERY)
+        return server, await listen(server, Address(self.address.host, port), proof)
 
     def _handlers(self) -> grpc.GenericRpcHandler:
         """Do what the generated ``add_ChatServiceServicer_to_server`` does, with serialized frames."""
@@ -138,17 +118,15 @@ class GrpcServer(ChatServer):
         )
 
     async def stop(self) -> None:
-        self._stopping = True
         self._watching.cancel()
-        self._keeping.cancel()
         await self._health.stop()
         self._first_frames.close()
         for stream in list(self.streams):
             stream.close(Closing("the server is going down; reconnect and resume"))
-        await self._server.stop(LINGER)
+        await self._serving.stop(LINGER)
         if self._calls:  # the library does not wait for those whose client has just gone
             await asyncio.wait(self._calls, timeout=LINGER)
-        await asyncio.gather(self._watching, self._keeping, return_exceptions=True)
+        await asyncio.gather(self._watching, return_exceptions=True)
 
     # --- health --------------------------------------------------------------------------------
 

@@ -149,8 +149,10 @@ async def _hostile(capture: Sequence[Piece], make_client: Callable[[Address], Ch
     """Let a client meet a server that says what the capture says, and ends each connection then."""
     numbers = list(dict.fromkeys(piece.connection for piece in capture))
     waiting = iter([[piece for piece in capture if piece.connection == number] for number in numbers])
+    serving: dict[asyncio.Task[Any] | None, asyncio.StreamWriter] = {}
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        serving[asyncio.current_task()] = writer
         asked = True
         with suppress(OSError, TimeoutError):
             for piece in next(waiting, []):
@@ -170,6 +172,9 @@ async def _hostile(capture: Sequence[Piece], make_client: Callable[[Address], Ch
         await _visit(make_client(Address(*server.sockets[0].getsockname()[:2])))
     finally:
         server.close()
+        for writer in serving.values():
+            writer.transport.abort()
+        await asyncio.gather(*(task for task in serving if task))
 
 
 async def _hostile_datagrams(capture: Sequence[Piece], make_client: Callable[[Address], ChatClient]) -> None:

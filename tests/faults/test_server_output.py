@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from backends.grpc.server import GrpcServer
 from chat.interfaces.address import Address
 from tests.support.http2_peer import HEADERS, Http2Peer
-from tests.support.kit import Serving
+from tests.support.kit import Connect, Serving
+from tests.support.people import Person
 from tests.support.processes import running
 
 
@@ -34,18 +36,24 @@ async def test_a_malformed_grpc_request_writes_nothing() -> None:
 
 @pytest.mark.parametrize("technique", ["grpc"], indirect=True)
 async def test_a_server_that_the_grpc_library_ends_is_started_again(
-    server: Serving, connect: object, caplog: pytest.LogCaptureFixture
+    server: Serving, connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
     grpc_server = server.server
     assert isinstance(grpc_server, GrpcServer)
-    for _ in range(2):
-        ended = grpc_server._server
-        await ended.stop(None)
-        while True:
-            try:
-                await malformed(server.address, 1)
-                break
-            except OSError:
-                pass
-        assert grpc_server._server is not ended
-    assert "the gRPC library has ended its server" in caplog.text
+    stopping = []
+    people = [Person(*await connect("ann"))]
+    for nick in ("bob", "cid"):
+        ended = grpc_server._serving._current
+        # It takes no call any more, but goes on with those that it has, as when a request has ended it.
+        stopping.append(asyncio.create_task(ended.stop(60)))
+        await grpc_server._serving._keeping  # until another one serves
+        people.append(Person(*await connect(nick)))
+    for person in people:
+        person.listen()
+    said = await people[0].say("still here")
+    for person in people:
+        await person.knows(said.seq)
+        await person.stop()
+    assert caplog.text.count("the gRPC library has ended its server") == 2
+    await grpc_server.stop()
+    await asyncio.gather(*stopping)
