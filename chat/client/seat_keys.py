@@ -7,6 +7,7 @@ of its file, so that a second client with the same nick does not take the seat a
 from __future__ import annotations
 
 import os
+import time
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -15,6 +16,10 @@ from typing import Protocol
 from filelock import BaseFileLock, FileLock, Timeout
 
 from chat.domain.validation import nick_key
+
+KEPT = 30 * 24 * 3600.0
+"""Seconds after which a key that nobody holds is deleted: its client ended without a connection, or crashed.
+A seat ends within the grace time, but a server that is started again begins it anew."""
 
 
 class SeatKeys(Protocol):
@@ -59,6 +64,7 @@ class SeatKeyFile:
         self.release()
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._delete_old()
             lock = FileLock(f"{path}.lock", thread_local=False)
             lock.acquire(blocking=False)
             if not os.path.exists(lock.lock_file):  # it has just gone: lock the name, not what had it
@@ -94,6 +100,16 @@ class SeatKeyFile:
                     os.unlink(self._lock.lock_file)
             self._lock.release()
         self._path = self._lock = None
+
+    def _delete_old(self) -> None:
+        """Delete the keys that nobody holds any more, with their locks."""
+        old = time.time() - KEPT
+        for path in self._folder.iterdir():
+            with suppress(OSError, Timeout):  # somebody holds it, or another one deletes it
+                if path.stat().st_mtime < old:
+                    with FileLock(path.with_suffix(".lock"), thread_local=False, blocking=False) as lock:
+                        path.unlink(missing_ok=True)
+                        os.unlink(lock.lock_file)
 
     @staticmethod
     def _read(path: Path) -> str:

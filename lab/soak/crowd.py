@@ -62,6 +62,7 @@ class Report(msgspec.Struct):
     acknowledged: list[str] = []
     unanswered: int = 0
     refused: int = 0
+    kept: int = 0
     problems: list[str] = []
 
 
@@ -218,6 +219,7 @@ async def main() -> None:
                     acknowledged=noted.acknowledged,
                     unanswered=noted.unanswered,
                     refused=noted.refused,
+                    kept=noted.kept,
                     problems=noted.problems,
                 )
         out_json(msgspec.json.encode(report).decode())

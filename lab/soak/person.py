@@ -30,6 +30,8 @@ class Noted:
     unanswered: int = 0
     refused: int = 0
     """Drafts that the room refused: of a seat that had ended meanwhile."""
+    kept: int = 0
+    """Sessions that ended without a connection: they keep their key, because the seat has not ended."""
     problems: list[str] = field(default_factory=list)
 
 
@@ -118,6 +120,7 @@ class Person:
         session, self.session = self.session, None
         assert session is not None
         self._left = True
+        self._noted.kept += session.state.name != "up"
         await session.close()
         await self._watching
         self._noted.unanswered += len(self._texts)

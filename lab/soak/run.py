@@ -48,6 +48,8 @@ COPY = 2.2
 ENTERING = 6.0
 """MiB that a client over a broker takes for a moment to read so long a room, measured: 13,000 entries of 479
 bytes. All of a process may do that at once, after a fault, and Python gives hardly anything back."""
+KEY_FILES = 2
+"""A kept seat key, and its lock."""
 PATIENCE = 240.0
 """Seconds that a process may take for an answer, besides the time of the soak."""
 LINE = 64 * 1024 * 1024
@@ -158,6 +160,7 @@ class Soak:
             last = (await self._events())[-1].seq
             ended = await _asked(children, f"end {last}")
             self._judge(await self._events(), last, ended)
+            before["seat files"] += KEY_FILES * sum(report.kept for report in ended)
             await self._nothing_left(before)
             for child, first, report in zip(children, begun, ended, strict=True):
                 self._compare(child.name, first.held, report.held)
@@ -256,7 +259,8 @@ class Soak:
         out(
             f"log: {len(truth):,} events; {sum(len(one.acknowledged) for one in reports):,} texts "
             f"acknowledged, {sum(one.refused for one in reports)} refused, "
-            f"{sum(one.unanswered for one in reports)} without an answer"
+            f"{sum(one.unanswered for one in reports)} without an answer; "
+            f"{sum(one.kept for one in reports)} sessions ended without a connection"
         )
 
     def _tell(self, soaked: Sequence[Report], ended: Sequence[Report], children: Sequence[Child]) -> None:

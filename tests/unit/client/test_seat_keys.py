@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
 
-from chat.client.seat_keys import SeatKeyFile
+from chat.client.seat_keys import KEPT, SeatKeyFile
 
 
 def keys(folder: Path) -> SeatKeyFile:
@@ -43,6 +44,24 @@ def test_nothing_is_left_of_a_nick_that_was_claimed_in_vain(tmp_path: Path) -> N
     ann.claim("ann-2")
     assert files(tmp_path) == [".lock"]
     ann.release()
+    assert files(tmp_path) == []
+
+
+def test_an_old_key_that_nobody_holds_goes(tmp_path: Path) -> None:
+    seats = [keys(tmp_path) for _ in range(3)]
+    for nick, seat in zip(("ann", "bob", "cid"), seats, strict=True):
+        seat.claim(nick)
+        seat.keep(nick, "key")
+    ann, bob, cid = seats
+    ann.release()
+    bob.release()
+    for path in (tmp_path / "seats").iterdir():
+        os.utime(path, (time.time() - KEPT - 1,) * 2)
+    assert bob.claim("bob") == ""
+    assert files(tmp_path) == ["", ".lock", ".lock"]
+    bob.release()
+    assert cid.claim("cid") == "key"  # as it holds it
+    cid.forget()
     assert files(tmp_path) == []
 
 
