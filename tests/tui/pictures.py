@@ -15,6 +15,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from unittest import mock
 
+from textual.widgets import TextArea
+
 import backends
 from chat.interfaces.address import Address
 from chat.interfaces.tls import Trust
@@ -174,6 +176,8 @@ async def the_ladder(size: Size, theme: str) -> str:
 
 async def svg(pilot: Running, title: str) -> str:
     """Return what is on the screen, as soon as it does not change any more."""
+    for field in pilot.app.screen.query(TextArea):
+        field.cursor_blink = False  # or it is chance whether there is a cursor
     shown = before = ""
     while not shown or shown != before:
         await pilot.pause(0.2)
