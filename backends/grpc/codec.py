@@ -15,6 +15,7 @@ import grpc
 
 from chat.domain.access_token import bearer_token
 from chat.domain.errors import ERRORS, BadRequest, ChatError, ConnectionLost
+from chat.domain.keep_last import keep_last
 from chat.domain.model import (
     MAX_NUMBER,
     Cursor,
@@ -153,23 +154,26 @@ def hello_of(message: pb.Hello, access: str) -> Hello:
     return Hello(message.room, message.nick, cursor, access, message.seat_key, replay)
 
 
+@keep_last
+def _with_members(members: tuple[Member, ...]) -> pb.Welcome:
+    """Return a message that has the members; to copy it costs much less than to make it."""
+    return pb.Welcome(members=map(member_message, members))
+
+
+@keep_last
+def _limits(limits: Limits) -> pb.Limits:
+    return pb.Limits(**{name: getattr(limits, name) for name in Limits.__struct_fields__})
+
+
 def welcome_frame(welcome: Welcome, window: int) -> pb.ServerFrame:
-    limits = {name: getattr(welcome.limits, name) for name in Limits.__struct_fields__}
-    return pb.ServerFrame(
-        welcome=pb.Welcome(
-            room=welcome.room,
-            nick=welcome.nick,
-            seat=welcome.seat,
-            seat_key=welcome.seat_key,
-            epoch=welcome.epoch,
-            first=welcome.first,
-            head=welcome.head,
-            n=welcome.n,
-            members=map(member_message, welcome.members),
-            limits=pb.Limits(**limits),
-            window=window,
-        )
-    )
+    frame = pb.ServerFrame(welcome=_with_members(welcome.members))
+    message = frame.welcome
+    message.room, message.nick = welcome.room, welcome.nick
+    message.seat, message.seat_key = welcome.seat, welcome.seat_key
+    message.epoch, message.first, message.head = welcome.epoch, welcome.first, welcome.head
+    message.n, message.window = welcome.n, window
+    message.limits.CopyFrom(_limits(welcome.limits))
+    return frame
 
 
 def welcome_of(message: pb.Welcome) -> Welcome:

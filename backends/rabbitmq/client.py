@@ -93,7 +93,7 @@ class RabbitClient(BrokerClient):
             first=replica.first,
             head=replica.head,
             n=replica.state.members[self.seat].n,
-            members=tuple(replica.members()),
+            members=replica.members(),
             limits=self.limits,
         )
 
@@ -254,7 +254,7 @@ class RabbitClient(BrokerClient):
         return await self._joined().page(after=after, before=before, limit=limit)
 
     async def members(self) -> list[Member]:
-        return self._joined().replica.members()
+        return list(self._joined().replica.members())
 
     async def ping(self) -> float:
         self._joined()

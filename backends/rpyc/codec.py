@@ -247,6 +247,28 @@ def returned(number: int, value: Any) -> bytes:
     return _message(consts.MSG_REPLY, number, box(value))
 
 
+def brine_of(value: Any) -> bytes:
+    """Return a value in brine; it holds no references."""
+    dumped: bytes = brine.dump(value)
+    return dumped
+
+
+def tuple_brine(*items: bytes) -> bytes:
+    """Return a tuple in brine. Brine writes no lengths around its items, so each may be encoded before."""
+    head = brine_of((None,) * len(items)).removesuffix(_NONE * len(items))
+    return head + b"".join(items)
+
+
+_NONE = brine_of(None)
+_VALUE = brine_of(consts.LABEL_VALUE)
+
+
+def returned_brine(number: int, value: bytes) -> bytes:
+    """Return what `returned` does, for a value in brine."""
+    message = tuple_brine(brine_of(number), tuple_brine(_VALUE, value))
+    return frame(bytes([consts.MSG_REPLY]) + message)
+
+
 def raised(number: int, module: str, name: str, text: str, fields: tuple[tuple[str, Any], ...] = ()) -> bytes:
     """Return the frame of an exception: its class, its one argument, its attributes, and no traceback."""
     return _message(consts.MSG_EXCEPTION, number, ((module, name), (text,), fields, ""))
@@ -257,8 +279,7 @@ def raised(number: int, module: str, name: str, text: str, fields: tuple[tuple[s
 
 def keywords(pairs: tuple[tuple[str, Any], ...]) -> bytes:
     """Return keyword arguments in brine: the part of a callback that is the same for all clients."""
-    dumped: bytes = brine.dump(pairs)
-    return dumped
+    return brine_of(pairs)
 
 
 _CALLING = bytes([consts.MSG_REQUEST]) + brine.TAG_TUP2

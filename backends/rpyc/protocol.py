@@ -125,6 +125,10 @@ class RpycProtocol:
         """Answer a request with a value."""
         self.send(codec.returned(number, value))
 
+    def reply_brine(self, number: int, value: bytes) -> None:
+        """Answer a request with a value that is in brine already, and holds no references."""
+        self.send(codec.returned_brine(number, value))
+
     def refuse(self, number: int, error: ChatError) -> None:
         """Answer a request with an exception."""
         self.send(codec.raised(number, MODULE, type(error).__name__, str(error), error_pairs(error)))

@@ -360,7 +360,7 @@ class ClientConnection(StreamConnection[tuple[bytes, ...], bytes], Exposed):
             self._login = None
         if seat is not None:
             self._callback = Callback(login.callback)
-            self.protocol.reply(number, service.welcome_pairs(seat.welcome))
+            self.protocol.reply_brine(number, service.welcome_brine(seat.welcome))
             self._flush()
             seat.attach(self)
             self._watch = self._loop.call_later(PING_EVERY, self._check_client)

@@ -12,9 +12,11 @@ from typing import Any, TypeVar, cast
 import msgspec
 from msgspec import Struct
 
+from backends.rpyc import codec
 from backends.rpyc.codec import Local, Raised, Remote
 from chat.domain.errors import ERRORS, BadRequest, ChatError
 from chat.domain.json_codec import shorten
+from chat.domain.keep_last import keep_last
 from chat.domain.model import Cursor, Delete, Draft, Edit, Event, Hello, Limits, Member, Number, Say, Welcome
 from chat.domain.validation import printable
 
@@ -133,9 +135,23 @@ def member_pairs(members: Sequence[Member]) -> tuple[Pairs, ...]:
     return tuple(map(_pairs, members))
 
 
-def welcome_pairs(welcome: Welcome) -> Pairs:
-    nested = {"members": member_pairs(welcome.members), "limits": _pairs(welcome.limits)}
-    return tuple((name, nested.get(name, value)) for name, value in _pairs(welcome))
+_members_brine = keep_last(lambda members: codec.brine_of(member_pairs(members)))
+_limits_brine = keep_last(lambda limits: codec.brine_of(_pairs(limits)))
+
+
+def welcome_brine(welcome: Welcome) -> bytes:
+    """Return the pairs of a welcome in brine. Its members are encoded once for all who get the same."""
+    pairs = []
+    for name, value in _pairs(welcome):
+        match name:
+            case "members":
+                encoded = _members_brine(welcome.members)
+            case "limits":
+                encoded = _limits_brine(welcome.limits)
+            case _:
+                encoded = codec.brine_of(value)
+        pairs.append(codec.tuple_brine(codec.brine_of(name), encoded))
+    return codec.tuple_brine(*pairs)
 
 
 def _pairs(value: Struct) -> Pairs:

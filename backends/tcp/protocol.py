@@ -18,6 +18,7 @@ from chat.domain.json_codec import (
     decode_request,
     decode_response,
     encode,
+    encode_welcome,
 )
 from chat.domain.model import Event, Hello, Welcome
 from chat.domain.validation import has_no_bytes
@@ -109,7 +110,7 @@ class ServerProtocol(TcpProtocol):
 
     def welcome(self, welcome: Welcome) -> None:
         """Answer the hello: the client has its seat."""
-        self.send(WelcomeMessage.of(welcome))
+        self._out.append(encode_welcome(welcome))
         self.state = State.SEATED
 
     def close(self, reason: ChatError) -> None:

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from chat.client.draft_sender import DraftSender
-from chat.client.room_view import MEMBERSHIP, RoomView
+from chat.client.room_view import RoomView
 from chat.client.session_events import Arrived, Missed, Update
-from chat.domain.model import Event, MissingEvents
+from chat.domain.model import MEMBERSHIP, Event, MissingEvents
 from chat.interfaces.client import ChatClient
 
 

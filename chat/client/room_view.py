@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from chat.domain.event_window import EventWindow
-from chat.domain.model import Cursor, Event, Member, Missing, MissingEvents, Welcome
-
-MEMBERSHIP = ("joined", "resumed", "left")
-"""Kinds of events that change the list of members."""
+from chat.domain.model import MEMBERSHIP, Cursor, Event, Member, Missing, MissingEvents, Welcome
 
 
 class RoomView:

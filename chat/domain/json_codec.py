@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from chat.domain.errors import ERRORS, BadRequest, ChatError
 from chat.domain.json_depth import MAX_DEPTH, too_deep
+from chat.domain.keep_last import keep_last
 from chat.domain.model import (
     MAX_NUMBER,
     Ack,
@@ -167,6 +168,15 @@ class WelcomeMessage(Struct, frozen=True, tag_field="kind", tag="welcome"):
 
     def welcome(self) -> Welcome:
         return Welcome(**{name: getattr(self, name) for name in Welcome.__struct_fields__})
+
+
+_members_json = keep_last(encode)
+
+
+def encode_welcome(welcome: Welcome) -> bytes:
+    """Return the `WelcomeMessage` as JSON; its members are encoded once for all who get the same."""
+    members: Any = msgspec.Raw(_members_json(welcome.members))
+    return encode(msgspec.structs.replace(WelcomeMessage.of(welcome), members=members))
 
 
 class AckMessage(Struct, frozen=True, tag_field="kind", tag="ack"):

@@ -163,6 +163,8 @@ class Entry(Struct, frozen=True, gc=False):
 # --- events: what every client of the room sees ------------------------------------------------
 
 Kind = Literal["opened", "joined", "resumed", "left", "sent", "edited", "deleted"]
+MEMBERSHIP = frozenset(("joined", "resumed", "left"))
+"""Kinds of events that change the list of members."""
 
 
 class Event(Struct, frozen=True, gc=False, omit_defaults=True):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from itertools import takewhile
 
 from chat.domain.errors import StaleCursor, history_starts
-from chat.domain.model import Checkpoint, Cursor, Entry, Event, Member
+from chat.domain.model import MEMBERSHIP, Checkpoint, Cursor, Entry, Event, Member
 from chat.domain.room import Outcome, Room, replay_order
 
 RING_EVENTS = 1000
@@ -89,6 +89,7 @@ class RoomReplica:
         """The seq of the oldest entry that the log still keeps, as far as is known."""
         self.last: Entry | None = None
         """The newest entry that was applied, refused ones included."""
+        self._roster: tuple[Member, ...] | None = None
 
     @property
     def epoch(self) -> str:
@@ -104,6 +105,10 @@ class RoomReplica:
         outcome = self.state.apply(entry)
         if type(outcome) is Event:
             self.ring.append(outcome)
+            if outcome.kind in MEMBERSHIP:
+                self._roster = None
+        elif outcome is None:  # a checkpoint
+            self._roster = None
         self.last = entry
         return outcome
 
@@ -183,6 +188,10 @@ class RoomReplica:
         self.state.checkpointed = self.state.applied
         return self.state.checkpoint()
 
-    def members(self) -> list[Member]:
-        """Return the members, in the order of joining."""
-        return [Member(one.seat, one.author, one.technique) for one in self.state.members.values()]
+    def members(self) -> tuple[Member, ...]:
+        """Return the members, in the order of joining: the same object until one comes or goes."""
+        if self._roster is None:
+            self._roster = tuple(
+                Member(one.seat, one.author, one.technique) for one in self.state.members.values()
+            )
+        return self._roster

@@ -327,12 +327,12 @@ class LiveRoom:
             first=min(self.replica.first, self.head),
             head=self.head,
             n=max(seat.n, self.highest_number(seat.seat)),
-            members=tuple(self.members()),
+            members=self.replica.members(),
             limits=self.limits,
         )
 
     def members(self) -> list[Member]:
-        return self.replica.members()
+        return list(self.replica.members())
 
     def behind(self) -> dict[str, int]:
         """Return how many seqs owners of seats here lack, by public name: of those who lack some."""

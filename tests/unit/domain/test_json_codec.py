@@ -128,7 +128,7 @@ def test_a_hello_comes_back(hello: Hello) -> None:
 
 @given(values(Welcome))
 def test_a_welcome_comes_back(welcome: Welcome) -> None:
-    message = decode_response(encode(codec.WelcomeMessage.of(welcome)))
+    message = decode_response(codec.encode_welcome(welcome))
     assert isinstance(message, codec.WelcomeMessage)
     assert message.welcome() == welcome
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import chat.domain.room
 import chat.domain.room_replica
 from chat.domain.errors import StaleCursor
-from chat.domain.model import Body, Cursor, Edited, Entry, Event, Joined, Opened, Sent
+from chat.domain.model import Body, Cursor, Edited, Entry, Event, Joined, Left, Opened, Resumed, Sent
 from chat.domain.room_replica import RING_BYTES, RING_EVENTS, EventRing, RoomReplica, weight
 
 
@@ -139,3 +139,23 @@ def test_a_checkpoint_is_due_once_and_later_if_another_wrote_the_newest_entry(
     assert replica.take_checkpoint(own=False) is None
     assert replica.take_checkpoint(own=True) == replica.state.checkpoint()
     assert replica.take_checkpoint(own=True) is None
+
+
+# --- the members ---------------------------------------------------------------------------------
+
+
+def test_the_list_of_members_is_one_object_until_somebody_comes_or_goes() -> None:
+    replica, _ = loaded(entries(2))
+    changes: list[tuple[Body, list[str]]] = [
+        (Sent("s1", "ann", "tcp", 1, "hi"), ["ann tcp"]),
+        (Joined("s2", "bob", "bob", "udp", "n1"), ["ann tcp", "bob udp"]),
+        (Joined("s3", "Bob", "bob", "udp", "n1"), ["ann tcp", "bob udp"]),
+        (Resumed("s1", "ann", "rest", "n1"), ["ann rest", "bob udp"]),
+        (Left("s1", "ann", "rest", "n1"), ["bob udp"]),
+    ]
+    for seq, (body, there) in enumerate(changes, 3):
+        before = replica.members()
+        outcome = replica.apply(Entry(seq, seq, body))
+        assert [f"{one.nick} {one.technique}" for one in replica.members()] == there
+        changed = isinstance(outcome, Event) and outcome.kind != "sent"
+        assert (replica.members() is before) == (not changed)

@@ -319,7 +319,11 @@ def test_values_come_back_as_they_were() -> None:
 
     members = (Member("8503", "ann", "rpyc"), Member("77", "bob", "tcp"))
     welcome = Welcome("lab", "ann", "8503", "key", "epoch", 1, 17, 4, members, Limits())
-    assert service.welcome_of(over(service.welcome_pairs(welcome))) == welcome
+    for _ in range(2):
+        reply = one(codec.returned_brine(7, service.welcome_brine(welcome)))
+        assert isinstance(reply, Returned)
+        assert reply.number == 7
+        assert service.welcome_of(reply.value) == welcome
     assert service.members_of(over(service.member_pairs(members))) == list(members)
     opened = Event("opened", 1, 0, 5, text="epoch")
     assert service.events_of(over((service.event_pairs(EVENT), service.event_pairs(opened)))) == [
