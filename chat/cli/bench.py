@@ -34,6 +34,14 @@ def demo(theme: str | None) -> int:
     return headless()
 
 
+_against = click.option(
+    "--against",
+    metavar="REV",
+    default="",
+    help="Also measure our server of this git revision, and no other programs.",
+)
+
+
 @click.group()
 def bench() -> None:
     """Measure how programs compare in one run. The figures are ratios, not promises."""
@@ -43,31 +51,41 @@ def bench() -> None:
 @backend_option
 @click.option("--clients", default=200, show_default=True, type=click.IntRange(2, 1000))
 @click.option("--seconds", default=5.0, show_default=True, type=click.FloatRange(0.5, 60))
+@_against
 @click.option("--json", "as_json", is_flag=True)
 @click.option("--write", metavar="FILE", help="Also write the report as Markdown.")
-def fanout(backend: Technique | None, clients: int, seconds: float, as_json: bool, write: str | None) -> None:
+def fanout(
+    backend: Technique | None,
+    clients: int,
+    seconds: float,
+    against: str,
+    as_json: bool,
+    write: str | None,
+) -> None:
     """One room, many readers: our server beside a textbook one, and others.
 
     It can measure tcp (the default), udp, rpyc and grpc.
     """
     from lab.bench import fanout as measure
 
-    measure.main((backend or backends.technique(backends.KNOWN[0])).name, clients, seconds, as_json, write)
+    name = (backend or backends.technique(backends.KNOWN[0])).name
+    measure.main(name, clients, seconds, as_json, write, against)
 
 
 @bench.command(short_help="Requests and their answers: how many a second.")
 @backend_option
 @click.option("--seconds", default=5.0, show_default=True, type=click.FloatRange(0.5, 60))
+@_against
 @click.option("--json", "as_json", is_flag=True)
 @click.option("--write", metavar="FILE", help="Also write the report as Markdown.")
-def calls(backend: Technique | None, seconds: float, as_json: bool, write: str | None) -> None:
+def calls(backend: Technique | None, seconds: float, against: str, as_json: bool, write: str | None) -> None:
     """Requests and their answers, one caller and many: our server beside one that does nothing but answer.
 
     It can measure oncrpc (the default; beside an echo), rest and soap (beside a bare FastAPI route).
     """
     from lab.bench import calls as measure
 
-    measure.main(backend.name if backend else "oncrpc", seconds, as_json, write)
+    measure.main(backend.name if backend else "oncrpc", seconds, as_json, write, against)
 
 
 @bench.command(short_help="1,000 long polls and one message: how soon all have it.")

@@ -18,7 +18,7 @@ from typing import TypeVar
 import msgspec
 
 from chat.domain.errors import ChatError
-from lab.bench import plans
+from lab.bench import plans, revision
 from lab.bench.load import Connected, Failed, Measured, Target, Task
 from lab.bench.machine import machine, pinned, usable_cores
 from lab.bench.plans import Plan
@@ -56,6 +56,7 @@ def run(
     others: bool = True,
     rounds: int | None = None,
     check: Callable[[Path, int], int] | None = None,
+    against: str = "",
 ) -> Report:
     """Measure every server of a plan.
 
@@ -69,9 +70,10 @@ def run(
         rounds: how many, instead of each regime's own number.
         check: gets our server's folder and the number of messages that were sent to it; returns how many it
             has stored.
+        against: a revision of this project whose server is measured too, and no others; "": none.
 
     Raises:
-        ChatError: ours or the yardstick cannot be measured, or ``check`` raises it.
+        ChatError: ours, the yardstick or the other revision cannot be measured, or ``check`` raises it.
     """
     plan = plans.find(benchmark, backend)
     wanted = [regime for regime in plan.regimes if regimes is None or regime.name in regimes]
@@ -86,7 +88,9 @@ def run(
             return stack.enter_context(_started(plan, candidate, clients, folder, server_core, sink_core))
 
         compared = [start(plan.yardstick), start(plan.ours)]
-        for candidate in plan.others if others else ():
+        if against:
+            compared.append(start(stack.enter_context(revision.at(against, plan.ours, folder))))
+        for candidate in plan.others if others and not against else ():
             if not candidate.here():
                 left_out.append(f"{candidate.title}: not installed")
                 continue
@@ -128,7 +132,8 @@ def _measure(
     series = []
     for regime in regimes:
         rounds = wanted or regime.rounds
-        taking_part = compared if regime.others else compared[:2]
+        taking_part = [one for one in compared[2:] if regime.others or one.candidate.tree is not None]
+        taking_part = [*compared[:2], *taking_part]
         found: dict[str, list[Measured]] = {one.candidate.name: [] for one in taking_part}
         for _ in range(rounds):
             for one in taking_part:

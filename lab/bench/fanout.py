@@ -21,6 +21,7 @@ def run(
     *,
     peers: bool = True,
     rounds: int | None = None,
+    against: str = "",
 ) -> Report:
     """Measure every server for ``seconds`` in each regime; see `comparison.run`.
 
@@ -33,7 +34,15 @@ def run(
     """
     check = count_log if plans.find("fanout", backend).lossy else _check_log
     return comparison.run(
-        "fanout", backend, clients, seconds, regimes, others=peers, rounds=rounds, check=check
+        "fanout",
+        backend,
+        clients,
+        seconds,
+        regimes,
+        others=peers,
+        rounds=rounds,
+        check=check,
+        against=against,
     )
 
 
@@ -56,9 +65,11 @@ def count_log(folder: Path, _sent: int = 0) -> int:
     return int(count)
 
 
-def main(backend: str, clients: int, seconds: float, as_json: bool, write: str | None = None) -> None:
+def main(
+    backend: str, clients: int, seconds: float, as_json: bool, write: str | None = None, against: str = ""
+) -> None:
     """Run, print, and write the page if asked to. Raises `ChatError`."""
-    found = run(clients, seconds, backend)
+    found = run(clients, seconds, backend, against=against)
     sys.stdout.write((found.json() if as_json else page.as_text(found)) + "\n")
     if write:
         page.write_section(Path(write), found.plan.section, page.as_page(found))

@@ -13,7 +13,7 @@ from lab.bench.goals import per_cpu, per_second
 from lab.bench.load import Measured
 from lab.bench.machine import Machine
 from lab.bench.regimes import BEHIND, Regime
-from lab.bench.report import CLIENTS, Report, Verdict
+from lab.bench.report import CLIENTS, Compared, Report, Verdict
 
 Figure = Callable[[Measured], float]
 FIGURES: dict[str, dict[str, tuple[Figure, str]]] = {
@@ -50,6 +50,9 @@ def as_text(report: Report) -> str:
     if _fans_out(report):
         lines += ["", "joining"]
         lines += aligned(JOINING, _joining(report))
+    if compared := report.compared():
+        lines += ["", "this build, divided by the other one"]
+        lines += aligned(["figure", "median", "range"], [_beside(one) for one in compared])
     return "\n".join([*lines, "", *_notes(report)])
 
 
@@ -128,6 +131,10 @@ def _head(report: Report) -> list[str]:
 
 def _shown(report: Report) -> dict[str, tuple[Figure, str]]:
     return FIGURES[report.benchmark] | (LOSS if report.plan.lossy else {})
+
+
+def _beside(one: Compared) -> list[str]:
+    return [f"{one.regime}: {one.title}", f"{one.value:.3g}", f"{one.low:.3g}-{one.high:.3g}"]
 
 
 def _figures(report: Report, regime: Regime) -> list[list[str]]:

@@ -6,7 +6,8 @@ import statistics
 
 import msgspec
 
-from lab.bench import plans
+from lab.bench import plans, revision
+from lab.bench.goals import cpu_ratio, p50_ratio, speed_ratio
 from lab.bench.load import Measured
 from lab.bench.machine import Machine
 from lab.bench.plans import Plan
@@ -44,6 +45,20 @@ class Verdict(msgspec.Struct):
     """Why the goal is missed; empty if it is met."""
 
 
+class Compared(msgspec.Struct):
+    """A figure of this build, divided by that of another revision."""
+
+    regime: str
+    title: str
+    value: float
+    low: float
+    high: float
+
+
+BESIDE = {"per CPU second": cpu_ratio, "a second": speed_ratio, "p50": p50_ratio}
+"""What is compared in each regime, for the same round."""
+
+
 class Report(msgspec.Struct):
     at: str
     benchmark: str
@@ -78,6 +93,31 @@ class Report(msgspec.Struct):
         ours = self.plan.ours.name
         return [one for series in self.series if series.server == ours for one in series.rounds]
 
+    def compared(self) -> list[Compared]:
+        """Return how this build does beside the other revision; empty if none was measured."""
+        found = {(one.server, one.regime): one.rounds for one in self.series}
+        rows = []
+        for regime in self.plan.regimes:
+            pairs = list(
+                zip(
+                    found.get((self.plan.ours.name, regime.name), []),
+                    found.get((revision.NAME, regime.name), []),
+                    strict=False,
+                )
+            )
+            for title, figure in BESIDE.items() if pairs else ():
+                values = [figure(now, before) for now, before in pairs]
+                rows.append(Compared(regime.name, title, statistics.median(values), min(values), max(values)))
+        servers = {one.name: one for one in self.servers}
+        if (before := servers.get(revision.NAME)) is not None:
+            now = servers[self.plan.ours.name]
+            for title, value in (
+                ("joins a second", now.connects / before.connects),
+                ("memory per client", now.client_bytes / max(1.0, before.client_bytes)),
+            ):
+                rows.append(Compared("joining", title, value, value, value))
+        return rows
+
     def verdicts(self) -> list[Verdict]:
         """Return the result for each goal that was measured: the median and the range of its rounds."""
         plan = self.plan
@@ -95,5 +135,8 @@ class Report(msgspec.Struct):
         return verdicts
 
     def json(self) -> str:
-        fields = msgspec.to_builtins(self) | {"goals": msgspec.to_builtins(self.verdicts())}
+        fields = msgspec.to_builtins(self) | {
+            "goals": msgspec.to_builtins(self.verdicts()),
+            "compared": msgspec.to_builtins(self.compared()),
+        }
         return msgspec.json.encode(fields).decode()

@@ -39,6 +39,8 @@ class Candidate:
     """The Python module that must be installed; empty: none."""
     datagrams: bool = False
     """Whether it uses UDP: then a test connection is not possible."""
+    tree: Path | None = None
+    """A checkout of ours in which it runs; None: this one."""
 
     def here(self) -> bool:
         """Return whether it is installed."""
@@ -154,7 +156,12 @@ def running(candidate: Candidate, folder: Path, cores: list[int]) -> Iterator[Ru
     command = candidate.command(folder, port)
     with open(folder / "output", "wb") as output, pinned(cores):
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment(folder)
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=environment(folder, candidate.tree),
+            cwd=candidate.tree,
         )
     try:
         _wait(process, candidate, folder, port)
@@ -206,7 +213,14 @@ def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
         return port
 
 
-def environment(folder: Path) -> dict[str, str]:
-    """Return this process's environment without the user's settings for `chat`."""
+def environment(folder: Path, tree: Path | None = None) -> dict[str, str]:
+    """Return this process's environment without the user's settings for `chat`.
+
+    Args:
+        folder: the server's.
+        tree: the checkout whose packages are imported; None: those of this process.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("CHAT_")}
+    if tree is not None:
+        kept["PYTHONPATH"] = str(tree)
     return {**kept, "CHAT_CONFIG": str(folder / "none.toml")}

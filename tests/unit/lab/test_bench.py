@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -149,6 +151,29 @@ def test_the_page_tells_every_goal_that_was_measured(tiny: Report) -> None:
     for text in (page.as_text(tiny), page.as_page(tiny)):
         assert "at least 40 times" in text
         assert "at least 0.9 times" in text
+
+
+def test_another_revision_is_measured_beside_this_build_and_its_checkout_goes() -> None:
+    report = fanout.run(5, 0.1, regimes=["lockstep"], rounds=2, against="HEAD")
+    assert [server.name for server in report.servers] == ["textbook", "chat", "before"]
+    assert re.fullmatch(r"chat serve tcp at [0-9a-f]{7,}", report.servers[2].title)
+    rows = [(one.regime, one.title) for one in report.compared()]
+    assert rows == [
+        ("lockstep", "per CPU second"),
+        ("lockstep", "a second"),
+        ("lockstep", "p50"),
+        ("joining", "joins a second"),
+        ("joining", "memory per client"),
+    ]
+    assert all(0 < one.low <= one.value <= one.high for one in report.compared() if one.regime == "lockstep")
+    assert "this build, divided by the other one" in page.as_text(report)
+    trees = subprocess.run(["git", "worktree", "list"], capture_output=True, text=True, check=True).stdout
+    assert "chat-bench-" not in trees
+
+
+def test_a_revision_that_git_does_not_know_is_refused() -> None:
+    with pytest.raises(ChatError, match="git can't check it out"):
+        fanout.run(2, 0.1, against="no-such-revision")
 
 
 def test_writing_a_section_again_replaces_it_and_leaves_the_others(tmp_path: Path) -> None:
