@@ -30,6 +30,7 @@ _CALLBACK = re.compile(
     re.DOTALL,
 )
 _REPLY = bytes([consts.MSG_REPLY]) + brine.TAG_TUP2
+_LOGGED_IN = _REPLY + brine.dump(LOGIN)
 _NOTHING = brine.dump(codec.box(None))
 _LAST_WORD = brine.dump(("kind", "error"))
 
@@ -70,6 +71,8 @@ class RpycWire(Wire):
                     found.append(text[1] + b"\n")
                 elif data.find(_LAST_WORD, begin, after) >= 0:
                     raise DeliveryError(f"the server's last word: {data[begin:after]!r}")
+            elif data.startswith(_LOGGED_IN, begin):  # the members are not decoded: they may be many
+                found.append(READY)
             else:
                 found += self._take(data[place : after + len(FLUSHER)])
             place = after + len(FLUSHER)
@@ -91,6 +94,4 @@ class RpycWire(Wire):
         elif message.number == GETROOT:
             self._root = message.value
             self.out += self._call(LOGIN, "login", *self._login)
-        elif message.number == LOGIN:
-            return [READY]
         return []
