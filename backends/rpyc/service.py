@@ -135,8 +135,14 @@ def member_pairs(members: Sequence[Member]) -> tuple[Pairs, ...]:
     return tuple(map(_pairs, members))
 
 
-_members_brine = keep_last(lambda members: codec.brine_of(member_pairs(members)))
-_limits_brine = keep_last(lambda limits: codec.brine_of(_pairs(limits)))
+@keep_last
+def _members_brine(members: tuple[Member, ...]) -> bytes:
+    return codec.brine_of(member_pairs(members))
+
+
+@keep_last
+def _limits_brine(limits: Limits) -> bytes:
+    return codec.brine_of(_pairs(limits))
 
 
 def welcome_brine(welcome: Welcome) -> bytes:

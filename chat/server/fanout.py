@@ -10,6 +10,7 @@ disconnected with a reason. So no connection delays another, and none costs more
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from itertools import accumulate, takewhile
 from typing import Any
@@ -23,6 +24,8 @@ from chat.server.backlog import Backlog
 PAGE_BYTES = 128 * 1024
 SMALL_PAGE = LOW_WATER
 """Bytes of a page while memory is short."""
+LONGEST = 0.1
+"""Seconds for which events are held back, at most."""
 CROWD = 100
 """Connections from which on the whole coalescing time is used; with fewer it is shorter in proportion."""
 
@@ -79,9 +82,11 @@ class Channel:
         """The seq up to which the live mailboxes have been written."""
         self.live: dict[Sink[Any], Mailbox] = {}
         self.behind: set[Mailbox] = set()
+        self.ahead: list[Mailbox] = []
+        """Those of `behind` that know, from their welcome, events that are still held back."""
         self._coalescing = kind.coalescing
         self._loop = asyncio.get_running_loop()
-        self._held: asyncio.TimerHandle | None = None  # writes wait until it fires
+        self._held: asyncio.Handle | None = None  # writes wait until it fires
 
     def flush(self, *, now: bool = False) -> None:
         """Write what is pending: at once, or when the coalescing time after a batch is over.
@@ -98,15 +103,28 @@ class Channel:
         events, self.pending = self.pending, []
         if not events:
             return
+        began = time.perf_counter()
         for page in pages(events):
             self.sent = page[-1].seq
             if self.live:
                 self._write(self.encode(page))
+        if self.ahead:
+            ahead, self.ahead = self.ahead, []
+            for mailbox in ahead:
+                mailbox.pump()
         if self.behind:
             self._cut_lost()
         if len(events) > 1 and not now:
-            wait = self._coalescing * min(1.0, len(self.live) / CROWD)
-            self._held = self._loop.call_later(wait, self._release)
+            self._held = self._loop.call_soon(self._hold, began)
+
+    def _hold(self, began: float) -> None:
+        """Hold back what comes, for as long as the write took everybody: half of the time is for other work.
+
+        Called when all connections have had their turn: some techniques write in tasks of their own.
+        """
+        took = min(LONGEST, time.perf_counter() - began)
+        wait = max(took, self._coalescing * min(1.0, len(self.live) / CROWD))
+        self._held = self._loop.call_later(wait, self._release)
 
     def _release(self) -> None:
         self._held = None
@@ -165,8 +183,9 @@ class Mailbox:
     def pump(self) -> None:
         """Write while the peer takes it; become live when there is nothing more to catch up with."""
         channel = self._channel
-        if self.cursor > channel.sent:  # it has read, as history, events that are still held back
-            channel.flush(now=True)
+        if self.cursor > channel.sent and channel.pending and not self.closed:
+            channel.ahead.append(self)  # to write now, for each that comes, would cost a write to everybody
+            return
         while self in channel.behind and not self._reading and self.sink.buffered() <= LOW_WATER:
             if self.cursor >= channel.sent:
                 channel.behind.discard(self)

@@ -291,15 +291,17 @@ class StreamConnection(asyncio.Protocol, Sink[B], ABC, Generic[B, R]):
 
         To be followed by the welcome and `Seat.attach` without an await. Raises a `ChatError`.
         """
+        self.server.unauthenticated.pop(self, None)  # it has said its hello: the oldest is one that says none
         try:
             seat = await self.server.hub.take_seat(hello, self.technique, host_of(self.transport))
         except ChatError:
             self._refused = True
+            if not self._protocol.state.ended:
+                self.server.unauthenticated[self] = None  # it may try again
             raise
         if self._protocol.state.ended:
             return None
         self._deadline.cancel()
-        self.server.unauthenticated.pop(self, None)
         self._protocol.state = State.SEATED
         self.seat = seat
         return seat

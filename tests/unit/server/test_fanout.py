@@ -203,6 +203,22 @@ async def test_who_has_read_what_the_gap_holds_back_does_not_get_it_again() -> N
     assert peer.got == []
 
 
+async def test_who_comes_in_the_gap_costs_the_others_no_write() -> None:
+    stage = Stage()
+    peer = stage.attach(Peer())
+    stage.happen(2)
+    later = []
+    for _ in range(3):
+        stage.happen(1)
+        later.append(stage.attach(Peer(after=stage.log[-1].seq)))
+    assert (peer.writes, [one.got for one in later]) == (1, [[], [], []])
+    stage.channel.flush(now=True)
+    assert (peer.got, peer.writes) == ([1, 2, 3, 4, 5], 2)
+    assert [one.got for one in later] == [[4, 5], [5], []]
+    stage.happen(1)
+    assert [one.got[-1] for one in (peer, *later)] == [6, 6, 6, 6]
+
+
 async def test_what_the_gap_holds_back_can_be_written_now() -> None:
     stage = Stage()
     peer = stage.attach(Peer())
