@@ -193,7 +193,7 @@ def _still_there() -> list[str]:
     tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
     threads = Counter(thread.name for thread in threading.enumerate())
     return [
-        *(f"still there: task {task.get_coro()}" for task in tasks),
+        *(f"still there: task {task!r}" for task in tasks),
         f"threads of Python: {', '.join(f'{name} {count}' for name, count in sorted(threads.items()))}",
     ]
 
