@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from typing import get_args
 from urllib.parse import quote
 
@@ -39,6 +40,9 @@ MAX_FRAME = Limits().frame_bytes
 MAX_REPLY = 4 * 1024 * 1024
 """Bytes of one message that a server sends, at most: a page of 200 events of 4,000 bytes, with room."""
 
+KEPT = 500
+"""Messages of the newest events that are kept: more than a replay has."""
+
 Metadata = Sequence[tuple[str, str]]
 
 # --- events --------------------------------------------------------------------------------------
@@ -47,7 +51,9 @@ _KIND = {kind: pb.Event.Kind.Value(kind.upper()) for kind in get_args(Kind)}
 _KIND_OF: dict[int, Kind] = {number: kind for kind, number in _KIND.items()}
 
 
+@lru_cache(KEPT)
 def event_message(event: Event) -> pb.Event:
+    """Return the message, not to be changed: it is kept for those who come soon, and read the same."""
     return pb.Event(
         kind=_KIND[event.kind],
         seq=event.seq,

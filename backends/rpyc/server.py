@@ -107,7 +107,7 @@ class ClientConnection(StreamConnection[tuple[bytes, ...], bytes], Exposed):
 
     @staticmethod
     def encode(events: Sequence[Event]) -> tuple[bytes, ...]:
-        return tuple(codec.keywords(service.event_pairs(event)) for event in events)
+        return tuple(map(service.event_keywords, events))
 
     def write(self, blob: tuple[bytes, ...]) -> None:
         for keywords in blob:

@@ -7,6 +7,7 @@ would be a round trip. ``dict(pairs)`` makes a dict.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -122,6 +123,8 @@ def _reference(value: Any) -> Local | Remote | None:
 # --- the model's values ------------------------------------------------------------------------
 
 S = TypeVar("S", bound=Struct)
+KEPT = 500
+"""Encodings of the newest events that are kept: more than a replay has."""
 ALWAYS = frozenset(("kind", "seq", "prev", "at"))
 """Fields that an event has even if they are 0."""
 
@@ -129,6 +132,12 @@ ALWAYS = frozenset(("kind", "seq", "prev", "at"))
 def event_pairs(event: Event) -> Pairs:
     """Return the fields that are set, in the model's order."""
     return tuple(pair for pair in _pairs(event) if pair[1] or pair[0] in ALWAYS)
+
+
+@lru_cache(KEPT)
+def event_keywords(event: Event) -> bytes:
+    """Return an event as keyword arguments; they are kept for those who come soon, and read the same."""
+    return codec.keywords(event_pairs(event))
 
 
 def member_pairs(members: Sequence[Member]) -> tuple[Pairs, ...]:

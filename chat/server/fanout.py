@@ -16,7 +16,7 @@ from itertools import accumulate, takewhile
 from typing import Any
 
 from chat.domain.errors import ChatError, SlowReader
-from chat.domain.model import Event
+from chat.domain.model import MEMBERSHIP, Event
 from chat.domain.room_replica import EVENT_BYTES, RING_EVENTS, EventRing, weight
 from chat.interfaces.server import HIGH_WATER, LOW_WATER, Sink
 from chat.server.backlog import Backlog
@@ -50,6 +50,11 @@ def first_page(events: list[Event], most: int) -> list[Event]:
     """Return as many events from the front as have about so many bytes, at least one."""
     sizes = accumulate(map(weight, events))
     return events[: max(1, sum(1 for _ in takewhile(lambda size: size <= most, sizes)))]
+
+
+def only_members(events: list[Event]) -> bool:
+    """Return whether these events only tell who has come or gone."""
+    return all(event.kind in MEMBERSHIP for event in events)
 
 
 class Channel:
@@ -87,16 +92,18 @@ class Channel:
         self._coalescing = kind.coalescing
         self._loop = asyncio.get_running_loop()
         self._held: asyncio.Handle | None = None  # writes wait until it fires
+        self._only_members = False  # what was written before has only told who has come or gone
 
     def flush(self, *, now: bool = False) -> None:
         """Write what is pending: at once, or when the coalescing time after a batch is over.
 
         Waiting after a batch makes the next write carry more, and a write of many events costs hardly more
-        than one of a single event. After a write of a single event nothing is held back, because somebody
-        may be waiting for it to answer.
+        than one of a single event. After a write of a single message nothing is held back, because somebody
+        may be waiting for it to answer. Nobody waits for who else has come or gone: after such events only
+        more of them are held back.
         """
         if self._held is not None:
-            if not now:
+            if not now and not (self._only_members and not only_members(self.pending)):
                 return
             self._held.cancel()
             self._held = None
@@ -114,7 +121,8 @@ class Channel:
                 mailbox.pump()
         if self.behind:
             self._cut_lost()
-        if len(events) > 1 and not now:
+        self._only_members = only_members(events)
+        if (len(events) > 1 or self._only_members) and not now:
             self._held = self._loop.call_soon(self._hold, began)
 
     def _hold(self, began: float) -> None:

@@ -71,7 +71,8 @@ class UdpSink(Load):
         return Connected(others / took, grown / others, sent=0)
 
     def _enter(self, until: int, deadline: float) -> None:
-        for number in range(len(self._sockets), until):
+        before = len(self._sockets)
+        for number in range(before, until):
             connection = socket.socket(type=socket.SOCK_DGRAM)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
             connection.connect(self._address)
@@ -80,20 +81,31 @@ class UdpSink(Load):
             self._clients.append(DATAGRAMS[self._target.dialect](number))
             self._numbers[connection.fileno()] = number
             self._register(connection.fileno())
-            self._let_in(number, deadline)
+        self._let_in(set(range(before, until)), deadline)
 
-    def _let_in(self, number: int, deadline: float) -> None:
-        client, again = self._clients[number], 0.0
-        said = b""
-        while not client.ready:
-            now = time.perf_counter()
-            if now > deadline:
-                raise DeliveryError(f"client {number} was not let in within {CONNECT_TIMEOUT:.0f} s")
-            if now > again or client.hello() != said:  # the answer may be a cookie
-                said, again = client.hello(), now + RETRY_AFTER
-                self._sockets[number].send(said)
+    def _let_in(self, waiting: set[int], deadline: float) -> None:
+        """Let clients come at once, as over streams."""
+        said: dict[int, bytes] = {}
+
+        def say(number: int) -> None:
+            said[number] = self._clients[number].hello()
+            self._sockets[number].send(said[number])
+
+        again = 0.0
+        while waiting:
+            if (now := time.perf_counter()) > deadline:
+                raise DeliveryError(f"{len(waiting)} clients were not let in within {CONNECT_TIMEOUT:.0f} s")
+            if now > again:
+                again = now + RETRY_AFTER
+                for number in waiting:
+                    say(number)
             for fd in self._poll(RETRY_AFTER):
-                self._hear(self._numbers[fd])
+                number = self._numbers[fd]
+                self._hear(number)
+                if self._clients[number].ready:
+                    waiting.discard(number)
+                elif number in waiting and self._clients[number].hello() != said[number]:
+                    say(number)  # the answer was a cookie
 
     # --- one measurement -----------------------------------------------------------------------
 

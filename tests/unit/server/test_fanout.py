@@ -16,15 +16,15 @@ from hypothesis import strategies as st
 import chat.domain.room_replica
 import chat.server.fanout
 from chat.domain.errors import ChatError, SlowReader
-from chat.domain.model import Event
+from chat.domain.model import Event, Kind
 from chat.domain.room_replica import EVENT_BYTES, RING_EVENTS, EventRing, weight
 from chat.interfaces.server import Sink
 from chat.server.backlog import Backlog
 from chat.server.fanout import PAGE_BYTES, Channel, Mailbox, pages
 
 
-def event(seq: int, prev: int, text: str = "") -> Event:
-    return Event("sent", seq, prev, 0, text=text)
+def event(seq: int, prev: int, text: str = "", kind: Kind = "sent") -> Event:
+    return Event(kind, seq, prev, 0, text=text)
 
 
 def chain(seqs: Sequence[int], text: str = "") -> list[Event]:
@@ -120,11 +120,11 @@ class Stage:
         assert mailbox not in self.reads, "one page at a time"
         self.reads[mailbox] = [each for each in self.log if each.seq > mailbox.cursor][:5]
 
-    def happen(self, count: int, hole: int = 1) -> None:
+    def happen(self, count: int, hole: int = 1, kind: Kind = "sent") -> None:
         """Let the room accept events, as the hub does it."""
         for _ in range(count):
             head = self.log[-1].seq if self.log else 0
-            new = event(head + hole, head)
+            new = event(head + hole, head, kind=kind)
             self.log.append(new)
             self.ring.append(new)
             self.channel.pending.append(new)
@@ -219,6 +219,16 @@ async def test_who_comes_in_the_gap_costs_the_others_no_write() -> None:
     assert [one.got[-1] for one in (peer, *later)] == [6, 6, 6, 6]
 
 
+async def test_who_comes_or_goes_is_told_together_and_a_message_waits_for_nobody() -> None:
+    stage = Stage()
+    peer = stage.attach(Peer())
+    told: list[tuple[Kind, int]] = [("joined", 1), ("joined", 1), ("left", 1), ("sent", 2)]
+    for kind, writes in told:
+        stage.happen(1, kind=kind)
+        assert peer.writes == writes
+    assert peer.got == stage.due(peer)
+
+
 async def test_what_the_gap_holds_back_can_be_written_now() -> None:
     stage = Stage()
     peer = stage.attach(Peer())
@@ -305,6 +315,7 @@ def attaches(stage: Stage, which: int) -> None:
 steps: list[Step] = [
     lambda stage, some: stage.happen(1, hole=1 + some % 3),
     lambda stage, some: stage.happen(1 + some % 12),
+    lambda stage, some: stage.happen(1 + some % 3, kind="joined"),
     lambda stage, _: stage.channel.flush(now=True),
     attaches,
     drains_one,
