@@ -152,12 +152,22 @@ def split(text: str) -> tuple[str, float]:
     words = text.split()
     kind = faults().get(words[0]) if words else None
     size = 1 + bool(kind is not None and kind.usage)
+    if kind is not None and kind.usage.startswith("[") and len(words) == 2 and _is_duration(words[1]):
+        size = 1  # its argument is left out
     if len(words) > size + 1:
         raise BadRequest("write it like stall 5s or latency 200ms 30s")
     lasts = seconds(words[size]) if len(words) > size else LASTS
     if not 0 < lasts <= LONGEST:
         raise BadRequest(f"a fault for everybody lasts at most {LONGEST:.0f} s")
     return " ".join(words[:size]), lasts
+
+
+def _is_duration(text: str) -> bool:
+    try:
+        seconds(text)
+    except BadRequest:
+        return False
+    return True
 
 
 def ask(folder: Path, text: str) -> str:

@@ -118,3 +118,10 @@ def test_a_duration_is_told_from_an_argument() -> None:
     assert split("stall") == ("stall", 10.0)
     assert split("latency 200ms±50ms 30s") == ("latency 200ms±50ms", 30.0)
     assert split("latency 200ms") == ("latency 200ms", 10.0)
+
+
+def test_an_argument_may_be_left_out_where_the_fault_needs_none() -> None:
+    assert split("reply-lost 5s") == ("reply-lost", 5.0)
+    assert split("reply-lost") == ("reply-lost", 10.0)
+    assert split("reply-lost join") == ("reply-lost join", 10.0)
+    assert split("reply-lost join 5s") == ("reply-lost join", 5.0)
