@@ -55,6 +55,7 @@ class FaultsForAll:
         self._work: set[asyncio.Task[None]] = set()
 
     async def open(self, technique: Technique, behind: Address, here: Address) -> Address:
+        opened: list[Faulty] = []  # the technique may be served at other addresses, too
         for transport in technique.transports:
             plan = FaultPlan(await asyncio.to_thread(technique.load_decoder))
             # Nobody decodes: nothing is kept.
@@ -63,9 +64,10 @@ class FaultsForAll:
                 here = await asyncio.to_thread(tap.relay, behind, transport, here.port, host=here.host)
             except OSError:
                 await asyncio.to_thread(tap.close)
-                await self._close([one for one in self._taps if one[0] == technique.name])
+                await self._close(opened)
                 raise
-            self._taps.append((technique.name, transport, tap, plan))
+            opened.append((technique.name, transport, tap, plan))
+            self._taps.append(opened[-1])
         return here
 
     async def run(self) -> None:
