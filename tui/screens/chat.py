@@ -21,11 +21,13 @@ from chat.client.session_events import (
     DraftMoved,
     Hindered,
     Measured,
+    StartedOver,
     State,
     StateChanged,
     Switched,
     Update,
 )
+from chat.domain.classroom import Classroom
 from chat.domain.errors import ChatError, NickTaken
 from chat.domain.validation import clean_text
 from chat.language import N_
@@ -190,6 +192,8 @@ class ChatScreen(ChatUnread, ChatLanes, ChatClass, ChatSplit, ChatPaste):
                         self.timeline.apply(update)
                         if isinstance(update, Arrived):
                             self.take_class_event(update.event)
+                        elif isinstance(update, StartedOver):
+                            self.classroom = Classroom()
                         elif isinstance(update, DraftMoved) and update.phase in ("failed", "unconfirmed"):
                             self.teaching.failed(update.draft)
                         if isinstance(update, Arrived) and update.event.kind == "sent":
