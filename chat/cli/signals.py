@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
@@ -28,6 +27,8 @@ def run(command: Coroutine[Any, Any, int]) -> int:
     Returns:
         The exit code: the command's, or 128 and the number of the signal, as shells say it.
     """
+    import asyncio
+
     received: list[signal.Signals] = []
 
     async def watched() -> int:
