@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from msgspec.structs import astuple
 
-from chat.client.room_view import MEMBERSHIP
 from chat.client.session_events import Arrived, Entered, Hindered, Missed, Noticed, Reconnected, StartedOver
 from chat.domain.errors import ChatError
 from chat.domain.event_window import EventWindow
-from chat.domain.model import Event
+from chat.domain.model import MEMBERSHIP, Event
 
 if TYPE_CHECKING:
     from chat.client.session import Session

@@ -11,9 +11,8 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widget import Widget
 
-from chat.client.room_view import MEMBERSHIP
 from chat.client.session_events import Arrived, Measured, State, StateChanged, Update
-from chat.domain.model import Event
+from chat.domain.model import MEMBERSHIP, Event
 from chat.interfaces.frames import Direction
 from chat.language.translation import translate
 from tui.lanes.figures import Figures, sparkline
