@@ -15,7 +15,18 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static, TextArea
 
-from chat.client.session_events import Arrived, Hindered, Measured, State, StateChanged, Switched, Update
+from chat.client.session_events import (
+    Arrived,
+    DraftMoved,
+    Hindered,
+    Measured,
+    StartedOver,
+    State,
+    StateChanged,
+    Switched,
+    Update,
+)
+from chat.domain.classroom import Classroom
 from chat.domain.errors import ChatError, NickTaken
 from chat.domain.validation import clean_text
 from chat.language import N_
@@ -181,6 +192,10 @@ class ChatScreen(Plain, ChatUnread, ChatLanes, ChatClass, ChatSplit, ChatPaste):
                         self.timeline.apply(update)
                         if isinstance(update, Arrived):
                             self.take_class_event(update.event)
+                        elif isinstance(update, StartedOver):
+                            self.classroom = Classroom()
+                        elif isinstance(update, DraftMoved) and update.phase in ("failed", "unconfirmed"):
+                            self.teaching.failed(update.draft)
                         if isinstance(update, Arrived) and update.event.kind == "sent":
                             self.note_receipt(update.event.seq)
                             self.count_unread(update.event.seq)
