@@ -248,6 +248,7 @@ class HubMachine(RuleBasedStateMachine):
             ]
             assert found[1:] == self.model.lines[name][1:]
             assert [one.seat for one in room.members()] == [one.seat for one in self.model.there(name)]
+            room.flush(now=True)  # who comes and goes may be told a moment later
             chain = [f"{event.seq} {event.prev}" for event in events]
             for one in self.model.there(name):
                 if one.seat in self.readers:
