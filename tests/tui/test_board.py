@@ -75,14 +75,16 @@ def class_of_twelve() -> Desk:
 
 
 @asynccontextmanager
-async def projected(desk: Desk, size: tuple[int, int]) -> AsyncIterator[tuple[Running, Looking]]:
+async def projected(
+    desk: Desk, size: tuple[int, int], *, theme: str | None = None
+) -> AsyncIterator[tuple[Running, Looking]]:
     watcher = Looking(desk)
 
     async def connect() -> Watcher:
         return watcher
 
     board = Board("lab", join="chat join 192.168.1.5", order=("tcp", "udp", "grpc", "rest", "soap"), zone=UTC)
-    app = BoardApp(board, connect, now=lambda: desk.time + 1)
+    app = BoardApp(board, connect, theme, now=lambda: desk.time + 1)
     async with app.run_test(size=size) as pilot:
         await until(pilot, lambda: board.head == desk.log[-1].seq and board.members)
         yield pilot, watcher
