@@ -175,7 +175,7 @@ def table(costs: Sequence[Cost]) -> str:
                 f"{sum(cost.idle_per_minute):,} B",
             )
         )
-    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     return "\n".join(
         "  ".join(
             cell.ljust(width) if column == 0 else cell.rjust(width)
