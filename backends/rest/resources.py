@@ -44,7 +44,6 @@ from chat.domain.json_codec import Decoder
 from chat.domain.model import MAX_NUMBER, Ack, Delete, Draft, Edit, Event, Hello, Say
 from chat.domain.validation import seat_name
 from chat.interfaces.server import HubPort, Reader, Seat
-from chat.language import N_
 from chat.transport.http_server import ClientDisconnected, WebServer, read_body
 from chat.transport.polling import WAIT
 from chat.transport.preconditions import failed_precondition, names
@@ -303,8 +302,8 @@ class Resources:
                 return await decided(seat, draft)
             except NoSuchMessage as none:
                 await self._find(room, draft.id, n=none.n)  # it knows better where it is deleted
-                text = N_(f"message {draft.id} is too old to be changed")
-                raise Refused(409, NoSuchMessage(text, n=none.n)) from None
+                gone = NoSuchMessage(f"message {draft.id} is too old to be changed", n=none.n)
+                raise Refused(409, gone) from None
 
     async def _check_version(
         self, call: Call, room: Reader, seat: Seat, draft: Edit | Delete, version: int

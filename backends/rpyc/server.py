@@ -24,7 +24,6 @@ from chat.domain.json_codec import shorten
 from chat.domain.model import Ack, Delete, Draft, Edit, Event, Say
 from chat.domain.validation import printable
 from chat.interfaces.server import LOW_WATER, Seat
-from chat.language import N_
 from chat.transport.connection_state import State
 from chat.transport.flow_control import Reason
 from chat.transport.stream import StreamConnection, StreamServer
@@ -292,10 +291,10 @@ class ClientConnection(StreamConnection[tuple[bytes, ...], bytes], Exposed):
             _, asked = next(iter(self._under_way.values()))
             wait += max(asked, self._heard) - now
             if wait <= 0:
-                late = N_(
-                    f"your callback has not answered for {CALLBACK_TIMEOUT:.0f} s; reconnect and resume"
+                late = CALLBACK_TIMEOUT
+                self.close(
+                    SlowReader(f"your callback has not answered for {late:.0f} s; reconnect and resume")
                 )
-                self.close(SlowReader(late))
                 return
         self._watch = self._loop.call_later(min(wait, PING_EVERY), self._check_client)
 
