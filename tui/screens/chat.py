@@ -11,7 +11,6 @@ from typing import ClassVar
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static, TextArea
@@ -52,13 +51,14 @@ from tui.widgets.key_line import KeyLine
 from tui.widgets.members import Members
 from tui.widgets.message_view import MessageView
 from tui.widgets.newest import Newest
+from tui.widgets.plain import Plain, PlainHorizontal, PlainVertical
 from tui.widgets.status_bar import StatusBar
 
 WIDTHS = [(0, "-slim"), (LEAST[0], "-narrow"), (100, "-wide")]
 HEIGHTS = [(0, "-flat"), (LEAST[1], "-short"), (22, "-tall")]
 
 
-class ChatScreen(ChatUnread, ChatLanes, ChatClass, ChatSplit, ChatPaste):
+class ChatScreen(Plain, ChatUnread, ChatLanes, ChatClass, ChatSplit, ChatPaste):
     """One person in one room.
 
     Args:
@@ -131,9 +131,9 @@ class ChatScreen(ChatUnread, ChatLanes, ChatClass, ChatSplit, ChatPaste):
 
     def compose(self) -> ComposeResult:
         yield self.room_strip
-        with Horizontal(id="body"):
+        with PlainHorizontal(id="body"):
             yield self.room_list
-            with Vertical(id="centre"):
+            with PlainVertical(id="centre"):
                 yield Static(translate(TOO_SMALL), id="too-small")
                 yield self.fault_banner
                 yield self._banner
@@ -297,6 +297,7 @@ class ChatScreen(ChatUnread, ChatLanes, ChatClass, ChatSplit, ChatPaste):
         return [*self.composer.drafts, *self.pasted]
 
     def on_text_area_changed(self, event: TextArea.Changed) -> None:
+        event.stop()
         if self.composer.text and self.composer.text != self._hinted:
             self.unhint()
 
