@@ -44,7 +44,14 @@ async def hub(disk: Disk) -> AsyncIterator[Hub]:
 async def come(hub: Hub, nick: str, **hello: Any) -> tuple[HubSeat, SlowPeer]:
     seat, peer = await enter(hub, nick, **hello), SlowPeer()
     seat.attach(peer)
+    tell(hub)
     return seat, peer
+
+
+def tell(hub: Hub) -> None:
+    """Write what is held back: who comes is told together."""
+    for room in hub.live_rooms():
+        room.flush(now=True)
 
 
 async def say_much(seat: HubSeat, size: int) -> None:
@@ -56,9 +63,11 @@ async def say_much(seat: HubSeat, size: int) -> None:
 async def crowd(hub: Hub, *nicks: str) -> tuple[HubSeat, list[SlowPeer]]:
     """Let people come of whom nobody reads; return somebody else who talks."""
     slow = [(await come(hub, nick))[1] for nick in nicks]
+    talker = await enter(hub, "talker")
+    tell(hub)
     for peer in slow:
         peer.waiting = 0  # what they got when they came
-    return await enter(hub, "talker"), slow
+    return talker, slow
 
 
 async def test_the_one_that_took_nothing_for_longest_is_cut_first_and_resumes(hub: Hub) -> None:
@@ -75,6 +84,7 @@ async def test_the_one_that_took_nothing_for_longest_is_cut_first_and_resumes(hu
     again = await enter(hub, "bob", cursor=Cursor(len(bob.got)), replay=None, seat_key=key_of(hub, "bob"))
     peer = Peer()
     again.attach(peer)
+    tell(hub)
     assert len(bob.got) + len(peer.got) == last
 
 
