@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,20 +28,31 @@ def preferred() -> str:
     return "en"
 
 
-def use(language: str) -> None:
-    """Translate into this language from now on, in this process."""
+def use(language: str) -> str:
+    """Translate into this language from now on, in this process.
+
+    Returns:
+        Why the texts stay English: the catalogue is missing or damaged; "" if they do not.
+    """
     global _catalogue
+    _catalogue = None
     if language == "en":
-        _catalogue = None
-        return
+        return ""
     import gettext  # English, the most frequent, does without
 
     from chat.language.catalogue import Catalogue
 
+    try:
+        translations = gettext.translation("messages", FOLDER, [language])
+    except (OSError, ValueError, LookupError, struct.error) as error:  # whatever gettext stumbles over
+        file = f"{language}/LC_MESSAGES/messages.mo"
+        what = "is missing" if isinstance(error, FileNotFoundError) else "is damaged"
+        return f"the texts are in English: {FOLDER / file} {what}; install the chat again"
     # click asks gettext's own functions for its words, which look at LANGUAGE at each call.
     os.environ["LANGUAGE"] = language
     gettext.bindtextdomain("messages", str(FOLDER))
-    _catalogue = Catalogue(gettext.translation("messages", FOLDER, [language], fallback=True), language)
+    _catalogue = Catalogue(translations, language)
+    return ""
 
 
 def in_use() -> str:
