@@ -182,6 +182,12 @@ class Session:
             raise ConnectionLost("not connected")
         return await self._client.history(before=before, limit=limit)
 
+    async def rooms(self) -> list[str]:
+        """Return the rooms that the server tells, if its technique can. Raises `ConnectionLost`."""
+        if self._client is None:
+            raise ConnectionLost("not connected")
+        return await self._client.rooms()
+
     def start(self) -> None:
         """Begin to connect."""
         self._task = asyncio.create_task(self._run())
