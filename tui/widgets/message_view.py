@@ -6,7 +6,7 @@ because each of these lays out the whole screen.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -68,6 +68,8 @@ class MessageView(ScrollView, can_focus=False):
         """The first row that is left since rows were removed because there were too many; None: none were."""
         self.unsure: list[Place] = []
         """Rows whose height was computed for another width."""
+        self.at_end: Callable[[], None] = lambda: None
+        """Called when several changes end, before they are shown; it may change more."""
         self._changes = 0  # depth of nested `changing`
         self._cursor: Place | None = None
         # The strips of rows, each with whether it names the day and whether it is chosen.
@@ -137,6 +139,7 @@ class MessageView(ScrollView, can_focus=False):
         try:
             yield
         finally:
+            self.at_end()
             if len(self.rows) > KEEP:
                 self._cut(len(self.rows) - KEEP + CUT)
                 self.cut = self.rows[0].place
