@@ -14,7 +14,7 @@ PAGES = $(wildcard *.md docs/*.md backends/*/README.md)
 PACKAGES := chat backends protos wsdl lab tui
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fuzz soak check audit format docs languages captures score trials stubs wsdl openapi goldens constraints man wheel bundle bundle-check clean
+.PHONY: help setup demo test fuzz soak check audit format docs languages captures recording score trials stubs wsdl openapi goldens constraints man wheel bundle bundle-check clean
 
 help: ## List these targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -54,6 +54,7 @@ check: setup ## Check format, lint, types, the import layers and the generated p
 	$(BIN)/python .ci/man.py --check
 	$(BIN)/python -m cogapp --check --check-fail-msg='run: make docs' $(PAGES)
 	$(BIN)/python -m tests.tui.pictures --check
+	$(BIN)/python -m tests.tui.recording --check
 	$(BIN)/python -m lab.trials.picture --check
 
 audit: setup ## Look for known vulnerabilities in the pinned packages, where PyPI can be asked
@@ -66,10 +67,14 @@ format: setup ## Format the code and mend what the linter can
 docs: setup ## Write the generated parts of the pages, and the pictures, anew
 	$(BIN)/python -m cogapp -r $(PAGES)
 	$(BIN)/python -m tests.tui.pictures
+	$(BIN)/python -m tests.tui.recording --draw
 	$(BIN)/python -m lab.trials.picture
 
 captures: setup ## Record the messages of docs/captures anew, then make docs; ARGS='grpc soap' some of them
 	$(BIN)/python -m tests.support.kept_captures $(ARGS)
+
+recording: setup ## Play the chat and record it to docs/recording, in real time, and draw the picture of it
+	$(BIN)/python -m tests.tui.recording
 
 score: setup ## Try the checker on every broken twin anew, and write docs/checker.json; then make docs
 	$(BIN)/python -m lab.check.score docs/checker.json

@@ -56,8 +56,17 @@ class Board:
     classroom: Classroom = field(default_factory=Classroom)
     head: int = 0
     """The seq of the newest event that was taken."""
+    log: str = ""
+    """Which log the events are from: its UUID; "": there are none yet."""
     trouble: str = ""
     """Why nothing comes at the moment."""
+
+    def look_at(self, epoch: str) -> None:
+        """Begin anew if the room has another log than before; ``epoch``: of now."""
+        log = epoch.partition(".")[0]
+        if log != self.log:
+            self.said.clear()
+            self.classroom, self.head, self.log = Classroom(), 0, log
 
     def take(self, events: Iterable[Event]) -> bool:
         """Take the next events; return whether people came or went."""

@@ -73,9 +73,9 @@ def theme_of(name: str, table: Mapping[str, Any]) -> Theme:
         raise Broken(translate(f"its base is one of {', '.join(known)}"))
     colours = {key: _hex(key, value) for key, value in table.items() if key != "base"}
     dark = Color.parse(colours.get("background", known[base].background or "#000000")).brightness < 0.5
-    main = {key: value for key, value in colours.items() if key in (*MAIN, *STATES)}
+    main: dict[str, Any] = {key: value for key, value in colours.items() if key in (*MAIN, *STATES)}
     variables = known[base].variables | {key: colours[key] for key in colours.keys() - main.keys()}
-    return replace(known[base], name=name, dark=dark, variables=variables, **main)  # type: ignore[arg-type]  # colours
+    return replace(known[base], name=name, dark=dark, variables=variables, **main)
 
 
 def _hex(key: str, value: object) -> str:

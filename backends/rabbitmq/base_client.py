@@ -13,8 +13,9 @@ from backends.rabbitmq import names
 from backends.rabbitmq.amqp_errors import Refused, hindrance
 from backends.rabbitmq.stream import Link, gap_notice, oldest_offset
 from backends.rabbitmq.will import LastWill
-from chat.domain.errors import BadRequest, ChatError, ConnectionLost, TooFast
-from chat.domain.model import Body, Deleted, Draft, Edited, Left, Limits, Sent
+from chat.domain.classroom import IN_A_BROKER, PREFIX
+from chat.domain.errors import BadRequest, ChatError, ConnectionLost, NotYours, TooFast
+from chat.domain.model import Body, Deleted, Draft, Edited, Left, Limits, Say, Sent
 from chat.domain.rate_limit import TokenBucket, too_fast
 from chat.domain.room import body_of
 from chat.interfaces.address import Address
@@ -133,6 +134,8 @@ class BrokerClient(ChatClient):
         """Return the entry's body for a draft. Raises the `ChatError` that a server would refuse it with."""
         if not draft.n:
             raise BadRequest("a draft needs a number, counted from 1")
+        if isinstance(draft, Say) and draft.text.startswith(PREFIX):
+            raise NotYours(IN_A_BROKER, n=draft.n)
         return body_of(draft, draft.n, self.seat, self.nick, self.technique, self.limits.text_bytes)
 
     def check_rate(self, n: int) -> None:

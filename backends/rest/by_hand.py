@@ -17,6 +17,6 @@ def command(host: str, port: int, room: str, text: str) -> str:
             """ID=$(printf %s "$SEAT" | sed 's/.*"seat":"\\([^"]*\\)".*/\\1/') &&""",
             f'curl -s {url}/messages -H "Seat-Key: $KEY" -H "Idempotency-Key: 1" '
             f"--json {shlex.quote(json_text(text=text))};",
-            f'curl -s -X DELETE {url}/seats/$ID -H "Seat-Key: $KEY"',
+            f'curl -s -X DELETE {url}/seats/"$ID" -H "Seat-Key: $KEY"',
         )
     )

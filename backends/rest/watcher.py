@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backends.rest.client import RestClient, access_header
-from backends.rest.codec import MemberList
+from backends.rest.codec import MemberList, RoomState
 from chat.domain.json_codec import Decoder
 from chat.domain.model import Event, Limits, Member
 from chat.domain.validation import clean_room
@@ -14,6 +14,7 @@ from chat.transport.http_client import open_http
 from chat.transport.polling import WAIT
 
 _members: Decoder[MemberList] = Decoder(MemberList)
+_state: Decoder[RoomState] = Decoder(RoomState)
 
 
 class _Seatless(RestClient):
@@ -23,6 +24,10 @@ class _Seatless(RestClient):
         self._room = f"/rooms/{clean_room(room)}"
         self._access = self._seated = access_header(access)
         self._http = open_http(self.options)
+
+    async def epoch(self) -> str:
+        _, content = await self._request("GET", self._room, self._access)
+        return self._read(_state, content).epoch
 
     async def newest(self) -> list[Event]:
         return list((await self._fetch(None, None, Limits().page)).events)
@@ -46,6 +51,9 @@ class RestWatcher(Watcher):
         super().__init__(address, options, room, access)
         self._client = _Seatless(address, options)
         self._client.look(room, access)
+
+    async def epoch(self) -> str:
+        return await self._client.epoch()
 
     async def newest(self) -> list[Event]:
         return await self._client.newest()

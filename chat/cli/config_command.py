@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import wrap
@@ -14,6 +15,7 @@ from chat.cli.config import config_file
 from chat.cli.config_keys import KEYS, commands, options, unknown
 from chat.domain.errors import ChatError
 from chat.domain.validation import printable
+from chat.interfaces.frames import MASK
 from chat.language import N_
 from chat.language.translation import translate
 
@@ -22,6 +24,8 @@ FROM = {
     ParameterSource.ENVIRONMENT: N_("environment"),
     ParameterSource.DEFAULT_MAP: N_("file"),
 }
+PASSWORD = re.compile(r"(://[^:/@]*:).*@")
+"""In the URL of a broker, up to the last @: the table may stand on a projector."""
 MAIN = ("serve",)
 """The commands whose settings `chat config` shows and writes; --all shows every command."""
 
@@ -88,7 +92,9 @@ def _shown(context: click.Context, option: click.Option) -> str:
     value = getattr(value, "name", value)  # a technique
     if value is None or value == ():
         return "-"
-    return str(value).lower() if isinstance(value, bool) else printable(str(value))
+    if isinstance(value, bool):
+        return str(value).lower()
+    return printable(PASSWORD.sub(rf"\1{MASK}@", str(value)))
 
 
 def _source(context: click.Context, option: click.Option) -> str:

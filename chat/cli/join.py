@@ -49,6 +49,17 @@ class Joining(Client):
         return replace(here, server=str(Address(str(self.server), port)), access=self.access)
 
 
+def host_alone(_: click.Context | None, __: click.Parameter | None, text: str) -> str:
+    """Return the host that was written, without the brackets of an IPv6 address."""
+    try:
+        address = parse_address(text, 0)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+    if address.port:
+        raise click.BadParameter("leave the port out: each technique has one of its own, see --port-of")
+    return address.host
+
+
 @click.command(
     epilog="""
     \b
@@ -57,7 +68,7 @@ class Joining(Client):
       chat join 192.168.1.5 --check 3fa2-91bc-77d0 --words "apple robin moon storm"
     """
 )
-@click.argument("host", callback=checked(lambda text: parse_address(text, 1)))
+@click.argument("host", callback=host_alone)
 @click.option(
     "--words", metavar="WORDS", help="The words on the board; without it, CHAT_TOKEN, or they are asked for."
 )
@@ -110,7 +121,8 @@ def join(
     places = {label.name: Address(host, port_of.get(label.name, label.port)) for label in labels}
     fingerprint = _verified(folder, host, places, check)
     given = same_words(words.strip()) if words else access_token(None)
-    access = asyncio.run(_let_in(labels, places, fingerprint, given))
+    here = [label for label in labels if not label.missing()]
+    access = asyncio.run(_let_in(here, places, fingerprint, given))
     answered, silent = asyncio.run(_answering(labels, places, fingerprint, access))
     for line in silent:
         warn(line)

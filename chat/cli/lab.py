@@ -18,6 +18,7 @@ from chat.cli.options import (
     token_option,
     warn,
 )
+from chat.cli.signals import as_interrupt
 from chat.domain.errors import ChatError
 from chat.interfaces.technique import Technique
 
@@ -157,6 +158,7 @@ def record(
 @click.option("--json", "as_json", is_flag=True, help="Every outcome.")
 @click.option("--write", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
               help="Also write it into this page, with its picture.")  # fmt: skip
+@as_interrupt()
 def faults(
     backend: Technique | None,
     repair: bool,
@@ -229,6 +231,7 @@ def faults(
     help="Over all techniques that can run here.",
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="Of who does what, and of the faults.")
+@as_interrupt()
 def soak(seconds: float, clients: int, seed: int) -> int:
     """Let many clients join, talk, edit, leave and suffer faults; at the end look at what is left.
 

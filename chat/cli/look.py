@@ -142,10 +142,10 @@ async def _look_at(
         for label in labels
         for place in given_addresses(host, label.port_for(encrypted=trust is not None), label.schemes)
     ]
-    if trust is None and (kept := await asyncio.to_thread(known, folder, places[0][1].host)):
+    encrypted = [(label, place) for label, place in places if label.tls and label.server]
+    if trust is None and encrypted and (kept := await asyncio.to_thread(known, folder, places[0][1].host)):
         click.echo(f"(with the certificate that was kept when you joined: {kept.short})")
-        trust = kept
-        places = [(label, place) for label, place in places if label.tls and label.server]
+        trust, places = kept, encrypted
     reached = {(label, place): reach(place) for label, place in places if label.traits.transport == "tcp"}
     tried, found = await asyncio.gather(
         asyncio.gather(*(guide.doctor(label, place, access, trust) for label, place in places)),

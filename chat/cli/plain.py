@@ -102,6 +102,7 @@ async def plain(session: Session, *, input: Iterable[str] | None = None) -> int:
 
 async def _plain(session: Session, input: Iterable[str], out: Callable[[str], None]) -> int:
     drafts: dict[int, str] = {}
+    teaching = Teaching()
     inside = asyncio.Event()
     failed = False
 
@@ -129,6 +130,7 @@ async def _plain(session: Session, input: Iterable[str], out: Callable[[str], No
                         out(f"* {reason}")
                     case DraftMoved(draft, "failed" | "unconfirmed" as phase, reason):
                         failed = True
+                        teaching.failed(draft)
                         out(f"! {phase}: {drafts.pop(draft, '')!r}: {reason}")
                     case StateChanged(state) if state.name == "retrying" and state.reason != said:
                         said = state.reason
@@ -141,7 +143,7 @@ async def _plain(session: Session, input: Iterable[str], out: Callable[[str], No
 
     async def type_() -> None:
         await inside.wait()
-        await _type(session, input, drafts, out)
+        await _type(session, input, drafts, teaching, out)
 
     async with session:
         showing = asyncio.create_task(show())
@@ -172,9 +174,12 @@ def _message(line: str) -> str | None:
 
 
 async def _type(
-    session: Session, file: Iterable[str], drafts: dict[int, str], out: Callable[[str], None]
+    session: Session,
+    file: Iterable[str],
+    drafts: dict[int, str],
+    teaching: Teaching,
+    out: Callable[[str], None],
 ) -> None:
-    teaching = Teaching()
     async for line in read_lines(file):
         command, _, _ = line.partition(" ")
         if command == QUIT:

@@ -1,12 +1,14 @@
-"""Signals that end a command of a client: it leaves the room first, so that nobody waits for its seat."""
+"""Signals that end a command: a client leaves the room first, and what has servers of its own ends them."""
 
 from __future__ import annotations
 
-import asyncio
 import signal
-from collections.abc import Coroutine
-from contextlib import suppress
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
 from typing import Any
+
+import click
 
 from chat.cli.options import SIGNALLED
 
@@ -25,6 +27,8 @@ def run(command: Coroutine[Any, Any, int]) -> int:
     Returns:
         The exit code: the command's, or 128 and the number of the signal, as shells say it.
     """
+    import asyncio
+
     received: list[signal.Signals] = []
 
     async def watched() -> int:
@@ -47,3 +51,28 @@ def run(command: Coroutine[Any, Any, int]) -> int:
         return asyncio.run(watched())
     except asyncio.CancelledError:
         return SIGNALLED + received[0]
+
+
+@contextmanager
+def as_interrupt() -> Iterator[None]:
+    """Let the signals that end a command do what Ctrl+C does: so the processes that it has started end, too.
+
+    Raises:
+        Exit: a signal came. The exit code is 128 and its number, as shells say it.
+    """
+    received: list[int] = []
+
+    def end(number: int, _: FrameType | None) -> None:
+        received.append(number)
+        signal.raise_signal(signal.SIGINT)  # asyncio's own handler of it lets every task end
+
+    before = {number: signal.signal(number, end) for number in ending_signals()}
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not received:
+            raise
+        raise click.exceptions.Exit(SIGNALLED + received[0]) from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

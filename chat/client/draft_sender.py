@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from chat.client.outbox import Outbox, QueuedDraft
 from chat.client.session_events import DraftMoved, Phase, Update
@@ -38,6 +39,7 @@ class DraftSender:
         self._limits = Limits()
         self._bucket = TokenBucket(self._limits, clock)
         self._held_until = 0.0  # by the clock: nothing is sent before
+        self._held_no_more = asyncio.Event()
         self._one_at_a_time = False  # a draft was refused for now, and none was accepted since
         self._wake = asyncio.Event()  # something to send
         self._shrunk = asyncio.Event()  # the outbox has lost a draft, or the session has ended
@@ -87,6 +89,11 @@ class DraftSender:
         self._outbox.number = max(self._outbox.number, welcome.n)
         self._bucket.follow(welcome.limits)
 
+    def hold_no_longer(self) -> None:
+        """What was refused for now may be accepted at once: the room has other rules."""
+        self._held_until = 0.0
+        self._held_no_more.set()
+
     def arrived(self, n: int) -> QueuedDraft | None:
         """Return the own draft whose event has come."""
         queued = self._outbox.arrived(n)
@@ -119,7 +126,10 @@ class DraftSender:
                     await self._wake.wait()
                     continue
                 if (wait := self._held_until - self._clock()) > 0:
-                    await asyncio.sleep(wait)
+                    self._held_no_more.clear()
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(wait):
+                            await self._held_no_more.wait()
                     continue  # another draft may be first now
                 if wait := self._bucket.take():
                     await self._moved(queued, "waiting", f"waiting ({self._limits.rate:g}/s)")

@@ -8,8 +8,11 @@ from collections.abc import Awaitable, Callable
 from chat.client.draft_sender import DraftSender
 from chat.client.room_view import MEMBERSHIP, RoomView
 from chat.client.session_events import Arrived, Missed, Update
+from chat.domain.classroom import PREFIX
 from chat.domain.model import Event, MissingEvents
 from chat.interfaces.client import ChatClient
+
+SLOW = f"{PREFIX}slow"
 
 
 class EventReader:
@@ -64,6 +67,8 @@ class EventReader:
         if not view.take(event):
             return
         arrived = Arrived(event)
+        if event.text.startswith(SLOW):
+            self._sender.hold_no_longer()
         if event.n and event.seat in view.own_seats and (queued := self._sender.arrived(event.n)):
             client.answered(event.n)
             arrived = Arrived(event, queued.token, self._clock() - queued.since)

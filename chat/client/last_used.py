@@ -40,9 +40,10 @@ def load(folder: Path, warn: Callable[[str], None]) -> LastUsed:
     try:
         found = json.loads(path.read_bytes())
         texts = {name: str(found.get(name, "")) for name in ("technique", "room", "nick", "theme")}
-        kept = LastUsed(
-            **texts, rooms=tuple(clean_room(str(room)) for room in found.get("rooms", ())[:ROOMS])
-        )
+        rooms = found.get("rooms", [])
+        if not isinstance(rooms, list):
+            raise TypeError("no list")
+        kept = LastUsed(**texts, rooms=tuple(clean_room(str(room)) for room in rooms[:ROOMS]))
         if kept.room:
             clean_room(kept.room)
         if kept.nick:

@@ -8,6 +8,7 @@ until the room has answered, and are sent again only after the replay has shown 
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from collections import Counter
@@ -34,13 +35,16 @@ from chat.client.session_events import (
 )
 from chat.client.update_queue import UpdateQueue
 from chat.client.way import Dial, Way
-from chat.domain.errors import ChatError, Closing, ConnectionLost, NickTaken, StaleCursor
+from chat.domain.errors import ChatError, Closing, ConnectionLost, NickTaken, SeatTaken, StaleCursor
 from chat.domain.model import Cursor, Delete, Edit, Event, Hello, Limits, Member, Say, Welcome
 from chat.domain.seat_key import new_seat_key
 from chat.interfaces.client import ChatClient
 
 if TYPE_CHECKING:
     from chat.client.seat_keys import SeatKeys
+
+SETTLED = 10.0
+"""Seconds after a `Session.switch` that failed in which the server may say that the seat was taken by it."""
 
 
 class Session:
@@ -87,6 +91,7 @@ class Session:
         self._first_key = new_seat_key()  # if the first welcome is lost, the same hello gives the same seat
         self._keys = keys
         self._other_nicks = other_nicks
+        self._clock = clock
         self._reconnect = ReconnectPolicy(give_up, clock, jitter)
         self._client: ChatClient | None = None
         self._counts: Counter[str] = Counter()  # what the connections so far have counted
@@ -104,6 +109,7 @@ class Session:
         self._retry = RetryWait(seen)
         self._moved = False  # it connects anew because of `redial`
         self._redialling = asyncio.Event()
+        self._taking = 0.0  # by the clock: until then it may be `switch` that takes the seat
         self._connecting = asyncio.Lock()  # only one connection takes the seat at a time
         self._ready: tuple[ChatClient, Welcome] | None = None  # what `switch` has connected
 
@@ -148,7 +154,13 @@ class Session:
             ChatError: why the new way can't be taken; the old one stays.
         """
         async with self._connecting:
-            client, welcome = await self._connect(way)
+            self._taking = math.inf
+            try:
+                client, welcome = await self._connect(way)
+            except BaseException:
+                self._taking = self._clock() + SETTLED
+                raise
+            self._taking = 0.0
             if self._closing or not self._view.same_log(welcome):
                 await client.close()
                 ended = ConnectionLost("the session has ended")
@@ -267,6 +279,9 @@ class Session:
                 continue
             except ChatError as lost:
                 error = lost
+                if isinstance(lost, SeatTaken) and self._clock() < self._taking:
+                    # By `switch`, whose connection broke before the welcome: the seat is free again.
+                    error = ConnectionLost("the server closed the connection")
             finally:
                 if seated := self._client is not None:
                     self._broken_by = error

@@ -44,6 +44,7 @@ class Teaching:
 
     def __init__(self) -> None:
         self._shown = ""  # the seat that has shown it
+        self._drafts: set[int] = set()  # those that were said since, or with it
 
     def say(self, session: Session, what: str, token: str) -> list[tuple[int, str]]:
         """Use one of the teacher's means; show the token first, if this seat has not yet.
@@ -60,4 +61,13 @@ class Teaching:
         if token and self._shown != session.seat:
             texts.insert(0, f"{PREFIX}teacher {proof(token, session.seat)}")
             self._shown = session.seat
-        return [(session.say(text), text) for text in texts]
+            self._drafts.clear()
+        said = [(session.say(text), text) for text in texts]
+        if token:
+            self._drafts.update(draft for draft, _ in said)
+        return said
+
+    def failed(self, draft: int) -> None:
+        """This draft was refused or lost: if it needed the token, show that again the next time."""
+        if draft in self._drafts:
+            self._shown = ""

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from chat.domain.errors import BadText, NotYours
 from chat.domain.model import Event
 from chat.domain.validation import nick_key
+from chat.language import N_
 
 PREFIX = "/class "
 MIN_TEACHER = 16
@@ -22,6 +23,10 @@ MIN_TEACHER = 16
 MAX_SLOW = 600.0
 """Seconds between two messages of a person, at most."""
 MAX_FAULT = 3600.0
+IN_A_BROKER = N_(
+    "the teacher's means need a log that one server keeps: in a broker nobody can hold others to them"
+)
+"""Why they are refused there, by servers and by clients that are their own server."""
 
 
 class Verb(NamedTuple):

@@ -24,6 +24,10 @@ class Watcher(ABC):
         self.address, self.options, self.room, self.access = address, options, room, access
 
     @abstractmethod
+    async def epoch(self) -> str:
+        """Return the epoch of the room's log: with another one no seq of before means anything."""
+
+    @abstractmethod
     async def newest(self) -> list[Event]:
         """Return the newest events, ascending: one page."""
 

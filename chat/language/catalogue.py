@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gettext
-import re
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,6 +13,10 @@ WITHIN |= {"about", "connect", "asked", "say", "phase", "so_far"}
 """Values with these names are texts of ours themselves, and are translated too."""
 KEPT = 512
 """How many translated texts are kept, since the same one is often shown again."""
+LONGEST = 4000
+"""Characters of a text that is looked for: ours are shorter. An error of a server may be long."""
+DEEPEST = 20
+"""Texts within each other that are translated; what is further within stays as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,24 +25,45 @@ class Template:
 
     source: str
     translation: str
+    names: tuple[str, ...] = field(init=False)
     literals: tuple[str, ...] = field(init=False)
-    pattern: re.Pattern[str] = field(init=False)
+    """What stands before, between and behind the values."""
+    longest: str = field(init=False)
 
     def __post_init__(self) -> None:
-        literals, pattern = [], []
+        names, literals = [], [""]
         for literal, name, _, _ in Formatter().parse(self.source):
-            if literal:
-                literals.append(literal)
-                pattern.append(re.escape(literal))
+            literals[-1] += literal
             if name is not None:
-                pattern.append(f"(?P<{name}>.*?)")
-        object.__setattr__(self, "literals", tuple(sorted(literals, key=len, reverse=True)))
-        object.__setattr__(self, "pattern", re.compile("".join(pattern), re.DOTALL))
+                names.append(name)
+                literals.append("")
+        object.__setattr__(self, "names", tuple(names))
+        object.__setattr__(self, "literals", tuple(literals))
+        object.__setattr__(self, "longest", max(literals, key=len))
 
     @property
     def weight(self) -> int:
         """How much of a text it says itself: of several that fit, the heaviest is meant."""
         return sum(map(len, self.literals))
+
+    def values(self, text: str) -> dict[str, str] | None:
+        """Return the values that make this text of the template, each as short as it can be; None: none do.
+
+        The time grows as the text does: a pattern of `re` goes back and forth in one that nearly fits.
+        """
+        first, *between, last = self.literals
+        if not (self.longest in text and text.startswith(first) and text.endswith(last)):
+            return None
+        found, at = [], len(first)
+        for literal in between:
+            end = text.find(literal, at)
+            if end < 0:
+                return None
+            found.append(text[at:end])
+            at = end + len(literal)
+        if at > len(text) - len(last):
+            return None
+        return dict(zip(self.names, [*found, text[at : len(text) - len(last)]], strict=True))
 
 
 class Catalogue:
@@ -71,23 +95,30 @@ class Catalogue:
             return exact
         if (seen := self._seen.get(text)) is not None:
             return seen
-        self._seen[text] = found = self._from_template(text)
+        if len(text) > LONGEST:
+            return text
+        self._seen[text] = found = self._translated(text, DEEPEST)
         if len(self._seen) > KEPT:
             self._seen.popitem(last=False)
         return found
 
-    def _from_template(self, text: str) -> str:
+    def _translated(self, text: str, deepest: int) -> str:
+        if (exact := self._exact.get(text)) is not None:
+            return exact
+        return self._from_template(text, deepest - 1) if deepest else text
+
+    def _from_template(self, text: str, deepest: int) -> str:
         for template in self._templates:
-            if template.literals[0] in text and (match := template.pattern.fullmatch(text)):
+            if (found := template.values(text)) is not None:
                 values = {
-                    name: self.translate(value) if name.rstrip("0123456789") in WITHIN else value
-                    for name, value in match.groupdict().items()
+                    name: self._translated(value, deepest) if name.rstrip("0123456789") in WITHIN else value
+                    for name, value in found.items()
                 }
                 return template.translation.format(**values)
         for between in ("; ", ": "):  # several texts of ours, or one and its reason
-            first, found, rest = text.partition(between)
-            if found:
-                return f"{self.translate(first)}{between}{self.translate(rest)}"
+            first, sign, rest = text.partition(between)
+            if sign:
+                return f"{self._translated(first, deepest)}{between}{self._translated(rest, deepest)}"
         return text
 
 

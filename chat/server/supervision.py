@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from chat.domain.classroom import PREFIX, Classroom, is_proof, parse
+from chat.domain.classroom import IN_A_BROKER, PREFIX, Classroom, is_proof, parse
 from chat.domain.errors import BadText, ChatError, NotYours, TooFast
 from chat.domain.model import Ack, Body, Draft, Edited, Entry, Event, Left, Sent
 from chat.domain.room import Outcome, event_of
 from chat.interfaces.server import Reply
 
 NO_TEACHER = "this server has no teacher: start it with --lan, or with --teacher-token-file"
-NOT_HERE = "the teacher's means need a log that one server keeps: in a broker nobody can hold others to them"
 
 
 class Supervision:
@@ -63,7 +62,7 @@ class Supervision:
                 return TooFast(f"slow mode: one message in {state.slow:g} s", retry_after=left)
             return state.forbids(body.seat, body.author)
         if self._shared:
-            return NotYours(NOT_HERE)
+            return NotYours(IN_A_BROKER)
         if isinstance(body, Edited):
             return BadText("a message can't be changed into one of the teacher's means: send it")
         if order.verb == "teacher":

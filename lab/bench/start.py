@@ -19,6 +19,8 @@ from lab.bench.terminal import Terminal
 RUNS = 9
 FIRST_FRAME = b"essage #"
 """Part of the empty composer's text; the cursor is on the first letter."""
+FIRST_PAINT = "under 500 ms"
+"""The goal for the first frame."""
 
 
 class Report(msgspec.Struct):
@@ -44,7 +46,7 @@ def run(runs: int = RUNS) -> Report:
                 machine=machine(folder),
                 python=[_run([sys.executable, "-c", "pass"], folder) for _ in range(runs)],
                 help=[_run([*chat, "--help"], folder) for _ in range(runs)],
-                first_paint=[_paint(chatting, folder / f"state{number}") for number in range(runs)],
+                first_paint=[first_paint(chatting, folder / f"state{number}") for number in range(runs)],
             )
 
 
@@ -54,7 +56,8 @@ def _run(command: list[str], folder: Path) -> float:
     return 1000 * (time.perf_counter() - start)
 
 
-def _paint(command: list[str], state: Path) -> float:
+def first_paint(command: list[str], state: Path) -> float:
+    """Return the milliseconds from the start of the screen to its first frame."""
     with Terminal(command, environment(state)) as terminal:
         return 1000 * (terminal.shows(FIRST_FRAME) - terminal.started)
 
@@ -64,7 +67,7 @@ def main(as_json: bool, write: str | None = None) -> None:
     report = run()
     rows = [
         ("chat --help", report.help, "under 250 ms"),
-        ("first paint of the TUI", report.first_paint, "under 1,000 ms"),
+        ("first paint of the TUI", report.first_paint, FIRST_PAINT),
         ("the interpreter alone", report.python, ""),
     ]
     if as_json:

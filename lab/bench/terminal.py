@@ -6,7 +6,7 @@ import os
 import select
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -23,10 +23,25 @@ KEPT = 64 * 1024
 
 
 class Terminal:
-    """Runs a command in a pseudo-terminal, and kills it at the end. Raises `ChatError` on Windows."""
+    """Runs a command in a pseudo-terminal, and kills it at the end. Raises `ChatError` on Windows.
 
-    def __init__(self, command: list[str], environment: Mapping[str, str]) -> None:
-        self._fd, end = _open()
+    Args:
+        command: the program and its arguments.
+        environment: its whole environment, but for what names the terminal.
+        size: lines and columns.
+        watch: is called with all that the program writes, as it is read.
+    """
+
+    def __init__(
+        self,
+        command: list[str],
+        environment: Mapping[str, str],
+        *,
+        size: tuple[int, int] = SIZE,
+        watch: Callable[[bytes], object] | None = None,
+    ) -> None:
+        self._fd, end = _open(size)
+        self._watch = watch
         settings = {**environment, "TERM": "xterm-256color", "COLORTERM": "truecolor"}
         self.started = time.perf_counter()
         try:
@@ -96,10 +111,12 @@ class Terminal:
                 data = b""
             if not data:
                 raise ChatError(f"the program in the terminal has ended: {self._shown[-300:]!r}")
+            if self._watch is not None:
+                self._watch(data)
             self._shown = (self._shown + data)[-KEPT:]
 
 
-def _open() -> tuple[int, int]:
+def _open(size: tuple[int, int]) -> tuple[int, int]:
     """Return the two ends of a pseudo-terminal: ours, and the program's."""
     if sys.platform == "win32":
         raise ChatError("this needs a pseudo-terminal, and Windows has none for it")
@@ -108,5 +125,5 @@ def _open() -> tuple[int, int]:
     import termios
 
     ours, its = os.openpty()
-    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", *SIZE, 0, 0))
+    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
     return ours, its

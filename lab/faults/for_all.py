@@ -55,6 +55,7 @@ class FaultsForAll:
         self._work: set[asyncio.Task[None]] = set()
 
     async def open(self, technique: Technique, behind: Address, here: Address) -> Address:
+        opened: list[Faulty] = []  # the technique may be served at other addresses, too
         for transport in technique.transports:
             plan = FaultPlan(await asyncio.to_thread(technique.load_decoder))
             # Nobody decodes: nothing is kept.
@@ -63,9 +64,10 @@ class FaultsForAll:
                 here = await asyncio.to_thread(tap.relay, behind, transport, here.port, host=here.host)
             except OSError:
                 await asyncio.to_thread(tap.close)
-                await self._close([one for one in self._taps if one[0] == technique.name])
+                await self._close(opened)
                 raise
-            self._taps.append((technique.name, transport, tap, plan))
+            opened.append((technique.name, transport, tap, plan))
+            self._taps.append(opened[-1])
         return here
 
     async def run(self) -> None:
@@ -152,12 +154,22 @@ def split(text: str) -> tuple[str, float]:
     words = text.split()
     kind = faults().get(words[0]) if words else None
     size = 1 + bool(kind is not None and kind.usage)
+    if kind is not None and kind.usage.startswith("[") and len(words) == 2 and _is_duration(words[1]):
+        size = 1  # its argument is left out
     if len(words) > size + 1:
         raise BadRequest("write it like stall 5s or latency 200ms 30s")
     lasts = seconds(words[size]) if len(words) > size else LASTS
     if not 0 < lasts <= LONGEST:
         raise BadRequest(f"a fault for everybody lasts at most {LONGEST:.0f} s")
     return " ".join(words[:size]), lasts
+
+
+def _is_duration(text: str) -> bool:
+    try:
+        seconds(text)
+    except BadRequest:
+        return False
+    return True
 
 
 def ask(folder: Path, text: str) -> str:

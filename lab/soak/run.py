@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import tempfile
 import time
-from asyncio.subprocess import PIPE, Process
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -17,13 +15,13 @@ import msgspec
 import psutil
 
 import backends
-from chat.background.process import clean_environment
 from chat.client.lines import out
 from chat.domain.errors import ChatError
 from chat.domain.model import Event, Hello
 from chat.domain.room import TAIL, WINDOW
 from chat.domain.room_replica import RING_EVENTS
 from chat.server.logs.verify import verify
+from lab.child import Child
 from lab.demo import Stage, served
 from lab.soak.crowd import Report, Task
 from lab.soak.resources import held, left, slope
@@ -77,29 +75,20 @@ class Watched:
         return by * 60, by * (second[-1][0] - second[0][0])
 
 
-class Child:
+class Clients:
     """A process with clients, as `lab.soak.crowd` runs it."""
 
-    def __init__(self, task: Task, process: Process, errors: Path) -> None:
+    def __init__(self, task: Task, child: Child) -> None:
         self.name = f"clients {task.name}"
-        self._task, self._process, self._errors = task, process, errors
-        self.watched = Watched(self.name, psutil.Process(process.pid))
+        self._task, self._child = task, child
+        self.watched = Watched(self.name, psutil.Process(child.pid))
 
     @classmethod
-    async def start(cls, task: Task, errors: Path) -> Child:
+    async def start(cls, task: Task, errors: Path) -> Clients:
         """Start it; what it says on its standard error goes to a file."""
-        with errors.open("ab") as file:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "lab.soak.crowd"),
-                stdin=PIPE,
-                stdout=PIPE,
-                stderr=file,
-                env=clean_environment(),
-                limit=LINE,
-            )
-        assert process.stdin is not None
-        process.stdin.write(msgspec.json.encode(task) + b"\n")  # not an argument: it may hold a password
-        return cls(task, process, errors)
+        child = await Child.start("lab.soak.crowd", errors, LINE)
+        await child.write(msgspec.json.encode(task))  # not an argument: it may hold a password
+        return cls(task, child)
 
     @property
     def over_a_broker(self) -> int:
@@ -112,28 +101,17 @@ class Child:
         Raises:
             ChatError: there was none.
         """
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(f"{command}\n".encode())
+        await self._child.write(command.encode())
         try:
-            async with asyncio.timeout(self._task.seconds + PATIENCE):
-                line = await self._process.stdout.readline()
+            line = await self._child.read(self._task.seconds + PATIENCE)
         except TimeoutError:
             raise ChatError(f"{self.name}: no answer to {command!r}") from None
         if not line:
-            said = await asyncio.to_thread(self._errors.read_text, errors="replace")
-            raise ChatError(f"{self.name}: it ended: {said[-2000:]}")
+            raise ChatError(f"{self.name}: it ended: {await self._child.last_words()}")
         return msgspec.json.decode(line, type=Report)
 
     async def stop(self) -> None:
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        try:
-            async with asyncio.timeout(10):
-                await self._process.wait()
-        except TimeoutError:
-            self._process.kill()
-            await self._process.wait()
+        await self._child.stop()
 
 
 class Soak:
@@ -148,10 +126,10 @@ class Soak:
 
     async def run(self) -> None:
         """Run it, print what was seen, and add to the problems."""
-        children: list[Child] = []
+        children: list[Clients] = []
         try:
             for task in self._tasks():
-                children.append(await Child.start(task, self._errors))
+                children.append(await Clients.start(task, self._errors))
             begun = await _asked(children, "begin")
             before = await self._server_holds()
             watching = asyncio.create_task(self._watch([self._server, *(one.watched for one in children)]))
@@ -263,7 +241,7 @@ class Soak:
             f"{sum(one.kept for one in reports)} sessions ended without a connection"
         )
 
-    def _tell(self, soaked: Sequence[Report], ended: Sequence[Report], children: Sequence[Child]) -> None:
+    def _tell(self, soaked: Sequence[Report], ended: Sequence[Report], children: Sequence[Clients]) -> None:
         fired: Counter[str] = Counter()
         for report in soaked:
             fired.update(report.fired)
@@ -292,7 +270,7 @@ class Soak:
             self.problems.append(f"a process with clients said: {errors[-2000:]}")
 
 
-async def _asked(children: Sequence[Child], command: str) -> list[Report]:
+async def _asked(children: Sequence[Clients], command: str) -> list[Report]:
     return list(await asyncio.gather(*(child.ask(command) for child in children)))
 
 

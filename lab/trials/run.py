@@ -72,6 +72,7 @@ async def trials(
         await other.enter(Task(technique.name, dict(subject.settings), where, str(folder), scenario.token))
         trouble = Trouble(scenario, own, lambda: _answers(technique, place))
         trouble.expect(len(seeds))
+        stack.push_async_callback(trouble.close)
         memory = await stack.enter_async_context(_watched(own))
         rooms = [Trial(subject, scenario, seed, place, trouble) for seed in seeds]
         runs = await asyncio.gather(*(room.run() for room in rooms), return_exceptions=True)

@@ -64,6 +64,12 @@ class Trouble:
         if self._task is not None and self._task.done():
             self._task.result()
 
+    async def close(self) -> None:
+        """End it, if it is not over: no server may be started any more."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
     async def _happen(self) -> None:
         server, what = self._server, self._scenario.server
         try:

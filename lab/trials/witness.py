@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -16,13 +15,13 @@ from pathlib import Path
 import msgspec
 
 import backends
-from chat.background.process import clean_environment
 from chat.client.connect import Place, open_session
 from chat.client.lines import out, out_json
 from chat.client.session import Session
 from chat.domain.errors import ChatError
 from lab.check.history import Line, read_line, write_line
 from lab.check.recorder import Recorder
+from lab.child import Child
 from lab.trials.reader import end
 from lab.trials.subject import Subject
 
@@ -48,34 +47,23 @@ class Task(msgspec.Struct):
 class Witness:
     """The process, as seen from outside."""
 
-    def __init__(self, process: Process, errors: Path) -> None:
+    def __init__(self, child: Child) -> None:
         self.lines: list[Line] = []
         """Its history and the log of its room, when it has ended."""
-        self._process, self._errors = process, errors
+        self._child = child
 
     async def enter(self, task: Task) -> None:
         """Let it enter, and talk from then on. Raises `ChatError`."""
-        await self._write(msgspec.json.encode(task))
-        if await self._read() != b"ready":
-            said = await asyncio.to_thread(self._errors.read_text, errors="replace")
-            raise ChatError(f"somebody without trouble could not enter: {said[-2000:] or 'no answer'}")
+        await self._child.write(msgspec.json.encode(task))
+        if await self._child.read(2 * PATIENCE) != b"ready":
+            said = await self._child.last_words()
+            raise ChatError(f"somebody without trouble could not enter: {said or 'no answer'}")
 
     async def end(self) -> None:
         """Let it end, and take its history."""
-        await self._write(b"")
-        while line := await self._read():
+        await self._child.write(b"")
+        while line := await self._child.read(2 * PATIENCE):
             self.lines.append(read_line(line)[0])
-
-    async def _write(self, line: bytes) -> None:
-        assert self._process.stdin is not None
-        with suppress(OSError):  # it has ended: reading says so
-            self._process.stdin.write(line + b"\n")
-            await self._process.stdin.drain()
-
-    async def _read(self) -> bytes:
-        assert self._process.stdout is not None
-        async with asyncio.timeout(2 * PATIENCE):
-            return (await self._process.stdout.readline()).rstrip()
 
 
 @asynccontextmanager
@@ -85,27 +73,11 @@ async def witness(folder: Path) -> AsyncIterator[Witness]:
     Args:
         folder: for what it says on its standard error.
     """
-    errors = folder / "witness"
-    with errors.open("ab") as file:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "lab.trials.witness"),
-            stdin=PIPE,
-            stdout=PIPE,
-            stderr=file,
-            env=clean_environment(),
-            limit=LINE,
-        )
+    child = await Child.start("lab.trials.witness", folder / "witness", LINE)
     try:
-        yield Witness(process, errors)
+        yield Witness(child)
     finally:
-        assert process.stdin is not None
-        process.stdin.close()
-        try:
-            async with asyncio.timeout(10):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+        await child.stop()
 
 
 # --- inside ------------------------------------------------------------------------------------

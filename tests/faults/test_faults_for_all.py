@@ -14,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
+import backends
 from chat.background import server
 from chat.domain.errors import BadRequest
+from chat.interfaces.address import Address
 from lab.faults.for_all import FaultsForAll, ask, split
 from tests.support.foreign import Foreign
 from tests.support.node import Run, until
@@ -113,8 +115,37 @@ def test_with_tls_no_fault_reads_messages(tmp_path: Path) -> None:
         secured._parse("reply-lost", "tcp")
 
 
+async def test_an_address_that_is_taken_leaves_the_other_addresses_of_a_technique(tmp_path: Path) -> None:
+    front = await asyncio.to_thread(FaultsForAll, tmp_path)
+    technique = backends.technique("tcp")
+    greeted = asyncio.Event()
+
+    async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+        greeted.set()
+
+    behind = await asyncio.start_server(greet, "127.0.0.1", 0)
+    where = Address(*behind.sockets[0].getsockname())
+    here = await front.open(technique, where, Address("127.0.0.1", 0))
+    with pytest.raises(OSError, match=str(here.port)):
+        await front.open(technique, where, here)
+    _, writer = await asyncio.open_connection(here.host, here.port)
+    await greeted.wait()
+    writer.close()
+    await writer.wait_closed()
+    behind.close()
+    await front.close()
+
+
 def test_a_duration_is_told_from_an_argument() -> None:
     assert split("stall 5s") == ("stall", 5.0)
     assert split("stall") == ("stall", 10.0)
     assert split("latency 200ms±50ms 30s") == ("latency 200ms±50ms", 30.0)
     assert split("latency 200ms") == ("latency 200ms", 10.0)
+
+
+def test_an_argument_may_be_left_out_where_the_fault_needs_none() -> None:
+    assert split("reply-lost 5s") == ("reply-lost", 5.0)
+    assert split("reply-lost") == ("reply-lost", 10.0)
+    assert split("reply-lost join") == ("reply-lost join", 10.0)
+    assert split("reply-lost join 5s") == ("reply-lost join", 5.0)

@@ -10,13 +10,17 @@ from typing import Any
 
 import pytest
 
+import backends
+from chat.cli.join import host_alone
 from chat.cli.reach import advice, reach
 from chat.client.known_servers import known, matches, remember
 from chat.domain.errors import ChatError
 from chat.interfaces.address import Address
+from chat.interfaces.client import ChatClient
+from chat.interfaces.technique import Need, Technique
 from chat.interfaces.tls import Fingerprint
 from tests.support.lan import lan_server
-from tests.support.processes import chat, one_line
+from tests.support.processes import chat, chat_here, one_line
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="other systems have only one loopback address")
 FOUND = Fingerprint(bytes.fromhex("3fa291bc77d0" + "11" * 26))
@@ -99,6 +103,38 @@ def test_wrong_words_are_refused_once_and_not_tried_over_each_technique(board: d
     done = chat("join", board["host"], "--plain", "--check", check, "--words", "apple robin moon storm")
     assert (done.returncode, one_line(done.stderr)) == (1, True)
     assert "the access token is wrong" in done.stderr
+
+
+@linux
+def test_what_is_not_installed_here_is_passed_over(
+    board: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = Technique.load_client
+    load(backends.technique("soap"))  # here and not on the loop: an import reads files
+
+    def missing(label: Technique) -> list[Need]:
+        return [Need("a_library", "pip install a-library")] if label.name != "soap" else []
+
+    def load_client(label: Technique) -> type[ChatClient]:
+        if missing(label):
+            raise ModuleNotFoundError("No module named 'a_library'")
+        return load(label)
+
+    monkeypatch.setattr(Technique, "missing", missing)
+    monkeypatch.setattr(Technique, "load_client", load_client)
+    check = board["join"].split()[-1]
+    arguments = ("--plain", "--as", "cid", "--check", check, "--words", board["words"])
+    done = chat_here("join", board["host"], *arguments)
+    assert done.returncode == 0, done.stderr
+    assert "you are cid in room lab" in done.stdout
+    assert "tcp: a_library is missing: pip install a-library" in done.stderr
+
+
+def test_a_port_is_not_part_of_the_host() -> None:
+    done = chat_here("join", "192.168.1.5:7010")
+    assert done.returncode == 2
+    assert "leave the port out" in done.stderr
+    assert host_alone(None, None, "[fd00::1]") == host_alone(None, None, "fd00::1") == "fd00::1"
 
 
 def test_a_certificate_is_compared_with_as_much_as_was_written_down() -> None:

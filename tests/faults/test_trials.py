@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 import backends
@@ -14,7 +19,7 @@ from lab.trials.cells import Cell
 from lab.trials.run import trials
 from lab.trials.scenarios import BY_NAME
 from lab.trials.subject import Subject
-from tests.support.processes import chat, chat_here
+from tests.support.processes import CHAT, chat, chat_here
 
 if sys.platform == "win32":
     pytest.skip("needs signals, and Windows has none of these", allow_module_level=True)
@@ -48,3 +53,23 @@ def test_the_line_that_is_printed_repeats_a_cell_and_chat_lab_check_says_the_sam
     checked = chat_here("lab", "check", str(files["7"]))
     assert checked.stdout.split(" (")[0] == outcome["verdict"] == "valid"
     assert "1 fault hits" in checked.stdout
+
+
+def servers_in(folder: Path) -> list[psutil.Process]:
+    """The servers whose logs are in a folder."""
+    return [
+        one
+        for one in psutil.process_iter(["cmdline"])
+        if "serve" in (words := one.info["cmdline"] or []) and any(str(folder) in word for word in words)
+    ]
+
+
+def test_a_signal_that_ends_it_ends_its_servers(tmp_path: Path) -> None:
+    command = [*CHAT, "lab", "faults", "-b", "tcp", "--scenario", "server killed", "--seeds", "1"]
+    with subprocess.Popen(command, env={**os.environ, "TMPDIR": str(tmp_path)}) as running:
+        while not servers_in(tmp_path):
+            time.sleep(0.05)
+        running.terminate()
+        assert running.wait() == 128 + signal.SIGTERM
+    assert not servers_in(tmp_path)
+    assert not list(tmp_path.iterdir())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import backends
-from chat.interfaces.address import parse_address
+from chat.interfaces.address import Address, parse_address
 from tests.support.by_hand import HOSTILE, run_by_hand
 from tests.support.node import cannot_run, serving
 from tests.support.processes import tail
@@ -31,6 +32,21 @@ def test_it_says_what_the_message_said(name: str, tmp_path: Path) -> None:
         events = tail("-b", name, "--server", str(places[name]), "--as", "eve", "--count", "5")
     assert [event["kind"] for event in events] == JOINED
     assert (events[2]["author"], events[2]["text"]) == ("by-hand", HOSTILE)
+
+
+def test_what_a_server_answers_becomes_no_option_of_curl(tmp_path: Path) -> None:
+    curl = tmp_path / "curl"
+    curl.write_text("""#!/bin/sh
+printf '%s\\n' "$@" >>asked
+printf '{"seat":"here -o owned","seat_key":"there -o owned"}'
+""")
+    curl.chmod(0o755)
+    path = os.pathsep.join([str(tmp_path), os.environ["PATH"]])
+    run_by_hand(backends.technique("rest"), Address("127.0.0.1", 8000), "hello", tmp_path, PATH=path)
+    asked = (tmp_path / "asked").read_text().splitlines()
+    assert "-o" not in asked
+    assert "http://127.0.0.1:8000/rooms/lab/seats/here -o owned" in asked
+    assert asked.count("Seat-Key: there -o owned") == 2
 
 
 def test_it_says_it_through_a_broker(vhost: str, tmp_path: Path) -> None:

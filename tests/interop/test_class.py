@@ -43,6 +43,7 @@ async def test_the_five_minutes_of_a_teacher(state_dir: Path, tmp_path: Path) ->
                 board["words"],
             )
             projector = Board("lab", order=tuple(backends.KNOWN))
+            assert await watcher.epoch() == teacher.session.cursor.epoch
             projector.members, _ = await watcher.members()
             assert len(projector.members) == 1 + len(pupils), (
                 "0:40 the board has everybody, and no seat itself"

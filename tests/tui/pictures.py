@@ -15,15 +15,21 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from unittest import mock
 
-from textual.widgets import TextArea
+from textual.widgets import Input, TextArea
 
 import backends
+from chat.domain.model import Member
 from chat.interfaces.address import Address
 from chat.interfaces.tls import Trust
 from lab.wire.compare import Sample
 from lab.wire.wiretap import Wiretap
 from tests.support.desk import Desk, Running, chatting, text, until, write
 from tests.support.kept_captures import NICK, TEXT, Kept, play, seen
+from tests.tui.test_board import class_of_twelve, projected
+from tests.tui.test_card import opened
+from tests.tui.test_lanes import Hall, in_lanes, lanes, say
+from tests.tui.test_rooms import arrives, in_house, join
+from tests.tui.test_split import split
 from tui.themes import NAMES
 from tui.wire.compare_screen import CompareScreen
 from tui.wire.inspector import Inspector
@@ -171,13 +177,103 @@ async def the_ladder(size: Size, theme: str) -> str:
         return await svg(pilot, "/ladder")
 
 
+# --- more screens ------------------------------------------------------------------------------
+
+TIMES = {
+    "udp": (0.0006, 0.0005, 0.0007, 0.0310, 0.0006),
+    "grpc": (0.0011, 0.0016, 0.0009, 0.0021, 0.0012),
+    "rest": (0.0038, 0.0041, 0.0035, 0.0090, 0.0040),
+    "soap": (0.0074, 0.0069, 0.0190, 0.0081, 0.0072),
+}
+"""Seconds that each lane's messages take: a script, as the conversation is. Each stands in the log where it
+is in this order.
+"""
+
+
+async def the_lanes(size: Size, theme: str) -> str:
+    texts = ("who is first?", "again", "and now?", "once more", "still udp?")
+    async with in_lanes("grpc soap udp rest", size, theme=theme) as (pilot, hall):
+        for number, said in enumerate(texts):
+            for name, desk in hall.lanes.items():
+                desk.hold, desk.takes = True, TIMES[name][number]
+            await say(pilot, said)
+            await until(pilot, lambda: all(desk.held for desk in hall.lanes.values()))
+            for name in TIMES:
+                if (name, said) != ("soap", texts[-1]):
+                    await _arrives_in_lanes(pilot, hall, name, said)
+        for desk in hall.lanes.values():
+            desk.says("bob", "soap is late")
+        await until(pilot, lambda: text(pilot).count("is late") == len(TIMES) and "1 waiting" in text(pilot))
+        drawn = await svg(pilot, "chat --lanes grpc,soap,udp,rest")
+        hall.lanes["soap"].release()
+    return drawn
+
+
+async def _arrives_in_lanes(pilot: Running, hall: Hall, name: str, said: str) -> None:
+    """Let a line of one lane get its place in the room: it is answered there, and the others see it."""
+    for other, desk in hall.lanes.items():
+        if other == name:
+            desk.release()
+        else:
+            desk.members.setdefault(f"{name}-ann", Member(f"seat-{name}", f"{name}-ann", name))
+            desk.says(f"{name}-ann", said)
+    lane = next(lane for lane in lanes(pilot).lanes if lane.technique == name)
+    await until(pilot, lambda: not lane.session.pending)
+
+
+async def the_split(size: Size, theme: str) -> str:
+    desk = conversation()
+    for number in range(1, 41):
+        desk.says("bob" if number % 3 else "carol", f"test {number} of 40 passed")
+    async with chatting(desk, size, theme=theme) as pilot:
+        await split(pilot)
+        await pilot.press(*["pageup"] * 5)
+        await until(pilot, lambda: "the deadline for lab 3" in text(pilot) and "test 40" in text(pilot))
+        return await svg(pilot, "F9: history above, the newest lines below")
+
+
+async def the_rooms(size: Size, theme: str) -> str:
+    async with in_house(size, theme=theme) as (pilot, house):
+        house.opens()
+        for room in ("seminar", "operations", "office"):
+            await join(pilot, house, room)
+        for room, nick, said in (
+            ("lab", "bob", "the deadline is friday"),
+            ("lab", "carol", "@ann: is it yours, too?"),
+            ("seminar", "dave", "slides 3 to 9 are for today"),
+            ("seminar", "erin", "thanks"),
+            ("seminar", "frank", "and the exercise?"),
+            ("office", "bob", "coffee?"),
+        ):
+            await arrives(pilot, house, room, nick, said)
+        await until(pilot, lambda: "lab @1 +2" in text(pilot) and "seminar +3" in text(pilot))
+        await pilot.press("ctrl+g")
+        await until(pilot, lambda: "which room?" in text(pilot) and "over tcp, up" in text(pilot))
+        return await svg(pilot, "Ctrl+G: four rooms, and what came to those behind")
+
+
+async def the_card(size: Size, theme: str) -> str:
+    async with chatting(conversation(), size, technique="grpc", theme=theme) as pilot:
+        await opened(pilot)
+        return await svg(pilot, "/card")
+
+
+async def the_board(size: Size, theme: str) -> str:
+    with mock.patch("tui.screens.board.COUNT_EVERY", 0.02):
+        async with projected(class_of_twelve(), size, theme=theme) as (pilot, watcher):
+            watcher.behind = {watcher.desk.members["student06"].seat: 12}
+            await until(pilot, lambda: "student06 ▼12" in text(pilot) and "who waits now" in text(pilot))
+            return await svg(pilot, "chat board")
+
+
 # --- files -------------------------------------------------------------------------------------
 
 
 async def svg(pilot: Running, title: str) -> str:
     """Return what is on the screen, as soon as it does not change any more."""
-    for field in pilot.app.screen.query(TextArea):
-        field.cursor_blink = False  # or it is chance whether there is a cursor
+    for screen in pilot.app.screen_stack:  # one below is seen through the one above
+        for field in (*screen.query(TextArea), *screen.query(Input)):
+            field.cursor_blink = False  # or it is chance whether there is a cursor
     shown = before = ""
     while not shown or shown != before:
         await pilot.pause(0.2)
@@ -198,6 +294,11 @@ PICTURES: dict[str, tuple[Draw, Size]] = {
     "bytes": (the_bytes, (120, 30)),
     "compare": (the_comparison, (100, 30)),
     "ladder": (the_ladder, (100, 24)),
+    "lanes": (the_lanes, (120, 36)),
+    "split": (the_split, (100, 24)),
+    "rooms": (the_rooms, (100, 24)),
+    "card": (the_card, (100, 30)),
+    "board": (the_board, (100, 24)),
 }
 
 

@@ -30,6 +30,9 @@ class Looking(Watcher):
         self.lost = asyncio.Event()
         self.behind: dict[str, int] = {}
 
+    async def epoch(self) -> str:
+        return f"{self.desk.epoch}.1"
+
     async def newest(self) -> list[Event]:
         return list(self.desk.log)
 
@@ -72,14 +75,16 @@ def class_of_twelve() -> Desk:
 
 
 @asynccontextmanager
-async def projected(desk: Desk, size: tuple[int, int]) -> AsyncIterator[tuple[Running, Looking]]:
+async def projected(
+    desk: Desk, size: tuple[int, int], *, theme: str | None = None
+) -> AsyncIterator[tuple[Running, Looking]]:
     watcher = Looking(desk)
 
     async def connect() -> Watcher:
         return watcher
 
     board = Board("lab", join="chat join 192.168.1.5", order=("tcp", "udp", "grpc", "rest", "soap"), zone=UTC)
-    app = BoardApp(board, connect, now=lambda: desk.time + 1)
+    app = BoardApp(board, connect, theme, now=lambda: desk.time + 1)
     async with app.run_test(size=size) as pilot:
         await until(pilot, lambda: board.head == desk.log[-1].seq and board.members)
         yield pilot, watcher
@@ -114,6 +119,17 @@ async def test_a_lost_connection_is_said_and_mended() -> None:
         desk.says("student02", "still here")
         await until(pilot, lambda: "still here" in text(pilot))
         assert "closed the connection" not in text(pilot)
+
+
+async def test_a_server_that_comes_back_with_another_log_begins_the_board_anew() -> None:
+    desk = class_of_twelve()
+    async with projected(desk, (80, 24)) as (pilot, watcher):
+        desk.epoch, desk.log = "epoch-2", []
+        desk.says("student02", "in the new log")
+        watcher.lost.set()
+        await until(pilot, lambda: "in the new log" in text(pilot))
+        assert "look at who waits now" not in text(pilot)
+        assert "FROZEN" not in text(pilot)
 
 
 async def test_who_lags_is_marked_though_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:

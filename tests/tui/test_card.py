@@ -6,12 +6,12 @@ import pytest
 
 import backends
 from lab.chapter import source
-from tests.support.desk import Desk, chat, chatting, check_golden, text, until
+from tests.support.desk import Desk, Running, chat, chatting, check_golden, text, until
 from tests.tui.test_sizes import SMALL
 from tui.screens.card import CardScreen
 
 
-async def opened(pilot) -> None:  # type: ignore[no-untyped-def]
+async def opened(pilot: Running) -> None:
     await pilot.app.run_action("screen.command('card')")
     await until(pilot, lambda: isinstance(pilot.app.screen, CardScreen) and "who calls whom" in text(pilot))
 

@@ -77,6 +77,17 @@ async def test_retry_does_not_wait_for_the_countdown() -> None:
         await until(pilot, lambda: "● up" in text(pilot))
 
 
+async def test_who_asks_twice_for_another_session_gets_one() -> None:
+    desk = Desk()
+    async with chatting(desk) as pilot:
+        desk.ends(AccessDenied("the access token is wrong"))
+        await until(pilot, lambda: "✖ down" in text(pilot))
+        chat(pilot).retry()
+        chat(pilot).retry()
+        await until(pilot, lambda: "● up" in text(pilot))
+        assert len(desk.sessions) == 2
+
+
 async def test_what_is_written_while_the_connection_is_gone_is_sent_later() -> None:
     desk = Desk()
     async with chatting(desk) as pilot:

@@ -12,6 +12,7 @@ import backends
 from chat.client import teaching
 from tests.support.desk import Desk, caught_up, chatting, text, until, write
 from tui.app import ChatApp
+from tui.commands import TABLE
 from tui.screens.chat import ChatScreen
 
 
@@ -40,14 +41,26 @@ async def test_the_picker_begins_with_the_technique_that_was_asked_for() -> None
         assert app.query_one("#picker-nick", Input).has_focus
 
 
-@pytest.mark.parametrize(
-    ("command", "why"),
-    [
-        ("/export {file}", "in a browser nothing is written"),
-        ("/fault all off", "a fault for everybody begins in a terminal"),
-        ("/class freeze", "a class is taught from a terminal"),
-    ],
-)
+REFUSED = {
+    "/export {file}": "in a browser nothing is written",
+    "/fault all off": "a fault for everybody begins in a terminal",
+    "/class freeze": "a class is taught from a terminal",
+}
+"""What needs the files or a secret of the account in which the screen runs, and what a visitor is told."""
+HARMLESS = """
+help edit delete who me read new find copy history top end split ms backend hand follow join leave rooms go
+lanes wire whole receipt compare ladder card ids bare theme clear retry quit
+"""
+"""The commands that have nothing but the screen, the room and the wire between."""
+
+
+def test_of_every_command_it_is_known_whether_a_visitor_may_use_it() -> None:
+    refused = {command[1:].split()[0] for command in REFUSED}
+    assert set(TABLE) == refused | set(HARMLESS.split())
+    assert refused.isdisjoint(HARMLESS.split())
+
+
+@pytest.mark.parametrize(("command", "why"), REFUSED.items())
 async def test_a_visitor_has_no_use_of_the_operators_account(
     command: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from chat.client.connect import Detour
 from chat.client.session import Session
 from chat.domain.errors import ConnectionLost
-from tests.support.desk import Desk, Running, chatting, check_golden, lines, text, until, write
+from tests.support.desk import Desk, Running, chat, chatting, check_golden, lines, text, until, write
 from tui.app import ChatApp
 from tui.lanes.figures import Figures, level, sparkline
 from tui.lanes.screen import LanesScreen
@@ -158,6 +159,14 @@ async def test_lanes_that_cannot_be_are_refused(names: str, told: str) -> None:
     async with chatting(Hall()) as pilot:
         await write(pilot, f"/lanes {names}")
         await until(pilot, lambda: told in text(pilot))
+
+
+async def test_lanes_that_are_asked_for_twice_are_opened_once() -> None:
+    async with chatting(Hall()) as pilot:
+        screen = chat(pilot)
+        await asyncio.gather(screen.open_lanes("grpc soap"), screen.open_lanes("grpc soap"))
+        await until(pilot, lambda: isinstance(pilot.app.screen, LanesScreen))
+        assert sum(isinstance(one, LanesScreen) for one in pilot.app.screen_stack) == 1
 
 
 async def test_a_narrow_screen_shows_the_lanes_around_the_chosen_one() -> None:

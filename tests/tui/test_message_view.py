@@ -9,6 +9,7 @@ import hypothesis.strategies as st
 from hypothesis import given, settings
 from textual.app import App, ComposeResult
 from textual.geometry import Offset
+from textual.scrollbar import ScrollBarRender
 from textual.selection import Selection
 
 from chat.domain.errors import ConnectionLost
@@ -16,6 +17,7 @@ from tests.support.desk import Desk, Running, caught_up, chat, chatting, lines, 
 from tui.rows import Look, Place, Row, lay_out
 from tui.themes import FALLBACK
 from tui.widgets.message_view import KEEP, MessageView
+from tui.widgets.row_lines import RowLines
 
 # --- geometry ----------------------------------------------------------------------------------
 
@@ -260,3 +262,14 @@ async def test_dragging_and_ctrl_c_copy_to_the_clipboard() -> None:
         await pilot.mouse_up(view, offset=(left + 9, 1))
         await pilot.press("ctrl+c")
         assert pilot.app.clipboard.strip() == "this"
+
+
+def test_a_scroll_bar_that_looks_different_has_another_thumb() -> None:
+    rows, drawn = RowLines(), dict[tuple[int, ...], object]()
+    for height in (3, 25):
+        for total in (1, height, height + 1, 40, 333, 5000):
+            rows.ends = [total]
+            for top in range(0, max(1, total - height + 1), 1 + total // 300):
+                window = height if height < total else 0  # as `ScrollBar` does
+                bar = ScrollBarRender.render_bar(height, total, window, top).segments
+                assert drawn.setdefault((height, *rows.thumb(top, height)), bar) == bar

@@ -19,6 +19,8 @@ class Desks(Desk):
         self.over: list[str] = []
         self.closed = ""
         """The technique that does not answer."""
+        self.fails: Exception | None = None
+        """How it fails; None: nothing listens."""
 
     def open_session(self, choice: Choice, detour: Detour | None = None) -> Session:
         self.over.append(choice.technique)
@@ -26,7 +28,7 @@ class Desks(Desk):
         if choice.technique == self.closed:
 
             async def dial() -> None:
-                raise ConnectionLost(f"nothing listens for {self.closed}")
+                raise self.fails or ConnectionLost(f"nothing listens for {self.closed}")
 
             session.way.dial = dial  # type: ignore[assignment]  # it never returns
         return session
@@ -142,6 +144,24 @@ async def test_the_inspector_follows_the_new_connection() -> None:
         await until(pilot, lambda: "now over soap" in text(pilot))
         assert (wires[0].on, wires[1].on) == (False, True)
         assert pilot.app.screen.query_one(Inspector)._trace is wires[1].trace
+
+
+async def test_the_wire_of_a_technique_that_was_tried_in_vain_is_closed_again() -> None:
+    desk = Desks()
+    desk.opens()
+    desk.closed, desk.fails = "soap", OSError("no more files")
+    wires: list[Wire] = []
+
+    def make_wiretap(choice: Choice) -> Wire:
+        wires.append(Wire(lambda: desk.time))
+        return wires[-1]
+
+    async with chatting(desk, make_wiretap=make_wiretap) as pilot:
+        await pilot.press("f2")
+        await until(pilot, lambda: wires[0].on)
+        await write(pilot, "/backend soap")
+        await until(pilot, lambda: "still over tcp: no more files" in text(pilot))
+        assert [wire.on for wire in wires] == [True, False]
 
 
 async def test_a_switch_looks_as_it_was_judged() -> None:

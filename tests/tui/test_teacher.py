@@ -7,13 +7,14 @@ import pytest
 from chat.background import server
 from chat.client import teaching
 from chat.domain.classroom import proof
-from tests.support.desk import Desk, caught_up, chat, chatting, lines, text, until, write
+from chat.domain.errors import NotYours
+from tests.support.desk import Desk, Running, caught_up, chat, chatting, lines, text, until, write
 
 TOKEN = "the teacher's own token"
 
 
-def joined(pilot: object) -> str:
-    return " ".join(text(pilot).split())  # type: ignore[arg-type]
+def joined(pilot: Running) -> str:
+    return " ".join(text(pilot).split())
 
 
 async def test_what_the_teacher_does_is_a_sentence_and_never_a_command() -> None:
@@ -78,6 +79,24 @@ async def test_the_token_is_shown_once_by_a_proof_for_this_seat(monkeypatch: pyt
         shown = f"/class teacher {proof(TOKEN, chat(pilot).session.seat)}"
         said = [event.text for event in desk.log if event.kind == "sent"]
         assert said == [shown, "/class freeze", "/class thaw"]
+
+
+async def test_the_token_is_shown_again_after_a_room_that_did_not_know_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(teaching.TOKEN, TOKEN)
+    desk = Desk()
+    async with chatting(desk) as pilot:
+        await write(pilot, "/class freeze")
+        await until(pilot, lambda: "frozen the room" in text(pilot))
+        desk.refusal = NotYours("only a teacher may use /class thaw: show the teacher's token first")
+        await write(pilot, "/class thaw")
+        await until(pilot, lambda: "show the teacher's token first" in joined(pilot))
+        await write(pilot, "/class thaw")
+        await until(pilot, lambda: "thawed" in text(pilot))
+        shown = f"/class teacher {proof(TOKEN, chat(pilot).session.seat)}"
+        said = [event.text for event in desk.log if event.kind == "sent"]
+        assert said == [shown, "/class freeze", shown, "/class thaw"]
 
 
 async def test_who_has_no_token_is_told_where_to_teach_from(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,6 +77,7 @@ class BoardScreen(Screen[None]):
 
     async def _read(self, watcher: Watcher) -> None:
         """Follow the room until the connection is lost, which raises."""
+        self.board.look_at(await watcher.epoch())
         events = await watcher.newest() if not self.board.head else await watcher.after(self.board.head)
         self.board.take(events)
         await self._count(watcher)

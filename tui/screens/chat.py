@@ -11,12 +11,22 @@ from typing import ClassVar
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static, TextArea
 
-from chat.client.session_events import Arrived, Hindered, Measured, State, StateChanged, Switched, Update
+from chat.client.session_events import (
+    Arrived,
+    DraftMoved,
+    Hindered,
+    Measured,
+    StartedOver,
+    State,
+    StateChanged,
+    Switched,
+    Update,
+)
+from chat.domain.classroom import Classroom
 from chat.domain.errors import ChatError, NickTaken
 from chat.domain.validation import clean_text
 from chat.language import N_
@@ -42,13 +52,14 @@ from tui.widgets.key_line import KeyLine
 from tui.widgets.members import Members
 from tui.widgets.message_view import MessageView
 from tui.widgets.newest import Newest
+from tui.widgets.plain import Plain, PlainHorizontal, PlainVertical
 from tui.widgets.status_bar import StatusBar
 
 WIDTHS = [(0, "-slim"), (LEAST[0], "-narrow"), (100, "-wide")]
 HEIGHTS = [(0, "-flat"), (LEAST[1], "-short"), (22, "-tall")]
 
 
-class ChatScreen(ChatUnread, ChatLanes, ChatClass, ChatSplit, ChatPaste):
+class ChatScreen(Plain, ChatUnread, ChatLanes, ChatClass, ChatSplit, ChatPaste):
     """One person in one room.
 
     Args:
@@ -123,9 +134,9 @@ class ChatScreen(ChatUnread, ChatLanes, ChatClass, ChatSplit, ChatPaste):
 
     def compose(self) -> ComposeResult:
         yield self.room_strip
-        with Horizontal(id="body"):
+        with PlainHorizontal(id="body"):
             yield self.room_list
-            with Vertical(id="centre"):
+            with PlainVertical(id="centre"):
                 yield Static(translate(TOO_SMALL), id="too-small")
                 yield self.fault_banner
                 yield self._banner
@@ -184,6 +195,10 @@ class ChatScreen(ChatUnread, ChatLanes, ChatClass, ChatSplit, ChatPaste):
                         self.timeline.apply(update)
                         if isinstance(update, Arrived):
                             self.take_class_event(update.event)
+                        elif isinstance(update, StartedOver):
+                            self.classroom = Classroom()
+                        elif isinstance(update, DraftMoved) and update.phase in ("failed", "unconfirmed"):
+                            self.teaching.failed(update.draft)
                         if isinstance(update, Arrived) and update.event.kind == "sent":
                             self.note_receipt(update.event.seq)
                             self.count_unread(update.event.seq)
@@ -285,6 +300,7 @@ class ChatScreen(ChatUnread, ChatLanes, ChatClass, ChatSplit, ChatPaste):
         return [*self.composer.drafts, *self.pasted]
 
     def on_text_area_changed(self, event: TextArea.Changed) -> None:
+        event.stop()
         joins = self.composer.text.startswith(JOIN)
         if joins and not self._joins:
             self.ask_rooms()

@@ -31,7 +31,7 @@ class ChatClass(ChatSession):
         super().__init__()
         self.classroom = Classroom()
         """What the teacher has said, as far as this screen has seen."""
-        self._teaching = Teaching()
+        self.teaching = Teaching()
 
     def take_class_event(self, event: Event) -> None:
         """Take an event of the room; say what the teacher asks of everybody."""
@@ -61,7 +61,7 @@ class ChatClass(ChatSession):
             raise Refused("not sent, the connection is down: /retry tries again")
         if not self.session.seat:
             raise Refused("wait until you are connected")
-        for draft, text in self._teaching.say(self.session, what, token):
+        for draft, text in self.teaching.say(self.session, what, token):
             self.timeline.asked(draft, text.partition(" teacher ")[0])
 
     async def announce_fault(self, lasts: float, what: str) -> None:

@@ -46,6 +46,8 @@ class ChatLanes(ChatRooms):
             return
         names = await asyncio.to_thread(lane_names, text)
         opened = await asyncio.to_thread(self._open_lanes, names)
+        if self._lanes is not None or self.app.screen is not self:  # that took a while
+            return
         self._lanes = LanesScreen(opened, zone=self.zone, now=self.now, when_left=self._lanes_left)
         self._lanes.linger = self.rooms.linger
         self.rooms.app.open(self._lanes)

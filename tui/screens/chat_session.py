@@ -63,6 +63,7 @@ class ChatSession(ChatFaults):
     leaving = False
     """Whether the session is being closed because the user leaves."""
     _switching = False
+    _reopening = False
 
     def attach(self, opened: Opened) -> None:
         """Show this session: the first one, or its successor after it had ended."""
@@ -87,7 +88,15 @@ class ChatSession(ChatFaults):
 
     def reopen(self, nick: str = "", technique: str = "") -> None:
         """Open a new session that begins where the last one ended."""
-        self.run_worker(self._reopen(nick, technique), group="submit", exit_on_error=False)
+        if not self._reopening:  # once, however often and fast the user asks
+            self._reopening = True
+            self.run_worker(self._reopen_once(nick, technique), group="submit", exit_on_error=False)
+
+    async def _reopen_once(self, nick: str, technique: str) -> None:
+        try:
+            await self._reopen(nick, technique)
+        finally:
+            self._reopening = False
 
     async def _reopen(self, nick: str, technique: str) -> None:
         same = technique in ("", self.choice.technique)
@@ -160,7 +169,7 @@ class ChatSession(ChatFaults):
             await opened.wiretap.start()
         try:
             await self.session.switch(opened.session.way)
-        except ChatError:
+        except BaseException:  # also if the room is left meanwhile
             if opened.wiretap is not None:
                 await opened.wiretap.stop()
             raise

@@ -14,6 +14,7 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from chat.domain.validation import printable
 
@@ -36,14 +37,14 @@ class Size:
     height: int
 
     @classmethod
-    def of(cls, width: object, height: object) -> Size:
+    def of(cls, width: Any, height: Any) -> Size:
         """Return a size that a screen can have, whatever was said."""
         return cls(_cells(width, 80, 500), _cells(height, 24, 200))
 
 
-def _cells(said: object, usual: int, most: int) -> int:
+def _cells(said: Any, usual: int, most: int) -> int:
     try:
-        return max(1, min(most, int(said)))  # type: ignore[call-overload, no-any-return]
+        return max(1, min(most, int(said)))
     except (TypeError, ValueError, OverflowError):
         return usual
 

@@ -9,9 +9,11 @@ from typing import ClassVar
 
 from textual import events
 from textual.binding import Binding, BindingType
+from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 from textual.widgets import TextArea
+from textual.widgets.text_area import TextAreaTheme
 
 from chat.domain.errors import BadText
 from chat.domain.validation import clean_text, printable
@@ -43,6 +45,7 @@ class Composer(TextArea):
         sent: what Up recalls.
     """
 
+    _styled: TextAreaTheme | None = None  # the theme that has the styles of now
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+underscore", "undo", "Undo", show=False)  # Ctrl+Z suspends
     ]
@@ -182,6 +185,17 @@ class Composer(TextArea):
     def before_cursor(self) -> str:
         return self.get_text_range((0, 0), self.cursor_location)
 
+    def notify_style_update(self) -> None:
+        self._styled = None
+        super().notify_style_update()
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Return visible lines. Textual's own reads all styles of its theme anew, with every key."""
+        if self._styled is not None and self._styled is self._theme:  # private in 8.2.8
+            return super(TextArea, self).render_lines(crop)
+        self._styled = self._theme
+        return super().render_lines(crop)
+
     def render_line(self, y: int) -> Strip:
         if not self.text and self.content_size.width < len("Message"):
             return Strip.blank(self.size.width, self.rich_style)  # Textual can't wrap to no cells
@@ -318,7 +332,8 @@ class Composer(TextArea):
         if self._read_keys is None and not self._completion.moved:
             self._offer(candidates(self.before_cursor, self.nicks, self.rooms()))
 
-    def on_text_area_selection_changed(self) -> None:
+    def on_text_area_selection_changed(self, event: TextArea.SelectionChanged) -> None:
+        event.stop()  # nothing above asks for it
         if self._offered_for and self._offered_for[0] == self.text and not self._listed:
             self._offer([])  # the cursor was moved
 

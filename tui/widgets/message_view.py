@@ -1,7 +1,7 @@
 """The message list: rows of any height, of which only the visible lines are drawn.
 
-`RowLines` knows which row is on which line. All changes of one batch become one change of the geometry,
-because each of these lays out the whole screen.
+`RowLines` knows which row is on which line. All changes of one batch become one change of the geometry. A
+strip that is shown again on another line of the screen is not made again: only new lines are drawn.
 """
 
 from __future__ import annotations
@@ -9,21 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from rich.style import Style
 from textual import events
 from textual.cache import LRUCache
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
+from textual.reactive import Reactive
 from textual.scroll_view import ScrollView
+from textual.scrollbar import ScrollBar
 from textual.selection import Selection
 from textual.strip import Strip
 
 from tui.rows import PENDING, Look, Place, Row
 from tui.widgets.row_lines import RowLines
-from tui.widgets.row_strips import STYLES, draw, draw_day
-from tui.widgets.selection import highlight, selected_text, separator
+from tui.widgets.row_strips import STYLES, draw, draw_day, style_of
+from tui.widgets.selection import highlight, selected_rows
 
 KEEP = 5000
 """The most rows in the list; older ones can be loaded again."""
@@ -46,6 +48,9 @@ class MessageView(ScrollView, can_focus=False):
         scrollbar-size-vertical: 1;
     }
     """
+
+    # Textual's own lays the whole screen out at each change. Here only the scroll bar depends on it.
+    virtual_size: Reactive[Size] = Reactive(Size(0, 0))
 
     class NearTop(Message):
         """The user has scrolled to the oldest rows."""
@@ -75,6 +80,8 @@ class MessageView(ScrollView, can_focus=False):
         # The strips of rows, each with whether it names the day and whether it is chosen.
         self._strips: LRUCache[Place, tuple[bool, bool, list[Strip]]] = LRUCache(512)
         self._styles: dict[str, Style] = {}
+        self._painted: tuple[Region, list[Strip]] | None = None  # what was painted last; None: repaint it
+        self._thumb = (0, 0)  # how the scroll bar was drawn last
 
     # --- rows ----------------------------------------------------------------------------------
 
@@ -99,7 +106,13 @@ class MessageView(ScrollView, can_focus=False):
         with self.changing():
             index, new = self.lines.put(row)
             self._strips.discard(row.place)
-            if new and not self.follow and row.kind == "message" and not row.own and self._is_last(index):
+            if (
+                new
+                and not self.follow
+                and row.kind == "message"
+                and not row.own
+                and self.lines.is_last(index)
+            ):
                 self.new += 1
 
     def drop(self, place: Place) -> None:
@@ -147,13 +160,11 @@ class MessageView(ScrollView, can_focus=False):
                 if self._cursor is not None and self.lines.index(self._cursor) is None:
                     self._cursor = self.lines.nearest(self._cursor)
                 self._settle(top)
+            self._move_bar()
             self._changes -= 1
             self.refresh()
             if self.new != new:
                 self.post_message(self.Behind(self.new))
-
-    def _is_last(self, index: int) -> bool:
-        return index + 1 == len(self.rows) or self.rows[index + 1].place.log == PENDING
 
     def _cut(self, count: int) -> None:
         """Remove the oldest rows."""
@@ -172,6 +183,16 @@ class MessageView(ScrollView, can_focus=False):
             place, line = top
             self.scroll_to(y=self.lines.start(self.lines.before(place)) + line, animate=False)
             self.follow = self._follows(self.scroll_offset.y)
+
+    def _move_bar(self) -> None:
+        """Move the scroll bar. It is drawn only if it looks different: that costs as much as all lines."""
+        if self.show_vertical_scrollbar:
+            bar = self.vertical_scrollbar
+            bar.set_reactive(ScrollBar.window_virtual_size, self.lines.total)
+            bar.set_reactive(ScrollBar.position, self.scroll_y)
+            if (thumb := self.lines.thumb(self.scroll_y, self.size.height)) != self._thumb:
+                self._thumb = thumb
+                bar.refresh()
 
     def _follows(self, top: float) -> bool:
         """Return whether the end is to stay visible, if the view begins with line ``top``."""
@@ -218,9 +239,11 @@ class MessageView(ScrollView, can_focus=False):
             self.scroll_end(animate=False, immediate=True, x_axis=False)
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        super().watch_scroll_y(old_value, new_value)
+        if round(old_value) != round(new_value):
+            self.refresh()
         if self._changes:
             return
+        self._move_bar()
         # It can't be computed later: a view that shrinks hides the end, although nobody has scrolled.
         self.follow = self._follows(new_value)
         if self.follow and self.new:
@@ -312,20 +335,11 @@ class MessageView(ScrollView, can_focus=False):
         super().notify_style_update()
         self._strips.clear()
         self._styles.clear()
+        self._painted = None
 
     def _style(self, name: str) -> Style:
         if name not in self._styles:
-            style = self.rich_style
-            if name:
-                # The visual style is blended with its background; the rich component style is not.
-                style = self.get_visual_style(f"message--{name}").rich_style
-                if name in ("mention", "cursor"):
-                    style = Style(bgcolor=style.bgcolor)
-                elif name not in ("found", "selected"):
-                    style = Style(
-                        color=style.color, bold=style.bold, italic=style.italic, underline=style.underline
-                    )
-            self._styles[name] = style
+            self._styles[name] = style_of(self, name)
         return self._styles[name]
 
     def _drawn(self, index: int) -> list[Strip]:
@@ -340,41 +354,47 @@ class MessageView(ScrollView, can_focus=False):
         self._strips[row.place] = names_day, chosen, strips
         return strips
 
+    def refresh(self, *regions: Region, **how: bool) -> Self:
+        self._painted = None
+        return super().refresh(*regions, **how)
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Return visible lines. Textual's own copies each strip, for borders that this list does not have."""
+        if self._painted is not None and self._painted[0] == crop:
+            return self._painted[1]  # Textual asks for them with every key, too
+        width = self.scrollable_content_region.width
+        top, selection = self.scroll_offset.y, self.text_selection
+        strips = [self._line(top + y, width, selection) for y in crop.line_range]
+        background = self.background_colors[1]
+        for line_filter in self.get_line_filters():
+            strips = [strip.apply_filter(line_filter, background) for strip in strips]
+        if crop.column_span != (0, self.size.width):
+            strips = [strip.crop(*crop.column_span) for strip in strips]
+        self._painted = crop, strips
+        return strips
+
     def render_line(self, y: int) -> Strip:
-        line = y + self.scroll_offset.y
-        strip, selection = self.strip_at(line), self.text_selection
+        return self._line(y + self.scroll_offset.y, self.scrollable_content_region.width, self.text_selection)
+
+    def _line(self, line: int, width: int, selection: Selection | None) -> Strip:
+        strip = self.strip_at(line, width)
         if selection is not None and (span := selection.get_span(line)) is not None:
             strip = highlight(strip, *span, self._style("selected"))
         return strip.apply_offsets(0, line)
 
-    def strip_at(self, line: int) -> Strip:
+    def strip_at(self, line: int, width: int) -> Strip:
         """Return a line of the list, visible or not."""
-        width, base = self.scrollable_content_region.width, self._style("")
-        at = self.lines.at(line)
+        base, at = self._style(""), self.lines.at(line)
         strips = self._drawn(at[0]) if at is not None else []
-        # A row that is not yet wrapped for the new width may have more lines than strips.
-        strip = strips[at[1]] if at is not None and at[1] < len(strips) else Strip.blank(width, base)
-        return strip.crop_extend(0, width, base)
+        if at is None or at[1] >= len(strips):  # a row that is not yet wrapped for the new width
+            return Strip.blank(width, base)
+        return strips[at[1]].crop_extend(0, width, base)
 
     # --- selecting with the mouse --------------------------------------------------------------
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
         """Return the selected text: paragraphs as one line, and the time and nick of each row."""
-        if not self.rows:
-            return None
-        first = selection.start.y if selection.start else 0
-        last = min(selection.end.y if selection.end else self.lines.total - 1, self.lines.total - 1)
-        pieces: list[str] = []
-        for line in range(first, last + 1):
-            at, span = self.lines.at(line), selection.get_span(line)
-            if at is None or span is None:
-                continue
-            index, row = at[0], self.rows[at[0]]
-            number = at[1] - self.lines.names_day(index)
-            if pieces:
-                pieces.append(separator(row, self.look, number))
-            pieces.append(selected_text(self._drawn(index)[at[1]], row, self.look, number, *span))
-        return "".join(pieces), "\n"
+        return (selected_rows(selection, self.lines, self._drawn), "\n") if self.rows else None
 
     def selection_updated(self, selection: Selection | None) -> None:
         self.refresh()

@@ -30,4 +30,5 @@ class Newest(Widget):
 
     def render_line(self, y: int) -> Strip:
         # The last lines stand at the bottom, also if there are few.
-        return self._view.strip_at(self._view.lines.total - self.content_size.height + y)
+        width = self._view.scrollable_content_region.width
+        return self._view.strip_at(self._view.lines.total - self.content_size.height + y, width)

@@ -9,6 +9,7 @@ from itertools import pairwise
 from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
+from textual.widget import Widget
 
 from tui.rows import Layout, Look, Row, fit, fit_name, lay_out
 from tui.themes import NICKS
@@ -37,6 +38,19 @@ STYLES = (
     "rule",
     *(f"nick-{number}" for number in range(NICKS)),
 )
+
+
+def style_of(view: Widget, name: str) -> Style:
+    """Return a list's style with a name of `STYLES`, or its own for ""."""
+    if not name:
+        return view.rich_style
+    # The visual style is blended with its background; the rich component style is not.
+    style = view.get_visual_style(f"message--{name}").rich_style
+    if name in ("mention", "cursor"):
+        return Style(bgcolor=style.bgcolor)
+    if name in ("found", "selected"):
+        return style
+    return Style(color=style.color, bold=style.bold, italic=style.italic, underline=style.underline)
 
 
 def draw_day(day: str, look: Look, style: Callable[[str], Style]) -> Strip:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rich.segment import Segment
 from rich.style import Style
+from textual.selection import Selection
 from textual.strip import Strip
 
 from tui.rows import Look, Row, lay_out
+from tui.widgets.row_lines import RowLines
 
 
 def highlight(strip: Strip, start: int, end: int, style: Style) -> Strip:
@@ -39,6 +43,29 @@ def selected_text(strip: Strip, row: Row, look: Look, line: int, start: int, end
     if line == 0 and start < left:  # time and nick
         text = " ".join([*strip.crop(start, min(end, left)).text.split(), text])
     return text
+
+
+def selected_rows(selection: Selection, lines: RowLines, drawn: Callable[[int], list[Strip]]) -> str:
+    """Return the selected text of several rows.
+
+    Args:
+        selection: what is selected.
+        lines: the rows.
+        drawn: returns the strips of a row.
+    """
+    first = selection.start.y if selection.start else 0
+    last = min(selection.end.y if selection.end else lines.total - 1, lines.total - 1)
+    pieces: list[str] = []
+    for line in range(first, last + 1):
+        at, span = lines.at(line), selection.get_span(line)
+        if at is None or span is None:
+            continue
+        index, row = at[0], lines.rows[at[0]]
+        number = at[1] - lines.names_day(index)
+        if pieces:
+            pieces.append(separator(row, lines.look, number))
+        pieces.append(selected_text(drawn(index)[at[1]], row, lines.look, number, *span))
+    return "".join(pieces)
 
 
 def separator(row: Row, look: Look, line: int) -> str:

@@ -9,11 +9,12 @@ import pytest
 
 from backends.rabbitmq import names
 from backends.rabbitmq.client import RabbitClient
-from chat.domain.errors import AccessDenied, ChatError
+from chat.domain.errors import AccessDenied, ChatError, NotYours
 from chat.domain.model import Hello
 from chat.interfaces.address import Address
 from chat.interfaces.technique import Technique
 from tests.support.broker import address
+from tests.support.rabbit_room import Enter
 
 
 async def refused(where: Address, access: str = "") -> ChatError:
@@ -59,3 +60,15 @@ async def test_something_else_that_listens_there_is_no_broker(technique: Techniq
     where = Address(*server.sockets[0].getsockname())
     assert f"{where} is no broker: it does not speak AMQP 0-9-1" in str(await refused(where))
     server.close()
+
+
+@pytest.mark.parametrize("mode", ["stream", "fanout"])
+@pytest.mark.parametrize("text", ["/class clear", "/class hand"])
+async def test_the_teachers_means_are_refused_because_nobody_could_be_held_to_them(
+    enter: Enter, mode: str, text: str
+) -> None:
+    ann = await enter("ann", mode)
+    with pytest.raises(NotYours, match="in a broker nobody can hold others to them") as refusal:
+        await ann.say(text)
+    assert refusal.value.n == ann.n
+    await ann.say("/classroom is open")

@@ -35,6 +35,13 @@ def test_each_setting_is_shown_with_where_it_comes_from(file: Path) -> None:
     assert found["inspect"] == ["false", "default"]
 
 
+@pytest.mark.parametrize("password", ["sesame", "ses@me", "ses:me#"])
+def test_a_password_is_not_shown(password: str) -> None:
+    done = chat_here("config", CHAT_SERVE_LOG=f"amqp://chat:{password}@broker:5672/lab")
+    assert password not in done.stdout
+    assert "amqp://chat:••••••@broker:5672/lab" in done.stdout
+
+
 def test_the_settings_of_other_commands_are_shown_if_asked_for(file: Path) -> None:
     file.parent.mkdir()
     file.write_text('[log.export]\nformat = "md"\n[keys]\nfind = "f20"\n')

@@ -13,10 +13,12 @@ import pytest
 import backends
 from backends.rabbitmq.private import programs
 from chat.cli import guide, tools
+from chat.client.known_servers import remember
 from chat.interfaces.address import Address
 from chat.interfaces.technique import Need, Technique
+from chat.interfaces.tls import Fingerprint
 from chat.transport.errors import no_answer
-from tests.support.processes import chat, running, serving
+from tests.support.processes import chat, chat_here, running, serving
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="the stand-ins are shell scripts")
 
@@ -106,6 +108,13 @@ def test_with_a_port_one_says_which_technique_is_there() -> None:
     done = chat("doctor", "127.0.0.1:7010")
     assert (done.returncode, done.stdout) == (2, "")
     assert "which technique listens at 127.0.0.1:7010? name it with --backend" in done.stderr
+
+
+def test_what_cannot_be_encrypted_is_tried_without_the_certificate_that_was_kept(state_dir: Path) -> None:
+    remember(state_dir, "127.0.0.1", Fingerprint(bytes(32)))
+    done = chat_here("doctor", "-b", "udp", "127.0.0.1")
+    assert done.stderr == ""
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["udp"]
 
 
 def test_nothing_listens() -> None:

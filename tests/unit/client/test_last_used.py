@@ -40,6 +40,8 @@ def test_only_this_user_can_read_it(tmp_path: Path) -> None:
         b'{"room": "\\u001b[31m"}',
         b'{"nick": "a b"}',
         b'{"rooms": 5}',
+        b'{"rooms": "lab"}',
+        b'{"rooms": {}}',
         b'{"rooms": ["A b"]}',
         b"[" * 100_000,
     ],

@@ -122,6 +122,19 @@ async def test_a_draft_that_came_too_fast_waits_and_is_sent_again(room: FakeRoom
         assert [draft.n for draft in room.received] == [1, 1]
 
 
+async def test_what_slow_mode_has_refused_is_sent_as_soon_as_slow_mode_is_over(
+    room: FakeRoom, clock: Clock
+) -> None:
+    room.refuse_drafts = [TooFast("slow mode", retry_after=600)]
+    async with talking(room, clock=asyncio.get_running_loop().time) as (session, watch):
+        token = session.say("x")
+        await watch.until(lambda: watch.phases(token)[-1:] == ["waiting"])
+        await clock.advance(2)
+        room.happen("sent", text="/class slow 0")
+        await session.settled()
+    assert room.texts == ["/class slow 0", "x"]
+
+
 async def test_nothing_overtakes_a_draft_that_waits_for_another_try(room: FakeRoom, clock: Clock) -> None:
     room.refuse_drafts = [NotStored("the disk is full", retry_after=30)]
     async with talking(room, clock=asyncio.get_running_loop().time) as (session, watch):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from contextlib import suppress
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from chat.client.measure import PING_EVERY, PING_TIMEOUT
 from chat.client.session import Session
+from chat.client.way import Way
 from chat.domain.errors import (
     AccessDenied,
     BadText,
@@ -27,9 +29,9 @@ from chat.domain.errors import (
     SeatTaken,
     TooFast,
 )
-from chat.domain.model import Delete, Draft, Edit, Hello, Limits, Say
+from chat.domain.model import Delete, Draft, Edit, Hello, Limits, Say, Welcome
 from chat.interfaces.client import ChatClient
-from tests.support.scripted_room import GRACE, ScriptedRoom
+from tests.support.scripted_room import GRACE, Line, ScriptedRoom
 from tests.support.session_judge import SessionJudge, Wish
 from tests.support.stepped_loop import SteppedLoop
 
@@ -46,6 +48,22 @@ RETURNS = st.sampled_from(["at once", "later", "slowly", "after a lost welcome",
 DRAFT_REFUSALS = st.sampled_from(
     [TooFast("slower", retry_after=0.7), NotStored("the disk is full"), BadText("too long")]
 )
+
+
+class SecondLine(Line):
+    """Takes the seat over from the line that stands, as a server lets it; ``lost``: and breaks then."""
+
+    def __init__(self, room: ScriptedRoom, lost: bool) -> None:
+        super().__init__(room)
+        self._lost = lost
+
+    async def connect(self, hello: Hello) -> Welcome:
+        if (older := self.room.line) is not None:
+            older.end(SeatTaken("another connection has taken this seat over"))
+        if self._lost:
+            raise ConnectionLost("the welcome got lost")
+        self.room.cut_off.clear()  # all is sent again, whatever the technique
+        return await super().connect(hello)
 
 
 class SessionMachine(RuleBasedStateMachine):
@@ -154,6 +172,26 @@ class SessionMachine(RuleBasedStateMachine):
         else:
             self.session.retry_now()
         self._go()
+
+    @precondition(lambda self: self.room.line is not None and self.room.slow is None)
+    @rule(lost=st.booleans(), then=RETURNS)
+    def goes_another_way(self, lost: bool, then: str) -> None:
+        """The user changes the technique; the new connection breaks perhaps when it has the seat."""
+
+        async def dial() -> ChatClient:
+            self.room.lines.append(SecondLine(self.room, lost))
+            return self.room.lines[-1]
+
+        async def switch() -> None:
+            with suppress(ChatError):
+                await self.session.switch(Way(dial, self.resend))
+
+        self.sound = False
+        self.loop.run(switch())
+        self.session.way.dial = self._dial
+        assert self.session.state.name != "down", "the session took its seat itself"
+        if lost:
+            self._return(then)
 
     @precondition(lambda self: len(self.judge.wishes) > 9)
     @rule(leave=st.booleans())

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from chat.client.session_events import Reconnected, Switched
+from chat.client.session_events import Entered, Reconnected, Switched
 from chat.client.way import Way
 from chat.domain.errors import ConnectionLost, SeatTaken, StaleCursor
 from chat.domain.model import Hello, Say, Welcome
@@ -46,6 +46,31 @@ async def test_the_same_seat_goes_on_over_the_other_way_from_where_it_was(room: 
         assert room.greetings[-1].cursor.seq == 2
         assert [isinstance(client, Takeover) for client in room.connections] == [True]
         assert not watch.all(Reconnected)  # it was on purpose
+
+
+async def test_a_new_connection_that_breaks_when_it_has_the_seat_does_not_end_the_session(
+    room: FakeRoom,
+) -> None:
+    async with talking(room) as (session, watch):
+        await watch.state("up")
+
+        class Broken(FakeClient):
+            async def connect(self, hello: Hello) -> Welcome:
+                for older in list(room.connections):
+                    older.broken(SeatTaken("another connection has taken this seat over"))
+                while session._client is not None:  # noqa: ASYNC110 - it has no event
+                    await asyncio.sleep(0)
+                raise ConnectionLost("the cable is out")
+
+        async def dial() -> ChatClient:
+            return Broken(room)
+
+        with pytest.raises(ConnectionLost, match="the cable is out"):
+            await session.switch(Way(dial))
+        await watch.state("retrying")
+        session.retry_now()
+        await watch.until(lambda: len(watch.all(Entered)) == 2)
+        assert session.connected
 
 
 @pytest.mark.parametrize("resend", [True, False], ids=["resend", "no resend"])

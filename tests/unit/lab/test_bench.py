@@ -193,5 +193,7 @@ class TestTerminal:
         assert len(start.run(1).first_paint) == 1
 
     def test_a_tiny_run_measures_the_screen(self) -> None:
-        report = screen.run(messages=100, appends=2, keys=2)
+        report = screen.run(messages=100, appends=2, keys=2, paints=1, lanes=("tcp", "udp"))
         assert [len(report.appends), len(report.keys), len(report.busy_keys)] == [2, 2, 2]
+        assert len(report.first_paints) == 1
+        assert report.lanes > report.empty

@@ -12,7 +12,7 @@ import pytest
 
 import chat.language.translation
 from chat.domain.errors import NickTaken
-from chat.language.catalogue import KEPT, Catalogue
+from chat.language.catalogue import DEEPEST, KEPT, LONGEST, Catalogue
 from chat.language.translation import FOLDER, LANGUAGES, preferred, translate, use
 from tests.support.processes import chat_here
 
@@ -56,6 +56,10 @@ FEW = catalogue(
         ("hello is taken", "hello est pris"),  # a name is not
         ("braces {} and 2", "accolades {} et 2"),
         ("bob\nand ann is taken", "bob\nand ann est pris"),
+        ("1 of 2 of 3", "1 sur 2 of 3"),  # a value is as short as it can be
+        (" is taken", " est pris"),
+        ("▲ . Wait", "▲ . Attendez"),
+        ("▲. Wait", "▲. Wait"),
         ("not ours", "not ours"),
         ("", ""),
     ],
@@ -86,8 +90,32 @@ def test_it_remembers_only_so_many_texts() -> None:
 def test_a_long_text_that_is_not_ours_costs_little() -> None:
     use("fr")
     began = time.process_time()
-    translate("a wait, ".join(string.ascii_lowercase) * 2_000)
+    for text in (
+        "a wait, ".join(string.ascii_lowercase) * 2_000,
+        "Searched back to #" + ", " * 600 + "; " * 600,  # it nearly fits one that has four values
+    ):
+        translate(text)
+        translate(text[:LONGEST])
     assert time.process_time() - began < 5  # a pattern that goes back and forth would take minutes
+
+
+@pytest.mark.parametrize(
+    ("before", "behind", "begins"),
+    [("try again; ", "", "réessayez; "), ("try again: ", "", "réessayez: "), ("▲ ", ". Wait", "▲ ▲ ")],
+)
+def test_of_texts_within_each_other_only_so_many_are_translated(
+    before: str, behind: str, begins: str
+) -> None:
+    times = (LONGEST - 20) // len(before + behind)
+    translated = FEW.translate(f"{before * times}try again{behind * times}")
+    assert translated.startswith(begins)
+    assert translated.endswith(behind.replace("Wait", "Attendez"))
+    assert "try again" in translated, "what is too far within stays as it is"
+
+
+def test_several_texts_in_one_are_all_translated() -> None:
+    texts = ["try again"] * DEEPEST
+    assert FEW.translate("; ".join(texts)) == "; ".join(["réessayez"] * DEEPEST)
 
 
 def test_an_error_of_a_server_is_translated_by_its_client() -> None:
