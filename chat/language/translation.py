@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,24 +36,34 @@ def use(language: str) -> str:
         Why the texts stay English: the catalogue is missing or damaged; "" if they do not.
     """
     global _catalogue
-    _catalogue = None
     if language == "en":
+        if _catalogue is not None:
+            os.environ["LANGUAGE"] = language
+        _catalogue = None
         return ""
     import gettext  # English, the most frequent, does without
+
+    _catalogue, wrong = _read(language)
+    if _catalogue is not None:
+        # click asks gettext's own functions for its words, which look at LANGUAGE at each call.
+        os.environ["LANGUAGE"] = language
+        gettext.bindtextdomain("messages", str(FOLDER))
+    return wrong
+
+
+@cache
+def _read(language: str) -> tuple[Catalogue | None, str]:
+    """Return the catalogue of a language and "", or None and what is wrong with it."""
+    import gettext
 
     from chat.language.catalogue import Catalogue
 
     try:
-        translations = gettext.translation("messages", FOLDER, [language])
+        return Catalogue(gettext.translation("messages", FOLDER, [language]), language), ""
     except (OSError, ValueError, LookupError, struct.error) as error:  # whatever gettext stumbles over
-        file = f"{language}/LC_MESSAGES/messages.mo"
+        file = FOLDER / language / "LC_MESSAGES" / "messages.mo"
         what = "is missing" if isinstance(error, FileNotFoundError) else "is damaged"
-        return f"the texts are in English: {FOLDER / file} {what}; install the chat again"
-    # click asks gettext's own functions for its words, which look at LANGUAGE at each call.
-    os.environ["LANGUAGE"] = language
-    gettext.bindtextdomain("messages", str(FOLDER))
-    _catalogue = Catalogue(translations, language)
-    return ""
+        return None, f"the texts are in English: {file} {what}; install the chat again"
 
 
 def in_use() -> str:
@@ -63,3 +74,9 @@ def in_use() -> str:
 def translate(text: str) -> str:
     """Return one of our texts in the language in use; what is not in its catalogue stays English."""
     return text if _catalogue is None else _catalogue.translate(text)
+
+
+def into(language: str, text: str) -> str:
+    """Return one of our texts in a language, whatever this process uses: for somebody else who reads it."""
+    catalogue, _ = (None, "") if language == "en" else _read(language)
+    return text if catalogue is None else catalogue.translate(text)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.message import Message
 
 from chat.domain.errors import ChatError
+from chat.language.translation import translate
 from tui.commands import Refused
 from tui.screens.chat_commands import PATIENCE
 from tui.screens.chat_session import ChatSession
@@ -93,7 +94,8 @@ class ChatRooms(ChatSession):
                     self.composer.offer_again()
 
     def list_rooms(self) -> None:
-        lines = [f"{len(self.rooms.screens)} open; Alt+1 to Alt+9 go there, /join ROOM opens another"]
+        n = len(self.rooms.screens)
+        lines = [translate(f"{n} open; Alt+1 to Alt+9 go there, /join ROOM opens another")]
         for number, entry in enumerate(self.room_entries(), 1):
             lines.append(f"{'▸' if entry.front else ' '} {number}  {entry.name}  {entry.told}")
         self.timeline.note("\n".join(lines))

@@ -56,8 +56,8 @@ class RoomProvider(Provider):
                 join = partial(self._join, room)
                 yield Hit(BEHIND * score, matcher.highlight(room), join, room, translate(NOT_OPEN))
         if query not in self._chat.rooms.names:
-            join = partial(self._join, query)
-            yield Hit(0.001, Content(f"join {query}"), join, f"join {query}", "open another room")
+            join, joins = partial(self._join, query), translate(f"join {query}")
+            yield Hit(0.001, Content(joins), join, joins, translate("open another room"))
 
     def _others(self) -> list[str]:
         """Return the rooms that are known, but not open."""
@@ -74,4 +74,6 @@ class Switcher(Palette):
     """A palette of rooms."""
 
     def __init__(self) -> None:
-        super().__init__(providers=[RoomProvider], placeholder="which room?", id="--command-palette")
+        super().__init__(
+            providers=[RoomProvider], placeholder=translate("which room?"), id="--command-palette"
+        )
