@@ -37,6 +37,7 @@ from chat.domain.errors import BadRequest, BadText, ChatError, ConnectionLost
 from chat.domain.model import Ack, Draft, Event, Hello, Member, Welcome
 from chat.interfaces.address import Address
 from chat.interfaces.client import ChatClient, ClientOptions
+from chat.language import N_
 from chat.transport.errors import (
     closed_without_a_word,
     connection_refused,
@@ -233,7 +234,8 @@ class GrpcClient(ChatClient):
     def activity(self) -> str:
         """Say how many events a frame has carried, on average: more than one under load."""
         counts = self.counts()
-        return f"{counts['events'] / counts['frames']:.1f} events a frame" if counts["frames"] else ""
+        average = f"{counts['events'] / counts['frames']:.1f}" if counts["frames"] else ""
+        return N_(f"{average} events a frame") if average else ""
 
     def counted(self) -> Mapping[str, int]:
         if self._stream is None:
