@@ -32,6 +32,8 @@ from chat.interfaces.address import Address
 from chat.interfaces.broker import Broker
 from chat.interfaces.client import ChatClient
 from chat.interfaces.technique import Technique
+from chat.language import N_
+from chat.language.translation import translate
 from chat.server.logs import open_log
 from lab.plain_broker import without_tls
 
@@ -40,10 +42,10 @@ START_TIMEOUT = 15.0
 STORY_TIMEOUT = 60.0  # seconds for all messages; polling takes far less
 TEACHER = "teacher"
 SCRIPT = (
-    "Good morning! Everybody here is in one room, each over another technique.",
-    "Who sees this, and how long did it take?",
-    "Umlauts and emoji travel too: Grüße, 漢字 🚀",
-    "a message\nof two lines",
+    N_("Good morning! Everybody here is in one room, each over another technique."),
+    N_("Who sees this, and how long did it take?"),
+    N_("Umlauts and emoji travel too: Grüße, 漢字 🚀"),
+    N_("a message\nof two lines"),
 )
 
 
@@ -131,7 +133,7 @@ def _brokers() -> tuple[dict[str, Broker], dict[str, str]]:
     found, off = {}, {}
     for label in backends.techniques():
         if label.broker is not None and label.log is not None and not label.missing():
-            err(f"looking for a broker for {label.name}; starting one takes some seconds")
+            err(translate(f"looking for a broker for {label.name}; starting one takes some seconds"))
             try:
                 broker = label.load_broker()(state_dir(), spawn=True)
                 without_tls(broker.address)
@@ -163,7 +165,12 @@ def session(served: Served, nick: str, room: str, detour: Detour | None = None) 
 
 def manner(technique: Technique) -> str:
     """Return the technique and how events reach its clients, e.g. ``tcp, push``."""
-    return f"{technique.name}, {'push' if technique.traits.push else 'poll'}"
+    return f"{technique.name}, {translate('push' if technique.traits.push else 'poll')}"
+
+
+def answer(ms: str, technique: Technique) -> str:
+    """Return what a bot says: a participant of the demo, so it has the language of the demo."""
+    return translate(f"saw it after {ms} ms ({manner(technique)})")
 
 
 # --- without a terminal ------------------------------------------------------------------------
@@ -225,7 +232,7 @@ async def _story(stage: Stage) -> int:
         elif event.kind == "sent" and event.author == TEACHER:
             took = (time.perf_counter() - said_at) * 1000
             witness.took.append(took)
-            witness.session.say(f"saw it after {took:.1f} ms ({manner(witness.served.technique)})")
+            witness.session.say(answer(f"{took:.1f}", witness.served.technique))
 
     async def lesson() -> None:
         nonlocal said_at
@@ -235,7 +242,7 @@ async def _story(stage: Stage) -> int:
             await one.inside.wait()
         for text in SCRIPT:
             said_at = time.perf_counter()
-            teacher.session.say(text)
+            teacher.session.say(translate(text))
             expected += 1 + len(bots)
             for one in everybody:
                 await one.until(expected)
@@ -244,13 +251,13 @@ async def _story(stage: Stage) -> int:
     teaching = asyncio.create_task(lesson())
     await asyncio.wait({teaching, *watching}, timeout=STORY_TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
     if not teaching.done():
-        out(f"* not all messages came within {STORY_TIMEOUT:.0f} s")
+        out("* " + translate(f"not all messages came within {STORY_TIMEOUT:.0f} s"))
     teaching.cancel()
     for one in everybody:
         await one.session.close()
     for end in await asyncio.gather(teaching, *watching, return_exceptions=True):
         if isinstance(end, ChatError):
-            out(f"* {end}")
+            out(f"* {translate(str(end))}")
     return _verdict(teacher, bots, off)
 
 
@@ -259,17 +266,17 @@ def _verdict(teacher: Witness, bots: list[Witness], off: dict[str, str]) -> int:
     order, expected = teacher.messages, len(SCRIPT) * (1 + len(bots))
     right = len(order) == expected and order == sorted(set(order))
     out("")
-    out(f"{'technique':<10} {'delivered':>9} {'median ms':>9}  verdict")
+    out(translate("technique  delivered median ms  verdict"))
     for bot in bots:
         same = bot.messages == order and bool(order)
         right &= same
         out(
             f"{bot.served.technique.name:<10} {len(bot.messages):>4}/{expected:<4} "
             f"{median(bot.took) if bot.took else float('nan'):>9.1f}  "
-            f"{'each once, in order' if same else 'lost, duplicated or out of order'}"
+            f"{translate('each once, in order' if same else 'lost, duplicated or out of order')}"
         )
     for name, reason in off.items():
-        out(f"{name:<10} {'-':>9} {'-':>9}  not here: {reason}")
+        out(f"{name:<10} {'-':>9} {'-':>9}  {translate(f'not here: {reason}')}")
     return 0 if right else 1
 
 
@@ -316,6 +323,6 @@ class Bots:
                         case Arrived(event) if event.kind == "sent" and self._on:
                             if not event.author.startswith("bot-"):
                                 took = max(1.0, time.time() * 1000 - event.at)
-                                bot.say(f"saw it after {took:.0f} ms ({manner(served.technique)})")
+                                bot.say(answer(f"{took:.0f}", served.technique))
                         case _:
                             pass

@@ -270,7 +270,7 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         if self.is_headless:
             super()._handle_exception(error)
         else:
-            self.exit(return_code=1, message=Text(f"chat has failed because of a bug: {error!r}"))
+            self.exit(return_code=1, message=Text(translate(f"chat has failed because of a bug: {error!r}")))
 
     # --- the palette ---------------------------------------------------------------------------
 
@@ -278,7 +278,7 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         if not isinstance(self.screen, CommandPalette):
             from tui.screens.palette import Palette  # not needed for the first paint
 
-            self.open(Palette(id="--command-palette"))
+            self.open(Palette(placeholder=translate("Search for commands…"), id="--command-palette"))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         if isinstance(screen, ChatScreen):

@@ -171,7 +171,8 @@ class Board:
     def _message(self, one: Said, width: int, *, newest: bool) -> list[list[Piece]]:
         style = "bold" if newest else ""
         if not one.nick:
-            texts = [one.text[start:end].rstrip() for start, end in wrap(translate(one.text), width - 10)]
+            told = translate(one.text)
+            texts = [told[start:end].rstrip() for start, end in wrap(told, width - 10)]
             first, *others = texts or [""]
             return [
                 [(f" {one.clock} ▣ ", "$quiet"), (first, f"{style} $accent".strip())],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -323,6 +324,20 @@ def parse(text: str) -> tuple[Command, str] | str:
     if argument and not command.usage:
         raise Refused(f"/{name} takes no argument")
     return command, argument
+
+
+KEYS_IN_WORDS = N_("Enter Esc Shift Up Down Home End PgUp PgDn Drag to")
+USAGE_IN_WORDS = N_("NAME NICK ROOM TEXT FILE FAULT WHAT SECONDS BYTES")
+"""What keys and usages are made of; in a translation, each word stands where its English one does."""
+_WORD = re.compile(r"\b[A-Z][A-Za-z]+\b|\bto\b")
+
+
+def in_words(text: str) -> str:
+    """Return the names of keys, or the usage of a command, in the language in use; ``off`` is no word."""
+    words: dict[str, str] = {}
+    for known in (KEYS_IN_WORDS, USAGE_IN_WORDS):
+        words |= zip(known.split(), translate(known).split(), strict=False)
+    return _WORD.sub(lambda word: words.get(word[0], word[0]), text)
 
 
 def key_name(key: str) -> str:

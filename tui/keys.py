@@ -10,6 +10,7 @@ from difflib import get_close_matches
 
 from textual.keys import Keys
 
+from chat.language import N_
 from chat.language.translation import translate
 from tui.commands import TABLE, Command, key_name
 
@@ -48,7 +49,7 @@ def rebound(
         key = str(wish).strip().lower()
         if name not in keys:
             close = get_close_matches(name, names, n=1)
-            hint = f"; did you mean {close[0]}?" if close else ""
+            hint = N_(f"; did you mean {close[0]}?") if close else ""
             complaints.append(translate(f"there is no command {name!r}{hint}"))
         elif key and key not in _NAMED and not _LETTER.fullmatch(key):
             complaints.append(translate(f"{name}: {key!r} is no key; write one like ctrl+f, alt+f or f7"))

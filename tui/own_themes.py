@@ -14,6 +14,7 @@ from textual.theme import Theme
 
 from chat.domain.text_file import decoded
 from chat.domain.validation import printable
+from chat.language import N_
 from chat.language.translation import translate
 from tui import themes
 
@@ -81,7 +82,7 @@ def theme_of(name: str, table: Mapping[str, Any]) -> Theme:
 def _hex(key: str, value: object) -> str:
     if key not in COLOURS:
         close = get_close_matches(key, COLOURS, n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
+        hint = N_(f"; did you mean {close[0]}?") if close else ""
         raise Broken(translate(f"{key!r} is no colour of a theme{hint}"))
     try:
         return Color.parse(str(value)).hex6

@@ -151,11 +151,12 @@ def lay_out(row: Row, look: Look) -> Layout:
     if text.startswith(DOES) and row.kind == "message":
         text = f"* {row.nick} {text[len(DOES) :]}"
     if row.deleted:
-        text = "message deleted"
+        text = translate("message deleted")
         parts.append((0, len(text), "deleted"))
     elif row.edited:
-        text += " (edited)"
-        parts.append((len(text) - len("(edited)"), len(text), "edited"))
+        edited = translate("(edited)")
+        text = f"{text} {edited}"
+        parts.append((len(text) - len(edited), len(text), "edited"))
     if row.reason:
         parts.append((len(text) + 1, len(text) + 1 + len(row.reason), "reason"))
         text = f"{text}\n{row.reason}"

@@ -13,6 +13,8 @@ from textual.app import App
 
 from chat.client.lines import err
 from chat.domain.validation import printable
+from chat.language import N_
+from chat.language.translation import translate
 from tui.app import ChatApp
 
 NAMED = 50
@@ -27,10 +29,13 @@ def run(app: ChatApp) -> int:
     """
     failed = bool(run_app(app))
     if lost := app.rooms.unacknowledged:
-        were = "messages were" if len(lost) > 1 else "message was"
-        _name(f"{len(lost)} {were} not sent or not acknowledged before you left", lost)
+        n = len(lost)
+        were = N_(
+            f"{n} {'messages were' if n > 1 else 'message was'} not sent or not acknowledged before you left:"
+        )
+        _name(were, lost)
     if drafts := app.rooms.drafts:
-        _name("you left without sending what you had begun", drafts)
+        _name(N_("you left without sending what you had begun:"), drafts)
     if app.ended_by:
         return 128 + app.ended_by
     return int(failed or bool(app.rooms.unacknowledged))
@@ -50,11 +55,11 @@ def run_app(app: App[None]) -> int:
 
 
 def _name(what: str, texts: list[str]) -> None:
-    err(f"chat: {what}:")
+    err(f"chat: {translate(what)}")
     for text in texts[:NAMED]:
         err("  " + printable(text).replace("\n", "\n  "))
     if len(texts) > NAMED:
-        err(f"  and {len(texts) - NAMED} more")
+        err("  " + translate(f"and {len(texts) - NAMED} more"))
 
 
 @contextmanager

@@ -247,7 +247,7 @@ class Timeline:
     def beginning(self) -> str:
         """The text for a user who asks for older messages than there are."""
         cut = self.first > 1
-        return history_starts(self.first) if cut else "nothing older: the room's log begins here"
+        return history_starts(self.first) if cut else N_("nothing older: the room's log begins here")
 
     @property
     def reaches_back(self) -> bool:

@@ -32,11 +32,12 @@ from backends.grpc.codec import (
     refusal,
     welcome_of,
 )
-from backends.grpc.ending import Ending
+from backends.grpc.ending import Ending, released
 from chat.domain.errors import BadRequest, BadText, ChatError, ConnectionLost
 from chat.domain.model import Ack, Draft, Event, Hello, Member, Welcome
 from chat.interfaces.address import Address
 from chat.interfaces.client import ChatClient, ClientOptions
+from chat.language import N_
 from chat.transport.errors import (
     closed_without_a_word,
     connection_refused,
@@ -53,8 +54,6 @@ from protos.chat_pb2_grpc import ChatServiceStub
 
 DEADLINE = 10.0
 """Seconds that a unary call may take; the server knows the deadline, too."""
-RELEASE_TIMEOUT = 0.2
-"""Seconds that the library has to end a call that was never connected; it takes a few milliseconds."""
 ACKS_PER_WINDOW = 8
 """How often a window's worth of events is acknowledged: each ack costs the server as much as a write."""
 UNREADABLE = "what it sent can't be decoded"
@@ -100,6 +99,13 @@ class GrpcClient(ChatClient):
         self._channel = self._open()
         self._stub = ChatServiceStub(self._channel)
         call = self._stub.Chat(metadata=self._metadata)
+        try:
+            return await self._enter(call, first)
+        except BaseException:
+            call.cancel()  # the library does not, if a write is given up at the moment of the connection
+            raise
+
+    async def _enter(self, call: Any, first: pb.ClientFrame) -> Welcome:
         ending = Ending(call)
         frames: Any = aiter(call)  # unlike `call.read`, it reads on to the end when a write has failed
         frame: Any = grpc.aio.EOF
@@ -117,7 +123,6 @@ class GrpcClient(ChatClient):
                 raise ConnectionLost("the server ended the stream")
             raise refusal(error) or self._lost(error)
         if frame is None or frame.WhichOneof("kind") != "welcome":
-            call.cancel()
             await frames.aclose()
             raise ConnectionLost(not_our_words(self.address, "grpc", "its first frame is no welcome"))
         self._room = frame.welcome.room
@@ -224,12 +229,13 @@ class GrpcClient(ChatClient):
             channel, self._channel = self._channel, None
             await channel.close()
             if self._stream is None:
-                await _released()
+                await released()
 
     def activity(self) -> str:
         """Say how many events a frame has carried, on average: more than one under load."""
         counts = self.counts()
-        return f"{counts['events'] / counts['frames']:.1f} events a frame" if counts["frames"] else ""
+        average = f"{counts['events'] / counts['frames']:.1f}" if counts["frames"] else ""
+        return N_(f"{average} events a frame") if average else ""
 
     def counted(self) -> Mapping[str, int]:
         if self._stream is None:
@@ -263,15 +269,6 @@ def _target(addresses: list[Address]) -> str:
             "several servers for gRPC must all be numeric, of one kind: ipv4:10.0.0.1:50051,10.0.0.2:50051"
         )
     return f"ipv{versions.pop()}:" + ",".join(map(str, random.sample(addresses, len(addresses))))
-
-
-async def _released() -> None:
-    """Wait until the library has ended a call that was never connected."""
-    inside = [
-        task for task in asyncio.all_tasks() if "Call._" in getattr(task.get_coro(), "__qualname__", "")
-    ]
-    if inside:
-        await asyncio.wait(inside, timeout=RELEASE_TIMEOUT)
 
 
 def _ack(message: pb.DraftAck | None) -> Ack | None:
@@ -336,13 +333,15 @@ class _Stream:
 
     async def close(self, leave: bool) -> None:
         self._inbox.close()
-        if not self._over and leave:
-            self._send(pb.ClientFrame(leave=pb.Leave()))
-            await asyncio.wait([self._reader], timeout=GOODBYE_TIMEOUT)
-        for task in (self._reader, self._writer):
-            task.cancel()
-        await asyncio.wait([self._reader, self._writer])
-        self._call.cancel()
+        try:
+            if not self._over and leave:
+                self._send(pb.ClientFrame(leave=pb.Leave()))
+                await asyncio.wait([self._reader], timeout=GOODBYE_TIMEOUT)
+            for task in (self._reader, self._writer):
+                task.cancel()
+            await asyncio.wait([self._reader, self._writer])
+        finally:
+            self._call.cancel()
 
     # --- the stream ----------------------------------------------------------------------------
 

@@ -10,6 +10,8 @@ import grpc
 
 STATUS_TRIES = 100
 """How often the status is looked for, 10 ms apart; it comes after a few, or not at all."""
+RELEASE_TIMEOUT = 0.2
+"""Seconds that the library has to end a call that was never connected; it takes a few milliseconds."""
 T = TypeVar("T")
 
 
@@ -42,6 +44,15 @@ class Ending:
             await asyncio.sleep(0.01)
             status = _status(self._call)
         return None if status.code() is grpc.StatusCode.OK else status
+
+
+async def released() -> None:
+    """Wait until the library has ended a call that was never connected."""
+    inside = [
+        task for task in asyncio.all_tasks() if "Call._" in getattr(task.get_coro(), "__qualname__", "")
+    ]
+    if inside:
+        await asyncio.wait(inside, timeout=RELEASE_TIMEOUT)
 
 
 def _is_of_the_library(status: grpc.aio.AioRpcError) -> bool:

@@ -40,6 +40,7 @@ from chat.domain.errors import BadRequest, ChatError, Closing, ConnectionLost, S
 from chat.domain.model import Ack, Draft, Event
 from chat.interfaces.address import Address
 from chat.interfaces.server import LOW_WATER, ChatServer, Seat, Sink
+from chat.language import N_
 from chat.transport.connection_state import State
 from chat.transport.stream import LINGER, MAX_UNDECIDED
 from protos import chat_pb2 as pb
@@ -156,7 +157,7 @@ class GrpcServer(ChatServer):
                 try:
                     first = await self._first_frames.read(requests)
                 except TimeoutError:
-                    late = f"no hello came within {HELLO_TIMEOUT:.0f} s"
+                    late = N_(f"no hello came within {HELLO_TIMEOUT:.0f} s")
                     await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, late)
                 if first is None:
                     raise BadRequest("the first frame of a stream must be a hello, and none came")

@@ -11,6 +11,7 @@ from chat.domain.errors import ConnectionLost
 from chat.domain.model import Ack, Delete, Edit, Hello, Member, Say, Welcome
 from chat.interfaces.address import Address
 from chat.interfaces.client import ClientOptions
+from chat.language import N_
 from chat.transport.errors import silent
 from chat.transport.polling_client import Page, PollingClient
 from protos.chat_xdr import (
@@ -128,7 +129,7 @@ class OncRpcClient(PollingClient):
 
     def activity(self) -> str:
         polls = super().activity()
-        return f"over UDP, {polls}" if self._transport == "udp" else polls
+        return N_(f"over UDP, {polls}") if self._transport == "udp" else polls
 
     # --- calls ---------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from backends.rabbitmq.names import virtual_host
 from chat.domain.errors import AccessDenied, ChatError, Closing, ConnectionLost
 from chat.domain.validation import printable
 from chat.interfaces.address import Address
+from chat.language import N_
 from chat.transport.errors import handshake_failed, no_answer
 
 GUEST = "guest"
@@ -94,7 +95,7 @@ def _translate(error: Any, address: Address, user: str) -> ChatError | None:
         case exceptions.ConnectionClosedByBroker(reply_code=320):
             return Closing(f"the broker at {address} is going down")
         case exceptions.ConnectionClosedByBroker(reply_code=541):
-            return BrokerFault(f"the broker at {address} has failed: {_reply(error)}")
+            return BrokerFault(N_(f"the broker at {address} has failed: {_reply(error)}"))
         case exceptions.ChannelClosedByBroker():
             return Refused(f"the broker refuses: {printable(error.reply_text)}", error.reply_code)
         case exceptions.ConnectionClosedByBroker():
@@ -110,9 +111,9 @@ def _translate(error: Any, address: Address, user: str) -> ChatError | None:
         case exceptions.ConnectionClosedByClient() | exceptions.ChannelClosedByClient():
             return ConnectionLost("the connection is closed")
         case ConnectionRefusedError():
+            hint = _or_without(address)
             return ConnectionLost(
-                f"no broker listens on {address}: start one (docker compose up -d rabbitmq)"
-                f"{_or_without(address)}"
+                f"no broker listens on {address}: start one (docker compose up -d rabbitmq){hint}"
             )
         case ssl.SSLError():
             return ConnectionLost(handshake_failed(str(address), error))
@@ -136,13 +137,13 @@ def hindrance(reason: str) -> str:
     """
     remedies = []
     if "memory" in reason:
-        remedies.append("give it more memory (rabbitmqctl set_vm_memory_high_watermark)")
+        remedies.append(N_("give it more memory (rabbitmqctl set_vm_memory_high_watermark)"))
     if "disk" in reason:
         remedies.append(
-            "free disk space on its machine, or lower its limit (rabbitmqctl set_disk_free_limit)"
+            N_("free disk space on its machine, or lower its limit (rabbitmqctl set_disk_free_limit)")
         )
-    what = " and ".join(remedies) or "see its log"
-    return f"the broker takes no messages, it is {reason}: {what}; what waits is sent then"
+    what = " and ".join(remedies) or N_("see its log")
+    return N_(f"the broker takes no messages, it is {reason}: {what}; what waits is sent then")
 
 
 def _or_without(address: Address) -> str:
@@ -150,15 +151,15 @@ def _or_without(address: Address) -> str:
     name = address.named_by
     if not name:
         return ""
-    return f", or unset {name}" if name.startswith("CHAT_") else f", or leave {name} out"
+    return N_(f", or unset {name}" if name.startswith("CHAT_") else f", or leave {name} out")
 
 
 def _denied(address: Address, user: str) -> str:
     scheme = address.url.partition("://")[0] or "amqp"
-    token = "" if address.named_by == "--log" else ", or the password in CHAT_TOKEN"
-    return (
+    hint = "" if address.named_by == "--log" else N_(", or the password in CHAT_TOKEN")
+    return N_(
         f"the broker at {address} refuses user {printable(user)} with this password: give both in "
-        f"{address.named_by or '--server'} {scheme}://USER:PASSWORD@HOST{token}"
+        f"{address.named_by or '--server'} {scheme}://USER:PASSWORD@HOST{hint}"
     )
 
 

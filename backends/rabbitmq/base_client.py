@@ -20,6 +20,7 @@ from chat.domain.rate_limit import TokenBucket, too_fast
 from chat.domain.room import body_of
 from chat.interfaces.address import Address
 from chat.interfaces.client import ChatClient, ClientOptions
+from chat.language import N_
 
 LEAVE_TIMEOUT = 2.0
 """Seconds until the broker has confirmed the ``left`` entry; without a confirm the last will publishes it."""
@@ -118,14 +119,14 @@ class BrokerClient(ChatClient):
             reason: for the publisher.
         """
         if self.options.settings.get("explain") == "on":
-            self.on_notice(f"{f'seq {seq}' if seq else 'a message'} was passed over: {reason}")
+            self.on_notice(N_(f"{f'seq {seq}' if seq else 'a message'} was passed over: {reason}"))
 
     def notices(self) -> list[str]:
         return self._notices
 
     def activity(self) -> str:
         if self._link is not None and self._link.blocked:
-            return f"broker takes no messages: {self._link.blocked}"
+            return N_(f"broker takes no messages: {self._link.blocked}")
         return ""
 
     # --- publishing ----------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from chat.background.process import BackgroundProcess
 from chat.domain.errors import ChatError, ConnectionLost
 from chat.interfaces.address import Address, parse_address
 from chat.interfaces.broker import Broker
+from chat.language import N_
 
 VARIABLE = "CHAT_AMQP_URL"
 """The environment variable that names a broker by its URL."""
@@ -48,7 +49,7 @@ def daemon(folder: Path) -> BackgroundProcess[Record]:
         folder,
         "broker",
         Record,
-        "private broker",
+        N_("private broker"),
         guard="broker.spawn.lock",
         start_timeout=START_TIMEOUT + 15,
     )
@@ -68,11 +69,13 @@ def find(folder: Path, *, spawn: bool) -> Broker:
     if url := os.environ.get(VARIABLE, "").strip():
         try:
             address = replace(parse_address(url, PORT, SCHEMES), named_by=VARIABLE)
-            return Broker(address, f"named by {VARIABLE}")
+            return Broker(address, N_(f"named by {VARIABLE}"))
         except ValueError as error:
             raise ChatError(f"{VARIABLE}: {error}") from None
     if accepts_guest(HOST, PORT):
-        return Broker(Address(HOST, PORT, f"amqp://guest:guest@{HOST}:{PORT}/%2F", ""), "on its usual port")
+        return Broker(
+            Address(HOST, PORT, f"amqp://guest:guest@{HOST}:{PORT}/%2F", ""), N_("on its usual port")
+        )
     private = daemon(folder)
     with private.guard():
         record = private.running()
@@ -86,7 +89,7 @@ def find(folder: Path, *, spawn: bool) -> Broker:
         )
     address = parse_address(record.url, PORT, ("amqp",))
     return Broker(
-        address, f"a private one (process {record.pid}), gone 30 s after its last user", private=True
+        address, N_(f"a private one (process {record.pid}), gone 30 s after its last user"), private=True
     )
 
 
@@ -100,7 +103,7 @@ def _start(private: BackgroundProcess[Record]) -> Record:
 
 
 def _install() -> str:
-    return f"{INSTALL} (or brew install rabbitmq), or {COMPOSE}, or set {VARIABLE} to a broker's URL"
+    return N_(f"{INSTALL} (or brew install rabbitmq), or {COMPOSE}, or set {VARIABLE} to a broker's URL")
 
 
 def kill_leftovers(private: BackgroundProcess[Record]) -> None:

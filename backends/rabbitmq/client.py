@@ -32,6 +32,7 @@ from chat.domain.seat_key import key_of_new_seat
 from chat.domain.validation import clean_nick, clean_room, nick_key, seat_name
 from chat.interfaces.address import Address
 from chat.interfaces.client import ClientOptions
+from chat.language import N_
 
 TAKEOVER_TIMEOUT = 2.0
 """Seconds until an older connection of the same seat has given the seat up, after it was asked to."""
@@ -80,7 +81,7 @@ class RabbitClient(BrokerClient):
             replica.check_cursor(hello.cursor, self.room)
         if await self.without_servers(link):
             self._notices = [
-                f"this room is in the broker; to open it to other techniques, run: {self._serve()}"
+                N_(f"this room is in the broker; to open it to other techniques, run: {self._serve()}")
             ]
         key = await self._take_seat(link, reader, hello.seat_key)
         reader.start_after(await self._replay_from(reader, hello))

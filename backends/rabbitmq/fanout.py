@@ -46,6 +46,7 @@ from chat.domain.model import (
 )
 from chat.domain.seat_key import new_seat_key
 from chat.domain.validation import clean_nick, clean_room, nick_key, seat_name
+from chat.language import N_
 
 PREFETCH = 100
 """Deliveries that may be unacknowledged; more wait in the queue, which drops the oldest if it is full."""
@@ -53,7 +54,7 @@ MAX_AUTHORS = 2000
 """Seats that are remembered: the members, and the newest number of each, by which loss is noticed."""
 MAX_NAMED = 1000
 """Lost messages that are reported one by one; of more only the newest."""
-NOTICE = (
+NOTICE = N_(
     "fanout: no history; latecomers see nothing, slow readers lose messages; --mode stream keeps everything"
 )
 
@@ -223,7 +224,7 @@ class FanoutClient(BrokerClient):
 
     def activity(self) -> str:
         lost = self.counts()["lost"]
-        return super().activity() or (f"fanout, {lost} lost" if lost else "fanout, no history")
+        return super().activity() or (f"fanout, {lost} lost" if lost else N_("fanout, no history"))
 
     def counted(self) -> Mapping[str, int]:
         return {"lost": self._lost}

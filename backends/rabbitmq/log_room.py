@@ -22,6 +22,7 @@ from backends.rabbitmq.stream import (
 )
 from backends.rabbitmq.stream_reader import Start
 from chat.domain.model import Entry
+from chat.language import N_
 
 log = logging.getLogger(__name__)
 
@@ -163,7 +164,7 @@ class LogRoom:
             self._reached.set_result(None)
 
     def _mark_deleted(self) -> None:
-        self.deleted = (
+        self.deleted = N_(
             f"the log of room {self.name} was deleted on the broker, and another one is there: "
             "start the server again"
         )

@@ -28,6 +28,7 @@ from chat.domain.errors import BadRequest, ChatError, ConnectionLost
 from chat.domain.model import Ack, Body, Event
 from chat.domain.room import Outcome, event_of
 from chat.domain.room_replica import RoomReplica
+from chat.language import N_
 
 
 class RoomReader:
@@ -162,7 +163,7 @@ class RoomReader:
     def _refused(self, seq: int, outcome: Outcome) -> None:
         """Tell why an entry has no effect, if it has none."""
         if isinstance(outcome, Ack):
-            self._on_passed_over(seq, f"it is a copy of seq {outcome.seq}")
+            self._on_passed_over(seq, N_(f"it is a copy of seq {outcome.seq}"))
         elif isinstance(outcome, ChatError):
             self._on_passed_over(seq, str(outcome))
 

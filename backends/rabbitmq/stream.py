@@ -27,6 +27,7 @@ from chat.domain.model import Body, Entry, Opened
 from chat.domain.room import TAIL
 from chat.interfaces.address import Address
 from chat.interfaces.tls import Trust
+from chat.language import N_
 
 T = TypeVar("T")
 
@@ -342,9 +343,11 @@ def is_start(link: Link, room: str, offset: int) -> bool:
 def gap_notice(queue: str, first: int, last: int) -> str:
     """Return what to tell about messages that were passed over, see `StreamConnections.on_gap`."""
     which = (
-        f"the message at offset {first}" if first == last else f"the messages at offsets {first} to {last}"
+        N_(f"the message at offset {first}")
+        if first == last
+        else N_(f"the messages at offsets {first} to {last}")
     )
-    return (
+    return N_(
         f"the broker can't deliver {which} of {queue} over AMQP 0-9-1, and ends each connection that reads "
         "there (541); everybody passes over it"
     )

@@ -302,8 +302,8 @@ class Resources:
                 return await decided(seat, draft)
             except NoSuchMessage as none:
                 await self._find(room, draft.id, n=none.n)  # it knows better where it is deleted
-                text = f"message {draft.id} is too old to be changed"
-                raise Refused(409, NoSuchMessage(text, n=none.n)) from None
+                gone = NoSuchMessage(f"message {draft.id} is too old to be changed", n=none.n)
+                raise Refused(409, gone) from None
 
     async def _check_version(
         self, call: Call, room: Reader, seat: Seat, draft: Edit | Delete, version: int

@@ -17,6 +17,7 @@ from chat.domain.model import Ack, Draft, Edit, Event, Hello, Member, Say, Welco
 from chat.domain.validation import has_no_bytes
 from chat.interfaces.address import Address
 from chat.interfaces.client import ChatClient, ClientOptions
+from chat.language import N_
 from chat.transport.connection_state import State
 from chat.transport.stream_client import StreamClientConnection, open_connection, welcomed
 
@@ -74,7 +75,7 @@ class RpycClient(ChatClient):
             await self._connection.close(leave)
 
     def activity(self) -> str:
-        return f"callbacks {self.counts()['callbacks']}" if self._connection else ""
+        return N_(f"callbacks {self.counts()['callbacks']}") if self._connection else ""
 
     def counted(self) -> Mapping[str, int]:
         return {"callbacks": self._connection.callbacks} if self._connection else {}

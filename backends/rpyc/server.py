@@ -291,8 +291,10 @@ class ClientConnection(StreamConnection[tuple[bytes, ...], bytes], Exposed):
             _, asked = next(iter(self._under_way.values()))
             wait += max(asked, self._heard) - now
             if wait <= 0:
-                late = f"your callback has not answered for {CALLBACK_TIMEOUT:.0f} s; reconnect and resume"
-                self.close(SlowReader(late))
+                late = CALLBACK_TIMEOUT
+                self.close(
+                    SlowReader(f"your callback has not answered for {late:.0f} s; reconnect and resume")
+                )
                 return
         self._watch = self._loop.call_later(min(wait, PING_EVERY), self._check_client)
 

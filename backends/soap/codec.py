@@ -23,6 +23,7 @@ from chat.domain.errors import BadRequest, ChatError
 from chat.domain.json_codec import shorten
 from chat.domain.model import Event
 from chat.domain.validation import printable
+from chat.language import N_
 
 PAGES = 4
 """Responses to Fetch that are kept: many clients ask for the same one."""
@@ -31,7 +32,7 @@ MAX_ATTRIBUTES = 16
 MAX_NAMED = 8
 """Headers that were not understood and are named in the fault."""
 SECURITY = f"{{{WSSE}}}Security"
-SERVER_FAILED = "the server failed: its log says why"
+SERVER_FAILED = N_("the server failed: its log says why")
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from backends.soap.conversion import WSSE, WSU
 from backends.soap.xml_reader import FaultCode, Refused
 from chat.domain.access_token import is_token
 from chat.domain.errors import AccessDenied
+from chat.language import N_
 
 WINDOW = 300.0
 """Seconds that a token is valid after its creation time, and that clocks may differ before it."""
@@ -37,7 +38,7 @@ DIGEST = "#PasswordDigest"
 TEXT = "#PasswordText"
 
 FAILED = FaultCode("FailedAuthentication", WSSE)
-MISSING = (
+MISSING = N_(
     "this server requires an access token: use --token-file, or set CHAT_TOKEN; "
     "in an envelope it is the password of a UsernameToken, as a digest or, over TLS, as it is"
 )

@@ -32,6 +32,7 @@ from chat.domain.json_codec import AckMessage, ErrorMessage, HistoryMessage, Lea
 from chat.domain.model import Ack, Draft, Event, Hello, Member, MissingEvents, Welcome
 from chat.interfaces.address import Address
 from chat.interfaces.client import ChatClient, ClientOptions
+from chat.language import N_
 from chat.transport.errors import connection_refused, no_answer, not_our_words
 
 DRAFT_TIMEOUT = 3.0
@@ -333,10 +334,11 @@ class UdpClient(ChatClient):
 
     def activity(self) -> str:
         counts = self.counts()
-        shown = ["repaired", "twice"] if self._repair else ["lost", "late", "twice"]
-        if counts["fragmented"]:
-            shown.append("fragmented")
-        return ", ".join(f"{what} {counts[what]}" for what in shown)
+        if self._repair:
+            say = N_(f"repaired {counts['repaired']}, twice {counts['twice']}")
+        else:
+            say = N_(f"lost {counts['lost']}, late {counts['late']}, twice {counts['twice']}")
+        return N_(f"{say}, fragmented {counts['fragmented']}") if counts["fragmented"] else say
 
     def counted(self) -> Mapping[str, int]:
         buffer, connection = self._buffer, self._connection

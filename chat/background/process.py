@@ -21,6 +21,7 @@ from msgspec import Struct
 
 from chat.background.state_folder import ENVIRONMENT
 from chat.domain.errors import ChatError, ConnectionLost
+from chat.language import N_
 
 R = TypeVar("R", bound=Struct)
 
@@ -157,7 +158,7 @@ class BackgroundProcess(Generic[R]):
                 return record
             if child.poll() is not None:
                 said = self.output.read_text(errors="replace").strip().splitlines()
-                why = said[-1].removeprefix("chat: ") if said else f"exit code {child.returncode}"
+                why = said[-1].removeprefix("chat: ") if said else N_(f"exit code {child.returncode}")
                 raise ChatError(f"the {self._what} did not start: {why}")
             time.sleep(0.02)
         child.kill()

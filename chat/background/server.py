@@ -21,6 +21,7 @@ from chat.background.process import BackgroundProcess, clean_environment
 from chat.domain.errors import ChatError, ConnectionLost
 from chat.interfaces.address import Address, is_loopback, own_address
 from chat.interfaces.tls import Trust
+from chat.language import N_
 
 IDLE = 30.0
 """Seconds after its last user until a background server ends itself."""
@@ -90,7 +91,7 @@ class RunsAlready(ChatError):
 
     def __init__(self, fact: str) -> None:
         super().__init__(
-            f"{fact}: use it, end it with chat stop, or give this one a log of its own with --log"
+            N_(f"{fact}: use it, end it with chat stop, or give this one a log of its own with --log")
         )
         self.fact = fact
 
@@ -113,8 +114,8 @@ class Registration:
         self._process = _process(folder)
         if not self._process.claim():
             record = self._process.read()
-            pid = f" (process {record.pid})" if record else ""
-            raise RunsAlready(f"your server on this machine runs already{pid}")
+            pid = N_(f" (process {record.pid})") if record else ""
+            raise RunsAlready(N_(f"your server on this machine runs already{pid}"))
         (folder / STOPPED).unlink(missing_ok=True)
 
     def announce(
@@ -187,7 +188,7 @@ def port(folder: Path, technique: str) -> int:
     for listening in record.listening:
         if listening.technique == technique:
             return listening.port
-    why = record.off.get(technique, "it was started without it")
+    why = record.off.get(technique, N_("it was started without it"))
     raise ChatError(f"your server (process {record.pid}) does not offer {technique}: {why}")
 
 
@@ -257,7 +258,7 @@ def find(folder: Path, technique: str, spawn: bool, again: bool = False, *, encr
             address = own_address(Address(listening.host, listening.port))
             return Found(address, record.access, own_trust(record))
     raise ChatError(
-        f"your server (process {record.pid}) does not offer {technique}: it was started without it"
+        N_(f"your server (process {record.pid}) does not offer {technique}: it was started without it")
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from chat.domain.errors import ChatError
+from chat.language import N_
 
 APP = "wirechat"
 
@@ -67,7 +68,7 @@ def state_dir(warn: Any = None) -> Path:
     return path
 
 
-_SET = "set CHAT_STATE_DIR to a folder of yours"
+_SET = N_("set CHAT_STATE_DIR to a folder of yours")
 
 
 def _login() -> str:

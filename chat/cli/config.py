@@ -17,6 +17,7 @@ from chat.background.state_folder import user_folder
 from chat.domain.access_token import MAX_TOKEN, same_words
 from chat.domain.errors import ChatError
 from chat.domain.text_file import decoded
+from chat.language import N_
 
 
 def config_file() -> Path | None:
@@ -99,4 +100,4 @@ def kept_token(folder: Path, name: str = "access-token", make: Callable[[], str]
 
 
 def _why(error: OSError | UnicodeDecodeError) -> str:
-    return str(error.strerror) if isinstance(error, OSError) else "it is not a text file"
+    return str(error.strerror) if isinstance(error, OSError) else N_("it is not a text file")

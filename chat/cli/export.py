@@ -10,6 +10,7 @@ import click
 
 from chat.cli.options import FAILED, Client, client_options, warn
 from chat.cli.output_file import check_force, force_option, to_option, writing
+from chat.language.translation import translate
 
 if TYPE_CHECKING:
     from chat.client.transcript import Transcript
@@ -63,7 +64,7 @@ def export(me: Client, form: str | None, to: Path | None, force: bool) -> int:
     with Transcript(me.room) as transcript, writing(to, "export", force=force) as write:
 
         async def work() -> int:
-            async with progress(lambda: f"{len(transcript):,} events"):
+            async with progress(lambda: translate(f"{len(transcript):,} events")):
                 lost = await read_history(session, transcript, warn)
             lines = rendered(transcript, form)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from types import MappingProxyType
 from typing import Any
@@ -13,8 +13,9 @@ import backends
 from chat.domain.errors import ChatError, ConnectionLost
 from chat.interfaces.address import Address
 from chat.interfaces.client import ClientOptions
-from chat.interfaces.technique import Technique
+from chat.interfaces.technique import Need, Technique
 from chat.interfaces.tls import Fingerprint, Trust
+from chat.language import N_
 from chat.language.translation import translate
 from chat.transport.errors import no_answer
 from chat.transport.pinning import trust_in
@@ -41,15 +42,17 @@ def as_json() -> str:
     )
 
 
+HEAD = N_("technique  port  events  ordered  lossless  kept by  bytes  contract")
+"""The columns of the table; a translation has as many, with two blanks between them."""
+CELLS = (N_("push"), N_("poll"), N_("yes"), N_("no"), N_("server"), N_("broker"), N_("text"), N_("binary"))
+CHAPTER = N_("its chapter")
 Ports = Mapping[str, int]
 """By technique, the ports of the server that the texts are to show; others have the default ports."""
 
 
 def rows(ports: Ports = MappingProxyType({})) -> list[tuple[str, ...]]:
     """Return the table of techniques, its heading first. Padded, a row has at most 80 columns."""
-    table: list[tuple[str, ...]] = [
-        ("technique", "port", "events", "ordered", "lossless", "kept by", "bytes", "contract")
-    ]
+    table: list[tuple[str, ...]] = [tuple(HEAD.split("  "))]
     for label in backends.techniques():
         traits = label.traits
         table.append(
@@ -61,7 +64,7 @@ def rows(ports: Ports = MappingProxyType({})) -> list[tuple[str, ...]]:
                 _yes(traits.lossless),
                 traits.stores,
                 traits.encoding,
-                "its chapter"
+                CHAPTER
                 if traits.contract == chapter(label)
                 else traits.contract.removeprefix(f"backends/{label.name}/"),
             )
@@ -71,7 +74,9 @@ def rows(ports: Ports = MappingProxyType({})) -> list[tuple[str, ...]]:
 
 def table(ports: Ports) -> str:
     """Return the table for a terminal."""
-    lines = rows(ports)
+    _, *below = rows(ports)
+    shown = {cell: translate(cell) for cell in (*CELLS, CHAPTER)}
+    lines = [translate(HEAD).split("  "), *([shown.get(cell, cell) for cell in row] for row in below)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
 
@@ -101,7 +106,8 @@ def cheat_sheet(ports: Ports) -> str:
         flow = translate("server pushes" if label.traits.push else "client polls")
         loss = translate("nothing gets lost" if label.traits.lossless else "messages may get lost")
         port = ports.get(label.name, label.port)
-        lines.append(f"{label.name:<9} {label.title}, port {port}: {flow}, {loss}")
+        told = translate(f"{translate(label.title)}, port {port}: {flow}, {loss}")
+        lines.append(f"{label.name:<9} {told}")
         lines.append(f"{'':<9} {translate(label.summary)}")
     return "\n".join([*lines, "", translate("chat explain NAME shows more; chat --backend NAME tries it.")])
 
@@ -115,9 +121,9 @@ async def doctor(
         Whether it can, and a line for the user.
     """
     if missing := label.missing():
-        return False, "; ".join(f"{need.what} is missing: {need.install}" for need in missing)
+        return False, lacks(missing)
     if pinned and not label.tls:
-        return False, "cannot be encrypted, so it was not tried: leave out --ca and --fingerprint"
+        return False, N_("cannot be encrypted, so it was not tried: leave out --ca and --fingerprint")
     try:
         trust = await trust_in(pinned, [address])
     except ChatError as error:
@@ -127,8 +133,14 @@ async def doctor(
     except ConnectionLost as error:
         return False, str(error)
     except ChatError as error:
-        return False, f"{address} answers, but refuses: {error}"
-    return True, f"{address}, answered in {took * 1000:.1f} ms"
+        return False, N_(f"{address} answers, but refuses: {error}")
+    ms = f"{took * 1000:.1f}"
+    return True, N_(f"{address}, answered in {ms} ms")
+
+
+def lacks(missing: Iterable[Need]) -> str:
+    """Return what to install, in the language in use."""
+    return "; ".join(translate(f"{need.what} is missing: {need.install}") for need in missing)
 
 
 async def ask_for_seat(
@@ -143,10 +155,11 @@ async def ask_for_seat(
     trust = await trust_in(pinned, [address])
     client = label.load_client()(address, ClientOptions(trust=trust))
     hindered = asyncio.Event()
-    reasons: list[str] = []
+    reason = ""
 
-    def on_hindered(reason: str) -> None:
-        reasons.append(reason)
+    def on_hindered(why: str) -> None:
+        nonlocal reason
+        reason = reason or why
         hindered.set()
 
     client.on_hindered = on_hindered
@@ -157,7 +170,7 @@ async def ask_for_seat(
             either: list[asyncio.Future[Any]] = [trying, told]
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if not trying.done():
-                raise ConnectionLost(f"{address} answers, but {reasons[0]}")
+                raise ConnectionLost(f"{address} answers, but {reason}")
             return await trying
     except TimeoutError:
         raise ConnectionLost(no_answer(address)) from None

@@ -26,6 +26,7 @@ from chat.domain.validation import clean_nick, clean_room
 from chat.interfaces.address import Address, parse_address
 from chat.interfaces.technique import Technique
 from chat.interfaces.tls import Fingerprint
+from chat.language import N_
 from chat.language.translation import translate
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ def _verified(folder: Path, host: str, places: Mapping[str, Address], check: str
         click.echo(translate(f"the certificate of {host}: {found.short}"), err=True)
         if not sys.stdin.isatty():
             raise ChatError(f"{host} is new here: give --check with the certificate on the board")
-        if not click.confirm(translate("Does the same stand on the board?"), err=True):
+        if not _confirmed(translate("Does the same stand on the board?")):
             raise ChatError(f"not joined: nothing was sent to {host}; ask the teacher for the address")
     elif before != found:
         raise ChatError(
@@ -173,6 +174,14 @@ def _verified(folder: Path, host: str, places: Mapping[str, Address], check: str
     if found != before:
         remember(folder, host, found)
     return found
+
+
+def _confirmed(question: str) -> bool:
+    """Ask; "yes" may also be said in the language in use, which `click.confirm` does not take."""
+    yes, no = translate("yes"), translate("no")
+    prompt = f"{question} [{yes[0]}/{no[0].upper()}]"
+    said = click.prompt(prompt, default="", show_default=False, err=True)
+    return bool(said.strip()) and any(word.startswith(said.strip().lower()) for word in ("yes", yes))
 
 
 async def _shown(host: str, places: Mapping[str, Address]) -> Fingerprint:
@@ -189,7 +198,7 @@ async def _shown(host: str, places: Mapping[str, Address]) -> Fingerprint:
 
     found = await asyncio.gather(*(reach(place) for place in places.values()))
     told = advice(host, dict(zip(places, found, strict=True)))
-    why = next((str(one) for one in tried if isinstance(one, ChatError)), "it shows no certificate")
+    why = next((str(one) for one in tried if isinstance(one, ChatError)), N_("it shows no certificate"))
     raise ConnectionLost(told or why)
 
 

@@ -10,7 +10,45 @@ from typing import Any
 import click
 
 import backends
+from chat.language import N_
 from chat.language.translation import LANGUAGES, preferred, translate, use
+
+WORDS_OF_CLICK = (
+    N_("Usage:"),
+    N_("Options"),
+    N_("Commands"),
+    N_("default: {default}"),
+    N_("env var: {var}"),
+    N_("required"),
+    N_("Show this message and exit."),
+    N_("Show the version and exit."),
+    N_("Missing command."),
+)
+"""What click asks gettext for."""
+ERRORS_OF_CLICK = (
+    N_("No such option {name}."),
+    N_("No such option {name}. Did you mean {close}?"),
+    N_("No such option {name}. (Did you mean one of: {close}?)"),
+    N_("No such command {name}."),
+    N_("No such command {name}. Did you mean {close}?"),
+    N_("No such command {name}. (Did you mean one of: {close}?)"),
+    N_("Missing argument {name}."),
+    N_("Missing option {name}."),
+    N_("Option {name} requires an argument."),
+    N_("Option {name} does not take a value."),
+    N_("Got unexpected extra argument ({given})"),
+    N_("Got unexpected extra arguments ({given})"),
+    N_("Invalid value for {name}: {why}"),
+    N_("Invalid value: {why}"),
+    N_("{given} is not one of {choices}."),
+    N_("{given} is not in the range {range}."),
+    N_("{given} is not a valid {kind}."),
+    N_("integer"),
+    N_("integer range"),
+    N_("float"),
+    N_("float range"),
+)
+"""What click says in English: it puts values and sentences together, so these are templates of the result."""
 
 
 def choose_language(arguments: Sequence[str], settings: Mapping[str, Any]) -> None:
@@ -34,6 +72,7 @@ def _option(arguments: Sequence[str]) -> str | None:
 def translate_help(command: click.Command) -> None:
     """Translate the help of a command, of its options and of the commands in it, in place."""
     command.help = command.help and translate(cleandoc(command.help))
+    command.short_help = command.short_help and translate(command.short_help)
     command.epilog = command.epilog and translate(command.epilog)
     for parameter in command.params:
         if isinstance(parameter, click.Option) and parameter.help:

@@ -7,10 +7,12 @@ from pathlib import Path
 import click
 
 from chat.cli.export import format_of, format_option, rendered
-from chat.cli.options import FAILED, checked, warn
+from chat.cli.options import FAILED, checked, tell, warn
 from chat.cli.output_file import check_force, force_option, to_option, writing
 from chat.domain.errors import ChatError
 from chat.domain.validation import clean_room
+from chat.language import N_
+from chat.language.translation import translate
 
 
 def _path(_: click.Context, __: click.Parameter, place: str) -> Path:
@@ -39,15 +41,15 @@ def verify(log: Path) -> int:
 
     report = look(log)
     for problem in report.problems:
-        click.echo(problem)
+        tell(problem)
     if report.more:
-        click.echo(f"and {report.more:,} more")
-    click.echo(f"{shown(report.path)}: {report.summary()}")
+        tell(f"and {report.more:,} more")
+    click.echo(f"{shown(report.path)}: {translate(report.summary())}")
     for note in report.notes():
-        click.echo(note)
+        tell(note)
     if report.problems:
         count = len(report.problems) + report.more
-        problems = f"{count:,} problem{'s' * (count > 1)}"
+        problems = N_(f"{count:,} problem{'s' * (count > 1)}")
         raise ChatError(
             f"the log {shown(report.path)} is damaged ({problems}): put a backup in its place, "
             "or save what can be read with chat log export"
@@ -70,7 +72,7 @@ def backup(log: Path, to: Path, force: bool) -> None:
     from chat.server.logs.files import shown
 
     report = back_up(log, to, force=force)
-    click.echo(f"{shown(to)}: {report.summary()}")
+    click.echo(f"{shown(to)}: {translate(report.summary())}")
 
 
 @log.command(short_help="Write the events as JSON lines, or a room as a page.")
@@ -129,5 +131,5 @@ def compact(log: Path) -> None:
     from chat.server.logs.files import shown
 
     done = make_smaller(log)
-    sizes = f"{done.before:,} bytes before, {done.after:,} now"
-    click.echo(f"{shown(done.path)}: {sizes}, {done.dropped:,} entries dropped")
+    sizes = translate(f"{done.before:,} bytes before, {done.after:,} now, {done.dropped:,} entries dropped")
+    click.echo(f"{shown(done.path)}: {sizes}")

@@ -14,6 +14,7 @@ from chat.cli.options import (
     given_addresses,
     load_trust,
     schemes,
+    tell,
     tls_options,
     token_option,
     warn,
@@ -21,6 +22,7 @@ from chat.cli.options import (
 from chat.domain.errors import ChatError, ConnectionLost
 from chat.interfaces.address import Address
 from chat.interfaces.technique import Technique
+from chat.language import N_
 from chat.language.translation import translate
 
 if TYPE_CHECKING:
@@ -85,43 +87,48 @@ def doctor(
             try:
                 there = label.load_broker()(state_dir(warn), spawn=False)
             except ConnectionLost as error:
-                click.echo(f"{label.name:<9} ok  can run here; {error}")
+                _say(label.name, N_("ok"), N_(f"can run here; {error}"))
                 continue
             except ChatError as error:
                 healthy = False
-                click.echo(f"{label.name:<9} no  {error}")
+                _say(label.name, N_("no"), str(error))
                 continue
-            address, how = there.address, f"; the broker is {there.how}"
+            address, how = there.address, translate(f"; the broker is {there.how}")
         if address is None:
             if missing := label.missing():
-                line = "; ".join(f"{need.what} is missing: {need.install}" for need in missing)
+                line = guide.lacks(missing)
             elif record:
-                line = f"off on your server (process {record.pid}): {off.get(label.name, 'not asked for')}"
+                reason = off.get(label.name, N_("not asked for"))
+                line = N_(f"off on your server (process {record.pid}): {reason}")
             else:
-                line = "can run here; no server of yours runs yet: start one with chat serve"
+                line = N_("can run here; no server of yours runs yet: start one with chat serve")
             ok = not missing and not record
             healthy &= ok
-            click.echo(f"{label.name:<9} {'ok' if ok else 'no'}  {line}")
+            _say(label.name, "ok" if ok else "no", line)
             continue
         pinned = own_trust if label.name in found else trust
         ok, line = asyncio.run(guide.doctor(label, address, access, pinned))
         healthy &= ok
-        click.echo(f"{label.name:<9} {'ok' if ok else 'no'}  {line}{how}")
+        _say(label.name, "ok" if ok else "no", translate(line) + how)
     if not backend:
         from chat.cli import tools
         from chat.cli.web import NEED
 
-        click.echo("\nfor the lessons and the chapters:")
+        click.echo()
+        tell("for the lessons and the chapters:")
         for tool in tools.TOOLS:
             fits, line = tools.look(tool)
-            click.echo(f"{tool.name:<9} {'ok' if fits else '--'}  {line}")
-        line = (
-            "chat web can show the screen in a browser"
-            if NEED.met()
-            else f"chat web lacks {NEED.what}: {NEED.install}"
-        )
-        click.echo(f"{'browser':<9} {'ok' if NEED.met() else '--'}  {line}")
+            _say(tool.name, "ok" if fits else "--", line)
+        if NEED.met():
+            _say(N_("browser"), "ok", N_("chat web can show the screen in a browser"))
+        else:
+            _say(N_("browser"), "--", N_(f"chat web lacks {NEED.what}: {NEED.install}"))
     return 0 if healthy else FAILED
+
+
+def _say(name: str, verdict: str, line: str) -> None:
+    """Print the line about a technique or a program."""
+    click.echo(f"{translate(name):<9} {translate(verdict):<3} {translate(line)}")
 
 
 async def _look_at(
@@ -144,7 +151,7 @@ async def _look_at(
     ]
     encrypted = [(label, place) for label, place in places if label.tls and label.server]
     if trust is None and encrypted and (kept := await asyncio.to_thread(known, folder, places[0][1].host)):
-        click.echo(f"(with the certificate that was kept when you joined: {kept.short})")
+        tell(f"(with the certificate that was kept when you joined: {kept.short})")
         trust, places = kept, encrypted
     reached = {(label, place): reach(place) for label, place in places if label.traits.transport == "tcp"}
     tried, found = await asyncio.gather(
@@ -152,11 +159,12 @@ async def _look_at(
         asyncio.gather(*reached.values()),
     )
     for (label, _), (ok, line) in zip(places, tried, strict=True):
-        click.echo(f"{label.name:<9} {'ok' if ok else 'no'}  {line}")
+        _say(label.name, "ok" if ok else "no", line)
     if told := advice(places[0][1].host, {one[0].name: how for one, how in zip(reached, found, strict=True)}):
-        click.echo(f"\n{told}")
+        click.echo(f"\n{translate(told)}")
     elif trust is None and "open" in found and not any(ok for ok, _ in tried):
-        click.echo(f"\nif that is a class (chat serve --lan), join it first: chat join {places[0][1].host}")
+        click.echo()
+        tell(f"if that is a class (chat serve --lan), join it first: chat join {places[0][1].host}")
     return all(ok for ok, _ in tried)
 
 

@@ -17,6 +17,7 @@ from chat.domain.validation import clean_nick, clean_room
 from chat.interfaces.address import Address, parse_servers
 from chat.interfaces.settings import SWITCH, TEXT, Setting
 from chat.interfaces.technique import Technique
+from chat.language import N_
 from chat.language.translation import translate
 
 if TYPE_CHECKING:
@@ -266,7 +267,7 @@ def backend_option(command: F) -> F:
     )(command)
 
 
-def tls_options(command: F, connect: str = "Connect with TLS") -> F:
+def tls_options(command: F, connect: str = N_("Connect with TLS")) -> F:
     """Add --ca and --fingerprint: connect with TLS, and to whom."""
     command = click.option(
         "--fingerprint",
@@ -300,7 +301,7 @@ def no_spawn_option(command: F) -> F:
 
 def broker_tls_options(command: F) -> F:
     """Add the same two for the broker of a server's log."""
-    return tls_options(command, "If --log is an amqps:// URL: connect with TLS")
+    return tls_options(command, N_("If --log is an amqps:// URL: connect with TLS"))
 
 
 def room_option(command: F) -> F:
@@ -353,7 +354,13 @@ def token_option(command: F) -> F:
     )(command)
 
 
+def tell(line: str) -> None:
+    """Print a text of ours in the language in use."""
+    click.echo(translate(line))
+
+
 def warn(line: str) -> None:
+    """Say what the user should know, on the standard error output."""
     from chat.client.lines import err
 
     err(f"chat: {translate(line)}")

@@ -7,9 +7,13 @@ from contextlib import suppress
 import click
 
 import backends
-from chat.cli.options import FAILED, complete, technique_named, warn
+from chat.cli.options import FAILED, complete, technique_named, tell, warn
 from chat.domain.errors import ChatError
 from chat.interfaces.technique import Technique
+from chat.language import N_
+from chat.language.translation import translate
+
+NONE = N_("no server of yours runs on this machine")
 
 
 @click.command()
@@ -36,19 +40,22 @@ def status(only: Technique | None) -> int:
         if label.broker is not None and not label.missing():
             with suppress(ChatError):
                 if (broker := label.load_broker()(folder, spawn=False)).private:
-                    click.echo(f"{label.name:<9} broker {broker.address}: {broker.how}")
+                    how = translate(f"broker {broker.address}: {broker.how}")
+                    click.echo(f"{label.name:<9} {how}")
     record = server.running(folder)
     if record is None:
-        click.echo("no server of yours runs on this machine")
+        tell(NONE)
         return FAILED
     since = datetime.fromtimestamp(record.started / 1000).strftime("%Y-%m-%d %H:%M")
-    click.echo(f"process {record.pid}, since {since}, log {record.log}")
+    tell(f"process {record.pid}, since {since}, log {record.log}")
     if record.encrypted:
-        click.echo(f"with TLS, fingerprint {record.fingerprint or 'not known'}")
+        tell(f"with TLS, fingerprint {record.fingerprint}" if record.fingerprint else "with TLS")
+    ready, off = translate("ready"), translate("off")
+    wide = max(6, len(ready), len(off))
     for listening in record.listening:
-        click.echo(f"{listening.technique:<9} ready  {listening.host}:{listening.port}")
+        click.echo(f"{listening.technique:<9} {ready:{wide}} {listening.host}:{listening.port}")
     for technique, reason in record.off.items():
-        click.echo(f"{technique:<9} off    {reason}")
+        click.echo(f"{technique:<9} {off:{wide}} {translate(reason)}")
     return 0
 
 
@@ -59,4 +66,4 @@ def stop() -> None:
     from chat.background.state_folder import state_dir
 
     record = server.stop(state_dir(warn))
-    click.echo(f"process {record.pid} has ended" if record else "no server of yours runs on this machine")
+    tell(f"process {record.pid} has ended" if record else NONE)

@@ -29,8 +29,15 @@ from chat.domain.classroom import PREFIX
 from chat.domain.errors import BadText, ChatError
 from chat.domain.json_codec import event_json, missing_json
 from chat.domain.validation import clean_text
+from chat.language import N_
+from chat.language.translation import translate
 
 QUIT = "/quit"
+HELP = (
+    N_("type a line to send it; /who: members; /hand: raise a hand; /class: the teacher's means"),
+    N_("/quit: leave; more commands without --plain"),
+)
+UNSENT = {"failed": N_("failed"), "unconfirmed": N_("unconfirmed")}
 DRAIN = 10.0
 """Seconds to wait for acknowledgements after the input has ended."""
 AHEAD = 200
@@ -117,27 +124,29 @@ async def _plain(session: Session, input: Iterable[str], out: Callable[[str], No
                         drafts.pop(draft, None)
                         out(event_line(event))
                     case Missed(missing):
-                        out(f"! {missing}")
+                        out(f"! {translate(str(missing))}")
                     case Noticed(text) if text not in noticed:
                         noticed.add(text)
-                        out(f"* {text}")
+                        out(f"* {translate(text)}")
                     case Reconnected() | Hindered() as news:
-                        out(f"* {news.text}")
+                        out(f"* {translate(news.text)}")
                     case Entered(welcome):
-                        out(f"* you are {welcome.nick} in room {welcome.room}; /help shows the commands")
+                        nick, room = welcome.nick, welcome.room
+                        out("* " + translate(f"you are {nick} in room {room}; /help shows the commands"))
                         inside.set()
                     case StartedOver(reason):
-                        out(f"* {reason}")
+                        out(f"* {translate(reason)}")
                     case DraftMoved(draft, "failed" | "unconfirmed" as phase, reason):
                         failed = True
                         teaching.failed(draft)
-                        out(f"! {phase}: {drafts.pop(draft, '')!r}: {reason}")
+                        what = drafts.pop(draft, "")
+                        out(f"! {translate(UNSENT[phase])}: {what!r}: {translate(reason)}")
                     case StateChanged(state) if state.name == "retrying" and state.reason != said:
                         said = state.reason
-                        out(f"* {said}; trying again")
+                        out(f"* {translate(f'{state.reason}; trying again')}")
                     case StateChanged(state) if state.name == "up":
                         said = ""
-                        out(f"* connected to {state.address}")
+                        out(f"* {translate(f'connected to {state.address}')}")
                     case _:
                         pass
 
@@ -188,24 +197,25 @@ async def _type(
             here = (f"{member.nick} ({member.technique})" for member in session.members.values())
             out("* " + ", ".join(here))
         elif command == "/help":
-            out("* type a line to send it; /who: members; /hand: raise a hand; /class: the teacher's means")
-            out("* /quit: leave; more commands without --plain")
+            for help in HELP:
+                out(f"* {translate(help)}")
         elif command in ("/class", "/hand"):
             what = line.removeprefix("/class").removeprefix("/").strip()
             try:
                 token = await asyncio.to_thread(teacher_token) if needs_token(PREFIX + what) else ""
             except ChatError as error:
-                out(f"! {error}")
+                out(f"! {translate(str(error))}")
             else:
                 drafts.update(teaching.say(session, what, token))
                 await session.settled(AHEAD)
         elif command.startswith("/") and not command.startswith("//"):
-            out(f"! there is no command {command}; /help shows all commands, // begins a message with /")
+            wrong = N_(f"there is no command {command}; /help shows all commands, // begins a message with /")
+            out(f"! {translate(wrong)}")
         elif line.strip():
             try:
                 text = clean_text(line.removeprefix("/") if line.startswith("//") else line)
             except BadText as error:
-                out(f"! {error}")
+                out(f"! {translate(str(error))}")
             else:
                 drafts[session.say(text)] = text
                 await session.settled(AHEAD)
@@ -231,20 +241,21 @@ async def send(session: Session, texts: Iterable[str]) -> int:
             for update in batch:
                 match update:
                     case DraftMoved(draft, "failed", reason):
-                        trouble[lines[draft]] = f"was not sent: {reason}"
+                        trouble[lines[draft]] = N_(f"was not sent: {reason}")
                     case DraftMoved(draft, "unconfirmed", reason):
-                        trouble[lines[draft]] = f"is unconfirmed: {reason}"
+                        trouble[lines[draft]] = N_(f"is unconfirmed: {reason}")
                     case Hindered() as hindered:
-                        err(hindered.text)
+                        err(translate(hindered.text))
                     case Noticed(text, unasked=True):
-                        err(text)
+                        err(translate(text))
                     case Arrived(_, draft) if draft:
                         trouble.pop(lines[draft], None)
                     case _:
                         pass
 
     def report() -> str:
-        return f"{len(lines) - session.pending} lines are in the room, {session.pending} on their way"
+        n, pending = len(lines) - session.pending, session.pending
+        return translate(f"{n} lines are in the room, {pending} on their way")
 
     following: asyncio.Task[None] | None = None
     try:
@@ -258,19 +269,20 @@ async def send(session: Session, texts: Iterable[str]) -> int:
                 try:
                     lines[session.say(clean_text(text))] = number
                 except BadText as error:
-                    trouble[number] = f"was not sent: {error}"
+                    trouble[number] = N_(f"was not sent: {error}")
                 await session.settled(AHEAD)
                 if session.outcome is not None:
-                    err("the rest was not read")
+                    err(translate("the rest was not read"))
                     break  # it may never end
             await session.settled()
     finally:  # also after a signal
         if following is not None:
             await following
-        why = f"was not sent: {session.outcome or 'the session ended'}"
+        ended = session.outcome or N_("the session ended")
+        why = f"was not sent: {ended}"  # found as that of a text
         trouble |= {lines[token]: why for token in session.unanswered()}
         for number, reason in sorted(trouble.items()):
-            err(f"line {number} {reason}")
+            err(translate(f"line {number} {reason}"))
     return int(bool(trouble))
 
 
@@ -298,14 +310,14 @@ async def tail(session: Session, *, count: int | None, seconds: float | None, as
                             # Without the generation: an event keeps its epoch when a server is restarted.
                             epoch = welcome.epoch.partition(".")[0]
                         case StartedOver(reason):
-                            err(reason)
+                            err(translate(reason))
                         case Reconnected() | Hindered() as news:
-                            err(news.text)
+                            err(translate(news.text))
                         case Noticed(text, unasked=True):
-                            err(text)
+                            err(translate(text))
                         case StateChanged(state) if state.name == "retrying" and state.reason != said:
                             said = state.reason
-                            err(f"{said}; trying again")
+                            err(translate(f"{state.reason}; trying again"))
                         case StateChanged(state) if state.name == "up":
                             said = ""
                         case Arrived(event):
@@ -320,7 +332,7 @@ async def tail(session: Session, *, count: int | None, seconds: float | None, as
                             if as_json:
                                 out_json(missing_json(missing, session.room, epoch))
                             else:
-                                out(f"! {missing}")
+                                out(f"! {translate(str(missing))}")
                         case _:
                             pass
     except TimeoutError:

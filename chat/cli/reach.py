@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Literal
 
 from chat.interfaces.address import Address
+from chat.language import N_
 
 TIMEOUT = 3.0
 """Seconds for a connection: three tries of a SYN, at 0, 1 and 3 s (RFC 6298, 2.1)."""
@@ -48,21 +49,23 @@ def advice(host: str, found: Mapping[str, Reach]) -> str:
     if kinds <= {"open"}:
         return ""
     if kinds <= {"filtered"}:
-        return (
+        return N_(
             f"nothing at {host} answered: it is switched off or elsewhere, its firewall lets nobody in, or "
             "the access point keeps its clients apart (client isolation). Try ping; ask for another network, "
             "use a cable, or the hotspot of a phone"
         )
     if "no way" in kinds:
-        return f"there is no way to {host}: are both machines in the same network? Compare their addresses"
+        return N_(
+            f"there is no way to {host}: are both machines in the same network? Compare their addresses"
+        )
     if kinds <= {"refused"}:
-        return (
+        return N_(
             f"{host} answers, so the network is fine, but it serves nothing here: start chat serve --lan "
             "there; if it runs, its address may be another one by now"
         )
     if "filtered" in kinds:
         shut = ", ".join(name for name, one in found.items() if one == "filtered")
-        return (
+        return N_(
             f"a firewall drops {shut} and lets others through: open their ports on {host}, or use the others"
         )
     return ""

@@ -29,6 +29,8 @@ from chat.cli.serve_naive import OFF, naive_label, naive_lines
 from chat.cli.serve_operator import Operator, admin_line, operator_options
 from chat.domain.errors import ChatError
 from chat.interfaces.technique import Technique
+from chat.language import N_
+from chat.language.translation import translate
 
 if TYPE_CHECKING:
     from chat.background.server import Registration
@@ -174,7 +176,7 @@ def serve(
         if folder is None:
             raise click.UsageError("--broker and --log contradict each other: use one of them")
         found = _broker(folder)
-        log, shown = found.address.url, f"in the broker at {found.address}"
+        log, shown = found.address.url, N_(f"in the broker at {found.address}")
     if also:
         access = lan.access(folder, access)
     teacher = lan.teacher(folder)
@@ -320,7 +322,9 @@ def _broker(folder: Path) -> Broker:
 def _token_line(token: str, as_json: bool) -> str:
     if as_json:
         return json.dumps({"access_token": token})
-    return f"access token: {token}\n  (other people set CHAT_TOKEN to it, or put it into a --token-file)"
+    return translate(
+        f"access token: {token}\n  (other people set CHAT_TOKEN to it, or put it into a --token-file)"
+    )
 
 
 def _set_aside(url: str) -> None:

@@ -20,6 +20,8 @@ from chat.cli.config import access_token, kept_token
 from chat.domain.access_token import MIN_TOKEN, new_words, same_words
 from chat.domain.classroom import MIN_TEACHER
 from chat.domain.errors import ChatError
+from chat.language import N_
+from chat.language.translation import translate
 
 if TYPE_CHECKING:
     from chat.interfaces.tls import Fingerprint
@@ -141,11 +143,11 @@ def lan_addresses() -> list[str]:
 def no_lan(others: Sequence[str]) -> str:
     """Return what to say of a machine without an address in a local network."""
     if others:
-        return (
+        return N_(
             f"this machine has no address of a local network, only {', '.join(others)}, which the whole "
             f"internet may reach: if that is what you want, write chat serve --lan --host {others[0]}"
         )
-    return (
+    return N_(
         "this machine has no address in a local network: connect it to the network of the class (or make a "
         "hotspot of your phone), and try again; chat serve works on this machine alone"
     )
@@ -171,7 +173,7 @@ class Board:
         }
         off = {one.technique: one.reason for one in offers if one.technique not in there}
         if not there:
-            why = next((one.reason for one in reversed(offers) if host in one.reason), "see above")
+            why = next((one.reason for one in reversed(offers) if host in one.reason), N_("see above"))
             raise ChatError(f"nothing can be served at {host}: {why}")
         return cls(host, words, fingerprint, there, off)
 
@@ -206,22 +208,24 @@ class Board:
 
     def lines(self, folder: Path | None) -> list[str]:
         """Return what the teacher sees."""
-        told = [f"{', '.join(self.ports)}: ready at {self.host}, with TLS"]
+        names = ", ".join(self.ports)
+        told = [translate(f"{names}: ready at {self.host}, with TLS")]
         for why in dict.fromkeys(self.off.values()):
             names = ", ".join(name for name, reason in self.off.items() if reason == why)
-            told.append(f"{names}: off, {why}")
-        told += ["", "Write on the board:", "", f"  {self.join}", ""]
+            told.append(translate(f"{names}: off, {why}"))
+        told += ["", translate("Write on the board:"), "", f"  {self.join}", ""]
         if folder:
+            teacher, words = folder / TEACHER_FILE, folder / WORDS_FILE
             told += [
-                "You are the teacher in your own chats on this machine: /class there shows your means.",
-                f"(On another machine set CHAT_TEACHER_TOKEN to what is in {folder / TEACHER_FILE}.)",
+                translate(
+                    "You are the teacher in your own chats on this machine: /class there shows your means."
+                ),
+                translate(f"(On another machine set CHAT_TEACHER_TOKEN to what is in {teacher}.)"),
+                translate(f"(The words stay the same the next time. For new ones remove {words}.)"),
             ]
-            told.append(
-                f"(The words stay the same the next time. For new ones remove {folder / WORDS_FILE}.)"
-            )
         if self.page:
             told += [
-                "For phones. The browser will say that it does not know this certificate:",
+                translate("For phones. The browser will say that it does not know this certificate:"),
                 f"  {self.page}",
                 qr_code(self.page),
             ]

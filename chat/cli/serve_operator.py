@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from chat.interfaces.address import Address, parse_address
+from chat.language.translation import translate
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -82,4 +83,4 @@ def admin_line(address: Address, as_json: bool) -> str:
     """Return the line that says where the admin port is."""
     if as_json:
         return json.dumps({"admin": {"host": address.host, "port": address.port}})
-    return f"admin  ready  {address}  http://{address}/healthz  http://{address}/metrics"
+    return f"admin  {translate('ready')}  {address}  http://{address}/healthz  http://{address}/metrics"

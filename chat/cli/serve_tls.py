@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from chat.interfaces.tls import Fingerprint, Identity
+from chat.language.translation import translate
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Proof:
             return ""
         if as_json:
             return json.dumps({"fingerprint": str(self.fingerprint), "authority": str(self.file)})
-        return (
+        return translate(
             f"fingerprint: {self.fingerprint}\n"
             f"  (other people give --fingerprint or set CHAT_FINGERPRINT; or --ca with a copy of {self.file})"
         )

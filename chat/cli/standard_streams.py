@@ -15,6 +15,7 @@ from io import BufferedWriter, FileIO, TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
 from chat.domain.errors import ChatError
+from chat.language import N_
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -70,10 +71,10 @@ def no_screen() -> str:
     if not sys.stdout.isatty():
         return ""
     if os.environ.get("TERM") == "dumb":
-        return "TERM=dumb has no screen"
+        return N_("TERM=dumb has no screen")
     if "utf" in encoding.lower():
         return ""
-    return f"the screen needs UTF-8, and your locale says {encoding}: LC_ALL=C.UTF-8 chat shows it"
+    return N_(f"the screen needs UTF-8, and your locale says {encoding}: LC_ALL=C.UTF-8 chat shows it")
 
 
 def _text(raw: _Output, **options: Any) -> TextIOWrapper:

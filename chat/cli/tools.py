@@ -9,13 +9,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
+from chat.language import N_
+
 ASK_TIMEOUT = 3.0
 """Seconds for a program to tell its version."""
 NC_KINDS = {
-    "OpenBSD netcat": "of OpenBSD: it stays when its input ends; -N or -q 1 lets it end",
-    "Ncat": "Ncat of nmap: it ends with its input; --no-shutdown lets it stay",
-    "BusyBox": "of BusyBox: it may lack -N and -u",
-    "[v1.10": "the traditional one: it stays when its input ends; -q 1 lets it end",
+    "OpenBSD netcat": N_("of OpenBSD: it stays when its input ends; -N or -q 1 lets it end"),
+    "Ncat": N_("Ncat of nmap: it ends with its input; --no-shutdown lets it stay"),
+    "BusyBox": N_("of BusyBox: it may lack -N and -u"),
+    "[v1.10": N_("the traditional one: it stays when its input ends; -q 1 lets it end"),
 }
 """What its help says, and what that means for somebody who types a protocol."""
 CURL_JSON = (7, 82)
@@ -38,8 +40,8 @@ class Tool:
 
 
 def _kind_of_nc(told: str) -> Found:
-    kind = next((kind for sign, kind in NC_KINDS.items() if sign in told), "of a kind that is not known here")
-    return True, kind
+    unknown = N_("of a kind that is not known here")
+    return True, next((kind for sign, kind in NC_KINDS.items() if sign in told), unknown)
 
 
 def _version(told: str) -> tuple[int, ...]:
@@ -51,30 +53,25 @@ def _shown(version: tuple[int, ...]) -> str:
     return ".".join(map(str, version))
 
 
-def _at_least(least: tuple[int, ...], lacks: str) -> Callable[[str], Found]:
+def _at_least(least: tuple[int, ...]) -> Callable[[str], Found]:
     def read(told: str) -> Found:
         version = _version(told)
         if version and version < least:
-            return False, f"{_shown(version)}: {lacks} {_shown(least)}"
+            here, needed = _shown(version), _shown(least)
+            return False, N_(f"{here}, and {needed} is needed")
         return True, _shown(version)
 
     return read
 
 
 TOOLS = (
-    Tool("nc", "lesson 0, tcp by hand", "apt install netcat-openbsd", ("-h",), _kind_of_nc),
-    Tool("curl", "rest by hand", "apt install curl", ("--version",), _at_least(CURL_JSON, "--json needs")),
-    Tool("jq", "lines of chat tail --json", "apt install jq", ("--version",), _at_least((1,), "it needs")),
-    Tool(
-        "node",
-        "the clients in JavaScript",
-        "apt install nodejs npm",
-        ("--version",),
-        _at_least(NODE, "the clients need"),
-    ),
+    Tool("nc", N_("lesson 0, tcp by hand"), "apt install netcat-openbsd", ("-h",), _kind_of_nc),
+    Tool("curl", N_("rest by hand"), "apt install curl", ("--version",), _at_least(CURL_JSON)),
+    Tool("jq", N_("lines of chat tail --json"), "apt install jq", ("--version",), _at_least((1,))),
+    Tool("node", N_("the clients in JavaScript"), "apt install nodejs npm", ("--version",), _at_least(NODE)),
     Tool(
         "rpcgen",
-        "the client in C",
+        N_("the client in C"),
         "apt install rpcsvc-proto libtirpc-dev gcc make",
         ("--version",),
         lambda told: (True, ""),
@@ -86,7 +83,7 @@ def look(tool: Tool) -> Found:
     """Return whether a tool is here and fits, and a line for the user."""
     path = shutil.which(tool.name)
     if path is None:
-        return False, f"not installed (for {tool.use}): {tool.install}"
+        return False, N_(f"not installed (for {tool.use}): {tool.install}")
     told = ""
     with suppress(OSError, subprocess.TimeoutExpired):
         done = subprocess.run(
@@ -98,4 +95,5 @@ def look(tool: Tool) -> Found:
         )
         told = (done.stdout + done.stderr).decode(errors="replace")
     fits, what = tool.read(told)
-    return fits, f"{what or path} (for {tool.use})" if fits else f"{what} (for {tool.use})"
+    what = what or path
+    return fits, N_(f"{what} (for {tool.use})")

@@ -16,6 +16,7 @@ from chat.cli.options import (
     room_option,
     server_option,
     settings_options,
+    tell,
     tls_options,
     token_option,
     warn,
@@ -127,20 +128,19 @@ def web(
         "ca": ca,
         "fingerprint": fingerprint,
         "theme": theme,
-        "lang": context.find_root().params["lang"],
+        "lang": (lang := context.find_root().params["lang"]),
     }
     command = [sys.executable, "-m", "chat", "--guest", *arguments(given, settings, no_spawn=no_spawn)]
     identity = proved.identity if proved else None
-    screens = WebScreens(WebOptions(command, Address(host, port), access, identity, sessions), warn)
+    options = WebOptions(command, Address(host, port), access, identity, sessions, lang or "")
+    screens = WebScreens(options, warn)
 
     async def serve() -> int:
         address = await screens.start()
         try:
             if proved and proved.file:
-                click.echo(
-                    f"a browser warns of the certificate, until it trusts the authority in {proved.file}"
-                )
-            click.echo(f"open {page(address, access, encrypted=proved is not None)} in a browser")
+                tell(f"a browser warns of the certificate, until it trusts the authority in {proved.file}")
+            tell(f"open {page(address, access, encrypted=proved is not None)} in a browser")
             sys.stdout.flush()
             await asyncio.Event().wait()
         finally:

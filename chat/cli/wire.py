@@ -24,6 +24,7 @@ from chat.cli.standard_streams import no_screen
 from chat.cli.theme_option import theme_option
 from chat.domain.errors import ChatError
 from chat.interfaces.technique import Technique
+from chat.language.translation import translate
 
 
 @click.command(
@@ -178,14 +179,14 @@ def receipt(
     costs: list[send_one.Cost] = []
     for label, cost in zip(labels, asyncio.run(measure_all()), strict=True):
         if isinstance(cost, ChatError):
-            err(f"{label.name}: {cost}")
+            err(f"{label.name}: {translate(str(cost))}")
             continue
         costs.append(cost)
         if as_json:
             out_json(json.dumps(cost.as_dict()))
     if costs and not as_json:
         out(send_one.table(costs))
-        out(f"\n{DEFINITION}")
+        out(f"\n{translate(DEFINITION)}")
     return 0 if len(costs) == len(labels) else FAILED
 
 

@@ -19,6 +19,7 @@ from chat.interfaces.address import TLS_PORTS, Address, parse_servers
 from chat.interfaces.client import ChatClient, ClientOptions
 from chat.interfaces.technique import Technique
 from chat.interfaces.tls import Fingerprint, Trust
+from chat.language import N_
 from chat.transport.pinning import trust_in
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def check_place(place: Place, technique: Technique) -> list[Address]:
         ChatError: the technique can't do what was asked, or something is not installed.
     """
     if missing := technique.missing():
-        wanted = ", ".join(f"{need.what} (install it: {need.install})" for need in missing)
+        wanted = ", ".join(N_(f"{need.what} (install it: {need.install})") for need in missing)
         raise ChatError(f"{technique.name} cannot run here: missing {wanted}")
     if place.trust and not technique.tls:
         raise ChatError(

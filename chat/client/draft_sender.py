@@ -12,6 +12,7 @@ from chat.domain.errors import ChatError, ConnectionLost, SeatGone, SeatTaken, U
 from chat.domain.model import Draft, Limits, Welcome
 from chat.domain.rate_limit import TokenBucket
 from chat.interfaces.client import ChatClient
+from chat.language import N_
 
 HOLD = 1.0
 """Seconds to wait after a refusal that is not final and names no time."""
@@ -111,7 +112,7 @@ class DraftSender:
         drafts are sent one at a time until one is accepted.
         """
         if not self._resend and not self._switched:
-            await self.give_up("the connection broke before the answer")
+            await self.give_up(N_("the connection broke before the answer"))
         self._outbox.send_again()
         self._switched = False
         self._one_at_a_time = False
@@ -132,7 +133,7 @@ class DraftSender:
                             await self._held_no_more.wait()
                     continue  # another draft may be first now
                 if wait := self._bucket.take():
-                    await self._moved(queued, "waiting", f"waiting ({self._limits.rate:g}/s)")
+                    await self._moved(queued, "waiting", N_(f"waiting ({self._limits.rate:g}/s)"))
                     await asyncio.sleep(wait)
                     continue
                 self._outbox.sending(queued)

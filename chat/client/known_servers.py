@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from chat.domain.errors import ChatError
 from chat.interfaces.tls import Fingerprint
+from chat.language import N_
 
 FOLDER = "known"
 LEAST = 12
@@ -27,7 +28,7 @@ def known(folder: Path, host: str) -> Fingerprint | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, ChatError) as error:
-        why = getattr(error, "strerror", None) or "it is no fingerprint"
+        why = getattr(error, "strerror", None) or N_("it is no fingerprint")
         raise ChatError(f"cannot read {file}, which keeps the certificate of {host}: {why}") from None
 
 

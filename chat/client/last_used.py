@@ -11,6 +11,7 @@ from pathlib import Path
 
 from chat.domain.errors import ChatError
 from chat.domain.validation import clean_nick, clean_room, printable
+from chat.language import N_
 
 FILE = "last-used.json"
 ROOMS = 20
@@ -51,7 +52,7 @@ def load(folder: Path, warn: Callable[[str], None]) -> LastUsed:
     except FileNotFoundError:
         return LastUsed()
     except (OSError, ValueError, AttributeError, TypeError, RecursionError, ChatError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is damaged"
+        reason = error.strerror if isinstance(error, OSError) else N_("it is damaged")
         warn(f"{printable(str(path))}, which keeps what you chose last, is not used: {reason}")
         return LastUsed()
     return kept

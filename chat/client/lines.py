@@ -10,29 +10,31 @@ from datetime import datetime
 from chat.client.class_lines import class_line
 from chat.domain.model import Event
 from chat.domain.validation import printable
+from chat.language.translation import translate
 
 
 def event_line(event: Event) -> str:
     """Return an event as a line for people. Further lines of its text are indented."""
     time = datetime.fromtimestamp(event.at / 1000).strftime("%H:%M")
     text = event.text.replace("\n", "\n      ")
+    name, via, id = event.author, event.technique, event.id
     match event.kind:
         case "opened":
-            return f"{time} * the room was opened"
+            return f"{time} * {translate('the room was opened')}"
         case "joined":
-            return f"{time} * {event.author} joined ({event.technique})"
+            return f"{time} * {translate(f'{name} joined ({via})')}"
         case "resumed":
-            return f"{time} * {event.author} moved to {event.technique}"
+            return f"{time} * {translate(f'{name} moved to {via}')}"
         case "left":
-            return f"{time} * {event.author} left"
+            return f"{time} * {translate(f'{name} left')}"
         case "sent" if line := class_line(event):
-            return f"{time} * {line}"
+            return f"{time} * {translate(line)}"
         case "sent":
-            return f"{time} {event.author} ({event.technique}): {text}"
+            return f"{time} {name} ({via}): {text}"
         case "edited":
-            return f"{time} * {event.author} changed message {event.id}: {text}"
+            return f"{time} * {translate(f'{name} changed message {id}:')} {text}"
         case "deleted":
-            return f"{time} * {event.author} deleted message {event.id}"
+            return f"{time} * {translate(f'{name} deleted message {id}')}"
 
 
 def out(line: str) -> None:

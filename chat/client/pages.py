@@ -11,6 +11,7 @@ from chat.client.class_lines import class_line
 from chat.client.transcript import Line
 from chat.domain.model import Event
 from chat.domain.validation import printable
+from chat.language.translation import COMPLETE, in_use, translate
 
 STYLE = """
 :root { color-scheme: light dark; }
@@ -20,16 +21,16 @@ time, i, small { opacity: .75; }
 .text { white-space: pre-wrap; }
 """
 HEAD = """<!doctype html>
-<html lang="en">
+<html lang="{language}">
 <head>
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Room {room}</title>
+<title>{title}</title>
 <style>{style}</style>
 </head>
 <body>
-<h1>Room {room}</h1>"""
+<h1>{title}</h1>"""
 FOOT = "</body>\n</html>"
 
 Page = Callable[[str, Iterable[Line], tzinfo | None], Iterator[str]]
@@ -42,7 +43,7 @@ _LINK = re.compile(r"(?<=[A-Za-z]):(?=//)|(?<=[Ww]{3})\.")
 
 def markdown(room: str, lines: Iterable[Line], zone: tzinfo | None = None) -> Iterator[str]:
     """Yield the lines of a page in Markdown (CommonMark 0.31, and GitHub's extensions)."""
-    yield f"# Room {_plain(room)}"
+    yield f"# {translate(f'Room {_plain(room)}')}"
     for day, at, line in _days(lines, zone):
         if day:
             yield f"\n## {day}"
@@ -50,14 +51,15 @@ def markdown(room: str, lines: Iterable[Line], zone: tzinfo | None = None) -> It
         if notice := _notice(event):
             yield f"\n{at:%H:%M} *{_plain(notice)}*"
             continue
-        said = "*message deleted*" if line.deleted else _plain(line.text)
-        edited = " *(edited)*" if line.edited else ""
+        said = f"*{translate('message deleted')}*" if line.deleted else _plain(line.text)
+        edited = f" *{translate('(edited)')}*" if line.edited else ""
         yield f"\n{at:%H:%M} **{_plain(event.author)}** ({_plain(event.technique)}): {said}{edited}"
 
 
 def web(room: str, lines: Iterable[Line], zone: tzinfo | None = None) -> Iterator[str]:
     """Yield the lines of a page in HTML. It loads nothing, runs nothing, and its policy forbids both."""
-    yield HEAD.format(room=_escaped(room), style=STYLE)
+    language = in_use() if in_use() in COMPLETE else "en"
+    yield HEAD.format(language=language, title=translate(f"Room {_escaped(room)}"), style=STYLE)
     for day, at, line in _days(lines, zone):
         if day:
             yield f"<h2>{day}</h2>"
@@ -66,10 +68,10 @@ def web(room: str, lines: Iterable[Line], zone: tzinfo | None = None) -> Iterato
         if notice := _notice(event):
             yield f"<p>{time} <i>{_escaped(notice)}</i></p>"
             continue
-        said = "<i>message deleted</i>"
+        said = f"<i>{translate('message deleted')}</i>"
         if not line.deleted:
             said = f'<span class="text" dir="auto">{_escaped(line.text)}</span>'
-        edited = " <i>edited</i>" if line.edited else ""
+        edited = f" <i>{translate('edited')}</i>" if line.edited else ""
         who = f"<b><bdi>{_escaped(event.author)}</bdi></b> <small>{_escaped(event.technique)}</small>"
         yield f'<p id="m{event.id}">{time} {who} {said}{edited}</p>'
     yield FOOT
@@ -90,17 +92,18 @@ def _days(lines: Iterable[Line], zone: tzinfo | None) -> Iterator[tuple[str, dat
 
 def _notice(event: Event) -> str:
     """Return what has happened, as a sentence; "": something was said."""
+    name, via = event.author, event.technique
     match event.kind:
         case "opened":
-            return "the room was opened"
+            return translate("the room was opened")
         case "joined":
-            return f"{event.author} joined ({event.technique})"
+            return translate(f"{name} joined ({via})")
         case "resumed":
-            return f"{event.author} moved to {event.technique}"
+            return translate(f"{name} moved to {via}")
         case "left":
-            return f"{event.author} left"
+            return translate(f"{name} left")
         case _:
-            return class_line(event)
+            return translate(class_line(event))
 
 
 def _escaped(text: str) -> str:

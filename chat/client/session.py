@@ -39,6 +39,7 @@ from chat.domain.errors import ChatError, Closing, ConnectionLost, NickTaken, Se
 from chat.domain.model import Cursor, Delete, Edit, Event, Hello, Limits, Member, Say, Welcome
 from chat.domain.seat_key import new_seat_key
 from chat.interfaces.client import ChatClient
+from chat.language import N_
 
 if TYPE_CHECKING:
     from chat.client.seat_keys import SeatKeys
@@ -236,7 +237,7 @@ class Session:
             self.outcome = outcome = await self._live()
             self._closing = True
             if outcome is not None:
-                await self._sender.give_up(f"it is unknown whether it was stored: {outcome}")
+                await self._sender.give_up(N_(f"it is unknown whether it was stored: {outcome}"))
                 await self._enter(State("down", self.state.address, str(outcome)))
         finally:
             self._end()
@@ -303,7 +304,7 @@ class Session:
         """The room has another log. Drafts that change a message fail: they would hit another message."""
         self._view.start_over()
         await self._tell(StartedOver(reason))
-        await self._sender.fail_changes("the room has a new log, and the message is not in it")
+        await self._sender.fail_changes(N_("the room has a new log, and the message is not in it"))
 
     async def _connect(self, way: Way) -> tuple[ChatClient, Welcome]:
         """Take the seat over a new connection."""

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from chat.client.session_events import Noticed, Update
+from chat.language import N_
 
 BACKLOG = 2000
 """Updates that may wait; then `UpdateQueue.put` waits, and the session reads nothing more."""
@@ -47,7 +48,9 @@ class UpdateQueue:
         self.coming.discard(coming)
         if self._left_out and not self.coming and not coming.cancelled():
             count, self._left_out = self._left_out, 0
-            self.put_soon(Noticed(f"{count:,} more notices were left out: they came too fast", unasked=True))
+            self.put_soon(
+                Noticed(N_(f"{count:,} more notices were left out: they came too fast"), unasked=True)
+            )
 
     def end(self) -> None:
         """Nothing comes any more."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from chat.language import N_
+
 
 class ChatError(Exception):
     """Base of every error that a user may see. ``code`` names the kind on every wire."""
@@ -151,4 +153,4 @@ ERRORS: dict[str, type[ChatError]] = {kind.code: kind for kind in _KINDS}
 
 def history_starts(first: int) -> str:
     """Say that there is nothing before this seq: the log keeps only so much."""
-    return f"history starts at {first}: older messages are not stored any more"
+    return N_(f"history starts at {first}: older messages are not stored any more")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from chat.domain.addresses import network
 from chat.domain.model import Limits
+from chat.language import N_
 
 MARGIN = 0.9
 """The share of the server's rate that a client uses: the network may push two drafts closer together."""
@@ -87,7 +88,7 @@ class AddressBuckets:
 
 def too_fast(limits: Limits) -> str:
     """Return the error text for a client that is over the rate."""
-    return f"too fast: {limits.rate:g} messages a second are allowed"
+    return N_(f"too fast: {limits.rate:g} messages a second are allowed")
 
 
 def backoff(failures: int, jitter: float) -> float:

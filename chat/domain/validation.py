@@ -13,6 +13,7 @@ from unicodedata import category, is_normalized, name, normalize
 
 from chat.domain.errors import BadName, BadText
 from chat.domain.model import Limits
+from chat.language import N_
 
 LIMITS = Limits()
 
@@ -54,11 +55,11 @@ def clean_text(text: str, limit: int = LIMITS.text_bytes) -> str:
             if 0 < len(text) <= limit and not text.isspace():
                 return text
         elif bad := _TEXT.search(text):
-            raise BadText(_complain("a message", text, bad.start()))
+            raise BadText(_complain(N_("a message"), text, bad.start()))
         size = len(text)
     else:
         if bad := _TEXT.search(text):
-            raise BadText(_complain("a message", text, bad.start()))
+            raise BadText(_complain(N_("a message"), text, bad.start()))
         if not is_normalized("NFC", text):
             text = normalize("NFC", text)
         size = len(text.encode())
@@ -72,7 +73,7 @@ def clean_text(text: str, limit: int = LIMITS.text_bytes) -> str:
 def clean_nick(nick: str) -> str:
     """Return the nick in NFC. Raises `BadName`."""
     if bad := _NAME.search(nick):
-        raise BadName(_complain("a nick", nick, bad.start()))
+        raise BadName(_complain(N_("a nick"), nick, bad.start()))
     nick = normalize("NFC", nick)
     if not nick:
         raise BadName("a nick needs at least one character")
@@ -121,7 +122,7 @@ def has_no_bytes(error: UnicodeEncodeError) -> BadText:
 
 
 def _complain(what: str, text: str, place: int) -> str:
-    return f"{what} may not hold {_describe(text[place])} (character {place + 1})"
+    return N_(f"{what} may not hold {_describe(text[place])} (character {place + 1})")
 
 
 def _describe(char: str) -> str:

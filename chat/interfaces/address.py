@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from urllib.parse import quote, unquote, urlsplit
 
+from chat.language import N_
+
 TLS_PORTS = {"amqps": 5671}
 """By scheme of URLs that mean TLS: the port that it has then (IANA)."""
 
@@ -85,7 +87,7 @@ def _parse_url(url: str, default_port: int, schemes: Sequence[str]) -> Address:
     scheme = scheme.lower()
     if scheme not in schemes:
         raise ValueError(_no_scheme(scheme, schemes))
-    wanted = f"write {scheme}://USER:PASSWORD@HOST:PORT/PATH"
+    wanted = N_(f"write {scheme}://USER:PASSWORD@HOST:PORT/PATH")
     host = port = None
     canonical = ""
     if found := _URL.fullmatch(url):
@@ -96,7 +98,7 @@ def _parse_url(url: str, default_port: int, schemes: Sequence[str]) -> Address:
         except ValueError:
             pass
     if not host:
-        hint = ", and / in a password as %2F" if "@" in rest else ""
+        hint = N_(", and / in a password as %2F") if "@" in rest else ""
         raise ValueError(f"this {scheme}:// URL is no address: {wanted}{hint}")
     return Address(host, port or TLS_PORTS.get(scheme, default_port), canonical)
 
@@ -110,7 +112,7 @@ def _quoted(login: str | None) -> str:
 
 
 def _no_scheme(scheme: str, schemes: Sequence[str]) -> str:
-    return f"a {scheme}:// URL is no address here: write HOST or HOST:PORT{_urls(schemes)}"
+    return N_(f"a {scheme}:// URL is no address here: write HOST or HOST:PORT{_urls(schemes)}")
 
 
 def _urls(schemes: Sequence[str]) -> str:

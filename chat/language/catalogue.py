@@ -3,14 +3,37 @@
 from __future__ import annotations
 
 import gettext
+import re
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from string import Formatter
 
-WITHIN = {"error", "reason", "why", "advice", "what", "hint", "told"}
-WITHIN |= {"about", "connect", "asked", "say", "phase", "so_far"}
+WITHIN = {"about", "advice", "asked", "backup", "connect", "definition", "done", "elsewhere", "error"}
+WITHIN |= {"fact", "fresh", "hint", "how", "install", "join", "kind", "log", "names", "off", "phase"}
+WITHIN |= {"pid", "plan", "problems", "proof", "reason", "say", "set", "size", "so_far", "state"}
+WITHIN |= {
+    "told",
+    "use",
+    "wanted",
+    "way_out",
+    "what",
+    "where",
+    "which",
+    "why",
+    "left_out",
+    "not_on",
+    "stores",
+}
 """Values with these names are texts of ours themselves, and are translated too."""
+NUMBER = re.compile(r"\d[\d,]*")
+"""What a value with the name ``n`` is."""
+LIGHT = 7
+"""So few letters of a template say little: its values are names and numbers, and have no blank."""
+BETWEEN = ("; ", ": ")
+"""What stands between two texts."""
+SPACE = {"fr": " "}
+"""What stands before a semicolon and a colon."""
 KEPT = 512
 """How many translated texts are kept, since the same one is often shown again."""
 LONGEST = 4000
@@ -42,9 +65,9 @@ class Template:
         object.__setattr__(self, "longest", max(literals, key=len))
 
     @property
-    def weight(self) -> int:
+    def weight(self) -> tuple[int, int]:
         """How much of a text it says itself: of several that fit, the heaviest is meant."""
-        return sum(map(len, self.literals))
+        return sum(map(len, self.literals)), self.names.count("n")
 
     def values(self, text: str) -> dict[str, str] | None:
         """Return the values that make this text of the template, each as short as it can be; None: none do.
@@ -63,7 +86,13 @@ class Template:
             at = end + len(literal)
         if at > len(text) - len(last):
             return None
-        return dict(zip(self.names, [*found, text[at : len(text) - len(last)]], strict=True))
+        values = dict(zip(self.names, [*found, text[at : len(text) - len(last)]], strict=True))
+        return values if self._takes(values) else None
+
+    def _takes(self, values: dict[str, str]) -> bool:
+        if not NUMBER.fullmatch(values.get("n", "0")):
+            return False
+        return self.weight[0] > LIGHT or not has((" ",), values)
 
 
 class Catalogue:
@@ -82,7 +111,7 @@ class Catalogue:
         }
         self._exact = {source: text for source, text in texts.items() if not names(source)}
         templates = (Template(source, text) for source, text in texts.items() if names(source))
-        self._templates = sorted(templates, key=lambda template: -template.weight)
+        self._templates = sorted(templates, key=lambda template: template.weight, reverse=True)
         self._seen: OrderedDict[str, str] = OrderedDict()
 
     def translate(self, text: str) -> str:
@@ -104,18 +133,29 @@ class Catalogue:
         return self._from_template(text, deepest - 1) if deepest else text
 
     def _from_template(self, text: str, deepest: int) -> str:
-        for template in self._templates:
-            if (found := template.values(text)) is not None:
-                values = {
-                    name: self._translated(value, deepest) if name.rstrip("0123456789") in WITHIN else value
-                    for name, value in found.items()
-                }
-                return template.translation.format(**values)
-        for between in ("; ", ": "):  # several texts of ours, or one and its reason
+        fitting = [(one, found) for one in self._templates if (found := one.values(text)) is not None]
+        # A reason may be a heavier text than the one that it is in, with all before it as its first value.
+        for template, values in sorted(fitting, key=lambda one: has(BETWEEN, one[1])):
+            ours = {name: self._translated(value, deepest) for name, value in values.items() if within(name)}
+            return template.translation.format(**values | ours)
+        for between in BETWEEN:  # several texts of ours, or one and its reason
             first, sign, rest = text.partition(between)
             if sign:
-                return f"{self._translated(first, deepest)}{between}{self._translated(rest, deepest)}"
+                told = self._translated(first, deepest)
+                space = SPACE.get(self.language, "") if told != first else ""
+                return f"{told}{space}{between}{self._translated(rest, deepest)}"
         return text
+
+
+def within(name: str) -> bool:
+    """Return whether a value with this name is a text of ours."""
+    return name.rstrip("0123456789") in WITHIN
+
+
+def has(parts: Iterable[str], values: dict[str, str]) -> bool:
+    """Return whether a value that should be a name or a number has one of these parts in it."""
+    others = [value for name, value in values.items() if not within(name)]
+    return any(part in value for value in others for part in parts)
 
 
 def names(source: str) -> list[str]:

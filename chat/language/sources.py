@@ -1,8 +1,9 @@
 """Finds the texts that a person may see, in the code: the sources of the catalogues.
 
-A text is one if it is given to a call of `SHOWN`, to an error of the model, or to `N_`; and the help of a
-command is one. An f-string becomes a template, ``f"{n} wait for {self.address}"`` ``{n} wait for {address}``;
-where a value is one of two texts (``"s" if n > 1 else ""``) there is a template for each.
+A text is one if it is given to a call of `SHOWN`, to an error of the model, or to `N_`; the help of a command
+is one, and what stands in a page of `PAGES`. An f-string becomes a template, ``f"{n} wait for
+{self.address}"`` ``{n} wait for {address}``; where a value is one of two texts (``"s" if n > 1 else ""``)
+there is a template for each.
 """
 
 from __future__ import annotations
@@ -14,7 +15,11 @@ from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
-PACKAGES = ("chat", "tui", "lab/faults", "lab/wire", "backends")
+from chat.language.pages import page_texts
+
+LAB = ("lab/demo.py", "lab/plain_broker.py", "lab/check/twins.py")
+PACKAGES: tuple[str, ...] = ("chat", "tui", "backends", "lab/faults", "lab/wire", *LAB)
+PAGES = ("tui/web/pages",)
 ERRORS = ast.parse(Path(__file__).parents[1].joinpath("domain", "errors.py").read_text(encoding="utf-8"))
 TYPED = ("lab/faults", "lab/wire")
 """Where what a person has typed is read, so that they see a `BadRequest`, too."""
@@ -31,38 +36,46 @@ SHOWN = frozenset(
         "Setting",
         "Verb",
         "Technique",
+        "Twin",
         "option",
         "argument",
         "command",
         "group",
     }
-    | {"fail", "hint", "note", "tell", "Told", "warn"}
+    | {"fail", "hint", "into", "note", "Refusal", "tell", "Told", "warn"}
 )
 """The calls whose texts are shown."""
 ONLY = {
     "Technique": (),
     "Verb": (1,),
     "Command": (2,),
+    "into": (1,),
     "Setting": (1,),
+    "Twin": (4, 5, 6),
     "option": (),
     "argument": (),
     "command": (),
     "group": (),
 }
 """Of these calls, which positional arguments are shown; of others all."""
-KEYWORDS = frozenset({"help", "summary", "text", "epilog", "placeholder", "title"})
+KEYWORDS = frozenset({"help", "short_help", "summary", "text", "epilog", "placeholder", "title"})
 """The keywords, and the attributes in the body of a class, whose texts are shown."""
 WORD = re.compile(r"[^\W\d_]{2,}")
+OPTION = re.compile(r"-[^\s:]*")
 
 
 def texts(root: Path) -> Iterator[tuple[str, str, int]]:
     """Yield every text with its file (relative to ``root``, POSIX) and line."""
     for package in PACKAGES:
-        for path in sorted((root / package).rglob("*.py")):
+        for path in sorted((root / package).rglob("*.py")) or [root / package]:
             where = path.relative_to(root).as_posix()
             shown = SHOWN | {"BadRequest"} if package in TYPED else SHOWN
             for line, text in found(ast.parse(path.read_text(encoding="utf-8")), shown):
                 yield text, where, line
+    for folder in PAGES:
+        for path in sorted((root / folder).glob("*.html")):
+            for text in filter(tells, page_texts(path.read_text(encoding="utf-8"))):
+                yield text, path.relative_to(root).as_posix(), 0
 
 
 def found(tree: ast.AST, shown: frozenset[str] = SHOWN) -> Iterator[tuple[int, str]]:
@@ -104,7 +117,7 @@ def _name(function: ast.expr) -> str:
 
 def tells(text: str) -> bool:
     """Whether a text has a word of its own, so that there is something to translate."""
-    return bool(WORD.search(re.sub(r"\{[^{}]*\}", "", text))) and not text.startswith("-")
+    return bool(WORD.search(re.sub(r"\{[^{}]*\}", "", text))) and not OPTION.fullmatch(text)
 
 
 # --- templates ---------------------------------------------------------------------------------

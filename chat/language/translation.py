@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,16 +32,25 @@ def use(language: str) -> None:
     """Translate into this language from now on, in this process."""
     global _catalogue
     if language == "en":
+        if _catalogue is not None:
+            os.environ["LANGUAGE"] = language
         _catalogue = None
         return
     import gettext  # English, the most frequent, does without
 
-    from chat.language.catalogue import Catalogue
-
     # click asks gettext's own functions for its words, which look at LANGUAGE at each call.
     os.environ["LANGUAGE"] = language
     gettext.bindtextdomain("messages", str(FOLDER))
-    _catalogue = Catalogue(gettext.translation("messages", FOLDER, [language], fallback=True), language)
+    _catalogue = _read(language)
+
+
+@cache
+def _read(language: str) -> Catalogue:
+    import gettext
+
+    from chat.language.catalogue import Catalogue
+
+    return Catalogue(gettext.translation("messages", FOLDER, [language], fallback=True), language)
 
 
 def in_use() -> str:
@@ -51,3 +61,8 @@ def in_use() -> str:
 def translate(text: str) -> str:
     """Return one of our texts in the language in use; what is not in its catalogue stays English."""
     return text if _catalogue is None else _catalogue.translate(text)
+
+
+def into(language: str, text: str) -> str:
+    """Return one of our texts in a language, whatever this process uses: for somebody else who reads it."""
+    return text if language == "en" else _read(language).translate(text)

@@ -23,6 +23,7 @@ from chat.domain.seat_key import key_of_new_seat
 from chat.domain.validation import nick_key, seat_name
 from chat.interfaces.log import Committed, Pending
 from chat.interfaces.server import Sink
+from chat.language import N_
 from chat.server.arrivals import Origin
 from chat.server.cursors import check_cursor, wire_epoch
 from chat.server.fanout import Channel, Mailbox
@@ -35,7 +36,7 @@ REPLICATION_TIMEOUT = 5.0
 """Seconds to wait for an event that another node of the shared log has already sent to the client."""
 
 
-MOVED = "the seat has moved to another server and continues there"
+MOVED = N_("the seat has moved to another server and continues there")
 
 
 class LiveRoom:

@@ -21,6 +21,8 @@ from chat.interfaces.address import Address, is_loopback, own_address, parse_add
 from chat.interfaces.server import ChatServer, ServerOptions
 from chat.interfaces.technique import Technique
 from chat.interfaces.tls import Fingerprint, Identity, Trust
+from chat.language import N_
+from chat.language.translation import translate
 from chat.server.front import Front
 from chat.server.hub import Hub
 from chat.server.logs import open_log
@@ -62,9 +64,10 @@ class Offer:
 
     def line(self) -> str:
         if self.address is None:
-            return f"{self.technique}  off  {self.reason}"
+            return f"{self.technique}  {translate('off')}  {translate(self.reason)}"
         join = self.join or f"--server {reachable(self.address)} {self.proof}".rstrip()
-        return f"{self.technique}  ready  {self.address}  join: chat --backend {self.technique} {join}"
+        told = translate(f"join: chat --backend {self.technique} {join}")
+        return f"{self.technique}  {translate('ready')}  {self.address}  {told}"
 
     def json(self) -> str:
         if self.address is None:
@@ -278,11 +281,12 @@ async def _offer(
     if technique.server is None:
         if technique.log is not None and plan.log.partition(":")[0].lower() in technique.schemes:
             return _offer_broker(plan, technique)
-        reason = f"a broker is the server: chat --backend {technique.name}, or chat serve --broker"
+        reason = N_(f"a broker is the server: chat --backend {technique.name}, or chat serve --broker")
     elif missing := technique.missing():
-        reason = "missing " + ", ".join(f"{need.what} (install it: {need.install})" for need in missing)
+        wanted = ", ".join(N_(f"{need.what} (install it: {need.install})") for need in missing)
+        reason = N_(f"missing {wanted}")
     elif plan.identity is not None and not technique.tls:
-        reason = "cannot be encrypted, and this server speaks TLS only: serve it by itself, without"
+        reason = N_("cannot be encrypted, and this server speaks TLS only: serve it by itself, without")
     if not reason:
         options = ServerOptions(plan.identity, plan.access, plan.settings)
         for port in _ports(plan, technique, host):
@@ -294,7 +298,7 @@ async def _offer(
                     server.counts = first.counts  # the metrics are the technique's
                 address = await _listen(server, plan.front, technique, address)
             except ImportError as error:  # installed, but in a version that does not fit
-                reason = f"cannot be loaded: {error}"
+                reason = N_(f"cannot be loaded: {error}")
             except ChatError as error:
                 reason = str(error)
             except OSError as error:
@@ -332,8 +336,8 @@ def _offer_broker(plan: Plan, technique: Technique) -> Offer:
     """Return where the broker of the log is: the technique's clients connect there, to the same rooms."""
     address = parse_address(plan.log, technique.port, technique.schemes)
     if plan.found:
-        how = ", on this machine without TLS" if plan.identity and not address.encrypted else ""
-        return Offer(technique.name, address, join=f"(it finds the broker{how})")
+        how = N_(", on this machine without TLS") if plan.identity and not address.encrypted else ""
+        return Offer(technique.name, address, join=N_(f"(it finds the broker{how})"))
     scheme, path = address.url.partition("://")[0], urlsplit(address.url).path
     proof = " --ca FILE" if address.encrypted else ""
     return Offer(
@@ -347,15 +351,15 @@ def cannot_listen(address: Address, name: str, error: OSError) -> str:
     """Return why it is not possible to listen there, and what to do."""
     match error.errno:
         case errno.EADDRINUSE:
-            return (
+            return N_(
                 f"{address} is in use: take another port with --port-of {name}=PORT (0: any free one), "
                 "or end the program that listens there"
             )
         case errno.EACCES:
-            return f"{address} may not be used by you: take a port above 1023 with --port-of {name}=PORT"
+            return N_(f"{address} may not be used by you: take a port above 1023 with --port-of {name}=PORT")
         case errno.EADDRNOTAVAIL:
-            return f"{address.host} is no address of this machine"
-    return f"cannot listen on {address}: {error.strerror or error}"
+            return N_(f"{address.host} is no address of this machine")
+    return N_(f"cannot listen on {address}: {error.strerror or error}")
 
 
 async def _until_idle(hub: Hub, seconds: float) -> None:

@@ -13,8 +13,9 @@ from chat.domain.errors import BadText, ChatError, NotYours, TooFast
 from chat.domain.model import Ack, Body, Draft, Edited, Entry, Event, Left, Sent
 from chat.domain.room import Outcome, event_of
 from chat.interfaces.server import Reply
+from chat.language import N_
 
-NO_TEACHER = "this server has no teacher: start it with --lan, or with --teacher-token-file"
+NO_TEACHER = N_("this server has no teacher: start it with --lan, or with --teacher-token-file")
 
 
 class Supervision:

@@ -6,47 +6,53 @@ They are for the user: what happened, to what, and what to do next.
 from __future__ import annotations
 
 from chat.interfaces.address import Address, is_loopback
+from chat.language import N_
 
-_PROOF = "then give --ca or --fingerprint"
-_OTHER = "another technique may listen there (chat techniques shows the ports)"
+_PROOF = N_("then give --ca or --fingerprint")
+_ELSEWHERE = N_("another technique may listen there (chat techniques shows the ports)")
 
 
 def no_answer(address: Address) -> str:
     """Return the text for a peer that has not answered at all."""
     if is_loopback(address.host):
-        return f"no answer from {address}: the program that listens there is stopped or stuck"
-    return f"no answer from {address}: a firewall, or the network does not let its clients reach each other"
+        return N_(f"no answer from {address}: the program that listens there is stopped or stuck")
+    return N_(
+        f"no answer from {address}: a firewall, or the network does not let its clients reach each other"
+    )
 
 
 def connection_refused(address: Address, error: OSError) -> str:
     """Return why there is no connection, and what to do."""
     if isinstance(error, ConnectionRefusedError):
-        return f"nothing listens on {address}: start a server there with chat serve"
+        return N_(f"nothing listens on {address}: start a server there with chat serve")
     if isinstance(error, TimeoutError):
         return no_answer(address)
-    return f"cannot reach {address}: {error.strerror or error}"
+    return N_(f"cannot reach {address}: {error.strerror or error}")
 
 
 def silent(address: Address) -> str:
     """Return the text for a peer that accepts the connection and sends nothing."""
-    return f"{address} accepted the connection but does not answer: {_OTHER}, or it is stopped or stuck"
+    return N_(
+        f"{address} accepted the connection but does not answer: {_ELSEWHERE}, or it is stopped or stuck"
+    )
 
 
 def closed_without_a_word(address: Address) -> str:
     """Return the text for a connection that was closed before an answer came."""
-    return f"{address} closed the connection without an answer: {_OTHER}, or it speaks TLS ({_PROOF})"
+    return N_(f"{address} closed the connection without an answer: {_ELSEWHERE}, or it speaks TLS ({_PROOF})")
 
 
 def connection_broke(error: Exception | None) -> str:
     """Return the text for a connection that ended after it was in use."""
     if error is None:
-        return "the server closed the connection"
-    return f"the connection broke: {getattr(error, 'strerror', None) or error}"
+        return N_("the server closed the connection")
+    reason = getattr(error, "strerror", None) or error
+    return N_(f"the connection broke: {reason}")
 
 
 def not_our_words(address: Address, technique: str, why: object = "") -> str:
     """Return the text for a peer that speaks another protocol."""
-    return f"what listens at {address} does not speak {technique}{why and f' ({why})'}: {_OTHER}"
+    return N_(f"what listens at {address} does not speak {technique}{why and f' ({why})'}: {_ELSEWHERE}")
 
 
 def handshake_failed(host: str, error: Exception) -> str:
@@ -59,7 +65,7 @@ def handshake_failed(host: str, error: Exception) -> str:
 
 
 def not_trusted(host: str, why: str = "") -> str:
-    return (
+    return N_(
         f"the certificate of {host} is not trusted{why and f' ({why})'}: give --ca the certificate of the "
         "authority that signed it, or --fingerprint, and take the address that it was issued for"
     )
@@ -67,7 +73,7 @@ def not_trusted(host: str, why: str = "") -> str:
 
 def other_fingerprint(host: str, found: str, wanted: str) -> str:
     """Return the text for a server whose certificate is not the one that the user has named."""
-    return (
+    return N_(
         f"{host} has another certificate: its fingerprint is {found}, not {wanted}: compare it with what the "
         "server's owner sees (chat status); if theirs is another one, somebody is between you and the server"
     )
@@ -75,16 +81,18 @@ def other_fingerprint(host: str, found: str, wanted: str) -> str:
 
 def needs_trust(address: Address, scheme: str) -> str:
     """Return the text for a URL that means TLS, where it is not known whom to trust."""
-    return f"{scheme}:// at {address} is encrypted: say whom to trust, with --ca FILE or --fingerprint"
+    return N_(f"{scheme}:// at {address} is encrypted: say whom to trust, with --ca FILE or --fingerprint")
 
 
 def needs_no_trust(address: Address, scheme: str) -> str:
     """Return the text for a URL that means no TLS, where somebody is to be trusted."""
-    return (
+    return N_(
         f"{scheme}:// at {address} is not encrypted: leave out --ca and --fingerprint, "
         f"or name the broker with {address.named_by or '--server'} {scheme}s://..."
     )
 
 
 def no_tls(host: str) -> str:
-    return f"{host} does not speak TLS: leave out --ca or --fingerprint, or start the server with --tls auto"
+    return N_(
+        f"{host} does not speak TLS: leave out --ca or --fingerprint, or start the server with --tls auto"
+    )

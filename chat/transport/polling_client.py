@@ -17,6 +17,7 @@ from chat.domain.errors import BadRequest, ChatError, ConnectionLost, SeatGone, 
 from chat.domain.model import Ack, Delete, Draft, Edit, Event, Hello, Member, Say, Welcome
 from chat.interfaces.address import Address
 from chat.interfaces.client import ChatClient, ClientOptions
+from chat.language import N_
 from chat.transport.polling import LONG, WAIT, read_interval
 
 GOODBYE = 1.0
@@ -220,7 +221,7 @@ class PollingClient(ChatClient):
 
     def activity(self) -> str:
         counts = self.counts()
-        return f"polls {counts['polls']}, empty {counts['empty']}"
+        return N_(f"polls {counts['polls']}, empty {counts['empty']}")
 
     def counted(self) -> Mapping[str, int]:
         return {"polls": self._polls.asked, "empty": self._polls.empty}

@@ -19,6 +19,7 @@ from chat.domain.errors import BadRequest, ChatError, Closing, ConnectionLost, F
 from chat.domain.model import Draft, Hello
 from chat.interfaces.address import Address
 from chat.interfaces.server import LOW_WATER, B, ChatServer, Reply, Seat, Sink
+from chat.language import N_
 from chat.transport.connection_state import State
 from chat.transport.flow_control import Reason
 from chat.transport.listener import listen
@@ -280,7 +281,7 @@ class StreamConnection(asyncio.Protocol, Sink[B], ABC, Generic[B, R]):
         if self._protocol.state.ended:
             self.transport.abort()
         else:
-            what = f"more than {MAX_UNAUTHENTICATED} connections have no seat, and yours was the oldest"
+            what = N_(f"more than {MAX_UNAUTHENTICATED} connections have no seat, and yours was the oldest")
             self.close(Full(what))
             self.transport.close()
 

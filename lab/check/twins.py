@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from chat.language.translation import translate
 from lab.check.verdict import Kind
 
 
@@ -115,10 +116,10 @@ def find(technique: str, flaw: str) -> Twin | None:
 
 
 def explanation(twin: Twin) -> list[str]:
-    """Return the lines that are shown when it starts."""
+    """Return the lines that are shown when it starts, in the language in use."""
     return [
-        f"{twin.name}: a broken twin, for lessons. Nothing is stored.",
-        f"  wrong     {twin.wrong}",
-        f"  you see   {twin.seen}",
-        f"  the real  {twin.right}",
+        translate(f"{twin.name}: a broken twin, for lessons. Nothing is stored."),
+        f"  {translate('wrong'):<9} {translate(twin.wrong)}",
+        f"  {translate('you see'):<9} {translate(twin.seen)}",
+        f"  {translate('the real'):<9} {translate(twin.right)}",
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+from chat.language import N_
 from lab.faults.fault import Share
 from lab.faults.registry import register
 from lab.wire.passing import Passing
@@ -19,7 +20,7 @@ class Corrupt(Share):
 
     name = "corrupt"
     summary = "a share of the datagrams has a wrong byte"
-    instead = "TCP's checksum finds a wrong byte, and the segment is sent again: see retransmit"
+    instead = N_("TCP's checksum finds a wrong byte, and the segment is sent again: see retransmit")
 
     def hit(self, passing: Passing, chance: random.Random) -> None:
         if not passing.data:
@@ -28,4 +29,4 @@ class Corrupt(Share):
         place = chance.randrange(len(data))
         data[place] ^= 1 << chance.randrange(8)
         passing.data = bytes(data)
-        passing.notes.append(f"byte {place} changed")
+        passing.notes.append(N_(f"byte {place} changed"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chat.language import N_
 from lab.faults.fault import Switch
 from lab.faults.registry import register
 
@@ -13,5 +14,5 @@ class Cut(Switch):
     name = "cut"
     summary = "every connection breaks, once"
     transports = ("tcp",)
-    instead = "datagrams have no connection to break: half-open loses all of them"
+    instead = N_("datagrams have no connection to break: half-open loses all of them")
     cuts = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+from chat.language import N_
 from lab.faults.fault import Share
 from lab.faults.registry import register
 from lab.wire.passing import Passing
@@ -15,7 +16,7 @@ class Duplicate(Share):
 
     name = "duplicate"
     summary = "a share of the datagrams arrives twice"
-    instead = "a stream delivers each byte once"
+    instead = N_("a stream delivers each byte once")
 
     def hit(self, passing: Passing, chance: random.Random) -> None:
         passing.copies += 1

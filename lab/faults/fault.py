@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from typing import ClassVar, Self
 
 from chat.domain.errors import BadRequest
+from chat.language.translation import translate
 from lab.wire.capture import Transport
 from lab.wire.passing import Passing
 
@@ -57,7 +58,7 @@ class Fault(ABC):
     @property
     def count(self) -> str:
         """Return how often it has hit, for people."""
-        return f"{self.fired} hit{'s' * (self.fired != 1)}"
+        return translate(f"{self.fired} hit{'s' * (self.fired != 1)}")
 
 
 class Switch(Fault):

@@ -16,6 +16,7 @@ from pathlib import Path
 from chat.domain.errors import BadRequest
 from chat.interfaces.address import Address
 from chat.interfaces.technique import Technique
+from chat.language import N_
 from lab.faults.fault import Fault, seconds
 from lab.faults.plan import FaultPlan
 from lab.faults.registry import faults, parse_fault
@@ -110,8 +111,9 @@ class FaultsForAll:
             self._ends.cancel()
         self._ends = asyncio.get_running_loop().call_later(lasts, self._over)
         who = ", ".join(dict.fromkeys(begun))
-        not_on = f"; not on {', '.join(left_out)}: {'; '.join(dict.fromkeys(left_out.values()))}"
-        return f"{fault} for {lasts:g} s on {who}{not_on if left_out else ''}"
+        names, why = ", ".join(left_out), "; ".join(dict.fromkeys(left_out.values()))
+        not_on = N_(f"; not on {names}: {why}") if left_out else ""
+        return N_(f"{fault} for {lasts:g} s on {who}{not_on}")
 
     def _parse(self, text: str, transport: Transport) -> Fault:
         fault = parse_fault(text, transport)
@@ -134,7 +136,7 @@ class FaultsForAll:
         told = [f"{name}: {plan}" for name, _, _, plan in self._taps if plan.on]
         for _, _, tap, plan in self._taps:
             await asyncio.to_thread(plan.clear, tap)
-        return f"no fault any more ({'; '.join(told)})" if told else "there was no fault"
+        return N_(f"no fault any more ({'; '.join(told)})") if told else N_("there was no fault")
 
     async def close(self) -> None:
         await self._end()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+from chat.language import N_
 from lab.faults.fault import Switch
 from lab.faults.registry import register
 from lab.wire.passing import Passing
@@ -19,5 +20,5 @@ class HalfOpen(Switch):
 
     def touch(self, passing: Passing, chance: random.Random) -> None:
         passing.copies = 0
-        passing.notes.append("lost: the line is half-open")
+        passing.notes.append(N_("lost: the line is half-open"))
         self.fired += 1

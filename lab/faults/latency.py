@@ -7,6 +7,7 @@ import re
 from typing import Self
 
 from chat.domain.errors import BadRequest
+from chat.language import N_
 from lab.faults.fault import Fault, seconds
 from lab.faults.registry import register
 from lab.wire.passing import Passing
@@ -36,7 +37,7 @@ class Latency(Fault):
     def touch(self, passing: Passing, chance: random.Random) -> None:
         extra = max(0.0, self._delay + chance.uniform(-self._jitter, self._jitter))
         passing.delay += extra
-        passing.notes.append(f"held {extra * 1000:.0f} ms")
+        passing.notes.append(N_(f"held {extra * 1000:.0f} ms"))
         self.fired += 1
 
     def __str__(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chat.language import N_
 from lab.faults.fault import Switch
 from lab.faults.registry import register
 
@@ -13,6 +14,6 @@ class Refuse(Switch):
     name = "refuse"
     summary = "connections break, and new ones are refused"
     transports = ("tcp",)
-    instead = "nobody refuses a datagram from here: half-open loses all of them"
+    instead = N_("nobody refuses a datagram from here: half-open loses all of them")
     cuts = True
     refuses = True

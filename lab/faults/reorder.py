@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+from chat.language import N_
 from lab.faults.fault import Share
 from lab.faults.registry import register
 from lab.wire.passing import Passing
@@ -15,8 +16,8 @@ class Reorder(Share):
 
     name = "reorder"
     summary = "a share of the datagrams arrives after the next one"
-    instead = "a stream keeps its order: latency delays it"
+    instead = N_("a stream keeps its order: latency delays it")
 
     def hit(self, passing: Passing, chance: random.Random) -> None:
         passing.overtaken = True
-        passing.notes.append("after the next")
+        passing.notes.append(N_("after the next"))

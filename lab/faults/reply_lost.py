@@ -7,6 +7,7 @@ from typing import Self
 
 from chat.domain.errors import BadRequest
 from chat.interfaces.frames import Direction, Frame, FrameDecoder
+from chat.language import N_
 from lab.faults.fault import Fault
 from lab.faults.registry import register
 from lab.wire.passing import Passing
@@ -53,9 +54,9 @@ class ReplyLost(Fault):
         ):
             self.fired += 1
             passing.copies = 0
-            passing.notes.append("the answer is lost")
+            passing.notes.append(N_("the answer is lost"))
             if passing.connection.transport == "tcp":
-                passing.breaks = "the answer was lost, and the connection broke"
+                passing.breaks = N_("the answer was lost, and the connection broke")
 
     def _frames(self, passing: Passing) -> list[Frame]:
         decoder: FrameDecoder | None = passing.shared.get("decoder")

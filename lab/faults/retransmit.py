@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+from chat.language import N_
 from lab.faults.fault import Share
 from lab.faults.registry import register
 from lab.wire.passing import Passing
@@ -19,8 +20,8 @@ class Retransmit(Share):
     name = "retransmit"
     summary = f"a share of the segments comes {TIMEOUT * 1000:.0f} ms later, as if lost and sent again"
     transports = ("tcp",)
-    instead = "nobody sends a datagram again: loss loses it"
+    instead = N_("nobody sends a datagram again: loss loses it")
 
     def hit(self, passing: Passing, chance: random.Random) -> None:
         passing.delay += TIMEOUT
-        passing.notes.append(f"sent again after {TIMEOUT * 1000:.0f} ms")
+        passing.notes.append(N_(f"sent again after {TIMEOUT * 1000:.0f} ms"))

@@ -119,7 +119,7 @@ class Crowd:
     async def _suffer(self, step: Step) -> None:
         wire = self._wires[step.technique]
         await asyncio.sleep(step.at)
-        fault = wire.parse(step.fault)
+        fault = await asyncio.to_thread(wire.parse, step.fault)
         await asyncio.to_thread(wire.begin, fault)
         if fault.reads:  # it must see a connection from its first byte on
             for one in self._people:

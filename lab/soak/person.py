@@ -160,9 +160,7 @@ class Person:
     async def _watch(self, session: Session, view: View) -> None:
         async for batch in session.updates():
             for update in batch:
-                # What comes while it leaves may have holes that nobody fills.
-                if not self._left or isinstance(update, Missed):
-                    self._note(update, view)
+                self._note(update, view)
             async with self.moved:
                 self.moved.notify_all()
         if session.outcome is not None:
@@ -171,7 +169,8 @@ class Person:
     def _note(self, update: Update, view: View) -> None:
         match update:
             case Arrived(event, draft):
-                view.add(event)
+                if not self._left:  # what comes while it leaves may have holes that nobody fills
+                    view.add(event)
                 if draft:
                     self._answered(draft)
                     if event.kind == "sent":

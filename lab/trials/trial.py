@@ -63,7 +63,8 @@ class Trial:
         if scenario.fault:
             subject = self._subject
             self._wire = await asyncio.to_thread(FaultyWire, subject.technique, subject.settings, self._seed)
-            self._fault, detour = self._wire.parse(scenario.fault), self._wire.detour
+            detour = self._wire.detour
+            self._fault = await asyncio.to_thread(self._wire.parse, scenario.fault)  # the first reads files
         async with AsyncExitStack() as stack:
             for number in range(scenario.people):
                 await self._enter(stack, f"p{number}", detour)

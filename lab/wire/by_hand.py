@@ -10,6 +10,7 @@ from typing import Literal
 
 from chat.domain.errors import BadRequest
 from chat.interfaces.frames import Direction, Frame
+from chat.language import N_
 from lab.wire.lane import Lane
 from lab.wire.tap import Tap
 
@@ -17,9 +18,9 @@ Deed = Literal["pass", "delay", "drop", "duplicate", "swap", "change"]
 DELAY = 1.0
 """Seconds after which a frame passes that is delayed by hand."""
 NOT_ON_A_STREAM: dict[Deed, str] = {
-    "drop": "a stream loses nothing: TCP would send it again. Delay it, or stop the wire for longer",
-    "duplicate": "a stream delivers each byte once: TCP throws a second copy away",
-    "swap": "a stream keeps its order: TCP would put it back into its place",
+    "drop": N_("a stream loses nothing: TCP would send it again. Delay it, or stop the wire for longer"),
+    "duplicate": N_("a stream delivers each byte once: TCP throws a second copy away"),
+    "swap": N_("a stream keeps its order: TCP would put it back into its place"),
 }
 """Why it can't be done to a frame of a stream."""
 
@@ -110,17 +111,18 @@ def _do(lane: Lane, deed: Deed, frame: Frame, byte: int) -> str:
         raise BadRequest(NOT_ON_A_STREAM[deed])
     if deed == "delay":
         asyncio.get_running_loop().call_later(DELAY, _pass_late, lane, frame)
-        return f"passes in {DELAY:.0f} s" + (", and what is before it too" if lane.ordered else "")
+        return N_(f"passes in {DELAY:.0f} s" + (", and what is before it too" if lane.ordered else ""))
     if deed == "change":
         place = frame.place + min(byte, len(frame.data) - 1)
         if lane.find(place) is None:
             raise BadRequest("this byte has passed: the frame has begun to pass")
         lane.change(place)
-        return f"byte {place - frame.place} changed"
+        number = place - frame.place
+        return N_(f"byte {number} changed")
     if lane.ordered:
         before = lane.waiting[0].start < frame.place
         lane.let_pass(frame.place + len(frame.data))
-        return "passed, with what was before it: a stream keeps its order" if before else "passed"
+        return N_("passed, with what was before it: a stream keeps its order") if before else N_("passed")
     return _do_to_datagram(lane, deed, frame)
 
 
@@ -131,11 +133,11 @@ def _do_to_datagram(lane: Lane, deed: Deed, frame: Frame) -> str:
         if index + 1 >= len(lane.waiting):
             raise BadRequest("none waits behind it in its direction: let one more come, then swap")
         lane.swap(index)
-        return "passes after the next one"
+        return N_("passes after the next one")
     copies: dict[Deed, Callable[[int], tuple[int, str]]] = {
-        "pass": lambda now: (now, "passed"),
-        "drop": lambda now: (0, "dropped by hand"),
-        "duplicate": lambda now: (2, "passed twice"),
+        "pass": lambda now: (now, N_("passed")),
+        "drop": lambda now: (0, N_("dropped by hand")),
+        "duplicate": lambda now: (2, N_("passed twice")),
     }
     count, done = copies[deed](lane.waiting[index].copies)
     lane.let_pass_alone(index, count)

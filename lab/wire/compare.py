@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 from chat.interfaces.frames import Direction, Frame, Part
+from chat.language import N_
+from chat.language.translation import translate
 from chat.transport.decoding.text import one_line
 from lab.wire.levels import lines, sizes
 from lab.wire.receipt import Receipt
 
-HEADS = {Direction.UP: "from the client", Direction.DOWN: "from the server"}
+HEADS = {Direction.UP: N_("from the client"), Direction.DOWN: N_("from the server")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,8 @@ class Pair:
 def compare(left: Sample, right: Sample) -> list[Pair]:
     """Return the lines of two samples, aligned."""
     pairs = [Pair(left.technique, right.technique), Pair(str(left.receipt), str(right.receipt))]
-    for direction, head in HEADS.items():
+    for direction, text in HEADS.items():
+        head = translate(text)
         mine, other = _of(left, direction), _of(right, direction)
         pairs.append(Pair(f"{head}: {_size(mine)}", f"{head}: {_size(other)}"))
         parts: tuple[Part, ...] = ("framing", "envelope", "payload")

@@ -7,16 +7,18 @@ from pathlib import Path
 
 from chat.domain.errors import ChatError
 from chat.interfaces.technique import Technique
+from chat.language import N_
+from chat.language.translation import translate
 from lab.wire import json_lines
 from lab.wire.ladder import as_mermaid, as_svg, ladder
 from lab.wire.pcapng import CaptureFile
 from lab.wire.trace import Trace
 
 FORMATS = {
-    ".pcapng": "packets, for Wireshark",
-    ".jsonl": "a JSON object a frame, with all fields",
-    ".svg": "the ladder, as a picture",
-    ".mmd": "the ladder, for Mermaid",
+    ".pcapng": N_("packets, for Wireshark"),
+    ".jsonl": N_("a JSON object a frame, with all fields"),
+    ".svg": N_("the ladder, as a picture"),
+    ".mmd": N_("the ladder, for Mermaid"),
 }
 """What the end of a file's name stands for."""
 
@@ -25,7 +27,7 @@ def check_format(path: str) -> str:
     """Return the end of the name that says the format. Raises `ChatError`."""
     end = Path(path).suffix.lower()
     if end not in FORMATS:
-        known = ", ".join(f"{one} ({what})" for one, what in FORMATS.items())
+        known = ", ".join(f"{one} ({translate(what)})" for one, what in FORMATS.items())
         raise ChatError(f"the file's name must say what to write: {known}")
     return end
 
@@ -61,5 +63,5 @@ def export(trace: Trace, path: str, technique: Technique, *, secrets: bool = Fal
                 file.write(texts[end]().encode())
     except OSError as error:
         raise ChatError(f"cannot write {path}: {error.strerror}") from None
-    left_out = f"; {trace.gone} older ones are not kept" if trace.gone else ""
-    return f"{len(frames)} frames are in {path}{left_out}"
+    left_out = N_(f"; {trace.gone} older ones are not kept") if trace.gone else ""
+    return N_(f"{len(frames)} frames are in {path}{left_out}")

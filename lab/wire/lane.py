@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chat.interfaces.frames import Direction
+from chat.language import N_
 from lab.wire.capture import Capture, Connection
 from lab.wire.passing import Interference, Passing
 
@@ -93,7 +94,7 @@ class Lane:
             interference.touch(passing)
         if not self._ordered and self._held + len(data) > HIGH_WATER:
             passing.copies = 0
-            passing.notes.append("lost: too many wait")
+            passing.notes.append(N_("lost: too many wait"))
         start = self.connection.sizes[self.direction]
         self._capture.add(self.connection, self.direction, data, "; ".join(passing.notes))
         if passing.breaks:

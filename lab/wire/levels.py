@@ -59,7 +59,9 @@ def _texts(frame: Frame) -> list[Line]:
     found = [field for field in walk(frame.root) if field.part == "payload" and not field.fields]
     if not found:
         texts = [Line(0, "text", printable(text), "payload", None) for text in frame.texts]
-        return texts or [Line(0, "no text", f"nobody wrote anything here: {frame.summary}", "envelope", None)]
+        return texts or [
+            Line(0, N_("no text"), N_(f"nobody wrote anything here: {frame.summary}"), "envelope", None)
+        ]
     spans = [field.span for field in found]
     texts_here = frame.texts if len(frame.texts) == len(spans) else [field.value for field in found]
     return [

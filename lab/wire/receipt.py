@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chat.interfaces.frames import Direction, Frame
+from chat.language import N_
+from chat.language.translation import translate
 from lab.wire.levels import sizes
 from lab.wire.trace import Trace
 
-DEFINITION = (
+DEFINITION = N_(
     "text: its UTF-8 bytes, and how many times as much went over the wire. up, down: whole frames between "
     "this client and its server that carried the message's draft or its event, answered one of them, or "
     "asked for the event; of a frame with several events an equal part. Bytes are those of the connection: "
@@ -49,9 +51,13 @@ class Receipt:
         return (self.up + self.down) / self.text if self.text else None
 
     def __str__(self) -> str:
-        trips = f"{self.extra_round_trips} extra round trip{'s' * (self.extra_round_trips != 1)}"
-        frames = f"{self.frames} frame{'s' * (self.frames != 1)}"
-        parts = [f"{self.text} B text", f"{self.up:.0f} B up / {self.down:.0f} B down", frames, trips]
+        trips, frames, up, down = self.extra_round_trips, self.frames, f"{self.up:.0f}", f"{self.down:.0f}"
+        parts = [
+            translate(f"{self.text} B text"),
+            translate(f"{up} B up / {down} B down"),
+            translate(f"{frames} frame{'s' * (frames != 1)}"),
+            translate(f"{trips} extra round trip{'s' * (trips != 1)}"),
+        ]
         if self.seconds is not None:
             parts.append(f"{self.seconds * 1000:.1f} ms")
         return " · ".join(parts)

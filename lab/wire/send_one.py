@@ -14,6 +14,7 @@ from chat.client.session_events import Arrived
 from chat.domain.errors import ChatError, ConnectionLost
 from chat.interfaces.frames import Direction
 from chat.interfaces.technique import Technique
+from chat.language.translation import translate
 from lab.wire.compare import Sample
 from lab.wire.receipt import Receipt, receipt
 from lab.wire.totals import RunningCost
@@ -157,8 +158,8 @@ def _bytes(trace: Trace) -> Size:
 
 def table(costs: Sequence[Cost]) -> str:
     """Return the costs as a table for people."""
-    head = ("technique", "up", "down", "frames", "extra trips", "x text", "ms", "set-up", "idle a minute")
-    lines = [head]
+    head = translate("technique  up  down  frames  extra trips  x text  ms  set-up  idle a minute")
+    lines = [tuple(head.split("  "))]
     for cost in costs:
         one = cost.receipt
         lines.append(
@@ -174,7 +175,7 @@ def table(costs: Sequence[Cost]) -> str:
                 f"{sum(cost.idle_per_minute):,} B",
             )
         )
-    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     return "\n".join(
         "  ".join(
             cell.ljust(width) if column == 0 else cell.rjust(width)

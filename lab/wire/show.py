@@ -11,6 +11,7 @@ from typing import BinaryIO
 from chat.domain.errors import ChatError
 from chat.interfaces.address import Address
 from chat.interfaces.technique import Technique
+from chat.language.translation import translate
 from lab.wire import json_lines
 from lab.wire.capture import Transport
 from lab.wire.ladder import as_text, ladder
@@ -60,7 +61,8 @@ async def show(wire: Wire, out: Print, about: Print) -> int:
         here = await asyncio.to_thread(tap.relay, wire.server, wire.transport, wire.port)
         trace = Trace(tap.capture, wire.technique.load_decoder())
         name = wire.technique.name
-        about(f"{name}: {here} goes on to {wire.server}  join: chat --backend {name} --server {here}")
+        joined = translate(f"join: chat --backend {name} --server {here}")
+        about(f"{name}: {translate(f'{here} goes on to {wire.server}')}  {joined}")
         with ExitStack() as files:
             file = None
             if wire.file is not None:
@@ -78,7 +80,7 @@ async def show(wire: Wire, out: Print, about: Print) -> int:
                     printer.add(trace)
                 about(summary(trace))
                 if file is not None:
-                    about(f"{wire.file} has {file.packets} packets")
+                    about(translate(f"{wire.file} has {file.packets} packets"))
 
 
 def _create(path: str) -> BinaryIO:

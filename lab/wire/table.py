@@ -9,6 +9,7 @@ from difflib import get_close_matches
 
 from chat.domain.errors import BadRequest
 from chat.interfaces.frames import Direction, Frame
+from chat.language import N_
 from lab.wire.totals import carries_nothing
 
 Match = Callable[[Frame], bool]
@@ -133,7 +134,7 @@ def _match(word: str) -> Match:
         return lambda frame: test(frame, value)
     if colon and key.isalpha():
         close = get_close_matches(key.lower(), _KEYS, n=1)
-        hint = f"did you mean {close[0]}:?" if close else f"known are {', '.join(_KEYS)}"
+        hint = N_(f"did you mean {close[0]}:?") if close else N_(f"known are {', '.join(_KEYS)}")
         raise BadRequest(f"there is no {key}: in a filter: {hint}")
     wanted = word.casefold()
     return lambda frame: (

@@ -6,6 +6,7 @@ import time
 from collections import deque
 
 from chat.interfaces.frames import Direction, Frame
+from chat.language.translation import translate
 from lab.wire.trace import Trace
 
 WINDOW = 60.0
@@ -17,12 +18,13 @@ def summary(trace: Trace) -> str:
     sizes, counts = trace.sizes, trace.counts
     up = sum(size for (_, direction), size in sizes.items() if direction is Direction.UP)
     down = sum(size for (_, direction), size in sizes.items() if direction is Direction.DOWN)
-    parts = [f"{sum(counts.values())} frames", f"{up} B up", f"{down} B down"]
+    frames = sum(counts.values())
+    parts = [translate(f"{frames} frames"), translate(f"{up} B up"), translate(f"{down} B down")]
     of_role = {role: sum(sizes[role, direction] for direction in Direction) for role, _ in sorted(sizes)}
     if shown := [f"{role} {size} B" for role, size in of_role.items() if size]:
-        parts.append(f"of these {', '.join(shown)}")
+        parts.append(translate(f"of these {', '.join(shown)}"))
     if trace.capture.dropped:
-        parts.append(f"{trace.capture.dropped} chunks not kept")
+        parts.append(translate(f"{trace.capture.dropped} chunks not kept"))
     return "; ".join(parts)
 
 

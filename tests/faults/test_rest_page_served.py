@@ -10,7 +10,9 @@ import pytest
 
 import backends
 from backends.rest.pages import CHAT
+from chat.domain.classroom import Classroom
 from chat.domain.errors import ERRORS
+from chat.domain.validation import nick_key
 from chat.interfaces.address import Address
 from chat.interfaces.server import ServerOptions
 from chat.server.hub import Hub
@@ -93,6 +95,8 @@ def test_the_page_has_each_text_in_french_and_no_others() -> None:
         "no answer",
         "given up",
     }
+    frozen, muted = Classroom(frozen=True), Classroom(muted={nick_key("ann"): "ann"})
+    shown |= {str(room.forbids("seat", "ann")) for room in (frozen, muted)}  # which have the code of others
     keys = {quoted or bare for quoted, bare in re.findall(r'^  (?:"([^"]+)"|(\w+)):', french, re.MULTILINE)}
     assert keys - set(ERRORS) == shown
 

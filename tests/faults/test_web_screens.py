@@ -7,6 +7,7 @@ import json
 import re
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from html import unescape
 from pathlib import Path
 
 import psutil
@@ -17,6 +18,8 @@ from aiohttp.client import _WSRequestContextManager
 import backends
 from chat.client.connect import Place, open_session
 from chat.interfaces.address import Address
+from chat.language.pages import page_texts
+from tests.support.french import english
 from tests.support.ports import own_port
 from tui.web.server import PAGES, WebOptions, WebScreens
 
@@ -39,16 +42,17 @@ class Site:
             return answer.status, await answer.text()
 
     async def enter(self, token: str) -> int:
-        async with self.client.post(
-            f"{self.url}/enter", json={"token": token}, headers={"Origin": self.url}
-        ) as answer:
-            return answer.status
+        return (await self.shown(token))[0]
 
-    def screen(self, origin: str | None = None) -> _WSRequestContextManager:
-        headers = {"Origin": self.url if origin is None else origin}
-        return self.client.ws_connect(
-            f"{self.url}/ws?width=80&height=24", headers=headers if origin != "" else {}
-        )
+    async def shown(self, token: str, **headers: str) -> tuple[int, str]:
+        """Show the access token; return the status, and what the page says then."""
+        headers = {"Origin": self.url, **headers}
+        async with self.client.post(f"{self.url}/enter", json={"token": token}, headers=headers) as answer:
+            return answer.status, await answer.text()
+
+    def screen(self, origin: str | None = None, **more: str) -> _WSRequestContextManager:
+        headers = {} if origin == "" else {"Origin": self.url if origin is None else origin}
+        return self.client.ws_connect(f"{self.url}/ws?width=80&height=24", headers={**headers, **more})
 
 
 Socket = ClientWebSocketResponse[bool]
@@ -60,9 +64,9 @@ async def serve() -> AsyncIterator[Serve]:
     """Starts the web server of `chat web`."""
     sites: list[Site] = []
 
-    async def serve(access: str = "", sessions: int = 2) -> Site:
+    async def serve(access: str = "", sessions: int = 2, language: str = "") -> Site:
         told: list[str] = []
-        options = WebOptions(CHAT, Address("127.0.0.1", own_port()), access, None, sessions)
+        options = WebOptions(CHAT, Address("127.0.0.1", own_port()), access, None, sessions, language)
         screens = WebScreens(options, told.append)
         client = ClientSession(cookie_jar=CookieJar(unsafe=True))  # unsafe: it takes cookies of addresses
         sites.append(Site(screens, await screens.start(), client, told))
@@ -248,7 +252,14 @@ async def test_one_too_many_is_told_so_on_the_page_and_in_a_tab(serve: Serve) ->
             assert second.close_code == 1013
 
 
-@pytest.mark.parametrize("words", ["hello", '["stdin", 7]', '["resize", {"width": 1}]'])
+@pytest.mark.parametrize("body", ["", "[]", "{", '{"token"}', "[" * 4000, "[" * 5000])
+async def test_what_shows_no_token_is_refused(serve: Serve, body: str) -> None:
+    site = await serve(access=TOKEN)
+    async with site.client.post(f"{site.url}/enter", data=body, headers={"Origin": site.url}) as answer:
+        assert answer.status == (413 if len(body) > 4096 else 400)
+
+
+@pytest.mark.parametrize("words", ["hello", '["stdin", 7]', '["resize", {"width": 1}]', "[" * 100_000])
 async def test_what_is_no_message_ends_the_screen(serve: Serve, words: str) -> None:
     site = await serve()
     async with site.screen() as socket:
@@ -297,3 +308,49 @@ def test_the_seat_key_of_a_visitor_is_not_kept_for_the_next_one(state_dir: Path)
     place = Place("127.0.0.1:1", state_dir)
     assert open_session(place, technique, "lab", "ann")._keys is not None
     assert open_session(place, technique, "lab", "ann", keep_seat=False)._keys is None
+
+
+# --- the language ------------------------------------------------------------------------------
+
+FRENCH = {"Accept-Language": "fr-CH, fr;q=0.9, en;q=0.8"}
+
+
+def prose(html: str) -> str:
+    """Return the texts of a page, without its tags."""
+    return "\n".join([*page_texts(html), *re.findall(r'data-lost="([^"]*)"', unescape(html))])
+
+
+async def test_the_pages_have_the_language_of_the_browser(serve: Serve) -> None:
+    site = await serve(TOKEN)
+    for headers, language, text in (
+        (FRENCH, "fr", "Ce chat demande un jeton d'accès"),
+        ({"Accept-Language": "de"}, "en", "This chat asks for an access token"),
+        ({}, "en", "This chat asks for an access token"),
+    ):
+        status, page = await site.get(**headers)
+        assert (status, f'<html lang="{language}">' in page, text in prose(page)) == (403, True, True)
+        assert bool(english(prose(page))) == (language == "en")
+    status, said = await site.shown("wrong", **FRENCH)
+    assert (status, english(said)) == (403, [])
+    assert await site.enter(TOKEN) == 204
+    _, page = await site.get(**FRENCH)
+    assert "Le chat s'est terminé" in prose(page)
+    assert not english(prose(page))
+
+
+async def test_what_a_page_is_refused_for_is_said_in_its_language(serve: Serve) -> None:
+    site = await serve(sessions=0)
+    for path, headers in (("/", {}), ("/nothing", {}), ("/", {"Host": "rebound.example"})):
+        status, page = await site.get(path, **FRENCH, **headers)
+        assert status >= 400
+        assert not english(prose(page).replace(path, "")), page
+
+
+async def test_the_language_that_the_operator_names_is_that_of_every_page_and_screen(serve: Serve) -> None:
+    site = await serve(sessions=1, language="fr")
+    assert '<html lang="fr">' in (await site.get(**{"Accept-Language": "en"}))[1]
+    async with site.screen(**{"Accept-Language": "en"}) as first, site.screen() as second:
+        assert not english(await ended(second))
+        await drawn(first, "écrivez votre nom ici")
+        (process,) = site.screens.processes
+        assert process.language == "fr"

@@ -42,6 +42,7 @@ def chat_here(*arguments: str, **environment: str) -> subprocess.CompletedProces
     if "grpc" in arguments:
         return chat(*arguments, **environment)
     from chat.cli.main import main
+    from chat.language.translation import use
 
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
@@ -49,8 +50,11 @@ def chat_here(*arguments: str, **environment: str) -> subprocess.CompletedProces
         patch.setattr("sys.stdin", io.StringIO())
         for name, value in environment.items():
             patch.setenv(name, value)
-        with pytest.raises(SystemExit) as ended:
-            main()
+        try:
+            with pytest.raises(SystemExit) as ended:
+                main()
+        finally:
+            use("en")  # the texts of later tests
     assert isinstance(ended.value.code, int)
     return subprocess.CompletedProcess(["chat", *arguments], ended.value.code, out.getvalue(), err.getvalue())
 

@@ -246,6 +246,7 @@ async def the_rooms(size: Size, theme: str) -> str:
             ("office", "bob", "coffee?"),
         ):
             await arrives(pilot, house, room, nick, said)
+        await until(pilot, lambda: "lab @1 +2" in text(pilot) and "seminar +3" in text(pilot))
         await pilot.press("ctrl+g")
         await until(pilot, lambda: "which room?" in text(pilot) and "over tcp, up" in text(pilot))
         return await svg(pilot, "Ctrl+G: four rooms, and what came to those behind")
@@ -270,8 +271,9 @@ async def the_board(size: Size, theme: str) -> str:
 
 async def svg(pilot: Running, title: str) -> str:
     """Return what is on the screen, as soon as it does not change any more."""
-    for field in (*pilot.app.screen.query(TextArea), *pilot.app.screen.query(Input)):
-        field.cursor_blink = False  # or it is chance whether there is a cursor
+    for screen in pilot.app.screen_stack:  # one below is seen through the one above
+        for field in (*screen.query(TextArea), *screen.query(Input)):
+            field.cursor_blink = False  # or it is chance whether there is a cursor
     shown = before = ""
     while not shown or shown != before:
         await pilot.pause(0.2)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from rich.cells import cell_len
 
 from chat.domain.errors import NotYours
+from chat.language.translation import COMPLETE, use
 from tests.support.desk import Desk, caught_up, chat, chatting, line_with, text, until, write
 from tui.commands import COMMANDS, Refused, parse
 from tui.screens.help import help_text
@@ -20,9 +22,15 @@ def test_help_names_every_command_with_its_key(width: int) -> None:
         assert command.summary in shown
 
 
+@pytest.mark.parametrize("language", ["en", *COMPLETE])
 @pytest.mark.parametrize("width", [56, 76])
-def test_help_fits_the_width(width: int) -> None:
-    assert max(len(line) for line in help_text(width).plain.split("\n")) <= width
+def test_help_fits_the_width(width: int, language: str) -> None:
+    use(language)
+    try:
+        lines = help_text(width).plain.split("\n")
+    finally:
+        use("en")
+    assert max(map(cell_len, lines)) <= width
 
 
 async def test_every_key_of_the_table_is_bound() -> None:

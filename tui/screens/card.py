@@ -28,7 +28,7 @@ def promises(label: Technique) -> str:
             translate("ordered") if traits.ordered else translate("any order"),
             translate("lossless") if traits.lossless else translate("may lose events"),
             translate(f"kept by the {traits.stores}"),
-            traits.encoding,
+            translate(traits.encoding),
             traits.contract,
         )
     )
@@ -87,14 +87,15 @@ class CardScreen(ModalScreen[str]):
     async def action_card(self) -> None:
         """Show what the technique is and promises."""
         told = await asyncio.to_thread(explain, self._label)
-        self._show(self._label.title, Content(f"{promises(self._label)}\n\n{told}"))
+        self._show(translate(self._label.title), Content(f"{promises(self._label)}\n\n{told}"))
 
     async def action_code(self, side: str) -> None:
         """Show the code of a side: ``client`` or ``server``."""
         imported = self._label.client if side == "client" else self._label.server
         if imported is None:
             self._show(
-                self._label.title, Content(translate("a broker is the server: it has no code of ours"))
+                translate(self._label.title),
+                Content(translate("a broker is the server: it has no code of ours")),
             )
             return
         name, code = await asyncio.to_thread(source, imported)

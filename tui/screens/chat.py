@@ -32,7 +32,7 @@ from chat.domain.validation import clean_text
 from chat.language import N_
 from chat.language.translation import translate
 from tui.attention import Attention
-from tui.commands import TABLE, Command, Refused, key_name, parse
+from tui.commands import TABLE, Command, Refused, in_words, key_name, parse
 from tui.opening import Opened, Opener
 from tui.pump import pump
 from tui.rows import one_line
@@ -92,7 +92,7 @@ class ChatScreen(Plain, ChatUnread, ChatLanes, ChatClass, ChatSplit, ChatPaste):
         bound = [command for command in TABLE.values() if command.key]  # this user may have chosen the keys
         for command in bound:
             self._bindings.bind(command.key, f"command('{command.name}')", show=False)
-        reads = key_name(TABLE["read"].key) or "/read"
+        reads = in_words(key_name(TABLE["read"].key)) or "/read"
         self.opener, self.attention = opener, attention
         self.zone, self.now = zone, now
         self.choice, self.wiretap = opened.choice, opened.wiretap
@@ -226,7 +226,7 @@ class ChatScreen(Plain, ChatUnread, ChatLanes, ChatClass, ChatSplit, ChatPaste):
             self._banner.update(Content(kept))
         elif state.name == "down":
             taken = isinstance(self.session.outcome, NickTaken)
-            advice = "/retry NAME does so" if taken else "/retry tries again"
+            advice = N_("/retry NAME does so") if taken else N_("/retry tries again")
             self._banner.update(Content(translate(f"✖ {reason}. {advice}, /quit leaves.")))
             self.timeline.ended(reason)
         elif self.session.hindered:
@@ -273,7 +273,7 @@ class ChatScreen(Plain, ChatUnread, ChatLanes, ChatClass, ChatSplit, ChatPaste):
     def say(self, *texts: str) -> None:
         """Send all of these messages, or none. Raises `BadText` and `Refused`."""
         if self.down:
-            raise Refused("not sent, the connection is down: /retry tries again")
+            raise Refused(N_("not sent, the connection is down: /retry tries again"))
         texts = tuple(clean_text(text, self.session.limits.text_bytes) for text in texts)
         phase = N_("sending" if self._status.state.name == "up" else "waiting")
         with self.view.changing():
@@ -289,7 +289,9 @@ class ChatScreen(Plain, ChatUnread, ChatLanes, ChatClass, ChatSplit, ChatPaste):
     @property
     def unacknowledged(self) -> list[str]:
         """The messages and changes that the room has not answered, oldest first."""
-        return [self._said.get(draft, "an edit or a deletion") for draft in self.session.unanswered()]
+        return [
+            self._said.get(draft, translate("an edit or a deletion")) for draft in self.session.unanswered()
+        ]
 
     @property
     def drafts(self) -> list[str]:

@@ -10,15 +10,14 @@ from chat.domain.classroom import PREFIX, VERBS, Classroom
 from chat.domain.errors import NotYours
 from chat.domain.model import Event
 from chat.language.translation import translate
-from tui.commands import Refused
+from tui.commands import Refused, in_words
 from tui.screens.chat_session import ChatSession
 
 
 def means() -> str:
     """Return all of the teacher's means, a line each."""
-    shown = {
-        f"{name} {verb.usage}".rstrip(): verb.summary for name, verb in VERBS.items() if not verb.anybody
-    }
+    verbs = [(name, verb) for name, verb in VERBS.items() if not verb.anybody]
+    shown = {f"{name} {in_words(verb.usage)}".rstrip(): verb.summary for name, verb in verbs}
     wide = max(map(len, shown))
     head = translate("/class WHAT, for the teacher; /hand raises a hand")
     return "\n".join([head, *(f"{how:{wide}}  {translate(what)}" for how, what in shown.items())])

@@ -11,6 +11,7 @@ from chat.client.session import Session
 from chat.domain.errors import ChatError
 from chat.domain.validation import clean_nick
 from chat.language import N_
+from chat.language.translation import translate
 from tui.commands import Refused
 from tui.rows import Row
 from tui.screens.ordered import Asking
@@ -84,11 +85,13 @@ class ChatCommands(Asking):
             if row.id and not row.deleted and (not number or row.id == int(number)):
                 self.copy_message(row)
                 return
-        raise Refused(f"there is no message {argument} here".replace("  ", " "))
+        if argument:
+            raise Refused(f"there is no message {argument} here")
+        raise Refused("there is no message here")
 
     def copy_message(self, row: Row) -> None:
         self.app.copy_to_clipboard(row.text)
-        self.hint(f"copied the message of {row.nick}{self._how_far()}")
+        self.hint(translate(f"copied the message of {row.nick}") + translate(self._how_far()))
 
     def copy_selected(self) -> None:
         """Copy what is selected here or in the composer, and say so; Ctrl+C leaves nothing unsaid."""
@@ -97,15 +100,15 @@ class ChatCommands(Asking):
             self.hint("nothing is selected: drag with the mouse and press Ctrl+C; /quit leaves")
             return
         self.app.copy_to_clipboard(text)
-        size = f"{len(text)} character{'s' if len(text) != 1 else ''}"
-        self.hint(f"copied {size}{self._how_far()}")
+        size = N_(f"{len(text)} character{'s' if len(text) != 1 else ''}")
+        self.hint(translate(f"copied {size}") + translate(self._how_far()))
 
     @staticmethod
     def _how_far() -> str:
         """Return what the terminal must allow for a copy: no terminal answers whether it did."""
         if "TMUX" in os.environ:
-            return ". tmux takes it only after: tmux set -s set-clipboard on"
-        return ", if the terminal allows it"
+            return N_(". tmux takes it only after: tmux set -s set-clipboard on")
+        return N_(", if the terminal allows it")
 
     def toggle_times(self) -> None:
         self.view.restyle(replace(self.view.look, times=not self.view.look.times))

@@ -10,8 +10,9 @@ from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import Static
 
+from chat.language import N_
 from chat.language.translation import translate
-from tui.commands import Refused
+from tui.commands import Refused, in_words
 from tui.screens.chat_wire import ChatWire
 
 if TYPE_CHECKING:
@@ -42,11 +43,9 @@ class ChatFaults(ChatWire):
 
         known = await asyncio.to_thread(faults)  # the first call reads files
         if not argument:
-            width = max(len(f"{kind.name} {kind.usage}") for kind in known.values())
-            listed = (
-                f"{kind.name} {kind.usage}".ljust(width) + f"  {translate(kind.summary)}"
-                for kind in known.values()
-            )
+            shown = {f"{kind.name} {in_words(kind.usage)}": kind.summary for kind in known.values()}
+            width = max(map(len, shown))
+            listed = (f"{how:{width}}  {translate(summary)}" for how, summary in shown.items())
             self.timeline.note(
                 "\n".join([translate("faults of your own wire; /fault off ends them"), *listed])
             )
@@ -112,11 +111,17 @@ class ChatFaults(ChatWire):
         on = self.faults_on
         self.fault_banner.set_class(on, "-on")
         if on:
-            told = [f"FAULT {self._plan}"] if self._plan is not None and self._plan.on else []
+            plan = self._plan
+            told = [translate(f"FAULT {plan}")] if plan is not None and plan.on else []
             if self._waiting is not None:
-                frames = f"{self._waiting} frame{'s' * (self._waiting != 1)}"
-                told.insert(0, f"THE WIRE IS STOPPED, {frames} waiting (s in the inspector)")
-            self.fault_banner.update(Content(f"✖ {'; '.join(told)}. /fault off or Esc Esc ends it."))
+                n = self._waiting
+                frames = N_(
+                    f"THE WIRE IS STOPPED, {n} frame{'s' if n != 1 else ''} waiting (s in the inspector)"
+                )
+                told.insert(0, translate(frames))
+            self.fault_banner.update(
+                Content(translate(f"✖ {'; '.join(told)}. /fault off or Esc Esc ends it."))
+            )
 
     @property
     def faults_on(self) -> bool:

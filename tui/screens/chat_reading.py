@@ -8,6 +8,7 @@ from functools import partial
 
 from chat.domain.errors import ChatError
 from chat.interfaces.address import own_address, parse_address
+from chat.language.translation import translate
 from tui.commands import Refused
 from tui.opening import Choice
 from tui.rows import Row, quoted
@@ -210,8 +211,8 @@ class ChatReading(ChatFaults):
         command = await asyncio.to_thread(label.load_by_hand)  # the first time it reads files
         address = own_address(parse_address(self.session.state.address, label.port))
         self.app.copy_to_clipboard(command(address.host, address.port, self.session.room, text))
-        needs = " (add the access token)" if self.session.way.access else ""
-        self.hint(f"copied as a command for a shell{needs}{self._how_far()}")
+        needs = translate(" (add the access token)") if self.session.way.access else ""
+        self.hint(translate("copied as a command for a shell") + needs + translate(self._how_far()))
 
     def _inspect(self) -> Awaitable[None]:
         return self.show_wire(f"#{self._stored().id}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.message import Message
 
+from chat.language.translation import translate
 from tui.commands import Refused
 from tui.screens.chat_session import ChatSession
 from tui.screens.ordered import Answered
@@ -78,7 +79,8 @@ class ChatRooms(ChatSession):
         self.rooms.leave(room.removeprefix("#") or self.session.room)
 
     def list_rooms(self) -> None:
-        lines = [f"{len(self.rooms.screens)} open; Alt+1 to Alt+9 go there, /join ROOM opens another"]
+        n = len(self.rooms.screens)
+        lines = [translate(f"{n} open; Alt+1 to Alt+9 go there, /join ROOM opens another")]
         for number, entry in enumerate(self.room_entries(), 1):
             lines.append(f"{'▸' if entry.front else ' '} {number}  {entry.name}  {entry.told}")
         self.timeline.note("\n".join(lines))

@@ -11,6 +11,8 @@ from textual.worker import Worker, WorkerError, WorkerState
 from chat.client.session_events import State
 from chat.domain.errors import ChatError, StaleCursor
 from chat.interfaces.technique import Technique
+from chat.language import N_
+from chat.language.translation import translate
 from tui.commands import Refused
 from tui.opening import Choice, Opened, Opener, settle
 from tui.screens.chat_faults import ChatFaults
@@ -30,10 +32,10 @@ def listed(current: str) -> str:
     """Return all techniques, a line each, with a mark at the one of now."""
     import backends
 
-    lines = ["/backend NAME goes on over another technique, in the same seat"]
+    lines = [translate("/backend NAME goes on over another technique, in the same seat")]
     for label in backends.techniques():
-        mark, off = ("●" if label.name == current else " "), "not here: " if label.missing() else ""
-        lines.append(f"{mark} {label.name:9} {off}{label.summary}")
+        mark, what = ("●" if label.name == current else " "), translate(label.summary)
+        lines.append(f"{mark} {label.name:9} {translate(f'not here: {what}') if label.missing() else what}")
     return "\n".join(lines)
 
 
@@ -42,16 +44,16 @@ def promise(technique: Technique) -> str:
     traits = technique.traits
     parts = []
     if not traits.lossless:
-        parts.append("it may lose what others write, and then says so")
+        parts.append(N_("it may lose what others write, and then says so"))
     if not traits.ordered:
-        parts.append("it may show a line late")
+        parts.append(N_("it may show a line late"))
     if not traits.resend:
-        parts.append('a line of yours without an answer is marked "unconfirmed", and not sent again')
+        parts.append(N_('a line of yours without an answer is marked "unconfirmed", and not sent again'))
     if traits.stores == "broker":
-        parts.append("the broker keeps the room: no server is asked")
+        parts.append(N_("the broker keeps the room: no server is asked"))
     repairs = [f"--{one.name}" for one in technique.settings if one.name == "repair"]
     if repairs and parts:
-        parts.append(f"with {repairs[0]} it mends that")
+        parts.append(N_(f"with {repairs[0]} it mends that"))
     return "; ".join(parts)
 
 
@@ -76,7 +78,7 @@ class ChatSession(ChatFaults):
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Show that a task of this program has failed. There is no traceback, and the program continues."""
         failed = event.state is WorkerState.ERROR
-        why = f"chat has failed: {event.worker.error!r}" if failed else "chat has failed"
+        why = N_(f"chat has failed: {event.worker.error!r}") if failed else N_("chat has failed")
         if event.worker.group == "pump":
             ended = event.state is WorkerState.SUCCESS and self.session.outcome is None and not self.leaving
             if failed or ended:
@@ -192,7 +194,7 @@ class ChatSession(ChatFaults):
 
     def mark_technique(self, name: str) -> None:
         """Mark in the list where another technique begins, and what it promises less."""
-        self.timeline.rule(f"now over {name}")
+        self.timeline.rule(N_(f"now over {name}"))
         if less := promise(technique_named(name)):
             self.timeline.note(f"{name}: {less}")
 

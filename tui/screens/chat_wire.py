@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from textual.containers import Vertical
 from textual.timer import Timer
 
+from chat.language.translation import translate
 from lab.wire.compare import Sample
 from lab.wire.receipt import DEFINITION, receipt
 from lab.wire.totals import RunningCost
@@ -85,7 +86,7 @@ class ChatWire(ChatCommands):
         if new:
             self._counted = new[-1].number
             cost.add(new)
-        self.show_cost(f"idle {size(sum(cost.sizes_per_minute()))}/min")
+        self.show_cost(translate(f"idle {size(sum(cost.sizes_per_minute()))}/min"))
 
     def show_cost(self, text: str) -> None:
         """Show in the status bar what being connected costs."""
@@ -163,7 +164,7 @@ class ChatWire(ChatCommands):
 
     @staticmethod
     def _since(trace: Trace) -> str:
-        return f"frame {trace.frames[0].number}" if trace.frames else "now"
+        return translate(f"frame {trace.frames[0].number}" if trace.frames else "now")
 
     def on_inspector_left(self) -> None:
         self.composer.focus()

@@ -13,7 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from chat.language.translation import translate
-from tui.commands import KEYS, TABLE, key_name
+from tui.commands import KEYS, TABLE, in_words, key_name
 from tui.widgets.composer import Composer, type_behind
 
 KEY = len("Ctrl+Home")
@@ -21,7 +21,7 @@ KEY = len("Ctrl+Home")
 
 def help_text(width: int) -> Content:
     """Return the help text for a width in cells: on a narrow screen each summary stands below its command."""
-    left = [f"/{command.name} {command.usage}".strip() for command in TABLE.values()]
+    left = [f"/{command.name} {in_words(command.usage)}".strip() for command in TABLE.values()]
     right = [translate(command.summary) for command in TABLE.values()]
     wide = max(len(text) for text in left) + 2
     pieces: list[tuple[str, str]] = [(translate("Commands") + "\n", "bold $accent")]
@@ -30,14 +30,14 @@ def help_text(width: int) -> Content:
     for text, what, command in zip(left, right, TABLE.values(), strict=True):
         name, _, usage = text.partition(" ")
         pieces += [(name, "bold"), (f" {usage}".ljust(wide - len(name)), "$quiet")]
-        key = key_name(command.key)
+        key = in_words(key_name(command.key))
         if narrow:
             pieces += [(key, "$accent"), (f"\n  {what}\n", "")]
         else:
             pieces += [(what.ljust(summary), ""), (f"{key}\n", "$accent")]
     pieces.append((f"\n{translate('Keys')}\n", "bold $accent"))
     for key, what in KEYS:
-        pieces += [(key.ljust(wide), "bold"), (translate(what), ""), ("\n", "")]
+        pieces += [(in_words(key).ljust(wide), "bold"), (translate(what), ""), ("\n", "")]
     pieces.append(("\n" + translate("To send a text that begins with /, write //."), "$quiet"))
     return Content.assemble(*pieces)
 

@@ -121,10 +121,10 @@ class PickerScreen(Asking):
     def _describe(self, label: Technique, width: int) -> Content:
         """Return the technique's name and summary for this width, and what it lacks here."""
         name = max(len(other.name) for other in self._techniques) + 2
-        title = max(len(other.title) for other in self._techniques) + 2
+        title = max(len(translate(other.title)) for other in self._techniques) + 2
         left = [(label.name.ljust(name), "bold")]
         if width > 90:
-            left.append((label.title.ljust(title), ""))
+            left.append((translate(label.title).ljust(title), ""))
         pieces = [
             *left,
             (hang(translate(label.summary), width, sum(len(text) for text, _ in left)), "$quiet"),

@@ -9,6 +9,7 @@ from textual.content import Content
 from textual.fuzzy import Matcher
 
 from chat.domain.errors import ChatError
+from chat.language.translation import translate
 from tui.commands import Refused
 from tui.open_rooms import OpenRooms
 from tui.screens.chat import ChatScreen
@@ -43,8 +44,8 @@ class RoomProvider(Provider):
                 go = partial(self._chat.rooms.go, screen)
                 yield Hit(score, matcher.highlight(entry.name), go, entry.name, entry.told)
         if self._chat.rooms.named(query) is None:
-            join = partial(self._join, query)
-            yield Hit(0.001, Content(f"join {query}"), join, f"join {query}", "open another room")
+            join, joins = partial(self._join, query), translate(f"join {query}")
+            yield Hit(0.001, Content(joins), join, joins, translate("open another room"))
 
     def _join(self, room: str) -> None:
         try:
@@ -57,4 +58,6 @@ class Switcher(Palette):
     """A palette of rooms."""
 
     def __init__(self) -> None:
-        super().__init__(providers=[RoomProvider], placeholder="which room?", id="--command-palette")
+        super().__init__(
+            providers=[RoomProvider], placeholder=translate("which room?"), id="--command-palette"
+        )

@@ -29,7 +29,7 @@ class Refusal:
 
     status: int
     text: str
-    """For the reader: what happened, and what to do."""
+    """For the reader, in English: what happened, and what to do."""
 
 
 class Guard:

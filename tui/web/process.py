@@ -61,7 +61,8 @@ class ScreenProcess:
     def __init__(self, command: Sequence[str], size: Size, language: str = "") -> None:
         self._command = command
         self._size = size
-        self._language = language
+        self.language = language
+        """Of the visitor; "": not known."""
         self._process: asyncio.subprocess.Process | None = None
         self._stderr = b""
         self._reading: asyncio.Task[None] | None = None
@@ -89,7 +90,7 @@ class ScreenProcess:
             "TEXTUAL_COLOR_SYSTEM": "truecolor",
             "COLUMNS": str(self._size.width),
             "ROWS": str(self._size.height),
-            **({"CHAT_LANG": self._language} if self._language else {}),
+            **({"CHAT_LANG": self.language} if self.language else {}),
         }
         self._process = await asyncio.create_subprocess_exec(
             *self._command,

@@ -20,7 +20,9 @@ from chat.domain.errors import AccessDenied, ChatError
 from chat.domain.validation import printable
 from chat.interfaces.address import Address
 from chat.interfaces.tls import Identity
-from chat.language.translation import LANGUAGES
+from chat.language import N_
+from chat.language.pages import page_in
+from chat.language.translation import COMPLETE, LANGUAGES, in_use, into
 from chat.transport.listener import listen
 from tui.web.guard import Guard, Refusal
 from tui.web.process import ScreenProcess, Size
@@ -70,6 +72,8 @@ class WebOptions:
     """With a certificate the pages are served with TLS."""
     sessions: int = 16
     """Tabs at the same time."""
+    language: str = ""
+    """Of all pages and screens; "": each visitor has the one that the browser prefers."""
 
 
 class WebScreens:
@@ -138,22 +142,28 @@ class WebScreens:
         await self._listener.wait_closed()
 
     async def _close_all(self, _: web.Application) -> None:
-        ends = (_end(one, WSCloseCode.GOING_AWAY, "The server has ended.") for one in list(self._live))
+        text = N_("The server has ended.")
+        ends = [
+            _end(socket, WSCloseCode.GOING_AWAY, into(process.language, text))
+            for socket, process in self._live.items()
+        ]
         await asyncio.gather(*ends)
 
     # --- every request -------------------------------------------------------------------------
 
     @web.middleware
     async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        title = N_("chat does not answer this")
         acts = request.path == "/ws" or request.method not in ("GET", "HEAD")
         try:
             if refused := await self._guard.check(scope(request), acts=acts):
                 self._tell_once(request, refused)
-                response: web.StreamResponse = message("chat does not answer this", refused)
+                response: web.StreamResponse = message(title, refused, self._language(request))
             else:
                 response = await handler(request)
         except web.HTTPException as error:
-            response = message(error.reason, Refusal(error.status, f"There is no {request.path} here."))
+            refused = Refusal(error.status, f"There is no {request.path} here.")
+            response = message(title, refused, self._language(request))
         if not response.prepared:
             for name, value in HEADERS.items():
                 response.headers.setdefault(name, value)
@@ -165,7 +175,12 @@ class WebScreens:
         origin = printable(request.headers.get("Origin", "")[:200])
         if refused.status == 403 and origin and origin not in self._told and len(self._told) < TOLD:
             self._told.add(origin)
-            self._tell(f"a page of {origin} in somebody's browser wanted to use this server: refused")
+            self._tell(N_(f"a page of {origin} in somebody's browser wanted to use this server: refused"))
+
+    def _language(self, request: web.Request) -> str:
+        """Return the operator's choice, else the browser's, else the language of this process."""
+        accepted = request.headers.get("Accept-Language", "")
+        return self._options.language or preferred_language(accepted) or in_use()
 
     def _may_come_in(self, request: web.Request) -> bool:
         return self._guard.knows(request.cookies.get(self._cookie, ""))
@@ -174,14 +189,16 @@ class WebScreens:
 
     async def _page(self, request: web.Request) -> web.Response:
         if not self._may_come_in(request):
-            return self._html("enter.html", 403)
+            return self._html("enter.html", request, 403)
         if self._is_full:
-            return message("All places are taken", Refusal(503, self._full))
-        return self._html("terminal.html")
+            title = N_("All places are taken")
+            return message(title, Refusal(503, self._full), self._language(request))
+        return self._html("terminal.html", request)
 
-    def _html(self, name: str, status: int = 200) -> web.Response:
+    def _html(self, name: str, request: web.Request, status: int = 200) -> web.Response:
         kind, body = self._files[name]
-        return web.Response(status=status, body=body, content_type=kind, charset="utf-8")
+        text = page_in(self._language(request), body.decode())
+        return web.Response(status=status, text=text, content_type=kind)
 
     async def _file(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
@@ -195,10 +212,10 @@ class WebScreens:
         try:
             token = (await request.json())["token"]
             visitor = self._guard.enter(str(token), request.remote or "")
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return web.Response(status=400, text="This is not how the page shows its token.")
         except AccessDenied as denied:
-            return web.Response(status=403, text=str(denied))
+            return web.Response(status=403, text=into(self._language(request), str(denied)))
         response = web.Response(status=204)
         response.set_cookie(
             self._cookie, visitor, httponly=True, samesite="Strict", secure=request.secure, path="/"
@@ -213,29 +230,29 @@ class WebScreens:
 
     @property
     def _full(self) -> str:
-        return (
+        return N_(
             f"Of this chat {self._options.sessions} pages may be open at a time, and so many are: "
             "wait until somebody leaves, then try again."
         )
 
     async def _screen(self, request: web.Request) -> web.StreamResponse:
         if not self._may_come_in(request):
-            return message(
-                "The access token is missing", Refusal(403, "Open the page itself: it asks for it.")
-            )
+            refused = Refusal(403, "Open the page itself: it asks for it.")
+            return message(N_("The access token is missing"), refused, self._language(request))
         socket = web.WebSocketResponse(heartbeat=HEARTBEAT, max_msg_size=MESSAGE, compress=False)
         await socket.prepare(request)
+        language = self._language(request)
         if self._is_full:
-            await _end(socket, WSCloseCode.TRY_AGAIN_LATER, self._full)
+            await _end(socket, WSCloseCode.TRY_AGAIN_LATER, into(language, self._full))
             return socket
         size = Size.of(request.query.get("width"), request.query.get("height"))
-        language = preferred_language(request.headers.get("Accept-Language", ""))
         process = self._live[socket] = ScreenProcess(self._options.command, size, language)
         try:
             await process.start()
             await _connect(socket, process)
         except OSError as error:
-            await _end(socket, WSCloseCode.INTERNAL_ERROR, f"The chat can't be started: {error.strerror}.")
+            text = into(language, f"The chat can't be started: {error.strerror}.")
+            await _end(socket, WSCloseCode.INTERNAL_ERROR, text)
         finally:
             await process.end()
             del self._live[socket]
@@ -262,17 +279,19 @@ def preferred_language(accept: str) -> str:
     return next((tag for weight, _, tag in sorted(wanted) if weight and tag in LANGUAGES), "")
 
 
-def message(title: str, refusal: Refusal) -> web.Response:
-    """Return a readable page about what does not work."""
-    text = (
-        '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
+def message(title: str, refusal: Refusal, language: str) -> web.Response:
+    """Return a readable page about what does not work, in the reader's language."""
+    title, text, again = (into(language, one) for one in (title, refusal.text, N_("Try again")))
+    lang = language if language in COMPLETE else "en"
+    page = (
+        f'<!doctype html>\n<html lang="{lang}">\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width">\n'
         f'<title>chat: {escape(title)}</title>\n<link rel="icon" href="data:,">\n'
         '<link rel="stylesheet" href="/static/terminal.css">\n'
-        f'<main class="dialog">\n<h1>{escape(title)}</h1>\n<p>{escape(refusal.text)}</p>\n'
-        '<p><a href="/">Try again</a></p>\n</main>\n</html>\n'
+        f'<main class="dialog">\n<h1>{escape(title)}</h1>\n<p>{escape(text)}</p>\n'
+        f'<p><a href="/">{escape(again)}</a></p>\n</main>\n</html>\n'
     )
-    return web.Response(status=refusal.status, text=text, content_type="text/html")
+    return web.Response(status=refusal.status, text=page, content_type="text/html")
 
 
 async def _connect(socket: web.WebSocketResponse, process: ScreenProcess) -> None:
@@ -306,7 +325,7 @@ async def _read(socket: web.WebSocketResponse, process: ScreenProcess) -> None:
                 await process.focus(kind == "focus")
             elif kind == "ping":
                 await socket.send_json(["pong", rest[0]])
-        except (ValueError, TypeError, LookupError, AttributeError):
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
             await _end(socket, WSCloseCode.INVALID_TEXT, "The page has sent what is no message.")
             return
         except ConnectionError:
@@ -336,4 +355,6 @@ def _read_files() -> dict[str, tuple[str, bytes]]:
         theirs / "css" / "xterm.css": "text/css",
         theirs / "fonts" / "RobotoMono-VariableFont_wght.ttf": "font/ttf",
     }
+    for language in LANGUAGES:
+        into(language, "")  # its catalogue is read now, and not while a page waits
     return {path.name: (kind, path.read_bytes()) for path, kind in files.items()}

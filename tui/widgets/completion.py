@@ -11,7 +11,7 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from chat.language.translation import translate
-from tui.commands import TABLE
+from tui.commands import TABLE, in_words
 from tui.emoji import like
 from tui.rows import fit
 
@@ -50,7 +50,7 @@ def candidates(
     if before.startswith("/") and not before.startswith("//"):
         if before == word:
             return [
-                Candidate(f"/{command.name}", command.usage, translate(command.summary))
+                Candidate(f"/{command.name}", in_words(command.usage), translate(command.summary))
                 for command in TABLE.values()
                 if f"/{command.name}".startswith(word)
             ]

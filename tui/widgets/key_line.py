@@ -8,7 +8,7 @@ from textual.widget import Widget
 
 from chat.language import N_
 from chat.language.translation import translate
-from tui.commands import TABLE, key_name
+from tui.commands import TABLE, in_words, key_name
 from tui.rows import Row
 
 Keys = tuple[tuple[str, str], ...]
@@ -74,7 +74,7 @@ class KeyLine(Widget):
     def render(self) -> Content:
         mode = f" {translate(self._mode)} " if self._mode else ""
         parts, used = [(mode, "bold $accent")], cell_len(mode)
-        for key, does in ((key, translate(does)) for key, does in self._keys):
+        for key, does in ((in_words(key), translate(does)) for key, does in self._keys):
             used += cell_len(f" {key} {does} ")
             if used > self.size.width:
                 break

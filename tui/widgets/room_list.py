@@ -11,6 +11,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
 
+from chat.language.translation import translate
 from tui.rows import fit, one_line
 from tui.widgets.status_bar import SIGNS
 
@@ -33,9 +34,10 @@ class RoomEntry:
     @property
     def told(self) -> str:
         """All of it, in words."""
-        news = [f"{self.unread} unread"] if self.unread else []
-        news += [f"{self.mentions} for you"] if self.mentions else []
-        return ", ".join([f"over {self.technique}, {SIGNS[self.state][1]}", *news])
+        news = [translate(f"{self.unread} unread")] if self.unread else []
+        news += [translate(f"{self.mentions} for you")] if self.mentions else []
+        state = translate(SIGNS[self.state][1])
+        return ", ".join([translate(f"over {self.technique}, {state}"), *news])
 
     @property
     def counts(self) -> list[tuple[str, str]]:

@@ -79,7 +79,7 @@ class StatusBar(Widget):
             (one_line(self.state.address), "$quiet", 7),
             (f"rtt {duration(self.rtt)}" if self.rtt is not None else "", "", 3),
             (sparkline(self._times, BARS_SHOWN) if len(self._times) > 1 else "", "$success", 9),
-            (one_line(self.activity), "$quiet", 4),
+            (translate(one_line(self.activity)), "$quiet", 4),
             (self.cost, "$quiet", 6),
             (translate(f"{self.pending} waiting") if self.pending else "", "bold $warning", 1),
         ]

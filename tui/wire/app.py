@@ -66,9 +66,9 @@ class WireApp(App[None], inherit_bindings=False):
         self._inspector.open(self._trace, self._tap)
         self._inspector.focus()
         name = self._wire.technique.name
-        self._line.update(
-            Content(f" chat --backend {name} --server {self._here}   goes on to {self._wire.server}; q ends")
-        )
+        here, server = self._here, self._wire.server
+        told = translate(f" chat --backend {name} --server {here}   goes on to {server}; q ends")
+        self._line.update(Content(told))
 
     def on_unmount(self) -> None:
         self._tap.close()

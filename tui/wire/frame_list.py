@@ -16,6 +16,7 @@ from textual.strip import Strip
 
 from chat.domain.validation import printable
 from chat.interfaces.frames import Direction
+from chat.language.translation import translate
 from lab.wire.table import Row, Table
 from lab.wire.totals import carries_nothing
 
@@ -170,7 +171,7 @@ def line(row: Row, start: float, before: float | None, width: int, *, held: bool
     kind = frame.kind if len(frame.kind) <= 14 else f"{frame.kind[:13]}…"
     size = f"{row.size:,}" if row.size else ""
     protocol = f"{frame.protocol:<10.10} " if width >= WIDE else ""
-    fault = f"[{row.frame.fault}] " if row.frame.fault else ""
+    fault = f"[{translate(row.frame.fault)}] " if row.frame.fault else ""
     head = (
         f"{sign}{frame.number:>5} {frame.began - start:8.3f} {waited:>8} {ARROWS[frame.direction]} "
         f"{protocol}{kind:<14} {size:>6}  {times}{fault}"

@@ -75,7 +75,7 @@ class Inspector(Stopping, can_focus=True):
         self._fields, self._dump = Fields(), Dump()
         self._head = Static("", id="wire-head", markup=False)
         self._foot = Static("", id="wire-foot", markup=False)
-        self._filter = Input(placeholder='filter, e.g. dir:in role:poll "hello"', id="wire-filter")
+        self._filter = Input(placeholder=translate('filter, e.g. dir:in role:poll "hello"'), id="wire-filter")
         self._trace: Trace | None = None
         self._lines: list[Line] = []
         self._selected = -1
@@ -342,8 +342,7 @@ class Inspector(Stopping, can_focus=True):
         table = self.frames.table
         table.control = not table.control
         self._rebuild()
-        shown = "shown" if table.control else "hidden"
-        self.post_message(self.Told(f"control frames are {shown}"))
+        self.post_message(self.Told(f"control frames are {'shown' if table.control else 'hidden'}"))
 
     def _jump(self) -> None:
         frame = self.frame

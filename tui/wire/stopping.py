@@ -138,7 +138,7 @@ class Stopping(Vertical):
         held = await self._show_waiting()
         frame = by_hand.oldest(self._trace.frames, held) if self._trace is not None else None
         if frame is None:
-            waits = "what waits is no whole frame yet" if held else "nothing waits"
+            waits = N_("what waits is no whole frame yet" if held else "nothing waits")
             self.tell(waits if self.stopped else "the wire is not stopped: s stops it", failed=True)
             return
         await self._do_to("pass", frame)
@@ -167,6 +167,6 @@ class Stopping(Vertical):
             self.tell(str(error), failed=True)
             return
         if deed != "pass":
-            frame.fault = "; ".join(filter(None, (frame.fault, f"by hand: {done}")))
+            frame.fault = "; ".join(filter(None, (frame.fault, N_(f"by hand: {done}"))))
         self.tell(f"frame {frame.number}: {done}")
         await self._show_waiting()

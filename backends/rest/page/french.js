@@ -30,8 +30,8 @@ export const FRENCH = {
   "again in": "nouvel essai dans",
   "Not done": "Pas fait",
   as: "sous le nom de",
-  joined: "est entré",
-  left: "est parti",
+  joined: "entre",
+  left: "sort",
   "goes on over": "continue par",
   edited: "modifié",
   deleted: "supprimé",
@@ -46,7 +46,11 @@ export const FRENCH = {
   "Your seat had ended. You have a new one; what you said before can no longer be changed.":
     "Votre place avait pris fin. Vous en avez une autre ; ce que vous aviez dit ne peut plus être changé.",
   "The room has another history than before: here are its newest messages.":
-    "Le salon a une autre histoire qu'avant : voici ses derniers messages.",
+    "Le salon a un autre historique qu'avant : voici ses derniers messages.",
+  "the teacher has frozen the room: wait, or raise your hand with /hand":
+    "l'enseignant a gelé le salon : attendez, ou levez la main avec /hand",
+  "the teacher has muted you: raise your hand with /hand":
+    "l'enseignant vous a coupé la parole : levez la main avec /hand",
   access_denied: "le jeton d'accès manque ou est faux",
   bad_name: "ce nom n'est pas permis",
   bad_text: "ce texte n'est pas permis",

@@ -11,7 +11,7 @@ const KEPT = "chat"; // in sessionStorage: as long as the tab, also over a reloa
 const at = (id) => document.getElementById(id);
 const french = navigator.language.startsWith("fr");
 const t = (text) => (french && FRENCH[text]) || text;
-const explain = ({ code, message }) => (french && FRENCH[code]) || message; // a server writes English
+const explain = ({ code, message }) => (french && (FRENCH[message] ?? FRENCH[code])) || message; // the server's is English
 const api = new Api(showRequest);
 let session = null;
 let editing = null; // the row of the message that is being edited

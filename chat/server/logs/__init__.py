@@ -15,6 +15,7 @@ from chat.domain.validation import printable
 from chat.interfaces.log import Clock, Log
 from chat.interfaces.technique import Technique, load
 from chat.interfaces.tls import Fingerprint, Trust
+from chat.language import N_
 
 SCHEMES = {
     "memory": "chat.server.logs.memory:MemoryLog",
@@ -49,7 +50,7 @@ def open_log(
     for label in kept_by_a_broker:
         if scheme in label.schemes and label.log is not None:
             if missing := label.missing():
-                wanted = ", ".join(f"{need.what} (install it: {need.install})" for need in missing)
+                wanted = ", ".join(N_(f"{need.what} (install it: {need.install})") for need in missing)
                 raise ChatError(f"a log of {scheme}: needs {wanted}")
             return cast("Log", load(label.log)(url, clock=clock, trust=trust))
     others = "".join(f" or {label.schemes[0]}://USER:PASSWORD@HOST:PORT" for label in kept_by_a_broker)

@@ -13,6 +13,7 @@ from chat.domain.json_codec import decode_body, event_json
 from chat.domain.model import Checkpoint, Entry, Event
 from chat.domain.room import TAIL, Room, event_of
 from chat.domain.validation import printable
+from chat.language import N_
 from chat.server.logs.files import shown
 from chat.server.logs.reading import existing, reading
 from chat.server.logs.sums import unsealed
@@ -112,7 +113,7 @@ def _read(db: sqlite3.Connection, name: str, last: int, problem: Callable[[str],
             entry = Entry(seq, at, decode_body(bare))
         except BadRequest as error:
             sound = False
-            problem(printable(f"room {name}, entry {seq} can't be read: {error}"))
+            problem(printable(N_(f"room {name}, entry {seq} can't be read: {error}")))
             continue
         outcome = room.apply(entry)
         accepted = seq not in marked and type(entry.body) is not Checkpoint

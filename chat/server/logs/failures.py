@@ -6,6 +6,7 @@ from pathlib import Path
 
 from chat.domain.errors import NotStored
 from chat.domain.validation import printable
+from chat.language import N_
 from chat.server.logs.files import shown
 from chat.server.logs.watch import Overwritten
 
@@ -27,12 +28,12 @@ def not_stored(error: Exception) -> NotStored:
 def harm_text(path: Path, harm: Exception) -> str:
     """Return what the person who runs the server must know."""
     if isinstance(harm, Overwritten):
-        return (
+        return N_(
             f"the log {shown(path)} was emptied or overwritten while this server ran ({harm}). Nothing more "
             "is stored: stop the server, put a backup in the log's place, and start it again; "
             "or begin a new log with chat serve --fresh"
         )
-    return (
+    return N_(
         f"the log {shown(path)} or its -wal was deleted, moved or replaced while this server ran. Nothing "
         "more is stored: stop the server, put the log back, and start it again"
     )

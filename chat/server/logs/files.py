@@ -16,6 +16,7 @@ from pathlib import Path
 
 from chat.domain.errors import ChatError
 from chat.domain.validation import printable
+from chat.language import N_
 from chat.server.logs.lock import file_locked, locked
 
 APPLICATION_ID = int.from_bytes(b"chat")
@@ -27,7 +28,7 @@ _HEADER = 100  # bytes; https://www.sqlite.org/fileformat2.html#the_database_hea
 SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
 """The second: SQLite's text quotes a damaged file, and the bytes that it quotes are no UTF-8."""
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
-_FRESH = "chat serve --fresh sets it aside and begins a new one"
+_FRESH = N_("chat serve --fresh sets it aside and begins a new one")
 
 _SCHEMA = f"""
 PRAGMA journal_mode = MEMORY;
@@ -88,10 +89,10 @@ def resolved(path: Path) -> Path:
 
 def _kind(mode: int) -> str:
     """Return what is not a regular file."""
-    kinds = {stat.S_ISDIR: "a folder", stat.S_ISCHR: "a device", stat.S_ISBLK: "a device"}
+    kinds = {stat.S_ISDIR: N_("a folder"), stat.S_ISCHR: N_("a device"), stat.S_ISBLK: N_("a device")}
     if stat.S_ISREG(mode):
         return ""
-    return next((name for test, name in kinds.items() if test(mode)), "a pipe or a socket")
+    return next((name for test, name in kinds.items() if test(mode)), N_("a pipe or a socket"))
 
 
 def connect(path: Path, mode: str) -> sqlite3.Connection:
@@ -187,7 +188,7 @@ def set_aside(path: Path) -> Path | None:
 
 def explained(path: Path, error: Exception) -> ChatError:
     """Return an error for the user: why the log can't be used, and what to do."""
-    log = f"the log {shown(path)}"
+    log = N_(f"the log {shown(path)}")
     if is_damage(error):
         return ChatError(f"{log} is damaged ({damage_text(error)}): {_FRESH}")
     name = getattr(error, "sqlite_errorname", "")
@@ -244,7 +245,7 @@ def check_header(path: Path, mode: str, way_out: str = _FRESH) -> None:
     """
     with path.open(mode) as file:
         header = file.read(_HEADER)
-    log = f"the log {shown(path)}"
+    log = N_(f"the log {shown(path)}")
     if not header:
         raise ChatError(f"{log} is an empty file, so its entries are lost: {way_out}")
     if header[:16] != _MAGIC[: len(header)]:
@@ -263,7 +264,7 @@ def check_header(path: Path, mode: str, way_out: str = _FRESH) -> None:
 
 def _check(path: Path) -> None:
     check_header(path, "r+b")
-    log = f"the log {shown(path)}"
+    log = N_(f"the log {shown(path)}")
     # Read-only, so that closing it does not carry the -wal into a damaged file. Immutable, so that
     # SQLite does not make a -wal, where there is none.
     mode = "ro" if Path(f"{path}-wal").exists() else "ro&immutable=1"

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from chat.domain.errors import ChatError
 from chat.domain.validation import printable
+from chat.language import N_
 
 _PLACE = 2**50
 """The byte that is locked: SQLite's largest database has 2**48 bytes, and SQLite locks bytes near 2**30."""
@@ -26,7 +27,7 @@ class InUse(ChatError):
 
     def __init__(self, fact: str) -> None:
         super().__init__(
-            f"{fact}: stop that one (chat stop, or Ctrl+C where it runs), or name another log with --log"
+            N_(f"{fact}: stop that one (chat stop, or Ctrl+C where it runs), or name another log with --log")
         )
         self.fact = fact
 
@@ -87,10 +88,11 @@ def file_locked(path: Path) -> Iterator[Callable[[], None]]:
 
 def _in_use(path: Path) -> InUse:
     try:
-        pid = f"process {int(Path(f'{path}.pid').read_text())}"
+        number = int(Path(f"{path}.pid").read_text())
+        pid = N_(f"process {number}")
     except (OSError, ValueError):  # also if it was started under another name of the file
-        pid = "another process"
-    return InUse(f"the log {printable(str(path))} is in use by a chat server ({pid})")
+        pid = N_("another process")
+    return InUse(N_(f"the log {printable(str(path))} is in use by a chat server ({pid})"))
 
 
 if sys.platform == "win32":

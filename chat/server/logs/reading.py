@@ -9,6 +9,7 @@ from pathlib import Path
 
 from chat.domain.errors import ChatError
 from chat.domain.validation import printable
+from chat.language import N_
 from chat.server.logs.files import (
     SQLITE_ERRORS,
     check_header,
@@ -20,7 +21,7 @@ from chat.server.logs.files import (
     shown,
 )
 
-BACKUP = "put a backup in its place"
+BACKUP = N_("put a backup in its place")
 
 
 def existing(path: Path) -> Path:
@@ -63,7 +64,7 @@ def tables(db: sqlite3.Connection) -> set[str]:
 
 def not_readable(path: Path, error: Exception) -> ChatError:
     """Return an error for the user: why the log can't be read, and what to do."""
-    log = f"the log {shown(path)}"
+    log = N_(f"the log {shown(path)}")
     if is_damage(error):
         return ChatError(f"{log} is damaged ({damage_text(error)}): {BACKUP}")
     name = getattr(error, "sqlite_errorname", "")

@@ -13,6 +13,7 @@ from chat.domain.json_codec import decode_body, encode
 from chat.domain.model import MAX_NUMBER, Body, Checkpoint, Entry, Event
 from chat.domain.room import TAIL, Room
 from chat.domain.validation import printable
+from chat.language import N_
 from chat.server.logs.files import SQLITE_ERRORS, damage_text
 from chat.server.logs.reading import existing, reading, tables
 from chat.server.logs.sums import checksum, unsealed
@@ -49,10 +50,9 @@ class Report:
 
     def summary(self) -> str:
         """Return in one line what the log holds."""
-        rooms = f"{self.rooms:,} room{'s' * (self.rooms != 1)}"
-        return (
-            f"{rooms}, {self.entries:,} entries: {self.events:,} events, "
-            f"{self.refused:,} refused, {self.checkpoints:,} checkpoints"
+        return N_(
+            f"{self.rooms:,} room{'s' * (self.rooms != 1)}, {self.entries:,} entries: "
+            f"{self.events:,} events, {self.refused:,} refused, {self.checkpoints:,} checkpoints"
         )
 
     def notes(self) -> list[str]:
@@ -60,11 +60,13 @@ class Report:
         notes = []
         if self.unchecked:
             notes.append(
-                f"{self.unchecked:,} entries have no checksum, because an older chat wrote them: "
-                "a changed letter in one of them is not noticed"
+                N_(
+                    f"{self.unchecked:,} entries have no checksum, because an older chat wrote them: "
+                    "a changed letter in one of them is not noticed"
+                )
             )
         if self.unmarked:
-            notes.append(f"{self.unmarked:,} entries that the rooms refuse are not marked as refused")
+            notes.append(N_(f"{self.unmarked:,} entries that the rooms refuse are not marked as refused"))
         return notes
 
 
@@ -80,7 +82,7 @@ def verify(path: Path) -> Report:
         for text in wal_problems(Path(f"{path}-wal")):
             report.problem(text)
     except OSError as error:
-        report.problem(f"{path.name}-wal can't be read: {error.strerror}")
+        report.problem(N_(f"{path.name}-wal can't be read: {error.strerror}"))
     with reading(path) as db:
         verify_database(db, report)
     return report
@@ -95,7 +97,7 @@ def verify_database(db: sqlite3.Connection, report: Report) -> None:
                     report.problem(f"SQLite: {line}")
         _Check(db, report).run()
     except SQLITE_ERRORS as error:
-        report.problem(f"it can't be read to the end: {damage_text(error)}")
+        report.problem(N_(f"it can't be read to the end: {damage_text(error)}"))
 
 
 class _RoomCheck:
@@ -116,23 +118,23 @@ class _RoomCheck:
         report = self._report
         report.entries += 1
         if not (_number(seq) and _number(at) and isinstance(data, bytes) and kind == "text"):
-            return self._problem(f"an entry behind {self._last}", "its fields have wrong types")
+            return self._problem(N_(f"an entry behind {self._last}"), N_("its fields have wrong types"))
         assert isinstance(seq, int)
         assert isinstance(at, int)
         prev, self._last = self._last, max(seq, self._last)
         if seq <= prev:
-            self._problem(f"entry {seq}", f"it stands behind entry {prev}")
+            self._problem(N_(f"entry {seq}"), N_(f"it stands behind entry {prev}"))
         body = self._body(prev, seq, at, data)
         if body is None:
             return None
         if not self._room.epoch and prev == 0 and type(body).__name__ != "Opened":
-            self._problem(f"entry {seq}", "it is the first one, and does not open the room")
+            self._problem(N_(f"entry {seq}"), N_("it is the first one, and does not open the room"))
         self._decide(Entry(seq, at, body))
         return None
 
     def end(self) -> None:
         for seq in self._stored:
-            self._problem(f"entry {seq}", "it is marked as refused, and does not exist")
+            self._problem(N_(f"entry {seq}"), N_("it is marked as refused, and does not exist"))
         self._report.unmarked += sum(seq <= self._last - TAIL for seq in self._unmarked)
 
     def _body(self, prev: int, seq: int, at: int, data: bytes) -> Body | None:
@@ -141,15 +143,16 @@ class _RoomCheck:
         try:
             body = decode_body(bare)
         except BadRequest as error:
-            self._problem(f"entry {seq}", f"it is damaged: {error}")
+            self._problem(N_(f"entry {seq}"), N_(f"it is damaged: {error}"))
             return None
         if value is None:
             self._report.unchecked += 1
             if encode(body) != bare:  # e.g. the name of its checksum is damaged
-                self._problem(f"entry {seq}", "it is damaged: no chat writes it like this")
+                self._problem(N_(f"entry {seq}"), N_("it is damaged: no chat writes it like this"))
         elif value != checksum(bare, generation, self._name, prev, seq, at):
             self._problem(
-                f"entry {seq}", "its checksum does not fit: a letter, a number or the entry before it changed"
+                N_(f"entry {seq}"),
+                N_("its checksum does not fit: a letter, a number or the entry before it changed"),
             )
         return body
 
@@ -162,7 +165,9 @@ class _RoomCheck:
             report.events += not marked
             report.refused += marked
             if marked and self._sound:
-                self._problem(f"entry {entry.seq}", "it is marked as refused, but the room accepts it")
+                self._problem(
+                    N_(f"entry {entry.seq}"), N_("it is marked as refused, but the room accepts it")
+                )
         elif type(entry.body) is Checkpoint:
             report.checkpoints += 1
         else:
@@ -172,7 +177,7 @@ class _RoomCheck:
 
     def _problem(self, where: str, what: str) -> None:
         self._sound = False
-        self._report.problem(f"room {self._name}, {where}: {what}")
+        self._report.problem(N_(f"room {self._name}, {where}: {what}"))
 
 
 class _Check:
@@ -195,7 +200,7 @@ class _Check:
         for room in rooms.values():
             room.end()
         for name in {*begun, *refused}:
-            self._report.problem(f"room {name}: the log knows something about it, and has no entry of it")
+            self._report.problem(N_(f"room {name}: the log knows something about it, and has no entry of it"))
         self._report.rooms = len(rooms)
 
     def _generations(self) -> dict[str, list[tuple[int, str]]]:
@@ -207,10 +212,10 @@ class _Check:
         for room, number, seq in self._db.execute("SELECT room, number, seq FROM begun"):
             before = begun[room][-1][0] if begun[room] else 0
             if number not in names:
-                self._report.problem(f"room {room}: generation {number} began at {seq}, and is not known")
+                self._report.problem(N_(f"room {room}: generation {number} began at {seq}, and is not known"))
             if not (_number(seq) and seq >= max(1, before)):
                 self._report.problem(
-                    f"room {room}: generation {number} can't begin at {seq}, behind {before}"
+                    N_(f"room {room}: generation {number} can't begin at {seq}, behind {before}")
                 )
                 continue
             begun[room].append((seq, names.get(number, "")))

@@ -11,6 +11,8 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
+from chat.language import N_
+
 _MAGIC = 0x377F0682
 """The checksum adds up words in the byte order that the lowest bit names; 1: big-endian."""
 _HEADER, _FRAME = 32, 24  # bytes
@@ -60,12 +62,16 @@ def damage(data: bytes) -> list[str]:
         return []
     if good and behind == 1:
         return [
-            f"its last commit is damaged (frame {broken}) and can't be read, "
-            "unless its server was killed, or the power failed, within that commit"
+            N_(
+                f"its last commit is damaged (frame {broken}) and can't be read, "
+                "unless its server was killed, or the power failed, within that commit"
+            )
         ]
-    what = f"frame {broken}" if good else "its header"
-    commits = f"{behind} commits" if behind > 1 else "a commit"
-    return [f"{what} is damaged, so {commits} from there on can't be read"]
+    what = N_(f"frame {broken}" if good else "its header")
+    n = behind
+    return [
+        N_(f"{what} is damaged, so {f'{n} commits' if n > 1 else 'a commit'} from there on can't be read")
+    ]
 
 
 def _add(data: bytes, order: str, sums: tuple[int, int]) -> tuple[int, int]:

@@ -92,7 +92,7 @@ def test_it_tells_what_is_missing_too_old_or_stuck(tmp_path: Path, monkeypatch: 
     put(tmp_path / "bin", "curl", "exec /bin/sleep 5")
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     looks = {tool.name: tools.look(tool) for tool in tools.TOOLS}
-    assert looks["node"] == (False, "18.19.0: the clients need 20.19 (for the clients in JavaScript)")
+    assert looks["node"] == (False, "18.19.0, and 20.19 is needed (for the clients in JavaScript)")
     assert looks["jq"] == (False, "not installed (for lines of chat tail --json): apt install jq")
     assert looks["curl"][0]
 

@@ -38,6 +38,10 @@ FEW = catalogue(
         "{n} of {count} lines": "{n} lignes sur {count}",
         "▲ {reason}. Wait": "▲ {reason}. Attendez",
         "braces {{}} and {n}": "accolades {{}} et {n}",
+        "{name} left": "{name} sort",
+        "{n} left": "{n} sorties",
+        "{name} can't start: {reason}": "{name} ne démarre pas : {reason}",
+        "{address} is in use: take another port": "{address} est pris : prenez un autre port",
     }
 )
 
@@ -54,7 +58,16 @@ FEW = catalogue(
         ("hello is taken", "hello est pris"),  # a name is not
         ("braces {} and 2", "accolades {} et 2"),
         ("bob\nand ann is taken", "bob\nand ann est pris"),
-        ("1 of 2 of 3", "1 sur 2 of 3"),  # a value is as short as it can be
+        (
+            "tcp can't start: ::1 is in use: take another port",
+            "tcp ne démarre pas : ::1 est pris : prenez un autre port",
+        ),
+        ("hello; try again", "bonjour ; réessayez"),
+        ("3 left", "3 sorties"),
+        ("bob left", "bob sort"),
+        ("none of all that is left", "none of all that is left"),  # so light a template takes no sentence
+        ("bob: hello", "bob: bonjour"),  # what is not ours keeps its colon
+        ("1 of 2 of 3 lines", "1 lignes sur 2 of 3"),  # a value is as short as it can be
         (" is taken", " est pris"),
         ("▲ . Wait", "▲ . Attendez"),
         ("▲. Wait", "▲. Wait"),
@@ -92,7 +105,7 @@ def test_a_long_text_that_is_not_ours_costs_little() -> None:
 
 @pytest.mark.parametrize(
     ("before", "behind", "begins"),
-    [("try again; ", "", "réessayez; "), ("try again: ", "", "réessayez: "), ("▲ ", ". Wait", "▲ ▲ ")],
+    [("try again; ", "", "réessayez ; "), ("try again: ", "", "réessayez : "), ("▲ ", ". Wait", "▲ ▲ ")],
 )
 def test_of_texts_within_each_other_only_so_many_are_translated(
     before: str, behind: str, begins: str
@@ -106,7 +119,7 @@ def test_of_texts_within_each_other_only_so_many_are_translated(
 
 def test_several_texts_in_one_are_all_translated() -> None:
     texts = ["try again"] * DEEPEST
-    assert FEW.translate("; ".join(texts)) == "; ".join(["réessayez"] * DEEPEST)
+    assert FEW.translate("; ".join(texts)) == " ; ".join(["réessayez"] * DEEPEST)
 
 
 def test_an_error_of_a_server_is_translated_by_its_client() -> None:

@@ -26,6 +26,11 @@ from chat.language.sources import found
         ('class Fault:\n  summary = "all is late"\n  name = "slow wire"', ["all is late"]),
         ('@group.command()\ndef go():\n  """Go there."""', ["Go there."]),
         ('raise BadRequest("no JSON here")', []),  # for those who write a client
+        ('raise UsageError("--port needs a technique")', ["--port needs a technique"]),
+        ('N_("--port")', []),
+        ('Refusal(403, "open the page itself")', ["open the page itself"]),
+        ('into(language, "the server has ended")', ["the server has ended"]),
+        ('@group.command(short_help="Go.")\ndef go():\n  """Go there."""', ["Go there.", "Go."]),
         ('hint(f"{a}: {b}")', []),
         ('print("not shown there")', []),
         ("hint(text)", []),

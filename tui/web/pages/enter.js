@@ -10,7 +10,8 @@ async function enter(token) {
   }).catch(() => null);
   if (answer?.ok) location.reload();
   else {
-    document.querySelector("#why").textContent = answer ? await answer.text() : "The server does not answer.";
+    const why = document.querySelector("#why");
+    why.textContent = answer ? await answer.text() : why.dataset.lost;
   }
 }
 

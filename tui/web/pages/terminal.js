@@ -48,7 +48,7 @@ window.WebSocket = class extends WebSocket {
     this.addEventListener("close", (event) => {
       const why = document.querySelector("#why");
       if (!why.textContent && event.code !== 1000) {
-        why.textContent = "The connection to the server is lost.";
+        why.textContent = why.dataset.lost;
       }
       setTimeout(() => document.querySelector("#again").focus()); // textual.js shows it in its own listener
     });
