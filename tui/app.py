@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -175,6 +176,9 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         await super().on_event(event)
 
     async def on_ready(self) -> None:
+        gc.enable()
+        if not self.is_headless:
+            gc.freeze()  # what is loaded stays: the collector need not look at it while somebody types
         if self._on_first_paint is not None:
             self._on_first_paint()
         await self.opened()

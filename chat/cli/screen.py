@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -77,6 +78,7 @@ def screen(
         return run(lines.plain(me.session()))
     if not in_page and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise ChatError("this is not a terminal: use chat --plain, chat send or chat tail")
+    gc.disable()  # until the first paint: what is loaded is no garbage, and looking at it takes 30 ms
     from chat.background.state_folder import state_dir
     from chat.client import last_used
     from tui.app import ChatApp
