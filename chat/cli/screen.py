@@ -131,12 +131,14 @@ def screen(
         guest=guest,
         technique=me.backend.name if me.backend else last.technique or None,
         notify=notify,
+        known_rooms=list(dict.fromkeys((me.room, *last.rooms))),
         sent=(sent := SentTexts(folder / "sent-texts" if folder and history else None)),
     )
     code = show(app)
     sent.keep()
     if folder and (used := app.chosen):
-        rooms = tuple(dict.fromkeys((used.room, *last.rooms)))[: last_used.ROOMS]
+        there = (one.session.room for one in app.rooms.screens)
+        rooms = tuple(dict.fromkeys((used.room, *there, *last.rooms)))[: last_used.ROOMS]
         now = last_used.LastUsed(used.technique, used.room, used.nick or "", app.theme, rooms)
         last_used.keep(folder, now)
     return code

@@ -195,6 +195,10 @@ class Session:
             raise ConnectionLost("not connected")
         return await self._client.history(before=before, limit=limit)
 
+    async def rooms(self) -> list[str]:
+        """Return the rooms that the server tells; none if its technique can't, or when not connected."""
+        return [] if self._client is None else await self._client.rooms()
+
     def start(self) -> None:
         """Begin to connect."""
         self._task = asyncio.create_task(self._run())

@@ -129,6 +129,10 @@ class ChatClient(ABC):
     async def members(self) -> list[Member]:
         """Return the members of the room, in the order of joining."""
 
+    async def rooms(self) -> list[str]:
+        """Return the names of the server's rooms; none if the technique has no call that lists them."""
+        return []
+
     @abstractmethod
     async def ping(self) -> float:
         """Return the round-trip time in seconds."""

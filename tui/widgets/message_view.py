@@ -6,7 +6,7 @@ strip that is shown again on another line of the screen is not made again: only 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
@@ -73,6 +73,8 @@ class MessageView(ScrollView, can_focus=False):
         """The first row that is left since rows were removed because there were too many; None: none were."""
         self.unsure: list[Place] = []
         """Rows whose height was computed for another width."""
+        self.at_end: Callable[[], None] = lambda: None
+        """Called when several changes end, before they are shown; it may change more."""
         self._changes = 0  # depth of nested `changing`
         self._cursor: Place | None = None
         # The strips of rows, each with whether it names the day and whether it is chosen.
@@ -150,6 +152,7 @@ class MessageView(ScrollView, can_focus=False):
         try:
             yield
         finally:
+            self.at_end()
             if len(self.rows) > KEEP:
                 self._cut(len(self.rows) - KEEP + CUT)
                 self.cut = self.rows[0].place
