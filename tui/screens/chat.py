@@ -41,8 +41,8 @@ from tui.screens.chat_commands import LEAST, TOO_SMALL
 from tui.screens.chat_lanes import ChatLanes
 from tui.screens.chat_paste import ChatPaste
 from tui.screens.chat_rooms import JOIN
+from tui.screens.chat_seen import ChatSeen
 from tui.screens.chat_split import ChatSplit
-from tui.screens.chat_unread import ChatUnread
 from tui.search import Search
 from tui.sent_texts import SentTexts
 from tui.timeline import Timeline
@@ -59,7 +59,7 @@ WIDTHS = [(0, "-slim"), (LEAST[0], "-narrow"), (100, "-wide")]
 HEIGHTS = [(0, "-flat"), (LEAST[1], "-short"), (22, "-tall")]
 
 
-class ChatScreen(Plain, ChatUnread, ChatLanes, ChatClass, ChatSplit, ChatPaste):
+class ChatScreen(Plain, ChatSeen, ChatLanes, ChatClass, ChatSplit, ChatPaste):
     """One person in one room.
 
     Args:
@@ -202,6 +202,8 @@ class ChatScreen(Plain, ChatUnread, ChatLanes, ChatClass, ChatSplit, ChatPaste):
                         if isinstance(update, Arrived) and update.event.kind == "sent":
                             self.note_receipt(update.event.seq)
                             self.count_unread(update.event.seq)
+        if any(isinstance(update, Measured) for update in batch):
+            self.look_who_has_it()
         self.newest.refresh()
         self.tell_unread()
         self._status.pending = self.session.pending

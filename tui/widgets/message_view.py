@@ -178,7 +178,7 @@ class MessageView(ScrollView, can_focus=False):
         self.lines.settle()
         self.virtual_size = Size(self.look.width, self.lines.total)
         if self.follow:
-            self.scroll_end(animate=False, immediate=True, x_axis=False)
+            self.to_end()
         elif top is not None:
             place, line = top
             self.scroll_to(y=self.lines.start(self.lines.before(place)) + line, animate=False)
@@ -236,7 +236,7 @@ class MessageView(ScrollView, can_focus=False):
         if width and width != self.look.width:
             self.restyle(replace(self.look, width=width))
         elif self.follow:
-            self.scroll_end(animate=False, immediate=True, x_axis=False)
+            self.to_end()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         if round(old_value) != round(new_value):
@@ -262,7 +262,7 @@ class MessageView(ScrollView, can_focus=False):
             self.post_message(self.NearTop())
 
     def to_end(self) -> None:
-        self.scroll_end(animate=False, immediate=True, x_axis=False)
+        self.scroll_to(y=self.max_scroll_y, animate=False)
 
     def to_top(self) -> None:
         """Scroll to the oldest row, and ask for older ones."""
