@@ -141,7 +141,8 @@ def event_keywords(event: Event) -> bytes:
 
 
 def member_pairs(members: Sequence[Member]) -> tuple[Pairs, ...]:
-    return tuple(map(_pairs, members))
+    """Return the fields of each member that are known."""
+    return tuple(tuple(pair for pair in _pairs(one) if pair[1] is not None) for one in members)
 
 
 @keep_last

@@ -252,7 +252,14 @@ async def test_one_too_many_is_told_so_on_the_page_and_in_a_tab(serve: Serve) ->
             assert second.close_code == 1013
 
 
-@pytest.mark.parametrize("words", ["hello", '["stdin", 7]', '["resize", {"width": 1}]'])
+@pytest.mark.parametrize("body", ["", "[]", "{", '{"token"}', "[" * 4000, "[" * 5000])
+async def test_what_shows_no_token_is_refused(serve: Serve, body: str) -> None:
+    site = await serve(access=TOKEN)
+    async with site.client.post(f"{site.url}/enter", data=body, headers={"Origin": site.url}) as answer:
+        assert answer.status == (413 if len(body) > 4096 else 400)
+
+
+@pytest.mark.parametrize("words", ["hello", '["stdin", 7]', '["resize", {"width": 1}]', "[" * 100_000])
 async def test_what_is_no_message_ends_the_screen(serve: Serve, words: str) -> None:
     site = await serve()
     async with site.screen() as socket:

@@ -212,7 +212,7 @@ class WebScreens:
         try:
             token = (await request.json())["token"]
             visitor = self._guard.enter(str(token), request.remote or "")
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return web.Response(status=400, text="This is not how the page shows its token.")
         except AccessDenied as denied:
             return web.Response(status=403, text=into(self._language(request), str(denied)))
@@ -325,7 +325,7 @@ async def _read(socket: web.WebSocketResponse, process: ScreenProcess) -> None:
                 await process.focus(kind == "focus")
             elif kind == "ping":
                 await socket.send_json(["pong", rest[0]])
-        except (ValueError, TypeError, LookupError, AttributeError):
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
             await _end(socket, WSCloseCode.INVALID_TEXT, "The page has sent what is no message.")
             return
         except ConnectionError:
