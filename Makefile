@@ -29,9 +29,10 @@ test: setup ## Run every test; ARGS='-k tcp -x' goes to pytest, WORKERS=0 is for
 	@BROKER='$(BROKER)' .ci/broker
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
-fuzz: setup ## Run 1,000 bursts of keys, 1,200 power failures, 10,000 mutations a decoder, 3,000 lives of a session and of a hub; BURSTS=, CRASH_IMAGES=, MUTATIONS=, MACHINES= more
+fuzz: setup ## Run 1,000 bursts of keys, 1,200 power failures, a room of 1,000,000 lines, 10,000 mutations a decoder, 3,000 lives of a session and of a hub; BURSTS=, CRASH_IMAGES=, ROOM_LINES=, MUTATIONS=, MACHINES= more
 	BURSTS=$${BURSTS:-1000} $(BIN)/python -m pytest -q --timeout 3600 tests/tui/test_bursts.py $(ARGS)
 	CRASH_IMAGES=$${CRASH_IMAGES:-1200} $(BIN)/python -m pytest -q --timeout 3600 -o faulthandler_timeout=3600 tests/faults/test_crash_images.py $(ARGS)
+	ROOM_LINES=$${ROOM_LINES:-1000000} $(BIN)/python -m pytest -q --timeout 3600 -o faulthandler_timeout=3600 tests/faults/test_long_room.py $(ARGS)
 	MUTATIONS=$${MUTATIONS:-10000} $(BIN)/python -m pytest -q --timeout 7200 -o faulthandler_timeout=7200 -n $(WORKERS) \
 		tests/contract/test_decoders.py tests/contract/test_mutated_traffic.py -k "strange_bytes or whatever_it_is_sent" $(ARGS)
 	MACHINES=$${MACHINES:-3000} $(BIN)/python -m pytest -q --timeout 7200 -o faulthandler_timeout=7200 \
@@ -50,6 +51,7 @@ check: setup ## Check format, lint, types, the import layers and the generated p
 	$(BIN)/python -m backends.rest.openapi --check
 	$(BIN)/python -m backends.soap.contract --check
 	$(BIN)/python -m chat.language --check
+	$(BIN)/python .ci/man.py --check
 	$(BIN)/python -m cogapp --check --check-fail-msg='run: make docs' $(PAGES)
 	$(BIN)/python -m tests.tui.pictures --check
 	$(BIN)/python -m tests.tui.recording --check
@@ -104,8 +106,8 @@ constraints: | $(BIN)/python ## Pin what pyproject.toml asks for; ARGS=--upgrade
 $(BIN)/python:
 	@$(MAKE) setup
 
-man: setup ## Write the manual pages to build/man/man1
-	$(BIN)/python .ci/man.py build/man/man1
+man: setup ## Write man/, the manual pages that the wheel brings, anew from the help texts
+	$(BIN)/python .ci/man.py
 
 wheel: setup ## Build dist/wirechat-*.whl
 	$(BIN)/python -m hatchling build -t wheel

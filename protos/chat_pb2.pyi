@@ -382,21 +382,27 @@ class Member(_message.Message):
     SEAT_FIELD_NUMBER: _builtins.int
     NICK_FIELD_NUMBER: _builtins.int
     TECHNIQUE_FIELD_NUMBER: _builtins.int
+    SEEN_FIELD_NUMBER: _builtins.int
     seat: _builtins.str
     nick: _builtins.str
     technique: _builtins.str
+    seen: _builtins.int
+    """The seq up to which its client has what came, as far as the server knows. Absent: not known, and in a Welcome."""
     def __init__(
         self,
         *,
         seat: _builtins.str = ...,
         nick: _builtins.str = ...,
         technique: _builtins.str = ...,
+        seen: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_seen", b"_seen", "seen", b"seen"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["nick", b"nick", "seat", b"seat", "technique", b"technique"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seen", b"_seen", "nick", b"nick", "seat", b"seat", "seen", b"seen", "technique", b"technique"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__seen: _TypeAlias = _typing.Literal["seen"]  # noqa: Y015
+    _WhichOneofArgType__seen: _TypeAlias = _typing.Literal["_seen", b"_seen"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__seen) -> _WhichOneofReturnType__seen | None: ...
 
 Global___Member: _TypeAlias = Member  # noqa: Y015
 

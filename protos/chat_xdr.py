@@ -523,6 +523,68 @@ class members_res(Message):
         return cls(status, u.message(chat_error))
 
 
+@dataclass(slots=True)
+class seen_args(Message):
+    seat_key: chat_key
+    skip: int
+
+    def pack(self, p: Packer) -> None:
+        p.string(self.seat_key, CHAT_MAX_KEY)
+        p.uint32(self.skip)
+
+    @classmethod
+    def unpack(cls, u: Unpacker) -> Self:
+        return cls(u.string(CHAT_MAX_KEY), u.uint32())
+
+
+@dataclass(slots=True)
+class seen_member(Message):
+    member: chat_member
+    seen: chat_number | None
+
+    def pack(self, p: Packer) -> None:
+        self.member.pack(p)
+        p.optional(self.seen, p.uint64)
+
+    @classmethod
+    def unpack(cls, u: Unpacker) -> Self:
+        return cls(u.message(chat_member), u.optional(u.uint64))
+
+
+@dataclass(slots=True)
+class seen_ok(Message):
+    members: list[seen_member]
+    more: bool
+
+    def pack(self, p: Packer) -> None:
+        p.array(self.members, CHAT_MAX_MEMBERS, lambda x: x.pack(p))
+        p.boolean(self.more)
+
+    @classmethod
+    def unpack(cls, u: Unpacker) -> Self:
+        return cls(u.array(CHAT_MAX_MEMBERS, lambda: u.message(seen_member)), u.boolean())
+
+
+@dataclass(slots=True)
+class seen_res(Message):
+    status: chat_status
+    value: seen_ok | chat_error
+
+    def pack(self, p: Packer) -> None:
+        p.int32(self.status)
+        if self.status == chat_status.CHAT_OK:
+            arm(self.value, seen_ok).pack(p)
+        else:
+            arm(self.value, chat_error).pack(p)
+
+    @classmethod
+    def unpack(cls, u: Unpacker) -> Self:
+        status = u.enum(chat_status)
+        if status == chat_status.CHAT_OK:
+            return cls(status, u.message(seen_ok))
+        return cls(status, u.message(chat_error))
+
+
 CHAT_PROG = 600000001
 CHAT_V1 = 1
 CHAT_NULL = 0
@@ -533,6 +595,7 @@ CHAT_EDIT = 4
 CHAT_DELETE = 5
 CHAT_FETCH = 6
 CHAT_MEMBERS = 7
+CHAT_SEEN = 8
 PROCEDURES: dict[int, Procedure] = {
     CHAT_NULL: Procedure("CHAT_NULL", None, None),
     CHAT_JOIN: Procedure("CHAT_JOIN", join_args, join_res),
@@ -542,4 +605,5 @@ PROCEDURES: dict[int, Procedure] = {
     CHAT_DELETE: Procedure("CHAT_DELETE", delete_args, draft_res),
     CHAT_FETCH: Procedure("CHAT_FETCH", fetch_args, fetch_res),
     CHAT_MEMBERS: Procedure("CHAT_MEMBERS", members_args, members_res),
+    CHAT_SEEN: Procedure("CHAT_SEEN", seen_args, seen_res),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -77,6 +78,7 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         technique: the technique that the picker suggests; None: the first.
         notify: how a mention is told while the terminal does not have the focus.
         sent: what this user has sent before, for Up.
+        known_rooms: rooms of earlier times: their names are completed.
 
     Raises:
         ChatError: the session for ``choice`` cannot be opened, or there is no such theme.
@@ -110,6 +112,7 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         technique: str | None = None,
         notify: Notify = "none",
         sent: SentTexts | None = None,
+        known_rooms: Sequence[str] = (),
     ) -> None:
         if theme is not None and theme not in themes.NAMES:
             raise ChatError(f"there is no theme {theme!r}: choose {', '.join(themes.NAMES)}")
@@ -122,7 +125,7 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         self.attention = Attention(self.tell_terminal, notify)
         self.sent = SentTexts() if sent is None else sent
         self._opener = Opener(open_session, make_wiretap)
-        self.rooms = OpenRooms(self, self._opener, self._make_screen)
+        self.rooms = OpenRooms(self, self._opener, self._make_screen, known_rooms)
         self._zone, self._now = zone, now
         self._first = self._opener.open(choice) if choice is not None else None
         self._inspect, self._lanes = inspect, lanes
@@ -173,6 +176,9 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         await super().on_event(event)
 
     async def on_ready(self) -> None:
+        gc.enable()
+        if not self.is_headless:
+            gc.freeze()  # what is loaded stays: the collector need not look at it while somebody types
         if self._on_first_paint is not None:
             self._on_first_paint()
         await self.opened()

@@ -14,12 +14,14 @@ from chat.client.class_lines import class_line
 from chat.domain.classroom import Classroom, is_clear
 from chat.domain.model import Event, Member
 from chat.language.translation import translate
-from tui.rows import clock_and_day, one_line, shown, wrap
+from tui.rows import clock_and_day, fit, one_line, shown, wrap
 
 KEPT = 100
 """The most messages that are remembered."""
 NAMES = 12
 """Cells of a name, at most."""
+TECHNIQUE = 9
+"""Cells of a technique: ``rabbitmq`` fits."""
 
 Piece = tuple[str, str]
 """A text and its style."""
@@ -91,7 +93,7 @@ class Board:
         if is_clear(event.text):
             self.said.clear()
         clock, _ = clock_and_day(event.at // 60_000, self.zone)
-        nick, technique = one_line(event.author), one_line(event.technique)
+        nick, technique = one_line(event.author), fit(one_line(event.technique), TECHNIQUE).rstrip()
         line = class_line(event)
         self.said.append(
             Said(
@@ -125,17 +127,26 @@ class Board:
 
     def _lanes(self, width: int) -> list[list[Piece]]:
         """Return a line for each technique that somebody uses: how many, and who."""
-        there: dict[str, list[str]] = {name: [] for name in self.order}
+        there: dict[str, list[Member]] = {name: [] for name in self.order}
         for member in self.members:
-            lacks = self.behind.get(member.seat, 0)
-            name = f"{_short(member.nick)} ▼{lacks}" if lacks else _short(member.nick)
-            there.setdefault(one_line(member.technique), []).append(name)
+            there.setdefault(member.technique, []).append(member)
         lines = []
-        for name, nicks in there.items():
-            if nicks:
-                names = _fitting(nicks, width - 17)
-                lines.append([(f" ● {name:9}", "bold $success"), (f"{len(nicks):3}  ", "bold"), (names, "")])
+        for name, members in there.items():
+            if members:
+                names = _fitting(map(self._named, members), len(members), width - 17)
+                lines.append(
+                    [
+                        (f" ● {fit(one_line(name), TECHNIQUE)}", "bold $success"),
+                        (f"{len(members):3}  ", "bold"),
+                        (names, ""),
+                    ]
+                )
         return lines
+
+    def _named(self, member: Member) -> str:
+        """Return a member's name, and how far behind this reader is."""
+        lacks = self.behind.get(member.seat, 0)
+        return f"{_short(member.nick)} ▼{lacks}" if lacks else _short(member.nick)
 
     def _notices(self, width: int, now: int) -> list[list[Piece]]:
         """Return what the teacher has said that still holds, and what is wrong, a line each."""
@@ -152,7 +163,7 @@ class Board:
         if room.to:
             texts.append((translate(f"▶ EVERYBODY TO {one_line(room.to)}: F7, or /follow"), "bold $warning"))
         if room.hands:
-            names = _fitting([_short(nick) for nick in room.hands], width - 12)
+            names = _fitting(map(_short, room.hands), len(room.hands), width - 12)
             texts.append((translate(f"▲ HANDS {len(room.hands)}: {names}"), "bold $accent"))
         return [[(set_cell_size(f" {text}", width), style)] for text, style in texts]
 
@@ -197,11 +208,25 @@ def _short(nick: str) -> str:
     return nick if cell_len(nick) <= NAMES else set_cell_size(nick, NAMES - 1).rstrip() + "…"
 
 
-def _fitting(names: Sequence[str], width: int) -> str:
-    """Return as many names as fit, and how many more there are."""
-    line = " ".join(names)
-    for left_out in range(1, len(names)):
+def _fitting(names: Iterable[str], count: int, width: int) -> str:
+    """Return as many names as fit, and how many more there are.
+
+    Args:
+        names: only those are made that a line of this width may have.
+        count: how many they are.
+        width: in cells.
+    """
+    taken, used = [], -1
+    for name in names:
+        taken.append(name)
+        used += 1 + cell_len(name)
+        if used > width:
+            break
+    if len(taken) == count and used <= width:
+        return " ".join(taken)
+    while len(taken) > 1:
+        taken.pop()
+        line = " ".join([*taken, f"+{count - len(taken)}"])
         if cell_len(line) <= width:
             return line
-        line = " ".join([*names[: len(names) - left_out], f"+{left_out}"])
-    return set_cell_size(line, width).rstrip() if cell_len(line) > width else line
+    return set_cell_size(" ".join([*taken, f"+{count - len(taken)}"] if count > 1 else taken), width).rstrip()

@@ -38,6 +38,8 @@ class Command:
     """Whether the key and the palette put the name into the composer, because an argument must follow."""
     values: Sequence[str] = ()
     """The possible arguments, if they are a fixed choice."""
+    names_room: bool = False
+    """Whether the argument is any room, so that those that are known are offered."""
 
     @property
     def writes(self) -> bool:
@@ -271,7 +273,7 @@ COMMANDS = (
     Command("hand", "[down]", "raise your hand, or take it down", _hand, values=("down",)),
     Command("follow", "", "go on over the technique that the teacher asks for", _follow, "f7"),
     Command("class", "[WHAT]", "the teacher's means; alone: which there are", _class, values=TEACHER),
-    Command("join", "ROOM", "open another room, or go there", _join, ask=True),
+    Command("join", "ROOM", "open another room, or go there", _join, ask=True, names_room=True),
     Command("leave", "[ROOM]", "leave this room or another; the others stay", _leave),
     Command("rooms", "", "list the open rooms, and what came there", _rooms),
     Command("go", "[ROOM]", "go to an open room by some letters of its name", _go, "ctrl+g"),
@@ -289,7 +291,7 @@ TABLE = {command.name: command for command in COMMANDS}
 KEYS = (
     ("Enter", N_("send")),
     ("Ctrl+J, Alt+Enter", N_("a new line")),
-    ("Tab", N_("complete /command @name :emoji:")),
+    ("Tab", N_("complete /command @name #room :joy:")),
     ("Up, Down", N_("edit the last one; texts before")),
     ("PgUp, PgDn", N_("scroll")),
     ("Alt+1 to Alt+9", N_("go to an open room")),

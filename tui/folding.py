@@ -9,6 +9,29 @@ from tui.traffic import FOLDED, SIGNS, folded
 from tui.widgets.message_view import MessageView
 
 
+class Folding:
+    """Folds what one change of a list has brought, when it ends: thousands may come in one batch.
+
+    Args:
+        view: the list.
+    """
+
+    def __init__(self, view: MessageView) -> None:
+        self._view = view
+        self._places: list[Place] = []
+        view.at_end = self._fold
+
+    def later(self, place: Place) -> None:
+        """The next row is that of somebody who came or went, at this place."""
+        self._places.append(place)
+
+    def _fold(self) -> None:
+        places, self._places = self._places, []
+        for place in places:
+            if self._view.row(place) is not None:  # else it is in the row of another one already
+                fold(self._view, place)
+
+
 def fold(view: MessageView, place: Place) -> None:
     """Make one row of the people who came and went around a place, if they are many."""
     rows = view.rows

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
+from chat.domain.errors import ChatError
 from chat.domain.validation import clean_room
 from tui.commands import Refused
 from tui.opening import Opened, Opener
@@ -23,14 +25,21 @@ class OpenRooms:
         app: shows them.
         opener: opens sessions.
         make_screen: makes the chat screen of a session.
+        known: rooms of earlier times.
     """
 
-    def __init__(self, app: OrderedApp, opener: Opener, make_screen: Callable[[Opened], ChatScreen]) -> None:
+    def __init__(
+        self,
+        app: OrderedApp,
+        opener: Opener,
+        make_screen: Callable[[Opened], ChatScreen],
+        known: Sequence[str] = (),
+    ) -> None:
         self.screens: list[ChatScreen] = []
         self.linger = 1.0
         """Seconds for which a room that is left waits for acknowledgements."""
         self.app = app
-        self._opener = opener
+        self._opener, self._known = opener, list(known)
         self._make_screen = make_screen
         self._lost: list[str] = []  # what the rooms that were left had not acknowledged
         self._begun: list[str] = []  # what was written there and not sent
@@ -53,6 +62,20 @@ class OpenRooms:
 
     def named(self, room: str) -> ChatScreen | None:
         return next((screen for screen in self.screens if screen.session.room == room), None)
+
+    @property
+    def names(self) -> list[str]:
+        """The rooms that can be completed: open ones, those of earlier times, and what a server told."""
+        return list(dict.fromkeys([*(screen.session.room for screen in self.screens), *self._known]))
+
+    def learn(self, rooms: Iterable[str]) -> bool:
+        """Remember rooms that a server has told; return whether there are new ones."""
+        before, known = len(self._known), dict.fromkeys(self._known)
+        for room in rooms:
+            with suppress(ChatError):
+                known[clean_room(room)] = None
+        self._known = list(known)
+        return len(known) > before
 
     def go(self, screen: ChatScreen) -> None:
         """Bring a room to the front. What is typed from now on goes there."""

@@ -73,6 +73,8 @@ class Row:
     """Why the draft failed or waits; shown on a line of its own."""
     took: float | None = None
     """Seconds from Enter until the message's event came."""
+    seen: str = ""
+    """How many have an own message, e.g. ``seen by 3 of 5``; "": not known, or not shown."""
     n: int = 0
     """The number of the own draft that the message was; 0: of somebody else, or not known."""
     receipt: str = ""
@@ -83,10 +85,10 @@ class Row:
     def translated(self) -> Row:
         """Return the row with our own texts in the language of the screen; those of people stay."""
         text = self.text if self.kind == "message" else "\n".join(map(translate, self.text.split("\n")))
-        phase, reason = translate(self.phase), translate(self.reason)
-        if (text, phase, reason) == (self.text, self.phase, self.reason):
+        phase, reason, seen = translate(self.phase), translate(self.reason), translate(self.seen)
+        if (text, phase, reason, seen) == (self.text, self.phase, self.reason, self.seen):
             return self
-        return replace(self, text=text, phase=phase, reason=reason)
+        return replace(self, text=text, phase=phase, reason=reason, seen=seen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ class Look:
 
     width: int
     times: bool = True
-    """Whether own rows end with the time that they took."""
+    """Whether own rows end with the time that they took, and with who has them."""
     ids: bool = False
     """Whether message numbers are shown instead of the time of day."""
     clocks: bool = True
@@ -167,7 +169,10 @@ def lay_out(row: Row, look: Look) -> Layout:
         author = f"{row.nick}: " if row.kind == "message" else f"{row.nick} "
         text = author + text
         parts = [(start + len(author), end + len(author), part) for start, end, part in parts]
-    tail = row.phase or (duration(row.took) if look.times and row.took is not None and not look.bare else "")
+    tail = row.phase
+    if not tail and look.times and not look.bare:
+        took = "" if row.took is None else duration(row.took)
+        tail = f"{took} · {row.seen}" if took and row.seen else took or row.seen
     body = look.body
     if len(text) <= body and text.isascii() and "\n" not in text:
         lines = [(0, len(text))]

@@ -27,7 +27,7 @@ from chat.domain.classroom import is_clear
 from chat.domain.errors import history_starts
 from chat.domain.model import Event, MissingEvents
 from chat.language import N_
-from tui.folding import fold, part
+from tui.folding import Folding, part
 from tui.missing import MissingNotices
 from tui.rows import PENDING, Place, Row, clock_and_day, one_line, shown
 from tui.search import holds
@@ -73,6 +73,7 @@ class Timeline:
         self._drafts: dict[int, tuple[str, Place]] = {}  # token to the kind of draft and its row
         self._unconfirmed: dict[int, Place] = {}  # token to its row: the message may still come
         self._missing = MissingNotices(view)
+        self._folding = Folding(view)
         self._noticed: set[str] = set()
         self._changes: dict[int, Event] = {}  # by message: the newest edit or deletion
         self._name = re.compile("(?!)")  # matches a mention of this user
@@ -337,8 +338,8 @@ class Timeline:
             case _:
                 going = Going(event.seq, event.kind, one_line(event.author), one_line(event.technique))
                 row = Row(place, "notice", going.text, nick=SIGNS[event.kind], traffic=(going,))
+                self._folding.later(place)
                 self._view.put(self._timed(row, event.at))
-                fold(self._view, place)
 
     def _hide_before(self, seq: int) -> None:
         """Show nothing of what was said before: the teacher has cleared the room."""

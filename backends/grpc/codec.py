@@ -188,11 +188,12 @@ def welcome_of(message: pb.Welcome) -> Welcome:
 
 
 def member_message(member: Member) -> pb.Member:
-    return pb.Member(seat=member.seat, nick=member.nick, technique=member.technique)
+    return pb.Member(seat=member.seat, nick=member.nick, technique=member.technique, seen=member.seen)
 
 
 def member_of(message: pb.Member) -> Member:
-    return Member(message.seat, message.nick, message.technique)
+    seen = _number(message.seen) if message.HasField("seen") else None
+    return Member(message.seat, message.nick, message.technique, seen)
 
 
 # --- the access token ----------------------------------------------------------------------------

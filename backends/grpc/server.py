@@ -215,6 +215,7 @@ class Stream(Sink[Blob]):
         self._out_bytes = 0
         self._unacked: deque[tuple[int, int]] = deque()  # seq and size of the frames with events
         self._unacked_bytes = 0
+        self._acked = 0  # the seq up to which the client has acknowledged
         self._above_low_water = False  # `Seat.drained` is called when that changes
         self._wake = asyncio.Event()  # something to write, or the end
         self._may_read = asyncio.Event()
@@ -288,6 +289,10 @@ class Stream(Sink[Blob]):
     def buffered(self) -> int:
         return max(self._out_bytes, self._unacked_bytes // WINDOW_SCALE)
 
+    def taken(self, written: int) -> int | None:
+        """Return what HTTP/2 has taken, as acks are rare; while something waits, what was acknowledged."""
+        return self._acked if self._out_bytes or self._state.ended else written
+
     def close(self, reason: ChatError) -> None:
         if self._state.ended:
             return
@@ -338,7 +343,8 @@ class Stream(Sink[Blob]):
             case "ack":
                 unacked = self._unacked
                 while unacked and unacked[0][0] <= frame.ack.seq:
-                    self._unacked_bytes -= unacked.popleft()[1]
+                    self._acked, size = unacked.popleft()
+                    self._unacked_bytes -= size
                 self._go_on()
             case "ping":
                 self._answer(pb.ServerFrame(pong=pb.Pong(ref=frame.ping.ref)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from backends.oncrpc.calls import Calls, dial
@@ -23,6 +24,7 @@ from protos.chat_xdr import (
     CHAT_MAX_EVENTS,
     CHAT_MAX_WAIT_MS,
     CHAT_MEMBERS,
+    CHAT_SEEN,
     CHAT_SEND,
     chat_direction,
     chat_place,
@@ -42,6 +44,9 @@ from protos.chat_xdr import (
     members_args,
     members_ok,
     members_res,
+    seen_args,
+    seen_ok,
+    seen_res,
     send_args,
 )
 
@@ -99,12 +104,24 @@ class OncRpcClient(PollingClient):
         return Page([event_from(event) for event in ok.events], ok.head)
 
     async def _members(self) -> list[Member]:
+        return await self._list(self._members_page)
+
+    async def _seen(self) -> list[Member]:
+        return await self._list(self._seen_page)
+
+    async def _members_page(self, skip: int) -> members_ok:
+        result = await self._open.call(CHAT_MEMBERS, members_args(self._seat_key, skip), members_res)
+        return _value(result.status, result.value, members_ok)
+
+    async def _seen_page(self, skip: int) -> seen_ok:
+        result = await self._open.call(CHAT_SEEN, seen_args(self._seat_key, skip), seen_res)
+        return _value(result.status, result.value, seen_ok)
+
+    async def _list(self, ask: Callable[[int], Awaitable[members_ok | seen_ok]]) -> list[Member]:
         """Ask page by page; each begins with the last member of the one before, which shows a change."""
         found: list[Member] = []
         for _ in range(MAX_PAGES):
-            args = members_args(self._seat_key, max(0, len(found) - 1))
-            result = await self._open.call(CHAT_MEMBERS, args, members_res)
-            ok = _value(result.status, result.value, members_ok)
+            ok = await ask(max(0, len(found) - 1))
             page = [member_from(member) for member in ok.members]
             if not found:
                 found = page

@@ -25,6 +25,7 @@ from protos.chat_xdr import (
     chat_status,
     join_args,
     join_ok,
+    seen_member,
 )
 
 STATUS = {
@@ -181,5 +182,12 @@ def member_to(member: Member) -> chat_member:
     return chat_member(member.seat, member.nick, member.technique)
 
 
-def member_from(member: chat_member) -> Member:
-    return Member(member.seat, member.nick, member.technique)
+def member_from(member: chat_member | seen_member) -> Member:
+    if isinstance(member, chat_member):
+        return Member(member.seat, member.nick, member.technique)
+    one, seen = member.member, member.seen
+    return Member(one.seat, one.nick, one.technique, None if seen is None else number(seen))
+
+
+def seen_to(member: Member) -> seen_member:
+    return seen_member(member_to(member), member.seen)

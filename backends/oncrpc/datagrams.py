@@ -17,7 +17,7 @@ from typing import Any, TypeAlias, cast
 from backends.oncrpc.codec import BadRecord, Denied, read_call
 from backends.oncrpc.program import Caller, Program
 from backends.oncrpc.proof import Proof, Surplus
-from protos.chat_xdr import CHAT_FETCH, CHAT_MEMBERS, CHAT_NULL
+from protos.chat_xdr import CHAT_FETCH, CHAT_MEMBERS, CHAT_NULL, CHAT_SEEN
 
 MAX_CALL = 8800
 """Bytes of a call, as much as libtirpc sends by default."""
@@ -30,7 +30,7 @@ MAX_PER_ADDRESS = 32
 """Calls under way of one address."""
 CACHE_ENTRIES = 1000
 CACHE_BYTES = 4 * 1024 * 1024
-READING = (CHAT_NULL, CHAT_FETCH, CHAT_MEMBERS)
+READING = (CHAT_NULL, CHAT_FETCH, CHAT_MEMBERS, CHAT_SEEN)
 """Procedures that change nothing: their replies, the longest, are not kept."""
 
 Peer: TypeAlias = tuple[Any, ...]

@@ -11,7 +11,7 @@ from itertools import accumulate, takewhile
 from typing import Any, TypeVar
 
 from backends.oncrpc.codec import MAX_REPLY, AcceptStat, Call, refused, succeeded
-from backends.oncrpc.conversion import error_to, event_to, hello_from, member_to, number, welcome_to
+from backends.oncrpc.conversion import error_to, event_to, hello_from, member_to, number, seen_to, welcome_to
 from backends.oncrpc.proof import bare
 from chat.domain.errors import ChatError, Closing
 from chat.domain.model import Ack, Delete, Draft, Edit, Event, Say
@@ -27,6 +27,7 @@ from protos.chat_xdr import (
     CHAT_MAX_WAIT_MS,
     CHAT_MEMBERS,
     CHAT_PROG,
+    CHAT_SEEN,
     CHAT_SEND,
     CHAT_V1,
     PROCEDURES,
@@ -47,6 +48,9 @@ from protos.chat_xdr import (
     members_args,
     members_ok,
     members_res,
+    seen_args,
+    seen_ok,
+    seen_res,
     send_args,
 )
 from protos.xdr import Message, XdrError
@@ -65,6 +69,7 @@ _RESULTS: dict[int, Callable[[chat_status, chat_error], Message]] = {
     CHAT_DELETE: draft_res,
     CHAT_FETCH: fetch_res,
     CHAT_MEMBERS: members_res,
+    CHAT_SEEN: seen_res,
 }
 
 
@@ -184,7 +189,7 @@ class Program:
                 self._draft(call, argument.seat_key, draft, caller)
             case delete_args():
                 self._draft(call, argument.seat_key, Delete(number(argument.id), number(argument.n)), caller)
-            case members_args():
+            case members_args() | seen_args():
                 return self._members(call, argument, self._seat(call, argument.seat_key, caller), caller)
             case leave_args():
                 self._seat(call, argument.seat_key, caller).leave()
@@ -267,13 +272,18 @@ class Program:
         finally:
             self._polls.discard(task)
 
-    async def _members(self, call: Call, args: members_args, seat: Seat, caller: Caller) -> None:
+    async def _members(self, call: Call, args: members_args | seen_args, seat: Seat, caller: Caller) -> None:
         _check_proven(caller)
         members = await seat.members()
-        page = [member_to(member) for member in members[args.skip :][:CHAT_MAX_MEMBERS]]
-        page = _first(page, caller.most)
-        more = args.skip + len(page) < len(members)
-        self._answer(call, caller, members_res(chat_status.CHAT_OK, members_ok(page, more)))
+        asked, ok = members[args.skip :][:CHAT_MAX_MEMBERS], chat_status.CHAT_OK
+        if isinstance(args, seen_args):
+            seen = _first([seen_to(member) for member in asked], caller.most)
+            more = args.skip + len(seen) < len(members)
+            self._answer(call, caller, seen_res(ok, seen_ok(seen, more)))
+        else:
+            page = _first([member_to(member) for member in asked], caller.most)
+            more = args.skip + len(page) < len(members)
+            self._answer(call, caller, members_res(ok, members_ok(page, more)))
 
     # --- replies -------------------------------------------------------------------------------
 

@@ -8,7 +8,16 @@ from typing import TypeVar
 
 import httpx
 
-from backends.rest.codec import EventPage, MemberList, Receipt, SeatAnswer, SeatRequest, TextBody, encode
+from backends.rest.codec import (
+    EventPage,
+    MemberList,
+    Receipt,
+    RoomList,
+    SeatAnswer,
+    SeatRequest,
+    TextBody,
+    encode,
+)
 from backends.rest.conversion import PROBLEM, read_problem
 from backends.rest.headers import JSON
 from chat.domain.errors import AccessDenied, BadRequest, ChatError, ConnectionLost
@@ -29,6 +38,7 @@ _seat: Decoder[SeatAnswer] = Decoder(SeatAnswer)
 _receipt: Decoder[Receipt] = Decoder(Receipt)
 _page: Decoder[EventPage] = Decoder(EventPage)
 _members: Decoder[MemberList] = Decoder(MemberList)
+_rooms: Decoder[RoomList] = Decoder(RoomList)
 _NOT_IN_HEADERS = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]|^\s|\s$")
 _SEQ = re.compile(r'"[^"]*-([0-9]{1,16})"')
 
@@ -45,6 +55,11 @@ class RestClient(PollingClient):
         self._seat = ""
         self._tag = b""  # of the last answer to a poll, if that reached the room's head
         self._heard = False
+
+    async def rooms(self) -> list[str]:
+        self._require_seat()
+        _, content = await self._call(self._request("GET", "/rooms", self._access))
+        return self._read(_rooms, content).rooms
 
     async def _join(self, hello: Hello) -> tuple[Welcome, int]:
         self._room = f"/rooms/{clean_room(hello.room)}"

@@ -62,6 +62,8 @@ FIELDS = {
         "seat": "The seat's public name.",
         "nick": "The nick.",
         "technique": "The technique that the seat's owner uses.",
+        "seen": "In a list of members: the seq up to which the owner's client has what came, as far as the "
+        "server knows. Absent: not known.",
     },
     "MemberList": {
         "members": "One for each seat.",

@@ -79,7 +79,7 @@ EXAMPLES: Json = {
     "EventPage": {"events": [EVENT], "head": 17},
     "RoomState": {"room": "lab", "epoch": EPOCH, "head": 17},
     "RoomList": {"rooms": ["lab"]},
-    "MemberList": {"members": [MEMBER]},
+    "MemberList": {"members": [{**MEMBER, "seen": 17}]},
 }
 
 PROBLEMS = {

@@ -130,7 +130,8 @@ def event_pairs(event: Event) -> Pairs:
 
 
 def member_pairs(members: Sequence[Member]) -> tuple[Pairs, ...]:
-    return tuple(map(_pairs, members))
+    """Return the fields of each member that are known."""
+    return tuple(tuple(pair for pair in _pairs(one) if pair[1] is not None) for one in members)
 
 
 def welcome_pairs(welcome: Welcome) -> Pairs:

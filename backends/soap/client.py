@@ -70,7 +70,13 @@ class SoapClient(PollingClient):
         return Page(events, self._made(int, answer.head))
 
     async def _members(self) -> list[Member]:
-        answer = await self._request("Members", seatKey=self._seat_key)
+        return await self._list("Members")
+
+    async def _seen(self) -> list[Member]:
+        return await self._list("Seen")
+
+    async def _list(self, operation: str) -> list[Member]:
+        answer = await self._request(operation, seatKey=self._seat_key)
         return [self._made(Member, _present(member, Member)) for member in answer or ()]
 
     async def _ping(self) -> None:

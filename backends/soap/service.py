@@ -95,7 +95,9 @@ EventType = _struct(
     ("id", _optional(Number)),
     ("text", _optional(Text)),
 )
-MemberType = _struct("Member", ("seat", Word), ("nick", Nick), ("technique", Word))
+_MEMBER = (("seat", Word), ("nick", Nick), ("technique", Word))
+MemberType = _struct("Member", *_MEMBER)
+SeenMemberType = _struct("SeenMember", *_MEMBER, ("seen", _optional(Number)))
 LimitsType = _struct(
     "Limits",
     ("textBytes", Count),
@@ -263,6 +265,15 @@ class Chat(ServiceBase):  # type: ignore[misc]  # spyne has no hints
     @operation(Word, returns=(("member", _many(MemberType)),), throws=_READING)
     async def Members(call: Call, seatKey: str) -> Any:
         """Return the members of the room, in the order of joining."""
+        return (await call.hub.find_seat(seatKey).members(),)
+
+    @operation(Word, returns=(("member", _many(SeenMemberType)),), throws=_READING)
+    async def Seen(call: Call, seatKey: str) -> Any:
+        """Return the members as Members does, and how far each has read.
+
+        seen is the seq up to which the member's client has what came, as far as the server knows; it is left
+        out where that is not known.
+        """
         return (await call.hub.find_seat(seatKey).members(),)
 
     @operation(throws=_faults())

@@ -137,6 +137,10 @@ class ServerConnection(Sink[Datagrams]):
         """Return 0: what the kernel does not take is lost, so a slow client loses events."""
         return 0
 
+    def taken(self, written: int) -> int | None:
+        """Return None: nothing is acknowledged, so nobody knows what has come."""
+        return None
+
     def close(self, reason: ChatError) -> None:
         if not self._ended:
             self._send(EndMessage.of(reason, self.hello.nonce))

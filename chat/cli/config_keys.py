@@ -33,8 +33,8 @@ def for_click(config: Mapping[str, Any], command: click.Command) -> tuple[dict[s
         The values by the names of click's parameters, and a line about each key that is left out.
     """
     inner = commands(command)
-    known = {name: option.name for name, option in options(command)}
-    known |= {option.name: option.name for _, option in options(command)}
+    known = dict(options(command))
+    known |= {option.name: option for _, option in options(command) if option.name}
     found: dict[str, Any] = {}
     complaints: list[str] = []
     for name, value in config.items():
@@ -48,11 +48,33 @@ def for_click(config: Mapping[str, Any], command: click.Command) -> tuple[dict[s
                 )
         elif isinstance(value, Mapping):
             complaints.append(f"{name}: {unknown(name, inner, N_('there is no such command'))}")
-        elif (parameter := known.get(name)) is not None:
-            found[parameter] = value
+        elif (option := known.get(name)) is not None:
+            if wrong := _wrong(option, value):
+                complaints.append(f"{name}: {translate(wrong)}")
+            elif option.name is not None and (taken := _taken(option, value)) is not None:
+                found[option.name] = taken
         else:
             complaints.append(f"{name}: {unknown(name, known, N_('there is no such setting'))}")
     return found, complaints
+
+
+def _wrong(option: click.Option, value: object) -> str:
+    """Return what is wrong with the type of a value; what else may be, click says of the option."""
+    if option.is_flag:
+        return "" if isinstance(value, bool | str) else N_("write true or false")
+    values = value if option.multiple and isinstance(value, list) else [value]
+    if all(isinstance(one, str | int | float) and not isinstance(one, bool) for one in values):
+        return ""
+    return N_("write a text in quotation marks, or a number")
+
+
+def _taken(option: click.Option, value: object) -> object:
+    """Return a value as click wants it; None: it is as if there was none."""
+    if option.multiple and not isinstance(value, list):
+        return [value]
+    if option.is_flag and not option.is_bool_flag and isinstance(value, bool):  # a setting of a technique
+        return option.flag_value if value else None
+    return value
 
 
 def unknown(name: str, known: Mapping[str, object], what: str) -> str:

@@ -51,13 +51,16 @@ ERRORS_OF_CLICK = (
 """What click says in English: it puts values and sentences together, so these are templates of the result."""
 
 
-def choose_language(arguments: Sequence[str], settings: Mapping[str, Any]) -> None:
+def choose_language(arguments: Sequence[str], settings: Mapping[str, Any]) -> str:
     """Use the language that ``--lang`` names, else ``CHAT_LANG``, else the settings file, else the locale.
 
     What names none that there is counts as not given: click says so of the option.
+
+    Returns:
+        Why the texts stay English, if that language can't be used; else "".
     """
     given = (_option(arguments), os.environ.get("CHAT_LANG"), settings.get("lang"))
-    use(next((one for one in given if one in LANGUAGES), preferred()))
+    return use(next((one for one in given if one in LANGUAGES), preferred()))
 
 
 def _option(arguments: Sequence[str]) -> str | None:

@@ -31,6 +31,7 @@ from chat.cli.screen import lanes_named, screen
 from chat.cli.theme_option import theme_option
 from chat.domain.errors import ChatError
 from chat.interfaces.technique import Technique
+from chat.language import N_
 from chat.language.translation import LANGUAGES, translate
 
 if TYPE_CHECKING:
@@ -167,9 +168,13 @@ def _run() -> int:
             if not asks_for_help and not completing:
                 raise
             settings = {}
-        choose_language(options, settings)
+        if (complaint := choose_language(options, settings)) and not completing:
+            warn(complaint)
         keys = settings.pop(KEYS, {})
         settings, complaints = for_click(settings, chat)
+        if not isinstance(keys, dict):
+            complaints.append(f"{KEYS}: {translate(N_('it is a table: write the keys below [keys]'))}")
+            keys = {}
         for complaint in () if asks_for_help or completing else complaints:
             warn(f"{config_file()}, {complaint}")
         if asks_for_help:
@@ -179,7 +184,7 @@ def _run() -> int:
             standalone_mode=False,
             auto_envvar_prefix=ENVIRONMENT,
             default_map=settings,
-            obj=keys if isinstance(keys, dict) else {},
+            obj=keys,
         )
     except click.exceptions.NoArgsIsHelpError as error:
         sys.stdout.write(error.format_message() + "\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -77,6 +78,7 @@ def screen(
         return run(lines.plain(me.session()))
     if not in_page and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise ChatError("this is not a terminal: use chat --plain, chat send or chat tail")
+    gc.disable()  # until the first paint: what is loaded is no garbage, and looking at it takes 30 ms
     from chat.background.state_folder import state_dir
     from chat.client import last_used
     from tui.app import ChatApp
@@ -129,12 +131,14 @@ def screen(
         guest=guest,
         technique=me.backend.name if me.backend else last.technique or None,
         notify=notify,
+        known_rooms=list(dict.fromkeys((me.room, *last.rooms))),
         sent=(sent := SentTexts(folder / "sent-texts" if folder and history else None)),
     )
     code = show(app)
     sent.keep()
     if folder and (used := app.chosen):
-        rooms = tuple(dict.fromkeys((used.room, *last.rooms)))[: last_used.ROOMS]
+        there = (one.session.room for one in app.rooms.screens)
+        rooms = tuple(dict.fromkeys((used.room, *there, *last.rooms)))[: last_used.ROOMS]
         now = last_used.LastUsed(used.technique, used.room, used.nick or "", app.theme, rooms)
         last_used.keep(folder, now)
     return code

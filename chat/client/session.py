@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Self
 from chat.client.draft_sender import DraftSender
 from chat.client.event_reader import EventReader
 from chat.client.measure import measure
+from chat.client.queries import Queries
 from chat.client.reconnect import ReconnectPolicy
 from chat.client.retry_wait import RetryWait, Seen
 from chat.client.room_view import RoomView
@@ -36,7 +37,7 @@ from chat.client.session_events import (
 from chat.client.update_queue import UpdateQueue
 from chat.client.way import Dial, Way
 from chat.domain.errors import ChatError, Closing, ConnectionLost, NickTaken, SeatTaken, StaleCursor
-from chat.domain.model import Cursor, Delete, Edit, Event, Hello, Limits, Member, Say, Welcome
+from chat.domain.model import Cursor, Delete, Edit, Hello, Limits, Member, Say, Welcome
 from chat.domain.seat_key import new_seat_key
 from chat.interfaces.client import ChatClient
 from chat.language import N_
@@ -48,7 +49,7 @@ SETTLED = 10.0
 """Seconds after a `Session.switch` that failed in which the server may say that the seat was taken by it."""
 
 
-class Session:
+class Session(Queries):
     """One person in one room.
 
     ``async with Session(...) as session`` starts it, and leaves the room at the end. The caller must consume
@@ -188,12 +189,6 @@ class Session:
     async def settled(self, at_most: int = 0) -> None:
         """Wait until at most so many drafts are unanswered, or the session has ended."""
         await self._sender.settled(at_most)
-
-    async def history(self, *, before: int, limit: int) -> list[Event]:
-        """Return older events. Raises `ConnectionLost` when not connected."""
-        if self._client is None:
-            raise ConnectionLost("not connected")
-        return await self._client.history(before=before, limit=limit)
 
     def start(self) -> None:
         """Begin to connect."""

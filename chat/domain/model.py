@@ -247,10 +247,14 @@ class Hello(Struct, frozen=True):
         return limits.replay if self.replay is None else min(self.replay, limits.replay)
 
 
-class Member(Struct, frozen=True):
+class Member(Struct, frozen=True, omit_defaults=True):
     seat: str
     nick: str
     technique: str
+    seen: Number | None = None
+    """The seq up to which its client has what came, as far as its server knows; None: not known, or not asked
+    for. Over a technique that pushes: what its connection has taken. Over one that polls: the place after
+    which it asked last."""
 
 
 class Limits(Struct, frozen=True):

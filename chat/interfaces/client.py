@@ -127,7 +127,11 @@ class ChatClient(ABC):
 
     @abstractmethod
     async def members(self) -> list[Member]:
-        """Return the members of the room, in the order of joining."""
+        """Return the members of the room, in the order of joining; with `Member.seen` where it is known."""
+
+    async def rooms(self) -> list[str]:
+        """Return the names of the server's rooms; none if the technique has no call that lists them."""
+        return []
 
     @abstractmethod
     async def ping(self) -> float:

@@ -50,6 +50,17 @@ class Sink(ABC, Generic[B]):
     def buffered(self) -> int:
         """Return how many bytes the peer has not taken yet."""
 
+    def taken(self, written: int) -> int | None:
+        """Return the seq up to which the peer has taken the events, as far as the connection knows.
+
+        Args:
+            written: the seq up to which they were written.
+
+        Returns:
+            None if the technique never knows. 0 if nothing is known now: what was known before still holds.
+        """
+        return 0 if self.buffered() else written
+
     @abstractmethod
     def close(self, reason: ChatError) -> None:
         """Tell the peer why, and end the connection."""
@@ -122,7 +133,7 @@ class Seat(Protocol):
         """
 
     async def members(self) -> list[Member]:
-        """Return the members, in the order of joining; paced and refused like `history`."""
+        """Return the members, in the order of joining, with how far each has read; paced like `history`."""
 
     def accepted(self, n: int) -> bool:
         """Return whether the room has accepted a draft with this number, and still remembers it."""
@@ -168,7 +179,7 @@ class Reader(Protocol):
         """
 
     async def members(self) -> list[Member]:
-        """Return the members, in the order of joining; paced and refused like `history`."""
+        """Return the members, in the order of joining, with how far each has read; paced like `history`."""
 
     def behind(self) -> dict[str, int]:
         """Return how many seqs of the room were not sent yet to the owners of seats, by public name.

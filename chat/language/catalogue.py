@@ -110,7 +110,11 @@ class Catalogue:
             source: text for source, text in known.items() if isinstance(source, str) and source and text
         }
         self._exact = {source: text for source, text in texts.items() if not names(source)}
-        templates = (Template(source, text) for source, text in texts.items() if names(source))
+        templates = (  # what has other values than its text can't be filled in
+            Template(source, text)
+            for source, text in texts.items()
+            if (values := names(source)) and sorted(values) == sorted(names(text))
+        )
         self._templates = sorted(templates, key=lambda template: template.weight, reverse=True)
         self._seen: OrderedDict[str, str] = OrderedDict()
 

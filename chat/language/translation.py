@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,29 +29,41 @@ def preferred() -> str:
     return "en"
 
 
-def use(language: str) -> None:
-    """Translate into this language from now on, in this process."""
+def use(language: str) -> str:
+    """Translate into this language from now on, in this process.
+
+    Returns:
+        Why the texts stay English: the catalogue is missing or damaged; "" if they do not.
+    """
     global _catalogue
     if language == "en":
         if _catalogue is not None:
             os.environ["LANGUAGE"] = language
         _catalogue = None
-        return
+        return ""
     import gettext  # English, the most frequent, does without
 
-    # click asks gettext's own functions for its words, which look at LANGUAGE at each call.
-    os.environ["LANGUAGE"] = language
-    gettext.bindtextdomain("messages", str(FOLDER))
-    _catalogue = _read(language)
+    _catalogue, wrong = _read(language)
+    if _catalogue is not None:
+        # click asks gettext's own functions for its words, which look at LANGUAGE at each call.
+        os.environ["LANGUAGE"] = language
+        gettext.bindtextdomain("messages", str(FOLDER))
+    return wrong
 
 
 @cache
-def _read(language: str) -> Catalogue:
+def _read(language: str) -> tuple[Catalogue | None, str]:
+    """Return the catalogue of a language and "", or None and what is wrong with it."""
     import gettext
 
     from chat.language.catalogue import Catalogue
 
-    return Catalogue(gettext.translation("messages", FOLDER, [language], fallback=True), language)
+    try:
+        return Catalogue(gettext.translation("messages", FOLDER, [language]), language), ""
+    except (OSError, ValueError, LookupError, struct.error) as error:  # whatever gettext stumbles over
+        file = FOLDER / language / "LC_MESSAGES" / "messages.mo"
+        what = "is missing" if isinstance(error, FileNotFoundError) else "is damaged"
+        return None, f"the texts are in English: {file} {what}; install the chat again"
 
 
 def in_use() -> str:
@@ -65,4 +78,5 @@ def translate(text: str) -> str:
 
 def into(language: str, text: str) -> str:
     """Return one of our texts in a language, whatever this process uses: for somebody else who reads it."""
-    return text if language == "en" else _read(language).translate(text)
+    catalogue, _ = (None, "") if language == "en" else _read(language)
+    return text if catalogue is None else catalogue.translate(text)

@@ -145,6 +145,7 @@ class Mailbox:
         self.cursor = after
         """While behind: the seq up to which the sink has been written."""
         self.was_live = False
+        self._seen = None if sink.taken(after) is None else after
         self._channel = channel
         self._reading = False
         self.closed = False
@@ -161,6 +162,14 @@ class Mailbox:
     def seqs_behind(self) -> int:
         """How many seqs lie between what it was written and what the live ones were."""
         return 0 if self.is_live else max(0, self._channel.sent - self.cursor)
+
+    @property
+    def seen(self) -> int | None:
+        """The seq up to which the peer has taken what was written, as far as is known; None: not known."""
+        if self._seen is not None and not self.closed:
+            written = self._channel.sent if self.is_live else self.cursor
+            self._seen = max(self._seen, self.sink.taken(written) or 0)
+        return self._seen
 
     def pump(self) -> None:
         """Write while the peer takes it; become live when there is nothing more to catch up with."""

@@ -199,9 +199,7 @@ class LiveRoom:
                 break
         else:
             seat = await self._join(nick, new, technique, origin)
-        seat.start, seat.restored_at = await self._replay_from(hello), None
-        seat.read_up_to = seat.start
-        seat.renew_grace()
+        seat.begin(await self._replay_from(hello))
         return seat
 
     async def _given_back(self, key: str, nick: str, technique: str, origin: Origin) -> HubSeat | None:
@@ -328,12 +326,14 @@ class LiveRoom:
             first=min(self.replica.first, self.head),
             head=self.head,
             n=max(seat.n, self.highest_number(seat.seat)),
-            members=tuple(self.members()),
+            members=tuple(self.replica.members()),
             limits=self.limits,
         )
 
     def members(self) -> list[Member]:
-        return self.replica.members()
+        """Return the members; those at this node with how far they have read."""
+        seats, members = self.seats, self.replica.members()
+        return [seats[one.seat].placed(one) if one.seat in seats else one for one in members]
 
     def behind(self) -> dict[str, int]:
         """Return how many seqs owners of seats here lack, by public name: of those who lack some."""

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Protocol
 
+import msgspec
+
 from chat.domain.errors import (
     BadRequest,
     BadText,
@@ -104,6 +106,7 @@ class HubSeat:
         """The seq after which the next `attach` begins."""
         self.read_up_to = 0
         """The seq up to which its owner has read since the seat was taken."""
+        self._seen: int | None = None  # what the last connection has taken, or the cursor of the last poll
         self.restored_at: int | None = None
         """Where the log ended when this seat was found in it; None: the owner has come since."""
         self.leaving = False
@@ -151,6 +154,17 @@ class HubSeat:
         if self._mailbox is not None:
             return self._mailbox.seqs_behind
         return 0 if self.restored_at is not None else max(0, self._room.head - self.read_up_to)
+
+    def begin(self, start: int) -> None:
+        """Its owner has taken the seat, and reads on after this seq."""
+        self.start = self.read_up_to = self._seen = start
+        self.restored_at = None
+        self.renew_grace()
+
+    def placed(self, member: Member) -> Member:
+        """Return its member, with how far the owner has read as far as that is known."""
+        seen = self._seen if self._mailbox is None else self._mailbox.seen
+        return msgspec.structs.replace(member, seen=seen or None)
 
     # --- sending -------------------------------------------------------------------------------
 
@@ -235,6 +249,7 @@ class HubSeat:
                 else:
                     self._was_cut(reason)
             self._mailbox.close()
+            self._seen = self._mailbox.seen
             self._mailbox = None
             self._there_until = 0.0
             self._await_return(self._room.limits.grace)
@@ -248,6 +263,7 @@ class HubSeat:
             # Once: who polls on over restarts would keep an epoch that ended before its cursor.
             self.restored_at = None
             raise Closing("the server was started again: reconnect and resume")
+        self._seen = max(self._seen or 0, min(after, self._room.head))
         if after >= self._room.head and wait > 0:
             self.stop_timer()
             self._polls += 1

@@ -126,6 +126,7 @@ class PollingClient(ChatClient):
         self._page_limit = 1
         self._reason: ChatError | None = None  # why no more calls are made
         self._closing = False
+        self._tells_seen = True
         self._over: asyncio.Future[None] | None = None
         self._under_way: set[asyncio.Timeout] = set()  # one for each call
 
@@ -197,6 +198,11 @@ class PollingClient(ChatClient):
 
     async def members(self) -> list[Member]:
         self._require_seat()
+        if self._tells_seen:
+            try:
+                return await self._call(self._seen())
+            except BadRequest:  # an older server, which has no such operation
+                self._tells_seen = False
         return await self._call(self._members())
 
     async def ping(self) -> float:
@@ -295,7 +301,12 @@ class PollingClient(ChatClient):
         """Return the first events after a seq, or the last before one, or the newest; at most ``limit``."""
 
     @abstractmethod
-    async def _members(self) -> list[Member]: ...
+    async def _members(self) -> list[Member]:
+        """Return the members; how far each has read is told if that does not break older clients."""
+
+    async def _seen(self) -> list[Member]:
+        """Return the members, and how far each has read. Raises `BadRequest` if the server can't tell."""
+        return await self._members()
 
     @abstractmethod
     async def _ping(self) -> None:

@@ -218,6 +218,10 @@ class StreamConnection(asyncio.Protocol, Sink[B], ABC, Generic[B, R]):
         self.queue.resume(Reason.UNREAD)
         self.drained()
 
+    def taken(self, written: int) -> int | None:
+        # What a lost connection had in its buffer is gone, and was not taken.
+        return 0 if self.transport.is_closing() else super().taken(written)
+
     def drained(self) -> None:
         """Tell the hub that the client has taken what was written."""
         if self.seat is not None:

@@ -20,7 +20,7 @@ from chat.domain.errors import ChatError
 from lab.bench.machine import Machine, cpu_seconds, machine
 from lab.bench.page import about, write_section
 from lab.bench.servers import HOST, OURS, environment, running
-from lab.bench.start import FIRST_FRAME, FIRST_PAINT, first_paint
+from lab.bench.start import FIRST_FRAME, FIRST_PAINT, first_paints
 from lab.bench.terminal import TIMEOUT, Terminal
 
 MESSAGES = 10_000
@@ -99,8 +99,7 @@ def run(
         with running(OURS, folder / "server", []) as server, closing(Speaker(server.port)) as speaker:
             command = [sys.executable, "-m", "chat", "--backend", "tcp", "--as", "bench"]
             command += ["--server", f"{HOST}:{server.port}"]
-            elsewhere = [*command, "--room", "paint"]
-            first_paints = [first_paint(elsewhere, folder / f"paint{number}") for number in range(paints)]
+            painted = first_paints([*command, "--room", "paint"], folder, paints)
             with Terminal(command, environment(folder / "state")) as terminal:
                 terminal.shows(FIRST_FRAME)
                 terminal.settle(1.0)
@@ -125,7 +124,7 @@ def run(
                     paints=[wall for _, wall in appended],
                     keys=[press_key(terminal) for _ in range(keys)],
                     busy_keys=_keys_while_busy(terminal, speaker, keys),
-                    first_paints=first_paints,
+                    first_paints=painted,
                     empty=memory,
                     lanes=_memory_of_lanes(folder, lanes),
                 )

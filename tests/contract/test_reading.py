@@ -8,6 +8,7 @@ import itertools
 import pytest
 
 from chat.domain.model import Event, Limits, Sent
+from chat.interfaces.client import ChatClient
 from chat.interfaces.technique import Technique
 from chat.server.hub import Hub
 from tests.support.people import Enter, Person, one_chain
@@ -72,6 +73,12 @@ async def test_without_a_place_the_newest_page_is_given(ann: Person, hub: Hub) -
 async def test_a_page_is_never_longer_than_the_server_allows(ann: Person, hub: Hub) -> None:
     events = await story(ann, hub)
     assert await ann.client.history(after=0, limit=10**6) == events[:10]
+
+
+async def test_a_technique_that_can_list_rooms_lists_all(ann: Person, enter: Enter) -> None:
+    await enter("bob", "den")
+    can = type(ann.client).rooms is not ChatClient.rooms
+    assert await ann.client.rooms() == (["den", "lab"] if can else [])
 
 
 async def test_beyond_both_ends_there_is_nothing(ann: Person, hub: Hub) -> None:

@@ -19,6 +19,7 @@ from protos.chat_xdr import (
     CHAT_JOIN,
     CHAT_LEAVE,
     CHAT_MEMBERS,
+    CHAT_SEEN,
     CHAT_SEND,
     chat_status,
     delete_args,
@@ -32,6 +33,8 @@ from protos.chat_xdr import (
     leave_res,
     members_args,
     members_res,
+    seen_args,
+    seen_res,
     send_args,
 )
 from protos.xdr import Message
@@ -56,6 +59,7 @@ CALLS: dict[int, tuple[Any, type[Message]]] = {
     CHAT_DELETE: (lambda key: delete_args(key, 0, 3), draft_res),
     CHAT_FETCH: (lambda key: after(key, 0), fetch_res),
     CHAT_MEMBERS: (lambda key: members_args(key, 0), members_res),
+    CHAT_SEEN: (lambda key: seen_args(key, 0), seen_res),
     CHAT_LEAVE: (leave_args, leave_res),
 }
 

@@ -10,13 +10,15 @@ import pytest
 import backends.oncrpc.client
 from backends.oncrpc.client import OncRpcClient
 from chat.domain.errors import BadRequest, ChatError, ConnectionLost
-from chat.domain.model import Hello, Say
+from chat.domain.model import Hello, Member, Say
 from chat.interfaces.address import Address
 from protos.chat_xdr import (
     CHAT_JOIN,
     CHAT_MEMBERS,
+    CHAT_SEEN,
     chat_error,
     chat_limits,
+    chat_member,
     chat_status,
     draft_res,
     join_ok,
@@ -122,6 +124,25 @@ async def test_who_takes_the_connection_and_says_nothing_is_not_waited_for_for_e
     strange.answer = lambda xid, procedure: marked(b"\0\0\0\0" + SUCCESS)  # somebody else's
     with pytest.raises(ConnectionLost, match="does not answer"):
         await client.connect(Hello("lab", "ann"))
+
+
+async def test_an_older_server_is_asked_once_how_far_members_have_read_and_then_for_the_members(
+    strange: Strange, client: OncRpcClient
+) -> None:
+    asked: list[int] = []
+    there = members_res(chat_status.CHAT_OK, members_ok([chat_member("s", "ann", "oncrpc")], False))
+    results = {CHAT_JOIN: JOINED, CHAT_MEMBERS: there}
+
+    def answer(xid: bytes, procedure: int) -> bytes:
+        asked.append(procedure)
+        known = procedure in results
+        return marked(xid + (SUCCESS + results[procedure].encode() if known else words(1, 0, 0, 0, 3)))
+
+    strange.answer = answer
+    await client.connect(Hello("lab", "ann"))
+    for _ in range(2):
+        assert await client.members() == [Member("s", "ann", "oncrpc")]
+    assert asked == [CHAT_JOIN, CHAT_MEMBERS, CHAT_SEEN, CHAT_MEMBERS, CHAT_MEMBERS]
 
 
 async def test_what_the_server_breaks_off_may_have_happened(strange: Strange, client: OncRpcClient) -> None:

@@ -117,7 +117,7 @@ def test_what_is_built_has_all_that_the_package_is_made_of() -> None:
     kept = {line[1:] for line in lines if line.startswith("!")}
     assert all((ROOT / name).exists() for name in kept)
     packages = {"chat", "backends", "protos", "wsdl", "lab", "tui"}
-    assert packages | {"pyproject.toml", "constraints.txt", "README.md", "LICENSE"} == kept
+    assert packages | {"pyproject.toml", "constraints.txt", "README.md", "LICENSE", "man"} == kept
 
 
 def test_compose_itself_accepts_the_file() -> None:

@@ -188,6 +188,27 @@ async def test_a_phone_that_slept_reads_on_and_says_that_its_seat_had_ended(
     assert (await phone.page.value("document.body.innerText")).count("good night") == 1
 
 
+@pytest.mark.parametrize("limits", [Limits(burst=0, page=10)])
+async def test_a_phone_that_slept_through_many_pages_reads_each_line_once_and_in_order(
+    phone: Phone, enter_room: EnterRoom
+) -> None:
+    bob = await enter_room("tcp", "bob")
+    await phone.join("ann")
+    await phone.page.call("Page.setWebLifecycleState", state="frozen")
+    said = [f"line {number}." for number in range(35)]
+    for text in said:
+        await bob.say(text)
+    await phone.page.call("Page.setWebLifecycleState", state="active")
+    await phone.shows(said[-1])
+    assert (
+        await phone.page.value(
+            "[...document.querySelectorAll('#messages .text')].map((one) => one.textContent)"
+        )
+        == said
+    )
+    assert "Your seat had ended" not in await phone.page.value("document.body.innerText")
+
+
 @pytest.mark.parametrize("limits", [Limits(burst=1, rate=1.0)])
 async def test_who_is_too_fast_waits_as_long_as_the_server_says_and_nothing_is_lost(
     phone: Phone, enter_room: EnterRoom

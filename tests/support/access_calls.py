@@ -207,6 +207,7 @@ PROCEDURES: dict[str, Callable[[Caller], Any]] = {
     "DELETE": lambda caller: xdr.delete_args(caller.key, 50, ID),
     "FETCH": lambda caller: after(caller.key, 0),
     "MEMBERS": lambda caller: xdr.members_args(caller.key, 0),
+    "SEEN": lambda caller: xdr.seen_args(caller.key, 0),
 }
 
 
@@ -260,6 +261,7 @@ OPERATIONS: dict[str, Callable[[Caller], dict[str, object]]] = {
     "Delete": lambda caller: {"seatKey": caller.key or "none", "n": 50, "id": ID},
     "Fetch": lambda caller: {"seatKey": caller.key or "none", "after": 0, "limit": 200, "wait": 0},
     "Members": lambda caller: {"seatKey": caller.key or "none"},
+    "Seen": lambda caller: {"seatKey": caller.key or "none"},
     "Ping": lambda caller: {},
 }
 _CODES = {name: code for code, name in FAULT_NAMES.items()}

@@ -58,6 +58,8 @@ class Desk:
         """Answers the next draft."""
         self.away: ChatError | None = None
         """Refuses connections."""
+        self.rooms: list[str] = []
+        """The rooms that the server tells."""
         self.activity = ""
         self.notices: list[str] = []
         self.stale: ChatError | None = None
@@ -224,6 +226,9 @@ class DeskClient(ChatClient):
 
     async def members(self) -> list[Member]:
         return list(self._desk.members.values())
+
+    async def rooms(self) -> list[str]:
+        return self._desk.rooms
 
     async def ping(self) -> float:
         return 0.0006

@@ -22,6 +22,9 @@ from protos.chat_xdr import (
     leave_res,
     members_ok,
     members_res,
+    seen_member,
+    seen_ok,
+    seen_res,
     send_args,
 )
 from protos.xdr import Message
@@ -91,6 +94,20 @@ GOLDEN: dict[str, tuple[Message, str]] = {
     "members": (
         members_res(OK, members_ok([chat_member("s1", "ann", "oncrpc")], True)),
         "0000000000000001000000027331000000000003616e6e00000000066f6e63727063000000000001",
+    ),
+    "seen": (
+        seen_res(
+            OK,
+            seen_ok(
+                [
+                    seen_member(chat_member("s1", "ann", "oncrpc"), 17),
+                    seen_member(chat_member("s2", "bob", "udp"), None),
+                ],
+                False,
+            ),
+        ),
+        "0000000000000002000000027331000000000003616e6e00000000066f6e637270630000000000010000000000000011"
+        "000000027332000000000003626f620000000003756470000000000000000000",
     ),
     "left": (leave_res(OK), "00000000"),
 }

@@ -40,5 +40,8 @@ def check_value(data: bytes, field: Field, expected: Any) -> None:
     elif isinstance(expected, float):
         assert unpack(">d", token) == (expected,)
     else:
+        if field.fields:  # it is optional, and there
+            assert field.fields[-1].span is not None
+            token = data[slice(*field.fields[-1].span)]
         assert int.from_bytes(token, "big") == expected
     return None

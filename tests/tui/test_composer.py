@@ -326,6 +326,9 @@ def test_emoji_and_rooms_are_completed() -> None:
     assert words("see :) and ::") == []
     assert words("http://x") == []
     assert [one.word for one in candidates("in #l", [], ["lab", "lobby", "den"])] == ["#lab", "#lobby"]
+    assert [one.word for one in candidates("/join l", [], ["lab", "lobby", "den"])] == ["lab", "lobby"]
+    assert [one.word for one in candidates("/join #l", [], ["lab", "lobby", "den"])] == ["#lab", "#lobby"]
+    assert candidates("/join lab x", [], ["lab", "xeno"]) == []
 
 
 async def test_tab_puts_the_emoji_in() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from chat.cli.screen import known_theme
 from tests.support.desk import Desk, chatting, until, write
 from tui import own_themes, themes
 
@@ -54,6 +55,15 @@ def test_a_broken_one_is_said_and_the_others_are_there(
     (complaint,) = own_themes.load(folder)
     assert f"{folder / name}.toml is left out: {why}" in complaint
     assert themes.NAMES[len(themes.BUILT_IN) :] == ["sea"]
+
+
+def test_a_broken_one_that_was_chosen_is_said_and_the_chat_starts_with_the_usual_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CHAT_CONFIG", str(folder.parent / "config.toml"))
+    (folder / "sea.toml").write_text('background = "blueish"')
+    assert known_theme("sea") is None
+    assert f"chat: the theme {folder / 'sea.toml'} is left out: " in capsys.readouterr().err
 
 
 def test_without_a_folder_there_are_none(tmp_path: Path) -> None:

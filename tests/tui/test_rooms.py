@@ -27,6 +27,7 @@ from tests.support.desk import (
 from tui.app import ChatApp
 from tui.open_rooms import MOST
 from tui.opening import Choice
+from tui.widgets.completion import Completion
 from tui.widgets.room_list import RoomEntry, RoomList
 
 
@@ -150,6 +151,49 @@ async def test_the_switcher_finds_a_room_by_some_of_its_letters() -> None:
         await until(pilot, lambda: "which room?" in text(pilot))
         await pilot.press(*"oprt", "enter")
         await in_front(pilot, "operations")
+
+
+# --- which rooms there are ---------------------------------------------------------------------
+
+
+def offered(pilot: Running) -> list[str]:
+    return [candidate.word for candidate in chat(pilot).query_one(Completion).offered]
+
+
+async def test_join_completes_open_rooms_those_of_earlier_times_and_those_that_the_server_tells() -> None:
+    async with in_house(known_rooms=["den", "library"]) as (pilot, house):
+        house.rooms = ["lab", "labyrinth", "../lab", "l\x1b[2J"]
+        await write(pilot, "/join l", "end")
+        await until(pilot, lambda: offered(pilot) == ["lab", "labyrinth", "library"])
+        await pilot.press("i", "tab")
+        assert chat(pilot).composer.text == "/join library "
+        chat(pilot).composer.load("is it #d")
+        await until(pilot, lambda: offered(pilot) == ["#den"])
+
+
+async def test_enter_joins_what_was_typed_although_a_longer_name_is_offered() -> None:
+    async with in_house(known_rooms=["den"]) as (pilot, _):
+        await write(pilot, "/join de")
+        await in_front(pilot, "de")
+
+
+async def test_a_room_of_the_list_is_taken_by_enter_once_the_user_has_gone_to_it() -> None:
+    async with in_house(known_rooms=["den", "dev"]) as (pilot, _):
+        await write(pilot, "/join d", "down", "enter")
+        assert chat(pilot).composer.text == "/join dev "
+        await pilot.press("enter")
+        await in_front(pilot, "dev")
+
+
+async def test_the_switcher_opens_a_room_that_is_known() -> None:
+    async with in_house(known_rooms=["den"]) as (pilot, house):
+        house.rooms = ["library"]
+        await pilot.press("ctrl+g")
+        await until(pilot, lambda: "not open yet" in text(pilot) and "den" in text(pilot))
+        await pilot.press(*"lbr")
+        await until(pilot, lambda: "library" in text(pilot))
+        await pilot.press("enter")
+        await in_front(pilot, "library")
 
 
 async def test_go_takes_some_letters_too_and_says_where_there_is_nothing() -> None:

@@ -8,11 +8,29 @@ import pytest
 from textual import events
 
 import backends
-from tests.support.desk import Desk, chat, chatting, text, until, write
+from tests.support.desk import Desk, Running, chat, chatting, lines, text, until, write
+from tests.tui.test_lanes import in_lanes
+from tests.tui.test_split import long_talk, numbers, split
+from tests.tui.test_wire import looking, open_with_a_message
 from tui.app import ChatApp
+from tui.screens.chat import ChatScreen
 from tui.screens.chat_commands import LEAST
+from tui.wire.inspector import Inspector
 
-SMALL = [(1, 1), (2, 2), (4, 4), (8, 3), (15, 24), (24, 10), (24, 24), (29, 7), (80, 1), (80, 3), (80, 7)]
+SMALL = [
+    (1, 1),
+    (2, 2),
+    (4, 4),
+    (8, 3),
+    (10, 3),
+    (15, 24),
+    (24, 10),
+    (24, 24),
+    (29, 7),
+    (80, 1),
+    (80, 3),
+    (80, 7),
+]
 
 
 def full() -> Desk:
@@ -75,6 +93,69 @@ async def test_the_question_about_a_paste_takes_any_size() -> None:
             await pilot.pause()
         await pilot.press("enter")
         await until(pilot, lambda: desk.log[-1].text == "a\nb\nc\nd")
+
+
+async def tiny_and_back(pilot: Running) -> None:
+    """Make the terminal tiny and large again; the screen must be what it was."""
+    before = lines(pilot)
+    await pilot.resize_terminal(10, 3)
+    await pilot.pause()
+    assert lines(pilot) != before
+    await pilot.resize_terminal(80, 24)
+    await until(pilot, lambda: lines(pilot) == before)
+
+
+async def test_a_list_that_is_split_is_what_it_was_before() -> None:
+    desk = long_talk()
+    async with chatting(desk) as pilot:
+        await split(pilot)
+        await pilot.press("pageup")
+        await until(pilot, lambda: numbers(pilot)[-1] == "60")
+        await tiny_and_back(pilot)
+        desk.says("bob", "line 61")
+        await until(pilot, lambda: numbers(pilot)[-1] == "61")
+
+
+async def test_the_inspector_is_what_it_was_before() -> None:
+    async with looking() as (pilot, desk, wire):
+        await open_with_a_message(pilot, desk, wire)
+        await until(pilot, lambda: "idle" in text(pilot))  # what being there costs is known only then
+        await tiny_and_back(pilot)
+        assert pilot.app.query_one(Inspector).has_focus
+
+
+async def test_the_lanes_are_what_they_were_before() -> None:
+    async with in_lanes() as (pilot, hall):
+        for desk in hall.lanes.values():
+            desk.says("bob", "in a lane")
+        await until(pilot, lambda: text(pilot).count("in a lane") == 2)
+        await tiny_and_back(pilot)
+
+
+@pytest.mark.parametrize("key", ["ctrl+g", "ctrl+p", "f1"])
+async def test_what_lies_above_the_room_is_what_it_was_before(key: str) -> None:
+    async with chatting(full()) as pilot:
+        await pilot.press(key)
+        await until(pilot, lambda: not isinstance(pilot.app.screen, ChatScreen))
+        await pilot.pause()
+        await tiny_and_back(pilot)
+        await pilot.press("escape")
+        await until(pilot, lambda: chat(pilot).composer.has_focus)
+
+
+async def test_a_list_that_is_just_scrolling_goes_on_at_the_new_size() -> None:
+    desk = long_talk()
+    async with chatting(desk) as pilot:
+        view = chat(pilot).view
+        view.scroll_to(y=0, animate=True, duration=600, immediate=True)  # a wheel does so, and is quicker
+        await until(pilot, lambda: view.scroll_offset.y < view.max_scroll_y)
+        assert pilot.app.animator.is_being_animated(view, "scroll_y")
+        await pilot.resize_terminal(10, 3)
+        desk.says("bob", "line 61")
+        await pilot.pause()
+        await pilot.resize_terminal(80, 24)
+        await pilot.press("ctrl+end")
+        await until(pilot, lambda: numbers(pilot)[-1] == "61" and view.follow)
 
 
 async def test_the_picker_takes_any_size() -> None:

@@ -40,8 +40,9 @@ from tui.screens.chat_class import ChatClass
 from tui.screens.chat_commands import LEAST, TOO_SMALL
 from tui.screens.chat_lanes import ChatLanes
 from tui.screens.chat_paste import ChatPaste
+from tui.screens.chat_rooms import JOIN
+from tui.screens.chat_seen import ChatSeen
 from tui.screens.chat_split import ChatSplit
-from tui.screens.chat_unread import ChatUnread
 from tui.search import Search
 from tui.sent_texts import SentTexts
 from tui.timeline import Timeline
@@ -58,7 +59,7 @@ WIDTHS = [(0, "-slim"), (LEAST[0], "-narrow"), (100, "-wide")]
 HEIGHTS = [(0, "-flat"), (LEAST[1], "-short"), (22, "-tall")]
 
 
-class ChatScreen(Plain, ChatUnread, ChatLanes, ChatClass, ChatSplit, ChatPaste):
+class ChatScreen(Plain, ChatSeen, ChatLanes, ChatClass, ChatSplit, ChatPaste):
     """One person in one room.
 
     Args:
@@ -117,6 +118,7 @@ class ChatScreen(Plain, ChatUnread, ChatLanes, ChatClass, ChatSplit, ChatPaste):
             sent=sent,
         )
         self.composer.edit_last = self.edit_last
+        self.composer.rooms = lambda: self.rooms.names
         self._completion = completion
         self._members = Members()
         self._status = StatusBar(opened.choice.technique, session.room)
@@ -126,6 +128,7 @@ class ChatScreen(Plain, ChatUnread, ChatLanes, ChatClass, ChatSplit, ChatPaste):
         self._hint = Static("", id="hint", markup=False)
         self.key_line = KeyLine()
         self._said: dict[int, str] = {}  # the drafts of this session that are on their way
+        self._joins = False  # a room is being named
         self._hinted = ""  # what the composer held when the hint was shown
         self._first = opened
 
@@ -199,6 +202,8 @@ class ChatScreen(Plain, ChatUnread, ChatLanes, ChatClass, ChatSplit, ChatPaste):
                         if isinstance(update, Arrived) and update.event.kind == "sent":
                             self.note_receipt(update.event.seq)
                             self.count_unread(update.event.seq)
+        if any(isinstance(update, Measured) for update in batch):
+            self.look_who_has_it()
         self.newest.refresh()
         self.tell_unread()
         self._status.pending = self.session.pending
@@ -300,6 +305,10 @@ class ChatScreen(Plain, ChatUnread, ChatLanes, ChatClass, ChatSplit, ChatPaste):
 
     def on_text_area_changed(self, event: TextArea.Changed) -> None:
         event.stop()
+        joins = self.composer.text.startswith(JOIN)
+        if joins and not self._joins:
+            self.ask_rooms()
+        self._joins = joins
         if self.composer.text and self.composer.text != self._hinted:
             self.unhint()
 

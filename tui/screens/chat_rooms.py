@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.message import Message
 
+from chat.domain.errors import ChatError
 from chat.language.translation import translate
 from tui.commands import Refused
+from tui.screens.chat_commands import PATIENCE
 from tui.screens.chat_session import ChatSession
 from tui.screens.ordered import Answered
 from tui.widgets.room_list import RoomEntry, RoomList
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
     from tui.open_rooms import OpenRooms
 
 STEPS = {"alt+up": -1, "alt+left": -1, "alt+down": 1, "alt+right": 1}
+JOIN = "/join "
 NUMBERS = {f"alt+{number}": number for number in range(1, 10)}
 
 
@@ -78,6 +83,16 @@ class ChatRooms(ChatSession):
     def leave_room(self, room: str) -> None:
         self.rooms.leave(room.removeprefix("#") or self.session.room)
 
+    def ask_rooms(self) -> None:
+        """Ask the server which rooms it has, because the user begins to name one."""
+        self.run_worker(self._ask_rooms(), group="rooms", exclusive=True, exit_on_error=False)
+
+    async def _ask_rooms(self) -> None:
+        with suppress(ChatError, TimeoutError):  # those of earlier times are there
+            async with asyncio.timeout(PATIENCE):
+                if self.rooms.learn(await self.session.rooms()) and self.composer.text.startswith(JOIN):
+                    self.composer.offer_again()
+
     def list_rooms(self) -> None:
         n = len(self.rooms.screens)
         lines = [translate(f"{n} open; Alt+1 to Alt+9 go there, /join ROOM opens another")]
@@ -91,6 +106,7 @@ class ChatRooms(ChatSession):
         name = name.removeprefix("#")
         if not name:
             if self.app.screen is self:
+                self.ask_rooms()
                 self.rooms.app.open(Switcher())
             return
         screen = best(self.rooms, name)

@@ -12,11 +12,17 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from chat.language import N_
 from chat.language.translation import translate
 from tui.commands import KEYS, TABLE, in_words, key_name
+from tui.rows import wrap
 from tui.widgets.composer import Composer, type_behind
 
 KEY = len("Ctrl+Home")
+SEEN = N_(
+    "Seen by 3 of 5: the clients of three of the five others have your message, as far as the server knows. "
+    "Whether anybody has read it, no program knows. Unknown: over udp and rabbitmq no client says what came."
+)
 
 
 def help_text(width: int) -> Content:
@@ -38,7 +44,9 @@ def help_text(width: int) -> Content:
     pieces.append((f"\n{translate('Keys')}\n", "bold $accent"))
     for key, what in KEYS:
         pieces += [(in_words(key).ljust(wide), "bold"), (translate(what), ""), ("\n", "")]
-    pieces.append(("\n" + translate("To send a text that begins with /, write //."), "$quiet"))
+    pieces.append(("\n" + translate("To send a text that begins with /, write //.") + "\n", "$quiet"))
+    seen = translate(SEEN)
+    pieces += [("\n" + seen[start:end].rstrip(), "$quiet") for start, end in wrap(seen, width)]
     return Content.assemble(*pieces)
 
 

@@ -1,4 +1,4 @@
-"""The quick switcher, on Ctrl+G: some letters of a room's name bring it to the front."""
+"""The quick switcher, on Ctrl+G: some letters of a room's name bring it to the front, or open it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,17 @@ from textual.content import Content
 from textual.fuzzy import Matcher
 
 from chat.domain.errors import ChatError
+from chat.language import N_
 from chat.language.translation import translate
 from tui.commands import Refused
 from tui.open_rooms import OpenRooms
 from tui.screens.chat import ChatScreen
 from tui.screens.palette import Palette
+from tui.widgets.completion import MOST
+
+NOT_OPEN = N_("not open yet")
+BEHIND = 0.5
+"""By this the rank of a room that is not open is lower."""
 
 
 def best(rooms: OpenRooms, text: str) -> ChatScreen | None:
@@ -25,7 +31,7 @@ def best(rooms: OpenRooms, text: str) -> ChatScreen | None:
 
 
 class RoomProvider(Provider):
-    """What the switcher offers: the open rooms, and to open the one that is typed."""
+    """What the switcher offers: the open rooms, those that are known, and to open the one that is typed."""
 
     @property
     def _chat(self) -> ChatScreen:
@@ -36,6 +42,8 @@ class RoomProvider(Provider):
         for entry, screen in zip(self._chat.room_entries(), self._chat.rooms.screens, strict=True):
             go = partial(self._chat.rooms.go, screen)
             yield DiscoveryHit(Content(entry.name), go, entry.name, entry.told)
+        for room in self._others()[:MOST]:
+            yield DiscoveryHit(Content(room), partial(self._join, room), room, translate(NOT_OPEN))
 
     async def search(self, query: str) -> Hits:
         matcher = self.matcher(query)
@@ -43,9 +51,17 @@ class RoomProvider(Provider):
             if (score := matcher.match(entry.name)) > 0:
                 go = partial(self._chat.rooms.go, screen)
                 yield Hit(score, matcher.highlight(entry.name), go, entry.name, entry.told)
-        if self._chat.rooms.named(query) is None:
+        for room in self._others():
+            if (score := matcher.match(room)) > 0:
+                join = partial(self._join, room)
+                yield Hit(BEHIND * score, matcher.highlight(room), join, room, translate(NOT_OPEN))
+        if query not in self._chat.rooms.names:
             join, joins = partial(self._join, query), translate(f"join {query}")
             yield Hit(0.001, Content(joins), join, joins, translate("open another room"))
+
+    def _others(self) -> list[str]:
+        """Return the rooms that are known, but not open."""
+        return [room for room in self._chat.rooms.names if self._chat.rooms.named(room) is None]
 
     def _join(self, room: str) -> None:
         try:

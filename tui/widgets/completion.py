@@ -16,6 +16,8 @@ from tui.emoji import like
 from tui.rows import fit
 
 ROWS = 8
+MOST = 50
+"""Names that are offered at once: a room may have thousands, and nobody goes through them."""
 EMOJI_LETTERS = 2
 """How many letters must follow a colon, so that ``:)`` and ``::`` offer nothing."""
 
@@ -25,9 +27,11 @@ class Candidate:
     """One possible completion."""
 
     word: str
-    """Replaces the word before the cursor."""
+    """Replaces the word before the cursor; "": it only says something, and can't be chosen."""
     usage: str = ""
     note: str = ""
+    free: bool = False
+    """Whether Enter takes it only if the user has gone to it: what is typed may be meant as it is."""
 
 
 def last_word(before: str) -> str:
@@ -55,18 +59,32 @@ def candidates(
                 if f"/{command.name}".startswith(word)
             ]
         command = TABLE.get(before[1:].partition(" ")[0])
-        if command is not None and command.values and before.count(" ") == 1:
-            return [Candidate(value) for value in command.values if value.startswith(word)]
+        if command is not None and before.count(" ") == 1:
+            if command.values:
+                return [Candidate(value) for value in command.values if value.startswith(word)]
+            if command.names_room and not word.startswith("#"):
+                return _rooms(rooms, word)
     if word.startswith(":") and len(word) > EMOJI_LETTERS:
         return [Candidate(emoji, f":{name.rstrip(':')}:") for name, emoji in like(word[1:].rstrip(":"), ROWS)]
     if word.startswith("#"):
-        return [Candidate(f"#{room}") for room in sorted(rooms) if room.startswith(word[1:])]
+        return _rooms(rooms, word[1:], "#")
     sign = "@" if word.startswith("@") else ""
     start = word[len(sign) :].casefold()
     if not (sign or (asked and start)):
         return []
     names = sorted({nick for nick in nicks if nick.casefold().startswith(start)}, key=str.casefold)
-    return [Candidate(sign + name) for name in names]
+    return _first([Candidate(sign + name) for name in names[:MOST]], len(names))
+
+
+def _rooms(rooms: Iterable[str], start: str, sign: str = "") -> list[Candidate]:
+    names = sorted(room for room in rooms if room.startswith(start))
+    return _first([Candidate(sign + name, free=True) for name in names[:MOST]], len(names))
+
+
+def _first(offered: list[Candidate], count: int) -> list[Candidate]:
+    """Return them, and how many more there are."""
+    more = count - len(offered)
+    return [*offered, Candidate("", note=translate(f"{more} more: type on"))] if more else offered
 
 
 class Completion(OptionList, can_focus=False):
@@ -75,6 +93,8 @@ class Completion(OptionList, can_focus=False):
     def __init__(self) -> None:
         super().__init__(id="completion", compact=True)
         self.offered: list[Candidate] = []
+        self.moved = False
+        """Whether the user has gone to another candidate than the first."""
 
     @property
     def open(self) -> bool:
@@ -90,7 +110,7 @@ class Completion(OptionList, can_focus=False):
         """Show these candidates; close the list if there are none."""
         if offered == self.offered:
             return
-        self.offered = offered
+        self.offered, self.moved = offered, False
         self.clear_options()
         wide = max((cell_len(f"{candidate.word} {candidate.usage}") for candidate in offered), default=0)
         # Names come from other people: a Content is never parsed as markup.
@@ -100,7 +120,8 @@ class Completion(OptionList, can_focus=False):
                     (f" {candidate.word} ", "bold"),
                     (fit(candidate.usage, wide - cell_len(candidate.word)), "$quiet"),
                     (f" {candidate.note} ", ""),
-                )
+                ),
+                disabled=not candidate.word,
             )
             for candidate in offered
         )
@@ -113,6 +134,7 @@ class Completion(OptionList, can_focus=False):
 
     def move(self, step: int) -> None:
         """Highlight the next candidate (1) or the one before (-1)."""
+        self.moved = True
         if step < 0:
             self.action_cursor_up()
         else:

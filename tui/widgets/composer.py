@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -89,8 +89,8 @@ class Composer(TextArea):
         )
         self.nicks: list[str] = []
         """The names that can be completed."""
-        self.rooms: list[str] = []
-        """The rooms that can be completed."""
+        self.rooms: Callable[[], Iterable[str]] = lambda: ()
+        """Returns the rooms that can be completed."""
         self.edit_last: Callable[[], bool] = lambda: False
         """Begins an edit of the last message, on Up where nothing was written; says whether it did."""
         self.unhandled = 0
@@ -245,7 +245,8 @@ class Composer(TextArea):
 
     def _send(self) -> None:
         chosen = self._completion.chosen if self._listed else None
-        if chosen is not None and not self._is_candidate():
+        wanted = chosen is not None and (self._completion.moved or not chosen.free)
+        if chosen is not None and wanted and not self._is_candidate():
             self._accept(chosen)
         else:
             self.submit()
@@ -303,14 +304,14 @@ class Composer(TextArea):
     def _is_candidate(self) -> bool:
         """Return whether the word before the cursor is complete."""
         word = last_word(self.before_cursor)
-        return any(candidate.word == word for candidate in self._completion.offered)
+        return any(candidate.word == word != "" for candidate in self._completion.offered)
 
     def _complete(self) -> None:
         if self._listed:
             if self._completion.chosen is not None:
                 self._accept(self._completion.chosen)
             return
-        offered = candidates(self.before_cursor, self.nicks, self.rooms, asked=True)
+        offered = candidates(self.before_cursor, self.nicks, self.rooms(), asked=True)
         if len(offered) == 1:
             self._accept(offered[0])
         else:
@@ -324,7 +325,12 @@ class Composer(TextArea):
         self._offer([])
 
     def on_text_area_changed(self) -> None:
-        self._offer(candidates(self.before_cursor, self.nicks, self.rooms))
+        self._offer(candidates(self.before_cursor, self.nicks, self.rooms()))
+
+    def offer_again(self) -> None:
+        """More can be completed than before: bring the list up to date, unless the user is choosing."""
+        if self._read_keys is None and not self._completion.moved:
+            self._offer(candidates(self.before_cursor, self.nicks, self.rooms()))
 
     def on_text_area_selection_changed(self, event: TextArea.SelectionChanged) -> None:
         event.stop()  # nothing above asks for it

@@ -11,7 +11,7 @@ from textual.widgets import Static
 
 from chat.domain.model import Member
 from chat.language.translation import translate
-from tui.rows import fit_name, one_line
+from tui.rows import fit, fit_name, one_line
 from tui.themes import NickColours
 
 BADGE = 8
@@ -39,7 +39,7 @@ class Members(VerticalScroll, can_focus=False):
         self.styles.width = wide + BADGE + 4  # the border, the blanks between them, and the scroll bar
         pieces: list[tuple[str, str]] = [(translate(f"{len(rows)} here") + "\n", "$quiet")]
         for member in rows[:SHOWN]:
-            badge = one_line(member.technique)[:BADGE]
+            badge = fit(one_line(member.technique), BADGE).rstrip()
             name = fit_name(one_line(member.nick), wide)
             style = f"{'bold ' if member.seat == own_seat else ''}$nick-{colours.number(member.nick)}"
             pieces += [(f"\n{name} ", style), (badge, "$quiet")]

@@ -6,7 +6,7 @@ strip that is shown again on another line of the screen is not made again: only 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
@@ -73,6 +73,8 @@ class MessageView(ScrollView, can_focus=False):
         """The first row that is left since rows were removed because there were too many; None: none were."""
         self.unsure: list[Place] = []
         """Rows whose height was computed for another width."""
+        self.at_end: Callable[[], None] = lambda: None
+        """Called when several changes end, before they are shown; it may change more."""
         self._changes = 0  # depth of nested `changing`
         self._cursor: Place | None = None
         # The strips of rows, each with whether it names the day and whether it is chosen.
@@ -150,6 +152,7 @@ class MessageView(ScrollView, can_focus=False):
         try:
             yield
         finally:
+            self.at_end()
             if len(self.rows) > KEEP:
                 self._cut(len(self.rows) - KEEP + CUT)
                 self.cut = self.rows[0].place
@@ -175,7 +178,7 @@ class MessageView(ScrollView, can_focus=False):
         self.lines.settle()
         self.virtual_size = Size(self.look.width, self.lines.total)
         if self.follow:
-            self.scroll_end(animate=False, immediate=True, x_axis=False)
+            self.to_end()
         elif top is not None:
             place, line = top
             self.scroll_to(y=self.lines.start(self.lines.before(place)) + line, animate=False)
@@ -233,7 +236,7 @@ class MessageView(ScrollView, can_focus=False):
         if width and width != self.look.width:
             self.restyle(replace(self.look, width=width))
         elif self.follow:
-            self.scroll_end(animate=False, immediate=True, x_axis=False)
+            self.to_end()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         if round(old_value) != round(new_value):
@@ -259,7 +262,7 @@ class MessageView(ScrollView, can_focus=False):
             self.post_message(self.NearTop())
 
     def to_end(self) -> None:
-        self.scroll_end(animate=False, immediate=True, x_axis=False)
+        self.scroll_to(y=self.max_scroll_y, animate=False)
 
     def to_top(self) -> None:
         """Scroll to the oldest row, and ask for older ones."""

@@ -86,7 +86,7 @@ def draw(
         segments = list(_first_columns(row, look, base, style, chosen)) if number == 0 else [blank_left]
         segments += _pieces(layout.text, start, end, base, spans)
         if last and layout.tail:
-            tail = style("took") if row.took is not None else style("pending")
+            tail = style("took") if row.took is not None or row.seen else style("pending")
             strip = Strip(segments).adjust_cell_length(look.left + look.body - len(layout.tail), base)
             segments = [*strip, Segment(layout.tail, base + tail)]
         strip = Strip(segments).adjust_cell_length(look.left + look.body, base)

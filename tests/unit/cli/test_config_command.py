@@ -108,6 +108,40 @@ def test_set_refuses_what_no_command_would_take(file: Path, key: str, value: str
     assert not file.exists()
 
 
+def test_a_value_of_another_type_is_said_and_the_rest_counts(file: Path) -> None:
+    file.parent.mkdir()
+    file.write_text(
+        "room = ['den']\nas = true\nserver = 1979-05-27\nplain = 3\nhistory = []\nkeys = 5\ntheme = 'light'\n"
+        "[send]\nroom = 1.5\nbackend = [[]]\n"
+    )
+    done = chat_here("config")
+    assert done.returncode == 0
+    assert "\ntheme        light" in done.stdout
+    text, flag = "write a text in quotation marks, or a number", "write true or false"
+    assert done.stderr.splitlines() == [
+        f"chat: {file}, room: {text}",
+        f"chat: {file}, as: {text}",
+        f"chat: {file}, server: {text}",
+        f"chat: {file}, plain: {flag}",
+        f"chat: {file}, history: {flag}",
+        f"chat: {file}, send.backend: {text}",
+        f"chat: {file}, keys: it is a table: write the keys below [keys]",
+    ]
+
+
+def test_true_switches_a_setting_of_a_technique_on_and_false_does_not(file: Path) -> None:
+    file.parent.mkdir()
+    for written, told in (("true", ["on", "file"]), ("false", ["-", "default"])):
+        file.write_text(f"repair = {written}\n")
+        assert settings()["repair"] == told
+
+
+def test_one_text_is_enough_where_there_may_be_several(file: Path) -> None:
+    file.parent.mkdir()
+    file.write_text('[log.export]\nroom = "den"\n')
+    assert "den" in chat_here("config", "--all").stdout.split("\n[log.export]")[1].split("\n\n")[0]
+
+
 def test_a_key_that_nobody_knows_is_said_and_the_rest_counts(file: Path) -> None:
     file.parent.mkdir()
     file.write_text('rom = "den"\nas = "ann"\nserve = 5\n[snd]\nroom = "x"\n[send]\nrooom = "y"\n')

@@ -89,6 +89,19 @@ async def test_a_draft_without_an_answer_is_sent_again_under_its_number(room: Fa
     assert room.texts == ["once"]
 
 
+async def test_a_draft_that_the_seat_refused_because_it_has_moved_goes_the_other_way(room: FakeRoom) -> None:
+    room.refuse_drafts = [SeatTaken("another connection has taken this seat over")]
+    async with talking(room) as (session, watch):
+        await watch.state("up")
+        token = session.say("behind the move")
+        await watch.until(lambda: room.received)
+        await session.switch(another(room))
+        await session.settled()
+        assert "failed" not in watch.phases(token)
+    assert {draft.n for draft in room.received} == {1}
+    assert room.texts == ["behind the move"]
+
+
 async def test_what_the_next_connection_breaks_is_again_the_technique_s_affair(room: FakeRoom) -> None:
     async with talking(room) as (session, watch):
         await watch.state("up")

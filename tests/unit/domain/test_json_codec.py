@@ -22,7 +22,7 @@ from chat.domain.json_codec import (
     decode_response,
     encode,
 )
-from chat.domain.model import Cursor, Event, Hello, Limits, SeatState, Welcome
+from chat.domain.model import Cursor, Event, Hello, Limits, Member, SeatState, Welcome
 from chat.domain.validation import printable
 
 NUMBER = st.integers(0, 2**53 - 1)
@@ -45,7 +45,8 @@ def values(*kinds: Any) -> st.SearchStrategy[Any]:
     return st.sampled_from(kinds).flatmap(lambda kind: st.builds(kind, **fields(kind)))
 
 
-for inner in (Cursor, Event, Limits, SeatState):  # parts of others, where from_type would count below 0
+# Parts of others, where from_type would count below 0.
+for inner in (Cursor, Event, Limits, Member, SeatState):
     st.register_type_strategy(inner, values(inner))
 
 EVENT = values(Event)

@@ -6,21 +6,25 @@ import gettext
 import string
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 import chat.language.translation
 from chat.domain.errors import NickTaken
 from chat.language.catalogue import DEEPEST, KEPT, LONGEST, Catalogue
-from chat.language.translation import LANGUAGES, preferred, translate, use
+from chat.language.translation import FOLDER, LANGUAGES, _read, preferred, translate, use
+from tests.support.processes import chat_here
 
 
 @pytest.fixture(autouse=True)
 def _english_again(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv("LANGUAGE", raising=False)
     monkeypatch.setattr(chat.language.translation, "_catalogue", None)
+    _read.cache_clear()
     yield
     use("en")
+    _read.cache_clear()
 
 
 def catalogue(texts: dict[str, str]) -> Catalogue:
@@ -84,6 +88,13 @@ def test_values_from_others_are_no_format() -> None:
     assert FEW.translate("{0.__class__} is taken") == "{0.__class__} est pris"
 
 
+@pytest.mark.parametrize(
+    "translation", ["{who} est pris", "{author.x} est pris", "{author est pris", "{} pris"]
+)
+def test_a_translation_that_cannot_be_filled_in_is_left_out(translation: str) -> None:
+    assert catalogue({"{author} is taken": translation}).translate("bob is taken") == "bob is taken"
+
+
 def test_it_remembers_only_so_many_texts() -> None:
     few = catalogue({"{author} is taken": "{author} est pris"})
     for number in range(KEPT + 50):
@@ -133,6 +144,38 @@ def test_an_error_of_a_server_is_translated_by_its_client() -> None:
 def test_what_a_language_lacks_is_shown_in_english(language: str) -> None:
     use(language)
     assert translate("a text that no catalogue has") == "a text that no catalogue has"
+
+
+def damaged() -> dict[str, bytes]:
+    """The French catalogue, with what a disk or an unpacking program could do to it."""
+    whole = (FOLDER / "fr" / "LC_MESSAGES" / "messages.mo").read_bytes()
+    wrong = bytearray(whole)
+    wrong[-20] = 0xFF  # in the last translation
+    return {
+        "empty": b"",
+        "cut": whole[: len(whole) // 2],
+        "another file": b"<!doctype html>",
+        "a byte": bytes(wrong),
+        "an encoding that nobody has": whole.replace(b"charset=utf-8", b"charset=xxx-8"),
+        "no encoding": whole.replace(b"charset=utf-8", b"chorsot utf-8"),
+    }
+
+
+@pytest.mark.parametrize("content", [None, *damaged().values()], ids=["missing", *damaged()])
+def test_a_damaged_catalogue_is_said_and_the_texts_stay_english(
+    content: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "fr" / "LC_MESSAGES" / "messages.mo"
+    file.parent.mkdir(parents=True)
+    if content is not None:
+        file.write_bytes(content)
+    monkeypatch.setattr(chat.language.translation, "FOLDER", tmp_path)
+    done = chat_here("--lang", "fr", "--room", "lab!", "--plain")
+    what = "missing" if content is None else "damaged"
+    first, second = done.stderr.splitlines()
+    assert first == f"chat: the texts are in English: {file} is {what}; install the chat again"
+    assert "'lab!' is not a room name" in second
+    assert done.returncode == 2
 
 
 @pytest.mark.parametrize(

@@ -157,6 +157,7 @@ def test_the_table_has_every_procedure() -> None:
     assert [(number, procedure.name) for number, procedure in PROCEDURES.items()] == [
         *[(0, "CHAT_NULL"), (1, "CHAT_JOIN"), (2, "CHAT_LEAVE"), (3, "CHAT_SEND")],
         *[(4, "CHAT_EDIT"), (5, "CHAT_DELETE"), (6, "CHAT_FETCH"), (7, "CHAT_MEMBERS")],
+        (8, "CHAT_SEEN"),
     ]
     assert (chat_xdr.CHAT_PROG, chat_xdr.CHAT_V1) == (600000001, 1)
 

@@ -247,6 +247,64 @@ async def test_a_long_replay_is_never_cut_however_slowly_it_is_read() -> None:
     assert slow.got == stage.due(slow)
 
 
+# --- what is known of a peer ---------------------------------------------------------------------
+
+
+class SilentPeer(Peer):
+    """A peer of whom nobody ever knows what it has taken."""
+
+    def taken(self, written: int) -> int | None:
+        return None
+
+
+def seen(stage: Stage, peer: Peer) -> int | None:
+    return stage.mailboxes[peer].seen
+
+
+@pytest.mark.usefixtures("small")
+async def test_a_peer_has_seen_what_it_took_and_nothing_that_waits_for_it() -> None:
+    stage = Stage()
+    stage.happen(3)
+    peer = stage.attach(Peer(after=2))
+    assert seen(stage, peer) == 2, "what is written to it waits"
+    stage.drain(peer)
+    assert seen(stage, peer) == 3
+    for _ in range(5):
+        stage.happen(1)
+        assert seen(stage, peer) == 3
+    stage.settle()
+    assert seen(stage, peer) == 8
+
+
+@pytest.mark.usefixtures("small")
+async def test_who_has_fallen_behind_has_seen_no_more_than_it_was_written() -> None:
+    stage = Stage()
+    peer = stage.attach(Peer())
+    for _ in range(8):
+        stage.happen(1)
+    peer.waiting = 0  # it has taken that, and the hub is not told yet
+    assert (peer.got[-1], seen(stage, peer)) == (7, 7)
+
+
+async def test_what_a_lost_connection_had_not_taken_is_not_seen_for_that() -> None:
+    stage = Stage()
+    peer = stage.attach(Peer())
+    stage.happen(1)
+    stage.drain(peer)
+    assert seen(stage, peer) == 1
+    stage.happen(1)
+    stage.mailboxes[peer].close()
+    peer.waiting = 0  # its buffer is gone
+    assert seen(stage, peer) == 1
+
+
+async def test_over_a_technique_that_never_knows_nothing_is_said_to_be_seen() -> None:
+    stage = Stage()
+    peer = stage.attach(SilentPeer())
+    stage.happen(1)
+    assert seen(stage, peer) is None
+
+
 async def test_a_log_that_cannot_be_read_ends_the_connection() -> None:
     stage = Stage()
     stage.happen(2 * RING_EVENTS)

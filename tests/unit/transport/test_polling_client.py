@@ -247,6 +247,23 @@ async def test_a_server_that_does_not_answer_the_leave_is_not_waited_for_long(
     assert client.calls == ["leave", "disconnect"]
 
 
+class OlderServer(LocalClient):
+    """Its server can't tell how far members have read."""
+
+    async def _seen(self) -> list[Member]:
+        await self._called("seen")
+        raise BadRequest("no such operation")
+
+
+async def test_a_server_that_cannot_tell_how_far_members_have_read_is_asked_that_once() -> None:
+    client = OlderServer()
+    await client.connect(HELLO)
+    client.calls.clear()
+    for _ in range(2):
+        assert await client.members() == []
+    assert client.calls == ["seen", "members", "members"]
+
+
 async def test_before_connect_nothing_can_be_asked() -> None:
     client = LocalClient()
     with pytest.raises(ConnectionLost, match="not connected"):

@@ -110,7 +110,7 @@ bool_t chat_members_1_svc(members_args args, members_res *res, struct svc_req *r
     if (seat_of(args.seat_key) == NULL)
         REFUSE(res, members_res, CHAT_SEAT_GONE, SEAT_GONE);
     for (u_int i = args.skip; i < taken; i++) {
-        used += sizeof "oncrpc" + strlen(seats[i].name) + strlen(seats[i].nick) + 3 * 8;
+        used += sizeof "oncrpc" + strlen(seats[i].name) + strlen(seats[i].nick) + 5 * 8; /* in SEEN, too */
         if (used > space(request))
             break;
         members[count++] = (chat_member){.seat = seats[i].name, .nick = seats[i].nick, .technique = "oncrpc"};
@@ -119,6 +119,26 @@ bool_t chat_members_1_svc(members_args args, members_res *res, struct svc_req *r
     ok->members.members_val = members;
     ok->members.members_len = count;
     ok->more = args.skip < taken && args.skip + count < taken;
+    return TRUE;
+}
+
+bool_t chat_seen_1_svc(seen_args args, seen_res *res, struct svc_req *request)
+{
+    static seen_member members[MAX_SEATS];
+    seen_ok *ok = &res->seen_res_u.ok;
+    members_args asked = {.seat_key = args.seat_key, .skip = args.skip};
+    members_res plain;
+
+    if (seat_of(args.seat_key) == NULL)
+        REFUSE(res, seen_res, CHAT_SEAT_GONE, SEAT_GONE);
+    chat_members_1_svc(asked, &plain, request);
+    res->status = CHAT_OK;
+    ok->members.members_val = members;
+    ok->members.members_len = plain.members_res_u.ok.members.members_len;
+    ok->more = plain.members_res_u.ok.more;
+    for (u_int i = 0; i < ok->members.members_len; i++)
+        members[i] = (seen_member){.member = plain.members_res_u.ok.members.members_val[i],
+                                   .seen = &seats[args.skip + i].seen};
     return TRUE;
 }
 
@@ -207,16 +227,18 @@ static size_t size_of(const chat_event *event)
 
 bool_t chat_fetch_1_svc(fetch_args args, fetch_res *res, struct svc_req *request)
 {
+    struct seat *seat = seat_of(args.seat_key);
     size_t most = space(request), used = 0;
     u_int limit = args.limit < 1 ? 1 : args.limit > PAGE ? PAGE : args.limit, first, end, count = 0;
     chat_number seq = args.place.direction == CHAT_NEWEST  ? head + 1
                     : args.place.direction == CHAT_BEFORE ? args.place.chat_place_u.before
                                                           : args.place.chat_place_u.after;
 
-    if (seat_of(args.seat_key) == NULL)
+    if (seat == NULL)
         REFUSE(res, fetch_res, CHAT_SEAT_GONE, SEAT_GONE);
     if (args.place.direction == CHAT_AFTER) {
         first = seq < head ? (u_int)seq : head;
+        seat->seen = first > seat->seen ? first : seat->seen;
         while (count < limit && first + count < head && (used += size_of(&events[first + count])) <= most)
             count++;
     } else {

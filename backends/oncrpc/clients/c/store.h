@@ -18,6 +18,7 @@ enum {
 struct seat {
     char key[33], *name, *nick;
     chat_number n;            /* the highest draft number so far */
+    chat_number seen;         /* its owner has what came up to this seq: the place of the last FETCH */
     time_t heard;             /* when its owner called last */
 };
 

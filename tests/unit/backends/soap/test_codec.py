@@ -91,7 +91,7 @@ def test_every_operation_declares_its_faults_in_both_bindings() -> None:
         operation.get("name"): {fault.get("name") for fault in operation.findall(f"{ns}fault")}
         for operation in root.iterfind(f"{ns}portType/{ns}operation")
     }
-    assert set(declared) == {"Join", "Leave", "Send", "Edit", "Delete", "Fetch", "Members", "Ping"}
+    assert set(declared) == {"Join", "Leave", "Send", "Edit", "Delete", "Fetch", "Members", "Seen", "Ping"}
     assert set.union(*declared.values()) == set(KINDS), "every fault is declared somewhere"
     for binding in root.findall(f"{ns}binding"):
         bound = {
@@ -177,7 +177,8 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "Edit": (1, 17),
     "Delete": (1, 17),
     "Fetch": (17, [Event("opened", 1, 0, 5, text="epoch"), EVENT]),
-    "Members": ([Member("s", "ann", "soap"), Member("t", "bob", "tcp")],),
+    "Members": ([Member("s", "ann", "soap", 17), Member("t", "bob", "tcp")],),
+    "Seen": ([Member("s", "ann", "soap", 17), Member("t", "bob", "udp")],),
     "Ping": (),
 }
 ARGUMENTS: dict[str, dict[str, object]] = {
@@ -188,6 +189,7 @@ ARGUMENTS: dict[str, dict[str, object]] = {
     "Delete": {"seatKey": "k", "n": 0, "id": 3},
     "Fetch": {"seatKey": "k", "limit": 1, "wait": 0},
     "Members": {"seatKey": "k"},
+    "Seen": {"seatKey": "k"},
     "Ping": {},
 }
 
