@@ -229,15 +229,6 @@ async def test_who_comes_or_goes_is_told_together_and_a_message_waits_for_nobody
     assert peer.got == stage.due(peer)
 
 
-async def test_what_the_gap_holds_back_can_be_written_now() -> None:
-    stage = Stage()
-    peer = stage.attach(Peer())
-    stage.happen(2)
-    stage.happen(2)
-    stage.channel.flush(now=True)
-    assert peer.got == [1, 2, 3, 4]
-
-
 @pytest.mark.usefixtures("small")
 async def test_a_peer_that_does_not_read_is_not_written_to() -> None:
     stage = Stage()
