@@ -101,4 +101,4 @@ def backoff(failures: int, jitter: float) -> float:
         failures: the number of tries that have failed.
         jitter: a random number from 0 to 1.
     """
-    return min(LAST_RETRY, FIRST_RETRY * 2.0**failures) * (0.5 + jitter)
+    return min(LAST_RETRY, FIRST_RETRY * 2.0 ** min(failures, 30)) * (0.5 + jitter)

@@ -77,4 +77,4 @@ def test_a_client_that_has_just_asked_notices_a_frozen_server_in_time() -> None:
 
 
 def test_a_client_that_has_just_tried_is_back_in_time() -> None:
-    assert backoff(99, 1.0) < WELL
+    assert max(backoff(failures, 1.0) for failures in (99, 5000)) < WELL
