@@ -85,6 +85,10 @@ class HelpScreen(ModalScreen[None]):
             yield Static("", id="help-text", markup=False)
 
     def on_resize(self) -> None:
+        self._fill()
+        self.call_after_refresh(self._fill)  # when it comes up, its box has no width yet
+
+    def _fill(self) -> None:
         box = self.query_one("#help")
         self.query_one("#help-text", Static).update(help_text(box.scrollable_content_region.width or 60))
 
