@@ -107,7 +107,8 @@ def schemas() -> Json:
                 field["description"] = FIELDS[name][key]
     for name in REQUESTS:
         for key, field in made[name]["properties"].items():
-            if key not in made[name].get("required", ()) and "type" in field:
+            kinds = {part.get("type", "null") for part in (field, *field.get("anyOf", ()))}
+            if key not in made[name].get("required", ()) and kinds != {"null"}:
                 field["nullable"] = True
     made["Cursor"]["nullable"] = True  # here, because OpenAPI 3.0 ignores it where there is no type beside it
     made["Limits"]["required"] = list(made["Limits"]["properties"])  # the server sends all of them
@@ -134,6 +135,9 @@ def as_30(schema: Any) -> Any:
     if {"type": "null"} in (parts := made.get("anyOf", ())):
         made["allOf"] = [part for part in parts if part != {"type": "null"}]
         del made["anyOf"]
+        if len(made["allOf"]) == 1 and "$ref" not in made["allOf"][0]:
+            # A generator takes what is inside for the type, and an `allOf` for a class.
+            made |= made.pop("allOf")[0]
     return made
 
 
