@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -24,9 +25,11 @@ WELCOME = pb.ServerFrame(welcome=pb.Welcome(seat="s", room="lab", nick="me")).Se
 async def stranger() -> AsyncIterator[Callable[..., Any]]:
     """Serves a stream that says the given frames, and unary calls that answer with what is no message."""
     servers = []
+    calls: set[asyncio.Task[Any] | None] = set()
 
     async def serve(*frames: bytes) -> Address:
         async def chat(requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
+            calls.add(asyncio.current_task())
             for frame in frames:
                 yield frame
             async for _ in requests:
@@ -50,6 +53,8 @@ async def stranger() -> AsyncIterator[Callable[..., Any]]:
     yield serve
     for server in servers:
         await server.stop(None)
+    if pending := [call for call in calls if call is not None and not call.done()]:
+        await asyncio.wait(pending)  # the library does not wait for them
 
 
 async def test_a_welcome_that_is_no_message_is_told(stranger: Callable[..., Any]) -> None:
