@@ -31,6 +31,8 @@ async def serving(handle: Handle, port: int = 0, **options: Any) -> AsyncIterato
                 await handle(reader, writer)
         finally:
             writer.transport.abort()
+            with suppress(OSError):  # by chance asyncio complains of an error that nobody asks for
+                await writer.wait_closed()
 
     server = await asyncio.start_server(serve, "127.0.0.1", port, **options)
     try:
