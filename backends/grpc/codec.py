@@ -16,7 +16,7 @@ import grpc
 
 from chat.domain.access_token import bearer_token
 from chat.domain.errors import ERRORS, BadRequest, ChatError, ConnectionLost
-from chat.domain.keep_last import keep_last
+from chat.domain.keep_last import KEPT, keep_last
 from chat.domain.model import (
     MAX_NUMBER,
     Cursor,
@@ -39,9 +39,6 @@ MAX_FRAME = Limits().frame_bytes
 """Bytes of one message that a client may send."""
 MAX_REPLY = 4 * 1024 * 1024
 """Bytes of one message that a server sends, at most: a page of 200 events of 4,000 bytes, with room."""
-
-KEPT = 500
-"""Messages of the newest events that are kept: more than a replay has."""
 
 Metadata = Sequence[tuple[str, str]]
 

@@ -17,7 +17,7 @@ from backends.rpyc import codec
 from backends.rpyc.codec import Local, Raised, Remote
 from chat.domain.errors import ERRORS, BadRequest, ChatError
 from chat.domain.json_codec import shorten
-from chat.domain.keep_last import keep_last
+from chat.domain.keep_last import KEPT, keep_last
 from chat.domain.model import Cursor, Delete, Draft, Edit, Event, Hello, Limits, Member, Number, Say, Welcome
 from chat.domain.validation import printable
 
@@ -123,8 +123,6 @@ def _reference(value: Any) -> Local | Remote | None:
 # --- the model's values ------------------------------------------------------------------------
 
 S = TypeVar("S", bound=Struct)
-KEPT = 500
-"""Encodings of the newest events that are kept: more than a replay has."""
 ALWAYS = frozenset(("kind", "seq", "prev", "at"))
 """Fields that an event has even if they are 0."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+KEPT = 500
+"""Encodings of the newest events that a technique keeps, where one is dear: more than a replay has."""
 T = TypeVar("T")
 R = TypeVar("R")
 

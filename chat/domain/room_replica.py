@@ -89,8 +89,7 @@ class RoomReplica:
         """The seq of the oldest entry that the log still keeps, as far as is known."""
         self.last: Entry | None = None
         """The newest entry that was applied, refused ones included."""
-        self._by_seat: dict[str, Member] = {}  # in the order of joining
-        self._roster: tuple[Member, ...] | None = ()  # the same; None: it has changed
+        self._members: tuple[Member, ...] | None = None  # None: they have changed
 
     @property
     def epoch(self) -> str:
@@ -107,21 +106,11 @@ class RoomReplica:
         if type(outcome) is Event:
             self.ring.append(outcome)
             if outcome.kind in MEMBERSHIP:
-                self._change_members(outcome)
+                self._members = None
         elif outcome is None:  # a checkpoint
-            self._by_seat = {
-                seat: Member(seat, one.author, one.technique) for seat, one in self.state.members.items()
-            }
-            self._roster = None
+            self._members = None
         self.last = entry
         return outcome
-
-    def _change_members(self, event: Event) -> None:
-        if event.kind == "left":
-            del self._by_seat[event.seat]
-        else:
-            self._by_seat[event.seat] = Member(event.seat, event.author, event.technique)
-        self._roster = None
 
     def replay(
         self, entries: list[Entry], on_refused: Callable[[Entry, Outcome], None] | None = None
@@ -201,6 +190,8 @@ class RoomReplica:
 
     def members(self) -> tuple[Member, ...]:
         """Return the members, in the order of joining: the same object until one comes or goes."""
-        if self._roster is None:
-            self._roster = tuple(self._by_seat.values())
-        return self._roster
+        if self._members is None:
+            self._members = tuple(
+                Member(one.seat, one.author, one.technique) for one in self.state.members.values()
+            )
+        return self._members

@@ -103,7 +103,7 @@ class Channel:
         more of them are held back.
         """
         if self._held is not None:
-            if not now and not (self._only_members and not only_members(self.pending)):
+            if not now and (not self._only_members or only_members(self.pending)):
                 return
             self._held.cancel()
             self._held = None
