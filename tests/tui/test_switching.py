@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from chat.client.connect import Detour
 from chat.client.session import Session
 from chat.domain.errors import ConnectionLost, StaleCursor
-from tests.support.desk import Desk, caught_up, chat, chatting, check_golden, line_with, text, until, write
+from tests.support.desk import (
+    Desk,
+    Running,
+    caught_up,
+    chat,
+    chatting,
+    check_golden,
+    line_with,
+    text,
+    until,
+    write,
+)
 from tests.tui.test_wire import Wire
 from tui.opening import Choice
 from tui.wire.inspector import Inspector
@@ -128,9 +142,9 @@ async def test_a_session_that_has_ended_goes_on_over_another_technique() -> None
         ]
 
 
-async def test_the_inspector_follows_the_new_connection() -> None:
-    desk = Desks()
-    desk.opens()
+@asynccontextmanager
+async def with_the_wire(desk: Desks) -> AsyncIterator[tuple[Running, list[Wire]]]:
+    """A chat whose wire is looked at; the list gets the wire of each technique that is tried."""
     wires: list[Wire] = []
 
     def make_wiretap(choice: Choice) -> Wire:
@@ -140,6 +154,13 @@ async def test_the_inspector_follows_the_new_connection() -> None:
     async with chatting(desk, make_wiretap=make_wiretap) as pilot:
         await pilot.press("f2")
         await until(pilot, lambda: wires[0].on)
+        yield pilot, wires
+
+
+async def test_the_inspector_follows_the_new_connection() -> None:
+    desk = Desks()
+    desk.opens()
+    async with with_the_wire(desk) as (pilot, wires):
         await write(pilot, "/backend soap")
         await until(pilot, lambda: "now over soap" in text(pilot))
         assert (wires[0].on, wires[1].on) == (False, True)
@@ -150,15 +171,7 @@ async def test_the_wire_of_a_technique_that_was_tried_in_vain_is_closed_again() 
     desk = Desks()
     desk.opens()
     desk.closed, desk.fails = "soap", OSError("no more files")
-    wires: list[Wire] = []
-
-    def make_wiretap(choice: Choice) -> Wire:
-        wires.append(Wire(lambda: desk.time))
-        return wires[-1]
-
-    async with chatting(desk, make_wiretap=make_wiretap) as pilot:
-        await pilot.press("f2")
-        await until(pilot, lambda: wires[0].on)
+    async with with_the_wire(desk) as (pilot, wires):
         await write(pilot, "/backend soap")
         await until(pilot, lambda: "still over tcp: no more files" in text(pilot))
         assert [wire.on for wire in wires] == [True, False]

@@ -15,10 +15,10 @@ from chat.cli.reach import Reach, advice
 from chat.cli.serve_lan import Board
 from chat.cli.tools import NC_KINDS
 from chat.client.lines import event_line
-from chat.domain.model import Event
+from chat.domain.model import Event, Kind
 from chat.interfaces.tls import Fingerprint
 from chat.language.translation import translate, use
-from lab.check.twins import TWINS, explanation
+from lab.check.twins import TWINS, Twin, explanation
 from tests.support.french import english
 from tests.support.lan import lan_address
 from tests.support.processes import chat, chat_here, running, serving
@@ -126,17 +126,17 @@ def test_the_table_of_techniques_fits_a_screen_in_french() -> None:
 
 
 @pytest.mark.parametrize("twin", TWINS, ids=lambda twin: twin.name)
-def test_a_broken_twin_is_explained_in_french(twin: object) -> None:
+def test_a_broken_twin_is_explained_in_french(twin: Twin) -> None:
     use("fr")
-    shown = "\n".join(explanation(twin))  # type: ignore[arg-type]  # the ids want an object
+    shown = "\n".join(explanation(twin))
     assert not english(shown.replace("the path of one message", ""))
 
 
 @pytest.mark.parametrize("kind", ["opened", "joined", "resumed", "left", "edited", "deleted", "sent"])
-def test_an_event_is_a_french_line_and_its_text_stays(kind: str) -> None:
+def test_an_event_is_a_french_line_and_its_text_stays(kind: Kind) -> None:
     said = "the log is closed"  # a text of ours, if somebody else writes it, is theirs
     for text in (said, "/class freeze") if kind == "sent" else (said,):
-        event = Event(kind, 7, 6, 0, "ann", "seat", "tcp", id=7, text=text)  # type: ignore[arg-type]  # any kind
+        event = Event(kind, 7, 6, 0, "ann", "seat", "tcp", id=7, text=text)
         use("en")
         before = event_line(event)
         use("fr")

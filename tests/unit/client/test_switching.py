@@ -58,7 +58,7 @@ async def test_a_new_connection_that_breaks_when_it_has_the_seat_does_not_end_th
             async def connect(self, hello: Hello) -> Welcome:
                 for older in list(room.connections):
                     older.broken(SeatTaken("another connection has taken this seat over"))
-                while session._client is not None:  # noqa: ASYNC110 - it has no event
+                while session._client is not None:  # noqa: ASYNC110 - no update tells of it
                     await asyncio.sleep(0)
                 raise ConnectionLost("the cable is out")
 
