@@ -243,6 +243,7 @@ class SqliteLog(Log):
                 self._found, self._written = dict(last), dict(last)
                 self.generation = secrets.token_hex(6)
                 self._watch = FileWatch(path, self.generation)
+                stack.callback(self._watch.close)
                 with suppress(sqlite3.OperationalError):  # no space: with the first commit
                     self._commit([], [])
                 self._checkpoint()
@@ -254,6 +255,7 @@ class SqliteLog(Log):
     def _close_file(self, refused: list[Refusal]) -> None:
         with suppress(sqlite3.Error, OSError):  # the room will refuse them again
             self._store([], refused)
+        self._watch.close()
         if isinstance(self._harm, Overwritten):
             self._writing.close()  # whoever closes last writes the -wal into the file; a reader can't
         self._held.close()
