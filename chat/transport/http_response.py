@@ -1,0 +1,95 @@
+"""One HTTP response, written in one piece where the application has it whole, with its date.
+
+uvicorn writes the head when the application begins the response, and the body when that comes; and it
+searches each header twice for what may not be in it. This takes a third of the time.
+"""
+
+from __future__ import annotations
+
+from email.utils import formatdate
+from functools import lru_cache
+from time import time
+from typing import Any
+
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import HEADER_VALUE_RE, STATUS_LINE, RequestResponseCycle
+
+from chat.transport.asgi import Send
+
+BODILESS = (204, 304)
+"""Statuses whose responses have no body, and need no Content-Length."""
+
+
+class WholeResponse:
+    """The response to one request."""
+
+    __slots__ = ("_begun", "_cycle", "_flow", "_send")
+
+    def __init__(self, cycle: RequestResponseCycle, flow: FlowControl, send: Send) -> None:
+        """Prepare.
+
+        Args:
+            cycle: uvicorn's state of the request and its response.
+            flow: of the connection.
+            send: uvicorn's own way, for a response in several pieces.
+        """
+        self._cycle = cycle
+        self._flow = flow
+        self._send = send
+        self._begun: Any = None
+
+    async def send(self, message: Any) -> None:
+        """Take what the application sends (ASGI)."""
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", ()), (b"date", http_date())]
+            self._begun = message
+            return
+        begun, self._begun = self._begun, None
+        if begun is None:
+            await self._send(message)
+            return
+        body = message.get("body", b"")
+        if message.get("more_body") or (head := self._head(begun["status"], begun["headers"], body)) is None:
+            await self._send(begun)
+            await self._send(message)
+            return
+        cycle = self._cycle
+        if self._flow.write_paused and not cycle.disconnected:
+            await self._flow.drain()
+        if cycle.disconnected:
+            return
+        cycle.transport.write(head if cycle.scope["method"] == "HEAD" else head + body)
+        cycle.response_started = cycle.response_complete = True
+        cycle.message_event.set()
+        if not cycle.keep_alive:
+            cycle.transport.close()
+        cycle.on_response()
+
+    def _head(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> bytes | None:
+        """Return the status line and the headers; None: the response is not one that is written here."""
+        named = dict(headers)
+        length = named.get(b"content-length")
+        if length is None:
+            if body or status not in BODILESS:
+                return None
+        elif length != b"%d" % len(body):
+            return None
+        if HEADER_VALUE_RE.search(b"".join(named.values())):
+            return None
+        cycle = self._cycle
+        if b"close" in named.get(b"connection", b"").lower():
+            cycle.keep_alive = False
+        elif not cycle.keep_alive:
+            headers.append((b"connection", b"close"))
+        lines = [b"%b: %b\r\n" % header for header in headers]
+        return b"".join((STATUS_LINE[status], *lines, b"\r\n"))
+
+
+def http_date() -> bytes:
+    """Return this time as the Date header has it (RFC 9110, 6.6.1)."""
+    return _date_of(int(time()))
+
+
+@lru_cache(1)
+def _date_of(second: int) -> bytes:
+    return formatdate(second, usegmt=True).encode()
