@@ -234,6 +234,7 @@ class HubSeat:
                     self.report("away")
                 else:
                     self._was_cut(reason)
+            self.read_up_to = max(self.read_up_to, self._mailbox.written)
             self._mailbox.close()
             self._seen = self._mailbox.seen
             self._mailbox = None
