@@ -7,8 +7,8 @@ import asyncio
 from chat.domain.errors import ChatError, NotStored, TooFast
 
 HOLD = 1.0
-"""Seconds for which later drafts may not pass: long enough for those that were under way behind it. The author
-learns of the refusal, and sends it again first, or gives it up."""
+"""Seconds for which later drafts may not pass: long enough for those that were under way behind it. Who sent
+it learns of the refusal, and sends it again first, or gives it up."""
 
 
 class HeldDraft:
