@@ -39,6 +39,24 @@ OnMessage = Callable[[Any, pika.BasicProperties, bytes], None]
 """Called on the loop for each delivery: its method (``delivery_tag``), properties and body."""
 
 
+class _Batching(AsyncioConnection):
+    """Writes in one call what a turn of the loop has for the broker: pika makes one for each frame."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self._frames: list[bytes] = []
+        super().__init__(*args, **options)
+
+    def _adapter_emit_data(self, data: bytes) -> None:
+        if not self._frames:
+            self.ioloop.call_soon(self._write_out)
+        self._frames.append(data)
+
+    def _write_out(self) -> None:
+        frames, self._frames = self._frames, []
+        if self._transport is not None:  # else the connection has ended
+            super()._adapter_emit_data(b"".join(frames))
+
+
 class Connection:
     """One AMQP connection to a broker."""
 
@@ -78,7 +96,7 @@ class Connection:
         opened: asyncio.Future[AsyncioConnection | Exception] = loop.create_future()
         options = parameters(address, access, name, trust)
         user = options.credentials.username
-        AsyncioConnection.create_connection(
+        _Batching.create_connection(
             [options], on_done=lambda result: _resolve(opened, result), custom_ioloop=loop
         )
         try:
