@@ -206,6 +206,8 @@ class Stream(Sink[Blob]):
 
     coalescing = 0.03
     """A frame costs 50 us for each client, however large it is: under load fewer and larger ones are sent."""
+    coalescing_single = 0.01
+    """In which the next messages of those who send many can be read, 0.1 ms each, and stored."""
 
     def __init__(self, server: GrpcServer) -> None:
         self._server = server
