@@ -60,6 +60,7 @@ OPTIONS = [
     ("grpc.max_receive_message_length", MAX_FRAME),
     ("grpc.max_send_message_length", MAX_REPLY),
     ("grpc.max_metadata_size", 8192),
+    ("grpc.http2.bdp_probe", 0),  # a client sends little: a ping after it sends costs more than it gains
     # A frozen peer is noticed after 8 + 4 seconds. Without ping_timeout_ms it took half a minute.
     ("grpc.keepalive_time_ms", 8_000),
     ("grpc.keepalive_timeout_ms", 4_000),
