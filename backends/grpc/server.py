@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import AsyncIterator, Sequence
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 import grpc
@@ -195,11 +195,18 @@ class GrpcServer(ChatServer):
         return pb.MembersReply(members=map(member_message, members))
 
 
+class Mark(NamedTuple):
+    """What is kept of a frame until it is acknowledged: the seq of its last event, and its size in bytes."""
+
+    seq: int
+    size: int
+
+
 class Blob(NamedTuple):
-    """One frame that is written to every stream, and the seq of the last event in it."""
+    """One frame that is written to every stream."""
 
     frame: bytes
-    seq: int
+    mark: Mark
 
 
 class Stream(Sink[Blob]):
@@ -214,15 +221,15 @@ class Stream(Sink[Blob]):
         self._server = server
         self._state = State.OPENING
         self._seat: Seat | None = None
-        self._out: deque[bytes] = deque()
+        # No deques and no `asyncio.Event`s: each would take most of a kilobyte for every client that idles.
+        self._out: list[bytes] = []
         self._out_bytes = 0
-        self._unacked: deque[tuple[int, int]] = deque()  # seq and size of the frames with events
+        self._unacked: list[Mark] = []
         self._unacked_bytes = 0
         self._acked = 0  # the seq up to which the client has acknowledged
         self._above_low_water = False  # `Seat.drained` is called when that changes
-        self._wake = asyncio.Event()  # something to write, or the end
-        self._may_read = asyncio.Event()
-        self._may_read.set()
+        self._idle: asyncio.Future[None] | None = None  # until there is something to write, or the end
+        self._full: asyncio.Future[None] | None = None  # until the client may be read again
         self._undecided = 0
         self._reason: ChatError | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -252,14 +259,14 @@ class Stream(Sink[Blob]):
         self._reader = asyncio.create_task(self._read(requests))
         while True:
             while self._out:
-                frame = self._out.popleft()
+                frame = self._out.pop(0)
                 yield frame  # waits while HTTP/2's own window is full
                 self._out_bytes -= len(frame)
                 self._go_on()
             if self._state.ended:
                 break
-            self._wake.clear()
-            await self._wake.wait()
+            self._idle = asyncio.get_running_loop().create_future()
+            await self._idle
         if self._reason is not None:
             raise self._reason
 
@@ -278,16 +285,17 @@ class Stream(Sink[Blob]):
 
     @staticmethod
     def encode(events: Sequence[Event]) -> Blob:
-        return Blob(events_frame(events), events[-1].seq)
+        frame = events_frame(events)
+        return Blob(frame, Mark(events[-1].seq, len(frame)))
 
     def write(self, blob: Blob) -> None:
-        size = len(blob.frame)
-        self._out.append(blob.frame)
-        self._out_bytes += size
-        self._unacked.append((blob.seq, size))
-        self._unacked_bytes += size
+        frame, mark = blob
+        self._out.append(frame)
+        self._out_bytes += mark.size
+        self._unacked.append(mark)
+        self._unacked_bytes += mark.size
         self._above_low_water = self._above_low_water or self.buffered() > LOW_WATER
-        self._wake.set()
+        _end(self._idle)
 
     def buffered(self) -> int:
         return max(self._out_bytes, self._unacked_bytes // WINDOW_SCALE)
@@ -302,7 +310,7 @@ class Stream(Sink[Blob]):
         if self._state is not State.LEAVING or not isinstance(reason, SeatGone):  # it has asked for that
             self._reason = reason
         self._state = State.CLOSING
-        self._wake.set()
+        _end(self._idle)
         if self._task is not None:  # it may wait for a client that takes nothing
             self._deadline = asyncio.get_running_loop().call_later(LINGER, self._task.cancel)
 
@@ -312,7 +320,7 @@ class Stream(Sink[Blob]):
             self._above_low_water = False
             self._seat.drained(self)
         if self._undecided <= MAX_UNDECIDED // 2 and self._out_bytes <= MAX_UNREAD:
-            self._may_read.set()
+            _end(self._full)
 
     # --- frames of the client ------------------------------------------------------------------
 
@@ -327,8 +335,8 @@ class Stream(Sink[Blob]):
                 except BadRequest as error:
                     self._answer(problem_frame(error))
                 if self._undecided >= MAX_UNDECIDED or self._out_bytes > MAX_UNREAD:
-                    self._may_read.clear()
-                    await self._may_read.wait()
+                    self._full = asyncio.get_running_loop().create_future()
+                    await self._full
         except asyncio.CancelledError:
             pass  # by `end`, or by grpc: the call is gone
         except grpc.aio.AbortError:
@@ -344,11 +352,7 @@ class Stream(Sink[Blob]):
                 self._undecided += 1
                 seat.send(draft, self._decided)
             case "ack":
-                unacked = self._unacked
-                while unacked and unacked[0][0] <= frame.ack.seq:
-                    self._acked, size = unacked.popleft()
-                    self._unacked_bytes -= size
-                self._go_on()
+                self._acknowledged(frame.ack.seq)
             case "ping":
                 self._answer(pb.ServerFrame(pong=pb.Pong(ref=frame.ping.ref)))
             case "leave":
@@ -358,6 +362,13 @@ class Stream(Sink[Blob]):
                 raise BadRequest("this stream has its seat already: a second hello is refused")
             case _:
                 raise BadRequest("a frame without a kind that this server knows")
+
+    def _acknowledged(self, seq: int) -> None:
+        if marks := list(takewhile(lambda mark: mark.seq <= seq, self._unacked)):
+            del self._unacked[: len(marks)]
+            self._acked = marks[-1].seq
+            self._unacked_bytes -= sum(mark.size for mark in marks)
+        self._go_on()
 
     def _decided(self, draft: Draft, outcome: Event | Ack | ChatError) -> None:
         """Answer a draft that no event answers; an accepted draft's event is its answer."""
@@ -373,7 +384,12 @@ class Stream(Sink[Blob]):
             data = frame.SerializeToString()
             self._out.append(data)
             self._out_bytes += len(data)
-            self._wake.set()
+            _end(self._idle)
+
+
+def _end(wait: asyncio.Future[None] | None) -> None:
+    if wait is not None and not wait.done():
+        wait.set_result(None)
 
 
 def _parse(data: bytes) -> pb.ClientFrame:
