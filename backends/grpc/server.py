@@ -13,7 +13,6 @@ from itertools import takewhile
 from typing import Any, NamedTuple
 
 import grpc
-from google.protobuf.message import DecodeError
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from backends.grpc import reflection, tracing
@@ -23,6 +22,7 @@ from backends.grpc.codec import (
     MAX_REPLY,
     SERVICE,
     STATUS,
+    client_frame_of,
     draft_of,
     event_message,
     events_frame,
@@ -164,8 +164,10 @@ class GrpcServer(ChatServer):
                     raise BadRequest("the first frame of a stream must be a hello, and none came")
                 access, peer = credentials(context)
                 yield await stream.enter(first, access, peer, context.peer() or "")
-                async for frame in stream.serve(requests):
-                    yield frame
+                stream.listen(requests)
+                while (frame := await stream.next()) is not None:
+                    yield frame  # waits while HTTP/2's own window is full
+                    stream.wrote(frame)
             except ChatError as error:
                 if isinstance(error, BadRequest) and not stream.seated:
                     self.hub.dropped("grpc", error, host_of(context))
@@ -243,7 +245,7 @@ class Stream(Sink[Blob]):
 
     async def enter(self, first: bytes, access: str, peer: str, connection: str) -> bytes:
         """Take the seat; return the welcome. Raises `ChatError`."""
-        frame = _parse(first)
+        frame = client_frame_of(first)
         if frame.WhichOneof("kind") != "hello":
             raise BadRequest("the first frame of a stream must be a hello")
         seat = await self._server.hub.take_seat(hello_of(frame.hello, access), "grpc", peer, connection)
@@ -254,21 +256,25 @@ class Stream(Sink[Blob]):
         seat.attach(self)
         return welcome
 
-    async def serve(self, requests: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """Yield frames until the stream is over. Raises the reason, unless the client has left."""
+    def listen(self, requests: AsyncIterator[bytes]) -> None:
+        """Take the client's frames from now on."""
         self._reader = asyncio.create_task(self._read(requests))
-        while True:
-            while self._out:
-                frame = self._out.pop(0)
-                yield frame  # waits while HTTP/2's own window is full
-                self._out_bytes -= len(frame)
-                self._go_on()
+
+    async def next(self) -> bytes | None:
+        """Wait for the next frame to write; None: the client has left. Raises the reason of another end."""
+        while not self._out:
             if self._state.ended:
-                break
+                if self._reason is not None:
+                    raise self._reason
+                return None
             self._idle = asyncio.get_running_loop().create_future()
             await self._idle
-        if self._reason is not None:
-            raise self._reason
+        return self._out.pop(0)
+
+    def wrote(self, frame: bytes) -> None:
+        """The library has taken this frame."""
+        self._out_bytes -= len(frame)
+        self._go_on()
 
     async def end(self) -> None:
         """The call is over, however it ended."""
@@ -331,7 +337,7 @@ class Stream(Sink[Blob]):
         try:
             async for data in requests:
                 try:
-                    self._take(seat, _parse(data))
+                    self._take(seat, client_frame_of(data))
                 except BadRequest as error:
                     self._answer(problem_frame(error))
                 if self._undecided >= MAX_UNDECIDED or self._out_bytes > MAX_UNREAD:
@@ -390,10 +396,3 @@ class Stream(Sink[Blob]):
 def _end(wait: asyncio.Future[None] | None) -> None:
     if wait is not None and not wait.done():
         wait.set_result(None)
-
-
-def _parse(data: bytes) -> pb.ClientFrame:
-    try:
-        return pb.ClientFrame.FromString(data)
-    except DecodeError:
-        raise BadRequest("the frame is not a chat.v1.ClientFrame") from None
