@@ -54,7 +54,7 @@ from protos.chat_pb2_grpc import ChatServiceStub
 
 DEADLINE = 10.0
 """Seconds that a unary call may take; the server knows the deadline, too."""
-ACKS_PER_WINDOW = 8
+ACKS_PER_WINDOW = 5
 """How often a window's worth of events is acknowledged: each ack costs the server as much as a write."""
 UNREADABLE = "what it sent can't be decoded"
 """Said where grpc.aio returned None: it does so for a message that it can't decode, and only logs why."""

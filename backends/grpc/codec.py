@@ -13,6 +13,7 @@ from typing import get_args
 from urllib.parse import quote
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from chat.domain.access_token import bearer_token
 from chat.domain.errors import ERRORS, BadRequest, ChatError, ConnectionLost
@@ -91,7 +92,15 @@ def events_frame(events: Iterable[Event]) -> bytes:
     ).SerializeToString()
 
 
-# --- drafts --------------------------------------------------------------------------------------
+# --- what a client sends -------------------------------------------------------------------------
+
+
+def client_frame_of(data: bytes) -> pb.ClientFrame:
+    """Raises `BadRequest`."""
+    try:
+        return pb.ClientFrame.FromString(data)
+    except DecodeError:
+        raise BadRequest("the frame is not a chat.v1.ClientFrame") from None
 
 
 def draft_frame(draft: Draft) -> pb.ClientFrame:

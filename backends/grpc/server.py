@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import AsyncIterator, Sequence
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 import grpc
-from google.protobuf.message import DecodeError
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from backends.grpc import reflection, tracing
@@ -23,6 +22,7 @@ from backends.grpc.codec import (
     MAX_REPLY,
     SERVICE,
     STATUS,
+    client_frame_of,
     draft_of,
     event_message,
     events_frame,
@@ -60,6 +60,7 @@ OPTIONS = [
     ("grpc.max_receive_message_length", MAX_FRAME),
     ("grpc.max_send_message_length", MAX_REPLY),
     ("grpc.max_metadata_size", 8192),
+    ("grpc.http2.bdp_probe", 0),  # a client sends little: a ping after it sends costs more than it gains
     # A frozen peer is noticed after 8 + 4 seconds. Without ping_timeout_ms it took half a minute.
     ("grpc.keepalive_time_ms", 8_000),
     ("grpc.keepalive_timeout_ms", 4_000),
@@ -163,8 +164,10 @@ class GrpcServer(ChatServer):
                     raise BadRequest("the first frame of a stream must be a hello, and none came")
                 access, peer = credentials(context)
                 yield await stream.enter(first, access, peer, context.peer() or "")
-                async for frame in stream.serve(requests):
-                    yield frame
+                stream.listen(requests)
+                while (frame := await stream.next()) is not None:
+                    yield frame  # waits while HTTP/2's own window is full
+                    stream.wrote(frame)
             except ChatError as error:
                 if isinstance(error, BadRequest) and not stream.seated:
                     self.hub.dropped("grpc", error, host_of(context))
@@ -194,11 +197,18 @@ class GrpcServer(ChatServer):
         return pb.MembersReply(members=map(member_message, members))
 
 
+class Mark(NamedTuple):
+    """What is kept of a frame until it is acknowledged: the seq of its last event, and its size in bytes."""
+
+    seq: int
+    size: int
+
+
 class Blob(NamedTuple):
-    """One frame that is written to every stream, and the seq of the last event in it."""
+    """One frame that is written to every stream."""
 
     frame: bytes
-    seq: int
+    mark: Mark
 
 
 class Stream(Sink[Blob]):
@@ -206,20 +216,22 @@ class Stream(Sink[Blob]):
 
     coalescing = 0.03
     """A frame costs 50 us for each client, however large it is: under load fewer and larger ones are sent."""
+    coalescing_single = 0.01
+    """In which the next messages of those who send many can be read, 0.1 ms each, and stored."""
 
     def __init__(self, server: GrpcServer) -> None:
         self._server = server
         self._state = State.OPENING
         self._seat: Seat | None = None
-        self._out: deque[bytes] = deque()
+        # No deques and no `asyncio.Event`s: each would take most of a kilobyte for every client that idles.
+        self._out: list[bytes] = []
         self._out_bytes = 0
-        self._unacked: deque[tuple[int, int]] = deque()  # seq and size of the frames with events
+        self._unacked: list[Mark] = []
         self._unacked_bytes = 0
         self._acked = 0  # the seq up to which the client has acknowledged
         self._above_low_water = False  # `Seat.drained` is called when that changes
-        self._wake = asyncio.Event()  # something to write, or the end
-        self._may_read = asyncio.Event()
-        self._may_read.set()
+        self._idle: asyncio.Future[None] | None = None  # until there is something to write, or the end
+        self._full: asyncio.Future[None] | None = None  # until the client may be read again
         self._undecided = 0
         self._reason: ChatError | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -233,7 +245,7 @@ class Stream(Sink[Blob]):
 
     async def enter(self, first: bytes, access: str, peer: str, connection: str) -> bytes:
         """Take the seat; return the welcome. Raises `ChatError`."""
-        frame = _parse(first)
+        frame = client_frame_of(first)
         if frame.WhichOneof("kind") != "hello":
             raise BadRequest("the first frame of a stream must be a hello")
         seat = await self._server.hub.take_seat(hello_of(frame.hello, access), "grpc", peer, connection)
@@ -244,21 +256,25 @@ class Stream(Sink[Blob]):
         seat.attach(self)
         return welcome
 
-    async def serve(self, requests: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """Yield frames until the stream is over. Raises the reason, unless the client has left."""
+    def listen(self, requests: AsyncIterator[bytes]) -> None:
+        """Take the client's frames from now on."""
         self._reader = asyncio.create_task(self._read(requests))
-        while True:
-            while self._out:
-                frame = self._out.popleft()
-                yield frame  # waits while HTTP/2's own window is full
-                self._out_bytes -= len(frame)
-                self._go_on()
+
+    async def next(self) -> bytes | None:
+        """Wait for the next frame to write; None: the client has left. Raises the reason of another end."""
+        while not self._out:
             if self._state.ended:
-                break
-            self._wake.clear()
-            await self._wake.wait()
-        if self._reason is not None:
-            raise self._reason
+                if self._reason is not None:
+                    raise self._reason
+                return None
+            self._idle = asyncio.get_running_loop().create_future()
+            await self._idle
+        return self._out.pop(0)
+
+    def wrote(self, frame: bytes) -> None:
+        """The library has taken this frame."""
+        self._out_bytes -= len(frame)
+        self._go_on()
 
     async def end(self) -> None:
         """The call is over, however it ended."""
@@ -275,16 +291,17 @@ class Stream(Sink[Blob]):
 
     @staticmethod
     def encode(events: Sequence[Event]) -> Blob:
-        return Blob(events_frame(events), events[-1].seq)
+        frame = events_frame(events)
+        return Blob(frame, Mark(events[-1].seq, len(frame)))
 
     def write(self, blob: Blob) -> None:
-        size = len(blob.frame)
-        self._out.append(blob.frame)
-        self._out_bytes += size
-        self._unacked.append((blob.seq, size))
-        self._unacked_bytes += size
+        frame, mark = blob
+        self._out.append(frame)
+        self._out_bytes += mark.size
+        self._unacked.append(mark)
+        self._unacked_bytes += mark.size
         self._above_low_water = self._above_low_water or self.buffered() > LOW_WATER
-        self._wake.set()
+        _end(self._idle)
 
     def buffered(self) -> int:
         return max(self._out_bytes, self._unacked_bytes // WINDOW_SCALE)
@@ -299,7 +316,7 @@ class Stream(Sink[Blob]):
         if self._state is not State.LEAVING or not isinstance(reason, SeatGone):  # it has asked for that
             self._reason = reason
         self._state = State.CLOSING
-        self._wake.set()
+        _end(self._idle)
         if self._task is not None:  # it may wait for a client that takes nothing
             self._deadline = asyncio.get_running_loop().call_later(LINGER, self._task.cancel)
 
@@ -309,7 +326,7 @@ class Stream(Sink[Blob]):
             self._above_low_water = False
             self._seat.drained(self)
         if self._undecided <= MAX_UNDECIDED // 2 and self._out_bytes <= MAX_UNREAD:
-            self._may_read.set()
+            _end(self._full)
 
     # --- frames of the client ------------------------------------------------------------------
 
@@ -320,12 +337,12 @@ class Stream(Sink[Blob]):
         try:
             async for data in requests:
                 try:
-                    self._take(seat, _parse(data))
+                    self._take(seat, client_frame_of(data))
                 except BadRequest as error:
                     self._answer(problem_frame(error))
                 if self._undecided >= MAX_UNDECIDED or self._out_bytes > MAX_UNREAD:
-                    self._may_read.clear()
-                    await self._may_read.wait()
+                    self._full = asyncio.get_running_loop().create_future()
+                    await self._full
         except asyncio.CancelledError:
             pass  # by `end`, or by grpc: the call is gone
         except grpc.aio.AbortError:
@@ -341,11 +358,7 @@ class Stream(Sink[Blob]):
                 self._undecided += 1
                 seat.send(draft, self._decided)
             case "ack":
-                unacked = self._unacked
-                while unacked and unacked[0][0] <= frame.ack.seq:
-                    self._acked, size = unacked.popleft()
-                    self._unacked_bytes -= size
-                self._go_on()
+                self._acknowledged(frame.ack.seq)
             case "ping":
                 self._answer(pb.ServerFrame(pong=pb.Pong(ref=frame.ping.ref)))
             case "leave":
@@ -355,6 +368,13 @@ class Stream(Sink[Blob]):
                 raise BadRequest("this stream has its seat already: a second hello is refused")
             case _:
                 raise BadRequest("a frame without a kind that this server knows")
+
+    def _acknowledged(self, seq: int) -> None:
+        if marks := list(takewhile(lambda mark: mark.seq <= seq, self._unacked)):
+            del self._unacked[: len(marks)]
+            self._acked = marks[-1].seq
+            self._unacked_bytes -= sum(mark.size for mark in marks)
+        self._go_on()
 
     def _decided(self, draft: Draft, outcome: Event | Ack | ChatError) -> None:
         """Answer a draft that no event answers; an accepted draft's event is its answer."""
@@ -370,11 +390,9 @@ class Stream(Sink[Blob]):
             data = frame.SerializeToString()
             self._out.append(data)
             self._out_bytes += len(data)
-            self._wake.set()
+            _end(self._idle)
 
 
-def _parse(data: bytes) -> pb.ClientFrame:
-    try:
-        return pb.ClientFrame.FromString(data)
-    except DecodeError:
-        raise BadRequest("the frame is not a chat.v1.ClientFrame") from None
+def _end(wait: asyncio.Future[None] | None) -> None:
+    if wait is not None and not wait.done():
+        wait.set_result(None)

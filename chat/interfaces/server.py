@@ -36,6 +36,10 @@ class Sink(ABC, Generic[B]):
     coalescing: float = 0.005
     """Write coalescing: seconds until the next write after one of several events, in a room with a hundred
     connections or more; with fewer, less in proportion. A single event is written at once."""
+    coalescing_single: float = 0.0
+    """The same after a write of a single event, and before one that comes alone soon after a batch; 0: what
+    comes then is written at once. For a technique that reads one message in a turn of the loop: if every turn
+    wrote one event to everybody, no batch would form."""
 
     @staticmethod
     @abstractmethod

@@ -26,6 +26,8 @@ SMALL_PAGE = LOW_WATER
 """Bytes of a page while memory is short."""
 LONGEST = 0.1
 """Seconds for which events are held back, at most."""
+BURST = 0.1
+"""Seconds after a batch in which an event that comes alone may be the first of many."""
 CROWD = 100
 """Connections from which on the whole coalescing time is used; with fewer it is shorter in proportion."""
 
@@ -90,7 +92,9 @@ class Channel:
         self.ahead: list[Mailbox] = []
         """Those of `behind` that know, from their welcome, events that are still held back."""
         self._coalescing = kind.coalescing
+        self._coalescing_single = kind.coalescing_single
         self._loop = asyncio.get_running_loop()
+        self._burst_until = 0.0  # an event that comes alone before that waits for others
         self._held: asyncio.Handle | None = None  # writes wait until it fires
         self._only_members = False  # what was written before has only told who has come or gone
 
@@ -99,14 +103,17 @@ class Channel:
 
         Waiting after a batch makes the next write carry more, and a write of many events costs hardly more
         than one of a single event. After a write of a single message nothing is held back, because somebody
-        may be waiting for it to answer. Nobody waits for who else has come or gone: after such events only
-        more of them are held back.
+        may be waiting for it to answer; or only for a moment, see `Sink.coalescing_single`. Nobody waits for
+        who else has come or gone: after such events only more of them are held back.
         """
         if self._held is not None:
             if not now and (not self._only_members or only_members(self.pending)):
                 return
             self._held.cancel()
             self._held = None
+        elif not now and len(self.pending) == 1 and self._loop.time() < self._burst_until:
+            self._hold_for(self._coalescing_single)
+            return
         events, self.pending = self.pending, []
         if not events:
             return
@@ -122,8 +129,14 @@ class Channel:
         if self.behind:
             self._cut_lost()
         self._only_members = only_members(events)
-        if (len(events) > 1 or self._only_members) and not now:
+        if now:
+            return
+        if len(events) > 1 or self._only_members:
             self._held = self._loop.call_soon(self._hold, began)
+        elif self._coalescing_single:
+            self._held = self._loop.call_soon(
+                self._hold_for, self._coalescing_single
+            )  # in its turn, as `_hold`
 
     def _hold(self, began: float) -> None:
         """Hold back what comes, for as long as the write took everybody: half of the time is for other work.
@@ -131,8 +144,15 @@ class Channel:
         Called when all connections have had their turn: some techniques write in tasks of their own.
         """
         took = min(LONGEST, time.perf_counter() - began)
-        wait = max(took, self._coalescing * min(1.0, len(self.live) / CROWD))
+        wait = self._hold_for(self._coalescing, took)
+        if self._coalescing_single and not self._only_members:
+            self._burst_until = self._loop.time() + wait + BURST
+
+    def _hold_for(self, seconds: float, least: float = 0.0) -> float:
+        self._burst_until = 0.0
+        wait = max(least, seconds * min(1.0, len(self.live) / CROWD))
         self._held = self._loop.call_later(wait, self._release)
+        return wait
 
     def _release(self) -> None:
         self._held = None

@@ -20,7 +20,7 @@ END_HEADERS = 0x4
 INITIAL_WINDOW_SIZE = 4  # a setting
 FIRST_WINDOW = 65_535
 WIDEST_WINDOW = 2**31 - 1
-ACKS = 8
+ACKS = 5
 """Acks a window of the chat's own, as `backends.grpc.client` sends them."""
 
 _SETTING, _WORD, _MESSAGE = Struct(">HI"), Struct(">I"), Struct(">BI")

@@ -162,8 +162,6 @@ one message to each receiver for each text, no log, no rules.
 Ours is `chat serve grpc --rate off`, {DURABLE}
 Both get the same calls from a load generator with its own HTTP/2. It respects the servers' flow-control
 windows, and sends ours the acks that `Welcome.window` requires. {IN_TURN} {LAST}
-If our server happens to run in step with the load generator, it sends every event in a frame of its own. Such
-a round is no better than the textbook's: see the range of the rounds.
 """,
     "lab.bench.rpc_sink",
     servers.TEXTBOOK_GRPC,
@@ -180,7 +178,7 @@ a round is no better than the textbook's: see the range of the rounds.
             True,
             """\
 The goal for saturation is missed. gRPC takes the same time for a frame, however many events are in it, and
-the first event of a burst is sent alone.""",
+hardly less for each message of a client.""",
         ),
         Goal("chat", "last receiver's p50, ratio to the textbook's", p50_ratio, 1.2, " times", False, COMMIT),
     ),
