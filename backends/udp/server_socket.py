@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, cast
 
 from backends.udp.loss_simulation import LossSimulation
+from backends.udp.segmentation import Run, is_supported, send_run
 from backends.udp.socket_buffers import enlarge_buffers
 from chat.transport.listener import bind_socket
 
@@ -48,6 +49,7 @@ class ServerSocket(asyncio.DatagramProtocol):
         self._in: LossSimulation[tuple[bytes, Peername]] = LossSimulation(settings, "in", self._deliver)
         self._out: LossSimulation[tuple[bytes, Peername]] = LossSimulation(settings, "out", self._transmit)
         self._simulates = self._in.enabled
+        self._segments = is_supported(udp) and not self._simulates
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.DatagramTransport, transport)
@@ -64,6 +66,17 @@ class ServerSocket(asyncio.DatagramProtocol):
             self.socket.sendto(datagram, address)
         except OSError:
             self.counts["unsent"] += 1
+
+    def send_run(self, run: Run, address: Peername) -> None:
+        """Send the datagrams of a run to one address, each with the fate that it has if it is sent alone."""
+        if self._segments and len(run) > 1:
+            try:
+                send_run(self.socket, run, address)
+                return
+            except OSError:  # none was sent: the buffer has no place for all, or the way is too narrow
+                pass
+        for datagram in run:
+            self.send(datagram, address)
 
     def _transmit(self, item: tuple[bytes, Peername]) -> None:
         try:
