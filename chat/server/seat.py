@@ -187,24 +187,25 @@ class HubSeat:
             return reply(draft, error)
         if (known := room.foresee(body)) is not None:
             return reply(draft, known)
-        if behind := self._held_back(draft.n):
+        if self._held and (behind := self._held_back(draft.n)):
             return reply(draft, behind)
         if wait := self._bucket.take():
             slow = TooFast(too_fast(room.limits), n=n, retry_after=wait)
             self._hold(draft.n, slow)
             return reply(draft, slow)
-        if refused := room.supervision.permit(body, self._loop.time() - self._said):
+        now = self._loop.time()
+        if refused := room.supervision.permit(body, now - self._said):
             if isinstance(refused, TooFast):
                 self._hold(draft.n, refused)
             return reply(draft, refused)
         room.submit(body, DraftPending(draft, room.supervision.appended(body, reply), self._hold))
-        self._said = self._loop.time()
+        self._said = now
         return None
 
     def _held_back(self, n: int) -> ChatError | None:
         """Return why a draft must wait for an earlier one that was refused for now; None: it need not."""
         left = self._held_until - self._loop.time()
-        if self._held and n > self._held and left > 0:
+        if n > self._held and left > 0:
             held_by = self._held_by
             return type(held_by)(str(held_by), n=n, retry_after=max(left, held_by.retry_after or 0.0))
         if n == self._held or left <= 0:
