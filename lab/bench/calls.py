@@ -13,6 +13,7 @@ def run(
     backend: str = "oncrpc",
     regimes: Sequence[str] | None = None,
     *,
+    others: bool | None = None,
     rounds: int | None = None,
     against: str = "",
 ) -> Report:
@@ -21,4 +22,6 @@ def run(
     Raises:
         ChatError: a server did not start, or a call was not answered correctly, exactly once.
     """
-    return comparison.run("calls", backend, 1, seconds, regimes, rounds=rounds, against=against)
+    return comparison.run(
+        "calls", backend, 1, seconds, regimes, others=others, rounds=rounds, against=against
+    )

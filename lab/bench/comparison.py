@@ -62,7 +62,8 @@ def run(
         clients: how many connect to each server.
         seconds: for each server in each regime.
         regimes: names of the plan's regimes; None: all.
-        others: also measure the plan's other servers, if they are installed. None: only if ``against`` is "".
+        others: also measure all of the plan's other servers, if they are installed, and not only those of
+            ours that goals are about. None: if no other revision is measured.
         rounds: how many, instead of each regime's own number.
         check: gets our server's folder and the number of messages that were sent to it; returns how many it
             has stored.
@@ -90,7 +91,8 @@ def run(
         if against:
             tree = stack.enter_context(revision.checkout(against, folder))
             compared += [start(revision.before(one, tree)) for one in _with_goals(plan)]
-        for candidate in plan.others if others or (others is None and not against) else ():
+        everybody = not against if others is None else others
+        for candidate in plan.others if everybody else _with_goals(plan)[1:]:
             if not candidate.here():
                 left_out.append(f"{candidate.title}: not installed")
                 continue

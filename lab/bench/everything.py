@@ -61,7 +61,7 @@ def _idle(backend: str) -> Callable[[float, str], Section]:
 
 
 def _calls(backend: str) -> Callable[[float, str], Section]:
-    return lambda seconds, against: page.section(calls.run(seconds, backend, against=against))
+    return lambda seconds, against: page.section(calls.run(seconds, backend, others=True, against=against))
 
 
 def _polls(backend: str) -> Callable[[float, str], Section]:
