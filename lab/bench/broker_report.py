@@ -249,7 +249,7 @@ every entry that they read. All run in one process, with one broker, in turn, fo
 servers* are `chat serve tcp --log amqp://... --rate off`, each with a client, all on this machine; the times
 are from the call of send until the event has come. *Servers on one log* compares one such server with three,
 in turn: entries a second with three clients and 255 messages in flight until every client has all; and the
-CPU of a fan-out to 600 readers, who are divided among the servers, at {SHARED_REGIME.rate:g} messages a
+CPU of a fan-out to 1,000 readers, who are divided among the servers, at {SHARED_REGIME.rate:g} messages a
 second. The busiest server decides how many readers there may be. Every message arrived everywhere, once and
 in order.
 """,

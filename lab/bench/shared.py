@@ -33,7 +33,7 @@ ENTRIES = 3000
 """Messages in a round of the entries a second."""
 WINDOW = 255
 """Messages in flight then, all clients together."""
-READERS = 600
+READERS = 1000
 """Clients of the fan-out, all servers together."""
 ROUNDS = 3
 TIMEOUT = 30.0
