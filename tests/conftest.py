@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
@@ -62,6 +63,7 @@ def pytest_configure(config: pytest.Config) -> None:
     test there.
     """
     _heed_signals()
+    _keep_bytecode()
     config.stash[_FOR_THE_RUN] = held = ExitStack()
     os.environ["CHAT_LANG"] = "en"  # whatever the locale of who runs the tests
     os.environ["CHAT_STATE_DIR"] = held.enter_context(tempfile.TemporaryDirectory(prefix="chat-tests-"))
@@ -85,6 +87,15 @@ def _heed_signals() -> None:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL)
+
+
+def _keep_bytecode() -> None:
+    """Undo PYTHONDONTWRITEBYTECODE, which images of containers set.
+
+    Each of a thousand programs that the tests start would compile ours anew, and each worker every test.
+    """
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
