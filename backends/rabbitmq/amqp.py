@@ -39,7 +39,7 @@ OnMessage = Callable[[Any, pika.BasicProperties, bytes], None]
 """Called on the loop for each delivery: its method (``delivery_tag``), properties and body."""
 
 
-class _Batching(AsyncioConnection):
+class _Batching(AsyncioConnection):  # type: ignore[misc]  # pika has no hints
     """Writes in one call what a turn of the loop has for the broker: pika makes one for each frame."""
 
     def __init__(self, *args: Any, **options: Any) -> None:

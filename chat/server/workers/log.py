@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+import sys
 
 import msgspec
 
@@ -123,7 +124,8 @@ class WorkerLog(Log):
                     asked.set_result(message.value)
             case Secrets():
                 self.secrets = message
-                signal.raise_signal(signal.SIGHUP)
+                if sys.platform != "win32":  # where there are no workers
+                    signal.raise_signal(signal.SIGHUP)
             case _:
                 raise AssertionError(message)
         if not self._in_flight:
