@@ -69,9 +69,8 @@ class Call:
         self.request = request
         self.headers = read_headers(request.scope["headers"])
         self.access = access_token(self.headers)
-        self.peer, self.connection = "", ""
-        if (client := request.scope["client"]) is not None:
-            self.peer, self.connection = client[0], f"{client[0]} {client[1]}"
+        client = request.scope["client"]
+        self.peer, self.connection = (client[0], f"{client[0]} {client[1]}") if client else ("", "")
         self.seat_key = self.headers.get(b"seat-key", b"").decode(errors="replace")
         self.room = str(request.path_params.get("room", ""))
         accept = self.headers.get(b"accept")

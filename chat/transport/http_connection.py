@@ -208,8 +208,6 @@ class HttpConnection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self.refused:
             return
-        if self._deadline is None and self._idle:
-            self._expect(REQUEST_TIMEOUT)  # even if these are only empty lines
         if not self._read:
             self.loop.call_soon(self._next_turn)
         self._read += len(data)
@@ -219,6 +217,8 @@ class HttpConnection(HttpToolsProtocol):
             data = data.lstrip(b"\r\n")  # the parser ignores them, too, one by one
         self._shared = False
         super().data_received(data)
+        if self._deadline is None and not self.refused and (self._reading or self._idle):
+            self._expect(REQUEST_TIMEOUT)  # even if these were only empty lines
         if self._reading and not self._in_body and not self._shared:
             self._head += len(data)
             if self._head > MAX_HEAD:
@@ -239,7 +239,7 @@ class HttpConnection(HttpToolsProtocol):
             return
         super().on_message_begin()
         self._reading, self._in_body, self._offers, self._head = True, False, False, 0
-        self._expect(REQUEST_TIMEOUT)
+        self._expect(0)  # most requests are complete in the same bytes, and need no timer
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.refused:
@@ -254,7 +254,7 @@ class HttpConnection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         if self.refused:
             return
-        if target := _WITHOUT_PATH.match(self.url):
+        if self.url[:1] != b"/" and (target := _WITHOUT_PATH.match(self.url)):
             self.url = b"%b/%b" % (target[0], self.url[target.end() :])  # RFC 9110, 4.2.3
         if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > MAX_HEAD:
             self._too_large()
