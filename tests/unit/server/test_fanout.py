@@ -232,42 +232,6 @@ async def test_after_a_burst_events_are_gathered_for_the_gap() -> None:
     assert (peer.got, peer.writes) == ([1, 2, 3, 4, 5], 2)
 
 
-async def test_the_gap_ends_when_enough_is_gathered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chat.server.fanout, "ENOUGH", 5)
-    stage = Stage()
-    peer = stage.attach(Peer())
-    stage.happen(2)
-    await asyncio.sleep(0)  # all connections have had their turn
-    stage.happen(4)
-    assert peer.got == [1, 2]
-    stage.happen(1)
-    assert (peer.got, peer.writes) == ([1, 2, 3, 4, 5, 6, 7], 2)
-
-
-async def test_those_who_come_at_the_same_time_get_one_encoding() -> None:
-    encoded: list[list[int]] = []
-
-    class Counting(Peer):
-        @staticmethod
-        def encode(events: Sequence[Event]) -> bytes:
-            encoded.append(seqs_of(events))
-            return Peer.encode(events)
-
-    stage = Stage(Counting)
-    for _ in range(3):
-        stage.happen(1)
-    first, second, third = (stage.attach(Counting(after)) for after in (0, 0, 1))
-    stage.happen(1)
-    fourth = stage.attach(Counting())
-    assert [first.got, second.got, third.got, fourth.got] == [
-        [1, 2, 3, 4],
-        [1, 2, 3, 4],
-        [2, 3, 4],
-        [1, 2, 3, 4],
-    ]
-    assert encoded == [[1, 2, 3], [2, 3], [4], [1, 2, 3, 4]]
-
-
 async def test_who_has_read_what_the_gap_holds_back_does_not_get_it_again() -> None:
     stage = Stage()
     stage.happen(2)
