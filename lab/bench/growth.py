@@ -130,7 +130,8 @@ def clients(bench: Bench, sizes: Sequence[int] = CLIENTS) -> Group:
         "clients",
         "Clients in one room",
         "clients",
-        "All join at once, 200 at a time. Then one of them sends, with 64 messages in flight.",
+        "They join 200 at a time, and 40 at a time where they are 5,000. Then one of them sends, with 64 "
+        "messages in flight.",
         [
             Curve(
                 "joins/s",

@@ -60,6 +60,7 @@ ROOMY = """
 import dataclasses
 import msgspec
 from chat.cli.main import main
+from chat.domain import room
 from chat.server import serve
 from chat.server.open_files import allow_open_files
 run = serve.run
@@ -67,6 +68,7 @@ def run_with_room(plan, *args):
     limits = msgspec.structs.replace(plan.limits, seats=20_000, rooms=20_000)
     return run(dataclasses.replace(plan, limits=limits), *args)
 serve.run = run_with_room
+room.MAX_MEMBERS = 20_000
 allow_open_files(20_000)
 main()
 """

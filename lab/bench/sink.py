@@ -16,7 +16,8 @@ from lab.bench.load import CONNECT_TIMEOUT, READ_BYTES, Connected, Load, Pace, T
 from lab.bench.machine import cpu_seconds
 
 GROUP = 200
-"""Clients that join at once."""
+"""Clients that join at once: up to 1,000 of them, and fewer in proportion if there are more. Each is told who
+is there, and they do not read before the last of them has asked: what a server holds for all is bounded."""
 QUIET = 0.3
 """Seconds without news after which the server is idle."""
 
@@ -46,7 +47,8 @@ class Sink(Load):
         self._enter(1, deadline)  # memory that the server allocates only once is not counted
         memory, cpu = self._server.memory_info().rss, cpu_seconds(self._server)
         start = time.perf_counter()
-        for until in range(GROUP, self._target.clients, GROUP):
+        group = min(GROUP, 1000 * GROUP // self._target.clients)
+        for until in range(group, self._target.clients, group):
             self._enter(until, deadline)
         self._enter(self._target.clients, deadline)
         took = time.perf_counter() - start

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from itertools import pairwise
 from pathlib import Path
 
@@ -154,7 +155,10 @@ def test_the_page_tells_every_goal_that_was_measured(tiny: Report) -> None:
         assert "at least 1 times" in text
 
 
-def test_another_revision_is_measured_beside_this_build_and_its_checkout_goes() -> None:
+def test_another_revision_is_measured_beside_this_build_and_its_checkout_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     report = fanout.run(5, 0.1, regimes=["lockstep"], rounds=2, against="HEAD")
     assert [server.name for server in report.servers] == ["textbook", "chat", "chat-before"]
     assert re.fullmatch(r"chat serve tcp at [0-9a-f]{7,}", report.servers[2].title)
@@ -169,7 +173,7 @@ def test_another_revision_is_measured_beside_this_build_and_its_checkout_goes() 
     assert all(0 < one.low <= one.value <= one.high for one in report.compared() if one.regime == "lockstep")
     assert "this build, divided by the other one" in page.as_text(report)
     trees = subprocess.run(["git", "worktree", "list"], capture_output=True, text=True, check=True).stdout
-    assert "chat-bench-" not in trees
+    assert str(tmp_path) not in trees
 
 
 def test_a_revision_that_git_does_not_know_is_refused() -> None:
