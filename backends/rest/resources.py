@@ -70,7 +70,8 @@ class Call:
         self.headers = read_headers(request.scope["headers"])
         self.access = access_token(self.headers)
         client = request.scope["client"]
-        self.peer, self.connection = (client[0], f"{client[0]} {client[1]}") if client else ("", "")
+        self.peer: str = client[0] if client else ""
+        self.connection = f"{client[0]} {client[1]}" if client else ""
         self.seat_key = self.headers.get(b"seat-key", b"").decode(errors="replace")
         self.room = str(request.path_params.get("room", ""))
         accept = self.headers.get(b"accept")
