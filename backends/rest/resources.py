@@ -58,7 +58,6 @@ QUERY = {b"after": MAX_NUMBER, b"before": MAX_NUMBER, b"limit": MAX_NUMBER, b"wa
 
 T = TypeVar("T")
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
-
 log = logging.getLogger(__name__)
 
 
