@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import click
 
 import backends
 from chat.cli.options import backend_option, warn
+from chat.cli.signals import as_interrupt
 from chat.cli.standard_streams import no_screen
 from chat.cli.theme_option import theme_option
 from chat.interfaces.technique import Technique
@@ -31,7 +33,8 @@ def demo(theme: str | None) -> int:
         return show.run(known_theme(theme))
     from lab.demo import headless
 
-    return headless()
+    with as_interrupt():
+        return headless()
 
 
 _against = click.option(
@@ -42,7 +45,15 @@ _against = click.option(
 )
 
 
-@click.group()
+class _Measuring(click.Group):
+    """Commands that start servers: a signal ends those as well."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with as_interrupt():
+            return super().invoke(ctx)
+
+
+@click.group(cls=_Measuring)
 def bench() -> None:
     """Measure how programs compare in one run. The figures are ratios, not promises."""
 
