@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from chat.domain.errors import ChatError
 from chat.server.open_files import allow_open_files
 from lab.bench import history, revision, servers
 from lab.bench.curve import Curve, Point
@@ -33,6 +34,7 @@ PAIR = 2
 """Clients in each room, where their number is measured."""
 READERS = 100
 """Clients where the size of the texts is measured."""
+BESIDE = 2000
 COMPARED = 10_000, 1_000_000
 """The histories that the goal compares."""
 
@@ -54,6 +56,8 @@ class Report(msgspec.Struct):
     against: str
     """The other revision; empty: none."""
     groups: list[Group]
+    left_out: list[str]
+    """What was not measured, and why."""
 
 
 class Bench:
@@ -71,11 +75,14 @@ class Bench:
     def load(self, target: Target, module: str = "lab.bench.sink") -> list[tuple[Connected, list[Measured]]]:
         """Measure a server that is started for it, and then that of the other revision, if there is one.
 
+        The other revision is left out where there are more than `BESIDE` clients: it may take too long.
+
         Args:
             target: whose address is still to be filled in.
             module: the load generator.
         """
-        return [self._load(target, module, tree) for tree in self._trees]
+        trees = self._trees if target.clients <= BESIDE else self._trees[:1]
+        return [self._load(target, module, tree) for tree in trees]
 
     def _load(self, target: Target, module: str, tree: Path | None) -> tuple[Connected, list[Measured]]:
         self._count += 1
@@ -262,7 +269,7 @@ def run(
     groups: Sequence[Callable[[Bench], Group]] = GROUPS,
     rounds: int = ROUNDS,
 ) -> Report:
-    """Measure every curve.
+    """Measure every curve; leave out those that can't be.
 
     Args:
         seconds: for the messages at each point.
@@ -271,16 +278,24 @@ def run(
         rounds: of the messages at each point.
 
     Raises:
-        ChatError: a server can't be measured, or did something wrong.
+        ChatError: git does not know the revision.
     """
     allow_open_files(2 * max(CLIENTS))
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chat-bench-")))
         tree = stack.enter_context(revision.checkout(against, folder)) if against else None
         bench = Bench(folder, tree, seconds, rounds)
+        found: list[Group] = []
+        left_out: list[str] = []
+        for measure in groups:
+            try:
+                found.append(measure(bench))
+            except ChatError as error:
+                left_out.append(str(error))
         return Report(
             at=time.strftime("%Y-%m-%d %H:%M", time.gmtime()),
             machine=machine(folder, bench.server_cores, bench.sink_cores),
             against=tree.name if tree else "",
-            groups=[measure(bench) for measure in groups],
+            groups=found,
+            left_out=left_out,
         )

@@ -42,7 +42,9 @@ def section(report: Report) -> Section:
     """Return what was found, to be shown."""
     encoded = msgspec.json.encode(report).decode()
     pictures = {_file(group): draw(group.title, group.size, group.curves) for group in report.groups}
-    return Section("growth", as_text(report), as_page(report), encoded, verdicts(report), pictures=pictures)
+    return Section(
+        "growth", as_text(report), as_page(report), encoded, verdicts(report), report.left_out, pictures
+    )
 
 
 def as_text(report: Report) -> str:
@@ -116,5 +118,6 @@ def _goals(report: Report) -> list[str]:
             f"{'met' if one.met else 'missed'}"
             for one in found
         ),
+        *(f"- not measured: {reason}" for reason in report.left_out),
         *([f"\n{found[0].reason or found[-1].reason}"] if any(one.reason for one in found) else []),
     ]

@@ -51,9 +51,8 @@ def curve(exponent: float, title: str = "time") -> Curve:
 
 
 def report(*curves: Curve, name: str = "clients") -> Report:
-    return Report(
-        "2026-01-02 03:04", MACHINE, "abc1234", [Group(name, "A title", "things", "How.", [*curves])]
-    )
+    group = Group(name, "A title", "things", "How.", [*curves])
+    return Report("2026-01-02 03:04", MACHINE, "abc1234", [group], [])
 
 
 def test_only_what_grows_faster_than_the_size_is_explained() -> None:
@@ -116,6 +115,16 @@ def test_a_page_that_is_not_whole_ends_the_run(tmp_path: Path) -> None:
         db.execute("DELETE FROM entries WHERE seq BETWEEN 100 AND 200")
     with pytest.raises(ChatError, match="is not right"):
         history.measure(tmp_path, [], pages=3)
+
+
+def test_a_group_that_fails_is_named_and_the_others_are_measured() -> None:
+    def broken(_: growth.Bench) -> Group:
+        raise ChatError("it does not let everybody in")
+
+    found = growth.run(0.1, groups=(broken, partial(growth.entries, sizes=(500, 600), starts=1)))
+    assert [group.name for group in found.groups] == ["history"]
+    assert "- not measured: it does not let everybody in" in growth_page.as_page(found)
+    assert growth_page.section(found).left_out == ["it does not let everybody in"]
 
 
 @pytest.mark.timeout(60)
