@@ -91,12 +91,9 @@ class GrpcServer(ChatServer):
 
     async def _make(self, port: int) -> tuple[grpc.aio.Server, Address]:
         """Make a server of the library that listens at a port. Raises OSError."""
+        shares = ("grpc.so_reuseport", int(self.options.shares_port))  # else a port that is taken is an error
         server = grpc.aio.server(
-            options=[
-                *OPTIONS,
-                ("grpc.max_concurrent_streams", self._max_calls),
-                ("grpc.so_reuseport", int(self.options.shares_port)),  # else a port that is taken is an error
-            ],
+            options=[*OPTIONS, shares, ("grpc.max_concurrent_streams", self._max_calls)],
             interceptors=[*self._interceptors, AccessInterceptor(self.hub, self._first_frames)],
             maximum_concurrent_rpcs=self._max_calls,
         )

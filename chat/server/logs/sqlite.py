@@ -96,10 +96,8 @@ class SqliteLog(Log):
         """Per room: the seq up to which entries were handed back, and so up to which reads return entries."""
         self._unwritten: defaultdict[str, set[int]] = defaultdict(set)
         """Per room: refused seqs that are not in the database yet."""
-        self._found: dict[str, int] = {}
-        """Every room's last seq when the file was opened."""
-        self._begun: set[str] = set()
-        """Rooms in which this generation has begun to write."""
+        self._found: dict[str, int] = {}  # every room's last seq when the file was opened
+        self._begun: set[str] = set()  # rooms in which this generation has begun to write
         self._pages = 0  # in the -wal since the last checkpoint, roughly
         self._named = False  # whether the name of the generation is stored
         self._harm: Exception | None = None
