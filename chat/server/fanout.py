@@ -134,9 +134,7 @@ class Channel:
         if len(events) > 1 or self._only_members:
             self._held = self._loop.call_soon(self._hold, began)
         elif self._coalescing_single:
-            self._held = self._loop.call_soon(
-                self._hold_for, self._coalescing_single
-            )  # in its turn, as `_hold`
+            self._held = self._loop.call_soon(self._hold_for, self._coalescing_single)
 
     def _hold(self, began: float) -> None:
         """Hold back what comes, for as long as the write took everybody: half of the time is for other work.
