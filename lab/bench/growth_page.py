@@ -13,8 +13,8 @@ from lab.bench.section import Section, about, aligned, table
 GOAL = Bound(1.5)
 """Of the longest history to a short one."""
 REASON = """\
-The goal for a long history is missed: what is searched is a larger tree, whose pages are not all in the cache of
-SQLite."""
+The goal for a long history is missed: what is searched is a larger tree, whose pages are not all in the cache
+of SQLite."""
 FITTED = f"""\
 The exponent is that of the whole cost: 1 is linear, 0 is constant. It is fitted by least squares of the
 logarithms, each point with equal weight; up to {LINEAR:g} counts as linear."""
