@@ -22,6 +22,7 @@ from textual.driver import Driver
 from textual.filter import LineFilter
 from textual.geometry import Size
 from textual.screen import Screen
+from textual.worker import Worker
 
 from chat.domain.errors import ChatError
 from chat.interfaces.technique import Technique
@@ -29,6 +30,7 @@ from chat.language.translation import translate
 from tui import themes
 from tui.attention import Attention, Notify
 from tui.commands import TABLE
+from tui.failures import failure
 from tui.open_rooms import OpenRooms
 from tui.opening import Choice, MakeWiretap, Opened, Opener, OpenSession
 from tui.screens.chat import ChatScreen
@@ -212,6 +214,10 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         await self.on_answered()
 
     # --- signals -------------------------------------------------------------------------------
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        if (why := failure(event)) and (room := self.rooms.front) is not None:
+            room.hint(why, failed=True)
 
     def on_mount(self) -> None:
         self.app_resume_signal.subscribe(self, self._repaint)

@@ -42,6 +42,7 @@ def remember(folder: Path, host: str, found: Fingerprint) -> None:
         new.write_text(f"{found}\n", encoding="utf-8")
         os.replace(new, file)
     except OSError as error:
+        new.unlink(missing_ok=True)
         raise ChatError(f"cannot keep the certificate of {host} in {file}: {error.strerror}") from None
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -60,10 +61,11 @@ def load(folder: Path, warn: Callable[[str], None]) -> LastUsed:
 
 def keep(folder: Path, used: LastUsed) -> None:
     """Keep it, readable by this user alone. Where nothing can be written, the next start knows nothing."""
-    try:
+    with suppress(OSError):  # the next start offers what this one did
         descriptor, new = tempfile.mkstemp(prefix=f"{FILE}.", dir=folder)  # with mode 600
-        with open(descriptor, "w", encoding="utf-8") as file:
-            json.dump(asdict(used), file, ensure_ascii=False, indent=1)
-        os.replace(new, folder / FILE)
-    except OSError:
-        pass  # the next start offers what this one did
+        try:
+            with open(descriptor, "w", encoding="utf-8") as file:
+                json.dump(asdict(used), file, ensure_ascii=False, indent=1)
+            os.replace(new, folder / FILE)
+        finally:
+            Path(new).unlink(missing_ok=True)

@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
 SETTLED = 10.0
 """Seconds after a `Session.switch` that failed in which the server may say that the seat was taken by it."""
+ENTERING = 0.5
+"""Seconds that a session that ends waits for the answer to its hello, to give the seat back."""
 
 
 class Session(Queries):
@@ -197,6 +199,10 @@ class Session(Queries):
     async def close(self, *, leave: bool = True) -> None:
         """End the connection and `updates`, and with ``leave`` the seat. Unanswered drafts are given up."""
         self._closing = True
+        if leave and self._client is None and self._connecting.locked():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(ENTERING), self._connecting:
+                    pass
         client = self._ready[0] if self._ready else self._client
         if client is not None:
             await client.close(leave=leave)
@@ -252,6 +258,7 @@ class Session(Queries):
                     self._redialling.clear()
                     switched, self._ready = self._ready, None
                     client, welcome = switched or await self._connect(self.way)
+                    self._client = client
                 if switched:
                     client.earlier = self._counts
                     await self._tell(Switched(self.way.technique))
@@ -337,10 +344,10 @@ class Session(Queries):
 
     async def _talk(self, client: ChatClient, welcome: Welcome) -> None:
         """Serve one connection until it ends. Raises the reason."""
-        self._client = client
         await self._welcomed(client, welcome)
-        tasks = {asyncio.create_task(work(client)) for work in (self._reader.run, self._send, self._measure)}
-        tasks.add(asyncio.create_task(self._until_redialling()))
+        works = (self._reader.run, self._send, self._measure)
+        tasks: set[asyncio.Task[object]] = {asyncio.create_task(work(client)) for work in works}
+        tasks.add(asyncio.create_task(self._redialling.wait()))
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -350,9 +357,6 @@ class Session(Queries):
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _until_redialling(self) -> None:
-        await self._redialling.wait()
 
     async def _welcomed(self, client: ChatClient, welcome: Welcome) -> None:
         reconnected = self._reconnected(welcome) if self.seat else None

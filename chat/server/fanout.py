@@ -190,11 +190,15 @@ class Mailbox:
         return 0 if self.is_live else max(0, self._channel.sent - self.cursor)
 
     @property
+    def written(self) -> int:
+        """The seq up to which it was written."""
+        return self._channel.sent if self.is_live else self.cursor
+
+    @property
     def seen(self) -> int | None:
         """The seq up to which the peer has taken what was written, as far as is known; None: not known."""
         if self._seen is not None and not self.closed:
-            written = self._channel.sent if self.is_live else self.cursor
-            self._seen = max(self._seen, self.sink.taken(written) or 0)
+            self._seen = max(self._seen, self.sink.taken(self.written) or 0)
         return self._seen
 
     def pump(self) -> None:

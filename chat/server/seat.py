@@ -25,6 +25,7 @@ from chat.domain.room import body_of
 from chat.interfaces.log import Pending
 from chat.interfaces.server import Reply, Sink
 from chat.server.fanout import Channel, Mailbox
+from chat.server.held_draft import HeldDraft
 from chat.server.pace import take_turn
 from chat.server.pending import Decision, DraftPending
 from chat.server.records import Records
@@ -37,11 +38,6 @@ POLL_GRACE = 4
 POLL_AWAY = 3
 """After so many grace times without a call the owner of such a seat is away. It is longer than clients wait
 between two polls (`chat.transport.polling.LONGEST`), so nobody who polls is ever away."""
-
-
-HOLD = 1.0
-"""Seconds for which later drafts may not pass one that was refused for now: long enough for those that were
-under way behind it. Its author learns of the refusal, and sends it again first, or gives it up."""
 
 
 class SeatRoom(Protocol):
@@ -121,9 +117,7 @@ class HubSeat:
         self._mailbox: Mailbox | None = None
         self._polls = 0  # reads that wait for events
         self._said = float("-inf")  # when its last draft was appended
-        self._held = 0  # the draft that was refused for now; later ones may not pass it
-        self._held_by: NotStored | TooFast = NotStored("")
-        self._held_until = 0.0
+        self._held: HeldDraft | None = None
         self._bucket = TokenBucket(room.limits, self._loop.time, margin=1.0)
         self._pages = TokenBucket(room.pages, self._loop.time, margin=1.0)
         self._expires: float | None = None
@@ -187,7 +181,7 @@ class HubSeat:
             return reply(draft, error)
         if (known := room.foresee(body)) is not None:
             return reply(draft, known)
-        if behind := self._held_back(draft.n):
+        if self._held is not None and (behind := self._held.holds_back(draft.n)):
             return reply(draft, behind)
         if wait := self._bucket.take():
             slow = TooFast(too_fast(room.limits), n=n, retry_after=wait)
@@ -201,21 +195,13 @@ class HubSeat:
         self._said = self._loop.time()
         return None
 
-    def _held_back(self, n: int) -> ChatError | None:
-        """Return why a draft must wait for an earlier one that was refused for now; None: it need not."""
-        left = self._held_until - self._loop.time()
-        if self._held and n > self._held and left > 0:
-            held_by = self._held_by
-            return type(held_by)(str(held_by), n=n, retry_after=max(left, held_by.retry_after or 0.0))
-        if n == self._held or left <= 0:
-            self._held = 0
-        return None
-
     def _hold(self, n: int, error: ChatError) -> None:
-        """Let no later draft pass one that was refused for now: it will come again."""
-        if n and isinstance(error, NotStored | TooFast) and not 0 < self._held < n:
-            self._held, self._held_by = n, error
-            self._held_until = self._loop.time() + HOLD
+        """Let no later draft pass one that was refused for now."""
+        held = self._held
+        if n and isinstance(error, NotStored | TooFast) and not (held is not None and 0 < held.n < n):
+            if held is not None:
+                held.let_go()
+            self._held = HeldDraft(n, error)
 
     def accepted(self, n: int) -> bool:
         return self._room.accepted(self.seat, n)
@@ -248,6 +234,7 @@ class HubSeat:
                     self.report("away")
                 else:
                     self._was_cut(reason)
+            self.read_up_to = max(self.read_up_to, self._mailbox.written)
             self._mailbox.close()
             self._seen = self._mailbox.seen
             self._mailbox = None

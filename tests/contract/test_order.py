@@ -10,7 +10,7 @@ import pytest
 from chat.domain.errors import ChatError, NotStored, TooFast
 from chat.domain.model import Limits, Say
 from chat.interfaces.technique import Technique
-from chat.server import seat
+from chat.server import held_draft
 from chat.server.hub import Hub
 from tests.support.people import Enter, Person
 
@@ -64,7 +64,7 @@ async def test_an_author_who_gives_a_refused_draft_up_may_go_on(
     hub_technique: Technique, enter: Enter, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ann = await enter("ann")
-    monkeypatch.setattr(seat, "HOLD", 0.05)
+    monkeypatch.setattr(held_draft, "HOLD", 0.05)
     append = hub.log.append
 
     def full(room: str, body: Any, pending: Any) -> None:

@@ -224,6 +224,18 @@ async def test_who_is_too_fast_waits_as_long_as_the_server_says_and_nothing_is_l
     assert await phone.page.value("document.getElementById('requests').textContent.includes('429')")
 
 
+@pytest.mark.parametrize("limits", [Limits(burst=1, rate=0.01)])
+async def test_who_leaves_is_told_what_was_not_sent(phone: Phone, enter_room: EnterRoom) -> None:
+    bob = await enter_room("tcp", "bob")
+    await phone.join("ann")
+    await phone.say("one")
+    await bob.hears("one")
+    await phone.say("two")
+    await phone.say("three")
+    await phone.tap("#leave")
+    await phone.shows("Without an answer, so maybe not sent:\ntwo\nthree")
+
+
 @pytest.mark.parametrize("access", ["four common words"])
 async def test_the_page_asks_for_the_access_token(phone: Phone, enter_room: EnterRoom, access: str) -> None:
     bob = await enter_room("tcp", "bob")

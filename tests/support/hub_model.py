@@ -18,7 +18,8 @@ from chat.domain.errors import (
 )
 from chat.domain.guesses import FIRST_DELAY, FORGOTTEN, LAST_DELAY
 from chat.domain.model import Ack, Bounds, Delete, Draft, Edit, Event, Hello, Limits, Say
-from chat.server.seat import HOLD, POLL_AWAY, POLL_GRACE
+from chat.server.held_draft import HOLD
+from chat.server.seat import POLL_AWAY, POLL_GRACE
 
 TOKEN = "sesame"
 FREE = 1
@@ -73,8 +74,11 @@ class Person:
     alive: bool = True
     drafts: dict[int, Draft] = field(default_factory=dict)
     """Those that were accepted, by number."""
-    held: tuple[int, float] = (0, 0.0)
-    """The draft that came too fast, and until when no later one may pass it."""
+    held: int = 0
+    """The draft that came too fast, so that no later one may pass it."""
+    held_halves: int = 0
+    held_until: float = 0.0
+    """When the half of the time ends that runs now."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,7 @@ class HubModel:
         self.right: dict[str, float] = {}
         for one in self.there():
             one.expires, one.there_until, one.origin = self.now() + self.limits.grace, 0.0, None
-            one.bucket, one.held = self._bucket(), (0, 0.0)
+            one.bucket, one.held = self._bucket(), 0
 
     def there(self, room: str = "") -> list[Person]:
         """Return those who have a seat, in this room if one is named."""
@@ -225,6 +229,13 @@ class HubModel:
         one.alive = False
         self.lines[one.room].append(Line("left", one.seat))
 
+    def time_has_passed(self) -> None:
+        """Let go of what was held: the second half begins when the first has ended, however late that is."""
+        for one in self.people:
+            if one.held_halves and one.held_until <= self.now():
+                one.held_halves, one.held_until = one.held_halves - 1, self.now() + HOLD / 2
+                one.held = one.held if one.held_halves else 0
+
     def expired(self) -> list[Person]:
         """Return whose grace time is over."""
         return [one for one in self.there() if one.expires is not None and one.expires <= self.now()]
@@ -242,14 +253,13 @@ class HubModel:
                 return NoSuchMessage, None
             if messages[draft.id] != one.seat:
                 return NotYours, None
-        held, until = one.held
-        if held and draft.n > held and self.now() < until:
+        if one.held and draft.n > one.held:
             return TooFast, None
-        if draft.n == held or self.now() >= until:
-            one.held = held, until = 0, 0.0
+        if draft.n == one.held:
+            one.held = 0
         if wait := one.bucket.take(self.now()):
-            if not 0 < held < draft.n:
-                one.held = draft.n, self.now() + HOLD
+            if not 0 < one.held < draft.n:
+                one.held, one.held_halves, one.held_until = draft.n, 2, self.now() + HOLD / 2
             return TooFast, wait
         one.drafts[draft.n] = draft
         match draft:

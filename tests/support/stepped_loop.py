@@ -31,6 +31,14 @@ class SteppedLoop(asyncio.SelectorEventLoop):
 
         return self.run_until_complete(run())
 
+    def finish(self, work: Coroutine[Any, Any, T], within: float) -> T:
+        """Run a coroutine to its end; if it waits for something, let so many seconds pass."""
+        task = self.create_task(work)
+        self.settle()
+        if not task.done():
+            self.advance(within)
+        return task.result()
+
     def settle(self) -> None:
         """Let everything happen that needs no time."""
         self.run_until_complete(self._rest())

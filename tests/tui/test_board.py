@@ -28,6 +28,7 @@ class Looking(Watcher):
         super().__init__(Address("127.0.0.1", 8000), ClientOptions(), "lab", "")
         self.desk = desk
         self.lost = asyncio.Event()
+        self.error: Exception = ConnectionLost("the server closed the connection")
         self.behind: dict[str, int] = {}
 
     async def epoch(self) -> str:
@@ -40,7 +41,7 @@ class Looking(Watcher):
         while not (news := [event for event in self.desk.log if event.seq > seq]):
             if self.lost.is_set():
                 self.lost.clear()
-                raise ConnectionLost("the server closed the connection")
+                raise self.error
             await asyncio.sleep(0.01)
         return news
 
@@ -119,6 +120,13 @@ async def test_a_lost_connection_is_said_and_mended() -> None:
         desk.says("student02", "still here")
         await until(pilot, lambda: "still here" in text(pilot))
         assert "closed the connection" not in text(pilot)
+
+
+async def test_a_fault_of_the_program_is_said() -> None:
+    async with projected(class_of_twelve(), (80, 24)) as (pilot, watcher):
+        watcher.error = ValueError("no such thing")
+        watcher.lost.set()
+        await until(pilot, lambda: "chat has failed: ValueError('no such thing')" in text(pilot))
 
 
 async def test_a_server_that_comes_back_with_another_log_begins_the_board_anew() -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import backends
 from chat.client.connect import Detour
 from chat.client.session import Session
 from chat.domain.errors import ConnectionLost
+from lab.wire.wiretap import Wiretap
 from tests.support.desk import Desk, Running, chat, chatting, check_golden, lines, text, until, write
 from tui.app import ChatApp
 from tui.lanes.figures import Figures, level, sparkline
@@ -123,6 +127,32 @@ async def test_a_lane_that_polls_says_how_often() -> None:
         lanes(pilot).lanes[1].head.activity = "polls 40, empty 37"
         lanes(pilot).lanes[1].look()
         await until(pilot, lambda: "polls 40, empty 37" in lines(pilot)[2])
+
+
+async def test_a_lane_whose_wire_cannot_be_shown_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(wire: Wiretap) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(Wiretap, "start", full)
+    made = Wiretap(backends.technique("tcp"), {}, tmp_path)
+    async with in_lanes(make_wiretap=lambda _: made) as (pilot, hall):
+        await pilot.press("f2")
+        await until(pilot, lambda: "the wire can't be shown: Too many open files" in text(pilot))
+        await say(pilot, "all the same")
+        await until(pilot, lambda: all(desk.log for desk in hall.lanes.values()))
+
+
+async def test_a_fault_of_the_program_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fails(wire: Wiretap) -> None:
+        raise ValueError("no such thing")
+
+    monkeypatch.setattr(Wiretap, "start", fails)
+    made = Wiretap(backends.technique("tcp"), {}, tmp_path)
+    async with in_lanes(make_wiretap=lambda _: made) as (pilot, _):
+        await pilot.press("f2")
+        await until(pilot, lambda: "chat has failed: ValueError('no such thing')" in text(pilot))
 
 
 async def test_a_lane_that_is_away_keeps_what_is_written_and_says_why() -> None:

@@ -13,10 +13,13 @@ from textual.content import Content
 from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Static
+from textual.worker import Worker
 
 from chat.domain.errors import ChatError
 from chat.domain.validation import clean_text
+from chat.language import N_
 from chat.language.translation import translate
+from tui.failures import failure
 from tui.lanes.lane import Lane
 from tui.opening import Opened, finish
 from tui.pump import pump
@@ -190,6 +193,10 @@ class LanesScreen(Screen[None]):
         self._hint.set_class(failed, "-failed")
         self._hint.set_class(bool(text), "-on")
 
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        if why := failure(event):
+            self.hint(why, failed=True)
+
     def on_key(self, event: events.Key) -> None:
         if event.is_printable:
             self.composer.focus()
@@ -213,7 +220,11 @@ class LanesScreen(Screen[None]):
             if on:
                 wire.leave()
             else:
-                await wire.start()
+                try:
+                    await wire.start()
+                except OSError as error:
+                    self.hint(N_(f"the wire can't be shown: {error.strerror}"), failed=True)
+                    continue
             lane.session.redial()
             lane.look()
         if on:

@@ -11,6 +11,7 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.widgets import Static
+from textual.worker import Worker
 
 from chat.domain.errors import ChatError, NoSuchRoom
 from chat.interfaces.watcher import Watcher
@@ -18,6 +19,7 @@ from chat.language import N_
 from tui import themes
 from tui.app import terminal_driver
 from tui.board import Board
+from tui.failures import failure
 
 Connect = Callable[[], Awaitable[Watcher]]
 """Returns a watcher; asked again after a connection was lost. Raises `ChatError`."""
@@ -51,6 +53,11 @@ class BoardScreen(Screen[None]):
 
     def on_resize(self) -> None:
         self.draw()
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        if why := failure(event):
+            self.board.trouble = why
+            self.draw()
 
     def draw(self) -> None:
         """Show the board as it is now."""

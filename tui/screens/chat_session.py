@@ -14,6 +14,7 @@ from chat.interfaces.technique import Technique
 from chat.language import N_
 from chat.language.translation import translate
 from tui.commands import Refused
+from tui.failures import failure
 from tui.opening import Choice, Opened, Opener, settle
 from tui.screens.chat_faults import ChatFaults
 
@@ -77,13 +78,12 @@ class ChatSession(ChatFaults):
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Show that a task of this program has failed. There is no traceback, and the program continues."""
-        failed = event.state is WorkerState.ERROR
-        why = N_(f"chat has failed: {event.worker.error!r}") if failed else N_("chat has failed")
+        why = failure(event)
         if event.worker.group == "pump":
             ended = event.state is WorkerState.SUCCESS and self.session.outcome is None and not self.leaving
-            if failed or ended:
-                self.show_state(State("down", self.session.state.address, why))
-        elif failed:
+            if why or ended:
+                self.show_state(State("down", self.session.state.address, why or N_("chat has failed")))
+        elif why:
             self.hint(why, failed=True)
 
     # --- another session -----------------------------------------------------------------------

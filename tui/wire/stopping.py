@@ -9,6 +9,7 @@ from typing import Any
 
 from textual.containers import Vertical
 from textual.message import Message
+from textual.worker import Worker
 
 from chat.domain.errors import BadRequest
 from chat.interfaces.frames import Frame
@@ -18,6 +19,7 @@ from lab.wire.by_hand import Deed, Waiting
 from lab.wire.table import Row
 from lab.wire.tap import Tap
 from lab.wire.trace import Trace
+from tui.failures import failure
 from tui.wire.frame_list import FrameList
 
 STOPPED_KEYS = (
@@ -63,6 +65,10 @@ class Stopping(Vertical):
         self._wanted = False  # the wire shall be stopped
         self._looking = False
         self._shown = (False, 0)
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        if why := failure(event):
+            self.tell(why, failed=True)
 
     def tell(self, text: str, failed: bool = False) -> None:
         """Show a line for the user."""

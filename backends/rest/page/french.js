@@ -29,6 +29,7 @@ export const FRENCH = {
   "in the room, long polling": "dans le salon, attente longue",
   "again in": "nouvel essai dans",
   "Not done": "Pas fait",
+  "Without an answer, so maybe not sent": "Sans réponse, donc peut-être pas envoyé",
   as: "sous le nom de",
   joined: "entre",
   left: "sort",

@@ -100,9 +100,9 @@ const page = {
   },
 
   onOver(problem) {
-    stop();
+    const lost = stop();
     at("asks").hidden &&= problem.status !== 401;
-    tell(explain(problem));
+    tell(explain(problem) + lost);
   },
 
   onKeep(keep) {
@@ -191,13 +191,16 @@ function clear() {
   at("messages").replaceChildren();
 }
 
+/** Returns, for the person, what was written and has no answer. */
 function stop() {
+  const lost = (session?.keep.drafts ?? []).map(({ body }) => (body ? `\n${body.text}` : "")).join("");
   session = null;
   sessionStorage.removeItem(KEPT);
   at("where").textContent = t("REST, in a web page");
   at("state").textContent = t("○ not in a room");
   at("join").hidden = false;
   at("chat").hidden = at("leave").hidden = true;
+  return lost && `\n${t("Without an answer, so maybe not sent")}:${lost}`;
 }
 
 at("join").addEventListener("submit", (event) => {
@@ -229,7 +232,7 @@ at("cancel").addEventListener("click", () => edit(null));
 
 at("leave").addEventListener("click", () => {
   session.leave().catch(() => {}); // without an answer the seat ends by itself
-  stop();
+  tell(stop().trim());
 });
 
 at("long").addEventListener("change", () => {

@@ -18,6 +18,7 @@ from chat.domain.errors import ChatError
 from chat.domain.validation import printable
 from chat.language import N_
 from chat.server.logs.lock import file_locked, locked
+from chat.server.logs.soundness import is_sound
 
 APPLICATION_ID = int.from_bytes(b"chat")
 VERSION = 1
@@ -271,9 +272,10 @@ def _check(path: Path) -> None:
     # SQLite does not make a -wal, where there is none.
     mode = "ro" if Path(f"{path}-wal").exists() else "ro&immutable=1"
     with closing(connect(path, mode)) as db:
-        (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
-        if verdict != "ok":
-            raise ChatError(f"{log} is damaged ({printable(verdict)}): {_FRESH}")
+        if not is_sound(path):
+            (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
+            if verdict != "ok":
+                raise ChatError(f"{log} is damaged ({printable(verdict)}): {_FRESH}")
         names = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if not {"entries", "refused"} <= names:
             raise ChatError(f"{log} is damaged (a table is missing): {_FRESH}")

@@ -8,7 +8,9 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 
+import psutil
 import pytest
 
 from tests.support.processes import CHAT, PATIENCE, chat, running, serving, tail
@@ -75,6 +77,22 @@ def test_send_names_the_line_that_a_signal_kept_from_being_sent() -> None:
                 _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 128 + signal.SIGTERM
     assert errors.splitlines() == ["line 1 was not sent: the session ended"]
+
+
+@pytest.mark.parametrize("command", ["demo", "bench fanout", "bench polls"])
+def test_a_signal_ends_the_servers_of_what_shows_or_measures(command: str) -> None:
+    with started(*command.split()) as process:
+        servers: list[psutil.Process] = []
+        while not servers:
+            assert process.poll() is None
+            every = psutil.process_iter(["ppid", "cmdline"])
+            own = [one for one in every if one.info["ppid"] == process.pid]
+            servers = [one for one in own if "serve" in (one.info["cmdline"] or [])]
+            time.sleep(0.02)
+        process.terminate()
+        process.communicate(timeout=PATIENCE)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert not psutil.wait_procs(servers, PATIENCE)[1]
 
 
 def test_under_nohup_a_server_goes_on() -> None:

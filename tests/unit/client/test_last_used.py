@@ -56,6 +56,12 @@ def test_a_broken_file_is_said_and_harmless(tmp_path: Path, content: bytes) -> N
     assert load(tmp_path, pytest.fail) == USED
 
 
+def test_what_could_not_be_kept_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / FILE).mkdir()
+    keep(tmp_path, USED)
+    assert os.listdir(tmp_path) == [FILE]
+
+
 def test_where_nothing_can_be_written_nothing_is_kept(tmp_path: Path) -> None:
     keep(tmp_path / "missing", USED)
     assert load(tmp_path / "missing", pytest.fail) == LastUsed()

@@ -259,6 +259,45 @@ async def test_closing_ends_the_connection_and_if_wanted_the_seat(room: FakeRoom
     assert (client.closed, client.left) == (True, leave)
 
 
+async def test_who_closes_while_the_hello_is_under_way_gives_the_seat_back(
+    room: FakeRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect, answer = FakeClient.connect, asyncio.Event()
+
+    async def slow(client: FakeClient, hello: Hello) -> Welcome:
+        welcome = await connect(client, hello)
+        await answer.wait()
+        return welcome
+
+    monkeypatch.setattr(FakeClient, "connect", slow)
+    async with talking(room) as (session, _):
+        await settle()
+        (client,) = room.connections
+        closing = asyncio.create_task(session.close())
+        await settle()
+        answer.set()
+        await closing
+    assert (client.closed, client.left) == (True, True)
+
+
+async def test_who_closes_waits_only_so_long_for_the_answer_to_the_hello(
+    room: FakeRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect, never = FakeClient.connect, asyncio.Event()
+
+    async def unanswered(client: FakeClient, hello: Hello) -> Welcome:
+        await connect(client, hello)
+        await never.wait()
+        raise AssertionError
+
+    monkeypatch.setattr(FakeClient, "connect", unanswered)
+    monkeypatch.setattr("chat.client.session.ENTERING", 0.01)
+    async with talking(room):
+        await settle()
+        (client,) = room.connections
+    assert (client.closed, client.left) == (True, False)
+
+
 async def test_closing_while_it_waits_for_the_next_try_ends_at_once(room: FakeRoom) -> None:
     room.refusals = [ConnectionLost("nothing listens")] * 100
     async with talking(room) as (_, watch):

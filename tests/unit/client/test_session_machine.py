@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from chat.client.measure import PING_EVERY, PING_TIMEOUT
-from chat.client.session import Session
+from chat.client.session import ENTERING, Session
 from chat.client.way import Way
 from chat.domain.errors import (
     AccessDenied,
@@ -367,7 +367,7 @@ class SessionMachine(RuleBasedStateMachine):
             return
         line, self.judge.closed = self.room.line, True
         self.sound = False
-        self.loop.run(self.session.close(leave=leave))
+        self.loop.finish(self.session.close(leave=leave), ENTERING)
         self._ended()
         if line is not None:
             assert line.left == leave

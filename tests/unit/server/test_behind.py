@@ -6,6 +6,18 @@ from chat.domain.model import Hello, Say
 from chat.server.hub import Hub
 from chat.server.logs.memory import MemoryLog
 from chat.server.seat import HubSeat
+from tests.support.stage import come_in, enter, says, settle
+
+
+async def test_who_is_away_lags_by_what_was_said_meanwhile(hub: Hub) -> None:
+    ann, peer = await come_in(hub)
+    bob = await enter(hub, "bob")
+    for number in range(3):
+        await says(bob, f"message {number}", number + 1)
+    await settle()
+    ann.detach(peer)
+    await says(bob, "meanwhile", 4)
+    assert ann.behind == 1
 
 
 async def test_who_polls_lags_until_they_ask_and_who_reads_without_a_seat_never_does() -> None:

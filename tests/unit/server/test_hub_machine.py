@@ -172,6 +172,7 @@ class HubMachine(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([0.6, 1.3, 5.2, 14.9, 15.6, 44.7, 61.1]))
     def time_passes(self, seconds: float) -> None:
         self.loop.advance(seconds)
+        self.model.time_has_passed()
         gone = {one.seat: one for one in self.model.expired()}
         rooms = {one.name: one for one in self.hub.live_rooms()}
         for name in {one.room for one in gone.values()}:  # in which order, only the hub's timers know
@@ -194,13 +195,13 @@ class HubMachine(RuleBasedStateMachine):
     def say(self, who: int, count: int) -> None:
         if (one := self._one(who)) is not None:
             for _ in range(count):
-                n = max([*one.drafts, one.held[0]], default=0) + 1
+                n = max([*one.drafts, one.held], default=0) + 1
                 self._draft(one, Say(f"{one.nick} {n}", n))
 
     @rule(who=WHO, back=st.integers(0, 5), delete=st.booleans())
     def change(self, who: int, back: int, delete: bool) -> None:
         if (one := self._one(who)) is not None:
-            n = max([*one.drafts, one.held[0]], default=0) + 1
+            n = max([*one.drafts, one.held], default=0) + 1
             id = max(1, len(self.model.lines[one.room]) - back)
             self._draft(one, Delete(id, n) if delete else Edit(id, f"{one.nick} {n}", n))
 
@@ -211,8 +212,8 @@ class HubMachine(RuleBasedStateMachine):
             if one.drafts:
                 n = list(one.drafts)[-1 - back % len(one.drafts)]
                 self._draft(one, Say("something else", n) if other else one.drafts[n])
-            elif one.held[0]:
-                self._draft(one, Say("it comes again", one.held[0]))
+            elif one.held:
+                self._draft(one, Say("it comes again", one.held))
 
     def _draft(self, one: Person, draft: Draft) -> None:
         outcomes: list[Event | Ack | ChatError] = []

@@ -13,6 +13,7 @@ import chat.domain.room
 from chat.domain.errors import AccessDenied, BadName, Closing, NickTaken, NotStored, SeatGone, SeatTaken
 from chat.domain.model import Ack, Checkpoint, Cursor, Edit, Event, Say
 from chat.domain.seat_key import new_seat_key
+from chat.server.held_draft import HOLD
 from chat.server.hub import Hub
 from tests.support.stage import GRACE, Clock, Disk, Outcome, come_in, does, enter, running, says, settle
 
@@ -276,6 +277,33 @@ async def test_on_a_full_disk_a_draft_is_refused_and_can_be_sent_again(hub: Hub,
     assert peer.got[1:] == ["joined ann"]
     disk.full = False
     assert isinstance(await says(seat, "one", 1), Event)
+
+
+async def test_later_drafts_do_not_pass_though_the_process_stood_still(
+    hub: Hub, disk: Disk, clock: Clock
+) -> None:
+    """As when a debugger stops it: what has come meanwhile is read before it goes on."""
+    seat, _ = await come_in(hub)
+    disk.full = True
+    assert isinstance(await says(seat, "one", 1), NotStored)
+    disk.full = False
+    await clock.advance(10 * HOLD)
+    assert isinstance(await says(seat, "two", 2), NotStored)
+    assert isinstance(await says(seat, "one", 1), Event)
+    assert isinstance(await says(seat, "two", 2), Event)
+
+
+async def test_who_gives_up_what_was_refused_may_go_on_after_a_while(
+    hub: Hub, disk: Disk, clock: Clock
+) -> None:
+    seat, _ = await come_in(hub)
+    disk.full = True
+    assert isinstance(await says(seat, "one", 1), NotStored)
+    disk.full = False
+    await clock.advance(HOLD / 2)
+    assert isinstance(await says(seat, "two", 2), NotStored)
+    await clock.advance(HOLD / 2)
+    assert isinstance(await says(seat, "two", 2), Event)
 
 
 async def test_on_a_full_disk_nobody_comes_in_and_no_seat_is_lost(hub: Hub, disk: Disk) -> None:
