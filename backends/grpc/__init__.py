@@ -40,6 +40,7 @@ TECHNIQUE = Technique(
     ),
     tls=True,
     several=True,
+    spreads=True,
     settings=(
         Setting(
             "trace",

@@ -56,7 +56,6 @@ MIN_STREAMS = 100
 HEALTH_EVERY = 0.5
 """Seconds between two checks of whether the hub can store drafts."""
 OPTIONS = [
-    ("grpc.so_reuseport", 0),  # a port that is taken is an error
     ("grpc.max_receive_message_length", MAX_FRAME),
     ("grpc.max_send_message_length", MAX_REPLY),
     ("grpc.max_metadata_size", 8192),
@@ -92,7 +91,11 @@ class GrpcServer(ChatServer):
     async def _make(self, port: int) -> tuple[grpc.aio.Server, Address]:
         """Make a server of the library that listens at a port. Raises OSError."""
         server = grpc.aio.server(
-            options=[*OPTIONS, ("grpc.max_concurrent_streams", self._max_calls)],
+            options=[
+                *OPTIONS,
+                ("grpc.max_concurrent_streams", self._max_calls),
+                ("grpc.so_reuseport", int(self.options.shares_port)),  # else a port that is taken is an error
+            ],
             interceptors=[*self._interceptors, AccessInterceptor(self.hub, self._first_frames)],
             maximum_concurrent_rpcs=self._max_calls,
         )

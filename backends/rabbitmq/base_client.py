@@ -13,7 +13,7 @@ from backends.rabbitmq import names
 from backends.rabbitmq.amqp_errors import Refused, hindrance
 from backends.rabbitmq.stream import Link, gap_notice, oldest_offset
 from backends.rabbitmq.will import LastWill
-from chat.domain.classroom import IN_A_BROKER, PREFIX
+from chat.domain.classroom import PREFIX, WRITTEN_BY_SEVERAL
 from chat.domain.errors import BadRequest, ChatError, ConnectionLost, NotYours, TooFast
 from chat.domain.model import Body, Deleted, Draft, Edited, Left, Limits, Say, Sent
 from chat.domain.rate_limit import TokenBucket, too_fast
@@ -136,7 +136,7 @@ class BrokerClient(ChatClient):
         if not draft.n:
             raise BadRequest("a draft needs a number, counted from 1")
         if isinstance(draft, Say) and draft.text.startswith(PREFIX):
-            raise NotYours(IN_A_BROKER, n=draft.n)
+            raise NotYours(WRITTEN_BY_SEVERAL, n=draft.n)
         return body_of(draft, draft.n, self.seat, self.nick, self.technique, self.limits.text_bytes)
 
     def check_rate(self, n: int) -> None:

@@ -68,6 +68,7 @@ class StreamLog(Log):
     """The rooms in one virtual host of a broker."""
 
     shared = True
+    nodes_return = False
 
     def __init__(
         self,

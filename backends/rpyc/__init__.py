@@ -26,4 +26,5 @@ TECHNIQUE = Technique(
     by_hand="backends.rpyc.by_hand:command",
     needs=(Need("rpyc", "pip install rpyc==6.0.2"),),
     tls=True,
+    spreads=True,
 )

@@ -22,6 +22,7 @@ TECHNIQUE = Technique(
     ),
     port=7010,
     tls=True,
+    spreads=True,
     client="backends.tcp.client:TcpClient",
     server="backends.tcp.server:TcpServer",
     decoder="backends.tcp.decoder:make_decoder",

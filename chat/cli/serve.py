@@ -139,6 +139,7 @@ def serve(
     from chat.domain.model import NO_BOUNDS, Bounds, Limits
     from chat.interfaces.address import TLS_PORTS, is_loopback
     from chat.server.serve import Plan, run
+    from chat.server.workers import serve as several
 
     standard_streams.discard_closed_output()
     if port is not None:
@@ -146,6 +147,15 @@ def serve(
             raise click.UsageError("--port needs exactly one technique; for several use --port-of NAME=PORT")
         port_of = {techniques[0].name: port}
 
+    operator.check_workers(
+        {
+            "--lan": lan.lan,
+            "--teacher-token-file": bool(lan.teacher_token_file),
+            "--broker": broker,
+            "--naive": settings.get("naive", OFF) != OFF,
+            "--background": background,
+        }
+    )
     also = lan.hosts(host, is_open=is_open)
     here = "127.0.0.1" if also or host is None else host
     if also and not tls_cert:
@@ -234,7 +244,7 @@ def serve(
             with suppress(ChatError):  # without a state folder nobody of this user waits
                 Sightings(folder or state_dir(), [here]).tell()
 
-        ended_by = run(
+        ended_by = (run if operator.workers == 1 else several.run)(
             Plan(
                 served,
                 named=bool(techniques),
@@ -260,6 +270,7 @@ def serve(
                 front=front,
                 renewable=renewable(token_file, access, prove, proved, registration),
                 idle=idle or (server.IDLE if background else None),
+                workers=operator.workers,
             ),
             ready,
         )

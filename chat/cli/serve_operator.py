@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, TypeVar
 
 import click
 
+import backends
 from chat.interfaces.address import Address, parse_address
 from chat.language.translation import translate
 
 F = TypeVar("F", bound=Callable[..., Any])
+MAX_WORKERS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,30 @@ class Operator:
     """Where the admin port is; None: nowhere."""
     faults: bool
     """The owner may let the wire fail for everybody."""
+    workers: int
+    """Processes that serve."""
+
+    def check_workers(self, others: Mapping[str, bool]) -> None:
+        """Raise UsageError if several workers can't do what was asked for.
+
+        Args:
+            others: options of `chat serve` that they do not go with, and whether they are given.
+        """
+        if self.workers == 1:
+            return
+        if sys.platform != "linux":
+            raise click.UsageError("--workers needs Linux: other systems do not spread connections")
+        for option, given in {
+            **others,
+            "--admin-port": self.admin is not None,
+            "--faults": self.faults,
+        }.items():
+            if given:
+                raise click.UsageError(f"--workers and {option} do not go together: leave one of them out")
+
+
+def _spreading() -> str:
+    return ", ".join(label.name for label in backends.techniques() if label.spreads)
 
 
 def _admin_address(_: click.Context, __: click.Parameter, text: str | None) -> Address | None:
@@ -72,6 +99,15 @@ def operator_options(command: F) -> F:
                 "--faults",
                 is_flag=True,
                 help="For a class: in your own chat, /fault all stall 5s lets the wire fail for everybody.",
+            ),
+            click.option(
+                "--workers",
+                metavar="N",
+                default=1,
+                show_default=True,
+                type=click.IntRange(1, MAX_WORKERS),
+                help="Processes that serve on one log, for several cores (Linux): the connections of "
+                f"{_spreading()} are spread over them, and the first one serves the other techniques.",
             ),
         ]
     ):

@@ -23,10 +23,11 @@ MIN_TEACHER = 16
 MAX_SLOW = 600.0
 """Seconds between two messages of a person, at most."""
 MAX_FAULT = 3600.0
-IN_A_BROKER = N_(
-    "the teacher's means need a log that one server keeps: in a broker nobody can hold others to them"
+WRITTEN_BY_SEVERAL = N_(
+    "the teacher's means need a log that one server alone writes: "
+    "where several do, nobody can hold others to them"
 )
-"""Why they are refused there, by servers and by clients that are their own server."""
+"""Why they are refused in a broker and by workers: by servers, and by clients that are their own server."""
 
 
 class Verb(NamedTuple):

@@ -59,12 +59,19 @@ class Log(ABC):
     shared: bool = False
     """Other servers may append to it as well."""
 
+    nodes_return: bool = True
+    """A server that was killed is started again under its name, and ends its own seats; else others must."""
+
     generation: str = ""
     """Names this run of the log's one server, where the log may come back without its end, as a restored
     backup does; known after `start`. "": it can't. It is part of the epoch that clients get."""
 
     commit_times: Histogram | None = None
     """How long each commit took, in seconds, where the log itself commits to a disk."""
+
+    def owns(self, node: str) -> bool:
+        """Return whether the seats of a node are this server's, or were left to it by one that is no more."""
+        return node == self.node or not self.shared
 
     async def end_of(self, room: str, generation: str) -> int | None:
         """Return up to which seq a cursor of an earlier generation is one of this log.

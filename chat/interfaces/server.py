@@ -267,6 +267,8 @@ class ServerOptions:
     """The access token, for techniques whose clients prove that they have it and never send it."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """By `Setting.name`; a setting that is not in it has its default."""
+    shares_port: bool = False
+    """Other processes of this server listen at the port, too (`Technique.spreads`)."""
 
 
 class ChatServer(ABC):

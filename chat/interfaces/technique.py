@@ -98,6 +98,8 @@ class Technique:
     """It can be encrypted: its server, if it is ours, takes an `Identity`, and its client a `Trust`."""
     several: bool = False
     """A client may be given several addresses, and uses one that works."""
+    spreads: bool = False
+    """All that a client does goes over one connection, so several workers may listen at the port."""
     settings: tuple[Setting, ...] = ()
     schemes: tuple[str, ...] = ()
     """URL schemes of its server, and of the log that its broker keeps: ``amqp://user:password@host:port/vhost``."""

@@ -81,10 +81,10 @@ class Hub:
         await self.log.start(self._on_committed, self._on_failed)
         self._known = set(await self.log.rooms())
         self._node.keep(asyncio.create_task(self._load_all()))
-        if self.log.shared:
-            self._node.keep(asyncio.create_task(self.cluster.watch()))
-        else:
+        if self.log.nodes_return:
             self._node.keep(asyncio.create_task(self._archive()))
+        else:
+            self._node.keep(asyncio.create_task(self.cluster.watch()))
 
     async def stop(self) -> None:
         """Take no more drafts, commit what is enqueued, and close the log."""
@@ -271,9 +271,9 @@ class Hub:
     def _archive_rooms(self, empty: float = 0.0, at_most: int | None = None) -> int:
         """Archive the rooms that were empty for so many seconds, longest first; return how many.
 
-        A shared log's rooms stay: their members may be at other nodes, which may be killed.
+        None, if their members may be at other nodes that are killed and do not return.
         """
-        if self.log.shared:
+        if not self.log.nodes_return:
             return 0
         now = asyncio.get_running_loop().time()
         found = []
@@ -304,12 +304,13 @@ class Hub:
         room.supervision.replay(entry for entry in entries if entry.seq not in left_out)
         self._rooms[name] = room
         for member in room.seats_by_node():
-            if member.node == self.log.node:
+            if self.log.owns(member.node):
                 seat = HubSeat(room, member.seat, member.author, member.technique)
                 seat.restored_at = room.state.applied
                 room.add_seat(seat)
         for item in self._early[name]:
-            room.apply(item)
+            if item.entry.seq > room.state.applied:
+                room.apply(item)
         if not room.epoch:
             outcome = await room.decide(Opened(str(uuid.uuid4())))
             if isinstance(outcome, ChatError) and not room.epoch:
@@ -322,7 +323,7 @@ class Hub:
         for name in sorted(self._known):
             with suppress(ChatError):  # the next client that joins the room gets the error
                 room = await self._room(name)
-                if not self.log.shared and room.empty_for(0.0) is not None:
+                if self.log.nodes_return and room.empty_for(0.0) is not None:
                     self._rooms.pop(name, None)  # archived: only one with members needs the memory
 
     # --- from the log --------------------------------------------------------------------------
@@ -335,6 +336,7 @@ class Hub:
         touched = set()
         for item in batch:
             if (room := rooms.get(item.room)) is None:
+                self._known.add(item.room)
                 if (early := self._early.get(item.room)) is not None:
                     early.append(item)
                 continue

@@ -172,8 +172,9 @@ class LiveRoom:
     def accepted(self, seat: str, n: int) -> bool:
         return self.state.accepted(seat, n)
 
-    def has(self, seat: str) -> bool:
-        return seat in self.state.members
+    def node_of(self, seat: str) -> str:
+        member = self.state.members.get(seat)
+        return member.node if member else ""
 
     # --- joining -------------------------------------------------------------------------------
 
@@ -238,7 +239,7 @@ class LiveRoom:
         if here:
             seat.count_return()
         seat.renew_grace()
-        joining = not self.has(seat.seat)  # the first hello waits for its entry, and this one waits behind it
+        joining = not self.node_of(seat.seat)  # the first hello waits for its entry, and this one behind it
         if seat.technique != technique or seat.leaving or joining or not here:
             self._node.arrivals.count_entry(origin)
             body = Resumed(seat.seat, seat.nick, technique, self.node_name)

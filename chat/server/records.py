@@ -99,6 +99,12 @@ KINDS = {
     "stored_again": Kind(
         WARNING, "the log stores drafts again", (), "a commit has succeeded after `not_stored`"
     ),
+    "worker_ended": Kind(
+        WARNING,
+        "{worker} has ended ({why}), and another process takes its place",
+        ("worker", "why"),
+        "a worker of `--workers` was killed or has failed; the people of the others notice nothing",
+    ),
     "message": Kind(
         WARNING,
         "{message}",

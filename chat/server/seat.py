@@ -45,7 +45,6 @@ class SeatRoom(Protocol):
 
     name: str
     limits: Limits
-    node_name: str
     pages: Limits
     """How fast a seat may read again what it has read."""
     records: Records
@@ -70,8 +69,8 @@ class SeatRoom(Protocol):
 
     def accepted(self, seat: str, n: int) -> bool: ...
 
-    def has(self, seat: str) -> bool:
-        """Return whether the seat is a member's."""
+    def node_of(self, seat: str) -> str:
+        """Return the node of a member's seat, which may be one that left it to this one; "": no member's."""
 
     def submit(self, body: Body, pending: Pending | None = None) -> None:
         """Append an entry to the room's log."""
@@ -298,9 +297,9 @@ class HubSeat:
     def leave(self) -> None:
         if self.leaving or self.ended or self._room.closing:
             return
-        if self._room.has(self.seat):
+        if node := self._room.node_of(self.seat):
             self.leaving = True
-            body = Left(self.seat, self.nick, self.technique, self._room.node_name)
+            body = Left(self.seat, self.nick, self.technique, node)
             self._room.submit(body, Decision(self._not_left))
 
     def _not_left(self, refusal: ChatError | Ack) -> None:

@@ -9,15 +9,16 @@ import json
 import logging
 import socket
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from chat.domain.errors import ChatError
 from chat.domain.model import Bounds, Limits
 from chat.interfaces.address import Address, is_loopback, own_address, parse_address
+from chat.interfaces.log import Log
 from chat.interfaces.server import ChatServer, ServerOptions
 from chat.interfaces.technique import Technique
 from chat.interfaces.tls import Fingerprint, Identity, Trust
@@ -31,6 +32,7 @@ from chat.server.renewal import Renewable, renew
 from chat.server.service_manager import READY, STOPPING, notify, reloading
 from chat.server.signals import Signals, has_terminal
 from chat.server.stderr_log import MAX_FILE, stderr_log
+from chat.transport.listener import check_free
 
 log = logging.getLogger(__name__)
 
@@ -127,6 +129,10 @@ class Plan:
     """What stands between the clients and the listeners; None: nothing."""
     idle: float | None = None
     """Seconds without a seat after which the server ends; None: never."""
+    workers: int = 1
+    """Processes that serve; for several see `chat.server.workers`."""
+    sharing: Literal["no", "first", "later"] = "no"
+    """Whether other workers listen at the ports of techniques that spread; first: nobody may be there yet."""
 
 
 _ELSEWHERE = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
@@ -148,12 +154,13 @@ Ready = Callable[[list[Offer], "Address | None"], None]
 """Called once, when it is known of every technique whether it runs; with the address of the admin port."""
 
 
-def run(plan: Plan, ready: Ready) -> int:
+def run(plan: Plan, ready: Ready, opened: Log | None = None) -> int:
     """Serve until a signal ends it (`Signals`), or until the plan's idle time is over.
 
     Args:
         plan: what to serve.
         ready: see `Ready`.
+        opened: the log, not started; None: the one that the plan names.
 
     Returns:
         The number of the signal that ended it; 0: none did.
@@ -161,6 +168,11 @@ def run(plan: Plan, ready: Ready) -> int:
     Raises:
         ChatError: the log can't be used, a named technique can't start, or none can.
     """
+    return on_loop(plan, lambda had_terminal: _serve(plan, ready, opened, had_terminal=had_terminal))
+
+
+def on_loop(plan: Plan, main: Callable[[bool], Coroutine[Any, Any, int]]) -> int:
+    """Run a server's coroutine; ``main`` is called with whether there is a terminal. Returns its result."""
     factory = asyncio.new_event_loop
     if sys.platform != "win32":
         import uvloop
@@ -173,7 +185,7 @@ def run(plan: Plan, ready: Ready) -> int:
         stderr_log(most, level=plan.log_level, form=plan.log_format),
         asyncio.Runner(loop_factory=factory) as runner,
     ):
-        return runner.run(_serve(plan, ready, had_terminal=has_terminal()))
+        return runner.run(main(has_terminal()))
 
 
 def _check_broker(plan: Plan) -> None:
@@ -192,9 +204,10 @@ def _check_broker(plan: Plan) -> None:
                 )
 
 
-async def _serve(plan: Plan, ready: Ready, *, had_terminal: bool) -> int:
-    _check_broker(plan)
-    opened = open_log(plan.log, plan.brokers, trust=plan.trust)
+async def _serve(plan: Plan, ready: Ready, opened: Log | None, *, had_terminal: bool) -> int:
+    if opened is None:
+        _check_broker(plan)
+        opened = open_log(plan.log, plan.brokers, trust=plan.trust)
     hub = Hub(opened, limits=plan.limits, bounds=plan.bounds, access=plan.access, teacher=plan.teacher)
     signals = Signals(has_files=bool(plan.renewable.names), had_terminal=had_terminal)
     await hub.start()
@@ -288,10 +301,13 @@ async def _offer(
     elif plan.identity is not None and not technique.tls:
         reason = N_("cannot be encrypted, and this server speaks TLS only: serve it by itself, without")
     if not reason:
-        options = ServerOptions(plan.identity, plan.access, plan.settings)
+        shares = plan.sharing != "no" and technique.spreads
+        options = ServerOptions(plan.identity, plan.access, plan.settings, shares)
         for port in _ports(plan, technique, host):
             try:
                 address = Address(host, port)
+                if shares and plan.sharing == "first":
+                    await check_free(address)
                 behind = Address("127.0.0.1", 0) if plan.front else address
                 server = technique.load_server()(hub, behind, options)
                 if first := servers.get(technique.name):

@@ -10,6 +10,8 @@ import socket
 import time
 from contextlib import suppress
 
+NOTIFY_SOCKET = "NOTIFY_SOCKET"
+"""The environment variable that says where to tell it."""
 READY = "READY=1"
 STOPPING = "STOPPING=1"
 
@@ -21,7 +23,7 @@ def reloading() -> str:
 
 def notify(state: str) -> None:
     """Send a state, if a service manager waits for it."""
-    path = os.environ.get("NOTIFY_SOCKET", "")
+    path = os.environ.get(NOTIFY_SOCKET, "")
     if path[:1] not in ("/", "@") or not hasattr(socket, "AF_UNIX"):
         return
     place = f"\0{path[1:]}" if path[0] == "@" else path  # in Linux' abstract namespace

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from chat.domain.classroom import IN_A_BROKER, PREFIX, Classroom, is_proof, parse
+from chat.domain.classroom import PREFIX, WRITTEN_BY_SEVERAL, Classroom, is_proof, parse
 from chat.domain.errors import BadText, ChatError, NotYours, TooFast
 from chat.domain.model import Ack, Body, Draft, Edited, Entry, Event, Left, Sent
 from chat.domain.room import Outcome, event_of
@@ -63,7 +63,7 @@ class Supervision:
                 return TooFast(f"slow mode: one message in {state.slow:g} s", retry_after=left)
             return state.forbids(body.seat, body.author)
         if self._shared:
-            return NotYours(IN_A_BROKER)
+            return NotYours(WRITTEN_BY_SEVERAL)
         if isinstance(body, Edited):
             return BadText("a message can't be changed into one of the teacher's means: send it")
         if order.verb == "teacher":

@@ -12,6 +12,7 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from chat.interfaces.address import Address
@@ -62,7 +63,12 @@ def _bind(places: Sequence[tuple[int, Place]], port: int, bind: Bind) -> list[so
 
 
 def bind_socket(
-    family: int, place: Place, kind: socket.SocketKind = socket.SOCK_STREAM, *, reuse: bool = True
+    family: int,
+    place: Place,
+    kind: socket.SocketKind = socket.SOCK_STREAM,
+    *,
+    reuse: bool = True,
+    shared: bool = False,
 ) -> socket.socket:
     """Return a bound socket; one of IPv6 gets nothing of IPv4.
 
@@ -71,6 +77,7 @@ def bind_socket(
         place: host and port.
         kind: of the socket.
         reuse: take a port of TCP at which connections of an earlier server are still ending.
+        shared: other processes of this user may listen at the port, too; the system spreads connections.
 
     Raises:
         OSError: the port is in use.
@@ -83,6 +90,8 @@ def bind_socket(
         posix = os.name == "posix" and sys.platform != "cygwin"
         if reuse and kind is socket.SOCK_STREAM and posix:  # as in asyncio
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared and sys.platform != "win32":
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         made.bind(place)
@@ -118,10 +127,29 @@ class Listener:
             await server.wait_closed()
 
 
-async def listen(factory: Callable[[], asyncio.BaseProtocol], address: Address, **options: Any) -> Listener:
-    """Listen on TCP; ``options`` are further arguments of `asyncio.loop.create_server`. Raises OSError."""
+async def check_free(address: Address) -> None:
+    """Raise OSError if anybody listens there, also who would share the port."""
+    for one in await bind_everywhere(address, socket.SOCK_STREAM, bind_socket):
+        one.close()
+
+
+async def listen(
+    factory: Callable[[], asyncio.BaseProtocol], address: Address, *, shared: bool = False, **options: Any
+) -> Listener:
+    """Listen on TCP.
+
+    Args:
+        factory: makes the protocol of a connection.
+        address: port 0: any.
+        shared: see `bind_socket`.
+        options: further arguments of `asyncio.loop.create_server`.
+
+    Raises:
+        OSError: it can't be used.
+    """
     loop = asyncio.get_running_loop()
-    sockets = await bind_everywhere(address, socket.SOCK_STREAM, bind_socket)
+    bind = partial(bind_socket, shared=shared)
+    sockets = await bind_everywhere(address, socket.SOCK_STREAM, bind)
     servers: list[asyncio.Server] = []
     try:
         for one in sockets:

@@ -76,7 +76,7 @@ class StreamServer(ChatServer, Generic[C]):
         if (identity := self.options.identity) is not None:
             tls = {"ssl": identity.context, "ssl_handshake_timeout": HANDSHAKE_TIMEOUT}
             tls["ssl_shutdown_timeout"] = LINGER
-        self._listener = await listen(self.accept, self.address, **tls)
+        self._listener = await listen(self.accept, self.address, shared=self.options.shares_port, **tls)
         return self._listener.address
 
     async def stop(self) -> None:

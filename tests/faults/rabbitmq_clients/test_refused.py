@@ -68,7 +68,7 @@ async def test_the_teachers_means_are_refused_because_nobody_could_be_held_to_th
     enter: Enter, mode: str, text: str
 ) -> None:
     ann = await enter("ann", mode)
-    with pytest.raises(NotYours, match="in a broker nobody can hold others to them") as refusal:
+    with pytest.raises(NotYours, match="where several do, nobody can hold others to them") as refusal:
         await ann.say(text)
     assert refusal.value.n == ann.n
     await ann.say("/classroom is open")

@@ -19,6 +19,7 @@ class SharedLog(MemoryLog):
     """A log in memory that others write to as well, and of whom some are gone."""
 
     shared = True
+    nodes_return = False
     node = "here"
 
     def __init__(self) -> None:

@@ -27,13 +27,18 @@ from chat.server.logs import open_log
 from chat.server.logs.memory import MemoryLog
 from chat.server.logs.sqlite import SqliteLog
 from tests.support.logbook import LogBook, marks, said
+from tests.support.relayed_log import RelayedLog
 
 AT = 1_700_000_000.1239
 CHECKPOINT = Checkpoint("e1", 1, ())
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "relayed"])
 def log(request: pytest.FixtureRequest, tmp_path: Path) -> Log:
+    if request.param == "relayed":
+        if sys.platform == "win32":
+            pytest.skip("workers share a log on Linux only")
+        return RelayedLog(MemoryLog(clock=lambda: AT))
     url = {"memory": "memory", "sqlite": f"sqlite:{tmp_path}/log/chat.sqlite3"}[request.param]
     return open_log(url, clock=lambda: AT)
 
