@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from secrets import token_hex
 
-import msgspec
-
 import backends
-from chat.background.process import clean_environment
 from chat.background.state_folder import state_dir
 from chat.domain.errors import ChatError
 from chat.domain.model import Event, Hello, Limits, Say, Sent
 from chat.interfaces.address import Address, parse_address
 from chat.interfaces.client import ChatClient
 from chat.server.logs import open_log
-from lab.bench.broker_report import PACE, Latency, Report, Spread, as_page, as_text
+from lab.bench import revision, shared
+from lab.bench.broker_report import PACE, Latency, Report
 from lab.bench.machine import machine
-from lab.bench.page import write_section
 from lab.bench.textbook_rabbitmq import Bare
 from lab.plain_broker import without_tls
 
@@ -38,11 +32,6 @@ WINDOW = 256
 """Messages in flight in a round of publishing."""
 BURST = 5000
 """Messages in a round of publishing."""
-NODES = 3
-RATES = (100, 400, 1700)
-"""Messages a second, all servers together."""
-LASTING = 3.0
-"""Seconds at each rate."""
 TIMEOUT = 30.0
 """Seconds until every message must have arrived."""
 
@@ -178,95 +167,24 @@ async def _clients(url: str, address: Address, room: str, rounds: int, burst: in
     return found
 
 
-# --- several servers -----------------------------------------------------------------------------
-
-
-@contextmanager
-def _nodes(url: str) -> Iterator[list[Address]]:
-    """Run `NODES` servers on one log; yield their addresses."""
-    environment = {**clean_environment(), "CHAT_SERVE_LOG": url}
-    command = [sys.executable, "-m", "chat", "serve", "tcp", "--port", "0", "--json", "--rate", "off"]
-    children = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
-        for _ in range(NODES)
-    ]
-    try:
-        addresses = []
-        for child in children:
-            assert child.stdout is not None
-            assert child.stderr is not None
-            line = child.stdout.readline()
-            if not line:
-                raise ChatError(f"a server did not start: {child.stderr.read().strip()}")
-            offer = json.loads(line)
-            addresses.append(Address(offer["host"], offer["port"]))
-        yield addresses
-    finally:
-        for child in children:
-            child.terminate()
-            child.communicate()
-
-
-async def _spread(addresses: list[Address], room: str, rate: int, seconds: float) -> Spread:
-    """Let the clients, one at each server, send in turn; return how long the messages took."""
-    kind = backends.technique("tcp").load_client()
-    clients = [kind(address) for address in addresses]
-    count = int(rate * seconds)
-    begun: dict[str, tuple[float, int]] = {}
-    own: list[float] = []
-    others: list[float] = []
-    order: list[list[str]] = [[] for _ in clients]
-    over = asyncio.Event()
-
-    async def read(place: int) -> None:
-        async for batch in clients[place].events():
-            now = time.perf_counter()
-            for event in batch:
-                if isinstance(event, Event) and event.text in begun:
-                    at, speaker = begun[event.text]
-                    (own if speaker == place else others).append(now - at)
-                    if speaker == place:
-                        clients[place].answered(event.n)
-                    order[place].append(event.text)
-            if sum(map(len, order)) == count * len(clients):
-                over.set()
-
-    for place, client in enumerate(clients):
-        await client.connect(Hello(room, f"at-{place}-{rate}"))
-    reading = [asyncio.create_task(read(place)) for place in range(len(clients))]
-    sends = []
-    start = time.perf_counter()
-    for number in range(count):
-        if (wait := start + number / rate - time.perf_counter()) > 0:
-            await asyncio.sleep(wait)
-        place, text = number % len(clients), f"{rate} {number} {TEXT}"
-        begun[text] = time.perf_counter(), place
-        sends.append(asyncio.create_task(clients[place].send(Say(text, number // len(clients) + 1))))
-    try:
-        async with asyncio.timeout(TIMEOUT):
-            await asyncio.gather(*sends)
-            await over.wait()
-    except TimeoutError:
-        raise ChatError(f"not every client had every message within {TIMEOUT:.0f} s") from None
-    for client in clients:
-        await client.close()
-    await asyncio.gather(*reading)
-    if any(one != order[0] for one in order) or len(set(order[0])) != count:
-        raise ChatError("the servers do not have the same messages in the same order")
-    return Spread(rate, Latency.of(own), Latency.of(others))
-
-
 # --- all of it -----------------------------------------------------------------------------------
 
 
-def run(url: str | None = None, rounds: int = ROUNDS, burst: int = BURST, seconds: float = LASTING) -> Report:
+def run(
+    url: str | None = None,
+    rounds: int = ROUNDS,
+    burst: int = BURST,
+    seconds: float = shared.LASTING,
+    against: str = "",
+) -> Report:
     """Measure.
 
     Args:
         url: the broker's; None: find or start one.
         rounds: of the comparison with pika.
-        burst: messages in a round of publishing.
+        burst: messages in a round of publishing, and three fifths of that for a round of several servers.
         seconds: at each rate of the comparison of servers.
+        against: a revision of this project whose servers are measured too; "": none.
 
     Raises:
         ChatError: there is no broker, or messages were lost, duplicated or out of order.
@@ -282,19 +200,28 @@ def run(url: str | None = None, rounds: int = ROUNDS, burst: int = BURST, second
             raise ChatError(str(error)) from None
     without_tls(address)
     room = f"bench-{token_hex(3)}"
-    with tempfile.TemporaryDirectory(prefix="chat-bench-") as folder:
-        here = machine(Path(folder), libraries=("pika",))
-    try:
-        found = asyncio.run(_clients(address.url, address, room, rounds, burst))
-        with _nodes(address.url) as addresses:
-            spreads = [asyncio.run(_spread(addresses, f"{room}-n", rate, seconds)) for rate in RATES]
-    finally:
-        asyncio.run(_forget(address.url, room, f"{room}-n"))
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chat-bench-")))
+        here = machine(folder, libraries=("pika",))
+        measure = partial(shared.measure, address.url, seconds=seconds, entries=burst * 3 // 5)
+        rooms = [room]
+        try:
+            found = asyncio.run(_clients(address.url, address, room, rounds, burst))
+            several = measure(f"{room}-n")
+            rooms += several.rooms
+            before = None
+            if against:
+                tree = stack.enter_context(revision.checkout(against, folder))
+                before = measure(f"{room}-b", tree=tree)
+                rooms += before.rooms
+        finally:
+            asyncio.run(_forget(address.url, *rooms))
     return Report(
         at=time.strftime("%Y-%m-%d %H:%M", time.gmtime()),
         machine=here,
         broker=f"RabbitMQ on {address.host}, {how.partition(' (')[0]}",
-        nodes=spreads,
+        shared=several,
+        before=before,
         **found,  # type: ignore[arg-type]
     )
 
@@ -307,14 +234,3 @@ async def _forget(url: str, *rooms: str) -> None:
         for room in rooms:
             await log.remove(room)
         await log.stop()
-
-
-def main(url: str | None, as_json: bool, write: str | None = None) -> None:
-    """Run, print, and write the page if asked to. Raises `ChatError`."""
-    report = run(url)
-    if as_json:
-        sys.stdout.write(msgspec.json.encode(report).decode() + os.linesep)
-    else:
-        sys.stdout.write(as_text(report) + "\n")
-    if write:
-        write_section(Path(write), "broker", as_page(report))

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from lab.bench import comparison, page
+from lab.bench import comparison
 from lab.bench.report import Report
 
 
@@ -15,6 +13,7 @@ def run(
     backend: str = "oncrpc",
     regimes: Sequence[str] | None = None,
     *,
+    others: bool | None = None,
     rounds: int | None = None,
     against: str = "",
 ) -> Report:
@@ -23,12 +22,6 @@ def run(
     Raises:
         ChatError: a server did not start, or a call was not answered correctly, exactly once.
     """
-    return comparison.run("calls", backend, 1, seconds, regimes, rounds=rounds, against=against)
-
-
-def main(backend: str, seconds: float, as_json: bool, write: str | None = None, against: str = "") -> None:
-    """Run, print, and write the page if asked to. Raises `ChatError`."""
-    found = run(seconds, backend, against=against)
-    sys.stdout.write((found.json() if as_json else page.as_text(found)) + "\n")
-    if write:
-        page.write_section(Path(write), found.plan.section, page.as_page(found))
+    return comparison.run(
+        "calls", backend, 1, seconds, regimes, others=others, rounds=rounds, against=against
+    )

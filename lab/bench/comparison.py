@@ -6,42 +6,38 @@ They are measured in turn, in short rounds, so that a disturbance of the machine
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TypeVar
-
-import msgspec
 
 from chat.domain.errors import ChatError
+from chat.server.open_files import allow_open_files
 from lab.bench import plans, revision
-from lab.bench.load import Connected, Failed, Measured, Target, Task
-from lab.bench.machine import machine, pinned, usable_cores
-from lab.bench.plans import Plan
-from lab.bench.regimes import Regime
+from lab.bench.generator import Generator, generator
+from lab.bench.load import Connected, Measured, Target
+from lab.bench.machine import machine, usable_cores
+from lab.bench.plan import Plan
+from lab.bench.regimes import TABLE, Regime
 from lab.bench.report import Report, Series, Server
 from lab.bench.servers import HOST, Candidate, running
 
-T = TypeVar("T")
 WARM_UP_SECONDS = 0.2
 
 
 class MeasuredServer:
     """A running server and its load generator."""
 
-    def __init__(self, candidate: Candidate, sink: subprocess.Popen[bytes], connected: Connected) -> None:
+    def __init__(self, candidate: Candidate, load: Generator, connected: Connected) -> None:
         self.candidate = candidate
         self.connected = connected
         self.sent = connected.sent
-        self._sink = sink
+        self._load = load
 
     def measure(self, regime: Regime, seconds: float) -> Measured:
         """Measure one round. Raises `ChatError`."""
-        measured = ask(self.candidate, self._sink, Task(regime, seconds), Measured)
+        measured = self._load.measure(regime, seconds)
         self.sent += measured.messages
         return measured
 
@@ -53,7 +49,7 @@ def run(
     seconds: float,
     regimes: Sequence[str] | None = None,
     *,
-    others: bool = True,
+    others: bool | None = None,
     rounds: int | None = None,
     check: Callable[[Path, int], int] | None = None,
     against: str = "",
@@ -61,25 +57,29 @@ def run(
     """Measure every server of a plan.
 
     Args:
-        benchmark: ``fanout`` or ``calls``.
+        benchmark: ``fanout``, ``idle`` or ``calls``.
         backend: the technique.
         clients: how many connect to each server.
         seconds: for each server in each regime.
         regimes: names of the plan's regimes; None: all.
-        others: also measure the plan's other servers, if they are installed.
+        others: also measure all of the plan's other servers, if they are installed, and not only those of
+            ours that goals are about. None: if no other revision is measured.
         rounds: how many, instead of each regime's own number.
         check: gets our server's folder and the number of messages that were sent to it; returns how many it
             has stored.
-        against: a revision of this project whose server is measured too, and no others; "": none.
+        against: a revision of this project whose servers are measured too; "": none.
 
     Raises:
         ChatError: ours, the yardstick or the other revision cannot be measured, or ``check`` raises it.
     """
-    plan = plans.find(benchmark, backend)
+    plan = plans.find(benchmark, backend, clients)
+    if not plan.yardstick.here():
+        raise ChatError(f"{plan.yardstick.title} is not installed, and ours is measured beside it")
     wanted = [regime for regime in plan.regimes if regimes is None or regime.name in regimes]
     cores = usable_cores()
     server_core, sink_core = (cores[:1], cores[1:2]) if len(cores) > 1 else ([], [])
     left_out: list[str] = []
+    allow_open_files(2 * clients)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chat-bench-")))
         here = machine(folder, server_core, sink_core, plan.libraries)
@@ -89,8 +89,10 @@ def run(
 
         compared = [start(plan.yardstick), start(plan.ours)]
         if against:
-            compared.append(start(stack.enter_context(revision.at(against, plan.ours, folder))))
-        for candidate in plan.others if others and not against else ():
+            tree = stack.enter_context(revision.checkout(against, folder))
+            compared += [start(revision.before(one, tree)) for one in _with_goals(plan)]
+        everybody = not against if others is None else others
+        for candidate in plan.others if everybody else _with_goals(plan)[1:]:
             if not candidate.here():
                 left_out.append(f"{candidate.title}: not installed")
                 continue
@@ -108,15 +110,7 @@ def run(
         clients=clients,
         seconds=seconds,
         machine=here,
-        servers=[
-            Server(
-                one.candidate.name,
-                one.candidate.title,
-                one.connected.connects,
-                one.connected.client_bytes,
-            )
-            for one in compared
-        ],
+        servers=[Server(one.candidate.name, one.candidate.title, one.connected) for one in compared],
         series=series,
         left_out=left_out,
         sent=sent,
@@ -124,10 +118,16 @@ def run(
     )
 
 
+def _with_goals(plan: Plan) -> list[Candidate]:
+    """Return the servers of ours that goals are about."""
+    names = {goal.server for goal in plan.goals}
+    return [one for one in (plan.ours, *plan.others) if one is plan.ours or one.name in names]
+
+
 def _measure(
     plan: Plan, compared: list[MeasuredServer], regimes: list[Regime], seconds: float, wanted: int | None
 ) -> list[Series]:
-    for one in compared:
+    for one in compared if regimes else ():
         one.measure(plan.warm_up, WARM_UP_SECONDS)
     series = []
     for regime in regimes:
@@ -151,29 +151,10 @@ def _started(
     server_core: list[int],
     sink_core: list[int],
 ) -> Iterator[MeasuredServer]:
-    with running(candidate, folder / candidate.name, server_core) as server:
-        with pinned(sink_core):
-            sink = subprocess.Popen(
-                [sys.executable, "-m", plan.sink], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-            )
-        with sink:
-            try:
-                target = Target(candidate.dialect, HOST, server.port, server.pid, clients)
-                yield MeasuredServer(candidate, sink, ask(candidate, sink, target, Connected))
-            finally:
-                sink.terminate()
-
-
-def ask(candidate: Candidate, sink: subprocess.Popen[bytes], question: msgspec.Struct, kind: type[T]) -> T:
-    """Send a request to the load generator, and return its answer. Raises `ChatError`."""
-    assert sink.stdin is not None
-    assert sink.stdout is not None
-    sink.stdin.write(msgspec.json.encode(question) + b"\n")
-    sink.stdin.flush()
-    line = sink.stdout.readline()
-    if not line:
-        raise ChatError(f"{candidate.title}: the load generator ended unexpectedly")
-    try:
-        return msgspec.json.decode(line, type=kind)
-    except msgspec.ValidationError:
-        raise ChatError(f"{candidate.title}: {msgspec.json.decode(line, type=Failed).error}") from None
+    per_room = TABLE if plan.benchmark == "idle" else 0
+    with (
+        running(candidate, folder / candidate.name, server_core) as server,
+        generator(plan.sink, candidate.title, sink_core) as load,
+    ):
+        target = Target(candidate.dialect, HOST, server.port, server.pid, clients, per_room=per_room)
+        yield MeasuredServer(candidate, load, load.connect(target))

@@ -11,11 +11,11 @@ import shutil
 import socket
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -23,10 +23,12 @@ import msgspec
 import psutil
 
 from chat.domain.errors import ChatError
+from lab.bench import revision
 from lab.bench.dialects import DIALECTS, TEXT_BYTES
 from lab.bench.fanout import count_log
+from lab.bench.goals import Verdict
 from lab.bench.machine import Machine, machine, pinned, usable_cores
-from lab.bench.page import about, aligned, table, write_section
+from lab.bench.section import Section, about, aligned, table
 from lab.bench.servers import HOST, OURS, Candidate, Running, jetstream, running
 
 OUTSTANDING = (1, 32)
@@ -66,6 +68,7 @@ class Durable:
 class Row(msgspec.Struct):
     """What was found of one server."""
 
+    name: str
     title: str
     means: str
     rates: dict[int, list[float]]
@@ -166,7 +169,7 @@ def _to_nats(number: int) -> bytes:
 
 
 CHAT = DIALECTS["chat"]
-OUR_SPEECH = Speech(CHAT.hello % 0, CHAT.ready, CHAT.text, CHAT.message, _in_our_log)
+OUR_SPEECH = Speech(CHAT.join(0), CHAT.ready, CHAT.text, CHAT.message, _in_our_log)
 NATS_HELLO = b'CONNECT {"verbose":false,"pedantic":false}\r\nSUB ' + INBOX + b"> 1\r\n"
 NATS_SPEECH = Speech(
     NATS_HELLO + b"PUB $JS.API.STREAM.CREATE.bench %bnew %d\r\n%b\r\n" % (INBOX, len(STREAM), STREAM),
@@ -202,13 +205,26 @@ def _durables() -> tuple[list[Durable], list[str]]:
     return [ours, default, always], []
 
 
-def run(rounds: int = ROUNDS, seconds: float = SECONDS) -> Report:
-    """Measure every server in turn, round by round, and then kill each. Raises `ChatError`."""
+def run(rounds: int = ROUNDS, seconds: float = SECONDS, against: str = "") -> Report:
+    """Measure every server in turn, round by round, and then kill each.
+
+    Args:
+        rounds: how many.
+        seconds: of a round, for each server and each number of `OUTSTANDING`.
+        against: a revision of this project whose server is measured too; "": none.
+
+    Raises:
+        ChatError: a server can't be measured.
+    """
     cores = usable_cores()
     servers, own = (cores[:1], cores[1:2]) if len(cores) > 1 else ([], [])
     durables, left_out = _durables()
-    with tempfile.TemporaryDirectory(prefix="chat-bench-") as name, pinned(own):
-        folder = Path(name)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chat-bench-")))
+        if against:
+            tree = stack.enter_context(revision.checkout(against, folder))
+            durables.append(replace(durables[0], server=revision.before(OURS, tree)))
+        stack.enter_context(pinned(own))
         return Report(
             at=time.strftime("%Y-%m-%d %H:%M", time.gmtime()),
             machine=machine(folder, servers, own),
@@ -220,7 +236,10 @@ def run(rounds: int = ROUNDS, seconds: float = SECONDS) -> Report:
 def _measured(
     durables: list[Durable], folder: Path, cores: list[int], rounds: int, seconds: float
 ) -> list[Row]:
-    rows = [Row(one.server.title, one.means, {count: [] for count in OUTSTANDING}) for one in durables]
+    rows = [
+        Row(one.server.name, one.server.title, one.means, {count: [] for count in OUTSTANDING})
+        for one in durables
+    ]
     for number in range(rounds):
         for one, row in zip(durables, rows, strict=True):
             with running(one.server, folder / f"{one.server.name}-{number}", cores) as server:
@@ -295,13 +314,28 @@ Each round has a fresh server. At the end each is killed with SIGKILL while it i
     return "\n".join(lines) + "\n"
 
 
-def main(as_json: bool, write: str | None = None) -> None:
-    """Run, print, and write the page if asked to. Raises `ChatError`."""
-    report = run()
-    if as_json:
-        sys.stdout.write(msgspec.json.encode(report).decode() + "\n")
-    else:
-        lines = [*aligned(HEAD, _rows(report)), "", *report.left_out]
-        sys.stdout.write("\n".join(lines).rstrip() + "\n")
-    if write:
-        write_section(Path(write), "durable", as_page(report))
+def verdicts(report: Report) -> list[Verdict]:
+    """Return our rates beside JetStream's; there is no goal for them."""
+    rows = {row.name: row for row in report.rows}
+    ours, then = rows[OURS.name], rows.get(revision.name_of(OURS.name))
+    found = []
+    for theirs in (row for row in report.rows if row.name.startswith("jetstream")):
+        for count in OUTSTANDING:
+            ratios = _ratios(ours, theirs, count)
+            before = statistics.median(_ratios(ours, then, count)) if then else None
+            title = f"acknowledged a second, {count} outstanding, ratio to {theirs.title}"
+            value = statistics.median(ratios)
+            found.append(Verdict("", title, "", value, min(ratios), max(ratios), True, "", before))
+    return found
+
+
+def _ratios(ours: Row, theirs: Row, count: int) -> list[float]:
+    return [a / b for a, b in zip(ours.rates[count], theirs.rates[count], strict=True)]
+
+
+def section(report: Report) -> Section:
+    """Return what was found, to be shown."""
+    lines = [*aligned(HEAD, _rows(report)), "", *report.left_out]
+    encoded = msgspec.json.encode(report).decode()
+    text = "\n".join(lines).rstrip()
+    return Section("durable", text, as_page(report), encoded, verdicts(report), report.left_out)

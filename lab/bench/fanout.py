@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from chat.domain.errors import ChatError
-from lab.bench import comparison, page, plans, report
+from lab.bench import comparison, plans, report
 from lab.bench.report import Report
 from lab.bench.servers import LOG
 
@@ -19,20 +18,20 @@ def run(
     backend: str = "tcp",
     regimes: Sequence[str] | None = None,
     *,
-    peers: bool = True,
+    peers: bool | None = None,
     rounds: int | None = None,
     against: str = "",
 ) -> Report:
     """Measure every server for ``seconds`` in each regime; see `comparison.run`.
 
     Args:
-        peers: also measure other people's servers, if they are installed.
+        peers: also measure other people's servers, if they are installed; None: if there is no ``against``.
 
     Raises:
         ChatError: a server did not start; a receiver did not get every message once and in order (over UDP:
             got one twice); or our log does not contain all messages.
     """
-    check = count_log if plans.find("fanout", backend).lossy else _check_log
+    check = count_log if plans.find("fanout", backend, clients).lossy else _check_log
     return comparison.run(
         "fanout",
         backend,
@@ -63,13 +62,3 @@ def count_log(folder: Path, _sent: int = 0) -> int:
     finally:
         database.close()
     return int(count)
-
-
-def main(
-    backend: str, clients: int, seconds: float, as_json: bool, write: str | None = None, against: str = ""
-) -> None:
-    """Run, print, and write the page if asked to. Raises `ChatError`."""
-    found = run(clients, seconds, backend, against=against)
-    sys.stdout.write((found.json() if as_json else page.as_text(found)) + "\n")
-    if write:
-        page.write_section(Path(write), found.plan.section, page.as_page(found))

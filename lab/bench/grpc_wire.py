@@ -57,7 +57,7 @@ OPENING = b"".join(
 
 
 class GrpcWire(Wire):
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, room: str = "bench") -> None:
         super().__init__()
         self._data = b""  # incomplete frames
         self._message = b""  # an incomplete message: a gRPC message may span HTTP/2 frames
@@ -67,7 +67,7 @@ class GrpcWire(Wire):
         self._connection = self._stream = self._initial = FIRST_WINDOW  # the server's windows
         self._waiting: deque[bytes] = deque()
         self.out += OPENING
-        self._send(pb.ClientFrame(hello=pb.Hello(room="bench", nick=f"b{number}")))
+        self._send(pb.ClientFrame(hello=pb.Hello(room=room, nick=f"b{number}")))
 
     def say(self, text: bytes) -> None:
         self._send(pb.ClientFrame(send=pb.Send(text=text.decode())))

@@ -23,6 +23,7 @@ import msgspec
 import psutil
 
 from lab.bench.checker import DeliveryError
+from lab.bench.dialects import ROOM, TEXT_BYTES
 from lab.bench.machine import cpu_seconds
 from lab.bench.regimes import Regime
 
@@ -34,6 +35,11 @@ IDLE = 0.02
 """Seconds between two checks whether the clients have something to do, while another server is measured."""
 
 
+class Node(msgspec.Struct):
+    port: int
+    pid: int
+
+
 class Target(msgspec.Struct):
     """The server to measure."""
 
@@ -42,6 +48,17 @@ class Target(msgspec.Struct):
     port: int
     pid: int
     clients: int
+    room: str = ROOM
+    per_room: int = 0
+    """Clients in a room; 0: all of them are in one. Where there are several rooms, nothing is said."""
+    text_bytes: int = TEXT_BYTES
+    """Of the texts that are sent; at least `DIGITS`."""
+    nodes: list[Node] = []
+    """Further servers of the same room: the clients connect to all of them in turn."""
+
+    def room_of(self, client: int) -> str:
+        """Return the room of a client."""
+        return f"{self.room}{client // self.per_room}" if self.per_room else self.room
 
 
 class Task(msgspec.Struct):
@@ -56,6 +73,8 @@ class Connected(msgspec.Struct):
     """Growth of the server's resident memory for each client, in bytes."""
     sent: int
     """Messages that were sent while connecting."""
+    server_cpu: float = 0.0
+    """CPU seconds of the server for all of it."""
 
 
 class Measured(msgspec.Struct):
@@ -78,6 +97,8 @@ class Measured(msgspec.Struct):
     """Whether the server fell so far behind an open loop that sending was stopped."""
     lost: int = 0
     """Deliveries that did not arrive; always 0 if the technique is lossless."""
+    busiest: float = 0.0
+    """CPU seconds of the server that used most, if there are several."""
 
 
 class Failed(msgspec.Struct):
@@ -93,6 +114,7 @@ class Load(ABC):
     def __init__(self, target: Target) -> None:
         self._target = target
         self._server = psutil.Process(target.pid)
+        self._servers = [self._server, *(psutil.Process(node.pid) for node in target.nodes)]
         self._sent = 0
 
     @abstractmethod
@@ -124,7 +146,7 @@ class Load(ABC):
         clock = time.perf_counter
         first = self._sent
         taken: list[float] = []
-        cpu, busy = cpu_seconds(self._server), 0.0
+        cpu, busy = [cpu_seconds(one) for one in self._servers], 0.0
         start = now = clock()
         pace = Pace(regime, start, start + seconds)
         while pace.running or self._under_way():
@@ -139,7 +161,7 @@ class Load(ABC):
                 busy += now - before
             taken += [now - since for since in self._done()]
         lasted = now - start
-        cpu = max(cpu_seconds(self._server) - cpu, TICK)
+        cpu = [max(cpu_seconds(one) - before, TICK) for one, before in zip(self._servers, cpu, strict=True)]
         messages = self._sent - first
         arrived, lost = self._arrived(messages)
         taken.sort()
@@ -147,13 +169,14 @@ class Load(ABC):
             messages=messages,
             deliveries=arrived,
             seconds=lasted,
-            server_cpu=cpu,
+            server_cpu=sum(cpu),
             sink_busy=busy / lasted,
             p50=1000 * taken[len(taken) // 2],
             p99=1000 * taken[int(len(taken) * 0.99)],
             worst=1000 * taken[-1],
             overrun=pace.overrun,
             lost=lost,
+            busiest=max(cpu),
         )
 
     def rest(self) -> None:

@@ -1,19 +1,17 @@
-"""Writes a benchmark's report for a terminal and for `docs/performance.md`."""
+"""Writes a report that compares servers, for a terminal and for `docs/performance.md`."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Callable
-from pathlib import Path
 
 from backends import KNOWN
-from chat.domain.errors import ChatError
 from lab.bench.dialects import TEXT_BYTES
-from lab.bench.goals import per_cpu, per_second
+from lab.bench.goals import Verdict, per_cpu, per_second
 from lab.bench.load import Measured
-from lab.bench.machine import Machine
 from lab.bench.regimes import BEHIND, Regime
-from lab.bench.report import CLIENTS, Compared, Report, Verdict
+from lab.bench.report import CLIENTS, Compared, Report
+from lab.bench.section import Section, about, aligned, table
 
 Figure = Callable[[Measured], float]
 FIGURES: dict[str, dict[str, tuple[Figure, str]]] = {
@@ -39,15 +37,30 @@ LOSS: dict[str, tuple[Figure, str]] = {
 JOINING = ["server", "joins/s", "memory per client"]
 
 
+def section(report: Report) -> Section:
+    """Return what was found, to be shown."""
+    return Section(
+        report.plan.section,
+        as_text(report),
+        as_page(report),
+        report.json(),
+        report.verdicts(),
+        report.left_out,
+    )
+
+
 def as_text(report: Report) -> str:
     """Return the report for a terminal."""
-    what = f"{report.clients} clients, {TEXT_BYTES}-byte texts" if _fans_out(report) else report.plan.heading
-    lines = [f"{what}, {report.seconds:g} s a regime and server", ""]
+    what = f"{report.clients} clients, {TEXT_BYTES}-byte texts" if _joins(report) else report.plan.heading
+    lines = [
+        f"{what}, {report.seconds:g} s a regime and server" if report.series else report.plan.heading,
+        "",
+    ]
     lines += aligned(["goal", "found", "range", ""], [_goal(verdict) for verdict in report.verdicts()])
     for regime in _measured(report):
         lines += ["", f"{regime.name}: {regime.title}"]
         lines += aligned(_head(report), _figures(report, regime))
-    if _fans_out(report):
+    if _joins(report):
         lines += ["", "joining"]
         lines += aligned(JOINING, _joining(report))
     if compared := report.compared():
@@ -80,29 +93,21 @@ Made by `chat bench {_command(report)}` on {report.at} UTC.
             *table(_head(report), _figures(report, regime)),
             "",
         ]
-    if _fans_out(report):
+    if _joins(report):
         parts += ["joining\n", *table(JOINING, _joining(report)), ""]
     parts += [f"- {note}" for note in _notes(report)]
     return "\n".join(parts) + "\n"
 
 
-def _fans_out(report: Report) -> bool:
-    return report.benchmark == "fanout"
+def _joins(report: Report) -> bool:
+    return report.benchmark != "calls"
 
 
 def _command(report: Report) -> str:
     backend = "" if report.backend == KNOWN[0] else f" -b {report.backend}"
-    clients = f" --clients {report.clients}" if _fans_out(report) else ""
-    return f"{report.benchmark}{backend}{clients} --seconds {report.seconds:g}"
-
-
-def about(machine: Machine) -> list[str]:
-    """Return the lines about the machine for the page."""
-    return [
-        f"- machine: {machine.cpu}, {machine.cores} cores, load {machine.load} at the start",
-        f"- system: {machine.system}",
-        f"- software: {machine.python}, {machine.libraries}",
-    ]
+    clients = f" --clients {report.clients}" if _joins(report) else ""
+    seconds = f" --seconds {report.seconds:g}" if report.series else ""
+    return f"{report.benchmark}{backend}{clients}{seconds}"
 
 
 def _goal(verdict: Verdict) -> list[str]:
@@ -130,7 +135,7 @@ def _head(report: Report) -> list[str]:
 
 
 def _shown(report: Report) -> dict[str, tuple[Figure, str]]:
-    return FIGURES[report.benchmark] | (LOSS if report.plan.lossy else {})
+    return FIGURES["fanout" if _joins(report) else "calls"] | (LOSS if report.plan.lossy else {})
 
 
 def _beside(one: Compared) -> list[str]:
@@ -156,8 +161,8 @@ def _joining(report: Report) -> list[list[str]]:
     return [
         [
             f"{server.name} ({server.title})",
-            f"{server.connects:,.0f}",
-            f"{server.client_bytes / 1024:.1f} KiB",
+            f"{server.joined.connects:,.0f}",
+            f"{server.joined.client_bytes / 1024:.1f} KiB",
         ]
         for server in report.servers
     ]
@@ -165,12 +170,14 @@ def _joining(report: Report) -> list[list[str]]:
 
 def _notes(report: Report) -> list[str]:
     left_out = [f"Left out: {reason}." for reason in report.left_out]
-    if not _fans_out(report):
+    if not _joins(report):
         return [
             "Every call was answered once and successfully, and each SEND with a seq of its own.",
             "If the load generator is nearly 100 % busy, it limits the rate.",
             *left_out,
         ]
+    if not report.series:
+        return left_out
     came = (
         "No receiver got a message twice. In all rounds of our server, "
         f"{report.lost:,} of {report.lost + report.arrived:,} deliveries were lost"
@@ -179,34 +186,8 @@ def _notes(report: Report) -> list[str]:
     )
     return [
         f"{came}. Of {report.sent:,} messages to our server its log contains {report.logged:,}.",
-        *([] if report.clients == CLIENTS else [f"The goals are meant for {CLIENTS} clients."]),
+        *([] if report.clients >= CLIENTS else [f"The goals are meant for {CLIENTS} clients."]),
         "If the load generator is nearly 100 % busy, it limits the rate: compare the CPU per delivery.",
         f"An open loop is overrun when {BEHIND:,} messages are in flight: then sending stops.",
         *left_out,
     ]
-
-
-def aligned(head: list[str], rows: list[list[str]]) -> list[str]:
-    """Return the lines of a table for a terminal; all columns but the first are right-aligned."""
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    return [
-        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip()
-        for row in (head, *rows)
-    ]
-
-
-def table(head: list[str], rows: list[list[str]]) -> list[str]:
-    """Return the lines of a table in Markdown."""
-    return ["| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows)]
-
-
-def write_section(path: Path, name: str, text: str) -> None:
-    """Replace the page's section with this name, or append it. Raises `ChatError`."""
-    begin, end = f"<!-- {name}: written by chat bench -->\n", f"<!-- {name} ends -->\n"
-    try:
-        page = path.read_text(encoding="utf-8") if path.exists() else "# Performance\n"
-        before, found, rest = page.partition(begin)
-        after = rest.partition(end)[2] if found else ""
-        path.write_text(before + ("" if found else "\n") + begin + text + end + after, encoding="utf-8")
-    except OSError as error:
-        raise ChatError(f"cannot write {path}: {error.strerror}") from None

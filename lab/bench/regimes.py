@@ -19,6 +19,9 @@ class Regime:
     """Whether all servers are measured, and not only ours and the yardstick."""
 
 
+TABLE = 50
+"""Clients in a room, where there are many rooms."""
+
 BEHIND = 1000
 """If so many messages are in flight in an open loop, the server is overrun, and sending stops."""
 
@@ -29,6 +32,9 @@ TCP = (
     Regime("lockstep", "one message in flight", window=1, rounds=20),
     CHAT,
 )
+GROWTH = Regime("growth", "64 messages in flight", window=64, rounds=3)
+SHARED = Regime("shared", "50 messages/s", window=BEHIND, rounds=3, rate=50.0)
+CROWD = (Regime("saturation", "256 messages in flight", window=256, rounds=10),)
 WARM_UP = Regime("warm-up", "", window=256, rounds=1)
 
 # The textbook RPC servers deliver about 50 messages a second: a larger window would take them seconds to

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import statistics
+from typing import Any
 
 import msgspec
 
 from lab.bench import plans, revision
-from lab.bench.goals import cpu_ratio, p50_ratio, speed_ratio
-from lab.bench.load import Measured
+from lab.bench.goals import JOINING, Verdict, cpu_ratio, joins_ratio, memory_ratio, p50_ratio, speed_ratio
+from lab.bench.load import Connected, Measured
 from lab.bench.machine import Machine
-from lab.bench.plans import Plan
+from lab.bench.plan import Plan
 
 CLIENTS = 200
 """The number of clients for which the goals of the fan-out are meant."""
@@ -19,10 +20,7 @@ CLIENTS = 200
 class Server(msgspec.Struct):
     name: str
     title: str
-    connects: float
-    """Clients that joined in a second."""
-    client_bytes: float
-    """Resident memory for each client, in bytes."""
+    joined: Connected
 
 
 class Series(msgspec.Struct):
@@ -31,18 +29,6 @@ class Series(msgspec.Struct):
     server: str
     regime: str
     rounds: list[Measured]
-
-
-class Verdict(msgspec.Struct):
-    regime: str
-    title: str
-    goal: str
-    value: float
-    low: float
-    high: float
-    met: bool
-    reason: str
-    """Why the goal is missed; empty if it is met."""
 
 
 class Compared(msgspec.Struct):
@@ -77,7 +63,7 @@ class Report(msgspec.Struct):
 
     @property
     def plan(self) -> Plan:
-        return plans.find(self.benchmark, self.backend)
+        return plans.find(self.benchmark, self.backend, self.clients)
 
     @property
     def arrived(self) -> int:
@@ -96,42 +82,42 @@ class Report(msgspec.Struct):
     def compared(self) -> list[Compared]:
         """Return how this build does beside the other revision; empty if none was measured."""
         found = {(one.server, one.regime): one.rounds for one in self.series}
+        ours = self.plan.ours.name
+        before = revision.name_of(ours)
         rows = []
         for regime in self.plan.regimes:
-            pairs = list(
-                zip(
-                    found.get((self.plan.ours.name, regime.name), []),
-                    found.get((revision.NAME, regime.name), []),
-                    strict=False,
-                )
-            )
-            for title, figure in BESIDE.items() if pairs else ():
-                values = [figure(now, before) for now, before in pairs]
+            now, then = found.get((ours, regime.name), []), found.get((before, regime.name), [])
+            for title, figure in BESIDE.items() if then else ():
+                values = [figure(*pair) for pair in zip(now, then, strict=True)]
                 rows.append(Compared(regime.name, title, statistics.median(values), min(values), max(values)))
-        servers = {one.name: one for one in self.servers}
-        if (before := servers.get(revision.NAME)) is not None:
-            now = servers[self.plan.ours.name]
-            for title, value in (
-                ("joins a second", now.connects / before.connects),
-                ("memory per client", now.client_bytes / max(1.0, before.client_bytes)),
-            ):
-                rows.append(Compared("joining", title, value, value, value))
+        joined = {one.name: one.joined for one in self.servers}
+        if before in joined and self.plan.benchmark != "calls":
+            for title, compare in (("joins a second", joins_ratio), ("memory per client", memory_ratio)):
+                value = compare(joined[ours], joined[before])
+                rows.append(Compared(JOINING, title, value, value, value))
         return rows
 
     def verdicts(self) -> list[Verdict]:
         """Return the result for each goal that was measured: the median and the range of its rounds."""
-        plan = self.plan
-        found = {(one.server, one.regime): one.rounds for one in self.series}
+        rounds: dict[tuple[str, str], list[Any]] = {
+            **{(one.server, one.regime): one.rounds for one in self.series},
+            **{(one.name, JOINING): [one.joined] for one in self.servers},
+        }
         verdicts = []
-        for goal in plan.goals:
-            ours = found.get((goal.server, goal.regime))
-            theirs = found.get((plan.yardstick.name, goal.regime))
+        for goal in self.plan.goals:
+            ours = rounds.get((goal.server, goal.regime))
+            theirs = rounds.get((goal.beside or self.plan.yardstick.name, goal.regime))
+            before = rounds.get((revision.name_of(goal.server), goal.regime), [])
             if ours and theirs:
-                values = [goal.figure(*pair) for pair in zip(ours, theirs, strict=True)]
-                value = statistics.median(values)
-                low, high, met = min(values), max(values), goal.met(value)
-                reason = "" if met else goal.reason
-                verdicts.append(Verdict(goal.regime, goal.title, str(goal), value, low, high, met, reason))
+                verdicts.append(
+                    goal.bound.judge(
+                        goal.title,
+                        [goal.figure(*pair) for pair in zip(ours, theirs, strict=True)],
+                        regime=goal.regime,
+                        reason=goal.reason,
+                        before=[goal.figure(*pair) for pair in zip(before, theirs, strict=False)],
+                    )
+                )
         return verdicts
 
     def json(self) -> str:

@@ -11,33 +11,41 @@ from pathlib import Path
 from chat.domain.errors import ChatError
 from lab.bench.servers import Candidate
 
-NAME = "before"
 _HERE = Path(__file__).parents[2]
 
 
 @contextmanager
-def at(revision: str, ours: Candidate, folder: Path) -> Iterator[Candidate]:
+def checkout(revision: str, folder: Path) -> Iterator[Path]:
     """Check a revision out into a new folder, and remove it afterwards.
 
     Args:
         revision: what git knows: a commit, a branch, a tag.
-        ours: the server of this build.
-        folder: where the new one is made.
+        folder: where the new one is made. It must exist.
 
     Yields:
-        The same server of that revision. It uses the libraries of this build.
+        The new folder; its name is the commit's.
 
     Raises:
         ChatError: git can't do it.
     """
-    tree = folder / NAME / "tree"
-    tree.parent.mkdir(parents=True)
     commit = _git("rev-parse", "--short", f"{revision}^{{commit}}")
+    tree = folder / commit
     _git("worktree", "add", "--quiet", "--detach", str(tree), commit)
     try:
-        yield replace(ours, name=NAME, title=f"{ours.title} at {commit}", tree=tree)
+        yield tree
     finally:
         _git("worktree", "remove", "--force", str(tree))
+
+
+def name_of(server: str) -> str:
+    """Return what a server of another revision is called."""
+    return f"{server}-before"
+
+
+def before(candidate: Candidate, tree: Path) -> Candidate:
+    """Return the same server of another revision. It uses the libraries of this build."""
+    title = f"{candidate.title} at {tree.name}"
+    return replace(candidate, name=name_of(candidate.name), title=title, tree=tree)
 
 
 def _git(*arguments: str) -> str:

@@ -8,23 +8,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 
-from lab.bench.dialects import DIGITS, TEXT_BYTES
+from lab.bench.dialects import text
 from lab.bench.load import IDLE, Target, serve
 from lab.bench.sink import Sink
 from lab.bench.wires import LINES, Wire
 
-_FILLER = b"." * (TEXT_BYTES - DIGITS)
 
-
-def wires(dialect: str) -> Callable[[int], Wire]:
-    """Return what makes the `Wire` of a client; imports only the library of this technique."""
+def wires(dialect: str) -> Callable[[int, str], Wire]:
+    """Return what makes the `Wire` of a client in a room; imports only the library of this technique."""
     if dialect == "grpc":
         from lab.bench.grpc_wire import GrpcWire
 
         return GrpcWire
     from lab.bench.rpyc_wire import RpycWire
 
-    return (lambda number: RpycWire(number, room="bench")) if dialect == "rpyc" else RpycWire
+    return RpycWire if dialect == "rpyc" else lambda number, _: RpycWire(number)
 
 
 class RpcSink(Sink):
@@ -42,14 +40,14 @@ class RpcSink(Sink):
         self._send()
 
     def _hello(self, number: int) -> bytes:
-        wire = self._make(number)
+        wire = self._make(number, self._target.room_of(number))
         self._wires.append(wire)
         hello = bytes(wire.out)
         wire.out.clear()
         return hello
 
     def _say(self, number: int) -> None:
-        self._wires[0].say(b"%010d" % number + _FILLER)
+        self._wires[0].say(text(number))
         self._full.add(0)
 
     def _send(self) -> None:

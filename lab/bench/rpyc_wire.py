@@ -36,7 +36,7 @@ _LAST_WORD = brine.dump(("kind", "error"))
 
 
 class RpycWire(Wire):
-    def __init__(self, number: int, *, room: str | None = None) -> None:
+    def __init__(self, number: int, room: str | None = None) -> None:
         """Log in. ``room``: None if the server has only one."""
         super().__init__()
         self._login = (f"b{number}", ON_EVENT) if room is None else (f"b{number}", room, ON_EVENT)

@@ -56,11 +56,32 @@ class Running:
     pid: int
 
 
-def _chat(technique: str, log: str = "") -> Callable[[Path, int], list[str]]:
+ROOMY = """
+import dataclasses
+import msgspec
+from chat.cli.main import main
+from chat.domain import room
+from chat.server import serve
+from chat.server.open_files import allow_open_files
+run = serve.run
+def run_with_room(plan, *args):
+    limits = msgspec.structs.replace(plan.limits, seats=20_000, rooms=20_000)
+    return run(dataclasses.replace(plan, limits=limits), *args)
+serve.run = run_with_room
+room.MAX_MEMBERS = 20_000
+allow_open_files(20_000)
+main()
+"""
+"""The program `chat` with more seats and rooms than it usually allows. It is a text, so that it runs in a
+checkout from before it was written."""
+
+
+def _chat(technique: str, log: str = "", *, roomy: bool = False) -> Callable[[Path, int], list[str]]:
     """Return the command of our server; without ``log`` its log is a file in the folder."""
 
     def command(folder: Path, port: int) -> list[str]:
-        serve = [sys.executable, "-m", "chat", "serve", technique, "--port", str(port)]
+        program = ["-c", ROOMY] if roomy else ["-m", "chat"]
+        serve = [sys.executable, *program, "serve", technique, "--port", str(port)]
         return [*serve, "--log", log or f"sqlite:{folder / LOG}", "--rate", "off"]
 
     return command
@@ -114,11 +135,14 @@ PAM = no
 
 OURS = Candidate("chat", "chat serve tcp", "chat", _chat("tcp"))
 TEXTBOOK = Candidate("textbook", "textbook asyncio server", "textbook", module("lab.bench.textbook"))
+NATS = Candidate("nats", "nats-server", "nats", _nats, "nats-server")
 PEERS = (
-    Candidate("nats", "nats-server", "nats", _nats, "nats-server"),
+    NATS,
     Candidate("ngircd", "ngircd", "irc", _ngircd, "ngircd"),
 )
+ROOMY_TCP = Candidate("chat", "chat serve tcp", "chat", _chat("tcp", roomy=True))
 OURS_GRPC = Candidate("chat", "chat serve grpc", "grpc", _chat("grpc"))
+ROOMY_GRPC = Candidate("chat", "chat serve grpc", "grpc", _chat("grpc", roomy=True))
 TEXTBOOK_GRPC = Candidate("textbook", "textbook grpc.aio server", "grpc", module("lab.bench.textbook_grpc"))
 OURS_RPYC = Candidate("chat", "chat serve rpyc", "rpyc", _chat("rpyc"))
 TEXTBOOK_RPYC = Candidate(

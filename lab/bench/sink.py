@@ -13,6 +13,13 @@ from contextlib import suppress
 from lab.bench.checker import Checker, DeliveryError
 from lab.bench.dialects import DIALECTS, Dialect
 from lab.bench.load import CONNECT_TIMEOUT, READ_BYTES, Connected, Load, Pace, Target, poller, serve
+from lab.bench.machine import cpu_seconds
+
+GROUP = 200
+"""Clients that join at once: up to 1,000 of them, and fewer in proportion if there are more. Each is told who
+is there, and they do not read before the last of them has asked: what a server holds for all is bounded."""
+QUIET = 0.3
+"""Seconds without news after which the server is idle."""
 
 
 class Sink(Load):
@@ -21,6 +28,7 @@ class Sink(Load):
     def __init__(self, target: Target, dialect: Dialect | None = None) -> None:
         super().__init__(target)
         self._dialect = dialect or DIALECTS[target.dialect]
+        self._ports = [target.port, *(node.port for node in target.nodes)]
         self._sockets: list[socket.socket] = []
         self._numbers: dict[int, int] = {}  # of the clients, by file descriptor
         self._poll, self._register = poller()
@@ -36,54 +44,71 @@ class Sink(Load):
 
     def connect(self) -> Connected:
         deadline = time.perf_counter() + CONNECT_TIMEOUT
-        heard: list[bytes] = []
-        self._enter(1, heard, deadline)  # memory that the server allocates only once is not counted
-        before = self._server.memory_info().rss
+        self._enter(1, deadline)  # memory that the server allocates only once is not counted
+        memory, cpu = self._server.memory_info().rss, cpu_seconds(self._server)
         start = time.perf_counter()
-        self._enter(self._target.clients, heard, deadline)
+        group = min(GROUP, 1000 * GROUP // self._target.clients)
+        for until in range(group, self._target.clients, group):
+            self._enter(until, deadline)
+        self._enter(self._target.clients, deadline)
         took = time.perf_counter() - start
-        grown = self._server.memory_info().rss - before
-        self._begin(heard, deadline)
+        if alone := self._target.per_room > 0:
+            self._hear_the_rest()
+        grown = self._server.memory_info().rss - memory
+        cpu = cpu_seconds(self._server) - cpu
+        if not alone:
+            self._begin(deadline)
         others = self._target.clients - 1
-        return Connected(others / took, grown / others, sent=1)
+        return Connected(others / took, grown / others, sent=0 if alone else 1, server_cpu=cpu)
 
-    def _enter(self, until: int, heard: list[bytes], deadline: float) -> None:
+    def _enter(self, until: int, deadline: float) -> None:
+        heard: dict[int, bytes] = {}
         for number in range(len(self._sockets), until):
-            connection = socket.create_connection((self._target.host, self._target.port))
+            connection = socket.create_connection((self._target.host, self._ports[number % len(self._ports)]))
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.sendall(self._hello(number))
             connection.setblocking(False)
             self._sockets.append(connection)
             self._numbers[connection.fileno()] = number
             self._register(connection.fileno())
-            heard.append(b"")
-        waiting = set(range(until))
-        while waiting := {number for number in waiting if self._dialect.ready not in heard[number]}:
-            self._hear(heard, deadline, f"{len(waiting)} of {until} clients were not let in")
+            heard[number] = b""
+        while heard:
+            for number in self._hear(heard, deadline, f"{len(heard)} of {until} clients were not let in"):
+                if self._dialect.ready in heard[number]:
+                    del heard[number]
 
-    def _begin(self, heard: list[bytes], deadline: float) -> None:
+    def _hear_the_rest(self) -> None:
+        """Read until nothing has come for a moment."""
+        while fds := self._poll(QUIET):
+            for fd in fds:
+                self._read(self._numbers[fd])
+            self._send()
+
+    def _begin(self, deadline: float) -> None:
         """Send message 0: what follows it is the same for every receiver."""
         self._say(0)
         self._sent = 0
-        behind: dict[int, bytes] = {}
-        while len(behind) < len(heard) - self._silent:
+        heard = dict.fromkeys(range(self._silent, len(self._sockets)), b"")
+        while heard:
             self._send()
-            self._hear(heard, deadline, "the first message did not reach everybody")
-            for number in range(self._silent, len(heard)):
-                if number not in behind and (found := self._dialect.message.search(heard[number])):
-                    behind[number] = heard[number][found.end() :]
-        for number, data in behind.items():
-            self._checker.feed(number - self._silent, data)
+            for number in self._hear(heard, deadline, "the first message did not reach everybody"):
+                if found := self._dialect.message.search(heard[number]):
+                    self._checker.feed(number - self._silent, heard.pop(number)[found.end() :])
 
-    def _hear(self, heard: list[bytes], deadline: float, what: str) -> None:
+    def _hear(self, heard: dict[int, bytes], deadline: float, what: str) -> list[int]:
+        """Read, and add it to what was heard by those who wait; return who of them has heard something."""
         if time.perf_counter() > deadline:
             raise DeliveryError(f"{what} within {CONNECT_TIMEOUT:.0f} s")
+        some = []
         for fd in self._poll(0.1):
             number = self._numbers[fd]
             data = bytes(self._read(number))
-            heard[number] += data
+            if number in heard:
+                heard[number] += data
+                some.append(number)
             if self._dialect.ping is not None and self._dialect.ping.search(data):
                 self._sockets[number].send(self._dialect.pong)
+        return some
 
     # --- one measurement -----------------------------------------------------------------------
 
@@ -116,11 +141,11 @@ class Sink(Load):
 
     def _hello(self, number: int) -> bytes:
         """Return the first bytes of client ``number``."""
-        return self._dialect.hello % number
+        return self._dialect.join(number, self._target.room_of(number))
 
     def _say(self, number: int) -> None:
         """Let the next `_send` send message ``number``."""
-        self._out += self._dialect.text(number)
+        self._out += self._dialect.text(number, self._target.text_bytes)
 
     def _send(self) -> None:
         if self._out:

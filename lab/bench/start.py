@@ -11,16 +11,18 @@ from pathlib import Path
 
 import msgspec
 
+from lab.bench.goals import Bound
 from lab.bench.machine import Machine, machine
-from lab.bench.page import about, write_section
+from lab.bench.section import Section, about, aligned, table
 from lab.bench.servers import HOST, OURS, environment, running
 from lab.bench.terminal import Terminal
 
 RUNS = 9
 FIRST_FRAME = b"essage #"
 """Part of the empty composer's text; the cursor is on the first letter."""
-FIRST_PAINT = "under 500 ms"
+FIRST_PAINT = Bound(500, " ms")
 """The goal for the first frame."""
+HELP = Bound(250, " ms")
 
 
 class Report(msgspec.Struct):
@@ -50,9 +52,16 @@ def run(runs: int = RUNS) -> Report:
             )
 
 
-def first_paints(command: list[str], folder: Path, runs: int) -> list[float]:
-    """Return the milliseconds from the start of the screen to its first frame; a run before compiles it."""
-    return [_paint(command, folder) for _ in range(runs + 1)][1:]
+def first_paints(command: list[str], folder: Path, runs: int, tree: Path | None = None) -> list[float]:
+    """Return the milliseconds from the start of the screen to its first frame; a run before compiles it.
+
+    Args:
+        command: starts the screen.
+        folder: for its state.
+        runs: how many.
+        tree: the checkout whose screen it is; None: this one.
+    """
+    return [_paint(command, folder, tree) for _ in range(runs + 1)][1:]
 
 
 def _run(command: list[str], folder: Path) -> float:
@@ -61,42 +70,40 @@ def _run(command: list[str], folder: Path) -> float:
     return 1000 * (time.perf_counter() - start)
 
 
-def _paint(command: list[str], folder: Path) -> float:
-    with Terminal(command, _installed(folder)) as terminal:
+def _paint(command: list[str], folder: Path, tree: Path | None) -> float:
+    with Terminal(command, _installed(folder, tree)) as terminal:
         return 1000 * (terminal.shows(FIRST_FRAME) - terminal.started)
 
 
-def _installed(folder: Path) -> dict[str, str]:
+def _installed(folder: Path, tree: Path | None = None) -> dict[str, str]:
     """Return an environment in which our code is compiled once, as where it is installed."""
-    kept = environment(folder)
+    kept = environment(folder, tree)
     kept.pop("PYTHONDONTWRITEBYTECODE", None)
     return {**kept, "PYTHONPYCACHEPREFIX": str(folder / "compiled")}
 
 
-def main(as_json: bool, write: str | None = None) -> None:
-    """Run, print, and write the page if asked to. Raises `ChatError`."""
-    report = run()
-    rows = [
-        ("chat --help", report.help, "under 250 ms"),
-        ("first paint of the TUI", report.first_paint, FIRST_PAINT),
-        ("the interpreter alone", report.python, ""),
+def section(report: Report) -> Section:
+    """Return what was found, to be shown."""
+    verdicts = [
+        HELP.judge("chat --help", report.help),
+        FIRST_PAINT.judge("first paint of the TUI", report.first_paint),
     ]
-    if as_json:
-        sys.stdout.write(msgspec.json.encode(report).decode() + "\n")
-    else:
-        for what, times, goal in rows:
-            sys.stdout.write(f"{what:24}{statistics.median(times):7.0f} ms, best {min(times):.0f}  {goal}\n")
-    if write:
-        table = [
-            f"| {what} | {statistics.median(times):.0f} ms | {min(times):.0f} ms | {goal} |"
-            for what, times, goal in rows
-        ]
-        text = [
-            "## Start\n",
-            f"Made by `chat bench start` on {report.at} UTC: {len(report.help)} runs each.\n",
-            *about(report.machine),
-            "",
-            "| what | median | best | goal, on an idle machine |\n| --- | --- | --- | --- |",
-            *table,
-        ]
-        write_section(Path(write), "start", "\n".join(text) + "\n")
+    rows = [
+        [what, f"{statistics.median(times):.0f} ms", f"{min(times):.0f} ms", goal]
+        for what, times, goal in (
+            ("chat --help", report.help, str(HELP)),
+            ("first paint of the TUI", report.first_paint, str(FIRST_PAINT)),
+            ("the interpreter alone", report.python, ""),
+        )
+    ]
+    head = ["what", "median", "best", "goal, on an idle machine"]
+    page = [
+        "## Start\n",
+        f"Made by `chat bench start` on {report.at} UTC: {len(report.help)} runs each.\n",
+        *about(report.machine),
+        "",
+        *table(head, rows),
+        "",
+    ]
+    encoded = msgspec.json.encode(report).decode()
+    return Section("start", "\n".join(aligned(head, rows)), "\n".join(page), encoded, verdicts)

@@ -18,9 +18,10 @@ from backends import technique
 from chat.domain.model import Event, Hello, Say
 from chat.interfaces.address import Address
 from chat.interfaces.client import ChatClient, ClientOptions
+from lab.bench.goals import Bound, Verdict
 from lab.bench.machine import Machine, cpu_seconds, machine
-from lab.bench.page import about, write_section
 from lab.bench.screen import Speaker, percentile, press_key
+from lab.bench.section import Section, about, aligned, table
 from lab.bench.servers import (
     HOST,
     OURS,
@@ -62,6 +63,11 @@ class Pair(msgspec.Struct):
     @property
     def ratio(self) -> float:
         return statistics.median(self.tapped) / statistics.median(self.direct)
+
+    @property
+    def ratios(self) -> list[float]:
+        """Of each round."""
+        return [a / b for a, b in zip(self.tapped, self.direct, strict=True)]
 
 
 class Report(msgspec.Struct):
@@ -247,56 +253,61 @@ def _appends(terminal: Terminal, speaker: Speaker, name: str) -> list[float]:
 # --- the report --------------------------------------------------------------------------------
 
 
-def _rows(report: Report) -> list[tuple[str, str, str, str]]:
+ECHO_GOAL, MESSAGE_GOAL = Bound(4), Bound(1.15)
+BULK_GOAL = Bound(0.5, at_least=True)
+APPEND_GOAL, KEY_GOAL = Bound(10, " ms"), Bound(30, " ms")
+MEMORY_GOAL = Bound(40, " MiB")
+
+
+def verdicts(report: Report) -> list[Verdict]:
+    """Return what came of the goals, in the order of the table."""
+    echo, *messages = report.trips
+    goals = [(echo, ECHO_GOAL), *((pair, MESSAGE_GOAL) for pair in messages), (report.bulk, BULK_GOAL)]
+    alone = statistics.median(report.appends[0])
+    return [
+        *(
+            goal.judge(f"{pair.what}, through a tap, ratio to direct", pair.ratios)
+            for pair, goal in goals
+            if "over tcp" not in pair.what
+        ),
+        APPEND_GOAL.judge("the inspector: more CPU a message", [one - alone for one in report.appends[1]]),
+        KEY_GOAL.judge("the inspector: a key, pressed to painted", report.keys),
+        MEMORY_GOAL.judge("the inspector: memory", [report.panel / 2**20]),
+    ]
+
+
+def _rows(report: Report) -> list[list[str]]:
     def of(values: list[float]) -> str:
         return f"{statistics.median(values):,.0f}"
 
     rows = []
     for pair in [*report.trips, report.bulk]:
         echo, tcp = pair.what.startswith("an echo"), "over tcp" in pair.what
-        goal = (
-            "at most 4" if echo else "at least 0.5" if pair is report.bulk else "" if tcp else "at most 1.15"
-        )
+        goal = ECHO_GOAL if echo else BULK_GOAL if pair is report.bulk else MESSAGE_GOAL
         figures = f"{of(pair.direct)} / {of(pair.tapped)} {pair.unit}"
-        rows.append((pair.what, figures, f"{pair.ratio:.2f}", goal))
+        rows.append([pair.what, figures, f"{pair.ratio:.2f}", "" if tcp else str(goal)])
     alone, shown = map(statistics.median, report.appends)
-    rows.append(
-        (
-            "one more message at 5,000 frames, CPU",
-            f"{alone:.1f} / {shown:.1f} ms",
-            f"+{shown - alone:.1f} ms",
-            "at most +10 ms",
-        )
-    )
-    rows.append(
-        (
-            "a key, pressed to painted, then",
-            f"{statistics.median(report.keys):.1f} ms, p95 {percentile(report.keys, 0.95):.1f}",
-            "",
-            "at most 30 ms",
-        )
-    )
-    rows.append(("memory that opening it adds", f"{report.panel / 2**20:.1f} MiB", "", "at most 40 MiB"))
-    return rows
+    figures, more = f"{alone:.1f} / {shown:.1f} ms", f"+{shown - alone:.1f} ms"
+    keys = f"{statistics.median(report.keys):.1f} ms, p95 {percentile(report.keys, 0.95):.1f}"
+    return [
+        *rows,
+        ["one more message at 5,000 frames, CPU", figures, more, str(APPEND_GOAL)],
+        ["a key, pressed to painted, then", keys, "", str(KEY_GOAL)],
+        ["memory that opening it adds", f"{report.panel / 2**20:.1f} MiB", "", str(MEMORY_GOAL)],
+    ]
 
 
-def main(as_json: bool, write: str | None = None) -> None:
-    """Run, print, and write the page if asked to. Raises `ChatError`."""
-    report = run()
-    rows = _rows(report)
-    if as_json:
-        sys.stdout.write(msgspec.json.encode(report).decode() + "\n")
-    else:
-        for what, figures, ratio, goal in rows:
-            sys.stdout.write(f"{what:42}{figures:28}{ratio:10}{goal}\n".rstrip() + "\n")
-    if write:
-        text = [
-            "## Looking at the wire\n",
-            f"Made by `chat bench wire` on {report.at} UTC: {ROUNDS} rounds, direct and through a tap that "
-            "records and decodes, one after the other; medians.\n",
-            *about(report.machine),
-            "",
-            "| what | direct / through the tap | ratio | goal |\n| --- | --- | --- | --- |",
-            *[f"| {what} | {figures} | {ratio} | {goal} |" for what, figures, ratio, goal in rows],
-        ]
-        write_section(Path(write), "wire", "\n".join(text) + "\n")
+def section(report: Report) -> Section:
+    """Return what was found, to be shown."""
+    head, rows = ["what", "direct / through the tap", "ratio", "goal"], _rows(report)
+    page = [
+        "## Looking at the wire\n",
+        f"Made by `chat bench wire` on {report.at} UTC: {ROUNDS} rounds, direct and through a tap that "
+        "records and decodes, one after the other; medians.\n",
+        *about(report.machine),
+        "",
+        *table(head, rows),
+        "",
+    ]
+    encoded = msgspec.json.encode(report).decode()
+    return Section("wire", "\n".join(aligned(head, rows)), "\n".join(page), encoded, verdicts(report))

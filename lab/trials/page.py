@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab.bench.machine import machine
-from lab.bench.page import about, table, write_section
+from lab.bench.section import about, table, write_section
 from lab.trials import picture
 from lab.trials.bars import judged
 from lab.trials.cells import Cell

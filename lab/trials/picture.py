@@ -14,9 +14,9 @@ from typing import Literal
 
 from chat.domain.model import Event
 from lab.check.history import Down, Entered, Fault, Line, Ok, read_lines
+from lab.drawing import circle, cross, flag, label, question, rectangle, rule, svg
 from lab.trials.cells import file_name
 from lab.trials.cells import write as write_lines
-from lab.trials.drawing import circle, cross, flag, label, question, rectangle, rule, svg
 from lab.trials.outcome import answers
 from lab.trials.scenarios import BY_NAME
 

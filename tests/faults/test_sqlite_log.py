@@ -236,4 +236,9 @@ async def test_stop_ends_both_threads_and_removes_what_it_made(path: Path) -> No
         await book.say("a")
     await asyncio.to_thread(log._reader.shutdown)
     assert not log._writer.is_alive()
-    assert set(os.listdir(path.parent)) <= {"chat.sqlite3", "chat.sqlite3.lock", "state"}
+    assert set(os.listdir(path.parent)) <= {
+        "chat.sqlite3",
+        "chat.sqlite3.lock",
+        "chat.sqlite3.sound",
+        "state",
+    }

@@ -18,11 +18,14 @@ from chat.domain.errors import ChatError
 from chat.domain.validation import printable
 from chat.language import N_
 from chat.server.logs.lock import file_locked, locked
+from chat.server.logs.soundness import is_sound
 
 APPLICATION_ID = int.from_bytes(b"chat")
 VERSION = 1
 """The format of the log, in `PRAGMA user_version`."""
 
+BUSY = 5.0
+"""Seconds for which a log may be another program's, until that is said; SQLite's own default."""
 _MAGIC = b"SQLite format 3\0"
 _HEADER = 100  # bytes; https://www.sqlite.org/fileformat2.html#the_database_header
 SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
@@ -98,7 +101,7 @@ def _kind(mode: int) -> str:
 def connect(path: Path, mode: str) -> sqlite3.Connection:
     """Open the database without creating it, ``mode`` "ro" or "rw". For one thread at a time."""
     return sqlite3.connect(
-        f"{path.as_uri()}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False
+        f"{path.as_uri()}?mode={mode}", BUSY, uri=True, isolation_level=None, check_same_thread=False
     )
 
 
@@ -269,9 +272,10 @@ def _check(path: Path) -> None:
     # SQLite does not make a -wal, where there is none.
     mode = "ro" if Path(f"{path}-wal").exists() else "ro&immutable=1"
     with closing(connect(path, mode)) as db:
-        (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
-        if verdict != "ok":
-            raise ChatError(f"{log} is damaged ({printable(verdict)}): {_FRESH}")
+        if not is_sound(path):
+            (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
+            if verdict != "ok":
+                raise ChatError(f"{log} is damaged ({printable(verdict)}): {_FRESH}")
         names = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if not {"entries", "refused"} <= names:
             raise ChatError(f"{log} is damaged (a table is missing): {_FRESH}")

@@ -37,6 +37,7 @@ from chat.server.logs.files import (
     resolved,
     shown,
 )
+from chat.server.logs.soundness import note_sound
 from chat.server.logs.sums import checksum, sealed
 from chat.server.logs.watch import NAMED, ROOMS, FileWatch, Overwritten
 
@@ -99,13 +100,12 @@ class SqliteLog(Log):
         """Every room's last seq when the file was opened."""
         self._begun: set[str] = set()
         """Rooms in which this generation has begun to write."""
-        self._pages = 0
-        """Pages in the -wal since the last checkpoint, roughly."""
-        self._named = False
-        """The name of the generation is stored."""
+        self._pages = 0  # in the -wal since the last checkpoint, roughly
+        self._named = False  # whether the name of the generation is stored
         self._harm: Exception | None = None
         """What happened to the file, so that nothing more is stored in it."""
         self._harm_told = False
+        self._sound = False  # it was closed well, and nobody else has written the file
         self.commit_times: Histogram = Histogram(SECONDS)
 
     async def start(self, committed: OnCommitted, failed: OnFailed) -> None:
@@ -231,6 +231,7 @@ class SqliteLog(Log):
                 path = self.path = resolved(path)
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 stack.enter_context(alone(path))
+                stack.callback(note_sound, path, lambda: self._sound)  # closed, and still locked
                 self._writing = stack.enter_context(closing(connect(path, "rw")))
                 self._writing.execute("PRAGMA synchronous = FULL")
                 self._writing.execute("PRAGMA wal_autocheckpoint = 0")
@@ -254,6 +255,7 @@ class SqliteLog(Log):
     def _close_file(self, refused: list[Refusal]) -> None:
         with suppress(sqlite3.Error, OSError):  # the room will refuse them again
             self._store([], refused)
+            self._sound = not self._watch.touched
         if isinstance(self._harm, Overwritten):
             self._writing.close()  # whoever closes last writes the -wal into the file; a reader can't
         self._held.close()

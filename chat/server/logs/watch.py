@@ -50,6 +50,8 @@ class FileWatch:
         self._main_stat = os.stat(path)
         self._wal_stat = os.stat(self._wal)
         self._wal_header = self._read_wal_header()
+        self.touched = False
+        """Somebody else has written to the database, or changed its time."""
         self._carried: dict[str, int] = {}
         """Per room: the seq that the database itself holds, without its -wal."""
 
@@ -72,7 +74,7 @@ class FileWatch:
             # Only a checkpoint writes to the database. A changed time alone may be a harmless `touch`.
             if not self._holds(self._carried):
                 raise Overwritten(self._path.name)
-            self._main_stat = main
+            self._main_stat, self.touched = main, True
         header = self._read_wal_header()
         sound = header[:4] in _WAL_MAGIC if committed else header == self._wal_header
         if (wal.st_size < self._wal_stat.st_size or not sound) and not self._holds(written):

@@ -168,7 +168,7 @@ def test_a_tiny_run_measures_polls(polled: polls.Report) -> None:
 
 def test_the_page_of_polls_tells_the_goal_and_what_each_took(polled: polls.Report) -> None:
     for written in (polls.as_text(polled), polls.as_page(polled)):
-        assert "within 1 s" in written
+        assert "within 25 ms" in written
         assert all(title in written for title in polls.FIGURES.values())
 
 

@@ -39,10 +39,13 @@ def rectangle(x: float, y: float, width: float, height: float, colour: str) -> s
     return f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" fill="{colour}"/>'
 
 
-def rule(x1: float, y1: float, x2: float, y2: float, colour: str, width: float) -> str:
+def rule(
+    x1: float, y1: float, x2: float, y2: float, colour: str, width: float, *, dashed: bool = False
+) -> str:
+    dashes = ' stroke-dasharray="6 5"' if dashed else ""
     return (
         f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{colour}" '
-        f'stroke-width="{width:g}"/>'
+        f'stroke-width="{width:g}"{dashes}/>'
     )
 
 
