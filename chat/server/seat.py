@@ -187,12 +187,13 @@ class HubSeat:
             slow = TooFast(too_fast(room.limits), n=n, retry_after=wait)
             self._hold(draft.n, slow)
             return reply(draft, slow)
-        if refused := room.supervision.permit(body, self._loop.time() - self._said):
+        now = self._loop.time()
+        if refused := room.supervision.permit(body, now - self._said):
             if isinstance(refused, TooFast):
                 self._hold(draft.n, refused)
             return reply(draft, refused)
         room.submit(body, DraftPending(draft, room.supervision.appended(body, reply), self._hold))
-        self._said = self._loop.time()
+        self._said = now
         return None
 
     def _hold(self, n: int, error: ChatError) -> None:
