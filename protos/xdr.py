@@ -222,15 +222,18 @@ class Unpacker:
             raise XdrError(f"{kind.__name__} has no value {value}") from None
 
     def fixed(self, size: int) -> bytes:
-        padding = -size & 3
-        place = self._skip(size + padding)
+        data, place = self._data, self._place
         end = place + size
-        if padding and any(self._data[end : end + padding]):
+        after = end + (-size & 3)
+        if after > self._end:
+            self._skip(after - place)  # raises
+        if after != end and data[end:after] != _PADDING[size & 3]:
             raise XdrError(f"the padding at byte {end} is not zero")
-        return self._data[place:end]
+        self._place = after
+        return data[place:end]
 
     def opaque(self, bound: int) -> bytes:
-        size = self.uint32()
+        size: int = _UINT32.unpack_from(self._data, self._skip(4))[0]
         if size > bound:
             raise XdrError(f"a length of {size} bytes, and {bound} are allowed")
         return self.fixed(size)

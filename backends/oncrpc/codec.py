@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import IntEnum
 from struct import Struct, unpack_from
-from typing import NamedTuple
+
+import msgspec
 
 from protos.xdr import Message, Packer, Unpacker, XdrError
 
@@ -25,13 +26,14 @@ MAX_MACHINE = 255
 """Bytes of the machine name in AUTH_SYS (appendix A)."""
 LAST = 0x80000000
 """The bit of a record mark that marks the last fragment of a record (section 11)."""
+_SIZE = LAST - 1
 
 _WORD = Struct(">I")
-_CALL = Struct(">10I")  # xid, type, RPC version, program, version, procedure, and twice an empty AUTH_NONE
-_ACCEPTED = Struct(">6I")  # xid, type, reply_stat, an empty AUTH_NONE, accept_stat
-NO_AUTH = (0, 0)
-_PLAIN_CALL = (0, 2)  # message type and RPC version of a call
-_ANONYMOUS = [*NO_AUTH, *NO_AUTH]  # credentials and verifier of a call without any
+_CALL = Struct(">I8s3I16s")  # xid, type and RPC version, program, version, procedure, twice an AUTH_NONE
+_ACCEPTED = Struct(">I16sI")  # xid, type, reply_stat and an empty AUTH_NONE, accept_stat
+_REPLY = Struct(">4I").pack(1, 0, 0, 0)  # what stands between the xid and the accept_stat
+_PLAIN_CALL = bytes((0, 0, 0, 0, 0, 0, 0, 2))  # message type and RPC version of a call
+_ANONYMOUS = bytes(16)  # credentials and verifier of a call without any
 _VERIFIER = bytes(8)
 
 
@@ -122,30 +124,33 @@ class RecordReader:
         """A record has begun and is not complete."""
         return bool(self._data or self._fragments)
 
-    def feed(self, data: bytes) -> Iterator[bytes]:
+    def feed(self, data: bytes | bytearray) -> Iterator[bytes]:
         """Yield the records that are complete now.
 
         Raises:
             BadRecord: as soon as a record is too long or has too many fragments, of which any may be empty
                 (RFC 5531, section 11). The reader can't be used after that.
         """
-        self._data += data
-        place = 0
+        if self._data:
+            self._data += data
+            data = self._data
+        place, size_of, end = 0, _WORD.unpack_from, len(data)
         try:
-            while len(self._data) - place >= 4:
-                (word,) = _WORD.unpack_from(self._data, place)
-                size, last = word & ~LAST, word & LAST
+            while end - place >= 4:
+                (word,) = size_of(data, place)
+                size, last = word & _SIZE, word & LAST
                 if len(self._record) + size > self._limit:
                     raise BadRecord(f"a record may have {self._limit} bytes, this one has more")
                 if self._fragments >= MAX_FRAGMENTS:
                     raise BadRecord(f"a record may have {MAX_FRAGMENTS} fragments, this one has more")
-                if len(self._data) - place - 4 < size:
+                if end - place - 4 < size:
                     return
-                place += 4 + size
+                begin = place + 4
+                place = begin + size
                 if last and not self._fragments:  # nearly always: a record is one fragment
-                    yield bytes(self._data[place - size : place])
+                    yield bytes(data[begin:place])
                     continue
-                self._record += self._data[place - size : place]
+                self._record += data[begin:place]
                 self._fragments += 1
                 if last:
                     record = bytes(self._record)
@@ -153,13 +158,16 @@ class RecordReader:
                     self._fragments = 0
                     yield record
         finally:
-            del self._data[:place]
+            if data is self._data:
+                del self._data[:place]
+            else:
+                self._data += data[place:]
 
 
 # --- calls -------------------------------------------------------------------------------------
 
 
-class Call(NamedTuple):
+class Call(msgspec.Struct, frozen=True, gc=False):
     xid: int
     program: int
     version: int
@@ -176,9 +184,9 @@ def write_call(
 
     Raises `XdrError` if a value breaks a bound.
     """
-    head = _CALL.pack(xid, MessageType.CALL, RPC_VERSION, program, version, procedure, *NO_AUTH, *NO_AUTH)
+    head = _CALL.pack(xid, _PLAIN_CALL, program, version, procedure, _ANONYMOUS)
     if access:
-        head = head[: -len(_ANONYMOUS) * 4] + _credential(access) + _VERIFIER
+        head = head[: -len(_ANONYMOUS)] + _credential(access) + _VERIFIER
     return head if argument is None else head + argument.encode()
 
 
@@ -198,8 +206,8 @@ def _credential(access: str) -> bytes:
 def read_call(record: bytes) -> Call:
     """Read a call's header. Raises `BadRecord`, or `Denied` with the reply to be sent."""
     if len(record) >= _CALL.size:  # fast path: most calls have no credentials
-        xid, kind, rpc_version, program, version, procedure, *auth = _CALL.unpack_from(record)
-        if (kind, rpc_version) == _PLAIN_CALL and auth == _ANONYMOUS:
+        xid, kind, program, version, procedure, auth = _CALL.unpack_from(record)
+        if kind == _PLAIN_CALL and auth == _ANONYMOUS:
             return Call(xid, program, version, procedure, record[_CALL.size :])
     u = Unpacker(record)
     try:
@@ -243,7 +251,7 @@ def _read_auth_sys(credential: bytes) -> str:
 
 def succeeded(xid: int, result: Message | None) -> bytes:
     """Return the reply with a result. Raises `XdrError` if a value breaks a bound."""
-    head = _accepted(xid, AcceptStat.SUCCESS)
+    head = _ACCEPTED.pack(xid, _REPLY, 0)
     if result is None:
         return head
     p = Packer()
@@ -258,7 +266,7 @@ def refused(xid: int, stat: AcceptStat, *versions: int) -> bytes:
 
 
 def _accepted(xid: int, stat: AcceptStat) -> bytes:
-    return _ACCEPTED.pack(xid, MessageType.REPLY, ReplyStat.ACCEPTED, *NO_AUTH, stat)
+    return _ACCEPTED.pack(xid, _REPLY, stat)
 
 
 def _denied(xid: int, stat: RejectStat, *more: int) -> bytes:

@@ -185,14 +185,15 @@ class Connection(asyncio.Protocol, Caller):
         if not self._read:
             asyncio.get_running_loop().call_soon(self._next_turn)
         self._read += len(data)
+        before = len(self._waiting)
         try:
-            for record in self._reader.feed(data):
-                self._waiting.append(record)
-                self._stop_timer()
+            self._waiting.extend(self._reader.feed(data))
         except BadRecord:
             self._work()
             self.refuse()
         else:
+            if len(self._waiting) > before:
+                self._stop_timer()
             self._work()
 
     def _next_turn(self) -> None:
@@ -216,12 +217,11 @@ class Connection(asyncio.Protocol, Caller):
         if self._working:
             return  # reentered by a call that was answered at once
         self._working = True
-        begun = 0
-        while (
-            self._waiting and self._outstanding < MAX_OUTSTANDING and self._drained.is_set() and begun < BATCH
-        ):
+        waiting, begun = self._waiting, 0
+        while waiting and self._outstanding < MAX_OUTSTANDING and self._drained.is_set() and begun < BATCH:
             begun += 1
-            self._begin(self._waiting.popleft())
+            self._begin(waiting.popleft())
+        self.found = None
         self._working = False
         if self._last:
             if not self._waiting and not self._outstanding:

@@ -69,8 +69,8 @@ class Call:
         self.request = request
         self.headers = read_headers(request.scope["headers"])
         self.access = access_token(self.headers)
-        self.peer = request.client.host if request.client else ""
-        self.connection = f"{request.client.host} {request.client.port}" if request.client else ""
+        host, port = request.scope["client"] or ("", "")
+        self.peer, self.connection = str(host), f"{host} {port}".strip()
         self.seat_key = self.headers.get(b"seat-key", b"").decode(errors="replace")
         self.room = str(request.path_params.get("room", ""))
         accept = self.headers.get(b"accept")
@@ -199,7 +199,7 @@ class Resources:
         events: list[Event] | None = None
         if wait and after is not None and forward and (same or after >= begin):
             await read_body(request.receive, self._hub.limits.frame_bytes)
-            news = await self._web.poll(request.receive, source.read(max(after, begin), limit, wait))
+            news = await self._web.poll(request.scope, source.read(max(after, begin), limit, wait))
             events = news if after >= begin else None
         head = room.head  # the page ends here, whatever is said while it is read
         newest = after is None and before is None  # a page that reaches the head

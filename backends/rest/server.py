@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
-from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
@@ -58,26 +56,46 @@ async def described(request: Request) -> Response:
     raise NotImplementedError
 
 
-class Route(APIRoute):
-    """A route whose endpoint takes the request itself: FastAPI routes and describes it, nothing more."""
+class Routes:
+    """Takes each request to its endpoint, by the routes of a FastAPI application.
 
-    def get_route_handler(self) -> Any:
-        return answering(self.endpoint)
+    The endpoints take the request itself, and every error is answered here. What FastAPI would do around each
+    call has nothing to do then, and costs more than the call.
 
-
-class Methods:
-    """Adds ``HEAD`` to every resource with ``GET`` (RFC 9110, 9.3.2), and ``OPTIONS`` to all."""
+    It adds ``HEAD`` to every resource with ``GET`` (RFC 9110, 9.3.2), and ``OPTIONS`` to all.
+    """
 
     def __init__(self, app: FastAPI) -> None:
-        self._app = app
+        routes = [route for route in app.routes if isinstance(route, APIRoute)]
+        self._routes = [
+            (route.path_regex, frozenset(route.methods or ()), answering(route.endpoint)) for route in routes
+        ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] == "HEAD":  # uvicorn sends no body then
-            scope = {**scope, "method": "GET"}
-        elif scope["method"] == "OPTIONS" and (allowed := methods(self._app, scope["path"])):
-            await answer(204, headers=[(b"allow", allowed)])(scope, receive, send)
-            return
-        await self._app(scope, receive, send)
+        method, path = scope["method"], scope["path"]
+        if method == "HEAD":
+            method = "GET"  # the connection sends no body then
+        request = Request(scope, receive, send)
+        for pattern, methods, endpoint in self._routes:
+            if method in methods and (found := pattern.match(path)) is not None:
+                scope["path_params"] = found.groupdict()
+                response = await endpoint(request)
+                break
+        else:
+            response = self._no_endpoint(request)
+        await response(scope, receive, send)
+
+    def _no_endpoint(self, request: Request) -> Response:
+        path = request.scope["path"]
+        found = {method for pattern, methods, _ in self._routes if pattern.match(path) for method in methods}
+        if not found:
+            return refusal(BadRequest(f"there is no resource {path}: /docs lists all of them"), request, 404)
+        allowed = ", ".join(sorted(found | {"OPTIONS"} | ({"HEAD"} if "GET" in found else set())))
+        headers = [(b"allow", allowed.encode())]
+        if request.method == "OPTIONS":
+            return answer(204, headers=headers)
+        text = f"{path} does not have {request.method}, only {allowed}"
+        return refusal(Refused(405, BadRequest(text), headers), request)
 
 
 def build(resources: Resources, asked_at: Callable[[Scope], str]) -> Application:
@@ -86,27 +104,12 @@ def build(resources: Resources, asked_at: Callable[[Scope], str]) -> Application
     more: dict[str, Endpoint] = Pages(asked_at).endpoints()
     for path, endpoint in more.items():
         app.add_api_route(path, endpoint, include_in_schema=False)
-    return Methods(app)
+    return Routes(app)
 
 
 def bare(resources: Resources | None = None) -> FastAPI:
     """Return the routes of the resources; without ``resources`` they can be described, but not called."""
-
-    async def not_here(request: Request, error: Exception) -> Response:
-        path = request.scope["path"]
-        if allowed := methods(app, path):
-            text = f"{path} does not have {request.method}, only {allowed.decode()}"
-            return refusal(Refused(405, BadRequest(text), [(b"allow", allowed)]), request)
-        return refusal(BadRequest(f"there is no resource {path}: /docs lists all of them"), request, 404)
-
-    app = FastAPI(
-        openapi_url=None,
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
-        exception_handlers={HTTPException: not_here},
-    )
-    app.router.route_class = Route
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     for operation in OPERATIONS:
         app.add_api_route(
             operation.path,
@@ -122,12 +125,3 @@ def bare(resources: Resources | None = None) -> FastAPI:
             openapi_extra=operation.extra(),
         )
     return app
-
-
-def methods(app: FastAPI, path: str) -> bytes:
-    """Return the methods of a path as ``Allow`` lists them; empty if there is no such path."""
-    routes: Iterable[APIRoute] = (route for route in app.routes if isinstance(route, APIRoute))
-    found = {method for route in routes if route.path_regex.match(path) for method in route.methods or ()}
-    if not found:
-        return b""
-    return ", ".join(sorted(found | {"OPTIONS"} | ({"HEAD"} if "GET" in found else set()))).encode()

@@ -26,6 +26,8 @@ HEADER = channel.Channel.FRAME_HEADER
 FLUSHER: bytes = channel.Channel.FLUSHER
 MAX_NAME = 256  # characters of a type's name
 MAX_ID = 2**64  # the id() of any object is less
+MAX_DIGITS = 20  # decimal digits of the largest number below that
+SMALL = max(brine.IMM_INTS)  # the largest number that is one byte in brine
 
 HANDLERS = {
     value: name.removeprefix("HANDLE_").lower()
@@ -100,6 +102,11 @@ class Framer:
         self._limit = limit
         self._rest = bytearray()
 
+    @property
+    def at_boundary(self) -> bool:
+        """Whether what comes next begins a frame."""
+        return not self._rest
+
     def feed(self, data: bytes) -> list[bytes]:
         """Return the messages that are complete now.
 
@@ -107,25 +114,32 @@ class Framer:
             BadRequest: a frame is too long on the wire, or this is not RPyC. Where the next frame begins is
                 not known after that.
         """
-        self._rest += data
-        rest, place, messages = self._rest, 0, []
-        while len(rest) - place >= HEADER.size:
-            length, deflated = HEADER.unpack_from(rest, place)
+        source: bytes | bytearray = data
+        if self._rest:
+            self._rest += data
+            source = self._rest
+        place, size, messages = 0, len(source), []
+        unpack, header, flusher = HEADER.unpack_from, HEADER.size, FLUSHER
+        while size - place >= header:
+            length, deflated = unpack(source, place)
             if length > self._limit:
                 raise self._broken(f"a frame may have {self._limit} bytes, this one claims {length}")
-            begin = place + HEADER.size
+            begin = place + header
             end = begin + length
-            if len(rest) < end + len(FLUSHER):
+            if end >= size:
                 break
-            place = end + len(FLUSHER)
-            if rest[end:place] != FLUSHER:
+            if not source.startswith(flusher, end):
                 raise self._broken("not a frame of RPyC: it does not end with LF")
-            message = bytes(rest[begin:end])
+            message = bytes(source[begin:end])
             if deflated:
                 message = Deflated(message)
                 message.limit = self._limit
             messages.append(message)
-        del rest[:place]
+            place = end + len(flusher)
+        if source is self._rest:
+            del self._rest[:place]
+        else:
+            self._rest += data[place:]
         return messages
 
     def _broken(self, why: str) -> BadRequest:
@@ -283,6 +297,9 @@ def keywords(pairs: tuple[tuple[str, Any], ...]) -> bytes:
 
 
 _CALLING = bytes([consts.MSG_REQUEST]) + brine.TAG_TUP2
+# What a number above `SMALL` begins with in brine: its length in decimal digits.
+_CALLING_BY_DIGITS = [_CALLING + brine.TAG_INT_L1 + bytes([digits]) for digits in range(MAX_DIGITS + 1)]
+_head = HEADER.pack
 
 
 class Callback:
@@ -295,21 +312,28 @@ class Callback:
         self.one_argument = False
         """The function gets the tuple of pairs as its one argument, and no keywords."""
         self._function = function
-        self._before, self._after = _around((function, (), _GAP))
+        self._put_around((function, (), _GAP))
 
     def use_one_argument(self) -> None:
         self.one_argument = True
-        self._before, self._after = _around((self._function, (_GAP,), ()), brine.dump(box(())))
+        self._put_around((self._function, (_GAP,), ()), brine.dump(box(())))
+
+    def _put_around(self, args: tuple[Any, ...], after: bytes = b"") -> None:
+        """Keep what comes before and after the gap in a call with these arguments."""
+        call: bytes = brine.dump((consts.HANDLE_CALL, box(args)))
+        self._before = call.removesuffix(brine.dump(_GAP) + after)
+        self._after = after + FLUSHER
+        self._length = len(self._before) + len(after)
 
     def frame(self, number: int, keywords: bytes) -> bytes:
         """Return a call with these `keywords`."""
-        return frame(b"".join((_CALLING, brine.dump(number), self._before, keywords, self._after)))
+        if number > SMALL:
+            written = b"%d" % number
+            calling = _CALLING_BY_DIGITS[len(written)]
+        else:
+            written, calling = brine.IMM_INTS[number], _CALLING
+        length = len(calling) + len(written) + self._length + len(keywords)
+        return b"".join((_head(length, 0), calling, written, self._before, keywords, self._after))
 
 
 _GAP = ()
-
-
-def _around(args: tuple[Any, ...], after: bytes = b"") -> tuple[bytes, bytes]:
-    """Return what comes before and after the gap in a call with these arguments."""
-    call: bytes = brine.dump((consts.HANDLE_CALL, box(args)))
-    return call.removesuffix(brine.dump(_GAP) + after), after

@@ -12,6 +12,7 @@ from typing import Any
 from rpyc.core import consts
 
 from backends.rpyc import codec
+from backends.rpyc.acknowledgements import acknowledged
 from backends.rpyc.codec import Framer, Local, Message, Request
 from backends.rpyc.service import MODULE, error_pairs
 from chat.domain.errors import BadRequest, ChatError
@@ -89,6 +90,13 @@ class RpycProtocol:
         """
         return self._framer.feed(data)
 
+    def acknowledged(self, data: bytes) -> list[int]:
+        """Return the numbers of our requests that this answers with None, if it is nothing but that.
+
+        If it is not, it returns nothing, and `receive_data` is to be called.
+        """
+        return acknowledged(data) if self._framer.at_boundary else []
+
     def decode(self, message: bytes) -> Message:
         """Return what the peer sent. Raises `BadRequest`."""
         message = codec.inflated(message)
@@ -103,15 +111,17 @@ class RpycProtocol:
             return frames
         return [b"".join(frames)]
 
-    def send(self, frame: bytes) -> None:
-        self._out.append(codec.to_older(frame) if self._older else frame)
-        self.bytes_to_send += len(frame)
+    def send(self, *frames: bytes) -> None:
+        self._out += map(codec.to_older, frames) if self._older else frames
+        self.bytes_to_send += sum(map(len, frames))
 
     # --- our requests --------------------------------------------------------------------------
 
-    def next_number(self) -> int:
-        self._number += 1
-        return self._number
+    def next_number(self, count: int = 1) -> int:
+        """Return the number of the next request, and leave out those of as many as follow it."""
+        first = self._number + 1
+        self._number += count
+        return first
 
     def request(self, handler: int, *args: Any) -> int:
         """Send a request; return its number. Raises UnicodeEncodeError for a lone surrogate."""

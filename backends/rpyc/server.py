@@ -8,7 +8,6 @@ other client waits for it.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 from rpyc.core import consts
 
 from backends.rpyc import codec, service
+from backends.rpyc.callbacks import Callbacks
 from backends.rpyc.codec import Callback, Local, Raised, Request, Returned
 from backends.rpyc.protocol import Exposed, NoSuchName, RpycProtocol
 from backends.rpyc.service import BOUND, METHODS, NAMES, ROOT, History, Leave, Login, Members
@@ -28,8 +28,6 @@ from chat.transport.connection_state import State
 from chat.transport.flow_control import Reason
 from chat.transport.stream import StreamConnection, StreamServer
 
-WINDOW = 64
-"""Callbacks that may be under way to one client at a time."""
 CALLBACK_TIMEOUT = 15.0
 """Seconds that a callback may take."""
 PING_EVERY = 10.0
@@ -37,6 +35,8 @@ PING_EVERY = 10.0
 ACCEPT = "it must accept every event: def on_event(**event)"
 CALLS = frozenset((consts.HANDLE_GETATTR, consts.HANDLE_CALL, consts.HANDLE_CALLATTR))
 """Requests whose refusal a program sees."""
+Came = bytes | list[int]
+"""A message, or the numbers of callbacks that were answered with None."""
 CLOSE_DELAY = 0.05
 """Seconds between a client's last reply and the end of the connection. A stock client that is still writing
 that reply when its other thread reads the end fails on its own locks."""
@@ -47,7 +47,7 @@ class RpycServer(StreamServer["ClientConnection"]):
         return ClientConnection(self)
 
 
-class ClientConnection(StreamConnection[tuple[bytes, ...], bytes], Exposed):
+class ClientConnection(StreamConnection[tuple[bytes, ...], Came], Exposed):
     """One client: serves its calls, and calls its callback as the sink of its seat."""
 
     technique = "rpyc"
@@ -56,18 +56,14 @@ class ClientConnection(StreamConnection[tuple[bytes, ...], bytes], Exposed):
         self.protocol = RpycProtocol(self, codec.MAX_FRAME, serves_older=True)
         super().__init__(server, self.protocol)
         self._loop = asyncio.get_running_loop()
-        self._callback: Callback | None = None
+        self._callbacks = Callbacks(self.protocol)
         self._login: int | None = None  # the number of a login that waits for its seat
         self._leave: int | None = None  # the number of the leave
-        self._window = 1  # the first event shows whether the callback takes keywords
-        self._queued: deque[bytes] = deque()  # the keywords of callbacks that do not fit into the window
-        self._under_way: dict[int, tuple[bytes, float]] = {}  # keywords and time of those without a reply
         self._reason: ChatError | None = None  # why the connection ends
         self._last: int | None = None  # the number of the callback that says so
         self._told = False  # a call of the client's was refused with the reason
         self._stays = False  # until one is
         self._hung_up = False
-        self._outstanding = 0  # bytes of both
         self._heard = 0.0  # when the client last showed that it takes what is written
         self._unread_bytes = 0  # bytes in the transport's buffer at that time
         self._watch: asyncio.TimerHandle | None = None
@@ -110,31 +106,18 @@ class ClientConnection(StreamConnection[tuple[bytes, ...], bytes], Exposed):
         return tuple(map(service.event_keywords, events))
 
     def write(self, blob: tuple[bytes, ...]) -> None:
-        for keywords in blob:
-            self._enqueue(keywords)
-        self._call_back()
+        self._callbacks.put(blob)
+        self._callbacks.send(self._loop.time())
         self._flush_unless_serving()
 
-    def _enqueue(self, keywords: bytes) -> None:
-        self._queued.append(keywords)
-        self._outstanding += len(keywords)
-
-    def _call_back(self) -> None:
-        """Send the callbacks that fit into the window."""
-        queued, under_way, protocol = self._queued, self._under_way, self.protocol
-        now = self._loop.time()
-        while queued and len(under_way) < self._window:
-            assert self._callback is not None
-            keywords, number = queued.popleft(), protocol.next_number()
-            under_way[number] = keywords, now
-            protocol.send(self._callback.frame(number, keywords))
-
     def buffered(self) -> int:
-        return self._outstanding + self.transport.get_write_buffer_size()
+        return self._callbacks.outstanding + self.transport.get_write_buffer_size()
 
     # --- requests and replies ------------------------------------------------------------------
 
-    def requests(self, data: bytes) -> list[bytes]:
+    def requests(self, data: bytes) -> Sequence[Came]:
+        if numbers := self.protocol.acknowledged(data):
+            return (numbers,)
         try:
             return self.protocol.receive_data(data)
         except BadRequest as error:
@@ -142,9 +125,12 @@ class ClientConnection(StreamConnection[tuple[bytes, ...], bytes], Exposed):
             self._abandon_replies()
             return []
 
-    def serve(self, data: bytes) -> None:
+    def serve(self, came: Came) -> None:
+        if isinstance(came, list):
+            self._callbacks.returned(came)
+            return
         try:
-            message = self.protocol.decode(data)
+            message = self.protocol.decode(came)
         except BadRequest as error:
             self.close(error)
             return
@@ -157,33 +143,15 @@ class ClientConnection(StreamConnection[tuple[bytes, ...], bytes], Exposed):
 
     def _answered(self, answer: Returned | Raised) -> None:
         """Take the reply to a callback or a ping."""
-        keywords, _ = self._under_way.pop(answer.number, (b"", 0.0))
         if isinstance(answer, Returned):
-            self._outstanding -= len(keywords)
-            if keywords:
-                self._window = WINDOW
-        elif keywords and self._takes_no_keywords(answer):
-            self._queued.appendleft(keywords)
-        else:
-            self._outstanding -= len(keywords)
+            self._callbacks.returned((answer.number,))
+        elif not self._callbacks.raised(answer):
             what = shorten(printable(f"{answer.name}: {answer.text}" if answer.text else answer.name))
             self.close(BadRequest(f"your callback raised {what}; {ACCEPT}"))
 
-    def _takes_no_keywords(self, answer: Raised) -> bool:
-        """Whether the callback has refused the first event as keywords; from now on it gets one argument."""
-        callback = self._callback
-        if callback is None or callback.one_argument or self._window > 1:
-            return False
-        # "print() got an unexpected keyword argument", "append() takes no keyword arguments": every Python
-        # says "argument" if a call does not fit, and seldom where the function itself is wrong.
-        if answer.name != "TypeError" or "argument" not in answer.text:
-            return False
-        callback.use_one_argument()
-        return True
-
     def turn_over(self) -> None:
         if not self.state.ended:
-            self._call_back()
+            self._callbacks.send(self._loop.time())
             self._flush()
             self.drained()
 
@@ -192,13 +160,14 @@ class ClientConnection(StreamConnection[tuple[bytes, ...], bytes], Exposed):
     def last_words(self, reason: ChatError) -> None:
         """Call the callback a last time, and answer the login or the leave that waits."""
         self._reason = reason
-        self._window = len(self._queued) + len(self._under_way) + 1
-        if self._leave is None and self._callback is not None:
-            self._enqueue(codec.keywords(service.last_words(reason)))
-            self._call_back()
-            self._last = next(reversed(self._under_way))
-        else:
-            self._call_back()
+        callbacks = self._callbacks
+        callbacks.open()
+        tells = self._leave is None and callbacks.function is not None
+        if tells:
+            callbacks.put((codec.keywords(service.last_words(reason)),))
+        callbacks.send(self._loop.time())
+        if tells:
+            self._last = next(reversed(callbacks.under_way))
         if self._leave is not None:
             if isinstance(reason, SeatGone):
                 self.protocol.reply(self._leave, None)
@@ -209,9 +178,9 @@ class ClientConnection(StreamConnection[tuple[bytes, ...], bytes], Exposed):
         self._flush()
         self._stop_watching()
 
-    def finish(self, unserved: Sequence[bytes]) -> None:
+    def finish(self, unserved: Sequence[Came]) -> None:
         """Close after the last reply: if it closed at once, the client could lose the closing reason."""
-        if self._callback is None:
+        if self._callbacks.function is None:
             self.hang_up()
         else:
             self._settle(unserved)
@@ -222,25 +191,29 @@ class ClientConnection(StreamConnection[tuple[bytes, ...], bytes], Exposed):
         except BadRequest:
             self._abandon_replies()
 
-    def _settle(self, messages: Sequence[bytes]) -> None:
+    def _settle(self, unserved: Sequence[Came]) -> None:
         """Take replies, and refuse calls; close the connection when no reply is missing."""
         try:
-            for message in map(self.protocol.decode, messages):
+            for came in unserved:
+                if isinstance(came, list):
+                    self._callbacks.returned(came)
+                    continue
+                message = self.protocol.decode(came)
                 if isinstance(message, Request):
                     self._refuse(message)
                     continue
-                self._under_way.pop(message.number, None)
+                self._callbacks.under_way.pop(message.number, None)
                 if isinstance(message, Raised) and message.number == self._last and not self._told:
                     self._stay()
         except BadRequest:
             self._abandon_replies()
             return
-        if not self._under_way and not self._stays:
+        if not self._callbacks.under_way and not self._stays:
             self._loop.call_later(CLOSE_DELAY, self.hang_up)
 
     def _abandon_replies(self) -> None:
         """No reply can be read any more."""
-        self._under_way.clear()
+        self._callbacks.under_way.clear()
         self._stays = False
         self._settle([])
 
@@ -283,12 +256,12 @@ class ClientConnection(StreamConnection[tuple[bytes, ...], bytes], Exposed):
         elif self.queue.paused_for(Reason.BUSY) or self.queue.paused_for(Reason.UNDECIDED):
             self._heard = now  # its replies are not read, which is not its fault
         wait = CALLBACK_TIMEOUT
-        if not self._under_way:
+        if not self._callbacks.under_way:
             number = self.protocol.request(consts.HANDLE_PING, "")
             self._flush()
-            self._under_way[number] = b"", now
+            self._callbacks.under_way[number] = b"", now
         else:
-            _, asked = next(iter(self._under_way.values()))
+            _, asked = next(iter(self._callbacks.under_way.values()))
             wait += max(asked, self._heard) - now
             if wait <= 0:
                 late = CALLBACK_TIMEOUT
@@ -361,7 +334,7 @@ class ClientConnection(StreamConnection[tuple[bytes, ...], bytes], Exposed):
         finally:
             self._login = None
         if seat is not None:
-            self._callback = Callback(login.callback)
+            self._callbacks.function = Callback(login.callback)
             self.protocol.reply_brine(number, service.welcome_brine(seat.welcome))
             self._flush()
             seat.attach(self)

@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar
+from xml.sax.saxutils import escape
 
 from lxml import etree
 
 from backends.soap.conversion import FAULT_NAMES, TNS, WSSE, fault_text, is_server_fault
-from backends.soap.schema import Contract, Field, Operation, contract
+from backends.soap.schema import OURS, Contract, Field, Operation, contract
 from backends.soap.xml_reader import FaultCode, Refused, name_of, parse, refused
 from backends.soap.xsi import take_out
 from chat.domain.errors import BadRequest, ChatError
@@ -25,6 +26,8 @@ from chat.domain.model import Event
 from chat.domain.validation import printable
 from chat.language import N_
 
+CARRIAGE_RETURN = {"\r": "&#13;"}
+"""A parser would take it for a line feed (XML 1.0, 2.11)."""
 PAGES = 4
 """Responses to Fetch that are kept: many clients ask for the same one."""
 MAX_ATTRIBUTES = 16
@@ -60,6 +63,10 @@ class Codec:
 
     def __init__(self, contract: Contract) -> None:
         self.content_type = f"{self.media_type}; charset=utf-8"
+        envelope, body = f"{self.prefix}:Envelope", f"{self.prefix}:Body"
+        spaces = f'xmlns:{self.prefix}="{self.namespace}" xmlns:{OURS}="{TNS}"'
+        self._begin = f"<?xml version='1.0' encoding='UTF-8'?>\n<{envelope} {spaces}><{body}>"
+        self._end = f"</{body}></{envelope}>"
         self._contract = contract
         self.page = lru_cache(PAGES)(self._page)
 
@@ -116,12 +123,10 @@ class Codec:
 
     def write(self, operation: Operation, values: Sequence[Any]) -> bytes:
         """Return the response with these values."""
-        env = self.namespace
-        envelope = etree.Element(f"{{{env}}}Envelope", nsmap={self.prefix: env, "tns": TNS})
-        response = etree.SubElement(etree.SubElement(envelope, f"{{{env}}}Body"), operation.tag)
-        for field, value in zip(operation.fields, values, strict=True):
-            _write(response, field, value)
-        return _bytes(envelope)
+        inside = "".join(_written(*one) for one in zip(operation.fields, values, strict=True))
+        name = operation.element
+        element = f"<{name}>{inside}</{name}>" if inside else f"<{name}/>"
+        return f"{self._begin}{element}{self._end}".encode()
 
     def _page(self, operation: Operation, head: int, events: tuple[Event, ...]) -> bytes:
         """Write the response of Fetch; `page` keeps it, because many clients ask for the same one."""
@@ -241,22 +246,19 @@ def _write_detail(parent: Any, error: ChatError) -> None:
         etree.SubElement(element, f"{{{TNS}}}retryAfter").text = f"{max(0.001, error.retry_after):.3f}"
 
 
-def _write(parent: Any, field: Field, held: Any) -> None:
-    """Append a field's value. Written by hand: spyne takes ten times as long."""
+def _written(field: Field, held: Any) -> str:
+    """Return a field's value as XML. lxml takes five times as long, and spyne fifty times."""
     if field.many:
-        for one in held:
-            _write_one(parent, field, one)
-    elif held or field.required:
-        _write_one(parent, field, held)
+        return "".join([_element(field, one) for one in held])
+    return _element(field, held) if held or field.required else ""
 
 
-def _write_one(parent: Any, field: Field, held: Any) -> None:
-    element = etree.SubElement(parent, field.tag)
+def _element(field: Field, held: Any) -> str:
+    name = field.element
     if field.fields:
-        for inner in field.fields:
-            _write(element, inner, getattr(held, inner.name))
-    else:
-        element.text = held if type(held) is str else str(held)
+        inside = "".join([_written(inner, getattr(held, inner.name)) for inner in field.fields])
+        return f"<{name}>{inside}</{name}>" if inside else f"<{name}/>"
+    return f"<{name}>{escape(held, CARRIAGE_RETURN) if type(held) is str else held}</{name}>"
 
 
 def _bytes(document: Any) -> bytes:

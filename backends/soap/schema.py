@@ -14,6 +14,8 @@ from backends.soap.spyne_compat import Fault as SpyneFault
 from backends.soap.xml_reader import refused, why_invalid
 
 TRANSPORT = "http://schemas.xmlsoap.org/soap/http"
+OURS = "tns"
+"""The prefix of the chat's namespace in responses."""
 SEAT_KEY = f"{{{TNS}}}seatKey"
 """The tag of a seat key in a request."""
 BUILT_IN = ((Unicode, "string"), (Long, "long"), (Integer32, "int"))
@@ -25,6 +27,8 @@ class Field:
     """An element of a struct."""
 
     tag: str
+    element: str
+    """The tag as a response has it."""
     name: str
     """The attribute of the model's value."""
     required: bool
@@ -46,8 +50,8 @@ class Operation:
     """Takes a `Call` and the values of the request's fields; returns those of the response's."""
     places: dict[str, tuple[int, Field]]
     """The request's fields by their tags, each with its position among the arguments."""
-    tag: str
-    """The response's element."""
+    element: str
+    """The response's element, as it is written."""
     fields: tuple[Field, ...]
     """The response's fields."""
 
@@ -96,7 +100,7 @@ def _operation(found: Any) -> Operation:
         found.name,
         found.function,
         {field.tag: (place, field) for place, field in asked},
-        f"{{{TNS}}}{found.out_message.get_type_name()}",
+        f"{OURS}:{found.out_message.get_type_name()}",
         _fields(found.out_message),
     )
 
@@ -105,6 +109,7 @@ def _fields(struct: Any) -> tuple[Field, ...]:
     return tuple(
         Field(
             f"{{{TNS}}}{name}",
+            f"{OURS}:{name}",
             snake(name),
             kind.Attributes.min_occurs > 0,
             kind.Attributes.max_occurs > 1,

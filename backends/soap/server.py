@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 from email.message import Message as Headers
 from functools import lru_cache
 from pathlib import Path
@@ -109,8 +109,7 @@ class SoapServer(WebServer):
                     send, codec, 413, f"a message may have {MAX_BODY} bytes", ("connection", "close")
                 )
                 return
-            client = scope.get("client") or ("",)
-            status, answer = await self._serve(codec, data, receive, client)
+            status, answer = await self._serve(codec, data, scope)
         except ClientDisconnected:
             return
         await _respond(send, status, codec.content_type, answer)
@@ -133,14 +132,13 @@ class SoapServer(WebServer):
 
     # --- SOAP ----------------------------------------------------------------------------------
 
-    async def _serve(
-        self, codec: Codec, data: bytes, receive: Receive, client: Sequence[Any]
-    ) -> tuple[int, bytes]:
+    async def _serve(self, codec: Codec, data: bytes, scope: Scope) -> tuple[int, bytes]:
         """Return the HTTP status and the response to a message. Raises `ClientDisconnected`."""
+        client = scope.get("client") or ("",)
         peer = str(client[0])
 
         def poll(work: Coroutine[Any, Any, Any]) -> Coroutine[Any, Any, Any]:
-            return self.poll(receive, work)
+            return self.poll(scope, work)
 
         try:
             message = codec.open(data)

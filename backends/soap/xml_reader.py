@@ -25,6 +25,17 @@ _DECLARED = re.compile(_MARK + rb"""<\?xml\s[^>]*?\sencoding\s*=\s*["']([!-~]*?)
 _TYPED = re.compile(_MARK + rb"(?>\s+|<\?(?>.*?\?>)|<!--(?>.*?-->))*+<!DOCTYPE", re.DOTALL)
 """A document type behind anything that may precede the root (XML 1.0, productions 22 to 28)."""
 
+_PARSER = etree.XMLParser(
+    encoding="utf-8",
+    resolve_entities=False,
+    no_network=True,
+    load_dtd=False,
+    huge_tree=False,
+    remove_comments=True,
+    remove_pis=True,
+    collect_ids=False,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class FaultCode:
@@ -80,18 +91,8 @@ def parse(data: bytes) -> Any:
     data = _in_utf8(data)
     if _TYPED.match(data):
         raise refused("a SOAP message has no document type")
-    parser = etree.XMLParser(
-        encoding="utf-8",
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        huge_tree=False,
-        remove_comments=True,
-        remove_pis=True,
-        collect_ids=False,
-    )
     try:
-        return etree.fromstring(data, parser)
+        return etree.fromstring(data, _PARSER)
     except etree.XMLSyntaxError as error:
         raise refused(f"not XML: {shorten(printable(error.msg or 'nothing'))}") from None
 

@@ -6,6 +6,8 @@ The hub writes the same bytes to every connection; requests are answered line by
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
+from typing import Self
 
 from backends.tcp.protocol import ServerProtocol
 from chat.domain.errors import BadRequest, ChatError
@@ -25,6 +27,7 @@ from chat.domain.json_codec import (
 )
 from chat.domain.model import Ack, Draft, Event
 from chat.interfaces.server import Seat
+from chat.transport import broadcast
 from chat.transport.stream import StreamConnection, StreamServer, keep_alive
 
 
@@ -44,7 +47,9 @@ class Connection(StreamConnection[bytes, bytes]):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        keep_alive(transport.get_extra_info("socket"))  # a person who types by hand answers no pings
+        connection = transport.get_extra_info("socket")
+        keep_alive(connection)  # a person who types by hand answers no pings
+        self.descriptor = -1 if transport.get_extra_info("sslcontext") else connection.fileno()
 
     # --- what the hub writes -------------------------------------------------------------------
 
@@ -52,6 +57,10 @@ class Connection(StreamConnection[bytes, bytes]):
 
     def write(self, blob: bytes) -> None:
         self.transport.write(blob)
+
+    @classmethod
+    def write_all(cls, blob: bytes, sinks: Iterable[Self]) -> list[Self]:
+        return broadcast.write_all(blob, sinks)
 
     def buffered(self) -> int:
         return self.transport.get_write_buffer_size()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeAlias
 
 from backends.udp.codec import (
@@ -23,6 +23,7 @@ from backends.udp.codec import (
 )
 from backends.udp.message_auth import DOWN, UP, Authenticator, Verifier, derive
 from backends.udp.packing import encode_members, encode_names, encode_page, pack
+from backends.udp.segmentation import Run, align, runs
 from backends.udp.server_socket import Peername, ServerSocket
 from chat.domain.errors import BadRequest, ChatError, ConnectionLost
 from chat.domain.json_codec import AckMessage, ErrorMessage, HistoryMessage, LeaveMessage, PingMessage, encode
@@ -43,8 +44,8 @@ PAGE_EVENTS = 12
 PAGE_NAMES = 40
 """Events that are read for a page of names."""
 
-Datagrams: TypeAlias = tuple[bytes, ...]
-"""What `pack` makes of events: the JSON of some datagrams."""
+Datagrams: TypeAlias = tuple[Run, ...]
+"""The JSON of some datagrams with events."""
 
 log = logging.getLogger(__name__)
 
@@ -52,11 +53,7 @@ log = logging.getLogger(__name__)
 class ServerConnection(Sink[Datagrams]):
     """One client's address and its seat."""
 
-    coalescing = (
-        0.03  # each datagram costs a system call, whatever its length: fewer and longer ones are cheaper
-    )
-
-    encode = staticmethod(pack)
+    coalescing = 0.03  # a datagram costs the kernel the same, whatever its length: fewer ones are cheaper
 
     def __init__(
         self,
@@ -86,6 +83,7 @@ class ServerConnection(Sink[Datagrams]):
         self.confirmed = False
         """Whether a request has come: before that, the welcome may be lost."""
         self._udp = udp
+        self._name = None if root else udp.name(address)  # with a token, each gets other bytes
         self._seat = seat
         self._start = seat.start
         self._tasks = tasks
@@ -128,10 +126,20 @@ class ServerConnection(Sink[Datagrams]):
 
     # --- what the hub writes -------------------------------------------------------------------
 
+    @staticmethod
+    def encode(events: Sequence[Event]) -> Datagrams:
+        return tuple(runs(align(pack(events))))
+
     def write(self, blob: Datagrams) -> None:
-        send, address, authenticator = self._udp.send, self.address, self._authenticator
-        for datagram in blob:
-            send(datagram if authenticator is None else authenticator.protect(datagram), address)
+        if self._name is not None:
+            self._udp.share(blob, self._name, self.address)
+            return
+        for run in blob:
+            if self._authenticator is None:
+                self._udp.send_run(run, self.address)
+            else:
+                for protected in runs(map(self._authenticator.protect, run)):
+                    self._udp.send_run(protected, self.address)
 
     def buffered(self) -> int:
         """Return 0: what the kernel does not take is lost, so a slow client loses events."""

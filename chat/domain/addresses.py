@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import ip_address
 
 
@@ -14,6 +15,7 @@ def network(address: str) -> str:
     return ":".join((groups + ["0"] * 4)[:4] if double else groups[:4])
 
 
+@lru_cache(1024)
 def is_loopback(address: str) -> bool:
     """Whether a host is this machine itself (RFC 1122, 3.2.1.3; RFC 4291, 2.5.3)."""
     try:

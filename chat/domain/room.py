@@ -218,7 +218,7 @@ class Room:
         """Remember a draft; return its seat: the one string of it that is kept, and not the entry's own."""
         member = self.members[body.seat]
         key = (member.seat, body.n)
-        self._drafts[key] = (seq, _digest(body))
+        self._drafts[key] = (seq, hash(body.text) if type(body) is Sent else _digest(body))
         self._draft_order.append((seq, key))
         if body.n > member.n:
             member.n = body.n

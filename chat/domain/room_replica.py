@@ -105,7 +105,9 @@ class RoomReplica:
         outcome = self.state.apply(entry)
         if type(outcome) is Event:
             self.ring.append(outcome)
-            if outcome.kind in MEMBERSHIP:
+            if outcome.kind == "joined" and self._members is not None:
+                self._members += (Member(outcome.seat, outcome.author, outcome.technique),)
+            elif outcome.kind in MEMBERSHIP:
                 self._members = None
         elif outcome is None:  # a checkpoint
             self._members = None

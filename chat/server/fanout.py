@@ -10,6 +10,7 @@ disconnected with a reason. So no connection delays another, and none costs more
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import Callable, Iterator
 from itertools import accumulate, takewhile
@@ -26,8 +27,12 @@ SMALL_PAGE = LOW_WATER
 """Bytes of a page while memory is short."""
 LONGEST = 0.1
 """Seconds for which events are held back, at most."""
+ENOUGH = 200
+"""Events that are held back no longer: to write more of them at once would save little."""
 CROWD = 100
 """Connections from which on the whole coalescing time is used; with fewer it is shorter in proportion."""
+LARGE_CROWD = 20.0
+"""Who has come or gone is held back in proportion also in larger crowds, up to so many times as long."""
 
 
 def pages(events: list[Event]) -> Iterator[list[Event]]:
@@ -48,6 +53,8 @@ def pages(events: list[Event]) -> Iterator[list[Event]]:
 
 def first_page(events: list[Event], most: int) -> list[Event]:
     """Return as many events from the front as have about so many bytes, at least one."""
+    if sum(map(weight, events)) <= most:  # nearly always
+        return events
     sizes = accumulate(map(weight, events))
     return events[: max(1, sum(1 for _ in takewhile(lambda size: size <= most, sizes)))]
 
@@ -80,6 +87,7 @@ class Channel:
         self.pending: list[Event] = []
         """Events that no connection has got yet."""
         self.ring = ring
+        self._kind = kind
         self.encode = kind.encode
         self.read = read
         self.backlog = backlog
@@ -91,8 +99,10 @@ class Channel:
         """Those of `behind` that know, from their welcome, events that are still held back."""
         self._coalescing = kind.coalescing
         self._loop = asyncio.get_running_loop()
-        self._held: asyncio.Handle | None = None  # writes wait until it fires
+        self._held: asyncio.Handle | None = None  # writes wait until it fires ...
+        self._enough = sys.maxsize  # ... or so many events are pending
         self._only_members = False  # what was written before has only told who has come or gone
+        self._page: tuple[tuple[int, int], tuple[Any, int]] | None = None
 
     def flush(self, *, now: bool = False) -> None:
         """Write what is pending: at once, or when the coalescing time after a batch is over.
@@ -103,7 +113,8 @@ class Channel:
         more of them are held back.
         """
         if self._held is not None:
-            if not now and (not self._only_members or only_members(self.pending)):
+            due = now or len(self.pending) >= self._enough
+            if not due and (not self._only_members or only_members(self.pending)):
                 return
             self._held.cancel()
             self._held = None
@@ -111,6 +122,7 @@ class Channel:
         if not events:
             return
         began = time.perf_counter()
+        self._page = None
         for page in pages(events):
             self.sent = page[-1].seq
             if self.live:
@@ -123,32 +135,53 @@ class Channel:
             self._cut_lost()
         self._only_members = only_members(events)
         if (len(events) > 1 or self._only_members) and not now:
-            self._held = self._loop.call_soon(self._hold, began)
+            self._held, self._enough = self._loop.call_soon(self._hold, began), sys.maxsize
 
     def _hold(self, began: float) -> None:
         """Hold back what comes, for as long as the write took everybody: half of the time is for other work.
 
-        Called when all connections have had their turn: some techniques write in tasks of their own.
+        So to tell who has come or gone takes no larger share of the time in a large crowd. Called when all
+        connections have had their turn: some techniques write in tasks of their own.
         """
         took = min(LONGEST, time.perf_counter() - began)
-        wait = max(took, self._coalescing * min(1.0, len(self.live) / CROWD))
-        self._held = self._loop.call_later(wait, self._release)
+        times = min(LARGE_CROWD if self._only_members else 1.0, len(self.live) / CROWD)
+        wait = max(took, self._coalescing * times)
+        self._held, self._enough = self._loop.call_later(wait, self._release), ENOUGH
 
     def _release(self) -> None:
         self._held = None
         self.flush()
 
     def _write(self, blob: Any) -> None:
-        slow = []
-        for sink, mailbox in self.live.items():
-            sink.write(blob)
-            if (size := sink.buffered()) > LOW_WATER:
-                slow.append((mailbox, size))
-        for mailbox, size in slow:
-            if size > HIGH_WATER and not mailbox.closed:
+        slow = [self.live[sink] for sink in self._kind.write_all(blob, self.live)]
+        for mailbox in slow:
+            if mailbox.sink.buffered() > HIGH_WATER and not mailbox.closed:
                 mailbox.fall_behind()
             if not mailbox.closed:
                 self.backlog.note(mailbox)
+
+    def next_page(self, after: int) -> tuple[Any, int]:
+        """Return what `encoded` does of the ring's events after a seq, which the ring must reach.
+
+        It is kept until the next write: those who come at the same time get the same replay.
+        """
+        most = self.page_bytes
+        if self._page is None or self._page[0] != (after, most):
+            self._page = (after, most), self.encoded(self.ring.after(after, RING_EVENTS))
+        return self._page[1]
+
+    def encoded(self, events: list[Event]) -> tuple[Any, int]:
+        """Return the first page of what the live mailboxes have already got, encoded, and its last seq.
+
+        None instead of the page if there is nothing: then all up to that seq was written.
+        """
+        page = [event for event in first_page(events, self.page_bytes) if event.seq <= self.sent]
+        return (self.encode(page), page[-1].seq) if page else (None, self.sent)
+
+    @property
+    def page_bytes(self) -> int:
+        """How many bytes a page has, about."""
+        return SMALL_PAGE if self.backlog.is_tight else PAGE_BYTES
 
     def _cut_lost(self) -> None:
         """Disconnect the slow readers whose next event is not in the ring any more."""
@@ -215,7 +248,7 @@ class Mailbox:
                 if self._when_live is not None:
                     self._when_live()
             elif channel.ring.reaches(self.cursor):
-                self._write(channel.ring.after(self.cursor, RING_EVENTS))
+                self._write(*channel.next_page(self.cursor))
             else:
                 self._reading = True
                 channel.read(self)
@@ -245,19 +278,14 @@ class Mailbox:
         """Continue with a page that was read from the log."""
         self._reading = False
         if not self.closed:
-            self._write(events)
+            self._write(*self._channel.encoded(events))
             self.pump()
 
-    def _write(self, events: list[Event]) -> None:
-        """Write one page of what the live mailboxes have already got; later ones are written to all."""
-        channel = self._channel
-        page = first_page(events, SMALL_PAGE if channel.backlog.is_tight else PAGE_BYTES)
-        page = [event for event in page if event.seq <= channel.sent]
-        if page:
-            self.sink.write(channel.encode(page))
-            self.cursor = page[-1].seq
-        else:
-            self.cursor = channel.sent
+    def _write(self, page: Any, last: int) -> None:
+        """Write one page, which ends with this seq; later ones are written to all."""
+        if page is not None:
+            self.sink.write(page)
+        self.cursor = last
 
     def fall_behind(self) -> None:
         """The peer does not read: write nothing more until its buffer has drained."""

@@ -27,6 +27,7 @@ from chat.language import N_
 from chat.server.arrivals import Origin
 from chat.server.cursors import check_cursor, wire_epoch
 from chat.server.fanout import Channel, Mailbox
+from chat.server.long_polls import LongPolls
 from chat.server.node import Node
 from chat.server.pending import Decision
 from chat.server.seat import HubSeat
@@ -51,6 +52,8 @@ class LiveRoom:
         self.records = node.records
         self.replica = RoomReplica()
         self.state = self.replica.state
+        self.foresee = self.state.foresee if node.log.shared else self.state.check
+        """Returns how the room would refuse an entry; None if it would not, or if that is not certain."""
         self.supervision = Supervision(node.teacher, shared=node.log.shared)
         self.seats: dict[str, HubSeat] = {}
         """The seats of this node, by public name."""
@@ -60,7 +63,7 @@ class LiveRoom:
         self._log = node.log
         self._all_seats = all_seats
         self._channels: dict[type[Sink[Any]], Channel] = {}
-        self._long_polls: set[asyncio.Future[None]] = set()
+        self._long_polls = LongPolls()
         self._own = True  # this node wrote the newest entry
         self._arriving = 0  # hellos that are served
         self._empty_since: float | None = None
@@ -132,11 +135,7 @@ class LiveRoom:
             self.submit(checkpoint)
         for channel in self._channels.values():
             channel.flush(now=now)
-        if self._long_polls:
-            for poll in self._long_polls:
-                if not poll.done():
-                    poll.set_result(None)
-            self._long_polls.clear()
+        self._long_polls.wake()
 
     def stop(self) -> None:
         """Write what is pending, and stop every timer."""
@@ -160,10 +159,6 @@ class LiveRoom:
         decision = Decision(refused)
         self.submit(body, decision)
         return await decision.outcome
-
-    def foresee(self, body: Body) -> Ack | ChatError | None:
-        """Return how the room would refuse this entry; None if it would not, or if that is not certain."""
-        return self.state.foresee(body) if self._log.shared else self.state.check(body)
 
     def highest_number(self, seat: str) -> int:
         member = self.state.members.get(seat)
@@ -367,13 +362,7 @@ class LiveRoom:
 
     async def next_event(self, wait: float) -> None:
         """Wait until something happens in the room, or for so many seconds."""
-        poll: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._long_polls.add(poll)
-        poll.add_done_callback(self._long_polls.discard)
-        try:
-            await asyncio.wait([poll], timeout=wait)
-        finally:
-            poll.cancel()
+        await self._long_polls.wait(wait)
 
     # --- fan-out -------------------------------------------------------------------------------
 

@@ -186,12 +186,13 @@ class HubSeat:
             slow = TooFast(too_fast(room.limits), n=n, retry_after=wait)
             self._hold(draft.n, slow)
             return reply(draft, slow)
-        if refused := room.supervision.permit(body, self._loop.time() - self._said):
+        now = self._loop.time()
+        if refused := room.supervision.permit(body, now - self._said):
             if isinstance(refused, TooFast):
                 self._hold(draft.n, refused)
             return reply(draft, refused)
         room.submit(body, DraftPending(draft, room.supervision.appended(body, reply), self._hold))
-        self._said = self._loop.time()
+        self._said = now
         return None
 
     def _hold(self, n: int, error: ChatError) -> None:
@@ -251,14 +252,15 @@ class HubSeat:
             raise Closing("the server was started again: reconnect and resume")
         self._seen = max(self._seen or 0, min(after, self._room.head))
         if after >= self._room.head and wait > 0:
-            self.stop_timer()
+            self._expires = None  # the timer stays: it serves when the poll is answered, as it mostly is soon
             self._polls += 1
             try:
                 await self._room.next_event(wait)
             finally:
                 self._polls -= 1
                 self.polled()
-        self.polled()
+        else:
+            self.polled()
         return await self._page(after, None, limit)
 
     async def history(self, *, after: int | None, before: int | None, limit: int) -> list[Event]:
@@ -274,7 +276,8 @@ class HubSeat:
             events = self._mailbox.fit(events, backwards=after is None)
         if reads_on and events:
             self.read_up_to = max(self.read_up_to, events[-1].seq)
-        self._loop.call_soon(self._note_reply)
+        if self._mailbox is not None:  # a client that polls has none
+            self._loop.call_soon(self._note_reply)
         return events
 
     def _note_reply(self) -> None:

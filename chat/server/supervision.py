@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from chat.domain.classroom import PREFIX, WRITTEN_BY_SEVERAL, Classroom, is_proof, parse
 from chat.domain.errors import BadText, ChatError, NotYours, TooFast
-from chat.domain.model import Ack, Body, Draft, Edited, Entry, Event, Left, Sent
+from chat.domain.model import Ack, Body, Deleted, Draft, Edited, Entry, Event, Left, Sent
 from chat.domain.room import Outcome, event_of
 from chat.interfaces.server import Reply
 from chat.language import N_
@@ -29,23 +29,19 @@ class Supervision:
             shared: other servers write to the log, too.
         """
         self._token, self._shared = token, shared
-        self._now = Classroom()
-        self._foreseen: Classroom | None = None  # with what is appended and not committed
+        self.state = Classroom()
+        """What holds for the next draft: with what is appended and not committed."""
+        self._now = self.state
         self._under_way = 0
 
-    @property
-    def state(self) -> Classroom:
-        """What holds for the next draft."""
-        return self._foreseen or self._now
-
-    def permit(self, body: Body, since: float) -> ChatError | None:
+    def permit(self, body: Sent | Edited | Deleted, since: float) -> ChatError | None:
         """Return why an entry may not be appended; None: it may.
 
         Args:
             body: a seat's draft, as the log would have it.
             since: the seconds since the last draft of the seat.
         """
-        if not isinstance(body, Sent | Edited):
+        if isinstance(body, Deleted) or not (self.state.restricts or body.text.startswith(PREFIX)):
             return None
         try:
             refused = self._permit(body, since)
@@ -84,27 +80,31 @@ class Supervision:
         if not (isinstance(body, Sent) and body.text.startswith(PREFIX)):
             return reply
         self._under_way += 1
-        self._foreseen = self._after(Entry(0, 0, body), self.state)
+        self.state = self._after(Entry(0, 0, body), self.state)
 
         def decided(draft: Draft, outcome: Event | Ack | ChatError) -> None:
             self._under_way -= 1
             if not self._under_way:
-                self._foreseen = None
+                self.state = self._now
             reply(draft, outcome)
 
         return decided
 
     def decided(self, entry: Entry, outcome: Outcome) -> None:
         """Take what has become of a committed entry."""
-        if isinstance(outcome, Event):
-            self._now = self._after(entry, self._now, outcome)
+        if isinstance(outcome, Event) and _matters(entry.body):
+            self._set(self._after(entry, self._now, outcome))
 
     def replay(self, entries: Iterable[Entry]) -> None:
         """Take the accepted entries of the log, when the room is loaded."""
         for entry in entries:
-            body = entry.body
-            if isinstance(body, Left) or (isinstance(body, Sent) and body.text.startswith(PREFIX)):
-                self._now = self._after(entry, self._now)
+            if _matters(entry.body):
+                self._set(self._after(entry, self._now))
+
+    def _set(self, now: Classroom) -> None:
+        self._now = now
+        if not self._under_way:
+            self.state = now
 
     def _after(self, entry: Entry, before: Classroom, event: Event | None = None) -> Classroom:
         """Return what holds after an entry. What a log from before, or of others, claims is not believed."""
@@ -122,3 +122,10 @@ class Supervision:
         else:
             believed = order.verb == "hand" or event.seat in before.teachers
         return before.obeying(order, event) if believed else before
+
+
+def _matters(body: Body) -> bool:
+    """Return whether an entry can change what holds."""
+    if isinstance(body, Sent):
+        return body.text.startswith(PREFIX)
+    return isinstance(body, Left)

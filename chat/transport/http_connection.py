@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from array import array
-from time import time
-from typing import Literal
+from typing import Any
 
 import httptools
 import uvicorn
@@ -18,8 +17,9 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from chat.domain.errors import BadRequest, ChatError
-from chat.transport.asgi import WebSite
-from chat.transport.request_guard import CROWDED, http_date
+from chat.transport.asgi import Receive, Scope, Send, WebSite
+from chat.transport.http_response import WholeResponse, http_date
+from chat.transport.request_guard import CROWDED
 from chat.transport.stream import TURN_BYTES, keep_alive
 
 REQUEST_TIMEOUT = 10.0
@@ -32,6 +32,8 @@ MAX_HEAD = 16 * 1024
 """Bytes of a request's line and headers."""
 MAX_AHEAD = 64
 """Requests that a client may send before the one before them is answered."""
+CONNECTION = "connection"
+"""In a request's state (ASGI): its connection."""
 
 
 class RequestParser(httptools.HttpRequestParser):
@@ -63,24 +65,6 @@ _WITHOUT_PATH = re.compile(rb"https?://[^/?#]+(?=[?#]|$)", re.IGNORECASE)
 """A request target in absolute form (RFC 9112, 3.2.2) whose path is empty: ``http://HOST``, ``http://HOST?QUERY``."""
 
 
-class _Waited(asyncio.Event):
-    """What a request waits for: more of its body, or, as a long poll does, the end of its connection."""
-
-    waiting = False
-
-    def __init__(self, connection: HttpConnection) -> None:
-        super().__init__()
-        self._connection = connection
-
-    async def wait(self) -> Literal[True]:
-        self.waiting = True
-        self._connection.expect_hang_up(self)
-        try:
-            return await super().wait()
-        finally:
-            self.waiting = False
-
-
 class HttpConnection(HttpToolsProtocol):
     """Adds limits of time and size: uvicorn waits without end for a request, and takes any number of headers.
 
@@ -91,7 +75,9 @@ class HttpConnection(HttpToolsProtocol):
     def __init__(self, web: WebSite, config: uvicorn.Config, state: ServerState) -> None:
         super().__init__(config, state, {})
         self.parser = RequestParser(self)
+        self.app = self._serve
         self._web = web
+        self._application = config.loaded_app
         self._answering: RequestResponseCycle | None = None
         """The request that is being answered, or was last; later ones wait in `pipeline`."""
         self._reading = False
@@ -108,6 +94,8 @@ class HttpConnection(HttpToolsProtocol):
         """Nothing more is read."""
         self._input_over = False
         """The client has sent a FIN, and waits for answers."""
+        self._poll: asyncio.Task[Any] | None = None
+        """The request that waits for news, as a long poll does."""
         self._deadline: asyncio.TimerHandle | None = None
         self._write_deadline: asyncio.TimerHandle | None = None
         self.lost: asyncio.Future[None] = self.loop.create_future()
@@ -121,6 +109,7 @@ class HttpConnection(HttpToolsProtocol):
             return
         if (connection := transport.get_extra_info("socket")) is not None:
             keep_alive(connection)
+        self.app_state[CONNECTION] = self
         self.app_state[CROWDED] = self._web.crowded  # earlier connections stay
         self._expect(REQUEST_TIMEOUT)
 
@@ -134,22 +123,30 @@ class HttpConnection(HttpToolsProtocol):
             self.pipeline.popleft()  # the rest of its body will not come
         if running is None or running.response_complete or running.more_body:
             return False
-        polls = isinstance(running.message_event, _Waited) and running.message_event.waiting
-        if polls or not self.transport.can_write_eof():  # TLS ends both ways at once
+        if self._poll is not None or not self.transport.can_write_eof():  # TLS ends both ways at once
             return False
         self._input_over = True
         self._expect(0)
         return True
 
-    def expect_hang_up(self, waited: _Waited) -> None:
-        """Do not let a long poll wait for long after a FIN: the client has probably closed the connection."""
+    def hold(self, poll: asyncio.Task[Any]) -> None:
+        """A request waits for news: cancel it when the client hangs up.
 
-        def hang_up() -> None:
-            if waited.waiting:
-                self.transport.close()
-
+        After a FIN it does not wait for long: the client has probably closed the connection.
+        """
+        self._poll = poll
         if self._input_over:
-            self.loop.call_later(CLOSE_TIMEOUT, hang_up)
+            self.loop.call_later(CLOSE_TIMEOUT, self._hang_up, poll)
+        else:
+            self.flow.resume_reading()  # to see a FIN behind a request that came early
+
+    def release(self) -> None:
+        """The request does not wait any more."""
+        self._poll = None
+
+    def _hang_up(self, poll: asyncio.Task[Any]) -> None:
+        if self._poll is poll:
+            self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._expect(0)
@@ -161,6 +158,9 @@ class HttpConnection(HttpToolsProtocol):
         if running is not None and not running.response_complete:
             running.disconnected = True
             running.message_event.set()
+        if self._poll is not None:
+            self._poll.cancel()
+        self.app_state.clear()
         self.lost.set_result(None)
 
     def shutdown(self) -> None:
@@ -208,8 +208,6 @@ class HttpConnection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self.refused:
             return
-        if self._deadline is None and self._idle:
-            self._expect(REQUEST_TIMEOUT)  # even if these are only empty lines
         if not self._read:
             self.loop.call_soon(self._next_turn)
         self._read += len(data)
@@ -219,6 +217,8 @@ class HttpConnection(HttpToolsProtocol):
             data = data.lstrip(b"\r\n")  # the parser ignores them, too, one by one
         self._shared = False
         super().data_received(data)
+        if self._deadline is None and not self.refused and (self._reading or self._idle):
+            self._expect(REQUEST_TIMEOUT)  # even if these were only empty lines
         if self._reading and not self._in_body and not self._shared:
             self._head += len(data)
             if self._head > MAX_HEAD:
@@ -239,7 +239,7 @@ class HttpConnection(HttpToolsProtocol):
             return
         super().on_message_begin()
         self._reading, self._in_body, self._offers, self._head = True, False, False, 0
-        self._expect(REQUEST_TIMEOUT)
+        self._expect(0)  # most requests are complete in the same bytes, and need no timer
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.refused:
@@ -254,7 +254,7 @@ class HttpConnection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         if self.refused:
             return
-        if target := _WITHOUT_PATH.match(self.url):
+        if self.url[:1] != b"/" and (target := _WITHOUT_PATH.match(self.url)):
             self.url = b"%b/%b" % (target[0], self.url[target.end() :])  # RFC 9110, 4.2.3
         if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > MAX_HEAD:
             self._too_large()
@@ -269,7 +269,6 @@ class HttpConnection(HttpToolsProtocol):
             return
         waiting = len(self.pipeline)
         super().on_headers_complete()
-        self.cycle.message_event = _Waited(self)  # its task has not begun yet
         if len(self.pipeline) == waiting:
             self._answering = self.cycle
         self._in_body, self._head = True, 0
@@ -295,6 +294,12 @@ class HttpConnection(HttpToolsProtocol):
         self._shared = True
         self._expect(0)
         super().on_message_complete()
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand a request to the application, and write its response in one piece."""
+        running = self._answering  # its task has just begun
+        assert running is not None
+        await self._application(scope, receive, WholeResponse(running, self.flow, send).send)
 
     def on_response_complete(self) -> None:
         waiting = list(self.pipeline)
@@ -334,7 +339,7 @@ class HttpConnection(HttpToolsProtocol):
         kind, body = self._web.refusal(status, error)
         head = (
             f"content-type: {kind}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n"
-            f"date: {http_date(int(time())).decode()}\r\n\r\n"
+            f"date: {http_date().decode()}\r\n\r\n"
         )
         self.transport.write(STATUS_LINE[status] + head.encode() + body)
         if self._input_over or not self.transport.can_write_eof():

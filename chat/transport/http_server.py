@@ -21,7 +21,7 @@ from chat.domain.errors import ChatError, Closing
 from chat.interfaces.address import Address
 from chat.interfaces.server import ChatServer
 from chat.transport.asgi import Application, Receive, Scope
-from chat.transport.http_connection import REQUEST_TIMEOUT, HttpConnection
+from chat.transport.http_connection import CONNECTION, REQUEST_TIMEOUT, HttpConnection
 from chat.transport.listener import listen
 from chat.transport.public_url import PROXIES, public_url, read_proxies
 from chat.transport.request_guard import RequestGuard
@@ -60,7 +60,7 @@ class WebServer(ChatServer):
 
     async def start(self) -> Address:
         self.stopping = False
-        self._polls: set[asyncio.Future[Any]] = set()
+        self._polls: set[asyncio.Task[Any]] = set()
         self._state = ServerState()
         self._config = uvicorn.Config(
             RequestGuard(self.application(), self),
@@ -120,30 +120,42 @@ class WebServer(ChatServer):
     def _connections(self) -> list[HttpConnection]:
         return [one for one in self._state.connections if isinstance(one, HttpConnection)]
 
-    async def poll(self, receive: Receive, work: Coroutine[Any, Any, T]) -> T:
+    async def poll(self, scope: Scope, work: Coroutine[Any, Any, T]) -> T:
         """Await the work of a long poll, of a request whose body was read.
+
+        Args:
+            scope: the request's.
+            work: what it waits for.
 
         Raises:
             ClientDisconnected: the client is gone.
             Closing: the server stops.
         """
-        poll = asyncio.ensure_future(work)
-        gone = asyncio.ensure_future(receive())
+        connection: HttpConnection = scope["state"][CONNECTION]
+        poll = asyncio.current_task()
+        assert poll is not None
+        if self.stopping or connection.lost.done():
+            work.close()
+            raise self._ended(connection)
         self._polls.add(poll)
-        if self.stopping:
-            poll.cancel()
+        connection.hold(poll)
         try:
-            await asyncio.wait((poll, gone), return_when=asyncio.FIRST_COMPLETED)
-            if poll.cancelled() or (self.stopping and not poll.done()):
-                raise Closing("the server is going down; reconnect and resume")
-            if not poll.done():
-                raise ClientDisconnected
-            return poll.result()
+            return await work
+        except asyncio.CancelledError:
+            if not (self.stopping or connection.lost.done()):
+                raise
+            poll.uncancel()
+            raise self._ended(connection) from None
         finally:
+            connection.release()
             self._polls.discard(poll)
-            for task in (poll, gone):
-                task.cancel()
-            await asyncio.gather(poll, gone, return_exceptions=True)
+
+    @staticmethod
+    def _ended(connection: HttpConnection) -> Exception:
+        """Return why a long poll is not answered with news."""
+        if connection.lost.done():
+            return ClientDisconnected()
+        return Closing("the server is going down; reconnect and resume")
 
 
 async def read_body(receive: Receive, limit: int) -> bytes | None:

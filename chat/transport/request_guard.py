@@ -1,4 +1,4 @@
-"""Checks each HTTP request before the technique's application sees it, and dates each response.
+"""Checks each HTTP request before the technique's application sees it.
 
 A browser puts the host name that a page uses into the Host header, and the page's origin into Origin. A
 public host name that is not this server's means DNS rebinding (`chat.transport.host_names`). Another origin
@@ -8,10 +8,6 @@ is another site's page that calls on its reader's behalf (cross-site request for
 from __future__ import annotations
 
 import asyncio
-from email.utils import formatdate
-from functools import lru_cache
-from time import time
-from typing import Any
 
 from chat.domain.errors import BadRequest, ChatError, Full
 from chat.transport.asgi import Application, Receive, Scope, Send, WebSite
@@ -30,14 +26,9 @@ class RequestGuard:
         self._names = HostNames(web.address.host)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_dated(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), (b"date", http_date(int(time())))]
-            await send(message)
-
         if (refused := await self._check(scope)) is None:
             try:
-                await self._app(scope, receive, send_dated)
+                await self._app(scope, receive, send)
             except asyncio.CancelledError:
                 if not self._web.stopping:
                     raise  # while the server stops, uvicorn would log it as a failure
@@ -47,8 +38,8 @@ class RequestGuard:
         headers = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode())]
         if status in (400, 503):
             headers.append((b"connection", b"close"))
-        await send_dated({"type": "http.response.start", "status": status, "headers": headers})
-        await send_dated({"type": "http.response.body", "body": body})
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
 
     async def _check(self, scope: Scope) -> tuple[int, ChatError] | None:
         """Return the status and the error with which to refuse the request; None if it may pass."""
@@ -68,9 +59,3 @@ class RequestGuard:
         if scope["state"][CROWDED]:
             return 503, Full("too many connections: come back later")
         return None
-
-
-@lru_cache(1)
-def http_date(second: int) -> bytes:
-    """Return a time as the Date header has it (RFC 9110, 6.6.1); made once a second."""
-    return formatdate(second, usegmt=True).encode()

@@ -6,7 +6,7 @@ import http.client
 import json
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from tests.support.processes import chat, chat_here, one_line, running
 from tests.support.stage import Disk, enter, says
 from tests.support.stage import running as hub_on
 
-LABELS = [label for label in backends.techniques() if label.server and not label.missing()]
+NAMES = [label.name for label in backends.techniques() if label.server and not label.missing()]
 
 
 def ask(port: int, path: str, method: str = "GET", **headers: str) -> tuple[int, str, str]:
@@ -38,20 +38,21 @@ def ask(port: int, path: str, method: str = "GET", **headers: str) -> tuple[int,
 
 
 @contextmanager
-def serving(*options: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, str], int]]:
-    """Run a server of every technique; yield it, its addresses by technique, and its admin port."""
-    ports = [word for label in LABELS for word in ("--port-of", f"{label.name}=0")]
-    names = [label.name for label in LABELS]
+def serving(
+    *options: str, names: Sequence[str]
+) -> Iterator[tuple[subprocess.Popen[str], dict[str, str], int]]:
+    """Run a server of these techniques; yield it, its addresses by technique, and its admin port."""
+    ports = [word for name in names for word in ("--port-of", f"{name}=0")]
     with running("serve", *names, *ports, *options, "--json", "--admin-port", "0") as server:
         assert server.stdout is not None
-        offers = [json.loads(server.stdout.readline()) for _ in LABELS]
+        offers = [json.loads(server.stdout.readline()) for _ in names]
         admin = json.loads(server.stdout.readline())["admin"]
         assert admin["host"] == "127.0.0.1"
         yield server, {one["technique"]: f"{one['host']}:{one['port']}" for one in offers}, admin["port"]
 
 
 def test_prometheus_reads_what_happened_with_each_technique(tmp_path: Path) -> None:
-    with serving("--log", f"sqlite:{tmp_path / 'log.sqlite3'}") as (_, addresses, port):
+    with serving("--log", f"sqlite:{tmp_path / 'log.sqlite3'}", names=NAMES) as (_, addresses, port):
         for name, address in addresses.items():
             me = ("--as", f"{name}-nick", "--room", "secret-room")
             assert chat("send", "-b", name, "--server", address, *me, "a line of hers").returncode == 0
@@ -75,21 +76,26 @@ def test_prometheus_reads_what_happened_with_each_technique(tmp_path: Path) -> N
             assert private not in text
 
 
-def test_only_reading_is_allowed_and_there_is_nothing_else() -> None:
-    with serving("--log", "memory") as (_, _, port):
-        assert ask(port, "/healthz") == (200, "text/plain; charset=utf-8", "ready\n")
-        assert ask(port, "/healthz", "HEAD")[::2] == (200, "")
-        assert ask(port, "/healthz", "POST")[0] == 405
-        assert ask(port, "/")[0] == 404
+@pytest.fixture(scope="module")
+def admin_port() -> Iterator[int]:
+    """The admin port of a server in which nothing happens."""
+    with serving("--log", "memory", names=["tcp"]) as (_, _, port):
+        yield port
+
+
+def test_only_reading_is_allowed_and_there_is_nothing_else(admin_port: int) -> None:
+    assert ask(admin_port, "/healthz") == (200, "text/plain; charset=utf-8", "ready\n")
+    assert ask(admin_port, "/healthz", "HEAD")[::2] == (200, "")
+    assert ask(admin_port, "/healthz", "POST")[0] == 405
+    assert ask(admin_port, "/")[0] == 404
 
 
 @pytest.mark.parametrize(
     ("header", "value", "status"),
     [("Host", "rebound.example.com", 421), ("Origin", "https://example.com", 403)],
 )
-def test_a_web_page_can_not_read_it(header: str, value: str, status: int) -> None:
-    with serving("--log", "memory") as (_, _, port):
-        assert ask(port, "/metrics", **{header: value})[0] == status
+def test_a_web_page_can_not_read_it(header: str, value: str, status: int, admin_port: int) -> None:
+    assert ask(admin_port, "/metrics", **{header: value})[0] == status
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "example.com"])

@@ -18,6 +18,7 @@ import backends
 from chat.background import server
 from chat.domain.errors import BadRequest
 from chat.interfaces.address import Address
+from lab.faults import for_all
 from lab.faults.for_all import FaultsForAll, ask, split
 from tests.support.foreign import Foreign
 from tests.support.node import Run, until
@@ -35,6 +36,12 @@ async def served(run: Run, state_dir: Path) -> AsyncIterator[Foreign]:
             pass
     yield serving
     await asyncio.to_thread(server.stop, state_dir)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The owner does not wait long for a server that does not answer."""
+    monkeypatch.setattr(for_all, "PATIENCE", 0.5)
 
 
 async def enter(run: Run, backend: str, nick: str) -> Foreign:
@@ -75,6 +82,7 @@ async def test_what_a_technique_cannot_suffer_is_left_out_with_the_reason(state_
             await asyncio.to_thread(ask, state_dir, wrong)
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_without_the_switch_nobody_answers(run: Run, state_dir: Path) -> None:
     serving = await run(*CHAT, "serve", "tcp", "--port", "0")
     await serving.line()
@@ -86,6 +94,7 @@ async def test_without_the_switch_nobody_answers(run: Run, state_dir: Path) -> N
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes of files")
+@pytest.mark.usefixtures("impatient")
 def test_only_the_owner_reaches_the_file(state_dir: Path) -> None:
     state_dir.mkdir(mode=0o700)
 

@@ -333,7 +333,7 @@ def test_a_log_that_another_program_holds_for_itself_is_named(
     path: Path, command: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("chat.server.logs.files.BUSY", 0.05, raising=False)
+    monkeypatch.setattr("chat.server.logs.files.BUSY", 0.05)
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("PRAGMA locking_mode = EXCLUSIVE")
         db.execute("BEGIN EXCLUSIVE")

@@ -11,20 +11,20 @@ import pytest
 import backends
 from backends.rabbitmq.amqp_errors import hindrance
 from backends.rabbitmq.log import StreamLog
-from backends.rabbitmq.private import PrivateBroker
 from backends.rabbitmq.stream import Link
 from chat.client.connect import Place, open_session
 from chat.client.session_events import Entered, Hindered
 from chat.domain.errors import NotStored
-from chat.domain.model import Ack, Draft, Event, Hello, Say
+from chat.domain.model import Ack, Draft, Event, Hello, Limits, Say
 from chat.domain.room import Outcome
 from chat.interfaces.server import Reply
 from chat.server.hub import Hub
 from chat.server.seat import HubSeat
-from tests.support.broker import broker, wanted
+from tests.support.broker import Hosts, broker, wanted
 from tests.support.fake_client import Watch
 from tests.support.node import Run
 from tests.support.processes import CHAT, chat
+from tests.support.rabbit_room import Enter
 
 MEMORY = ("set_vm_memory_high_watermark", "0.000001")
 ENOUGH_MEMORY = ("set_vm_memory_high_watermark", "0.6")
@@ -34,61 +34,43 @@ LOW = "the broker takes no messages, it is low on memory: give it more memory"
 
 
 @pytest.fixture(scope="module")
-def short(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateBroker]:
-    """A broker with a memory alarm."""
+def alarming(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
+    """The broker of all tests here; each ends the alarm that it raised."""
     wanted()
     with broker(tmp_path_factory.mktemp("alarm") / "rabbitmq") as one:
-        one.ctl(*MEMORY)
-        yield one
+        yield Hosts(one)
 
 
-@pytest.mark.parametrize(
-    "command",
-    [("send", "hello"), ("tail",), ("send", "--mode", "fanout", "hello")],
-    ids=lambda command: " ".join(command),
-)
-async def test_a_newcomer_is_told_on_stderr(short: PrivateBroker, run: Run, command: tuple[str, ...]) -> None:
-    process = await run(*CHAT, *command, "-b", "rabbitmq", "--server", short.url)
-    assert process.process.stderr is not None
-    assert LOW in (await process.process.stderr.readline()).decode()
+@pytest.fixture
+def url(alarming: Hosts) -> str:
+    """The URL of a virtual host of this test alone."""
+    return alarming.take()
 
 
-async def test_a_newcomer_with_line_mode_is_told(short: PrivateBroker, run: Run) -> None:
-    process = await run(*CHAT, "--plain", "-b", "rabbitmq", "--server", short.url)
-    assert LOW in await process.line()
-
-
-async def test_who_starts_a_server_is_told(short: PrivateBroker, run: Run) -> None:
-    process = await run(*CHAT, "serve", "tcp", "--port", "0", "--log", short.url)
-    assert process.process.stderr is not None
-    assert LOW in (await process.process.stderr.readline()).decode()
-
-
-def test_doctor_names_it(short: PrivateBroker) -> None:
-    done = chat("doctor", "-b", "rabbitmq", CHAT_AMQP_URL=short.url)
-    assert done.returncode == 1
-    assert LOW in done.stdout
+# --- whoever is there ---------------------------------------------------------------------------
 
 
 async def test_a_session_is_told_when_it_begins_and_when_it_is_over(
-    own_broker: PrivateBroker, state_dir: Path
+    alarming: Hosts, url: str, state_dir: Path
 ) -> None:
-    await asyncio.to_thread(own_broker.ctl, *DISK)
-    session = open_session(Place(own_broker.url, state_dir), backends.technique("rabbitmq"), "lab", "ann")
+    ctl = alarming.broker.ctl
+    await asyncio.to_thread(ctl, *DISK)
+    session = open_session(Place(url, state_dir), backends.technique("rabbitmq"), "lab", "ann")
     watch = Watch(session)
     watching = asyncio.create_task(watch.run())
     async with session:
         await watch.until(lambda: watch.all(Hindered))
         assert "low on disk: free disk space" in watch.all(Hindered)[0].reason
         assert not watch.all(Entered)
-        await asyncio.to_thread(own_broker.ctl, *ENOUGH_DISK)
+        await asyncio.to_thread(ctl, *ENOUGH_DISK)
         await watch.until(lambda: watch.all(Entered))
         assert [update.reason for update in watch.all(Hindered)[1:]] == [""]
     await watching
 
 
-async def test_a_servers_clients_get_the_reason_at_once(own_broker: PrivateBroker) -> None:
-    hub = Hub(StreamLog(own_broker.url))
+async def test_a_servers_clients_get_the_reason_at_once(alarming: Hosts, url: str) -> None:
+    ctl = alarming.broker.ctl
+    hub = Hub(StreamLog(url))
     await hub.start()
     outcomes: asyncio.Queue[Outcome] = asyncio.Queue()
 
@@ -96,7 +78,7 @@ async def test_a_servers_clients_get_the_reason_at_once(own_broker: PrivateBroke
         outcomes.put_nowait(outcome)
 
     seat = await hub.take_seat(Hello("lab", "ann"), "tcp")
-    await asyncio.to_thread(own_broker.ctl, *MEMORY)
+    await asyncio.to_thread(ctl, *MEMORY)
     for n in (1, 2):
         seat.send(Say("hello", n), reply)
         refused = await outcomes.get()
@@ -104,7 +86,7 @@ async def test_a_servers_clients_get_the_reason_at_once(own_broker: PrivateBroke
         assert LOW in str(refused)
     with pytest.raises(NotStored, match="low on memory"):
         await hub.take_seat(Hello("den", "ann"), "tcp")
-    await asyncio.to_thread(own_broker.ctl, *ENOUGH_MEMORY)
+    await asyncio.to_thread(ctl, *ENOUGH_MEMORY)
     while isinstance(outcome := await _said(seat, outcomes, reply), NotStored):
         pass
     assert isinstance(outcome, Ack | Event)
@@ -112,9 +94,10 @@ async def test_a_servers_clients_get_the_reason_at_once(own_broker: PrivateBroke
 
 
 async def test_an_alarm_after_a_break_is_noticed_while_a_room_is_loaded(
-    own_broker: PrivateBroker, monkeypatch: pytest.MonkeyPatch
+    alarming: Hosts, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hub = Hub(log := StreamLog(own_broker.url))
+    ctl = alarming.broker.ctl
+    hub = Hub(log := StreamLog(url))
     await hub.start()
     outcomes: asyncio.Queue[Outcome] = asyncio.Queue()
     over = asyncio.Event()
@@ -128,25 +111,84 @@ async def test_an_alarm_after_a_break_is_noticed_while_a_room_is_loaded(
         outcomes.put_nowait(outcome)
 
     seat = await hub.take_seat(Hello("lab", "ann"), "tcp")
-    await asyncio.to_thread(own_broker.ctl, *MEMORY)
+    await asyncio.to_thread(ctl, *MEMORY)
     assert LOW in str(await _said(seat, outcomes, reply))
     monkeypatch.setattr(log, "_connect", connect_when_it_is_over)
-    await asyncio.to_thread(own_broker.ctl, "close_all_connections", "a break while it is blocked")
-    await asyncio.to_thread(own_broker.ctl, *ENOUGH_MEMORY)
+    await asyncio.to_thread(ctl, "close_all_connections", "a break while it is blocked")
+    await asyncio.to_thread(ctl, *ENOUGH_MEMORY)
     over.set()
     while isinstance(await _said(seat, outcomes, reply), NotStored):  # noqa: ASYNC110 - nothing tells
         await asyncio.sleep(0.05)
-    await asyncio.to_thread(own_broker.ctl, *MEMORY)
+    await asyncio.to_thread(ctl, *MEMORY)
     with pytest.raises(NotStored, match="low on memory"):
         async with asyncio.timeout(15):
             await hub.take_seat(Hello("den", "ann"), "tcp")
-    await asyncio.to_thread(own_broker.ctl, *ENOUGH_MEMORY)
+    await asyncio.to_thread(ctl, *ENOUGH_MEMORY)
     await hub.stop()
 
 
 async def _said(seat: HubSeat, outcomes: asyncio.Queue[Outcome], reply: Reply) -> Outcome:
     seat.send(Say("hello", 1), reply)
     return await outcomes.get()
+
+
+async def test_while_the_broker_is_short_of_memory_lines_wait_and_then_all_arrive(
+    alarming: Hosts, url: str
+) -> None:
+    ctl = alarming.broker.ctl
+    enter = Enter(url, Limits(burst=0))
+    ann, bob = await enter("ann"), await enter("bob")
+    blocked = asyncio.Event()
+    ann.client.on_hindered = lambda reason: blocked.set()
+    await asyncio.to_thread(ctl, *MEMORY)
+    lines = [asyncio.create_task(ann.say(f"m{i}")) for i in range(20)]
+    await blocked.wait()
+    assert ann.client.activity().startswith("broker takes no messages: ")
+    assert bob.texts == []
+    await asyncio.to_thread(ctl, *ENOUGH_MEMORY)
+    await asyncio.gather(*lines)
+    await bob.hears("m19")
+    assert bob.texts == [f"m{i}" for i in range(20)]
+    assert ann.client.activity() == ""
+    await enter.close()
+
+
+# --- newcomers, while an alarm lasts: after all who need a broker without one -------------------------
+
+
+@pytest.fixture(scope="module")
+def short(alarming: Hosts) -> str:
+    """The URL of a broker with a memory alarm."""
+    alarming.broker.ctl(*MEMORY)
+    return alarming.broker.url
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("send", "hello"), ("tail",), ("send", "--mode", "fanout", "hello")],
+    ids=lambda command: " ".join(command),
+)
+async def test_a_newcomer_is_told_on_stderr(short: str, run: Run, command: tuple[str, ...]) -> None:
+    process = await run(*CHAT, *command, "-b", "rabbitmq", "--server", short)
+    assert process.process.stderr is not None
+    assert LOW in (await process.process.stderr.readline()).decode()
+
+
+async def test_a_newcomer_with_line_mode_is_told(short: str, run: Run) -> None:
+    process = await run(*CHAT, "--plain", "-b", "rabbitmq", "--server", short)
+    assert LOW in await process.line()
+
+
+async def test_who_starts_a_server_is_told(short: str, run: Run) -> None:
+    process = await run(*CHAT, "serve", "tcp", "--port", "0", "--log", short)
+    assert process.process.stderr is not None
+    assert LOW in (await process.process.stderr.readline()).decode()
+
+
+def test_doctor_names_it(short: str) -> None:
+    done = chat("doctor", "-b", "rabbitmq", CHAT_AMQP_URL=short)
+    assert done.returncode == 1
+    assert LOW in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,22 @@ def folder(state_dir: Path) -> Iterator[Path]:
     wanted()
     state_dir.mkdir(mode=0o700)
     yield state_dir
-    if (record := daemon(state_dir).read()) is not None:
+    end(state_dir)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A state folder for all tests that only need a private broker: each finds the one of the test before."""
+    wanted()
+    folder = tmp_path_factory.mktemp("private", numbered=False)
+    folder.chmod(0o700)
+    yield folder
+    end(folder)
+
+
+def end(folder: Path) -> None:
+    """End the private broker of a state folder, if there is one."""
+    if (record := daemon(folder).read()) is not None:
         if psutil.pid_exists(record.pid):
             os.kill(record.pid, signal.SIGTERM)
             psutil.wait_procs([psutil.Process(record.pid)], timeout=20)
@@ -128,63 +143,64 @@ def test_nothing_is_started_for_who_only_looks(folder: Path) -> None:
 # --- a private one -------------------------------------------------------------------------------
 
 
-def test_two_terminals_at_once_start_one_and_share_it(folder: Path) -> None:
+def test_two_terminals_at_once_start_one_and_share_it(shared: Path) -> None:
+    end(shared)
     program = (
         "import sys; from pathlib import Path; from backends.rabbitmq import broker;"
         f"broker.PORT = {FREE}; print(broker.find(Path(sys.argv[1]), spawn=True).address.url)"
     )
     both = [
-        subprocess.Popen([sys.executable, "-c", program, str(folder)], stdout=subprocess.PIPE, text=True)
+        subprocess.Popen([sys.executable, "-c", program, str(shared)], stdout=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
     urls = {process.communicate(timeout=60)[0] for process in both}
-    assert urls == {record_in(folder).url + "\n"}
-    assert find(folder, spawn=True).private
-    assert (folder / "broker.json").stat().st_mode & 0o077 == 0
+    assert urls == {record_in(shared).url + "\n"}
+    assert find(shared, spawn=True).private
+    assert (shared / "broker.json").stat().st_mode & 0o077 == 0
 
 
-def test_it_is_started_again_when_it_is_killed_with_its_data_on_the_same_port(folder: Path) -> None:
-    url = find(folder, spawn=True).address.url
-    before = record_in(folder)
-    assert chat("send", "-b", "rabbitmq", "--server", url, "--as", "ann", "before").returncode == 0
-    time.sleep(2)  # a stream that is younger than that would not outlive it: RabbitMQ's, not ours
-    for group in before.groups[1:]:
-        os.killpg(group, signal.SIGKILL)
-    while record_in(folder).groups == before.groups:
-        time.sleep(0.1)
-    assert record_in(folder).url == url
-    seen = chat("tail", "-b", "rabbitmq", "--server", url, "--as", "bob", "--after", "0", "--count", "4")
-    assert "ann (rabbitmq): before" in seen.stdout
-
-
-def test_it_ends_after_its_last_user_and_leaves_nothing(folder: Path) -> None:
-    private = daemon(folder)
-    record = private.start(["backends.rabbitmq.broker_daemon", str(folder), "2"], os.environ)
-    with socket.create_connection(("127.0.0.1", find(folder, spawn=False).address.port)) as user:
-        user.sendall(b"AMQP\x00\x00\x09\x01")
-        time.sleep(4)
-        assert alive(record), "while somebody is connected it stays"
-    until_gone(record)
-    assert not (folder / "broker").exists()
-    assert private.read() is None
-
-
-def test_what_a_killed_daemon_leaves_behind_is_ended_by_the_next(folder: Path) -> None:
-    find(folder, spawn=True)
-    first = record_in(folder)
-    os.kill(first.pid, signal.SIGKILL)
-    until_gone(Record(first.pid, "", (), ""))
-    assert alive(first)
-    second = find(folder, spawn=True)
-    assert second.address.url != first.url
-    until_gone(first)
-
-
-def test_no_password_is_in_the_list_of_processes(folder: Path) -> None:
-    find(folder, spawn=True)
-    record = record_in(folder)
+def test_no_password_is_in_the_list_of_processes(shared: Path) -> None:
+    find(shared, spawn=True)
+    record = record_in(shared)
     password = record.url.partition("@")[0].rpartition(":")[2]
     for pid in (record.pid, *record.groups):
         process = psutil.Process(pid)
         for one in (process, *process.children(recursive=True)):
             assert password not in " ".join(one.cmdline())
+
+
+def test_it_is_started_again_when_it_is_killed_with_its_data_on_the_same_port(shared: Path) -> None:
+    url = find(shared, spawn=True).address.url
+    before = record_in(shared)
+    assert chat("send", "-b", "rabbitmq", "--server", url, "--as", "ann", "before").returncode == 0
+    time.sleep(2)  # a stream that is younger than that would not outlive it: RabbitMQ's, not ours
+    for group in before.groups[1:]:
+        os.killpg(group, signal.SIGKILL)
+    while record_in(shared).groups == before.groups:
+        time.sleep(0.1)
+    assert record_in(shared).url == url
+    seen = chat("tail", "-b", "rabbitmq", "--server", url, "--as", "bob", "--after", "0", "--count", "4")
+    assert "ann (rabbitmq): before" in seen.stdout
+
+
+def test_what_a_killed_daemon_leaves_behind_is_ended_by_the_next(shared: Path) -> None:
+    find(shared, spawn=True)
+    first = record_in(shared)
+    os.kill(first.pid, signal.SIGKILL)
+    until_gone(Record(first.pid, "", (), ""))
+    assert alive(first)
+    second = find(shared, spawn=True)
+    assert second.address.url != first.url
+    until_gone(first)
+
+
+def test_it_ends_after_its_last_user_and_leaves_nothing(folder: Path) -> None:
+    private = daemon(folder)
+    record = private.start(["backends.rabbitmq.broker_daemon", str(folder), "1"], os.environ)
+    with socket.create_connection(("127.0.0.1", find(folder, spawn=False).address.port)) as user:
+        user.sendall(b"AMQP\x00\x00\x09\x01")
+        time.sleep(2.5)
+        assert alive(record), "while somebody is connected it stays"
+    until_gone(record)
+    assert not (folder / "broker").exists()
+    assert private.read() is None

@@ -47,7 +47,7 @@ class Echo(WebServer):
             body = await read_body(receive, 1000)
             self.asked.put_nowait(path)
             if path == "/poll":
-                await self.poll(receive, self.news.wait())
+                await self.poll(scope, self.news.wait())
             if path == "/work":
                 await self.done.wait()
             if path == "/large":

@@ -18,7 +18,7 @@ from chat.server.hub import Hub
 from tests.support.browser import Browser, chromium
 from tests.support.foreign import Foreign
 from tests.support.kit import QUICK
-from tests.support.node import Run, Start, install, program
+from tests.support.node import Run, Start, install, program, sources
 from tests.support.once import made_once
 from tests.support.people import Person
 from tests.support.ports import own_port
@@ -27,7 +27,7 @@ EnterRoom = Callable[[str, str], Awaitable[Person]]
 
 
 @pytest.fixture(scope="session")
-def node_program(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+def node_program() -> Callable[[str], Path]:
     """Returns the client of a technique, in a copy of its folder that all workers share."""
     environment = dict(os.environ)  # before a test makes the proxies dead: npm may need them
 
@@ -35,7 +35,7 @@ def node_program(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pa
         def make(folder: Path) -> None:
             install(technique, folder, environment)
 
-        return program(technique, made_once(tmp_path_factory, f"node-{technique}", make))
+        return program(technique, made_once(f"node-{technique}", make, *sources(technique)))
 
     return cache(find)
 

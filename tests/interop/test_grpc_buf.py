@@ -39,9 +39,9 @@ def commands() -> dict[str, Command]:
 
 
 @pytest.fixture(scope="session")
-def buf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def buf() -> Path:
     environment = dict(os.environ)  # before a test makes the proxies dead: npm may need them
-    folder = made_once(tmp_path_factory, "buf", lambda folder: install_folder(SOURCE, folder, environment))
+    folder = made_once("buf", lambda folder: install_folder(SOURCE, folder, environment), SOURCE)
     return folder / "node_modules" / ".bin" / "buf"
 
 

@@ -19,12 +19,10 @@ QUIET = {"REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true"}
 
 
 @pytest.fixture(scope="session")
-def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tools() -> Path:
     """The folder in which the tools are installed; all workers share it."""
     environment = dict(os.environ)  # before a test makes the proxies dead: npm may need them
-    return made_once(
-        tmp_path_factory, "rest-contract", lambda folder: install_folder(SOURCE, folder, environment)
-    )
+    return made_once("rest-contract", lambda folder: install_folder(SOURCE, folder, environment), SOURCE)
 
 
 def run(tools: Path, name: str, *arguments: object) -> subprocess.CompletedProcess[str]:

@@ -57,14 +57,12 @@ def address() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def rpyc_version(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+def rpyc_version() -> Callable[[str], Path]:
     """Returns the folder with a version of RPyC, which all workers share."""
     environment = dict(os.environ)  # before a test makes the proxies dead: pip may need them
 
     def find(version: str) -> Path:
-        return made_once(
-            tmp_path_factory, f"rpyc-{version}", lambda folder: install(version, folder, environment)
-        )
+        return made_once(f"rpyc-{version}", lambda folder: install(version, folder, environment), version)
 
     return cache(find)
 

@@ -9,6 +9,7 @@ from backends.rabbitmq.private import PrivateBroker
 from chat.interfaces.address import Address
 from chat.interfaces.server import ChatServer
 from chat.server.hub import Hub
+from tests.support.broker import EVERYTHING, binary, evaluate
 from tests.support.relay import Relay
 
 SOON = 0.2
@@ -42,8 +43,13 @@ class BrokerRelay(ChatServer):
         return self.address
 
     def _make_user(self, user: str, vhost: str) -> None:
-        self._broker.ctl("add_user", user, self._access)
-        self._broker.ctl("set_permissions", "--vhost", vhost, user, ".*", ".*", ".*")
+        name = binary(user)
+        evaluate(
+            self._broker,
+            f'rabbit_auth_backend_internal:add_user({name}, {binary(self._access)}, <<"tests">>)',
+            "rabbit_auth_backend_internal:set_permissions("
+            f'{name}, {binary(vhost)}, {EVERYTHING}, <<"tests">>)',
+        )
 
     async def stop(self) -> None:
         if (relay := self._relay) is None:

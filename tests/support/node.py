@@ -27,6 +27,9 @@ CLIENTS = {
     "soap": Path("backends", "soap", "clients", "node"),
 }
 
+SHARED = ("protos", "wsdl", "backends/javascript")
+"""What a client may read outside its folder."""
+
 
 def cannot_run(reason: str) -> NoReturn:
     (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
@@ -37,9 +40,14 @@ def program(technique: str, copy: Path) -> Path:
     return copy / CLIENTS[technique] / "chat-client.js"
 
 
+def sources(technique: str) -> list[Path]:
+    """Return what `install` reads."""
+    return [ROOT / CLIENTS[technique], *(ROOT / name for name in SHARED)]
+
+
 def install(technique: str, copy: Path, environment: dict[str, str]) -> None:
     """Copy the client and what it reads outside its folder, and install its packages."""
-    for shared in ("protos", "wsdl", "backends/javascript"):
+    for shared in SHARED:
         shutil.copytree(ROOT / shared, copy / shared)
     install_folder(ROOT / CLIENTS[technique], copy / CLIENTS[technique], environment)
 

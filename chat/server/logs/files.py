@@ -24,6 +24,8 @@ APPLICATION_ID = int.from_bytes(b"chat")
 VERSION = 1
 """The format of the log, in `PRAGMA user_version`."""
 
+BUSY = 5.0
+"""Seconds for which a log may be another program's, until that is said; SQLite's own default."""
 _MAGIC = b"SQLite format 3\0"
 _HEADER = 100  # bytes; https://www.sqlite.org/fileformat2.html#the_database_header
 SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
@@ -99,7 +101,7 @@ def _kind(mode: int) -> str:
 def connect(path: Path, mode: str) -> sqlite3.Connection:
     """Open the database without creating it, ``mode`` "ro" or "rw". For one thread at a time."""
     return sqlite3.connect(
-        f"{path.as_uri()}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False
+        f"{path.as_uri()}?mode={mode}", BUSY, uri=True, isolation_level=None, check_same_thread=False
     )
 
 

@@ -243,7 +243,7 @@ class SqliteLog(Log):
                 last = dict(self._reading.execute(ROOMS).fetchall())
                 self._found, self._written = dict(last), dict(last)
                 self.generation = secrets.token_hex(6)
-                self._watch = FileWatch(path, self.generation)
+                self._watch = stack.enter_context(closing(FileWatch(path, self.generation)))
                 with suppress(sqlite3.OperationalError):  # no space: with the first commit
                     self._commit([], [])
                 self._checkpoint()

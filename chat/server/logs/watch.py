@@ -10,6 +10,7 @@ import errno
 import os
 from collections.abc import Mapping
 from contextlib import closing, suppress
+from io import FileIO
 from os.path import samestat
 from pathlib import Path
 
@@ -46,9 +47,9 @@ class FileWatch:
         self._named = False
         """The database itself holds that name."""
         self._path = path
-        self._wal = Path(f"{path}-wal")
-        self._main_stat = os.stat(path)
-        self._wal_stat = os.stat(self._wal)
+        self._names = str(path), f"{path}-wal"
+        self._main_stat, self._wal_stat = map(os.stat, self._names)
+        self._wal = FileIO(self._names[1])  # `check` sees that the file still has the name
         self._wal_header = self._read_wal_header()
         self.touched = False
         """Somebody else has written to the database, or changed its time."""
@@ -67,7 +68,7 @@ class FileWatch:
             Overwritten: one of them was emptied or overwritten in place.
             OSError: the disk can't be read.
         """
-        main, wal = os.stat(self._path), os.stat(self._wal)
+        main, wal = map(os.stat, self._names)
         if not (samestat(main, self._main_stat) and samestat(wal, self._wal_stat)):
             raise FileNotFoundError(errno.ENOENT, "another file took its place")
         if (main.st_size, main.st_mtime_ns) != (self._main_stat.st_size, self._main_stat.st_mtime_ns):
@@ -78,7 +79,8 @@ class FileWatch:
         header = self._read_wal_header()
         sound = header[:4] in _WAL_MAGIC if committed else header == self._wal_header
         if (wal.st_size < self._wal_stat.st_size or not sound) and not self._holds(written):
-            raise Overwritten(self._wal.name)  # else all of it is in the database, and it was begun anew
+            # If the database held it, it would have been begun anew.
+            raise Overwritten(f"{self._path.name}-wal")
         self._wal_stat, self._wal_header = wal, header
 
     def carried(self, last: Mapping[str, int] | None, *, named: bool) -> None:
@@ -95,7 +97,11 @@ class FileWatch:
     def set_wal_aside(self) -> None:
         """Rename the -wal. Beside another database SQLite would write it into that one."""
         with suppress(OSError):  # on Windows an open file keeps its name
-            os.replace(self._wal, f"{self._path}-lost-wal")
+            os.replace(self._names[1], f"{self._path}-lost-wal")
+
+    def close(self) -> None:
+        """Read no more: SQLite deletes the -wal when it closes the database."""
+        self._wal.close()
 
     def _holds(self, last: Mapping[str, int]) -> bool:
         """Return whether the database itself holds every room up to these seqs."""
@@ -109,5 +115,5 @@ class FileWatch:
         return all(found.get(room, 0) >= seq for room, seq in last.items())
 
     def _read_wal_header(self) -> bytes:
-        with open(self._wal, "rb") as file:
-            return file.read(_WAL_HEADER)
+        self._wal.seek(0)
+        return self._wal.read(_WAL_HEADER)

@@ -1,4 +1,4 @@
-"""Clients that crash, freeze or leave, a broker that takes nothing for a while, and what is left of them."""
+"""Clients that crash, freeze or leave, and what is left of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import pytest
 
 from backends.rabbitmq import names
 from backends.rabbitmq.amqp import Channel
-from backends.rabbitmq.private import PrivateBroker
 from backends.rabbitmq.stream import Link
 from backends.rabbitmq.will import is_present, presence
 from chat.domain.errors import NickTaken
@@ -80,26 +79,6 @@ async def test_the_name_of_one_who_is_frozen_is_free_within_35_s(
                 await asyncio.sleep(0.5)
             else:
                 break
-    await enter.close()
-
-
-async def test_while_the_broker_is_short_of_memory_lines_wait_and_then_all_arrive(
-    technique: Technique, own_broker: PrivateBroker
-) -> None:
-    enter = Enter(own_broker.url, Limits(burst=0))
-    ann, bob = await enter("ann"), await enter("bob")
-    blocked = asyncio.Event()
-    ann.client.on_hindered = lambda reason: blocked.set()
-    await asyncio.to_thread(own_broker.ctl, "set_vm_memory_high_watermark", "0.000001")
-    lines = [asyncio.create_task(ann.say(f"m{i}")) for i in range(20)]
-    await blocked.wait()
-    assert ann.client.activity().startswith("broker takes no messages: ")
-    assert bob.texts == []
-    await asyncio.to_thread(own_broker.ctl, "set_vm_memory_high_watermark", "0.6")
-    await asyncio.gather(*lines)
-    await bob.hears("m19")
-    assert bob.texts == [f"m{i}" for i in range(20)]
-    assert ann.client.activity() == ""
     await enter.close()
 
 

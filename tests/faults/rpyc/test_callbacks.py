@@ -11,8 +11,9 @@ from rpyc.core import consts
 import backends.rpyc.server
 import chat.transport.stream
 from backends.rpyc import codec
+from backends.rpyc.callbacks import WINDOW
 from backends.rpyc.codec import Raised, Request, Returned
-from backends.rpyc.server import ACCEPT, WINDOW, RpycServer
+from backends.rpyc.server import ACCEPT, RpycServer
 from chat.domain.errors import Closing
 from chat.interfaces.address import Address
 from chat.interfaces.server import HIGH_WATER

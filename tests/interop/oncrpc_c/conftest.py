@@ -19,10 +19,11 @@ from chat.domain.model import Hello
 from chat.interfaces.address import Address
 from chat.interfaces.client import ChatClient
 from chat.server.hub import Hub
-from tests.support.foreign import INSTALL, Enter, Foreign, Launch, make
+from tests.support.foreign import INSTALL, SOURCES, Enter, Foreign, Launch, make
 from tests.support.once import made_once
 from tests.support.people import Person
 
+CHAT_X = SOURCES.parents[3] / "protos" / "chat.x"
 SANITIZE = "-fsanitize=address,undefined -fno-sanitize-recover=undefined"
 
 # --- the programs ------------------------------------------------------------------------------
@@ -40,9 +41,9 @@ def can_sanitize(folder: Path) -> bool:
 
 
 @pytest.fixture(scope="session")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def programs() -> Path:
     """The folder of chat-client and chat-server; where possible they end badly over any misuse of memory."""
-    return made_once(tmp_path_factory, "oncrpc-c", build)
+    return made_once("oncrpc-c", build, SOURCES, CHAT_X)
 
 
 def build(folder: Path) -> None:

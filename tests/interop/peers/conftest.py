@@ -26,16 +26,17 @@ Play = Callable[[Peer], Awaitable[None]]
 
 
 @pytest.fixture(scope="session")
-def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
+def build() -> Build:
     """Builds a peer; returns the folder. Skips the test, or fails it, where that is not possible."""
     environment = dict(os.environ)  # before a test makes the proxies dead: pip and npm may need them
 
     def build(peer: Peer) -> Path:
         round.need(peer)
         return made_once(
-            tmp_path_factory,
             f"peer-{peer.technique}-{peer.name}",
             lambda folder: round.build(peer, folder, environment),
+            peer.folder,
+            *round.CONTRACTS,
         )
 
     return build

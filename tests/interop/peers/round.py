@@ -23,6 +23,9 @@ from tests.support.node import cannot_run
 from tests.support.people import Person
 
 ROOT = Path(__file__).parents[3]
+CONTRACTS = [ROOT / "protos" / "chat.proto", ROOT / "protos" / "chat.x", ROOT / "wsdl"]
+CONTRACTS += [ROOT / "backends" / "rest" / "openapi.json"]
+"""What a build may read besides the peer's folder."""
 BUILD = 110.0
 """Seconds for a build: within the time that a test may take."""
 PLAY = 60.0

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import chat.domain.room_replica
+import chat.interfaces.server
 import chat.server.fanout
 from chat.domain.errors import ChatError, SlowReader
 from chat.domain.model import Event, Kind
@@ -162,7 +163,8 @@ def everything_small() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(chat.domain.room_replica, "RING_EVENTS", 8)
         patch.setattr(chat.server.fanout, "PAGE_BYTES", 3 * EVENT_BYTES)
-        patch.setattr(chat.server.fanout, "LOW_WATER", 2 * EVENT_BYTES)
+        for module in (chat.interfaces.server, chat.server.fanout):
+            patch.setattr(module, "LOW_WATER", 2 * EVENT_BYTES)
         patch.setattr(chat.server.fanout, "HIGH_WATER", 6 * EVENT_BYTES)
         yield
 

@@ -1,4 +1,4 @@
-"""What `chat.transport.http_connection` relies on in uvicorn, which documents none of it.
+"""What `chat.transport.http_connection` and `http_response` rely on in uvicorn, which documents none of it.
 
 A failure means that the installed uvicorn is another one than the code was written for. Read the change in
 uvicorn's source, adapt `HttpConnection`, and run ``tests/faults/test_web_connections.py``. Then correct the
@@ -14,6 +14,7 @@ import re
 import tomllib
 from importlib.metadata import version
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import httptools
@@ -23,7 +24,7 @@ from uvicorn.protocols.http import httptools_impl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from chat.transport import http_connection
+from chat.transport import http_connection, http_response
 from chat.transport.http_connection import HttpConnection
 
 ROOT = Path(__file__).parents[3]
@@ -47,8 +48,10 @@ METHODS = {
 }
 """Methods that `HttpConnection` overrides, with their parameters."""
 ATTRIBUTES = {
+    "app",
     "app_state",
     "cycle",
+    "flow",
     "headers",
     "loop",
     "parser",
@@ -62,8 +65,11 @@ CYCLE = {
     "keep_alive",
     "message_event",
     "more_body",
+    "on_response",
     "response_complete",
     "response_started",
+    "scope",
+    "transport",
 }
 """Attributes of a request and its response."""
 STATE = {"connections", "tasks"}
@@ -97,9 +103,11 @@ def test_every_method_that_is_overridden_is_in_the_table() -> None:
     assert {name for name in own if hasattr(HttpToolsProtocol, name)} == set(METHODS)
 
 
-def test_no_private_name_of_uvicorn_is_used() -> None:
+@pytest.mark.parametrize("module", [http_connection, http_response], ids=lambda one: str(one.__name__))
+def test_no_private_name_of_uvicorn_is_used(module: ModuleType) -> None:
     """A name that begins with an underscore may change in any version."""
-    tree = ast.parse(Path(http_connection.__file__).read_text())
+    assert module.__file__ is not None
+    tree = ast.parse(Path(module.__file__).read_text())
     used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     source = inspect.getsource(httptools_impl)
     private = set(re.findall(r"\bself\.(_[a-z]\w*)", source))

@@ -39,6 +39,7 @@ from backends.oncrpc.conversion import (
     welcome_to,
 )
 from backends.oncrpc.datagrams import ReplyCache
+from backends.oncrpc.program import sent_args, stored
 from chat.domain.errors import ERRORS, AccessDenied, BadName, BadText, ChatError, StaleCursor, TooFast
 from chat.domain.model import Cursor, Event, Hello, Kind, Limits, Member, Welcome
 from protos.chat_xdr import (
@@ -53,10 +54,13 @@ from protos.chat_xdr import (
     CHAT_SEND,
     chat_error,
     chat_status,
+    draft_ok,
+    draft_res,
     leave_args,
     leave_res,
+    send_args,
 )
-from protos.xdr import XdrError
+from protos.xdr import Packer, XdrError
 
 # --- records ---------------------------------------------------------------------------------------
 
@@ -152,6 +156,32 @@ def test_a_result_is_read_as_it_was_written() -> None:
     u = read_reply(reply)
     assert leave_res.unpack(u) == result
     u.done()
+
+
+def test_the_answer_to_a_draft_is_what_the_contract_says() -> None:
+    result = draft_res(chat_status.CHAT_OK, draft_ok(2**53 - 1, 3))
+    assert stored(2**32 - 1, 2**53 - 1, 3) == succeeded(2**32 - 1, result)
+
+
+TEXT = st.text(max_size=9) | st.sampled_from([4000 * "x", 4001 * "x"])
+DRAFTS = st.builds(send_args, st.text(max_size=70), st.integers(0, 2**64 - 1), TEXT)
+
+
+@given(DRAFTS, st.integers(0, 200), st.integers(0, 255))
+def test_a_send_is_read_in_the_short_way_as_in_the_long_one(args: send_args, place: int, byte: int) -> None:
+    data = Packer()
+    data.string(args.seat_key, 1000)
+    data.uint64(args.n)
+    data.string(args.text, 5000)
+    whole = bytes(data.data)
+    changed = whole[:place] + bytes([byte]) + whole[place + 1 :]
+    cuts = (*range(100), *range(len(whole) - 9, len(whole)))
+    for sent in (whole, changed, whole + bytes(4), *(whole[:cut] for cut in cuts)):
+        try:
+            expected = send_args.decode(sent)
+        except XdrError:
+            expected = None
+        assert sent_args(sent) == expected
 
 
 REFUSALS: dict[str, tuple[bytes, str]] = {

@@ -109,6 +109,21 @@ def test_a_callback_is_what_the_library_writes() -> None:
     assert one(whole) == Request(300, consts.HANDLE_CALL, (Local(FUNCTION), *args[1:]))
 
 
+@given(st.integers(0, codec.MAX_ID - 1))
+def test_any_number_is_written_as_the_library_writes_it(number: int) -> None:
+    whole = codec.request(number, consts.HANDLE_CALL, (Remote(FUNCTION), (), ()))
+    assert Callback(Remote(FUNCTION)).frame(number, codec.keywords(())) == whole
+    assert one(codec.returned(number, None)) == Returned(number, None)
+
+
+@pytest.mark.parametrize("digits", [b"\x02300", b"\x04300", b"\x03-12", b"\x14" + 20 * b"9"])
+def test_a_reply_with_a_wrong_number_is_refused(digits: bytes) -> None:
+    reply = codec.returned(300, None)
+    assert b"\x03300" in reply
+    with pytest.raises(BadRequest):
+        one(codec.frame(reply[HEADER.size : -1].replace(b"\x03300", digits)))
+
+
 def test_a_callback_with_one_argument_is_what_the_library_writes() -> None:
     args = (Remote(FUNCTION), (service.event_pairs(EVENT),), ())
     callback = Callback(Remote(FUNCTION))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -201,6 +202,23 @@ def test_what_is_written_is_what_the_schema_allows(codec: Codec, schema: Any, na
     (response,) = etree.fromstring(codec.write(operation, VALUES[name]))[-1]
     assert response.tag == f"{{{TNS}}}{name}Response"
     assert schema.validate(response), schema.error_log
+
+
+@given(
+    st.text(
+        st.characters(exclude_categories=["Cc", "Cs"], exclude_characters="\ufffe\uffff")
+        | st.sampled_from("\t\n\r<>&'\"")
+    )
+)
+def test_every_text_is_written_as_a_library_writes_it(text: str) -> None:
+    for codec in codecs().values():
+        operation, _ = codec.read(
+            codec.open(envelope(request("Fetch", **ARGUMENTS["Fetch"]), version=codec.version))
+        )
+        written = codec.write(operation, (17, [msgspec.structs.replace(EVENT, text=text or "x")]))
+        read = etree.fromstring(written)
+        assert etree.tostring(read, encoding="UTF-8", xml_declaration=True) == written
+        assert read.findtext(f".//{{{TNS}}}text") == (text or "x")
 
 
 def test_fields_that_are_empty_are_left_out_and_required_ones_never() -> None:

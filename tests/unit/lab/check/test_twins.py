@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -19,23 +20,36 @@ KEPT: dict[str, str] = json.loads(
 )
 """What `docs/reliability.md` says."""
 WITH_TWINS = sorted({twin.technique for twin in TWINS})
+SEEDS = [1, 2, 3]
 TEXTBOOKS = {"tcp": "lab.check.textbook_tcp:TextbookTcp", "udp": "lab.check.textbook_udp:TextbookUdp"}
 
 
-@pytest.fixture(autouse=True)
-def _loaded() -> None:
-    """Import off the loop: an import reads files."""
-    for name in WITH_TWINS:
+@pytest.fixture(scope="module")
+def trials() -> dict[str, Trial]:
+    """Every trial by the name of its server and its seed; all at the same time, because they mostly wait."""
+    for name in WITH_TWINS:  # here and not on the loop: an import reads files
         label = backends.technique(name)
         for one in (label.load_client, label.load_server, label.load_decoder):
             one()
     for twin in TWINS:
         load(twin.server)
+    return asyncio.run(all_trials())
+
+
+async def all_trials() -> dict[str, Trial]:
+    label = backends.technique
+    async with asyncio.TaskGroup() as group:
+        trying = {f"{twin.name} 1": try_twin(label(twin.technique), twin) for twin in TWINS}
+        for name in WITH_TWINS:
+            trying[TEXTBOOKS[name]] = try_textbook(label(name), TEXTBOOKS[name])
+            trying |= {f"{name} {seed}": try_real(label(name), seed) for seed in SEEDS}
+        tasks = {name: group.create_task(one) for name, one in trying.items()}
+    return {name: task.result() for name, task in tasks.items()}
 
 
 @pytest.mark.parametrize("twin", TWINS, ids=lambda twin: f"{twin.technique}-{twin.flaw}")
-async def test_the_checker_catches_every_twin(twin: Twin) -> None:
-    trial = await try_twin(backends.technique(twin.technique), twin)
+def test_the_checker_catches_every_twin(twin: Twin, trials: dict[str, Trial]) -> None:
+    trial = trials[f"{twin.name} 1"]
     assert trial.passed, trial.verdict.line
     assert KEPT[twin.name].startswith("invalid: ")
     assert twin.caught_as in KEPT[twin.name]
@@ -46,17 +60,16 @@ def test_the_page_has_a_verdict_about_each_twin_and_each_real_server() -> None:
     assert {KEPT[name] for name in WITH_TWINS} == {"valid"}
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("name", WITH_TWINS)
-async def test_the_real_server_is_valid(name: str, seed: int) -> None:
-    assert_valid(await try_real(backends.technique(name), seed))
+def test_the_real_server_is_valid(name: str, seed: int, trials: dict[str, Trial]) -> None:
+    assert_valid(trials[f"{name} {seed}"])
 
 
 @pytest.mark.parametrize("name", WITH_TWINS)
-async def test_what_the_twins_are_made_from_is_valid(name: str) -> None:
+def test_what_the_twins_are_made_from_is_valid(name: str, trials: dict[str, Trial]) -> None:
     """So a twin is caught for its flaw and for nothing else."""
-    label = backends.technique(name)
-    assert_valid(replace(await try_textbook(label, TEXTBOOKS[name]), name=name))
+    assert_valid(replace(trials[TEXTBOOKS[name]], name=name))
 
 
 def assert_valid(trial: Trial) -> None:
