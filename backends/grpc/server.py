@@ -252,7 +252,7 @@ class Stream(Sink[Blob]):
         if self._state.ended:  # the server has been stopped meanwhile
             raise self._reason or Closing("the server is going down; reconnect and resume")
         self._seat, self._state = seat, State.SEATED
-        welcome = welcome_frame(seat.welcome, WINDOW).SerializeToString()
+        welcome = welcome_frame(seat.welcome, WINDOW)
         seat.attach(self)
         return welcome
 

@@ -173,10 +173,9 @@ class Channel:
         self.flush()
 
     def _write(self, blob: Any) -> None:
-        self._kind.write_all(blob, self.live)
-        slow = [(mailbox, size) for mailbox in self.live.values() if (size := mailbox.buffered()) > LOW_WATER]
-        for mailbox, size in slow:
-            if size > HIGH_WATER and not mailbox.closed:
+        slow = [self.live[sink] for sink in self._kind.write_all(blob, self.live)]
+        for mailbox in slow:
+            if mailbox.sink.buffered() > HIGH_WATER and not mailbox.closed:
                 mailbox.fall_behind()
             if not mailbox.closed:
                 self.backlog.note(mailbox)
@@ -222,7 +221,6 @@ class Mailbox:
         self, sink: Sink[Any], channel: Channel, after: int, on_cut: Callable[[ChatError], None]
     ) -> None:
         self.sink = sink
-        self.buffered = sink.buffered  # looked up once: it is called for each write
         self.cursor = after
         """While behind: the seq up to which the sink has been written."""
         self.was_live = False
