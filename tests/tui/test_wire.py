@@ -122,7 +122,7 @@ async def test_who_follows_sees_the_newest_message_whatever_polls_come_after_it(
         await pilot.press("left")
         chosen = inspector.selection
         wire.passes(UP, *(PingMessage(number) for number in range(20)), MembersMessage(21))
-        await until(pilot, lambda: "members" in text(pilot))
+        await until(pilot, lambda: inspector.frames.table.rows[-1].frame.kind == "members")
         assert inspector.frame is not None
         assert event.seq in inspector.frame.seqs
         assert inspector.selection == chosen != (0, 0)

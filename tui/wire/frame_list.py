@@ -75,7 +75,7 @@ class FrameList(ScrollView, can_focus=False):
         self.refresh()
 
     def _newest(self) -> int:
-        """Return the newest row with an event, else one that carries something: others would hide it at once."""
+        """Return the newest row with an event, else one that carries something: others would hide it."""
         last = len(self.table.rows) - 1
         newest = range(last, max(-1, last - BEHIND), -1)
         frames = {index: self.table.rows[index].frame for index in newest}
