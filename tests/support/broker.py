@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -51,7 +52,8 @@ def evaluate(broker: PrivateBroker, *steps: str) -> None:
         return
     cookie = (broker.folder / ".erlang.cookie").read_text(encoding="utf-8")
     done = subprocess.run(
-        [program, "-c", cookie, "-n", broker._node, "-e"],
+        # Two at once must not have the same name, which it makes of the user's number alone.
+        [program, "-h", f"test-{secrets.token_hex(4)}", "-c", cookie, "-n", broker._node, "-e"],
         input=f"{form}\n",
         env=broker._environment(),
         capture_output=True,
@@ -86,9 +88,9 @@ class Hosts:
 
     def _make(self) -> None:
         first, self._made = self._made, self._made + BATCH
-        self._ready = [f"test{WORKER}-{number}" for number in range(first, self._made)]
+        ready = [f"test{WORKER}-{number}" for number in range(first, self._made)]
         steps = [f'rabbit_vhost:delete(<<"{name}">>, <<"tests">>)' for name in self._used]
-        for name in self._ready:
+        for name in ready:
             steps.append(f'rabbit_vhost:add(<<"{name}">>, <<"tests">>)')
             steps.append(
                 "rabbit_auth_backend_internal:set_permissions("
@@ -96,6 +98,7 @@ class Hosts:
             )
         self._used = []
         evaluate(self.broker, *steps)
+        self._ready = ready
 
 
 @contextmanager
