@@ -50,6 +50,9 @@ OURS = ("chat", "backends", "lab", "tui")
 hypothesis.settings.register_profile("chat", deadline=None, derandomize=CI, print_blob=True)
 hypothesis.settings.load_profile("chat")
 
+LEFT_OUT = ("tests/interop/", "tests/unit/lab/test_bench", "tests/faults/test_soak.py")
+"""Where the tests begin that ``--short`` leaves out: programs of others, the benchmarks, and the soak."""
+
 # --- for the whole run -------------------------------------------------------------------------
 
 _FOR_THE_RUN = pytest.StashKey[ExitStack]()
@@ -96,6 +99,31 @@ def _keep_bytecode() -> None:
     """
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--short", action="store_true", help=f"leave out {', '.join(LEFT_OUT)}")
+
+
+_LEFT_OUT = pytest.StashKey[int]()
+"""How many tests were left out, where the summary is written."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--short"):
+        return
+    out = [item for item in items if item.nodeid.startswith(LEFT_OUT)]
+    items[:] = [item for item in items if not item.nodeid.startswith(LEFT_OUT)]
+    config.hook.pytest_deselected(items=out)
+    config.stash[_LEFT_OUT] = len(out)
+    if WORKER:
+        config.workeroutput["left_out"] = len(out)  # type: ignore[attr-defined]  # a worker's has it
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Learn from a worker what it has left out, as every worker has."""
+    node.config.stash[_LEFT_OUT] = getattr(node, "workeroutput", {}).get("left_out", 0)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -239,6 +267,9 @@ def own_broker(tmp_path: Path) -> Iterator[PrivateBroker]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if count := terminalreporter.config.stash.get(_LEFT_OUT, 0):
+        places = ", ".join(f"{place}*" for place in LEFT_OUT)
+        terminalreporter.write_line(f"{count} tests were left out: {places}; make test-all runs them")
     if WITHOUT:
         terminalreporter.write_line(f"{len(WITHOUT)} tests with a broker did not run. {MISSING}", yellow=True)
 

@@ -12,7 +12,7 @@ from textual.content import Content
 
 from chat.client.class_lines import class_line
 from chat.domain.classroom import Classroom, is_clear
-from chat.domain.model import Event, Member
+from chat.domain.model import Event, Member, log_of
 from chat.language.translation import translate
 from tui.rows import clock_and_day, fit, one_line, shown, wrap
 
@@ -63,7 +63,7 @@ class Board:
 
     def look_at(self, epoch: str) -> None:
         """Begin anew if the room has another log than before; ``epoch``: of now."""
-        log = epoch.partition(".")[0]
+        log = log_of(epoch)
         if log != self.log:
             self.said.clear()
             self.classroom, self.head, self.log = Classroom(), 0, log

@@ -25,7 +25,7 @@ from chat.client.session_events import (
 )
 from chat.domain.classroom import is_clear
 from chat.domain.errors import history_starts
-from chat.domain.model import Event, MissingEvents
+from chat.domain.model import Event, MissingEvents, log_of
 from chat.language import N_
 from tui.folding import Folding, part
 from tui.missing import MissingNotices
@@ -114,9 +114,9 @@ class Timeline:
                 pass
 
     def _entered(self, nick: str, seat: str, epoch: str) -> None:
-        if self._epoch and epoch != self._epoch:
+        if self._epoch and log_of(epoch) != self._epoch:
             self._start_over(N_("this room has another log now"))
-        self._epoch = epoch
+        self._epoch = log_of(epoch)
         self._seats.add(seat)
         self.nick = nick = one_line(nick)
         # A name of one or two letters may also be a word: it counts as a mention only with "@".

@@ -166,10 +166,19 @@ def hello_of(message: pb.Hello, access: str) -> Hello:
     return Hello(message.room, message.nick, cursor, access, message.seat_key, replay)
 
 
-@keep_last
-def _with_members(members: tuple[Member, ...]) -> pb.Welcome:
-    """Return a message that has the members; to copy it costs much less than to make it."""
-    return pb.Welcome(members=map(member_message, members))
+_made_last: tuple[tuple[Member, ...], bytes] = (), b""
+
+
+def _with_members(members: tuple[Member, ...]) -> bytes:
+    """Return a serialized welcome that has only the members; who has come is added to what was made last."""
+    global _made_last
+    known, data = _made_last
+    if members[: len(known)] != known:  # somebody has left, or it is another room
+        known, data = (), b""
+    if more := members[len(known) :]:
+        data += pb.Welcome(members=map(member_message, more)).SerializeToString()
+    _made_last = members, data
+    return data
 
 
 @keep_last
@@ -177,15 +186,37 @@ def _limits(limits: Limits) -> pb.Limits:
     return pb.Limits(**{name: getattr(limits, name) for name in Limits.__struct_fields__})
 
 
-def welcome_frame(welcome: Welcome, window: int) -> pb.ServerFrame:
-    frame = pb.ServerFrame(welcome=_with_members(welcome.members))
-    message = frame.welcome
-    message.room, message.nick = welcome.room, welcome.nick
-    message.seat, message.seat_key = welcome.seat, welcome.seat_key
-    message.epoch, message.first, message.head = welcome.epoch, welcome.first, welcome.head
-    message.n, message.window = welcome.n, window
-    message.limits.CopyFrom(_limits(welcome.limits))
-    return frame
+def welcome_frame(welcome: Welcome, window: int) -> bytes:
+    """Return a whole frame, serialized. The members are most of it, and not the receiver's own.
+
+    Serialized messages that are joined are one message with all their fields, by the encoding of protobuf.
+    """
+    own = pb.Welcome(
+        room=welcome.room,
+        nick=welcome.nick,
+        seat=welcome.seat,
+        seat_key=welcome.seat_key,
+        epoch=welcome.epoch,
+        first=welcome.first,
+        head=welcome.head,
+        n=welcome.n,
+        limits=_limits(welcome.limits),
+        window=window,
+    )
+    message = own.SerializeToString() + _with_members(welcome.members)
+    return _WELCOME + _varint(len(message)) + message
+
+
+_WELCOME = bytes([pb.ServerFrame.WELCOME_FIELD_NUMBER << 3 | 2])  # 2: its length follows
+
+
+def _varint(value: int) -> bytes:
+    data = bytearray()
+    while value > 0x7F:
+        data.append(value & 0x7F | 0x80)
+        value >>= 7
+    data.append(value)
+    return bytes(data)
 
 
 def welcome_of(message: pb.Welcome) -> Welcome:

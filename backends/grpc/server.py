@@ -197,11 +197,8 @@ class GrpcServer(ChatServer):
         return pb.MembersReply(members=map(member_message, members))
 
 
-class Mark(NamedTuple):
-    """What is kept of a frame until it is acknowledged: the seq of its last event, and its size in bytes."""
-
-    seq: int
-    size: int
+Mark = tuple[int, int]
+"""What is kept of a frame until it is acknowledged: the seq of its last event, and its size in bytes."""
 
 
 class Blob(NamedTuple):
@@ -252,7 +249,7 @@ class Stream(Sink[Blob]):
         if self._state.ended:  # the server has been stopped meanwhile
             raise self._reason or Closing("the server is going down; reconnect and resume")
         self._seat, self._state = seat, State.SEATED
-        welcome = welcome_frame(seat.welcome, WINDOW).SerializeToString()
+        welcome = welcome_frame(seat.welcome, WINDOW)
         seat.attach(self)
         return welcome
 
@@ -292,14 +289,14 @@ class Stream(Sink[Blob]):
     @staticmethod
     def encode(events: Sequence[Event]) -> Blob:
         frame = events_frame(events)
-        return Blob(frame, Mark(events[-1].seq, len(frame)))
+        return Blob(frame, (events[-1].seq, len(frame)))
 
     def write(self, blob: Blob) -> None:
-        frame, mark = blob
-        self._out.append(frame)
-        self._out_bytes += mark.size
-        self._unacked.append(mark)
-        self._unacked_bytes += mark.size
+        size = len(blob.frame)
+        self._out.append(blob.frame)
+        self._out_bytes += size
+        self._unacked.append(blob.mark)
+        self._unacked_bytes += size
         self._above_low_water = self._above_low_water or self.buffered() > LOW_WATER
         _end(self._idle)
 
@@ -370,10 +367,10 @@ class Stream(Sink[Blob]):
                 raise BadRequest("a frame without a kind that this server knows")
 
     def _acknowledged(self, seq: int) -> None:
-        if marks := list(takewhile(lambda mark: mark.seq <= seq, self._unacked)):
+        if marks := list(takewhile(lambda mark: mark[0] <= seq, self._unacked)):
             del self._unacked[: len(marks)]
-            self._acked = marks[-1].seq
-            self._unacked_bytes -= sum(mark.size for mark in marks)
+            self._acked = marks[-1][0]
+            self._unacked_bytes -= sum(size for _, size in marks)
         self._go_on()
 
     def _decided(self, draft: Draft, outcome: Event | Ack | ChatError) -> None:

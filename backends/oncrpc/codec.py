@@ -135,22 +135,23 @@ class RecordReader:
         if self._data:
             self._data += data
             data = self._data
-        place, size_of = 0, _WORD.unpack_from
+        place, size_of, end = 0, _WORD.unpack_from, len(data)
         try:
-            while len(data) - place >= 4:
+            while end - place >= 4:
                 (word,) = size_of(data, place)
                 size, last = word & _SIZE, word & LAST
                 if len(self._record) + size > self._limit:
                     raise BadRecord(N_(f"a record may have {self._limit} bytes, this one has more"))
                 if self._fragments >= MAX_FRAGMENTS:
                     raise BadRecord(N_(f"a record may have {MAX_FRAGMENTS} fragments, this one has more"))
-                if len(data) - place - 4 < size:
+                if end - place - 4 < size:
                     return
-                place += 4 + size
+                begin = place + 4
+                place = begin + size
                 if last and not self._fragments:  # nearly always: a record is one fragment
-                    yield bytes(data[place - size : place])
+                    yield bytes(data[begin:place])
                     continue
-                self._record += data[place - size : place]
+                self._record += data[begin:place]
                 self._fragments += 1
                 if last:
                     record = bytes(self._record)
@@ -251,7 +252,7 @@ def _read_auth_sys(credential: bytes) -> str:
 
 def succeeded(xid: int, result: Message | None) -> bytes:
     """Return the reply with a result. Raises `XdrError` if a value breaks a bound."""
-    head = _accepted(xid, AcceptStat.SUCCESS)
+    head = _ACCEPTED.pack(xid, _REPLY, 0)
     if result is None:
         return head
     p = Packer()

@@ -45,6 +45,7 @@ CHAT_FILES = {
     "page.js": b"text/javascript",
     "client.js": b"text/javascript",
     "french.js": b"text/javascript",
+    "lesson.js": b"text/javascript",
 }
 CHAT_HEADERS = [
     (

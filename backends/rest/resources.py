@@ -68,9 +68,8 @@ class Call:
         self.request = request
         self.headers = read_headers(request.scope["headers"])
         self.access = access_token(self.headers)
-        client = request.scope["client"]
-        self.peer: str = client[0] if client else ""
-        self.connection = f"{client[0]} {client[1]}" if client else ""
+        host, port = request.scope["client"] or ("", "")
+        self.peer, self.connection = str(host), f"{host} {port}".strip()
         self.seat_key = self.headers.get(b"seat-key", b"").decode(errors="replace")
         self.room = str(request.path_params.get("room", ""))
         accept = self.headers.get(b"accept")

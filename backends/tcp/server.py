@@ -6,7 +6,8 @@ The hub writes the same bytes to every connection; requests are answered line by
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from typing import Self
 
 from backends.tcp.protocol import ServerProtocol
 from chat.domain.errors import BadRequest, ChatError
@@ -58,12 +59,11 @@ class Connection(StreamConnection[bytes, bytes]):
         self.transport.write(blob)
 
     @classmethod
-    def write_all(cls, blob: bytes, sinks: Iterable[Connection]) -> None:
-        broadcast.write_all(blob, sinks)
+    def write_all(cls, blob: bytes, sinks: Iterable[Self]) -> list[Self]:
+        return broadcast.write_all(blob, sinks)
 
-    @property
-    def buffered(self) -> Callable[[], int]:
-        return self.transport.get_write_buffer_size  # not a method of ours: that would take twice as long
+    def buffered(self) -> int:
+        return self.transport.get_write_buffer_size()
 
     # --- requests ------------------------------------------------------------------------------
 

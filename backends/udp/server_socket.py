@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
 from backends.udp.loss_simulation import LossSimulation
+from backends.udp.many import send_many, sockaddr
 from backends.udp.segmentation import Run, is_supported, send_run
 from backends.udp.socket_buffers import enlarge_buffers
 from chat.transport.listener import bind_socket
@@ -50,6 +51,10 @@ class ServerSocket(asyncio.DatagramProtocol):
         self._out: LossSimulation[tuple[bytes, Peername]] = LossSimulation(settings, "out", self._transmit)
         self._simulates = self._in.enabled
         self._segments = is_supported(udp) and not self._simulates
+        self._many = None if self._simulates else send_many(udp)
+        self._shared: Sequence[Run] = ()
+        self._names: list[bytes] = []
+        self._addresses: list[Peername] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.DatagramTransport, transport)
@@ -59,6 +64,8 @@ class ServerSocket(asyncio.DatagramProtocol):
 
     def send(self, datagram: bytes, address: Peername) -> None:
         """Send a datagram. If the kernel does not take it now it is lost, as it could be in the network."""
+        if self._names:
+            self._send_shared()
         if self._simulates:
             self._out.send((datagram, address))
             return
@@ -77,6 +84,42 @@ class ServerSocket(asyncio.DatagramProtocol):
                 pass
         for datagram in run:
             self.send(datagram, address)
+
+    def name(self, address: Peername) -> bytes | None:
+        """Return the address for `share`; None if that can't be used."""
+        if self._many is None:
+            return None
+        try:
+            return sockaddr(self.socket.family, address)
+        except (OSError, ValueError):
+            return None
+
+    def share(self, shared: Sequence[Run], name: bytes, address: Peername) -> None:
+        """Do what `send_run` does with each run, together with all others that get the same.
+
+        It is done when this turn of the loop is over, or before something else is sent.
+
+        Args:
+            shared: the runs; the same object for all that get the same.
+            name: what `name` returned for the address.
+            address: the client's.
+        """
+        if shared is not self._shared:
+            self._send_shared()
+            self._shared = shared
+            asyncio.get_running_loop().call_soon(self._send_shared)
+        self._names.append(name)
+        self._addresses.append(address)
+
+    def _send_shared(self) -> None:
+        shared, names, addresses = self._shared, self._names, self._addresses
+        if self._many is None or not names:
+            return
+        self._shared, self._names, self._addresses = (), [], []
+        for run in shared:
+            for part in (run,) if self._segments else zip(run, strict=True):
+                for place in self._many(part, names):
+                    self.send_run(part, addresses[place])
 
     def _transmit(self, item: tuple[bytes, Peername]) -> None:
         try:
@@ -102,5 +145,6 @@ class ServerSocket(asyncio.DatagramProtocol):
     async def close(self) -> None:
         """Close the socket."""
         self.stop_simulation()
+        self._send_shared()
         self._transport.close()
         await self._closed

@@ -28,6 +28,7 @@ from chat.client.teaching import Teaching, needs_token, teacher_token
 from chat.domain.classroom import PREFIX
 from chat.domain.errors import BadText, ChatError
 from chat.domain.json_codec import event_json, missing_json
+from chat.domain.model import log_of
 from chat.domain.validation import clean_text
 from chat.language import N_
 from chat.language.translation import translate
@@ -307,8 +308,7 @@ async def tail(session: Session, *, count: int | None, seconds: float | None, as
                 for update in batch:
                     match update:
                         case Entered(welcome):
-                            # Without the generation: an event keeps its epoch when a server is restarted.
-                            epoch = welcome.epoch.partition(".")[0]
+                            epoch = log_of(welcome.epoch)
                         case StartedOver(reason):
                             err(translate(reason))
                         case Reconnected() | Hindered() as news:

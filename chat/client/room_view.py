@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chat.domain.event_window import EventWindow
-from chat.domain.model import MEMBERSHIP, Cursor, Event, Member, Missing, MissingEvents, Welcome
+from chat.domain.model import MEMBERSHIP, Cursor, Event, Member, Missing, MissingEvents, Welcome, log_of
 
 
 class RoomView:
@@ -24,7 +24,7 @@ class RoomView:
 
     def same_log(self, welcome: Welcome) -> bool:
         """Whether a seat that was taken is in the log that is known."""
-        return self._epoch in ("", welcome.epoch)
+        return log_of(self._epoch) in ("", log_of(welcome.epoch))
 
     def welcomed(self, welcome: Welcome) -> None:
         """A seat was taken, or taken again."""

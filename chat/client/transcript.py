@@ -13,7 +13,7 @@ from msgspec.structs import astuple
 from chat.client.session_events import Arrived, Entered, Hindered, Missed, Noticed, Reconnected, StartedOver
 from chat.domain.errors import ChatError
 from chat.domain.event_window import EventWindow
-from chat.domain.model import MEMBERSHIP, Event
+from chat.domain.model import MEMBERSHIP, Event, log_of
 
 if TYPE_CHECKING:
     from chat.client.session import Session
@@ -160,7 +160,7 @@ async def read_history(session: Session, transcript: Transcript, tell: Callable[
                 match update:
                     case Entered(welcome) if window is None:
                         window, head = EventWindow(max(welcome.first - 1, 0)), welcome.head
-                        transcript.epoch = welcome.epoch.partition(".")[0]
+                        transcript.epoch = log_of(welcome.epoch)
                     case Arrived(event) if window is not None and event.seq <= head:
                         window.take(event.seq, event.prev)
                         lost.discard(event.seq)

@@ -228,6 +228,14 @@ class Cursor(Struct, frozen=True):
     epoch: str = ""
 
 
+def log_of(epoch: str) -> str:
+    """Return what names the log in an epoch.
+
+    Behind a point is the generation, another one after each start of a server. Only servers compare those.
+    """
+    return epoch.partition(".")[0]
+
+
 class Hello(Struct, frozen=True):
     """Asks for a seat.
 

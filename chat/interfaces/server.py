@@ -51,10 +51,18 @@ class Sink(ABC, Generic[B]):
         """Hand to the connection what `encode` returned. Never waits."""
 
     @classmethod
-    def write_all(cls, blob: B, sinks: Iterable[Self]) -> None:
-        """Write to many connections; a technique may know what takes less time than one after the other."""
+    def write_all(cls, blob: B, sinks: Iterable[Self]) -> list[Self]:
+        """Write to many connections; a technique may know what takes less time than one after the other.
+
+        Returns:
+            Those that have more than `LOW_WATER` bytes in their buffers now.
+        """
+        full = []
         for sink in sinks:
             sink.write(blob)
+            if sink.buffered() > LOW_WATER:
+                full.append(sink)
+        return full
 
     @abstractmethod
     def buffered(self) -> int:

@@ -123,7 +123,7 @@ class Channel:
             self._held.cancel()
             self._held = None
         elif not now and len(self.pending) == 1 and self._loop.time() < self._burst_until:
-            self._hold_for(self._coalescing_single)
+            self._hold_single()
             return
         events, self.pending = self.pending, []
         if not events:
@@ -145,9 +145,8 @@ class Channel:
             return
         if len(events) > 1 or self._only_members:
             self._held, self._enough = self._loop.call_soon(self._hold, began), sys.maxsize
-        elif self._coalescing_single:  # in its turn, as `_hold`
-            self._held = self._loop.call_soon(self._hold_for, self._coalescing_single)
-            self._enough = sys.maxsize
+        elif self._coalescing_single:
+            self._held, self._enough = self._loop.call_soon(self._hold_single), sys.maxsize
 
     def _hold(self, began: float) -> None:
         """Hold back what comes, for as long as the write took everybody: half of the time is for other work.
@@ -156,27 +155,27 @@ class Channel:
         connections have had their turn: some techniques write in tasks of their own.
         """
         took = min(LONGEST, time.perf_counter() - began)
-        most = LARGE_CROWD if self._only_members else 1.0
-        wait = self._hold_for(self._coalescing, took, most)
+        times = min(LARGE_CROWD if self._only_members else 1.0, len(self.live) / CROWD)
+        wait = max(took, self._coalescing * times)
+        self._hold_for(wait)
         if self._coalescing_single and not self._only_members:
             self._burst_until = self._loop.time() + wait + BURST
 
-    def _hold_for(self, seconds: float, least: float = 0.0, most: float = 1.0) -> float:
-        """Hold back for so many seconds, in proportion to the crowd; return for how long."""
+    def _hold_single(self) -> None:
+        self._hold_for(self._coalescing_single * min(1.0, len(self.live) / CROWD))
+
+    def _hold_for(self, wait: float) -> None:
         self._burst_until = 0.0
-        wait = max(least, seconds * min(most, len(self.live) / CROWD))
         self._held, self._enough = self._loop.call_later(wait, self._release), ENOUGH
-        return wait
 
     def _release(self) -> None:
         self._held = None
         self.flush()
 
     def _write(self, blob: Any) -> None:
-        self._kind.write_all(blob, self.live)
-        slow = [(mailbox, size) for mailbox in self.live.values() if (size := mailbox.buffered()) > LOW_WATER]
-        for mailbox, size in slow:
-            if size > HIGH_WATER and not mailbox.closed:
+        slow = [self.live[sink] for sink in self._kind.write_all(blob, self.live)]
+        for mailbox in slow:
+            if mailbox.sink.buffered() > HIGH_WATER and not mailbox.closed:
                 mailbox.fall_behind()
             if not mailbox.closed:
                 self.backlog.note(mailbox)
@@ -222,7 +221,6 @@ class Mailbox:
         self, sink: Sink[Any], channel: Channel, after: int, on_cut: Callable[[ChatError], None]
     ) -> None:
         self.sink = sink
-        self.buffered = sink.buffered  # looked up once: it is called for each write
         self.cursor = after
         """While behind: the seq up to which the sink has been written."""
         self.was_live = False

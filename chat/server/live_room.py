@@ -52,6 +52,8 @@ class LiveRoom:
         self.records = node.records
         self.replica = RoomReplica()
         self.state = self.replica.state
+        self.foresee = self.state.foresee if node.log.shared else self.state.check
+        """Returns how the room would refuse an entry; None if it would not, or if that is not certain."""
         self.supervision = Supervision(node.teacher, shared=node.log.shared)
         self.seats: dict[str, HubSeat] = {}
         """The seats of this node, by public name."""
@@ -157,10 +159,6 @@ class LiveRoom:
         decision = Decision(refused)
         self.submit(body, decision)
         return await decision.outcome
-
-    def foresee(self, body: Body) -> Ack | ChatError | None:
-        """Return how the room would refuse this entry; None if it would not, or if that is not certain."""
-        return self.state.foresee(body) if self._log.shared else self.state.check(body)
 
     def highest_number(self, seat: str) -> int:
         member = self.state.members.get(seat)

@@ -11,7 +11,9 @@ import os
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Protocol
+from typing import Protocol, TypeVar
+
+from chat.interfaces.server import LOW_WATER
 
 LARGE = 24 * 1024
 """Bytes from which on a file takes less time."""
@@ -25,8 +27,16 @@ class Writer(Protocol):
     """Of the socket; -1: what is written is encrypted for this connection."""
 
 
-def write_all(data: bytes, writers: Iterable[Writer]) -> None:
-    """Write to every connection. What the kernel does not take waits in the transport, as always."""
+W = TypeVar("W", bound=Writer)
+
+
+def write_all(data: bytes, writers: Iterable[W]) -> list[W]:
+    """Write to every connection. What the kernel does not take waits in the transport, as always.
+
+    Returns:
+        The connections with more than `LOW_WATER` bytes in the transport.
+    """
+    full: list[W] = []
     if sys.platform == "linux" and len(data) >= LARGE and (file := _file(data)) is not None:
         size, send = len(data), os.sendfile
         try:
@@ -37,11 +47,17 @@ def write_all(data: bytes, writers: Iterable[Writer]) -> None:
                         sent = send(writer.descriptor, file, 0, size)
                 if sent < size:
                     transport.write(memoryview(data)[sent:])
+                    if transport.get_write_buffer_size() > LOW_WATER:
+                        full.append(writer)
         finally:
             os.close(file)
     else:
         for writer in writers:
-            writer.transport.write(data)
+            transport = writer.transport
+            transport.write(data)
+            if transport.get_write_buffer_size() > LOW_WATER:
+                full.append(writer)
+    return full
 
 
 def _file(data: bytes) -> int | None:

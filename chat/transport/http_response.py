@@ -18,12 +18,14 @@ from chat.transport.asgi import Send
 
 BODILESS = (204, 304)
 """Statuses whose responses have no body, and need no Content-Length."""
+HEADS = 16
+"""Heads of responses that are kept: many clients that poll get the same one."""
 
 
 class WholeResponse:
     """The response to one request."""
 
-    __slots__ = ("_begun", "_cycle", "_flow", "_send")
+    __slots__ = ("_begun", "_cycle", "_flow", "_is_head", "_send")
 
     def __init__(self, cycle: RequestResponseCycle, flow: FlowControl, send: Send) -> None:
         """Prepare.
@@ -36,6 +38,7 @@ class WholeResponse:
         self._cycle = cycle
         self._flow = flow
         self._send = send
+        self._is_head = cycle.scope["method"] == "HEAD"
         self._begun: Any = None
 
     async def send(self, message: Any) -> None:
@@ -49,40 +52,53 @@ class WholeResponse:
             await self._send(message)
             return
         body = message.get("body", b"")
-        if message.get("more_body") or (head := self._head(begun["status"], begun["headers"], body)) is None:
+        cycle = self._cycle
+        head = None
+        if not message.get("more_body"):
+            head = _head(begun["status"], tuple(begun["headers"]), len(body), cycle.keep_alive)
+        if head is None:
             await self._send(begun)
             await self._send(message)
             return
-        cycle = self._cycle
         if self._flow.write_paused and not cycle.disconnected:
             await self._flow.drain()
         if cycle.disconnected:
             return
-        cycle.transport.write(head if cycle.scope["method"] == "HEAD" else head + body)
+        written, closes = head
+        cycle.transport.write(written if self._is_head else written + body)
         cycle.response_started = cycle.response_complete = True
         cycle.message_event.set()
-        if not cycle.keep_alive:
+        if closes:
+            cycle.keep_alive = False
             cycle.transport.close()
         cycle.on_response()
 
-    def _head(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> bytes | None:
-        """Return the status line and the headers; None: the response is not one that is written here."""
-        named = dict(headers)
-        length = named.get(b"content-length")
-        if length is None:
-            if body or status not in BODILESS:
-                return None
-        elif length != b"%d" % len(body):
-            return None
-        if HEADER_VALUE_RE.search(b"".join(named.values())):
-            return None
-        cycle = self._cycle
-        if b"close" in named.get(b"connection", b"").lower():
-            cycle.keep_alive = False
-        elif not cycle.keep_alive:
-            headers.append((b"connection", b"close"))
-        lines = [b"%b: %b\r\n" % header for header in headers]
-        return b"".join((STATUS_LINE[status], *lines, b"\r\n"))
+
+@lru_cache(HEADS)
+def _head(
+    status: int, headers: tuple[tuple[bytes, bytes], ...], size: int, keep_alive: bool
+) -> tuple[bytes, bool] | None:
+    """Return the status line and the headers of a response, and whether it closes the connection.
+
+    Args:
+        status: of the response.
+        headers: by their names in lower case.
+        size: of the body.
+        keep_alive: the connection is for more requests, as far as its client and the server say.
+
+    Returns:
+        None if it is not a response that is written here.
+    """
+    named = dict(headers)
+    length = named.get(b"content-length")
+    if (size or status not in BODILESS) if length is None else length != b"%d" % size:
+        return None
+    if HEADER_VALUE_RE.search(b"".join(named.values())):
+        return None
+    closes = b"close" in named.get(b"connection", b"").lower()
+    more = () if closes or keep_alive else ((b"connection", b"close"),)
+    lines = [b"%b: %b\r\n" % header for header in (*headers, *more)]
+    return b"".join((STATUS_LINE[status], *lines, b"\r\n")), closes or not keep_alive
 
 
 def http_date() -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -98,16 +99,24 @@ class Bench:
             return connected, [load.measure(GROWTH, seconds) for _ in range(self._rounds)]
 
     def starts(self, sizes: Sequence[int], starts: int) -> dict[int, list[list[history.Found]]]:
-        """Return what was found of each history, in each tree; the histories are measured in turn."""
+        """Return what was found of each history, in each tree; the histories are measured in turn.
+
+        Each revision has a log of its own, which it has opened and closed once before.
+        """
         found: dict[int, list[list[history.Found]]] = {size: [[] for _ in self._trees] for size in sizes}
         for size in sizes:
-            (self.folder / f"of-{size}").mkdir()
-            history.make(self.folder / f"of-{size}" / LOG, size)
-        for _ in range(starts):
+            folders = [self.folder / f"{size}-{place}" for place in range(len(self._trees))]
+            folders[0].mkdir()
+            history.make(folders[0] / LOG, size)
+            for folder in folders[1:]:
+                folder.mkdir()
+                shutil.copyfile(folders[0] / LOG, folder / LOG)
+        for number in range(starts + 1):
             for size in sizes:
                 for place, tree in enumerate(self._trees):
-                    measured = history.measure(self.folder / f"of-{size}", self.server_cores, tree)
-                    found[size][place].append(measured)
+                    measured = history.measure(self.folder / f"{size}-{place}", self.server_cores, tree)
+                    if number:  # the first start is a warm-up
+                        found[size][place].append(measured)
         return found
 
 

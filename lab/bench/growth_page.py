@@ -13,8 +13,8 @@ from lab.bench.section import Section, about, aligned, table
 GOAL = Bound(1.5)
 """Of the longest history to a short one."""
 REASON = """\
-The goal for a long history is missed: the larger file is checked, and searched, in more pages than fit in the
-cache of SQLite."""
+The goal for a long history is missed: what is searched is a larger tree, whose pages are not all in the cache
+of SQLite."""
 FITTED = f"""\
 The exponent is that of the whole cost: 1 is linear, 0 is constant. It is fitted by least squares of the
 logarithms, each point with equal weight; up to {LINEAR:g} counts as linear."""
@@ -91,7 +91,7 @@ def _head(group: Group) -> list[str]:
 
 def _rows(group: Group) -> list[list[str]]:
     rows = [
-        [f"{points[0].size:,g}", *(_shown(*pair) for pair in zip(group.curves, points, strict=True))]
+        [f"{points[0].size:,.0f}", *(_shown(*pair) for pair in zip(group.curves, points, strict=True))]
         for points in zip(*(curve.points for curve in group.curves), strict=True)
     ]
     return [*rows, ["exponent", *(f"{curve.line[0]:.2f}" if curve.line else "" for curve in group.curves)]]

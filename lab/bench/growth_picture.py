@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from lab.bench.curve import Curve
 from lab.drawing import BLUE, INK, circle, label, rule, svg
 
-PANEL, HEIGHT = 360, 340
-LEFT, RIGHT, TOP, BOTTOM = 66, 26, 84, 64
+PANEL, HEIGHT = 360, 352
+LEFT, RIGHT, TOP, BOTTOM = 66, 26, 96, 64
 """Around the axes of a panel."""
 GRID = "#d0d0d0"
 DARK = """<style>@media(prefers-color-scheme:dark){
@@ -48,7 +48,7 @@ def _panel(left: float, size: str, curve: Curve) -> list[str]:
         parts.append(_classed("grid", rule(left + LEFT, y(decade), right, y(decade), GRID, 1)))
         parts.append(label(left + LEFT - 8, y(decade) + 5, _short(decade), size=14, anchor="end"))
     parts.append(label((left + LEFT + right) / 2, bottom + 42, size, size=14, anchor="middle"))
-    parts.append(label(left + 20, TOP - 6, curve.whole, size=12))
+    parts.append(label(left + 20, TOP - 16, curve.whole, size=12))
     if curve.line is not None:
         exponent, factor = curve.line
         ends = points[0][0], points[-1][0]

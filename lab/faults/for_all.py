@@ -30,6 +30,8 @@ AGAIN = 1.5
 """Seconds after which a request that was taken and not answered is made again; twice it is the same fault."""
 PATIENCE = 10.0
 """Seconds for which the owner waits for the answer."""
+MAY = "may "
+"""Before a fault: only ask whether it could begin."""
 LASTS = 10.0
 """Seconds that a fault lasts if nothing else is said."""
 LONGEST = 60.0
@@ -87,6 +89,8 @@ class FaultsForAll:
     async def do(self, text: str) -> str:
         """Begin a fault for everybody, e.g. ``stall 5s`` or ``latency 200ms 30s``; ``off`` ends it.
 
+        Behind `MAY` nothing begins, and what would be done is returned.
+
         Returns:
             What was done, for people.
 
@@ -95,22 +99,22 @@ class FaultsForAll:
         """
         if text.strip() == "off":
             return await self._end()
-        fault, lasts = split(text)
-        begun, left_out = [], {}
+        fault, lasts = split(text.removeprefix(MAY))
+        found, left_out = [], {}
         for name, transport, tap, plan in self._taps:
             try:
-                one = self._parse(fault, transport)
+                found.append((name, plan, self._parse(fault, transport), tap))
             except BadRequest as error:
                 left_out[f"{name} ({transport})"] = str(error)
-                continue
-            await asyncio.to_thread(plan.add, one, tap)
-            begun.append(name)
-        if not begun:
+        if not found:
             raise BadRequest("; ".join(dict.fromkeys(left_out.values())))
-        if self._ends is not None:
-            self._ends.cancel()
-        self._ends = asyncio.get_running_loop().call_later(lasts, self._over)
-        who = ", ".join(dict.fromkeys(begun))
+        if not text.startswith(MAY):
+            for _, plan, one, tap in found:
+                await asyncio.to_thread(plan.add, one, tap)
+            if self._ends is not None:
+                self._ends.cancel()
+            self._ends = asyncio.get_running_loop().call_later(lasts, self._over)
+        who = ", ".join(dict.fromkeys(name for name, *_ in found))
         names, why = ", ".join(left_out), "; ".join(dict.fromkeys(left_out.values()))
         not_on = N_(f"; not on {names}: {why}") if left_out else ""
         return N_(f"{fault} for {lasts:g} s on {who}{not_on}")

@@ -19,7 +19,7 @@ from chat.background import server
 from chat.domain.errors import BadRequest
 from chat.interfaces.address import Address
 from lab.faults import for_all
-from lab.faults.for_all import FaultsForAll, ask, split
+from lab.faults.for_all import MAY, FaultsForAll, ask, split
 from tests.support.foreign import Foreign
 from tests.support.node import Run, until
 from tests.support.processes import CHAT, chat
@@ -68,6 +68,15 @@ async def test_a_stall_holds_everybody_and_ends_by_itself(run: Run, state_dir: P
     for person in people[1:]:
         await heard(person, "held for everybody")
     assert await asyncio.to_thread(ask, state_dir, "off") == "there was no fault"
+
+
+@pytest.mark.usefixtures("served")
+async def test_who_only_asks_whether_it_may_begin_begins_nothing(state_dir: Path) -> None:
+    done = await asyncio.to_thread(ask, state_dir, f"{MAY}stall 2s")
+    assert done == "stall for 2 s on tcp, udp, rest, grpc"
+    assert await asyncio.to_thread(ask, state_dir, "off") == "there was no fault"
+    with pytest.raises(BadRequest):
+        await asyncio.to_thread(ask, state_dir, f"{MAY}quake 5s")
 
 
 @pytest.mark.usefixtures("served")

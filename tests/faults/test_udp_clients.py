@@ -14,6 +14,7 @@ import backends
 import backends.udp.client_connection
 import backends.udp.client_handshake
 import backends.udp.receive_buffer
+import backends.udp.server_socket
 from backends.udp.client import UdpClient
 from backends.udp.codec import MTU
 from backends.udp.server import UdpServer
@@ -101,6 +102,33 @@ async def test_a_client_that_got_no_welcome_may_try_again(
     assert refusal.value.retry_after == SILENCE_TIMEOUT
     await again.close()
     await relay.stop()
+
+
+@pytest.mark.parametrize("access", ["", "open sesame"], ids=["open", "token"])
+@pytest.mark.parametrize("system", ["this system", "another system"])
+async def test_a_burst_reaches_everybody(
+    hub: Hub, technique: Technique, access: str, system: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By few calls to the kernel, or by one for each datagram."""
+    if system == "another system":
+        monkeypatch.setattr(backends.udp.server_socket, "send_many", lambda udp: None)
+        monkeypatch.setattr(backends.udp.server_socket, "is_supported", lambda udp: False)
+    server = UdpServer(hub, Address("127.0.0.1", 0), ServerOptions(access=access))
+    address = await server.start()
+    people = []
+    for nick in ("ann", "ben", "eve"):
+        client = UdpClient(address)
+        people.append(Person(client, await client.connect(Hello("lab", nick, access=access))))
+        people[-1].listen()
+    texts = [f"{number} {'x' * (number * 37 % 300)}" for number in range(100)]
+    await asyncio.gather(*map(people[0].say, texts))
+    for person in people:
+        await person.until(lambda seen: sum(event.kind == "sent" for event in seen) == len(texts))
+        assert sorted(person.texts) == sorted(texts)
+        await person.client.close()
+        await person.stop()
+    assert not server.counts
+    await server.stop()
 
 
 @pytest.mark.parametrize("access", ["", "open sesame"], ids=["open", "token"])

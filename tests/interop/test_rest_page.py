@@ -224,6 +224,21 @@ async def test_who_is_too_fast_waits_as_long_as_the_server_says_and_nothing_is_l
     assert await phone.page.value("document.getElementById('requests').textContent.includes('429')")
 
 
+async def test_a_phone_raises_a_hand_and_shows_the_class_as_sentences(
+    phone: Phone, enter_room: EnterRoom
+) -> None:
+    bob = await enter_room("tcp", "bob")
+    await phone.join("ann")
+    await phone.say("/hand")
+    await bob.hears("/class hand")
+    await phone.shows("ann raises a hand")
+    await bob.say("/class hand")
+    await phone.shows("bob raises a hand")
+    await phone.say("/hand down")
+    await bob.hears("/class hand down")
+    assert "/class" not in await phone.page.value("document.getElementById('messages').textContent")
+
+
 @pytest.mark.parametrize("limits", [Limits(burst=1, rate=0.01)])
 async def test_who_leaves_is_told_what_was_not_sent(phone: Phone, enter_room: EnterRoom) -> None:
     bob = await enter_room("tcp", "bob")

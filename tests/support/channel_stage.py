@@ -58,13 +58,6 @@ class PromptPeer(Peer):
     coalescing = 0.001
 
 
-class PeerOfTurns(Peer):
-    """A peer of a technique that reads one message in a turn of the loop."""
-
-    coalescing = 0.0
-    coalescing_single = 3600.0
-
-
 class Stage:
     """A channel, the room's whole log, and the page reads that were not answered yet."""
 

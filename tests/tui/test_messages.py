@@ -181,6 +181,21 @@ async def test_starting_over_draws_a_line_with_the_reason() -> None:
         ) == ["in the old log", "starting over: this log is not the one you knew", "in the new log"]
 
 
+async def test_a_server_that_was_started_again_has_the_same_log() -> None:
+    """Its generation, behind a point in the epoch, is another one."""
+    desk = Desk()
+    desk.epoch = "epoch-1.before"
+    async with chatting(desk) as pilot:
+        await write(pilot, "mine")
+        await until(pilot, lambda: desk.log)
+        desk.epoch = "epoch-1.after"
+        desk.breaks("gone")
+        await until(pilot, lambda: "no connection for" in text(pilot) or "was away for" in text(pilot))
+        await write(pilot, f"/edit #{desk.log[-1].seq} mended")
+        await until(pilot, lambda: "mended" in text(pilot))
+        assert "starting over" not in text(pilot)
+
+
 # --- own messages ------------------------------------------------------------------------------
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from chat.background import server
 from chat.client import teaching
 from chat.domain.classroom import proof
 from chat.domain.errors import NotYours
+from lab.faults.for_all import MAY
 from tests.support.desk import Desk, Running, caught_up, chat, chatting, lines, text, until, write
 
 TOKEN = "the teacher's own token"
@@ -111,11 +114,22 @@ async def test_who_has_no_token_is_told_where_to_teach_from(monkeypatch: pytest.
 
 async def test_a_fault_for_everybody_is_told_to_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(teaching.TOKEN, TOKEN)
-    monkeypatch.setattr("lab.faults.for_all.ask", lambda _, text: f"{text} on tcp")
+    monkeypatch.setattr("tui.screens.chat_faults.ANNOUNCING", 0.2)
     desk = Desk()
+    known = []
+
+    def ask(_: Path, text: str) -> str:
+        if not text.startswith(MAY):
+            known.append(any("latency" in event.text for event in desk.log))
+        return f"{text} on tcp"
+
+    monkeypatch.setattr("lab.faults.for_all.ask", ask)
     async with chatting(desk) as pilot:
         await write(pilot, "/fault all latency 200ms 20s")
         await until(pilot, lambda: "a fault for everybody, 20 seconds: latency 200ms" in joined(pilot))
+        await until(pilot, lambda: "for everybody: latency 200ms 20s on tcp" in joined(pilot))
+        assert known == [True], "they know before it begins"
+        assert "asking your server" not in joined(pilot)
         await write(pilot, "/fault all off")
         await until(pilot, lambda: "no fault for everybody any more" in joined(pilot))
 

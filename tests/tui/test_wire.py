@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 import backends
-from chat.domain.json_codec import PingMessage, encode
+from chat.domain.json_codec import MembersMessage, PingMessage, encode
 from chat.domain.model import Event, Say
 from chat.interfaces.address import Address
 from chat.interfaces.frames import Direction
@@ -121,8 +121,8 @@ async def test_who_follows_sees_the_newest_message_whatever_polls_come_after_it(
         inspector = pilot.app.query_one(Inspector)
         await pilot.press("left")
         chosen = inspector.selection
-        wire.passes(UP, *(PingMessage(number) for number in range(20)))
-        await until(pilot, lambda: "ping" in text(pilot))
+        wire.passes(UP, *(PingMessage(number) for number in range(20)), MembersMessage(21))
+        await until(pilot, lambda: inspector.frames.table.rows[-1].frame.kind == "members")
         assert inspector.frame is not None
         assert event.seq in inspector.frame.seqs
         assert inspector.selection == chosen != (0, 0)
@@ -171,6 +171,8 @@ async def test_a_filter_hides_what_does_not_match_and_says_what_it_does_not_know
         assert "say text" in text(pilot)
         await pilot.press("slash", *" porto:x", "enter")
         await until(pilot, lambda: "did you mean proto:?" in text(pilot))
+        await pilot.press("ctrl+u", *"kind:no", "enter")
+        await until(pilot, lambda: "no frame fits the filter: / changes it" in text(pilot))
 
 
 async def test_a_message_of_the_chat_leads_to_its_frames_and_back() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 
 from chat.client.teaching import Teaching, needs_token, teacher_token
 from chat.domain.classroom import PREFIX, VERBS, Classroom
@@ -62,10 +61,13 @@ class ChatClass(ChatSession):
         for draft, text in self.teaching.say(self.session, what, token):
             self.timeline.asked(draft, text.partition(" teacher ")[0])
 
-    async def announce_fault(self, lasts: float, what: str) -> None:
-        """Tell everybody of a fault that all suffer, if this user is a teacher there."""
-        with suppress(NotYours):
+    async def announce_fault(self, lasts: float, what: str) -> bool:
+        """Tell everybody of a fault that all suffer; False: this user is no teacher there."""
+        try:
             self._use(f"fault {lasts:g} {what}", await asyncio.to_thread(teacher_token))
+        except NotYours:
+            return False
+        return True
 
     async def follow(self) -> None:
         """Go on over the technique that the teacher has asked for. Raises `Refused`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ EVERY = 0.5
 """Seconds between two looks at how often the faults have hit."""
 PATIENCE = 3.0
 """Seconds for which a fault waits until the session is connected through the tap."""
+ANNOUNCING = 1.0
+"""Seconds for which a fault for everybody waits until all know of it."""
 TWICE = 1.0
 """Seconds within which Escape twice ends all faults."""
 
@@ -61,18 +64,26 @@ class ChatFaults(ChatWire):
     async def _for_all(self, text: str) -> None:
         """Let the wire fail for everybody, if this user's server was started for that."""
         from chat.background.state_folder import state_dir
-        from lab.faults.for_all import ask, split
+        from lab.faults.for_all import MAY, ask, split
 
         if self.guest:
             raise Refused("a fault for everybody begins in a terminal of the one who runs the server")
         self.hint("asking your server ...")
+        if text != "off":  # everybody is told first: then the wire may let nothing through
+            await asyncio.to_thread(lambda: ask(state_dir(), MAY + text))
+            fault, lasts = split(text)
+            if await self.announce_fault(lasts, fault):
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self.session.settled(), ANNOUNCING)
+                await asyncio.sleep(ANNOUNCING)  # who polls has it then, too
         done = await asyncio.to_thread(lambda: ask(state_dir(), text))
+        self.hint("")
         self.timeline.note(f"for everybody: {done}")
-        fault, lasts = ("off", 0.0) if text == "off" else split(text)
-        await self.announce_fault(lasts, fault)
+        if text == "off":
+            await self.announce_fault(0.0, "off")
 
-    async def announce_fault(self, lasts: float, what: str) -> None:
-        """Tell everybody of a fault that all suffer for so many seconds."""
+    async def announce_fault(self, lasts: float, what: str) -> bool:
+        """Tell everybody of a fault that all suffer for so many seconds; return whether that is possible."""
         raise NotImplementedError
 
     async def _begin(self, fault: Fault) -> None:

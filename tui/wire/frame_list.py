@@ -75,12 +75,12 @@ class FrameList(ScrollView, can_focus=False):
         self.refresh()
 
     def _newest(self) -> int:
-        """Return the newest row that carries something: what is behind it would hide it at once."""
+        """Return the newest row with an event, else one that carries something: others would hide it."""
         last = len(self.table.rows) - 1
-        for index in range(last, max(-1, last - BEHIND), -1):
-            if not carries_nothing(self.table.rows[index].frame):
-                return index
-        return last
+        newest = range(last, max(-1, last - BEHIND), -1)
+        frames = {index: self.table.rows[index].frame for index in newest}
+        events = (index for index in newest if frames[index].seqs)
+        return next(events, next((index for index in newest if not carries_nothing(frames[index])), last))
 
     @property
     def row(self) -> Row | None:

@@ -227,7 +227,12 @@ class Inspector(Stopping, can_focus=True):
     def _say(self, frame: Frame | None) -> None:
         names = " ".join(f"[{name}]" if name == LEVELS[self.level] else name for name in LEVELS)
         if frame is None:
-            self._head.update(Content(translate("nothing has passed yet: write something")), layout=False)
+            nothing = N_(
+                "nothing has passed yet: write something"
+                if self._trace is None or not self._trace.frames
+                else "no frame fits the filter: / changes it"
+            )
+            self._head.update(Content(translate(nothing)), layout=False)
         else:
             of_it = sizes(frame)
             parts = "  ".join(f"{name} {size}" for name, size in of_it.items())

@@ -28,8 +28,8 @@ export const FRENCH = {
   "in the room, polling each second": "dans le salon, une question par seconde",
   "in the room, long polling": "dans le salon, attente longue",
   "again in": "nouvel essai dans",
-  "Not done": "Pas fait",
-  "Without an answer, so maybe not sent": "Sans réponse, donc peut-être pas envoyé",
+  "Not done:": "Pas fait :",
+  "Without an answer, so maybe not sent:": "Sans réponse, donc peut-être pas envoyé :",
   as: "sous le nom de",
   joined: "entre",
   left: "sort",
@@ -39,7 +39,7 @@ export const FRENCH = {
   Edit: "Modifier",
   Delete: "Supprimer",
   "Delete this message?": "Supprimer ce message ?",
-  "Too long, in bytes": "Trop long, en octets",
+  "Too long, in bytes:": "Trop long, en octets :",
   "no answer": "pas de réponse",
   "given up": "abandonnée",
   up: "envoyés",
@@ -48,6 +48,24 @@ export const FRENCH = {
     "Votre place avait pris fin. Vous en avez une autre ; ce que vous aviez dit ne peut plus être changé.",
   "The room has another history than before: here are its newest messages.":
     "Le salon a un autre historique qu'avant : voici ses derniers messages.",
+  "{who} is a teacher here": "{who} enseigne ici",
+  "{who} has frozen the room: only teachers may write. /hand raises your hand":
+    "{who} a gelé le salon : seuls les enseignants peuvent écrire. /hand lève la main",
+  "{who} has thawed the room: everybody may write": "{who} a dégelé le salon : tous peuvent écrire",
+  "{who} has muted {what}": "{who} a coupé la parole à {what}",
+  "{who} lets {what} write again": "{who} laisse {what} écrire de nouveau",
+  "slow mode: {seconds} seconds between two messages of a person":
+    "mode lent : {seconds} secondes entre deux messages d'une personne",
+  "slow mode is over": "le mode lent est fini",
+  "{who} asks everybody to go on over {what}": "{who} demande à tous de continuer par {what}",
+  "{who} has cleared the room: what was said before is not shown":
+    "{who} a vidé le salon : ce qui a été dit avant n'est pas montré",
+  "a fault for everybody, {seconds} seconds: {what}": "une panne pour tous, {seconds} secondes : {what}",
+  "no fault for everybody any more": "plus de panne pour tous",
+  "{who} takes the hand down": "{who} baisse la main",
+  "{who} raises a hand": "{who} lève la main",
+  "{who} has answered {what}": "{who} a répondu à {what}",
+  "{who} has lowered all hands": "{who} a baissé toutes les mains",
   "the teacher has frozen the room: wait, or raise your hand with /hand":
     "l'enseignant a gelé le salon : attendez, ou levez la main avec /hand",
   "the teacher has muted you: raise your hand with /hand":

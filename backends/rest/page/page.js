@@ -2,6 +2,7 @@
 
 import { Api, Session } from "./client.js";
 import { FRENCH } from "./french.js";
+import { lesson, typed } from "./lesson.js";
 
 const ROWS = 500; // messages that stay on the page
 const REQUESTS = 100;
@@ -96,7 +97,7 @@ const page = {
   },
 
   onRefused({ body }, problem) {
-    tell(`${t("Not done")}: ${explain(problem)}${body ? `\n${body.text}` : ""}`);
+    tell(`${t("Not done:")} ${explain(problem)}${body ? `\n${body.text}` : ""}`);
   },
 
   onOver(problem) {
@@ -127,8 +128,12 @@ function showMembers(members) {
 }
 
 function showEvent({ kind, seq, at: time, author, seat, technique, id, text }) {
+  let said;
   if (kind === "joined" || kind === "left" || kind === "resumed") {
-    note(`${clock(time)} ${author} ${t(kind === "resumed" ? "goes on over" : kind)} (${technique})`);
+    note(`${clock(time)} ${author} ${kind === "resumed" ? `${t("goes on over")} ${technique}` : `${t(kind)} (${technique})`}`);
+  } else if (kind === "sent" && (said = lesson(author, text, t))) {
+    if (said.verb === "clear") clear();
+    note(`${clock(time)} ${said.line}`);
   } else if (kind === "sent") {
     const own = seat === session.keep.seat;
     const words = make("bdi", "text", text);
@@ -200,7 +205,7 @@ function stop() {
   at("state").textContent = t("○ not in a room");
   at("join").hidden = false;
   at("chat").hidden = at("leave").hidden = true;
-  return lost && `\n${t("Without an answer, so maybe not sent")}:${lost}`;
+  return lost && `\n${t("Without an answer, so maybe not sent:")}${lost}`;
 }
 
 at("join").addEventListener("submit", (event) => {
@@ -214,11 +219,11 @@ at("composer").addEventListener("submit", (event) => {
   const text = at("text").value;
   if (!text.trim()) return;
   if (bytes(text) > at("text").dataset.bytes) {
-    return tell(`${t("Too long, in bytes")}: ${bytes(text)} > ${at("text").dataset.bytes}`);
+    return tell(`${t("Too long, in bytes:")} ${bytes(text)} > ${at("text").dataset.bytes}`);
   }
   tell("");
   if (editing) session.edit(editing.id, editing.seq, text);
-  else session.say(text);
+  else session.say(typed(text));
   edit(null);
 });
 

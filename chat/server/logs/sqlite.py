@@ -241,8 +241,7 @@ class SqliteLog(Log):
                 last = dict(self._reading.execute(ROOMS).fetchall())
                 self._found, self._written = dict(last), dict(last)
                 self.generation = secrets.token_hex(6)
-                self._watch = FileWatch(path, self.generation)
-                stack.callback(self._watch.close)
+                self._watch = stack.enter_context(closing(FileWatch(path, self.generation)))
                 with suppress(sqlite3.OperationalError):  # no space: with the first commit
                     self._commit([], [])
                 self._checkpoint()
@@ -255,7 +254,6 @@ class SqliteLog(Log):
         with suppress(sqlite3.Error, OSError):  # the room will refuse them again
             self._store([], refused)
             self._sound = not self._watch.touched
-        self._watch.close()
         if isinstance(self._harm, Overwritten):
             self._writing.close()  # whoever closes last writes the -wal into the file; a reader can't
         self._held.close()

@@ -20,6 +20,7 @@ from lab.bench.calls_sink import KEY_BYTES, TEXT_BYTES, null_call, send_call
 from lab.bench.checker import DeliveryError
 from lab.bench.grpc_wire import (
     ACK,
+    ACKS,
     DATA,
     END_HEADERS,
     END_STREAM,
@@ -93,7 +94,7 @@ def test_messages_of_grpc_are_found_whatever_the_pieces(places: list[int], size:
 
 
 def test_events_are_acked_as_the_welcome_asks() -> None:
-    wire = welcomed(window=8 * 500)
+    wire = welcomed(window=ACKS * 500)
     wire.feed(carried(news(1, 2, 3)))
     assert sent(wire) == []
     wire.feed(carried(news(4, 5)))

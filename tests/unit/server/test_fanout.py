@@ -5,7 +5,6 @@ The sinks here take nothing until the test drains them; the log answers when the
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -14,12 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import chat.domain.room_replica
+import chat.interfaces.server
 import chat.server.fanout
 from chat.domain.errors import ChatError, SlowReader
 from chat.domain.model import Event, Kind
 from chat.domain.room_replica import EVENT_BYTES, RING_EVENTS, EventRing, weight
-from chat.server.fanout import PAGE_BYTES, Channel, pages
-from tests.support.channel_stage import Peer, PeerOfTurns, PromptPeer, Stage, event
+from chat.server.fanout import PAGE_BYTES, pages
+from tests.support.channel_stage import Peer, PromptPeer, Stage, event
 
 
 def seqs_of(events: Sequence[Event]) -> list[int]:
@@ -65,7 +65,8 @@ def everything_small() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(chat.domain.room_replica, "RING_EVENTS", 8)
         patch.setattr(chat.server.fanout, "PAGE_BYTES", 3 * EVENT_BYTES)
-        patch.setattr(chat.server.fanout, "LOW_WATER", 2 * EVENT_BYTES)
+        for module in (chat.interfaces.server, chat.server.fanout):
+            patch.setattr(module, "LOW_WATER", 2 * EVENT_BYTES)
         patch.setattr(chat.server.fanout, "HIGH_WATER", 6 * EVENT_BYTES)
         yield
 
@@ -82,37 +83,6 @@ async def test_one_event_is_written_at_once() -> None:
     for _ in range(3):
         stage.happen(1)
     assert peer.got == [1, 2, 3]
-
-
-async def test_messages_that_are_read_one_in_a_turn_form_a_batch() -> None:
-    stage = Stage(PeerOfTurns)
-    peer = stage.attach(PeerOfTurns())
-    for _ in range(3):
-        stage.happen(1)
-        await asyncio.sleep(0)
-    assert (peer.got, peer.writes) == ([1], 1)
-    stage.settle()
-    assert (peer.got, peer.writes) == ([1, 2, 3], 2)
-
-
-async def test_the_first_event_after_a_burst_may_wait_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    released = asyncio.Event()
-    release = Channel._release
-
-    def told(channel: Channel) -> None:
-        release(channel)
-        released.set()
-
-    monkeypatch.setattr(Channel, "_release", told)
-    stage = Stage(PeerOfTurns)
-    peer = stage.attach(PeerOfTurns())
-    stage.happen(2)
-    await released.wait()
-    stage.happen(1)
-    assert peer.got == [1, 2]
-    stage.happen(1)
-    stage.settle()
-    assert (peer.got, peer.writes) == ([1, 2, 3, 4], 2)
 
 
 async def test_after_a_burst_events_are_gathered_for_the_gap() -> None:

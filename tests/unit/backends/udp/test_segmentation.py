@@ -1,4 +1,4 @@
-"""Runs of datagrams: the kernel sends what a plain socket would, and where it can't, a plain one does."""
+"""What the kernel sends by few calls is what a plain socket would send, and where it can't, that one does."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 import backends.udp.server_socket
 from backends.udp.codec import MAX_BODY, MAX_DATAGRAM
+from backends.udp.many import MOST, send_many
 from backends.udp.message_auth import DOWN, Authenticator, Verifier, derive, root_key
 from backends.udp.packing import pack
 from backends.udp.segmentation import MAX_SEGMENTS, align, is_supported, runs
-from backends.udp.server_socket import ServerSocket, bind_datagrams
+from backends.udp.server_socket import Peername, ServerSocket, bind_datagrams
 from chat.domain.json_codec import encode
 from tests.unit.backends.udp.test_codec import TEXTS, event, events_in
 
@@ -50,7 +51,8 @@ async def sender(
     sender = ServerSocket(udp, {}, Counter(), lambda data, address: None)
     await asyncio.get_running_loop().create_datagram_endpoint(lambda: sender, sock=udp)
     yield sender
-    await sender.close()
+    if udp.fileno() >= 0:
+        await sender.close()
 
 
 def receive(receiver: socket.socket, count: int) -> list[bytes]:
@@ -95,7 +97,7 @@ def test_one_event_alone_is_not_changed() -> None:
     assert align(pack([event(1)])) == (encode(event(1)),)
 
 
-# --- on real sockets -----------------------------------------------------------------------------
+# --- to one address ------------------------------------------------------------------------------
 
 
 async def test_each_datagram_of_a_run_arrives_by_itself(
@@ -148,3 +150,68 @@ async def test_with_a_token_each_datagram_has_its_trailer(
         sender.send_run(run, receiver.getsockname())
     verify = Verifier(key).verify
     assert [verify(datagram) for datagram in receive(receiver, 6 * len(BURST))] == list(6 * BURST)
+
+
+# --- to many addresses ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def many(sender: ServerSocket) -> ServerSocket:
+    if send_many(sender.socket) is None:
+        pytest.skip("this system sends to one address by each call")
+    return sender
+
+
+async def send_to_all(sender: ServerSocket, addresses: list[Peername]) -> None:
+    shared = tuple(runs(BURST))
+    for address in addresses:
+        name = sender.name(address)
+        assert name is not None
+        sender.share(shared, name, address)
+    await asyncio.sleep(0)
+
+
+async def test_everybody_gets_each_datagram(many: ServerSocket, receiver: socket.socket) -> None:
+    """More than one call can take; the last one is somebody else."""
+    receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)  # most of it is lost
+    with bind_datagrams(receiver.family, (receiver.getsockname()[0], 0)) as other:
+        other.settimeout(10)
+        await send_to_all(many, [*MOST * [receiver.getsockname()], other.getsockname()])
+        assert receive(other, len(BURST)) == list(BURST)
+    assert receiver.recv(65536) == BURST[0]
+    assert not many.counts
+
+
+@pytest.mark.parametrize("place", range(3))
+async def test_an_address_that_cannot_be_reached_stops_nobody(
+    many: ServerSocket, receiver: socket.socket, place: int
+) -> None:
+    addresses = [receiver.getsockname(), receiver.getsockname()]
+    host, _, *rest = receiver.getsockname()
+    addresses.insert(place, (host, 0, *rest))
+    await send_to_all(many, addresses)
+    assert Counter(receive(receiver, 2 * len(BURST))) == Counter(2 * BURST)
+    assert many.counts == {"unsent": len(BURST)}
+
+
+async def test_a_full_buffer_is_met_as_by_a_plain_socket(many: ServerSocket, receiver: socket.socket) -> None:
+    many.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+    await send_to_all(many, 3 * [receiver.getsockname()])
+    assert Counter(receive(receiver, 3 * len(BURST))) == Counter(3 * BURST)
+
+
+async def test_after_the_end_nothing_is_sent(many: ServerSocket, receiver: socket.socket) -> None:
+    await many.close()
+    await send_to_all(many, [receiver.getsockname()])
+    assert many.counts == {"unsent": len(BURST)}
+
+
+async def test_what_is_sent_later_comes_later(many: ServerSocket, receiver: socket.socket) -> None:
+    address = receiver.getsockname()
+    name = many.name(address)
+    assert name is not None
+    first, second = tuple(runs(BURST)), tuple(runs(BURST[::-1]))
+    many.share(first, name, address)
+    many.share(second, name, address)
+    many.send(b"the end", address)
+    assert receive(receiver, 2 * len(BURST) + 1) == [*BURST, *BURST[::-1], b"the end"]
