@@ -115,15 +115,18 @@ class Board:
             height: in lines.
             now: milliseconds since the epoch.
         """
-        head = [self._title(width), *self._lanes(width), *self._notices(width, now)]
+        head = [*self._title(width), *self._lanes(width), *self._notices(width, now)]
         rest = height - len(head) - 1
         lines = [*head, [("─" * width, "$faint")], *self._messages(width, rest)]
         return Content("\n").join(Content.assemble(*line) for line in lines[:height])
 
-    def _title(self, width: int) -> list[Piece]:
+    def _title(self, width: int) -> list[list[Piece]]:
+        """Return the first line, with how to join; below it, if it does not fit there."""
         left = f" #{self.room}  " + translate(f"{len(self.members)} here")
         right = f"{self.join} " if cell_len(left) + cell_len(self.join) + 4 <= width else ""
-        return [(set_cell_size(left, width - cell_len(right)) + right, "bold reverse")]
+        first: list[Piece] = [(set_cell_size(left, width - cell_len(right)) + right, "bold reverse")]
+        below = [] if right or not self.join else wrap(self.join, width - 1)
+        return [first, *([(set_cell_size(f" {self.join[a:b]}", width), "bold reverse")] for a, b in below)]
 
     def _lanes(self, width: int) -> list[list[Piece]]:
         """Return a line for each technique that somebody uses: how many, and who."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+
+from rich.cells import cell_len
 
 from backends import KNOWN
 from chat.domain.classroom import VERBS
@@ -210,6 +212,8 @@ def _bare(target: CommandTarget, argument: str) -> None:
 
 
 def _theme(target: CommandTarget, argument: str) -> None:
+    if not argument:
+        raise Refused(f"write /theme NAME: {', '.join(NAMES)}")
     if argument not in NAMES:
         raise Refused(f"there is no theme {argument!r}: choose {', '.join(NAMES)}")
     target.set_theme(argument)
@@ -340,6 +344,19 @@ def in_words(text: str) -> str:
     for known in (KEYS_IN_WORDS, USAGE_IN_WORDS):
         words |= zip(known.split(), translate(known).split(), strict=False)
     return _WORD.sub(lambda word: words.get(word[0], word[0]), text)
+
+
+def in_columns(shown: Mapping[str, str], width: int) -> list[str]:
+    """Return lines with what is typed, and what it does, in two columns; what does not fit is no table.
+
+    Args:
+        shown: what it does, by what is typed.
+        width: cells of a line.
+    """
+    wide = max(map(cell_len, shown))
+    table = [f"{how:{wide}}  {does}" for how, does in shown.items()]
+    fits = max(map(cell_len, table)) <= width
+    return table if fits else [f"{how} · {does}" for how, does in shown.items()]
 
 
 def key_name(key: str) -> str:

@@ -17,7 +17,7 @@ from rich.cells import cell_len, chop_cells
 
 from chat.domain.validation import printable
 from chat.language import N_
-from chat.language.translation import translate
+from chat.language.translation import decimal, translate
 from tui.traffic import Going
 
 Kind = Literal["message", "notice", "rule"]
@@ -229,15 +229,15 @@ def _wrap_paragraph(text: str, start: int, end: int, width: int) -> Iterator[tup
 def duration(seconds: float) -> str:
     """Format a duration: ``1.2 ms``, ``640 ms``, ``2.3 s``."""
     if seconds < 0.01:
-        return f"{seconds * 1000:.1f} ms"
+        return decimal(f"{seconds * 1000:.1f} ms")
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
-    return f"{seconds:.1f} s"
+    return decimal(f"{seconds:.1f} s")
 
 
 def size(bytes: int) -> str:
     """Format a number of bytes: ``480 B``, ``12.3 kB``."""
-    return f"{bytes} B" if bytes < 1000 else f"{bytes / 1000:.1f} kB"
+    return f"{bytes} B" if bytes < 1000 else decimal(f"{bytes / 1000:.1f} kB")
 
 
 DAYS = N_("Mon Tue Wed Thu Fri Sat Sun")

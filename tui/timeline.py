@@ -176,7 +176,7 @@ class Timeline:
         """Show that a draft failed or is unconfirmed; return its place, if it has its own row."""
         if asked == "say" and row is not None:
             self._view.drop(row.place)
-            said = N_("✖ not sent" if phase == "failed" else "? unconfirmed")
+            said = _failed(phase, reason)
             place = self._after_newest()
             self._view.put(
                 replace(
@@ -184,7 +184,7 @@ class Timeline:
                     place=place,
                     mark="failed" if phase == "failed" else "unconfirmed",
                     phase="",
-                    reason=f"{said}: {reason}" if reason else said,
+                    reason=said,
                 )
             )
             return place
@@ -384,3 +384,10 @@ class Timeline:
 
     def _now_ms(self) -> int:
         return round(self._now() * 1000)
+
+
+def _failed(phase: str, reason: str) -> str:
+    """Return the text under an own message that was not sent, or of which nobody knows."""
+    if phase == "failed":
+        return N_(f"✖ not sent: {reason}" if reason else "✖ not sent")
+    return N_(f"? unconfirmed: {reason}" if reason else "? unconfirmed")

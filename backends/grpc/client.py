@@ -56,7 +56,7 @@ DEADLINE = 10.0
 """Seconds that a unary call may take; the server knows the deadline, too."""
 ACKS_PER_WINDOW = 5
 """How often a window's worth of events is acknowledged: each ack costs the server as much as a write."""
-UNREADABLE = "what it sent can't be decoded"
+UNREADABLE = N_("what it sent can't be decoded")
 """Said where grpc.aio returned None: it does so for a message that it can't decode, and only logs why."""
 OPTIONS: list[tuple[str, int | str]] = [
     ("grpc.use_local_subchannel_pool", 1),  # share no connection with other clients in this process
@@ -124,7 +124,7 @@ class GrpcClient(ChatClient):
             raise refusal(error) or self._lost(error)
         if frame is None or frame.WhichOneof("kind") != "welcome":
             await frames.aclose()
-            raise ConnectionLost(not_our_words(self.address, "grpc", "its first frame is no welcome"))
+            raise ConnectionLost(not_our_words(self.address, "grpc", N_("its first frame is no welcome")))
         self._room = frame.welcome.room
         self._stream = _Stream(call, frames, ending, frame.welcome)
         return welcome_of(frame.welcome)

@@ -11,6 +11,7 @@ from struct import Struct, unpack_from
 
 import msgspec
 
+from chat.language import N_
 from protos.xdr import Message, Packer, Unpacker, XdrError
 
 RPC_VERSION = 2
@@ -140,9 +141,9 @@ class RecordReader:
                 (word,) = size_of(data, place)
                 size, last = word & _SIZE, word & LAST
                 if len(self._record) + size > self._limit:
-                    raise BadRecord(f"a record may have {self._limit} bytes, this one has more")
+                    raise BadRecord(N_(f"a record may have {self._limit} bytes, this one has more"))
                 if self._fragments >= MAX_FRAGMENTS:
-                    raise BadRecord(f"a record may have {MAX_FRAGMENTS} fragments, this one has more")
+                    raise BadRecord(N_(f"a record may have {MAX_FRAGMENTS} fragments, this one has more"))
                 if end - place - 4 < size:
                     return
                 begin = place + 4
@@ -276,7 +277,7 @@ def _denied(xid: int, stat: RejectStat, *more: int) -> bytes:
 def xid_of(record: bytes) -> int:
     """Return the xid of a reply. Raises `BadRecord` if it is no reply."""
     if len(record) < 8 or unpack_from(">I", record, 4) != (MessageType.REPLY,):
-        raise BadRecord("no reply")
+        raise BadRecord(N_("no reply"))
     (xid,) = _WORD.unpack_from(record)
     return int(xid)
 

@@ -26,6 +26,7 @@ from chat.domain.model import Ack, Delete, Edit, Hello, Member, Say, Welcome
 from chat.domain.validation import clean_room, has_no_bytes
 from chat.interfaces.address import Address
 from chat.interfaces.client import ClientOptions
+from chat.language import N_
 from chat.transport.errors import not_our_words
 from chat.transport.http_client import ask, base_url, lost, open_http
 from chat.transport.polling import POLL
@@ -88,7 +89,7 @@ class RestClient(PollingClient):
         response, _ = await self._request("DELETE", path, self._numbered(draft.n))
         found = _SEQ.fullmatch(response.headers.get("etag", ""))
         if found is None:
-            raise ConnectionLost(not_our_words(self.address, "rest", "a deletion without ETag"))
+            raise ConnectionLost(not_our_words(self.address, "rest", N_("a deletion without ETag")))
         return Ack(draft.n, int(found[1]))
 
     async def _poll(self, after: int, wait: float) -> Page:

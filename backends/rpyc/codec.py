@@ -20,6 +20,7 @@ from rpyc.core import brine, channel, consts
 
 from chat.domain.errors import BadRequest
 from chat.domain.model import Limits
+from chat.language import N_
 
 MAX_FRAME = Limits().frame_bytes
 HEADER = channel.Channel.FRAME_HEADER
@@ -89,9 +90,9 @@ class Deflated(bytes):
         try:
             message = stream.decompress(self, self.limit)
         except zlib.error:
-            raise BadRequest("not a frame of RPyC: it cannot be inflated") from None
+            raise BadRequest(N_("not a frame of RPyC: it cannot be inflated")) from None
         if not stream.eof:
-            raise BadRequest(f"a frame may have {self.limit} bytes, this one inflates to more")
+            raise BadRequest(N_(f"a frame may have {self.limit} bytes, this one inflates to more"))
         return message
 
 
@@ -123,13 +124,13 @@ class Framer:
         while size - place >= header:
             length, deflated = unpack(source, place)
             if length > self._limit:
-                raise self._broken(f"a frame may have {self._limit} bytes, this one claims {length}")
+                raise self._broken(N_(f"a frame may have {self._limit} bytes, this one claims {length}"))
             begin = place + header
             end = begin + length
             if end >= size:
                 break
             if not source.startswith(flusher, end):
-                raise self._broken("not a frame of RPyC: it does not end with LF")
+                raise self._broken(N_("not a frame of RPyC: it does not end with LF"))
             message = bytes(source[begin:end])
             if deflated:
                 message = Deflated(message)
@@ -206,7 +207,7 @@ def decode(message: bytes) -> Message:
             return _raised(number, content)
     except Exception:  # brine raises whatever the bytes lead it to: struct.error, TypeError, RecursionError
         pass
-    raise BadRequest("not a message of RPyC 6")
+    raise BadRequest(N_("not a message of RPyC 6"))
 
 
 def _raised(number: int, content: Any) -> Raised:

@@ -6,6 +6,7 @@ import re
 
 from chat.domain.errors import BadRequest
 from chat.domain.model import Limits
+from chat.language import N_
 
 MAX_LINE = Limits().frame_bytes
 
@@ -41,7 +42,7 @@ class LineReader:
             len(data) > self._limit and max(map(len, lines), default=0) > self._limit
         ):
             self._rest = b""
-            raise BadRequest(f"a line may have {self._limit} bytes, this one has more")
+            raise BadRequest(N_(f"a line may have {self._limit} bytes, this one has more"))
         if lines and lines[0] in _EMPTY:
             del lines[0]  # behind a line's end there is none any more
         return lines

@@ -22,6 +22,7 @@ from chat.domain.json_codec import (
 )
 from chat.domain.model import Event, Hello, Welcome
 from chat.domain.validation import has_no_bytes
+from chat.language import N_
 from chat.transport.connection_state import State
 
 MAX_REPLY_LINE = 4 * 1024 * 1024
@@ -157,4 +158,4 @@ class ClientProtocol(TcpProtocol):
             if self.state is State.OPENING:
                 self.state = State.CLOSING
         elif self.state is State.OPENING:
-            raise BadRequest("its first message is not a welcome")
+            raise BadRequest(N_("its first message is not a welcome"))

@@ -16,6 +16,7 @@ from chat.cli.options import (
     token_option,
     warn,
 )
+from chat.cli.serve_lan import port_options
 from chat.domain.errors import ChatError
 from chat.domain.validation import clean_room
 
@@ -39,7 +40,8 @@ def board(
 ) -> int:
     """Show a room on a projector: who is here over which technique, what was said last, whose hand is up.
 
-    It reads without a seat, over REST: nobody sees it in the list of members, and it can't write.
+    It reads without a seat, over REST: nobody sees it in the list of members, and it can't write. The key q
+    closes it.
     """
     from chat.background.state_folder import state_dir
     from chat.cli.config import access_token
@@ -75,4 +77,7 @@ def _how_to_join(server: str | None) -> str:
     except ChatError:
         return ""
     public = record.public() if record else []
-    return f"chat join {public[0].host}" if public and record and record.encrypted else ""
+    if not (public and record and record.encrypted):
+        return ""
+    there = {one.technique: one.port for one in public if one.host == public[0].host}
+    return f"chat join {public[0].host}{port_options(there)}"

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from chat.language import N_
-from chat.language.translation import translate
+from chat.language.translation import about, colon, translate
 
 KEYS = "keys"
 """The table with the keys of the screen: ``find = "f12"``."""
@@ -43,18 +43,16 @@ def for_click(config: Mapping[str, Any], command: click.Command) -> tuple[dict[s
                 found[name], more = for_click(value, inner[name])
                 complaints += [f"{name}.{line}" for line in more]
             else:
-                complaints.append(
-                    f"{name}: {translate(N_('it is a command: write its settings into a table'))}"
-                )
+                complaints.append(about(name, N_("it is a command: write its settings into a table")))
         elif isinstance(value, Mapping):
-            complaints.append(f"{name}: {unknown(name, inner, N_('there is no such command'))}")
+            complaints.append(f"{name}{colon()}{unknown(name, inner, N_('there is no such command'))}")
         elif (option := known.get(name)) is not None:
             if wrong := _wrong(option, value):
-                complaints.append(f"{name}: {translate(wrong)}")
+                complaints.append(about(name, wrong))
             elif option.name is not None and (taken := _taken(option, value)) is not None:
                 found[option.name] = taken
         else:
-            complaints.append(f"{name}: {unknown(name, known, N_('there is no such setting'))}")
+            complaints.append(f"{name}{colon()}{unknown(name, known, N_('there is no such setting'))}")
     return found, complaints
 
 

@@ -16,7 +16,7 @@ from chat.interfaces.client import ClientOptions
 from chat.interfaces.technique import Need, Technique
 from chat.interfaces.tls import Fingerprint, Trust
 from chat.language import N_
-from chat.language.translation import translate
+from chat.language.translation import decimal, translate
 from chat.transport.errors import no_answer
 from chat.transport.pinning import trust_in
 
@@ -134,7 +134,7 @@ async def doctor(
         return False, str(error)
     except ChatError as error:
         return False, N_(f"{address} answers, but refuses: {error}")
-    ms = f"{took * 1000:.1f}"
+    ms = decimal(f"{took * 1000:.1f}")
     return True, N_(f"{address}, answered in {ms} ms")
 
 

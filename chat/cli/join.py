@@ -27,13 +27,16 @@ from chat.interfaces.address import Address, parse_address
 from chat.interfaces.technique import Technique
 from chat.interfaces.tls import Fingerprint
 from chat.language import N_
-from chat.language.translation import translate
+from chat.language.translation import about, colon, translate
 
 if TYPE_CHECKING:
     from chat.client.connect import Place
 
 TRIES = 3
 """How often the words are asked for."""
+NOT_THE_WORDS = N_("these are not the words on the board: type them as they stand there")
+NO_WORDS = N_("the words on the board are needed: give them with --words, or set CHAT_TOKEN")
+"""What the server says of an access token, in the words of a class."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ def host_alone(_: click.Context | None, __: click.Parameter | None, text: str) -
     \b
     Examples:
       chat join 192.168.1.5                      asks for the words on the board
-      chat join 192.168.1.5 --check 3fa2-91bc-77d0 --words "apple robin moon storm"
+      chat join 192.168.1.5 --check 3fa2-91bc-77d0 --words apple-robin-moon-storm
     """
 )
 @click.argument("host", callback=host_alone)
@@ -180,7 +183,7 @@ def _confirmed(question: str) -> bool:
     """Ask; "yes" may also be said in the language in use, which `click.confirm` does not take."""
     yes, no = translate("yes"), translate("no")
     prompt = f"{question} [{yes[0]}/{no[0].upper()}]"
-    said = click.prompt(prompt, default="", show_default=False, err=True)
+    said = click.prompt(prompt, default="", show_default=False, prompt_suffix=colon(), err=True)
     return bool(said.strip()) and any(word.startswith(said.strip().lower()) for word in ("yes", yes))
 
 
@@ -216,14 +219,18 @@ async def _let_in(
         while left:
             if not access and asks:
                 left -= 1
-                typed = await asyncio.to_thread(click.prompt, translate("The words on the board"), err=True)
+                asked = translate("The words on the board")
+                typed = await asyncio.to_thread(click.prompt, asked, prompt_suffix=colon(), err=True)
                 access = same_words(typed.strip())
             try:
                 await ask_for_seat(label, places[label.name], access, fingerprint)
             except AccessDenied as error:
-                if not (left and asks) or error.retry_after:
+                if error.retry_after:
                     raise
-                warn(str(error))
+                wrong = NOT_THE_WORDS if access else NO_WORDS
+                if not (left and asks):
+                    raise AccessDenied(wrong) from None
+                warn(wrong)
                 access = ""
             except ConnectionLost:
                 break
@@ -242,4 +249,4 @@ async def _answering(
 
     tried = await asyncio.gather(*(doctor(one, places[one.name], access, fingerprint) for one in labels))
     works = [label for label, (ok, _) in zip(labels, tried, strict=True) if ok]
-    return works, [f"{label.name}: {line}" for label, (ok, line) in zip(labels, tried, strict=True) if not ok]
+    return works, [about(label.name, line) for label, (ok, line) in zip(labels, tried, strict=True) if not ok]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from inspect import cleandoc
 from typing import Any
@@ -11,7 +12,7 @@ import click
 
 import backends
 from chat.language import N_
-from chat.language.translation import LANGUAGES, preferred, translate, use
+from chat.language.translation import LANGUAGES, colon, preferred, translate, use
 
 WORDS_OF_CLICK = (
     N_("Usage:"),
@@ -74,23 +75,28 @@ def _option(arguments: Sequence[str]) -> str | None:
 
 def translate_help(command: click.Command) -> None:
     """Translate the help of a command, of its options and of the commands in it, in place."""
-    command.help = command.help and translate(cleandoc(command.help))
-    command.short_help = command.short_help and translate(command.short_help)
-    command.epilog = command.epilog and translate(command.epilog)
+    command.help = command.help and _bound(translate(cleandoc(command.help)))
+    command.short_help = command.short_help and _bound(translate(command.short_help))
+    command.epilog = command.epilog and _bound(translate(command.epilog))
     for parameter in command.params:
         if isinstance(parameter, click.Option) and parameter.help:
-            parameter.help = _translated(parameter.help)
+            parameter.help = _bound(_translated(parameter.help))
     for inner in _within(command):
         translate_help(inner)
 
 
+def _bound(text: str) -> str:
+    """Return a text of which no line begins with a colon or a semicolon, where a blank stands before them."""
+    return re.sub(r"(?<=\S) (?=[:;])", "\N{NO-BREAK SPACE}", text) if colon() != ": " else text
+
+
 def _translated(help: str) -> str:
     """Return the help of an option; that of a technique's setting begins with the technique's name."""
-    names, colon, about = help.partition(": ")
-    if not colon or not set(names.split(", ")) <= set(backends.KNOWN):
+    names, sign, about = help.partition(": ")
+    if not sign or not set(names.split(", ")) <= set(backends.KNOWN):
         return translate(help)
     whole = translate(about)
-    return f"{names}: {whole if whole != about else translate(about.removesuffix('.')) + '.'}"
+    return names + colon() + (whole if whole != about else translate(about.removesuffix(".")) + ".")
 
 
 def _within(command: click.Command) -> Iterable[click.Command]:

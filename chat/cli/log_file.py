@@ -12,7 +12,7 @@ from chat.cli.output_file import check_force, force_option, to_option, writing
 from chat.domain.errors import ChatError
 from chat.domain.validation import clean_room
 from chat.language import N_
-from chat.language.translation import translate
+from chat.language.translation import about, colon, translate
 
 
 def _path(_: click.Context, __: click.Parameter, place: str) -> Path:
@@ -44,7 +44,7 @@ def verify(log: Path) -> int:
         tell(problem)
     if report.more:
         tell(f"and {report.more:,} more")
-    click.echo(f"{shown(report.path)}: {translate(report.summary())}")
+    click.echo(about(shown(report.path), report.summary()))
     for note in report.notes():
         tell(note)
     if report.problems:
@@ -72,7 +72,7 @@ def backup(log: Path, to: Path, force: bool) -> None:
     from chat.server.logs.files import shown
 
     report = back_up(log, to, force=force)
-    click.echo(f"{shown(to)}: {translate(report.summary())}")
+    click.echo(about(shown(to), report.summary()))
 
 
 @log.command(short_help="Write the events as JSON lines, or a room as a page.")
@@ -132,4 +132,4 @@ def compact(log: Path) -> None:
 
     done = make_smaller(log)
     sizes = translate(f"{done.before:,} bytes before, {done.after:,} now, {done.dropped:,} entries dropped")
-    click.echo(f"{shown(done.path)}: {sizes}")
+    click.echo(f"{shown(done.path)}{colon()}{sizes}")

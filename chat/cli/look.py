@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from chat.interfaces.tls import Fingerprint, Trust
 
 
+WRONG = N_("bad")
+"""The word for a technique that does not work. A "no" would deny the line behind it in some languages."""
+
+
 @click.command()
 @click.argument("host", metavar="[HOST[:PORT]]", required=False)
 @backend_option
@@ -91,7 +95,7 @@ def doctor(
                 continue
             except ChatError as error:
                 healthy = False
-                _say(label.name, N_("no"), str(error))
+                _say(label.name, WRONG, str(error))
                 continue
             address, how = there.address, translate(f"; the broker is {there.how}")
         if address is None:
@@ -104,12 +108,12 @@ def doctor(
                 line = N_("can run here; no server of yours runs yet: start one with chat serve")
             ok = not missing and not record
             healthy &= ok
-            _say(label.name, "ok" if ok else "no", line)
+            _say(label.name, "ok" if ok else WRONG, line)
             continue
         pinned = own_trust if label.name in found else trust
         ok, line = asyncio.run(guide.doctor(label, address, access, pinned))
         healthy &= ok
-        _say(label.name, "ok" if ok else "no", translate(line) + how)
+        _say(label.name, "ok" if ok else WRONG, translate(line) + how)
     if not backend:
         from chat.cli import tools
         from chat.cli.web import NEED
@@ -159,7 +163,7 @@ async def _look_at(
         asyncio.gather(*reached.values()),
     )
     for (label, _), (ok, line) in zip(places, tried, strict=True):
-        _say(label.name, "ok" if ok else "no", line)
+        _say(label.name, "ok" if ok else WRONG, line)
     if told := advice(places[0][1].host, {one[0].name: how for one, how in zip(reached, found, strict=True)}):
         click.echo(f"\n{translate(told)}")
     elif trust is None and "open" in found and not any(ok for ok, _ in tried):

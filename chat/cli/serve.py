@@ -24,7 +24,7 @@ from chat.cli.options import (
     token_option,
     warn,
 )
-from chat.cli.serve_lan import Board, Lan, lan_options
+from chat.cli.serve_lan import Board, Lan, columns, lan_options
 from chat.cli.serve_naive import OFF, naive_label, naive_lines
 from chat.cli.serve_operator import Operator, admin_line, operator_options
 from chat.domain.errors import ChatError
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     "--host",
     metavar="ADDRESS",
     help="The address to listen on; 0.0.0.0: every IPv4 address, :: every one. [default: 127.0.0.1] "
-    "With --lan: the addresses besides, separated by commas.",
+    "With --lan: these, separated by commas, instead of those in local networks.",
 )
 @click.option("--port", type=click.IntRange(0, 65535), help="The port of the one technique; 0: any free one.")
 @ports_option
@@ -229,7 +229,7 @@ def serve(
                 )
             if also and proved:
                 board = Board.of(offers, also[0], access, proved.fingerprint)
-                click.echo(board.json() if as_json else "\n".join(board.lines(folder)))
+                click.echo(board.json() if as_json else "\n".join(board.lines(folder, columns())))
             elif proved and (told := proved.line(as_json)):
                 click.echo(told)
             if made:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 import shlex
+import shutil
 import socket
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from ipaddress import IPv4Address, IPv4Network
@@ -180,10 +182,9 @@ class Board:
     @property
     def join(self) -> str:
         """The line for the board."""
-        usual = {label.name: label.port for label in backends.techniques()}
-        other = [f" --port-of {name}={port}" for name, port in self.ports.items() if port != usual[name]]
         words = shlex.quote(self.words)
-        return f"chat join {self.host} --words {words} --check {self.fingerprint.short}{''.join(other)}"
+        other = port_options(self.ports)
+        return f"chat join {self.host} --words {words} --check {self.fingerprint.short}{other}"
 
     @property
     def page(self) -> str:
@@ -206,14 +207,24 @@ class Board:
             }
         )
 
-    def lines(self, folder: Path | None) -> list[str]:
-        """Return what the teacher sees."""
+    def lines(self, folder: Path | None, width: int = 0) -> list[str]:
+        """Return what the teacher sees; the line for the board comes last, and is not scrolled away.
+
+        Args:
+            folder: the state folder; None: there is none.
+            width: columns of the terminal, in which that line is broken between its words; 0: there is none.
+        """
         names = ", ".join(self.ports)
         told = [translate(f"{names}: ready at {self.host}, with TLS")]
         for why in dict.fromkeys(self.off.values()):
             names = ", ".join(name for name, reason in self.off.items() if reason == why)
             told.append(translate(f"{names}: off, {why}"))
-        told += ["", translate("Write on the board:"), "", f"  {self.join}", ""]
+        if self.page:
+            told += [
+                translate("For phones. The browser will say that it does not know this certificate:"),
+                f"  {self.page}",
+                qr_code(self.page),
+            ]
         if folder:
             teacher, words = folder / TEACHER_FILE, folder / WORDS_FILE
             told += [
@@ -223,13 +234,32 @@ class Board:
                 translate(f"(On another machine set CHAT_TEACHER_TOKEN to what is in {teacher}.)"),
                 translate(f"(The words stay the same the next time. For new ones remove {words}.)"),
             ]
-        if self.page:
-            told += [
-                translate("For phones. The browser will say that it does not know this certificate:"),
-                f"  {self.page}",
-                qr_code(self.page),
-            ]
-        return told
+        return [*told, "", translate("Write on the board:"), "", *broken(self.join, width), ""]
+
+
+def port_options(ports: Mapping[str, int]) -> str:
+    """Return the options of ``chat join`` for the techniques that do not have their usual ports, or ""."""
+    usual = {label.name: label.port for label in backends.techniques()}
+    return "".join(f" --port-of {name}={port}" for name, port in ports.items() if port != usual[name])
+
+
+def columns() -> int:
+    """Return the width of the terminal; 0: the output is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+
+
+def broken(command: str, width: int) -> list[str]:
+    """Return a command that people copy by hand, in lines of a width that end between two options; 0: any."""
+    lines: list[str] = []
+    for option in command.split(" --"):
+        part = f"--{option}" if lines else f"  {option}"
+        if lines and width and len(lines[-1]) + 1 + len(part) > width:
+            lines.append(f"      {part}")
+        elif lines:
+            lines[-1] += f" {part}"
+        else:
+            lines.append(part)
+    return lines
 
 
 def qr_code(text: str) -> str:

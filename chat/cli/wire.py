@@ -24,7 +24,7 @@ from chat.cli.standard_streams import no_screen
 from chat.cli.theme_option import theme_option
 from chat.domain.errors import ChatError
 from chat.interfaces.technique import Technique
-from chat.language.translation import translate
+from chat.language.translation import about, translate
 
 
 @click.command(
@@ -179,7 +179,7 @@ def receipt(
     costs: list[send_one.Cost] = []
     for label, cost in zip(labels, asyncio.run(measure_all()), strict=True):
         if isinstance(cost, ChatError):
-            err(f"{label.name}: {translate(str(cost))}")
+            err(about(label.name, str(cost)))
             continue
         costs.append(cost)
         if as_json:

@@ -92,7 +92,7 @@ def parse(text: str) -> Order | None:
     if bool(argument) != bool(known.usage) and not (optional and not argument):
         raise BadText(f"write it like this: /class {verb} {known.usage}")
     if verb == "hand" and argument not in ("", "down"):
-        raise BadText("write /class hand, or /class hand down")
+        raise BadText("write /hand, or /hand down")
     if verb == "slow":
         return Order(verb, argument, _seconds(argument, MAX_SLOW))
     if verb == "fault":

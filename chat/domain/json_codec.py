@@ -34,8 +34,15 @@ from chat.domain.model import (
     Welcome,
 )
 from chat.domain.validation import printable
+from chat.language import N_
 
 T = TypeVar("T")
+WHY = (
+    N_("invalid character (byte {n})"),
+    N_("Input data was truncated"),
+    N_("trailing characters (byte {n})"),
+)
+"""What msgspec says most often of bytes that are not JSON."""
 
 _encoder = msgspec.json.Encoder()
 encode = _encoder.encode
@@ -63,7 +70,7 @@ class Decoder(Generic[T]):
     def decode(self, data: bytes) -> T:
         """Return the value. Raises `BadRequest`, with a text for the sender."""
         if too_deep(data):
-            raise BadRequest(f"JSON nested too deeply: {MAX_DEPTH} levels are allowed")
+            raise BadRequest(N_(f"JSON nested too deeply: {MAX_DEPTH} levels are allowed"))
         try:
             try:
                 return self._decode(data)
@@ -74,14 +81,15 @@ class Decoder(Generic[T]):
             return value
         except msgspec.ValidationError as error:
             # The error quotes the value, which may be as long as a frame.
-            raise BadRequest(f"JSON of the wrong shape: {shorten(printable(str(error)))}") from None
+            raise BadRequest(N_(f"JSON of the wrong shape: {shorten(printable(str(error)))}")) from None
         except msgspec.DecodeError as error:
-            why = str(error).removeprefix("JSON is malformed: ")
+            why = str(error).removeprefix("JSON is malformed: ")  # one of WHY
             if why.endswith("truncated") and b"\\ud" in data.lower():
                 why += ", or a surrogate (\\ud800 to \\udfff) stands alone"
-            raise BadRequest(f"not JSON: {why}") from None
+            raise BadRequest(N_(f"not JSON: {why}")) from None
         except UnicodeDecodeError as error:
-            raise BadRequest(f"not UTF-8: byte 0x{error.object[error.start]:02x}") from None
+            byte = f"0x{error.object[error.start]:02x}"
+            raise BadRequest(N_(f"not UTF-8: byte {byte}")) from None
 
 
 def _without_null(value: Any) -> Any:

@@ -105,6 +105,7 @@ class Catalogue:
 
     def __init__(self, translations: gettext.NullTranslations, language: str) -> None:
         self.language = language
+        self.space = SPACE.get(language, "")
         known: dict[object, str] = getattr(translations, "_catalog", {})
         texts = {
             source: text for source, text in known.items() if isinstance(source, str) and source and text
@@ -139,16 +140,25 @@ class Catalogue:
     def _from_template(self, text: str, deepest: int) -> str:
         fitting = [(one, found) for one in self._templates if (found := one.values(text)) is not None]
         # A reason may be a heavier text than the one that it is in, with all before it as its first value.
-        for template, values in sorted(fitting, key=lambda one: has(BETWEEN, one[1])):
+        clean = [(one, values) for one, values in fitting if not has(BETWEEN, values)]
+        # Nothing fits but a template with two texts in a name's place: the first ends at the colon.
+        before, sign, reason = text.partition(": ")
+        if sign and not clean and (before in self._exact or " " not in before):
+            return self._side_by_side(before, ": ", reason, deepest)
+        for template, values in clean or fitting:
             ours = {name: self._translated(value, deepest) for name, value in values.items() if within(name)}
             return template.translation.format(**values | ours)
         for between in BETWEEN:  # several texts of ours, or one and its reason
             first, sign, rest = text.partition(between)
             if sign:
-                told = self._translated(first, deepest)
-                space = SPACE.get(self.language, "") if told != first else ""
-                return f"{told}{space}{between}{self._translated(rest, deepest)}"
+                return self._side_by_side(first, between, rest, deepest)
         return text
+
+    def _side_by_side(self, first: str, between: str, rest: str, deepest: int) -> str:
+        told = self._translated(first, deepest)
+        also = self._translated(rest, deepest)
+        space = self.space if (told, also) != (first, rest) else ""
+        return f"{told}{space}{between}{also}"
 
 
 def within(name: str) -> bool:

@@ -76,6 +76,24 @@ def translate(text: str) -> str:
     return text if _catalogue is None else _catalogue.translate(text)
 
 
+def colon() -> str:
+    """Return a colon and a blank, as the language in use writes them."""
+    return f"{'' if _catalogue is None else _catalogue.space}: "
+
+
+def decimal(number: str) -> str:
+    """Return a number with the sign between ones and tenths that the language in use has."""
+    return number if _catalogue is None else number.replace(".", ",")
+
+
+def about(name: str, text: str) -> str:
+    """Return one of our texts behind the name of what it is about: ``tcp: off``, in French ``tcp : éteinte``.
+
+    The name is not looked for in the catalogue, where a template might take it for the beginning of its text.
+    """
+    return f"{name}{colon()}{translate(text)}"
+
+
 def into(language: str, text: str) -> str:
     """Return one of our texts in a language, whatever this process uses: for somebody else who reads it."""
     catalogue, _ = (None, "") if language == "en" else _read(language)

@@ -52,7 +52,9 @@ def connection_broke(error: Exception | None) -> str:
 
 def not_our_words(address: Address, technique: str, why: object = "") -> str:
     """Return the text for a peer that speaks another protocol."""
-    return N_(f"what listens at {address} does not speak {technique}{why and f' ({why})'}: {_ELSEWHERE}")
+    if reason := str(why):
+        return N_(f"what listens at {address} does not speak {technique} ({reason}): {_ELSEWHERE}")
+    return N_(f"what listens at {address} does not speak {technique}: {_ELSEWHERE}")
 
 
 def handshake_failed(host: str, error: Exception) -> str:

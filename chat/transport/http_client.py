@@ -11,6 +11,7 @@ import httpx
 from chat.domain.errors import ConnectionLost
 from chat.interfaces.address import Address
 from chat.interfaces.client import ClientOptions
+from chat.language import N_
 from chat.transport.errors import (
     closed_without_a_word,
     connection_refused,
@@ -122,7 +123,7 @@ def lost(address: Address, technique: str, error: Exception, *, heard: bool) -> 
         case TooLong():
             return ConnectionLost(not_our_words(address, technique, str(error)))
         case httpx.RemoteProtocolError() if not _CLOSED.search(str(error)):
-            return ConnectionLost(not_our_words(address, technique, "no HTTP"))
+            return ConnectionLost(not_our_words(address, technique, N_("no HTTP")))
         case _:
             return ConnectionLost(
                 "the server closed the connection" if heard else closed_without_a_word(address)

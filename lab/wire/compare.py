@@ -8,12 +8,15 @@ from itertools import zip_longest
 
 from chat.interfaces.frames import Direction, Frame, Part
 from chat.language import N_
-from chat.language.translation import translate
+from chat.language.translation import colon, translate
 from chat.transport.decoding.text import one_line
 from lab.wire.levels import lines, sizes
 from lab.wire.receipt import Receipt
 
 HEADS = {Direction.UP: N_("from the client"), Direction.DOWN: N_("from the server")}
+
+
+WORDS: dict[Part, str] = {"framing": N_("framing"), "envelope": N_("envelope"), "payload": N_("payload")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ def compare(left: Sample, right: Sample) -> list[Pair]:
     for direction, text in HEADS.items():
         head = translate(text)
         mine, other = _of(left, direction), _of(right, direction)
-        pairs.append(Pair(f"{head}: {_size(mine)}", f"{head}: {_size(other)}"))
+        pairs.append(Pair(f"{head}{colon()}{_size(mine)}", f"{head}{colon()}{_size(other)}"))
         parts: tuple[Part, ...] = ("framing", "envelope", "payload")
         for part in parts:
             one, two = _lines(mine, part), _lines(other, part)
@@ -54,14 +57,14 @@ def _of(sample: Sample, direction: Direction) -> list[Frame]:
 
 
 def _size(frames: Sequence[Frame]) -> str:
-    names = " + ".join(frame.kind for frame in frames) or "nothing"
+    names = " + ".join(frame.kind for frame in frames) or translate("nothing")
     return f"{sum(len(frame.data) for frame in frames):,} B, {names}"
 
 
 def _lines(frames: Sequence[Frame], part: Part) -> list[str]:
     """Return a line with the size of this part in the frames, and what it says."""
     size = sum(sizes(frame)[part] for frame in frames)
-    shown = [f"{part} {size:,} B"]
+    shown = [f"{translate(WORDS[part])} {size:,} B"]
     for frame in frames:
         if part == "payload":
             shown += [f"  {one_line(text)}" for text in frame.texts]

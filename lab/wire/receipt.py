@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from chat.interfaces.frames import Direction, Frame
 from chat.language import N_
-from chat.language.translation import translate
+from chat.language.translation import decimal, translate
 from lab.wire.levels import sizes
 from lab.wire.trace import Trace
 
@@ -59,7 +59,7 @@ class Receipt:
             translate(f"{trips} extra round trip{'s' * (trips != 1)}"),
         ]
         if self.seconds is not None:
-            parts.append(f"{self.seconds * 1000:.1f} ms")
+            parts.append(decimal(f"{self.seconds * 1000:.1f} ms"))
         return " · ".join(parts)
 
 

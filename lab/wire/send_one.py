@@ -14,7 +14,7 @@ from chat.client.session_events import Arrived
 from chat.domain.errors import ChatError, ConnectionLost
 from chat.interfaces.frames import Direction
 from chat.interfaces.technique import Technique
-from chat.language.translation import translate
+from chat.language.translation import decimal, translate
 from lab.wire.compare import Sample
 from lab.wire.receipt import Receipt, receipt
 from lab.wire.totals import RunningCost
@@ -123,7 +123,7 @@ async def _measure(
         await session.close()
         await _quiet(trace)
     except TimeoutError:
-        raise ConnectionLost(f"{technique.name}: no answer within {PATIENCE:.0f} s") from None
+        raise ConnectionLost(f"no answer within {PATIENCE:.0f} s") from None
     finally:
         pump.cancel()
         with suppress(asyncio.CancelledError):
@@ -158,7 +158,7 @@ def _bytes(trace: Trace) -> Size:
 
 def table(costs: Sequence[Cost]) -> str:
     """Return the costs as a table for people."""
-    head = translate("technique  up  down  frames  extra trips  x text  ms  set-up  idle a minute")
+    head = translate("technique  up  down  frames  extra trips  x text  ms  set-up  idle/min")
     lines = [tuple(head.split("  "))]
     for cost in costs:
         one = cost.receipt
@@ -170,7 +170,7 @@ def table(costs: Sequence[Cost]) -> str:
                 str(one.frames),
                 str(one.extra_round_trips),
                 f"{one.overhead:.0f}" if one.overhead else "-",
-                f"{one.seconds * 1000:.1f}" if one.seconds is not None else "-",
+                decimal(f"{one.seconds * 1000:.1f}") if one.seconds is not None else "-",
                 f"{sum(cost.setup):,} B",
                 f"{sum(cost.idle_per_minute):,} B",
             )

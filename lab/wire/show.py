@@ -11,7 +11,7 @@ from typing import BinaryIO
 from chat.domain.errors import ChatError
 from chat.interfaces.address import Address
 from chat.interfaces.technique import Technique
-from chat.language.translation import translate
+from chat.language.translation import colon, translate
 from lab.wire import json_lines
 from lab.wire.capture import Transport
 from lab.wire.ladder import as_text, ladder
@@ -62,7 +62,7 @@ async def show(wire: Wire, out: Print, about: Print) -> int:
         trace = Trace(tap.capture, wire.technique.load_decoder())
         name = wire.technique.name
         joined = translate(f"join: chat --backend {name} --server {here}")
-        about(f"{name}: {translate(f'{here} goes on to {wire.server}')}  {joined}")
+        about(f"{name}{colon()}{translate(f'{here} goes on to {wire.server}')}  {joined}")
         with ExitStack() as files:
             file = None
             if wire.file is not None:

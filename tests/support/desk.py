@@ -53,6 +53,8 @@ class Desk:
         self.takes = 0.0012
         self.hold = False
         """Keep what the user sends, so that it stays unanswered, until `release`."""
+        self.address = Address("127.0.0.1", 7010)
+        """Where its clients say that they are connected to."""
         self.resend = True
         self.refusal: ChatError | None = None
         """Answers the next draft."""
@@ -184,7 +186,7 @@ class Desk:
 
 class DeskClient(ChatClient):
     def __init__(self, desk: Desk) -> None:
-        super().__init__(Address("127.0.0.1", 7010))
+        super().__init__(desk.address)
         self.arriving: asyncio.Queue[Event | MissingEvents | ChatError | None] = asyncio.Queue()
         self._desk = desk
 

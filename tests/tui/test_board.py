@@ -175,3 +175,9 @@ async def test_four_hundred_who_are_here_fit() -> None:
         (lane,) = [line for line in lines(pilot) if "● grpc" in line]
         assert "someone000" in lane
         assert "+39" in lane, "how many more there are"
+
+
+def test_how_to_join_is_shown_whole_if_it_is_longer_than_the_first_line() -> None:
+    join = "chat join 192.168.1.5 --port-of tcp=34149 --port-of rest=34150 --port-of grpc=31232"
+    shown = Board("lab", join=join).content(80, 24, 0).plain
+    assert " ".join(shown.split("─")[0].split()).endswith(join)

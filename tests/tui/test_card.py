@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
+
 import pytest
 
 import backends
-from lab.chapter import source
+from chat.interfaces.address import Address
+from chat.language.translation import use
+from lab.chapter import explain, source
 from tests.support.desk import Desk, Running, chat, chatting, check_golden, text, until
 from tests.tui.test_sizes import SMALL
-from tui.screens.card import CardScreen
+from tui.screens.card import CardScreen, promises
 
 
 async def opened(pilot: Running) -> None:
@@ -22,6 +27,34 @@ async def test_the_card_looks_as_it_was_judged(size: tuple[int, int]) -> None:
         await pilot.app.run_action("screen.command('card')")
         await until(pilot, lambda: isinstance(pilot.app.screen, CardScreen) and "7010" in text(pilot))
         check_golden(pilot, f"card-{size[0]}x{size[1]}")
+
+
+async def test_the_card_names_the_port_of_the_server_that_this_chat_is_connected_to() -> None:
+    room = Desk()
+    room.address = Address("127.0.0.1", 34149)
+    async with chatting(room) as pilot:
+        await opened(pilot)
+        shown = text(pilot)
+        assert "nc 127.0.0.1 34149" in shown
+        assert "7010" not in shown
+
+
+@pytest.fixture(params=["en", "fr"])
+def _language(request: pytest.FixtureRequest) -> Iterator[None]:
+    use(request.param)
+    yield
+    use("en")
+
+
+@pytest.mark.usefixtures("_language")
+@pytest.mark.parametrize("name", backends.KNOWN)
+async def test_a_screen_of_80_columns_shows_every_line_of_a_card(name: str) -> None:
+    label = await asyncio.to_thread(backends.technique, name)
+    lines = [*promises(label).split("\n"), *(await asyncio.to_thread(explain, label)).splitlines()]
+    async with chatting(Desk(), (80, 40)) as pilot:
+        await pilot.app.push_screen(CardScreen(label, None, chat(pilot).composer))
+        await until(pilot, lambda: lines[0] in text(pilot))
+        assert [line for line in lines if line.strip() not in text(pilot)] == []
 
 
 async def test_keys_show_the_code_of_client_and_server() -> None:

@@ -9,7 +9,7 @@ import pytest
 from rich.cells import cell_len
 from textual import events
 
-from chat.domain.errors import BadText, ConnectionLost
+from chat.domain.errors import BadText, ChatError, ConnectionLost, NotYours
 from chat.language.translation import use
 from tests.support.desk import Desk, caught_up, chatting, lines, text, until, write
 from tests.support.french import english
@@ -66,9 +66,39 @@ async def test_what_a_row_shows_beside_its_text_is_french(size: tuple[int, int])
         assert not english(shown + text(pilot))
 
 
+@pytest.mark.parametrize(
+    ("refusal", "reason"),
+    [
+        (NotYours("the teacher has muted you: raise your hand with /hand"), "l'enseignant vous a coupé"),
+        (BadText("the server failed; the request may have been carried out"), "le serveur a échoué"),
+    ],
+    ids=lambda one: type(one).__name__,
+)
+async def test_why_a_message_was_not_sent_is_french(refusal: ChatError, reason: str) -> None:
+    room = desk()
+    async with chatting(room, (100, 30)) as pilot:
+        room.refusal = refusal
+        await write(pilot, SAID)
+        await until(pilot, lambda: f"✖ pas envoyé : {reason}" in text(pilot))
+        assert not english(text(pilot))
+
+
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize(
-    "typed", ["/who", "/rooms", "/backend", "/class", "/fault", "/theme x", "/nonsense", "/help", "/join X"]
+    "typed",
+    [
+        "/who",
+        "/rooms",
+        "/backend",
+        "/class",
+        "/fault",
+        "/theme",
+        "/theme x",
+        "/hand x",
+        "/nonsense",
+        "/help",
+        "/join X",
+    ],
 )
 async def test_what_a_command_shows_is_french_and_fits(typed: str, size: tuple[int, int]) -> None:
     async with chatting(Desk(), size) as pilot:

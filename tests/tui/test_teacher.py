@@ -69,7 +69,7 @@ async def test_a_hand_is_raised_with_a_command() -> None:
         await write(pilot, "/hand")
         await until(pilot, lambda: "raises a hand" in text(pilot))
         await write(pilot, "/hand up")
-        await until(pilot, lambda: "/class hand down" in joined(pilot))
+        await until(pilot, lambda: "write /hand, or /hand down" in joined(pilot))
 
 
 async def test_the_token_is_shown_once_by_a_proof_for_this_seat(monkeypatch: pytest.MonkeyPatch) -> None:

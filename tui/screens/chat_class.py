@@ -9,17 +9,16 @@ from chat.domain.classroom import PREFIX, VERBS, Classroom
 from chat.domain.errors import NotYours
 from chat.domain.model import Event
 from chat.language.translation import translate
-from tui.commands import Refused, in_words
+from tui.commands import Refused, in_columns, in_words
 from tui.screens.chat_session import ChatSession
 
 
-def means() -> str:
-    """Return all of the teacher's means, a line each."""
+def means(width: int = 100) -> str:
+    """Return all of the teacher's means: a line each, if they fit the width of a notice's text."""
     verbs = [(name, verb) for name, verb in VERBS.items() if not verb.anybody]
     shown = {f"{name} {in_words(verb.usage)}".rstrip(): verb.summary for name, verb in verbs}
-    wide = max(map(len, shown))
     head = translate("/class WHAT, for the teacher; /hand raises a hand")
-    return "\n".join([head, *(f"{how:{wide}}  {translate(what)}" for how, what in shown.items())])
+    return "\n".join([head, *in_columns({how: translate(what) for how, what in shown.items()}, width)])
 
 
 class ChatClass(ChatSession):
@@ -41,7 +40,7 @@ class ChatClass(ChatSession):
     async def teach(self, argument: str) -> None:
         """Use one of the teacher's means; "": list them. Raises `Refused` and `ChatError`."""
         if not argument:
-            self.timeline.note(means())
+            self.timeline.note(means(self.view.look.body))
             return
         needed = needs_token(PREFIX + argument)
         if needed and self.guest:

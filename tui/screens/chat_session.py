@@ -10,6 +10,7 @@ from textual.worker import Worker, WorkerError, WorkerState
 
 from chat.client.session_events import State
 from chat.domain.errors import ChatError, StaleCursor
+from chat.interfaces.address import own_address, parse_address
 from chat.interfaces.technique import Technique
 from chat.language import N_
 from chat.language.translation import translate
@@ -127,12 +128,14 @@ class ChatSession(ChatFaults):
         from tui.screens.card import CardScreen  # not needed for the first paint
 
         label = await asyncio.to_thread(technique_named, self.choice.technique)
+        shown = self.session.state.address
+        address = own_address(parse_address(shown, label.port)) if shown else None
 
         def closed(wanted: str | None) -> None:
             if wanted == "ladder":
                 self.action_command("ladder")
 
-        self.app.push_screen(CardScreen(label, self.composer), closed)
+        self.app.push_screen(CardScreen(label, address, self.composer), closed)
 
     # --- another technique ---------------------------------------------------------------------
 

@@ -67,7 +67,7 @@ class WireApp(App[None], inherit_bindings=False):
         self._inspector.focus()
         name = self._wire.technique.name
         here, server = self._here, self._wire.server
-        told = translate(f" chat --backend {name} --server {here}   goes on to {server}; q ends")
+        told = translate(f" q ends   chat --backend {name} --server {here}   goes on to {server}")
         self._line.update(Content(told))
 
     def on_unmount(self) -> None:

@@ -122,7 +122,7 @@ def test_nothing_listens() -> None:
         port = free.getsockname()[1]
     done = chat("doctor", "-b", "tcp", f"127.0.0.1:{port}")
     assert done.returncode == 1
-    assert f"no  nothing listens on 127.0.0.1:{port}: start a server there" in done.stdout
+    assert f"bad nothing listens on 127.0.0.1:{port}: start a server there" in done.stdout
     assert done.stderr == ""
 
 

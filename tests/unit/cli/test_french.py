@@ -16,8 +16,10 @@ from chat.cli.serve_lan import Board
 from chat.cli.tools import NC_KINDS
 from chat.client.lines import event_line
 from chat.domain.model import Event, Kind
+from chat.interfaces.address import Address
 from chat.interfaces.tls import Fingerprint
 from chat.language.translation import translate, use
+from chat.transport.errors import not_our_words
 from lab.check.twins import TWINS, Twin, explanation
 from tests.support.french import english
 from tests.support.lan import lan_address
@@ -100,6 +102,29 @@ def test_a_class_that_is_served_for_real_says_nothing_in_english() -> None:
         said = [process.stdout.readline() for _ in range(8)]
         assert any("prêtes à" in line for line in said)
         assert not english("".join(said))
+
+
+@pytest.mark.parametrize(
+    "why",
+    [
+        "not JSON: invalid character (byte 0)",
+        "a frame may have 100 bytes, this one claims 2000",
+        "a record may have 100 bytes, this one has more",
+        "no HTTP",
+        "",
+    ],
+)
+def test_a_server_that_is_no_chat_is_described_in_french(why: str) -> None:
+    use("fr")
+    shown = translate(not_our_words(Address("192.0.2.1", 7010), "tcp", why))
+    assert not english(shown)
+    assert why not in shown or not why
+    assert not re.search(r"\S: ", shown)  # a blank stands before a colon
+
+
+def test_no_line_of_a_help_begins_with_a_colon() -> None:
+    done = chat_here("--lang", "fr", "--help")
+    assert not [line for line in done.stdout.splitlines() if line.strip()[:1] in (":", ";")]
 
 
 @pytest.mark.parametrize("found", ["filtered", "refused", "no way"])

@@ -12,7 +12,7 @@ def test_help_is_in_the_language_that_is_asked_for() -> None:
     assert "Servir les techniques nommées" in shown
     assert "Sans --log, il devient votre serveur" in shown
     assert "Serve the named" not in shown
-    assert "udp: renvoyer les brouillons" in chat("--help", CHAT_LANG="fr").stdout
+    assert "udp\N{NO-BREAK SPACE}: renvoyer les brouillons" in chat("--help", CHAT_LANG="fr").stdout
 
 
 def test_errors_are_too_wherever_the_language_is_said(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_it_is_read_as_it_is_written(text: str, order: Order | None) -> None:
         ("/class slow x", "no number of seconds from 0 to 600"),
         ("/class slow 601", "no number of seconds from 0 to 600"),
         ("/class slow ٣", "no number of seconds"),
-        ("/class hand up", "/class hand, or /class hand down"),
+        ("/class hand up", "write /hand, or /hand down"),
     ],
 )
 def test_what_is_wrong_says_how_to_write_it(text: str, said: str) -> None:

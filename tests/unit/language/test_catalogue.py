@@ -66,11 +66,13 @@ FEW = catalogue(
             "tcp can't start: ::1 is in use: take another port",
             "tcp ne démarre pas : ::1 est pris : prenez un autre port",
         ),
+        ("tcp: ::1 is in use: take another port", "tcp : ::1 est pris : prenez un autre port"),
         ("hello; try again", "bonjour ; réessayez"),
         ("3 left", "3 sorties"),
         ("bob left", "bob sort"),
         ("none of all that is left", "none of all that is left"),  # so light a template takes no sentence
-        ("bob: hello", "bob: bonjour"),  # what is not ours keeps its colon
+        ("bob: hello", "bob : bonjour"),  # the name is not ours, the colon is
+        ("bob: not ours", "bob: not ours"),
         ("1 of 2 of 3 lines", "1 lignes sur 2 of 3"),  # a value is as short as it can be
         (" is taken", " est pris"),
         ("▲ . Wait", "▲ . Attendez"),
@@ -81,6 +83,19 @@ FEW = catalogue(
 )
 def test_a_text_is_found_by_itself_or_by_its_template(text: str, translated: str) -> None:
     assert FEW.translate(text) == translated
+
+
+def test_a_text_before_a_reason_is_no_name_in_that_reason() -> None:
+    muted = catalogue(
+        {
+            "not sent": "pas envoyé",
+            "the teacher has muted you: raise your hand": "la parole vous est coupée : levez la main",
+            "{who} has muted {argument}": "{who} a coupé la parole à {argument}",
+        }
+    )
+    shown = muted.translate("not sent: the teacher has muted you: raise your hand")
+    assert shown == "pas envoyé : la parole vous est coupée : levez la main"
+    assert muted.translate("not sent: ann has muted bob") == "pas envoyé : ann a coupé la parole à bob"
 
 
 def test_values_from_others_are_no_format() -> None:
