@@ -13,7 +13,7 @@ from textual.widgets import Static
 
 from chat.language import N_
 from chat.language.translation import translate
-from tui.commands import Refused, in_words
+from tui.commands import Refused, in_columns, in_words
 from tui.screens.chat_wire import ChatWire
 
 if TYPE_CHECKING:
@@ -46,12 +46,9 @@ class ChatFaults(ChatWire):
 
         known = await asyncio.to_thread(faults)  # the first call reads files
         if not argument:
-            shown = {f"{kind.name} {in_words(kind.usage)}": kind.summary for kind in known.values()}
-            width = max(map(len, shown))
-            listed = (f"{how:{width}}  {translate(summary)}" for how, summary in shown.items())
-            self.timeline.note(
-                "\n".join([translate("faults of your own wire; /fault off ends them"), *listed])
-            )
+            shown = {f"{one.name} {in_words(one.usage)}": translate(one.summary) for one in known.values()}
+            head = translate("faults of your own wire; /fault off ends them")
+            self.timeline.note("\n".join([head, *in_columns(shown, self.view.look.body)]))
         elif argument == "off":
             await self.end_faults()
         elif argument.split()[0] == "all":
