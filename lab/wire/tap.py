@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
 from typing import Any, Self, TypeVar
 
 from chat.interfaces.address import Address
@@ -103,10 +104,17 @@ class Tap:
     def with_lanes(self, work: Callable[[list[Lane]], R]) -> R:
         """Return what ``work`` returns, which is called in the tap's thread with every lane that there is."""
 
-        async def call() -> R:
-            return work([lane for relay in self._relays.values() for lane in relay.lanes()])
+        done: Future[R] = Future()
 
-        return self._run(call())
+        def call() -> None:
+            try:
+                done.set_result(work([lane for relay in self._relays.values() for lane in relay.lanes()]))
+            except Exception as error:
+                done.set_exception(error)
+
+        # No coroutine: one that a tap is given while it ends would never be awaited.
+        self._loop.call_soon_threadsafe(call)
+        return done.result(TIMEOUT)
 
     def refuse(self, refused: bool) -> None:
         """Break every connection and let nobody in any more, or let them in again."""

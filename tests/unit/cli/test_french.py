@@ -123,7 +123,7 @@ def test_a_server_that_is_no_chat_is_described_in_french(why: str) -> None:
 
 
 def test_no_line_of_a_help_begins_with_a_colon() -> None:
-    done = chat_here("--lang", "fr", "--help")
+    done = chat("--lang", "fr", "--help")  # a process of its own: what is loaded in French stays French
     assert not [line for line in done.stdout.splitlines() if line.strip()[:1] in (":", ";")]
 
 
