@@ -86,9 +86,16 @@ class Room:
             self.at[here].append(self.people[-1])
             before = now
 
-    async def all_have(self, count: int) -> None:
+    async def have_all_in_one_order(self) -> None:
+        """Everybody has the `LINES` of each, once, and in the same order."""
         for one in self.people:
-            await one.until(count)
+            await one.until(LINES * len(self.people))
+        seen = self.people[0].messages
+        assert all(one.messages == seen for one in self.people)
+        for one in self.people:
+            nick = one.session.nick
+            said = [text for _, text in seen if text.startswith(f"{nick} ")]
+            assert said == [f"{nick} {number}" for number in range(LINES)]
 
 
 @pytest.fixture
@@ -107,13 +114,7 @@ async def test_everybody_sees_one_order(room: Room) -> None:
     for number in range(LINES):
         for one in room.people:
             one.session.say(f"{one.session.nick} {number}")
-    await room.all_have(LINES * len(room.people))
-    seen = room.people[0].messages
-    assert all(one.messages == seen for one in room.people)
-    for one in room.people:
-        nick = one.session.nick
-        said = [text for _, text in seen if text.startswith(f"{nick} ")]
-        assert said == [f"{nick} {number}" for number in range(LINES)]
+    await room.have_all_in_one_order()
 
 
 async def test_a_killed_worker_takes_nothing_with_it_and_nobody_else_notices(room: Room) -> None:
@@ -124,13 +125,7 @@ async def test_a_killed_worker_takes_nothing_with_it_and_nobody_else_notices(roo
         if number == LINES // 2:
             await room.at[alive][0].until(number)  # some lines are committed, and some under way
             os.kill(killed, signal.SIGKILL)
-    await room.all_have(LINES * len(room.people))
-    seen = room.people[0].messages
-    assert all(one.messages == seen for one in room.people)
-    for one in room.people:
-        nick = one.session.nick
-        said = [text for _, text in seen if text.startswith(f"{nick} ")]
-        assert said == [f"{nick} {number}" for number in range(LINES)]
+    await room.have_all_in_one_order()
     assert all(one.entered == 1 for one in room.at[alive])
     assert all(one.entered >= 2 for one in room.at[killed])
     assert all(len(one.seats) == 1 for one in room.people)

@@ -15,6 +15,7 @@ from chat.domain.model import Ack, Checkpoint, Cursor, Edit, Event, Say
 from chat.domain.seat_key import new_seat_key
 from chat.server.held_draft import HOLD
 from chat.server.hub import Hub
+from chat.server.seat import HubSeat
 from tests.support.stage import GRACE, Clock, Disk, Outcome, come_in, does, enter, running, says, settle
 
 # --- the seat and its connections ----------------------------------------------------------------
@@ -279,14 +280,20 @@ async def test_on_a_full_disk_a_draft_is_refused_and_can_be_sent_again(hub: Hub,
     assert isinstance(await says(seat, "one", 1), Event)
 
 
-async def test_later_drafts_do_not_pass_though_the_process_stood_still(
-    hub: Hub, disk: Disk, clock: Clock
-) -> None:
-    """As when a debugger stops it: what has come meanwhile is read before it goes on."""
+async def refused_for_now(hub: Hub, disk: Disk) -> HubSeat:
+    """Return a seat whose first draft found the disk full; it has room again."""
     seat, _ = await come_in(hub)
     disk.full = True
     assert isinstance(await says(seat, "one", 1), NotStored)
     disk.full = False
+    return seat
+
+
+async def test_later_drafts_do_not_pass_though_the_process_stood_still(
+    hub: Hub, disk: Disk, clock: Clock
+) -> None:
+    """As when a debugger stops it: what has come meanwhile is read before it goes on."""
+    seat = await refused_for_now(hub, disk)
     await clock.advance(10 * HOLD)
     assert isinstance(await says(seat, "two", 2), NotStored)
     assert isinstance(await says(seat, "one", 1), Event)
@@ -296,10 +303,7 @@ async def test_later_drafts_do_not_pass_though_the_process_stood_still(
 async def test_who_gives_up_what_was_refused_may_go_on_after_a_while(
     hub: Hub, disk: Disk, clock: Clock
 ) -> None:
-    seat, _ = await come_in(hub)
-    disk.full = True
-    assert isinstance(await says(seat, "one", 1), NotStored)
-    disk.full = False
+    seat = await refused_for_now(hub, disk)
     await clock.advance(HOLD / 2)
     assert isinstance(await says(seat, "two", 2), NotStored)
     await clock.advance(HOLD / 2)

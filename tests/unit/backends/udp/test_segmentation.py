@@ -85,7 +85,9 @@ def test_aligned_datagrams_say_the_same_and_are_hardly_longer(texts: list[str]) 
     assert after[-1] == before[-1]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is gained by it")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="only the kernel of Linux cuts runs, so nothing is aligned elsewhere"
+)
 def test_a_burst_of_usual_texts_is_one_run() -> None:
     """Of different lengths; the first ones are as long as a text from a keyboard."""
     datagrams = pack([event(seq, "x" * (seq * 37 % 90)) for seq in range(1, 101)])
