@@ -76,6 +76,7 @@ async def show(wire: Wire, out: Print, about: Print) -> int:
                     printer.add(trace)
                     await asyncio.sleep(EVERY)
             finally:
+                tap.close()  # first: the end of a connection that is open, or being closed, is shown too
                 while trace.behind or tap.capture.waiting:
                     printer.add(trace)
                 about(summary(trace))

@@ -44,6 +44,17 @@ async def test_nc(run: Run, served: dict[str, Address]) -> None:
     assert watched.frames[-1]["kind"] == "closed"
 
 
+async def test_what_is_open_at_the_end_is_closed_then(run: Run, served: dict[str, Address]) -> None:
+    need("nc")
+    async with watching(run, "tcp", served["tcp"]) as watched:
+        nc = await run("nc", watched.address.host, watched.address.port)
+        nc.type('{"kind":"hello","nick":"it"}')
+        while json.loads(await nc.line())["kind"] != "welcome":
+            pass
+    assert watched.frames[-1]["kind"] == "closed"
+    await nc.over()
+
+
 async def test_curl(run: Run, served: dict[str, Address]) -> None:
     need("curl")
     async with watching(run, "rest", served["rest"]) as watched:
