@@ -122,8 +122,8 @@ class FileWatch:
         Raises `FileNotFoundError` if nothing has the name.
         """
         if sys.platform == "linux":
-            # Its name, and whether it was deleted. `stat` would tell it as well, but from Linux 6.13 on it makes
-            # the next write to the file change the inode, which is then written and waited for with the commit:
+            # Its name, and whether it was deleted. `stat` tells that too, but from Linux 6.13 on it makes the
+            # next write change the inode, which a commit then writes and waits for:
             # https://docs.kernel.org/filesystems/multigrain-ts.html
             with suppress(OSError):  # /proc is not everywhere
                 return os.readlink(f"/proc/self/fd/{self._wal.fileno()}")
