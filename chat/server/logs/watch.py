@@ -19,6 +19,8 @@ from chat.server.logs.files import SQLITE_ERRORS, connect
 
 _WAL_MAGIC = (bytes.fromhex("377f0682"), bytes.fromhex("377f0683"))
 _WAL_HEADER = 32  # bytes; https://www.sqlite.org/fileformat2.html#the_write_ahead_log
+_ROOM = 256 * 1024
+"""Bytes by which the -wal is made longer than it has to be."""
 ROOMS = """
 WITH RECURSIVE names(room) AS (
     SELECT min(room) FROM entries
@@ -50,7 +52,7 @@ class FileWatch:
         self._path = path
         self._main, self._wal_name = str(path), f"{path}-wal"
         self._main_stat = os.stat(self._main)
-        self._wal = FileIO(self._wal_name)  # `check` sees that the file still has the name
+        self._wal = FileIO(self._wal_name, "r+")  # `check` sees that the file still has the name
         self._wal_place = self._place_of_wal()
         self._wal_size, self._wal_header = self._read_wal()
         self.touched = False
@@ -83,6 +85,8 @@ class FileWatch:
         if (size < self._wal_size or not sound) and not self._holds(written):
             # If the database held it, it would have been begun anew.
             raise Overwritten(f"{self._path.name}-wal")
+        if committed and size > self._wal_size:
+            size = self._make_room(size)
         self._wal_size, self._wal_header = size, header
 
     def carried(self, last: Mapping[str, int] | None, *, named: bool) -> None:
@@ -129,6 +133,17 @@ class FileWatch:
                 return os.readlink(f"/proc/self/fd/{self._wal.fileno()}")
         wal = os.stat(self._wal_name)
         return wal.st_dev, wal.st_ino
+
+    def _make_room(self, size: int) -> int:
+        """Lengthen the -wal, which the last commit has made longer than it was; return its new size.
+
+        A commit that changes the size of a file takes up to twice as long, because the size is written too.
+        SQLite takes what is behind its last commit for the rest of an earlier use.
+        """
+        with suppress(OSError):  # no space
+            self._wal.seek(size)
+            size += self._wal.write(bytes(_ROOM))
+        return size
 
     def _read_wal(self) -> tuple[int, bytes]:
         """Return the size of the -wal, and its header."""
