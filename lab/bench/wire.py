@@ -271,12 +271,12 @@ MEMORY_GOAL = Bound(40, " MiB")
 
 
 EXPLAINED = """\
-The messages are those of our client: its tap runs on its own event loop, as in the chat. In a thread of its own
-it would need the interpreter's lock several times for each piece that it hands on, while the client holds it:
-that doubles the time of a message over REST, with 21 context switches for each. What is left is the work itself:
-each piece is read, written and recorded in Python, and the client waits for one that goes and one that comes.
-The echo and the bytes in one direction are another program's: in its way is a relay in a thread, as with
-`chat wire`.
+The messages are those of our client: its tap runs on its own event loop, as in the chat. In a thread of its
+own it would need the interpreter's lock several times for each piece that it hands on, while the client holds
+it: that doubles the time of a message over REST, with 21 context switches for each. What is left is the work
+itself: each piece is read, written and recorded in Python, and the client waits for one that goes and one
+that comes. The echo and the bytes in one direction are another program's: in its way is a relay in a thread,
+as with `chat wire`.
 """
 
 
