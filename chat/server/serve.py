@@ -41,7 +41,7 @@ SWITCH = 0.002
 """Seconds after which a busy loop lets the log's writer thread run. Python's 5 ms would delay commits; 0.5 ms
 splits drafts that arrive together into more commits, and costs a tenth more CPU a message."""
 NEW_OBJECTS = 10_000
-"""Objects that are made until Python looks for cycles among them. Its 700 are made by a few clients who join."""
+"""Objects that are made until Python looks for cycles among them; without this, 700."""
 ADMIN = "admin"
 """The name of the admin port among the servers; no technique has it."""
 IDLE_CHECK = 1.0
