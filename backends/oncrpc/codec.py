@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import IntEnum
+from functools import lru_cache
 from struct import Struct, unpack_from
 
 import msgspec
@@ -31,8 +32,9 @@ _SIZE = LAST - 1
 
 _WORD = Struct(">I")
 _CALL = Struct(">I8s3I16s")  # xid, type and RPC version, program, version, procedure, twice an AUTH_NONE
-_ACCEPTED = Struct(">I16sI")  # xid, type, reply_stat and an empty AUTH_NONE, accept_stat
-_REPLY = Struct(">4I").pack(1, 0, 0, 0)  # what stands between the xid and the accept_stat
+_REPLY = Struct(">4I").pack(1, 0, 0, 0)  # type, reply_stat, an empty AUTH_NONE
+ACCEPTED = _REPLY + bytes(4)
+"""What a reply to a call that was carried out has between the xid and the result."""
 _PLAIN_CALL = bytes((0, 0, 0, 0, 0, 0, 0, 2))  # message type and RPC version of a call
 _ANONYMOUS = bytes(16)  # credentials and verifier of a call without any
 _VERIFIER = bytes(8)
@@ -108,7 +110,13 @@ class Refused(Exception):
 
 def mark(record: bytes) -> bytes:
     """Return a record as one fragment, with its mark."""
-    return _WORD.pack(LAST | len(record)) + record
+    return mark_of(len(record)) + record
+
+
+@lru_cache(256)
+def mark_of(size: int) -> bytes:
+    """Return the mark of a record that is one fragment of so many bytes."""
+    return _WORD.pack(LAST | size)
 
 
 class RecordReader:
@@ -174,6 +182,8 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     version: int
     procedure: int
     arguments: bytes
+    record: bytes
+    """The whole call."""
     shown: str = ""
     """The machine name of AUTH_SYS, which is the access token where the server asks for one."""
 
@@ -209,7 +219,7 @@ def read_call(record: bytes) -> Call:
     if len(record) >= _CALL.size:  # fast path: most calls have no credentials
         xid, kind, program, version, procedure, auth = _CALL.unpack_from(record)
         if kind == _PLAIN_CALL and auth == _ANONYMOUS:
-            return Call(xid, program, version, procedure, record[_CALL.size :])
+            return Call(xid, program, version, procedure, record[_CALL.size :], record)
     u = Unpacker(record)
     try:
         xid, kind, rpc_version = u.uint32(), u.uint32(), u.uint32()
@@ -230,7 +240,7 @@ def read_call(record: bytes) -> Call:
             raise Denied(_denied(xid, RejectStat.AUTH_ERROR, AuthStat.BADCRED)) from None
     elif flavor != Flavor.NONE:
         raise Denied(_denied(xid, RejectStat.AUTH_ERROR, AuthStat.REJECTEDCRED))
-    return Call(xid, program, version, procedure, u.rest, shown)
+    return Call(xid, program, version, procedure, u.rest, record, shown)
 
 
 def _read_auth_sys(credential: bytes) -> str:
@@ -252,7 +262,7 @@ def _read_auth_sys(credential: bytes) -> str:
 
 def succeeded(xid: int, result: Message | None) -> bytes:
     """Return the reply with a result. Raises `XdrError` if a value breaks a bound."""
-    head = _ACCEPTED.pack(xid, _REPLY, 0)
+    head = _WORD.pack(xid) + ACCEPTED
     if result is None:
         return head
     p = Packer()
@@ -263,11 +273,7 @@ def succeeded(xid: int, result: Message | None) -> bytes:
 
 def refused(xid: int, stat: AcceptStat, *versions: int) -> bytes:
     """Return the reply to a call that is not carried out; PROG_MISMATCH has lowest and highest version."""
-    return _accepted(xid, stat) + b"".join(map(_WORD.pack, versions))
-
-
-def _accepted(xid: int, stat: AcceptStat) -> bytes:
-    return _ACCEPTED.pack(xid, _REPLY, stat)
+    return _WORD.pack(xid) + _REPLY + b"".join(map(_WORD.pack, (stat, *versions)))
 
 
 def _denied(xid: int, stat: RejectStat, *more: int) -> bytes:

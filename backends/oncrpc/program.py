@@ -8,14 +8,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Coroutine
 from contextlib import AbstractAsyncContextManager
 from itertools import accumulate, takewhile
-from struct import Struct, error
 from typing import Any, TypeVar
 
 from backends.oncrpc.codec import MAX_REPLY, AcceptStat, Call, refused, succeeded
 from backends.oncrpc.conversion import error_to, event_to, hello_from, member_to, number, seen_to, welcome_to
 from backends.oncrpc.proof import bare
+from backends.oncrpc.sending import Beginning, CalledSay, beginning_of, draft_reply, say_again, sent_args
 from chat.domain.errors import ChatError, Closing
-from chat.domain.model import Ack, Delete, Draft, Edit, Event, Say
+from chat.domain.model import Ack, Delete, Draft, Edit, Event
 from chat.interfaces.server import HubPort, Seat
 from protos.chat_xdr import (
     CHAT_DELETE,
@@ -24,9 +24,7 @@ from protos.chat_xdr import (
     CHAT_JOIN,
     CHAT_LEAVE,
     CHAT_MAX_EVENTS,
-    CHAT_MAX_KEY,
     CHAT_MAX_MEMBERS,
-    CHAT_MAX_TEXT,
     CHAT_MAX_WAIT_MS,
     CHAT_MEMBERS,
     CHAT_PROG,
@@ -59,11 +57,6 @@ from protos.xdr import Message, XdrError
 
 OVERHEAD = 200
 """Bytes of a reply besides its list: the header, the status, and the fields behind the list."""
-
-_STORED = Struct(">4sQQ")  # status, number, seq
-_SIZE, _NUMBER_AND_SIZE = Struct(">I").unpack_from, Struct(">QI").unpack_from
-_OK = bytes(4)  # CHAT_OK
-_PADDING = (b"", bytes(3), bytes(2), bytes(1))  # by the length modulo 4
 
 log = logging.getLogger(__name__)
 M = TypeVar("M", bound=Message)
@@ -105,6 +98,19 @@ class Caller(ABC):
 
     def prove(self, seat_key: str) -> None:  # noqa: B027  # a connection is proven by its handshake
         """A call has named this seat key."""
+
+    before: Beginning | None = None
+    """How the last SEND began; None: there was none in this turn of the loop, or it was the last call."""
+
+    @property
+    def has_more(self) -> bool:
+        """Whether more calls come in this turn of the loop."""
+        return False
+
+    def told_outcome(self, draft: Draft, outcome: Event | Ack | ChatError) -> None:
+        """Answer a SEND."""
+        assert isinstance(draft, CalledSay)
+        self.answer(draft_reply(draft.xid, draft.n, outcome))
 
     @abstractmethod
     def answer(self, reply: bytes) -> None:
@@ -153,6 +159,17 @@ class Program:
 
     # --- one call ------------------------------------------------------------------------------
 
+    def send_again(self, record: bytes, before: Beginning, caller: Caller) -> bool:
+        """Serve a SEND that begins like one before it; return False if it does not."""
+        draft = say_again(record, before)
+        if draft is None:
+            return False
+        try:
+            before.seat.send(draft, caller.told_outcome)
+        except ChatError as error:
+            caller.told_outcome(draft, error)
+        return True
+
     def serve(self, call: Call, caller: Caller) -> asyncio.Task[None] | None:
         """Serve a call; return its task if it has one. Drafts go to the log in the order of calls."""
         if (refusal := _refuse_address(call)) is not None:
@@ -188,14 +205,18 @@ class Program:
             raise Closing("the server is going down; reconnect and resume")
         match argument:
             case send_args():  # the most frequent first: to find that it is none of the others takes a while
-                self._draft(call, argument.seat_key, Say(argument.text, number(argument.n)), caller)
+                draft = CalledSay(argument.text, number(argument.n), call.xid)
+                seat = self._seat(call, argument.seat_key, caller)
+                if caller.has_more:
+                    caller.before = beginning_of(call, seat)
+                seat.send(draft, caller.told_outcome)
             case fetch_args():
                 return self._fetch(call, argument, self._seat(call, argument.seat_key, caller), caller)
             case join_args():
                 return self._join(call, argument, caller)
             case edit_args():
-                draft = Edit(number(argument.id), argument.text, number(argument.n))
-                self._draft(call, argument.seat_key, draft, caller)
+                edit = Edit(number(argument.id), argument.text, number(argument.n))
+                self._draft(call, argument.seat_key, edit, caller)
             case delete_args():
                 self._draft(call, argument.seat_key, Delete(number(argument.id), number(argument.n)), caller)
             case members_args() | seen_args():
@@ -239,10 +260,7 @@ class Program:
 
     def _draft(self, call: Call, seat_key: str, draft: Draft, caller: Caller) -> None:
         def reply(_: Draft, outcome: Event | Ack | ChatError) -> None:
-            if isinstance(outcome, ChatError):
-                self._refuse(call, caller, outcome, draft.n)
-            else:
-                caller.answer(stored(call.xid, outcome.n, outcome.seq))
+            caller.answer(draft_reply(call.xid, draft.n, outcome))
 
         self._seat(call, seat_key, caller).send(draft, reply)
 
@@ -316,11 +334,6 @@ class Program:
         caller.answer(refused(call.xid, AcceptStat.SYSTEM_ERR))
 
 
-def stored(xid: int, n: int, seq: int) -> bytes:
-    """Return the reply to a draft that is stored, a `draft_res` with a `draft_ok`, packed at once."""
-    return succeeded(xid, None) + _STORED.pack(_OK, n, seq)
-
-
 def _check_proven(caller: Caller) -> None:
     """Raise `Closing` where a long reply would go to an address that may be forged."""
     if not caller.is_proven:
@@ -347,31 +360,6 @@ def _argument(call: Call) -> Message | None:
         return kind.decode(call.arguments)
     if call.arguments:
         raise XdrError("an argument for a procedure without any")
-    return None
-
-
-def sent_args(data: bytes) -> send_args | None:
-    """Read the arguments of a SEND, which nearly every call is, in half of the time; None: they are wrong.
-
-    What is wrong with them is told by `send_args.decode`.
-    """
-    try:
-        (size,) = _SIZE(data)
-        key = 4 + size
-        place = key + (-size & 3)
-        n, length = _NUMBER_AND_SIZE(data, place)
-        text = place + 12
-        end = text + length
-        if (
-            size <= CHAT_MAX_KEY
-            and length <= CHAT_MAX_TEXT
-            and data[key:place] == _PADDING[size & 3]
-            and len(data) == end + (-length & 3)
-            and data[end:] == _PADDING[length & 3]
-        ):
-            return send_args(data[4:key].decode(), n, data[text:end].decode())
-    except (error, UnicodeDecodeError):
-        pass
     return None
 
 

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import cast
 
-from backends.oncrpc.codec import BadRecord, Denied, RecordReader, mark, read_call
+from backends.oncrpc.codec import BadRecord, Denied, RecordReader, mark_of, read_call
 from backends.oncrpc.datagrams import DatagramServer, ReplyCache
 from backends.oncrpc.program import Caller, Program
 from chat.interfaces.address import Address
@@ -221,7 +221,7 @@ class Connection(asyncio.Protocol, Caller):
         while waiting and self._outstanding < MAX_OUTSTANDING and self._drained.is_set() and begun < BATCH:
             begun += 1
             self._begin(waiting.popleft())
-        self.found = None
+        self.found = self.before = None
         self._working = False
         if self._last:
             if not self._waiting and not self._outstanding:
@@ -238,6 +238,9 @@ class Connection(asyncio.Protocol, Caller):
 
     def _begin(self, record: bytes) -> None:
         self._outstanding += 1
+        program = self._server.program
+        if self.before is not None and program.send_again(record, self.before, self):
+            return
         try:
             call = read_call(record)
         except BadRecord:
@@ -247,7 +250,7 @@ class Connection(asyncio.Protocol, Caller):
         except Denied as denied:
             self.answer(denied.reply)
             return
-        task = self._server.program.serve(call, self)
+        task = program.serve(call, self)
         if task is not None:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -258,8 +261,9 @@ class Connection(asyncio.Protocol, Caller):
         self._outstanding -= 1
         if not self._replies:
             asyncio.get_running_loop().call_soon(self._flush)
-        self._replies.append(mark(reply))
-        if len(reply) > COALESCE:
+        size = len(reply)
+        self._replies += mark_of(size), reply
+        if size > COALESCE:
             self._flush()
 
     def _flush(self) -> None:
@@ -272,6 +276,10 @@ class Connection(asyncio.Protocol, Caller):
         if self._replies and not self._transport.is_closing():
             self._transport.write(b"".join(self._replies))
         self._replies.clear()
+
+    @property
+    def has_more(self) -> bool:
+        return bool(self._waiting)
 
     def admitted(self) -> None:
         self.is_admitted = True

@@ -135,11 +135,6 @@ class Classroom:
     fault_until: int = 0
     """When it ends, in milliseconds since the Unix epoch."""
 
-    @property
-    def restricts(self) -> bool:
-        """Whether anybody is forbidden anything."""
-        return self.frozen or bool(self.muted) or self.slow > 0
-
     def after(self, event: Event) -> Classroom:
         """Return what holds after an event. A client takes what its server lets pass; see `obeys`."""
         if event.kind == "left" and event.author in self.hands:

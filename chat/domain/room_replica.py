@@ -47,7 +47,8 @@ class EventRing:
         if not events:
             self.floor = event.prev
         events.append(event)
-        self._bytes += weight(event)
+        text = event.text
+        self._bytes += EVENT_BYTES + len(text) if text.isascii() else weight(event)
         while len(events) > RING_EVENTS or self._bytes > RING_BYTES:
             dropped = events.popleft()
             self.floor = dropped.seq

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -16,16 +17,14 @@ Clock = Callable[[], float]
 """Returns seconds since the Unix epoch, like `time.time`."""
 
 
-class Pending(ABC):
+class Pending(Protocol):
     """What waits for the decision about an entry. A log hands it back and never calls it."""
 
     __slots__ = ()
 
-    @abstractmethod
     def decided(self, outcome: Outcome) -> None:
         """The entry is committed, and the room has decided about it."""
 
-    @abstractmethod
     def failed(self, error: ChatError) -> None:
         """The entry was not stored."""
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from chat.domain.classroom import PREFIX
 from chat.domain.errors import ChatError, Closing, Full, NickTaken, SeatGone, SeatTaken
 from chat.domain.model import (
     Ack,
@@ -59,7 +60,7 @@ class LiveRoom:
         """The seats of this node, by public name."""
         self.moved: set[str] = set()
         """The public names of seats that were at this node and continue at another one."""
-        self._node = node
+        self.node = node
         self._log = node.log
         self._all_seats = all_seats
         self._channels: dict[type[Sink[Any]], Channel] = {}
@@ -78,7 +79,7 @@ class LiveRoom:
 
     @property
     def closing(self) -> bool:
-        return self._node.closing
+        return self.node.closing
 
     def empty_for(self, now: float) -> float | None:
         """Return the seconds since it was first seen to be empty; None: somebody uses it."""
@@ -93,18 +94,21 @@ class LiveRoom:
 
     def apply(self, item: Committed) -> None:
         """Let the room decide about a committed entry, and hand the event to the channels."""
-        outcome = self.replica.apply(item.entry)
-        self.supervision.decided(item.entry, outcome)
+        entry, pending = item.entry, item.pending
+        outcome = self.replica.apply(entry)
         if type(outcome) is Event:
+            if outcome.kind != "sent" or outcome.text.startswith(PREFIX):
+                self.supervision.decided(entry, outcome)
             for channel in self._channels.values():
                 channel.pending.append(outcome)
             if outcome.kind in ("left", "resumed"):
                 self._seat_moved(outcome)
         elif outcome is not None:
-            self._log.refuse(self.name, item.entry.seq)
-        pending = item.pending
-        self._own = pending is not None
-        if pending is not None:
+            self._log.refuse(self.name, entry.seq)
+        if pending is None:
+            self._own = False
+        else:
+            self._own = True
             pending.decided(outcome)
 
     def _seat_moved(self, event: Event) -> None:
@@ -208,7 +212,7 @@ class LiveRoom:
         ):
             return None
         seat.key = key
-        self._node.arrivals.seated(seat.seat, origin)
+        self.node.arrivals.seated(seat.seat, origin)
         seat.report("resumed", peer=origin.address)
         return seat
 
@@ -236,7 +240,7 @@ class LiveRoom:
         seat.renew_grace()
         joining = not self.node_of(seat.seat)  # the first hello waits for its entry, and this one behind it
         if seat.technique != technique or seat.leaving or joining or not here:
-            self._node.arrivals.count_entry(origin)
+            self.node.arrivals.count_entry(origin)
             body = Resumed(seat.seat, seat.nick, technique, self.node_name)
             # Added before the entry is appended: when the entry comes back it must find its seat.
             self.add_seat(seat)
@@ -253,7 +257,7 @@ class LiveRoom:
             raise Closing("the server is going down")
         if len(self._all_seats) >= self.limits.seats:
             raise Full(f"this server has {self.limits.seats} seats and all are taken")
-        self._node.arrivals.check_seats(origin)
+        self.node.arrivals.check_seats(origin)
         seat = HubSeat(self, seat_name(key), nick, technique)
         seat.key = key
         body = Joined(seat.seat, nick, nick_key(nick), technique, self.node_name)
@@ -261,10 +265,10 @@ class LiveRoom:
         elsewhere = self._log.shared and self.state.seat_of(body.key) not in self.seats
         if not elsewhere and (refusal := self.state.check(body)):
             raise self._refusal(refusal, body)
-        self._node.arrivals.count_entry(origin)
+        self.node.arrivals.count_entry(origin)
         # Added before the entry is appended: when the entry comes back it must find its seat.
         self.add_seat(seat)
-        self._node.arrivals.seated(seat.seat, origin)
+        self.node.arrivals.seated(seat.seat, origin)
         outcome = await self.decide(body, lambda _: self._not_given(seat))
         if not isinstance(outcome, Event):
             raise self._refusal(outcome, body)
@@ -278,7 +282,7 @@ class LiveRoom:
     def _remove_seat(self, seat: HubSeat) -> None:
         self._all_seats.pop(seat.seat, None)
         self.seats.pop(seat.seat, None)
-        self._node.arrivals.ended(seat.seat)
+        self.node.arrivals.ended(seat.seat)
 
     def _not_given(self, seat: HubSeat) -> None:
         """Remove a seat that the room refused, or that could not move here."""
@@ -293,7 +297,7 @@ class LiveRoom:
             if owner is not None:
                 left = owner.expires_in()
             else:
-                left = self._node.expires_in(member.node) if member is not None else None
+                left = self.node.expires_in(member.node) if member is not None else None
             if left is not None:
                 return NickTaken(
                     f"{body.author} is away, and keeps the name for {left:.0f} s more", retry_after=left
@@ -371,7 +375,7 @@ class LiveRoom:
         kind = type(sink)
         if kind not in self._channels:
             self._channels[kind] = Channel(
-                kind, self.replica.ring, self.head, self._read_page, self._node.backlog
+                kind, self.replica.ring, self.head, self._read_page, self.node.backlog
             )
         return self._channels[kind]
 
@@ -386,4 +390,4 @@ class LiveRoom:
             else:
                 mailbox.take(events)
 
-        self._node.keep(asyncio.create_task(read()))
+        self.node.keep(asyncio.create_task(read()))

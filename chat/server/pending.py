@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
 
 from chat.domain.errors import ChatError
 from chat.domain.model import Ack, Draft
@@ -12,23 +15,27 @@ from chat.interfaces.log import Pending
 from chat.interfaces.server import Reply
 
 
-class DraftPending(Pending):
-    """A client's draft; its backend gets the outcome."""
+class Holds(Protocol):
+    """A seat whose drafts keep their order."""
 
-    __slots__ = ("draft", "hold", "reply")
+    def hold(self, n: int, error: ChatError) -> None:
+        """Let no later draft pass one that was refused for now."""
 
-    def __init__(self, draft: Draft, reply: Reply, hold: Callable[[int, ChatError], None]) -> None:
-        """``hold`` is called before the reply if the draft was not stored, with its number and the reason."""
-        self.draft = draft
-        self.reply = reply
-        self.hold = hold
+
+class DraftPending(msgspec.Struct):
+    """A client's draft; its backend gets the outcome. A struct, because every draft needs one."""
+
+    draft: Draft
+    reply: Reply
+    seat: Holds
+    """Is told, before the reply, that the draft was not stored."""
 
     def decided(self, outcome: Outcome) -> None:
         assert outcome is not None  # only a checkpoint has no outcome
         self.reply(self.draft, outcome)
 
     def failed(self, error: ChatError) -> None:
-        self.hold(self.draft.n, error)
+        self.seat.hold(self.draft.n, error)
         self.reply(self.draft, type(error)(str(error), n=self.draft.n))
 
 

@@ -26,6 +26,7 @@ from chat.interfaces.log import Pending
 from chat.interfaces.server import Reply, Sink
 from chat.server.fanout import Channel, Mailbox
 from chat.server.held_draft import HeldDraft
+from chat.server.node import Node
 from chat.server.pace import take_turn
 from chat.server.pending import Decision, DraftPending
 from chat.server.records import Records
@@ -44,15 +45,13 @@ class SeatRoom(Protocol):
     """What a seat needs of its room."""
 
     name: str
+    node: Node
     limits: Limits
     pages: Limits
     """How fast a seat may read again what it has read."""
     records: Records
     supervision: Supervision
     """The teacher's means."""
-
-    @property
-    def closing(self) -> bool: ...
 
     @property
     def head(self) -> int: ...
@@ -112,6 +111,7 @@ class HubSeat:
         self.n = 0
         """The highest draft number that came from the owner, accepted or not."""
         self._room = room
+        self._node = room.node
         self._loop = asyncio.get_running_loop()
         self._mailbox: Mailbox | None = None
         self._polls = 0  # reads that wait for events
@@ -162,10 +162,10 @@ class HubSeat:
     # --- sending -------------------------------------------------------------------------------
 
     def send(self, draft: Draft, reply: Reply) -> None:
-        room, n = self._room, draft.n
+        room, node, n = self._room, self._node, draft.n
         if self.ended:
             return reply(draft, SeatGone("the seat has ended: join again", n=n))
-        if room.closing:
+        if node.closing:
             return reply(draft, Closing("the server is going down", n=n))
         if not n:
             n = max(self.n, room.highest_number(self.seat)) + 1
@@ -184,18 +184,21 @@ class HubSeat:
             return reply(draft, behind)
         if wait := self._bucket.take():
             slow = TooFast(too_fast(room.limits), n=n, retry_after=wait)
-            self._hold(draft.n, slow)
+            self.hold(draft.n, slow)
             return reply(draft, slow)
         now = self._loop.time()
-        if refused := room.supervision.permit(body, now - self._said):
-            if isinstance(refused, TooFast):
-                self._hold(draft.n, refused)
-            return reply(draft, refused)
-        room.submit(body, DraftPending(draft, room.supervision.appended(body, reply), self._hold))
+        supervision = room.supervision
+        if supervision.concerns(body):
+            if refused := supervision.permit(body, now - self._said):
+                if isinstance(refused, TooFast):
+                    self.hold(draft.n, refused)
+                return reply(draft, refused)
+            reply = supervision.appended(body, reply)
+        node.log.append(room.name, body, DraftPending(draft, reply, self))
         self._said = now
         return None
 
-    def _hold(self, n: int, error: ChatError) -> None:
+    def hold(self, n: int, error: ChatError) -> None:
         """Let no later draft pass one that was refused for now."""
         held = self._held
         if n and isinstance(error, NotStored | TooFast) and not (held is not None and 0 < held.n < n):
@@ -229,7 +232,7 @@ class HubSeat:
 
     def detach(self, sink: Sink[Any] | None = None, reason: ChatError | None = None) -> None:
         if self._mailbox is not None and sink in (None, self._mailbox.sink):
-            if not self._mailbox.closed and not self._room.closing:
+            if not self._mailbox.closed and not self._node.closing:
                 if reason is None:
                     self.report("away")
                 else:
@@ -298,7 +301,7 @@ class HubSeat:
     # --- leaving -------------------------------------------------------------------------------
 
     def leave(self) -> None:
-        if self.leaving or self.ended or self._room.closing:
+        if self.leaving or self.ended or self._node.closing:
             return
         if node := self._room.node_of(self.seat):
             self.leaving = True
@@ -332,7 +335,7 @@ class HubSeat:
         )
 
     def _was_cut(self, reason: ChatError) -> None:
-        if not self._room.closing:
+        if not self._node.closing:
             self.report("cut", code=reason.code, reason=str(reason))
 
     # --- the grace time ------------------------------------------------------------------------

@@ -7,11 +7,12 @@ appended counts already.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeGuard
 
 from chat.domain.classroom import PREFIX, WRITTEN_BY_SEVERAL, Classroom, is_proof, parse
 from chat.domain.errors import BadText, ChatError, NotYours, TooFast
 from chat.domain.model import Ack, Body, Deleted, Draft, Edited, Entry, Event, Left, Sent
-from chat.domain.room import Outcome, event_of
+from chat.domain.room import event_of
 from chat.interfaces.server import Reply
 from chat.language import N_
 
@@ -34,15 +35,20 @@ class Supervision:
         self._now = self.state
         self._under_way = 0
 
-    def permit(self, body: Sent | Edited | Deleted, since: float) -> ChatError | None:
+    def concerns(self, body: Sent | Edited | Deleted) -> TypeGuard[Sent | Edited]:
+        """Return whether a draft may be forbidden, or is one of the teacher's means: most are neither."""
+        if isinstance(body, Deleted):
+            return False
+        state = self.state
+        return bool(body.text.startswith(PREFIX) or state.frozen or state.muted or state.slow)
+
+    def permit(self, body: Sent | Edited, since: float) -> ChatError | None:
         """Return why an entry may not be appended; None: it may.
 
         Args:
             body: a seat's draft, as the log would have it.
             since: the seconds since the last draft of the seat.
         """
-        if isinstance(body, Deleted) or not (self.state.restricts or body.text.startswith(PREFIX)):
-            return None
         try:
             refused = self._permit(body, since)
         except BadText as error:
@@ -90,10 +96,10 @@ class Supervision:
 
         return decided
 
-    def decided(self, entry: Entry, outcome: Outcome) -> None:
-        """Take what has become of a committed entry."""
-        if isinstance(outcome, Event) and _matters(entry.body):
-            self._set(self._after(entry, self._now, outcome))
+    def decided(self, entry: Entry, event: Event) -> None:
+        """Take an event and its entry. Messages that are none of the means change nothing."""
+        if _matters(entry.body):
+            self._set(self._after(entry, self._now, event))
 
     def replay(self, entries: Iterable[Entry]) -> None:
         """Take the accepted entries of the log, when the room is loaded."""

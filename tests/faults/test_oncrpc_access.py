@@ -45,6 +45,7 @@ from tests.support.oncrpc_peer import (
     StreamPeer,
     after,
     header,
+    marked,
     opaque,
     serving,
     words,
@@ -92,8 +93,8 @@ async def ask(peer: RpcPeer, procedure: int, key: str, **other: Any) -> chat_sta
     return chat_status(status.status)
 
 
-async def join(peer: RpcPeer, access: str, **other: Any) -> join_ok:
-    argument = join_args("lab", "ann", access, "", None)
+async def join(peer: RpcPeer, access: str, nick: str = "ann", **other: Any) -> join_ok:
+    argument = join_args("lab", nick, access, "", None)
     answer = await peer.reply(await peer.begin(CHAT_JOIN, argument, **other))
     joined = join_res.decode(answer[len(SUCCESS) :]).value
     assert isinstance(joined, join_ok), joined
@@ -121,6 +122,46 @@ async def test_over_tcp_a_connection_has_shown_the_token_once_it_has_joined(serv
         key = (await join(ann, TOKEN)).seat_key
         assert await ask(ann, CHAT_SEND, key) is chat_status.CHAT_OK
         assert await ask(ann, CHAT_SEND, key, **showing("her machine")) is chat_status.CHAT_OK
+
+
+async def test_what_comes_together_is_told_apart_by_key_program_and_credentials(server: OncRpcServer) -> None:
+    async with await StreamPeer.open(server.address) as ann, await StreamPeer.open(server.address) as eve:
+        joined = await join(ann, TOKEN)
+        other = await join(eve, TOKEN, nick="eve")
+
+        def send(xid: int, key: str, text: str = "hi", **head: Any) -> bytes:
+            return marked(header(xid, CHAT_SEND, **head) + send_args(key, 0, text).encode())
+
+        shown = showing(TOKEN)
+        calls = [
+            send(1, joined.seat_key, **shown),
+            send(2, joined.seat_key, "hers", **shown),
+            send(3, other.seat_key, "his", **shown),
+            send(4, other.seat_key, "his, too", **shown),
+            send(5, "nobody", **shown),
+            send(6, "nobody", **shown),
+            send(7, joined.seat_key, program=5),
+            send(8, joined.seat_key, program=5),
+            send(9, joined.seat_key, flavor=3),
+            send(10, joined.seat_key, flavor=3),
+            send(11, joined.seat_key, "", **shown),
+            send(12, joined.seat_key, "last", **shown),
+        ]
+        await eve.raw(b"".join(calls))
+        answers = [await eve.reply(xid) for xid in range(1, 13)]
+        said = [draft_res.decode(answers[place][len(SUCCESS) :]).status.name for place in (4, 5, 10)]
+        assert said == ["CHAT_SEAT_GONE", "CHAT_SEAT_GONE", "CHAT_BAD_TEXT"]
+        assert answers[6] == answers[7] == words(1, 0, 0, 0, 1)  # PROG_UNAVAIL
+        assert answers[8] == answers[9] == words(1, 1, 1, 2)  # AUTH_ERROR, AUTH_REJECTEDCRED
+        eve.seat_key = other.seat_key
+        events = [event for event in await eve.fetch(0) if event.kind.name == "CHAT_SENT"]
+        assert [(event.author, event.text) for event in events] == [
+            ("ann", "hi"),
+            ("ann", "hers"),
+            ("eve", "his"),
+            ("eve", "his, too"),
+            ("ann", "last"),
+        ]
 
 
 async def test_over_udp_every_call_shows_it(server: OncRpcServer) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import pytest
 from hypothesis import given
@@ -39,9 +39,10 @@ from backends.oncrpc.conversion import (
     welcome_to,
 )
 from backends.oncrpc.datagrams import ReplyCache
-from backends.oncrpc.program import sent_args, stored
+from backends.oncrpc.sending import CalledSay, beginning_of, draft_reply, say_again, sent_args
 from chat.domain.errors import ERRORS, AccessDenied, BadName, BadText, ChatError, StaleCursor, TooFast
-from chat.domain.model import Cursor, Event, Hello, Kind, Limits, Member, Welcome
+from chat.domain.model import MAX_NUMBER, Ack, Cursor, Event, Hello, Kind, Limits, Member, Welcome
+from chat.interfaces.server import Seat
 from protos.chat_xdr import (
     CHAT_DELETE,
     CHAT_EDIT,
@@ -51,7 +52,9 @@ from protos.chat_xdr import (
     CHAT_MAX_REASON,
     CHAT_MEMBERS,
     CHAT_NULL,
+    CHAT_PROG,
     CHAT_SEND,
+    CHAT_V1,
     chat_error,
     chat_status,
     draft_ok,
@@ -131,8 +134,9 @@ def test_any_fragment_may_be_empty(place: int) -> None:
 
 def test_a_call_is_read_as_it_was_written() -> None:
     record = write_call(7, 600000001, 1, CHAT_LEAVE, leave_args("key"))
-    assert read_call(record) == Call(7, 600000001, 1, CHAT_LEAVE, leave_args("key").encode())
-    assert read_call(write_call(8, 5, 6, 0, None)) == Call(8, 5, 6, 0, b"")
+    assert read_call(record) == Call(7, 600000001, 1, CHAT_LEAVE, leave_args("key").encode(), record)
+    record = write_call(8, 5, 6, 0, None)
+    assert read_call(record) == Call(8, 5, 6, 0, b"", record)
 
 
 WORD = st.sampled_from([0, 1, 2, 3, 4, 8, 400, 404, 2**32 - 1]).map(lambda number: number.to_bytes(4, "big"))
@@ -160,7 +164,7 @@ def test_a_result_is_read_as_it_was_written() -> None:
 
 def test_the_answer_to_a_draft_is_what_the_contract_says() -> None:
     result = draft_res(chat_status.CHAT_OK, draft_ok(2**53 - 1, 3))
-    assert stored(2**32 - 1, 2**53 - 1, 3) == succeeded(2**32 - 1, result)
+    assert draft_reply(2**32 - 1, 0, Ack(2**53 - 1, 3)) == succeeded(2**32 - 1, result)
 
 
 TEXT = st.text(max_size=9) | st.sampled_from([4000 * "x", 4001 * "x"])
@@ -182,6 +186,33 @@ def test_a_send_is_read_in_the_short_way_as_in_the_long_one(args: send_args, pla
         except XdrError:
             expected = None
         assert sent_args(sent) == expected
+
+
+BEFORE = read_call(write_call(7, CHAT_PROG, CHAT_V1, CHAT_SEND, send_args("key", 1, "first"), "token"))
+
+
+@given(TEXT, st.integers(0, 2**64 - 1), st.integers(0, 200), st.integers(0, 255))
+def test_a_send_that_begins_like_another_is_read_as_that_was(
+    text: str, n: int, place: int, byte: int
+) -> None:
+    before = beginning_of(BEFORE, cast(Seat, None))
+    data = Packer()
+    data.uint64(n)
+    data.string(text, 5000)
+    whole = (9).to_bytes(4, "big") + before.head + bytes(data.data)
+    changed = whole[:place] + bytes([byte]) + whole[place + 1 :]
+    for sent in (whole, changed, whole + bytes(4), *(whole[:-cut] for cut in range(1, len(whole), 3))):
+        draft = say_again(sent, before)
+        try:
+            call = read_call(sent)
+            expected = send_args.decode(call.arguments)
+        except (BadRecord, Denied, XdrError):
+            assert draft is None
+            continue
+        if sent[4:].startswith(before.head) and expected.n <= MAX_NUMBER:
+            assert draft == CalledSay(expected.text, expected.n, call.xid)
+        else:
+            assert draft is None
 
 
 REFUSALS: dict[str, tuple[bytes, str]] = {
