@@ -44,6 +44,8 @@ from chat.domain.json_codec import Decoder
 from chat.domain.model import MAX_NUMBER, Ack, Delete, Draft, Edit, Event, Hello, Say
 from chat.domain.validation import seat_name
 from chat.interfaces.server import HubPort, Reader, Seat
+from chat.transport.asgi import Receive, Scope, Send
+from chat.transport.http_response import respond
 from chat.transport.http_server import ClientDisconnected, WebServer, read_body
 from chat.transport.polling import WAIT
 from chat.transport.preconditions import failed_precondition, names
@@ -363,6 +365,9 @@ class Answer(Response):
     def __init__(self, status: int, headers: Headers, body: bytes = b"") -> None:
         self.status_code, self.raw_headers, self.body = status, headers, body
         self.background = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await respond(send, self.status_code, self.raw_headers, bytes(self.body))
 
 
 def answer(status: int, body: bytes = b"", headers: Headers | None = None, kind: bytes = JSON) -> Response:

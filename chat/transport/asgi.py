@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeAlias
 
 from chat.domain.errors import ChatError
 from chat.interfaces.address import Address
+from chat.transport.deadlines import Deadlines
 
 Scope: TypeAlias = Any
 Receive: TypeAlias = Callable[[], Awaitable[Any]]
@@ -21,6 +22,8 @@ class WebSite(Protocol):
     address: Address
     stopping: bool
     origins: frozenset[str]
+    resting: Deadlines[Any]
+    """The connections that wait for their next request."""
 
     @property
     def crowded(self) -> bool: ...
