@@ -36,6 +36,7 @@ from backends.grpc.first_frames import HELLO_TIMEOUT, FirstFrames
 from backends.grpc.health import Health, keep
 from backends.grpc.listening import credentials_of, listen
 from backends.grpc.serving import Serving
+from backends.grpc.waking import woken_once
 from chat.domain.errors import BadRequest, ChatError, Closing, ConnectionLost, SeatGone
 from chat.domain.model import Ack, Draft, Event
 from chat.interfaces.address import Address
@@ -92,11 +93,12 @@ class GrpcServer(ChatServer):
     async def _make(self, port: int) -> tuple[grpc.aio.Server, Address]:
         """Make a server of the library that listens at a port. Raises OSError."""
         shares = ("grpc.so_reuseport", int(self.options.shares_port))  # else a port that is taken is an error
-        server = grpc.aio.server(
-            options=[*OPTIONS, shares, ("grpc.max_concurrent_streams", self._max_calls)],
-            interceptors=[*self._interceptors, AccessInterceptor(self.hub, self._first_frames)],
-            maximum_concurrent_rpcs=self._max_calls,
-        )
+        with woken_once():
+            server = grpc.aio.server(
+                options=[*OPTIONS, shares, ("grpc.max_concurrent_streams", self._max_calls)],
+                interceptors=[*self._interceptors, AccessInterceptor(self.hub, self._first_frames)],
+                maximum_concurrent_rpcs=self._max_calls,
+            )
         server.add_generic_rpc_handlers((self._handlers(),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         reflection.add(server, (pb.DESCRIPTOR, health_pb2.DESCRIPTOR))

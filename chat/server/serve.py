@@ -40,6 +40,8 @@ STOP_TIMEOUT = 3.0
 SWITCH = 0.002
 """Seconds after which a busy loop lets the log's writer thread run. Python's 5 ms would delay commits; 0.5 ms
 splits drafts that arrive together into more commits, and costs a tenth more CPU a message."""
+NEW_OBJECTS = 10_000
+"""Objects that are made until Python looks for cycles among them; without this, 700."""
 ADMIN = "admin"
 """The name of the admin port among the servers; no technique has it."""
 IDLE_CHECK = 1.0
@@ -222,6 +224,7 @@ async def _serve(plan: Plan, ready: Ready, opened: Log | None, *, had_terminal: 
             raise ChatError("; ".join(f"{offer.technique}: {offer.reason}" for offer in offers))
         admin = await _admin(plan.admin, hub, servers) if plan.admin else None
         gc.freeze()  # these objects stay; a collection that visits them all stops the room for 10 ms
+        gc.set_threshold(NEW_OBJECTS)
         for offer in offers:
             if offer.address is not None:
                 hub.records.report("ready", technique=offer.technique, address=str(offer.address))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from chat.domain.errors import ChatError
 from chat.interfaces.address import Address
-from chat.transport.deadlines import Deadlines
+
+if TYPE_CHECKING:  # it loads asyncio, which a cold start does not need
+    from chat.transport.deadlines import Deadlines
 
 Scope: TypeAlias = Any
 Receive: TypeAlias = Callable[[], Awaitable[Any]]

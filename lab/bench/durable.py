@@ -6,6 +6,7 @@ started again: what it had acknowledged must be there.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import socket
@@ -36,6 +37,8 @@ OUTSTANDING = (1, 32)
 SECONDS = 1.0
 """Of a round."""
 ROUNDS = 5
+PAGE = 4096
+"""Bytes; SQLite's own."""
 TIMEOUT = 20.0
 """Seconds until the next answer must have come."""
 INBOX = b"_INBOX.bench."
@@ -83,6 +86,8 @@ class Report(msgspec.Struct):
     at: str
     machine: Machine
     rows: list[Row]
+    syncs: list[float]
+    """What the disk alone does in a second, in each round: one page of a file is overwritten and synced."""
     left_out: list[str]
     """Why a server was not measured."""
 
@@ -225,22 +230,40 @@ def run(rounds: int = ROUNDS, seconds: float = SECONDS, against: str = "") -> Re
             tree = stack.enter_context(revision.checkout(against, folder))
             durables.append(replace(durables[0], server=revision.before(OURS, tree)))
         stack.enter_context(pinned(own))
+        rows, syncs = _measured(durables, folder, servers, rounds, seconds)
         return Report(
             at=time.strftime("%Y-%m-%d %H:%M", time.gmtime()),
             machine=machine(folder, servers, own),
-            rows=_measured(durables, folder, servers, rounds, seconds),
+            rows=rows,
+            syncs=syncs,
             left_out=left_out,
         )
 
 
+def _syncs(folder: Path, seconds: float) -> float:
+    """Overwrite a page of a file and sync it, again and again; return how often in a second."""
+    sync = getattr(os, "fdatasync", os.fsync)  # not everywhere
+    with (folder / "page").open("wb", buffering=0) as file:
+        count = 0
+        begin = time.perf_counter()
+        while (took := time.perf_counter() - begin) < seconds:
+            file.seek(0)
+            file.write(count.to_bytes(PAGE))
+            sync(file.fileno())
+            count += 1
+    return count / took
+
+
 def _measured(
     durables: list[Durable], folder: Path, cores: list[int], rounds: int, seconds: float
-) -> list[Row]:
+) -> tuple[list[Row], list[float]]:
     rows = [
         Row(one.server.name, one.server.title, one.means, {count: [] for count in OUTSTANDING})
         for one in durables
     ]
+    syncs = []
     for number in range(rounds):
+        syncs.append(_syncs(folder, seconds))
         for one, row in zip(durables, rows, strict=True):
             with running(one.server, folder / f"{one.server.name}-{number}", cores) as server:
                 publisher = Publisher(server.port, one.speech)
@@ -250,7 +273,7 @@ def _measured(
                 publisher.close()
     for one, row in zip(durables, rows, strict=True):
         row.acknowledged, row.lost = _killed(one, folder / f"{one.server.name}-killed", cores, seconds)
-    return rows
+    return rows, syncs
 
 
 def _killed(one: Durable, folder: Path, cores: list[int], seconds: float) -> tuple[int, int]:
@@ -279,7 +302,7 @@ def _rows(report: Report) -> list[list[str]]:
     def rate(values: list[float]) -> str:
         return f"{statistics.median(values):,.0f} ({min(values):,.0f}-{max(values):,.0f})"
 
-    return [
+    found = [
         [
             row.title,
             *(rate(row.rates[count]) for count in OUTSTANDING),
@@ -288,6 +311,11 @@ def _rows(report: Report) -> list[list[str]]:
         ]
         for row in report.rows
     ]
+    if report.syncs:
+        found.append(
+            ["the disk alone", rate(report.syncs), "", "", "a page of a file is overwritten and synced"]
+        )
+    return found
 
 
 def as_page(report: Report) -> str:
@@ -300,6 +328,7 @@ the rounds and their range.
 One publisher on a raw socket, the same code for all, and nobody else reads; texts of {TEXT_BYTES} bytes.
 Ours is `chat serve tcp --rate off` with its log in SQLite; JetStream has one stream in a file, one replica.
 Each round has a fresh server. At the end each is killed with SIGKILL while it is busy, and started again.
+Who syncs each message, and has one outstanding, can't be faster than the disk alone.
 """,
         *about(report.machine),
         f"- pinning: {report.machine.pinned}; log on {report.machine.disk}",

@@ -92,7 +92,8 @@ def _sends(backend: str, limit: float, reason: str) -> tuple[Goal, ...]:
             True,
             f"""\
 The goal for one caller of {backend} with the durable log is missed: each message is committed and synced
-before its answer, and one caller has only one message to commit.""",
+before its answer, and one caller has only one message to commit. How long the disk alone takes for that is in
+"Acknowledged messages".""",
             server="sqlite",
         ),
     )

@@ -81,7 +81,7 @@ class DatagramRelay(Relay):
         self._expiring.cancel()
         await self.cut()
         self.front.close()
-        await asyncio.sleep(0)
+        await self.end_opening()
 
 
 class _Front(asyncio.DatagramProtocol):
@@ -118,7 +118,7 @@ class _Way(asyncio.DatagramProtocol):
             )
             for direction, hand_on in ((Direction.UP, self._send_up), (Direction.DOWN, self._send_down))
         )
-        self._opening = asyncio.get_running_loop().create_task(self._open())
+        relay.begin_to_open(self._open())
 
     async def _open(self) -> None:
         target = self._relay.target

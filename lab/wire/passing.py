@@ -38,7 +38,7 @@ class Passing:
 
 
 class Interference(ABC):
-    """Decides what becomes of what passes. It is called in the tap's thread, and must not wait."""
+    """Decides what becomes of what passes. It is called on the tap's event loop, and must not wait."""
 
     @property
     @abstractmethod

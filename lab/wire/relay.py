@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Coroutine, Iterator
+from typing import Any
 
 from chat.interfaces.address import Address
 from lab.wire.capture import Capture
@@ -18,6 +20,21 @@ class Relay:
         self.here = Address("127.0.0.1", 0)
         self.frozen = False
         """The wire is stopped: nothing passes by itself."""
+        self._opening: set[asyncio.Task[None]] = set()
+
+    def begin_to_open(self, work: Coroutine[Any, Any, None]) -> None:
+        """Let a coroutine open the way to the server, until the relay stops."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+
+    async def end_opening(self) -> None:
+        """End what still opens a socket: uvloop waits for it for ever when it is closed."""
+        opening = list(self._opening)
+        for task in opening:
+            task.cancel()
+        await asyncio.gather(*opening, return_exceptions=True)
+        await asyncio.sleep(0)
 
     async def start(self, port: int) -> None:
         raise NotImplementedError

@@ -21,7 +21,7 @@ from lab.wire.passing import Interference
 from lab.wire.relay import Relay
 
 CONNECT_TIMEOUT = 5.0
-"""Seconds until a server that does not answer counts as gone."""
+"""Seconds until a server that does not answer counts as gone, and a client that goes on with no handshake."""
 
 
 class StreamRelay(Relay):
@@ -41,12 +41,15 @@ class StreamRelay(Relay):
         self.here = Address(*self._server.sockets[0].getsockname()[:2])
 
     async def _listen(self, port: int) -> None:
+        secured: dict[str, Any] = {}
+        if self.encryption is not None:
+            secured = {"ssl": self.encryption.identity, "ssl_handshake_timeout": CONNECT_TIMEOUT}
         self._server = await asyncio.get_running_loop().create_server(
             lambda: _Pair(self).client,
             self.here.host,
             port,
             backlog=1024,
-            ssl=self.encryption.identity if self.encryption else None,
+            **secured,
         )
 
     async def refuse(self, refused: bool) -> None:
@@ -77,6 +80,7 @@ class StreamRelay(Relay):
     async def stop(self) -> None:
         self._server.close()
         await self.cut()
+        await self.end_opening()
 
 
 class _Pair:
@@ -87,7 +91,6 @@ class _Pair:
         self.client, self.server = _Side(self, Direction.UP), _Side(self, Direction.DOWN)
         self.client.other, self.server.other = self.server, self.client
         self.connection: Connection | None = None
-        self._dialling: asyncio.Task[None] | None = None
 
     @property
     def busy(self) -> bool:
@@ -105,7 +108,7 @@ class _Pair:
         self.connection = relay.capture.connection("tcp", str(peer), str(relay.target))
         self.connection.encrypted = relay.encryption is not None
         relay.pairs.add(self)
-        self._dialling = asyncio.get_running_loop().create_task(self._dial())
+        relay.begin_to_open(self._dial())
 
     async def _dial(self) -> None:
         target, encryption = self.relay.target, self.relay.encryption

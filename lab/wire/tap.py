@@ -1,7 +1,9 @@
 """The tap: a relay between clients and a server that records what passes. No backend knows of it.
 
-It runs in its own thread with its own event loop, so that whoever looks is never in the way: bytes are
-handed on first, recorded then, and decoded by somebody else.
+Whoever looks is never in the way: bytes are handed on first, recorded then, and decoded by somebody else. A
+tap of a client in the same process runs on that client's event loop. In a thread of its own it would wait for
+the interpreter's lock several times for each piece, while the client holds it; that doubles the time of a
+message over REST. A tap for other programs, or for synchronous code, has a thread and a loop of its own.
 """
 
 from __future__ import annotations
@@ -35,14 +37,28 @@ class Tap:
     `asyncio.to_thread`.
     """
 
-    def __init__(self, capture: Capture | None = None, interference: Interference | None = None) -> None:
+    def __init__(
+        self,
+        capture: Capture | None = None,
+        interference: Interference | None = None,
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        """Begin.
+
+        Args:
+            capture: records what passes; None: a new one.
+            interference: what goes wrong on the way; None: nothing.
+            loop: the clients', which runs until the tap is closed; None: one of its own, in its own thread.
+        """
         self.capture = capture or Capture()
         self._interference = interference
         self._frozen = False
-        self._loop = _new_loop()
+        self._loop = loop or _new_loop()
         self._relays: dict[tuple[str, str, int], Relay] = {}
-        self._thread = threading.Thread(target=self._loop.run_forever, name="tap", daemon=True)
-        self._thread.start()
+        self._thread: threading.Thread | None = None
+        if loop is None:
+            self._thread = threading.Thread(target=self._loop.run_forever, name="tap", daemon=True)
+            self._thread.start()
 
     def relay(
         self,
@@ -102,7 +118,7 @@ class Tap:
         return self._frozen
 
     def with_lanes(self, work: Callable[[list[Lane]], R]) -> R:
-        """Return what ``work`` returns, which is called in the tap's thread with every lane that there is."""
+        """Return what ``work`` returns, which is called on the tap's loop with every lane that there is."""
 
         done: Future[R] = Future()
 
@@ -129,10 +145,11 @@ class Tap:
         for relay in self._relays.values():
             self._run(relay.stop())
         self._relays.clear()
-        self._run(_nothing_is_left())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(TIMEOUT)
-        self._loop.close()
+        if self._thread is not None:
+            self._run(_nothing_is_left())
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(TIMEOUT)
+            self._loop.close()
 
     def __enter__(self) -> Self:
         return self
@@ -145,7 +162,7 @@ class Tap:
 
 
 async def _nothing_is_left() -> None:
-    """End what still opens a socket: uvloop waits for it for ever when it is closed."""
+    """End what the loop itself still does, such as the handshake with a client: it would wait for it."""
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     for task in tasks:
         task.cancel()

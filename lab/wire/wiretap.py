@@ -55,7 +55,7 @@ class Wiretap:
     async def start(self) -> None:
         """Be in the way of the session's next connections. Raises OSError."""
         if self._tap is None:
-            self._tap = await asyncio.to_thread(Tap, None, self.interference)
+            self._tap = Tap(None, self.interference, asyncio.get_running_loop())
             self.trace = Trace(self._tap.capture, await asyncio.to_thread(self.technique.load_decoder))
 
     async def detour(

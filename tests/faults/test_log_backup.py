@@ -9,8 +9,7 @@ import sqlite3
 import stat
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from chat.server.logs.files import connect
 from chat.server.logs.verify import verify
 from tests.support.line_client import LineClient
 from tests.support.logbook import child_holding
+from tests.support.nobody import as_nobody
 from tests.support.processes import chat, chat_here, log_files, one_line, serving
 from tests.support.talks import TEXT, find, flip, talk
 
@@ -243,23 +243,6 @@ async def test_a_full_disk_is_named_and_nothing_is_left(tmp_path: Path) -> None:
 # --- files that are no log -----------------------------------------------------------------------
 
 
-@contextmanager
-def as_nobody(folder: Path) -> Iterator[None]:
-    """Root may read and write everything."""
-    os.environ["CHAT_CONFIG"] = os.devnull  # root's settings are root's; the next test removes it
-    if os.geteuid() != 0:
-        yield
-        return
-    for place in (folder, *folder.parents):
-        if not place.stat().st_mode & stat.S_IXOTH:
-            place.chmod(0o755)
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-
-
 COMMANDS = [["verify"], ["export"], ["compact"], ["backup", "to"]]
 
 
@@ -300,7 +283,10 @@ def test_what_is_no_log_is_named_in_one_line(
 
 @POSIX
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: str(command[0]))
-def test_a_log_that_may_not_be_read_is_named_in_one_line(path: Path, command: list[str]) -> None:
+def test_a_log_that_may_not_be_read_is_named_in_one_line(
+    path: Path, command: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHAT_CONFIG", os.devnull)  # root's settings are root's
     path.chmod(0)
     with as_nobody(path.parent):
         done = chat_here("log", command[0], str(path), *[str(path.with_name(name)) for name in command[1:]])
@@ -311,7 +297,10 @@ def test_a_log_that_may_not_be_read_is_named_in_one_line(path: Path, command: li
 
 
 @POSIX
-def test_a_log_on_a_disk_that_is_read_only_is_verified_exported_and_copied(path: Path, backup: Path) -> None:
+def test_a_log_on_a_disk_that_is_read_only_is_verified_exported_and_copied(
+    path: Path, backup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHAT_CONFIG", os.devnull)
     path.chmod(0o444)
     path.parent.chmod(0o555)
     backup.parent.mkdir(mode=0o777)

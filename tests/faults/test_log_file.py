@@ -21,6 +21,7 @@ from chat.server.logs import files
 from chat.server.logs.files import VERSION, set_aside
 from chat.server.logs.sqlite import SqliteLog
 from tests.support.logbook import LogBook, child_holding, fill, refusal, texts
+from tests.support.nobody import as_nobody
 from tests.support.processes import chat_here
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX only")
@@ -161,20 +162,9 @@ async def test_a_log_that_is_a_folder_is_refused(tmp_path: Path) -> None:
 
 @pytest.fixture
 def unprivileged(tmp_path: Path) -> Iterator[None]:
-    """Root may write what is read-only: become somebody else for a test, who owns its folder."""
-    if sys.platform == "win32" or os.geteuid() != 0:
+    """Root may write what is read-only: be somebody else for a test, who owns its folder."""
+    with as_nobody(tmp_path, owner=True):
         yield
-        return
-    nobody = 65534
-    for folder in (tmp_path, *tmp_path.parents):
-        if not folder.stat().st_mode & stat.S_IXOTH:
-            folder.chmod(0o755)
-    os.chown(tmp_path, nobody, -1)
-    for file in tmp_path.iterdir():
-        os.chown(file, nobody, -1)
-    os.seteuid(nobody)
-    yield
-    os.seteuid(0)
 
 
 @POSIX

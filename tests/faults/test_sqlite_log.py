@@ -61,6 +61,20 @@ async def test_a_killed_server_leaves_no_lock(path: Path) -> None:
     assert await texts(path) == ["held"]
 
 
+# --- the -wal grows ----------------------------------------------------------------------------
+
+
+async def test_most_commits_leave_the_size_of_the_wal_as_it_is(path: Path) -> None:
+    """The size would have to be written as well, and waited for."""
+    sizes = []
+    async with LogBook(SqliteLog(path)) as book:
+        for number in range(40):
+            await book.say(f"line {number}")
+            sizes.append(os.stat(f"{path}-wal").st_size)
+    assert len(set(sizes)) <= 2
+    assert await texts(path) == [f"line {number}" for number in range(40)]
+
+
 # --- the disk fills up while it runs -----------------------------------------------------------
 
 

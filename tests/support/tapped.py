@@ -40,7 +40,7 @@ class Tapped:
         self.technique = technique
         self.transport = technique.transport(settings)
         self.plan = FaultPlan(technique.load_decoder(), seed=7)
-        self.tap = Tap(interference=self.plan)
+        self.tap = Tap(interference=self.plan, loop=asyncio.get_running_loop())
         if fault:
             self.plan.add(parse_fault(fault, self.transport), self.tap)
         self.seen: list[Event] = []

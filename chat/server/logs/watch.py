@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from collections.abc import Mapping
 from contextlib import closing, suppress
 from io import FileIO
@@ -18,6 +19,8 @@ from chat.server.logs.files import SQLITE_ERRORS, connect
 
 _WAL_MAGIC = (bytes.fromhex("377f0682"), bytes.fromhex("377f0683"))
 _WAL_HEADER = 32  # bytes; https://www.sqlite.org/fileformat2.html#the_write_ahead_log
+_ROOM = 256 * 1024
+"""Bytes by which the -wal is made longer than it has to be."""
 ROOMS = """
 WITH RECURSIVE names(room) AS (
     SELECT min(room) FROM entries
@@ -47,10 +50,11 @@ class FileWatch:
         self._named = False
         """The database itself holds that name."""
         self._path = path
-        self._names = str(path), f"{path}-wal"
-        self._main_stat, self._wal_stat = map(os.stat, self._names)
-        self._wal = FileIO(self._names[1])  # `check` sees that the file still has the name
-        self._wal_header = self._read_wal_header()
+        self._main, self._wal_name = str(path), f"{path}-wal"
+        self._main_stat = os.stat(self._main)
+        self._wal = FileIO(self._wal_name, "r+")  # `check` sees that the file still has the name
+        self._wal_place = self._place_of_wal()
+        self._wal_size, self._wal_header = self._read_wal()
         self.touched = False
         """Somebody else has written to the database, or changed its time."""
         self._carried: dict[str, int] = {}
@@ -68,20 +72,22 @@ class FileWatch:
             Overwritten: one of them was emptied or overwritten in place.
             OSError: the disk can't be read.
         """
-        main, wal = map(os.stat, self._names)
-        if not (samestat(main, self._main_stat) and samestat(wal, self._wal_stat)):
+        main = os.stat(self._main)
+        if not samestat(main, self._main_stat) or self._place_of_wal() != self._wal_place:
             raise FileNotFoundError(errno.ENOENT, "another file took its place")
         if (main.st_size, main.st_mtime_ns) != (self._main_stat.st_size, self._main_stat.st_mtime_ns):
             # Only a checkpoint writes to the database. A changed time alone may be a harmless `touch`.
             if not self._holds(self._carried):
                 raise Overwritten(self._path.name)
             self._main_stat, self.touched = main, True
-        header = self._read_wal_header()
+        size, header = self._read_wal()
         sound = header[:4] in _WAL_MAGIC if committed else header == self._wal_header
-        if (wal.st_size < self._wal_stat.st_size or not sound) and not self._holds(written):
+        if (size < self._wal_size or not sound) and not self._holds(written):
             # If the database held it, it would have been begun anew.
             raise Overwritten(f"{self._path.name}-wal")
-        self._wal_stat, self._wal_header = wal, header
+        if committed and size > self._wal_size:
+            size = self._make_room(size)
+        self._wal_size, self._wal_header = size, header
 
     def carried(self, last: Mapping[str, int] | None, *, named: bool) -> None:
         """A checkpoint has written to the database.
@@ -97,7 +103,7 @@ class FileWatch:
     def set_wal_aside(self) -> None:
         """Rename the -wal. Beside another database SQLite would write it into that one."""
         with suppress(OSError):  # on Windows an open file keeps its name
-            os.replace(self._names[1], f"{self._path}-lost-wal")
+            os.replace(self._wal_name, f"{self._path}-lost-wal")
 
     def close(self) -> None:
         """Read no more: SQLite deletes the -wal when it closes the database."""
@@ -114,6 +120,33 @@ class FileWatch:
             return False
         return all(found.get(room, 0) >= seq for room, seq in last.items())
 
-    def _read_wal_header(self) -> bytes:
+    def _place_of_wal(self) -> object:
+        """Return what is another value once the -wal that is open here has not its name any more.
+
+        Raises `FileNotFoundError` if nothing has the name.
+        """
+        if sys.platform == "linux":
+            # Its name, and whether it was deleted. `stat` tells that too, but from Linux 6.13 on it makes the
+            # next write change the inode, which a commit then writes and waits for:
+            # https://docs.kernel.org/filesystems/multigrain-ts.html
+            with suppress(OSError):  # /proc is not everywhere
+                return os.readlink(f"/proc/self/fd/{self._wal.fileno()}")
+        wal = os.stat(self._wal_name)
+        return wal.st_dev, wal.st_ino
+
+    def _make_room(self, size: int) -> int:
+        """Lengthen the -wal, which the last commit has made longer than it was; return its new size.
+
+        A commit that changes the size of a file takes up to twice as long, because the size is written too.
+        SQLite takes what is behind its last commit for the rest of an earlier use.
+        """
+        with suppress(OSError):  # no space
+            self._wal.seek(size)
+            size += self._wal.write(bytes(_ROOM))
+        return size
+
+    def _read_wal(self) -> tuple[int, bytes]:
+        """Return the size of the -wal, and its header."""
+        size = self._wal.seek(0, os.SEEK_END)
         self._wal.seek(0)
-        return self._wal.read(_WAL_HEADER)
+        return size, self._wal.read(_WAL_HEADER)

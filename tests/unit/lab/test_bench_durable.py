@@ -62,6 +62,8 @@ def test_a_run_without_nats_measures_ours_and_says_what_to_install(monkeypatch: 
     assert all(rate > 0 for rates in ours.rates.values() for rate in rates)
     assert ours.acknowledged > 0
     assert ours.lost == 0
+    assert report.syncs[0] > 0
+    assert "| the disk alone | " in durable.as_page(report)
     assert "apt install nats-server" in durable.as_page(report)
 
 

@@ -1,4 +1,4 @@
-"""A tap on both event loops that it may run on, and what it has captured."""
+"""A tap on each event loop that it may run on, and what it has captured."""
 
 from __future__ import annotations
 
@@ -21,9 +21,12 @@ LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
 }
 
 
-@pytest.fixture(params=LOOPS)
+@pytest.fixture(params=[*LOOPS, "of the client"])
 async def tap(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Tap]:
-    monkeypatch.setattr(lab.wire.tap, "_new_loop", LOOPS[request.param])
-    tap = await asyncio.to_thread(Tap)
+    if make_loop := LOOPS.get(request.param):
+        monkeypatch.setattr(lab.wire.tap, "_new_loop", make_loop)
+        tap = await asyncio.to_thread(Tap)
+    else:
+        tap = Tap(loop=asyncio.get_running_loop())
     yield tap
     await asyncio.to_thread(tap.close)

@@ -27,7 +27,7 @@ class Stopped:
 
     def __init__(self, transport: Transport) -> None:
         self.transport: Transport = transport
-        self.tap = Tap()
+        self.tap = Tap(loop=asyncio.get_running_loop())
         self.trace = Trace(self.tap.capture, backends.technique(transport).load_decoder())
         self.got: list[str] = []
         self._news = asyncio.Event()

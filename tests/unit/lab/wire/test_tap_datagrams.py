@@ -167,15 +167,16 @@ async def test_cut_forgets_everybody_and_lets_them_in_again(tap: Tap, front: Add
     assert notes[1] == ("closed", "UP", "cut")
 
 
-async def test_closing_leaves_no_thread_and_no_socket(server: Server) -> None:
+@pytest.mark.parametrize("shared", [False, True])
+async def test_closing_leaves_no_thread_and_no_socket(server: Server, shared: bool) -> None:
     process = psutil.Process()
     target = Address(*server.transport.get_extra_info("sockname"))
     sockets = len(process.net_connections("udp"))
-    tap = await asyncio.to_thread(Tap)
+    tap = Tap(loop=asyncio.get_running_loop() if shared else None)
     front = await relayed(tap, target, "udp")
     for _ in range(20):
         with Client(front) as ann:
             ann.socket.send(b"and I am gone")
     await asyncio.to_thread(tap.close)
-    assert not [thread for thread in threading.enumerate() if thread is tap._thread]
+    assert not [thread for thread in threading.enumerate() if thread.name == "tap"]
     assert len(process.net_connections("udp")) == sockets

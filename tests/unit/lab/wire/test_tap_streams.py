@@ -290,11 +290,12 @@ async def test_a_thousand_connections_leave_nothing_behind(tap: Tap) -> None:
         assert not pairs(tap)
 
 
-async def test_closing_leaves_no_thread_and_no_socket() -> None:
+@pytest.mark.parametrize("shared", [False, True])
+async def test_closing_leaves_no_thread_and_no_socket(shared: bool) -> None:
     process = psutil.Process()
     async with serving(echo) as server:
         threads, sockets = set(threading.enumerate()), len(process.net_connections())
-        tap = await asyncio.to_thread(Tap)
+        tap = Tap(loop=asyncio.get_running_loop() if shared else None)
         address = await relayed(tap, server)
         people = [await connect(address) for _ in range(20)]
         for reader, writer in people[:10]:  # the others are still being opened

@@ -15,6 +15,7 @@ import trustme
 from chat.interfaces.address import Address
 from chat.interfaces.frames import Direction
 from chat.interfaces.tls import Identity, Trust
+from lab.wire import streams
 from lab.wire.encryption import FOLDER, Encryption
 from lab.wire.tap import Tap
 from tests.support.behind_tap import Recorded, echo, relayed, serving
@@ -143,8 +144,9 @@ async def test_the_server_is_asked_for_the_protocol_that_the_client_chose(
 # Such a connection is closed with its loop, which warns; as an error that warning would keep it open.
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 async def test_a_client_in_the_middle_of_its_handshake_delays_no_end(
-    tap: Tap, authority: trustme.CA, tmp_path: Path
+    tap: Tap, authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(streams, "CONNECT_TIMEOUT", 1.0)
     context = await asyncio.to_thread(server_context, authority, tmp_path)
     trust = await asyncio.to_thread(trust_in, authority, tmp_path)
     async with tapped(tap, tmp_path, trust, context) as (address, encryption):
