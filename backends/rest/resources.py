@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary
 from starlette.requests import Request
 from starlette.responses import Response
 
+from backends.rest.answers import Answer, answer
 from backends.rest.codec import (
     EventPage,
     MemberList,
@@ -25,9 +26,8 @@ from backends.rest.codec import (
     decode_text,
     encode,
 )
-from backends.rest.conversion import Headers, Refused, problem
+from backends.rest.conversion import Refused, problem
 from backends.rest.headers import (
-    JSON,
     access_token,
     draft_number,
     etag,
@@ -44,8 +44,6 @@ from chat.domain.json_codec import Decoder
 from chat.domain.model import MAX_NUMBER, Ack, Delete, Draft, Edit, Event, Hello, Say
 from chat.domain.validation import seat_name
 from chat.interfaces.server import HubPort, Reader, Seat
-from chat.transport.asgi import Receive, Scope, Send
-from chat.transport.http_response import respond
 from chat.transport.http_server import ClientDisconnected, WebServer, read_body
 from chat.transport.polling import WAIT
 from chat.transport.preconditions import failed_precondition, names
@@ -357,25 +355,6 @@ async def decided(seat: Seat, draft: Draft) -> Event | Ack:
     if isinstance(told, ChatError):
         raise told
     return told
-
-
-class Answer(Response):
-    """A response with these headers and no others."""
-
-    def __init__(self, status: int, headers: Headers, body: bytes = b"") -> None:
-        self.status_code, self.raw_headers, self.body = status, headers, body
-        self.background = None
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await respond(send, self.status_code, self.raw_headers, bytes(self.body))
-
-
-def answer(status: int, body: bytes = b"", headers: Headers | None = None, kind: bytes = JSON) -> Response:
-    """Return a response; one with a body gets its type and length as headers."""
-    made = headers or []
-    if body:
-        made += [(b"content-type", kind), (b"content-length", b"%d" % len(body))]
-    return Answer(status, made, body)
 
 
 def answering(endpoint: Endpoint) -> Endpoint:
