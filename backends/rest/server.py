@@ -10,10 +10,11 @@ from starlette.responses import Response
 from starlette.routing import compile_path
 
 from backends.rest import read_origins
+from backends.rest.answers import answer
 from backends.rest.conversion import PROBLEM, Refused, problem
 from backends.rest.operations import OPERATIONS
 from backends.rest.pages import Pages
-from backends.rest.resources import Endpoint, Resources, answer, answering, refusal
+from backends.rest.resources import Endpoint, Resources, answering, refusal
 from chat.domain.errors import BadRequest, ChatError
 from chat.transport.asgi import Application, Receive, Scope, Send
 from chat.transport.http_server import WebServer
