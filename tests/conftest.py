@@ -49,6 +49,7 @@ PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 OURS = ("chat", "backends", "lab", "tui")
 
 hypothesis.settings.register_profile("chat", deadline=None, derandomize=CI, print_blob=True)
+hypothesis.settings.register_profile("short", hypothesis.settings.get_profile("chat"), max_examples=40)
 hypothesis.settings.load_profile("chat")
 
 LEFT_OUT = ("tests/interop/", "tests/unit/lab/test_bench", "tests/faults/test_soak.py")
