@@ -146,6 +146,12 @@ class ChatApp(OrderedApp, inherit_bindings=False):
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return themes.FALLBACK
 
+    def refresh_css(self, animate: bool = True) -> None:
+        if self.screen_stack:
+            super().refresh_css(animate)
+        else:  # the theme was set before the start: the first screen will read the style sheets, once
+            self.stylesheet.set_variables(self.get_css_variables())
+
     def get_default_screen(self) -> Screen[None]:
         if self._first is not None:
             self._opening = first = self._chat(self._first)

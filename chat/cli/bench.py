@@ -110,6 +110,32 @@ def fanout(
     page.section(report).show(as_json=as_json, write=write)
 
 
+@bench.command(short_help="One room, many readers: two workers beside one process.")
+@backend_option
+@click.option("--clients", default=200, show_default=True, type=click.IntRange(2, 1000))
+@_seconds
+@_against
+@_as_json
+@_write
+def workers(
+    backend: Technique | None,
+    clients: int,
+    seconds: float,
+    against: str,
+    as_json: bool,
+    write: str | None,
+) -> None:
+    """One room, many readers: chat serve --workers 2 beside one process, by the CPU of the busiest process.
+
+    It can measure tcp (the default), rpyc and grpc.
+    """
+    from lab.bench import page
+    from lab.bench import workers as measure
+
+    report = measure.run(clients, seconds, _name(backend), against=against)
+    page.section(report).show(as_json=as_json, write=write)
+
+
 @bench.command(short_help="Thousands of clients who say nothing: memory for each.")
 @backend_option
 @click.option("--clients", default=5000, show_default=True, type=click.IntRange(2, 9000))

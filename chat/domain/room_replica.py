@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from itertools import takewhile
 
 from chat.domain.errors import StaleCursor, history_starts
 from chat.domain.model import MEMBERSHIP, Checkpoint, Cursor, Entry, Event, Member
@@ -65,7 +64,11 @@ class EventRing:
 
     def after(self, seq: int, limit: int) -> list[Event]:
         """Return the first events after a seq. Only right if the ring `reaches` that seq."""
-        newer = list(takewhile(lambda event: event.seq > seq, reversed(self._events)))
+        newer: list[Event] = []
+        for event in reversed(self._events):
+            if event.seq <= seq:
+                break
+            newer.append(event)
         return newer[: -limit - 1 : -1]
 
     def before(self, seq: int | None, limit: int) -> list[Event] | None:

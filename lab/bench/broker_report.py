@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from lab.bench.goals import Bound, Verdict
+from lab.bench.goals import Bound, Verdict, capacity_ratio
 from lab.bench.load import Measured
 from lab.bench.machine import Machine
 from lab.bench.regimes import SHARED as SHARED_REGIME
@@ -83,10 +83,7 @@ class Shared(msgspec.Struct):
     @property
     def capacity(self) -> list[float]:
         """The ratios of three servers to one: deliveries for each CPU second of the busiest server."""
-        return [
-            (b.deliveries / b.busiest) / (a.deliveries / a.busiest)
-            for a, b in zip(self.alone, self.together, strict=True)
-        ]
+        return [capacity_ratio(b, a) for a, b in zip(self.alone, self.together, strict=True)]
 
     @property
     def fast(self) -> float:

@@ -57,7 +57,7 @@ def run(
     """Measure every server of a plan.
 
     Args:
-        benchmark: ``fanout``, ``idle`` or ``calls``.
+        benchmark: ``fanout``, ``workers``, ``idle`` or ``calls``.
         backend: the technique.
         clients: how many connect to each server.
         seconds: for each server in each regime.
@@ -156,5 +156,9 @@ def _started(
         running(candidate, folder / candidate.name, server_core) as server,
         generator(plan.sink, candidate.title, sink_core) as load,
     ):
-        target = Target(candidate.dialect, HOST, server.port, server.pid, clients, per_room=per_room)
+        target = Target(
+            *(candidate.dialect, HOST, server.port, server.pid, clients),
+            per_room=per_room,
+            workers=server.workers,
+        )
         yield MeasuredServer(candidate, load, load.connect(target))

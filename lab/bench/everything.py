@@ -26,6 +26,7 @@ from lab.bench import (
     screen,
     start,
     wire,
+    workers,
 )
 from lab.bench.goals import Verdict
 from lab.bench.machine import Machine, machine
@@ -60,6 +61,12 @@ def _idle(backend: str) -> Callable[[float, str], Section]:
     return lambda _, against: page.section(idle.run(backend=backend, against=against))
 
 
+def _workers(backend: str) -> Callable[[float, str], Section]:
+    return lambda seconds, against: page.section(
+        workers.run(seconds=seconds, backend=backend, against=against)
+    )
+
+
 def _calls(backend: str) -> Callable[[float, str], Section]:
     return lambda seconds, against: page.section(calls.run(seconds, backend, others=True, against=against))
 
@@ -74,6 +81,9 @@ PARTS = (
     Part("fan-out udp", _fanout("udp"), 20),
     Part("fan-out rpyc", _fanout("rpyc"), 25),
     Part("fan-out grpc", _fanout("grpc"), 25),
+    Part("workers tcp", _workers("tcp"), 15),
+    Part("workers rpyc", _workers("rpyc"), 15),
+    Part("workers grpc", _workers("grpc"), 15),
     Part("idle tcp", _idle("tcp"), 10),
     Part("idle grpc", _idle("grpc"), 35),
     Part("calls oncrpc", _calls("oncrpc"), 20),

@@ -31,7 +31,7 @@ def run(
         ChatError: a server did not start; a receiver did not get every message once and in order (over UDP:
             got one twice); or our log does not contain all messages.
     """
-    check = count_log if plans.find("fanout", backend, clients).lossy else _check_log
+    check = count_log if plans.find("fanout", backend, clients).lossy else check_log
     return comparison.run(
         "fanout",
         backend,
@@ -45,7 +45,8 @@ def run(
     )
 
 
-def _check_log(folder: Path, sent: int) -> int:
+def check_log(folder: Path, sent: int) -> int:
+    """Return how many messages our log contains. Raises `ChatError` if others were sent."""
     logged = count_log(folder, sent)
     if logged != sent:
         raise ChatError(f"{sent} messages were sent to ours, and its log contains {logged}")

@@ -122,6 +122,14 @@ def cpu_ratio(ours: Measured, theirs: Measured) -> float:
     return per_cpu(ours) / per_cpu(theirs)
 
 
+def capacity_ratio(ours: Measured, theirs: Measured) -> float:
+    """Return the ratio of the deliveries for each CPU second of the busiest process.
+
+    Each process may have a core of its own, and the busiest one decides how many readers there may be.
+    """
+    return (ours.deliveries / ours.busiest) / (theirs.deliveries / theirs.busiest)
+
+
 def speed_ratio(ours: Measured, theirs: Measured) -> float:
     return per_second(ours) / per_second(theirs)
 

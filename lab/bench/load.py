@@ -55,6 +55,8 @@ class Target(msgspec.Struct):
     """Of the texts that are sent; at least `DIGITS`."""
     nodes: list[Node] = []
     """Further servers of the same room: the clients connect to all of them in turn."""
+    workers: list[int] = []
+    """Processes that listen at the port, if it is not ``pid`` that does: each gets as many clients."""
 
     def room_of(self, client: int) -> str:
         """Return the room of a client."""
@@ -98,7 +100,7 @@ class Measured(msgspec.Struct):
     lost: int = 0
     """Deliveries that did not arrive; always 0 if the technique is lossless."""
     busiest: float = 0.0
-    """CPU seconds of the server that used most, if there are several."""
+    """CPU seconds of the process that used most."""
 
 
 class Failed(msgspec.Struct):
@@ -114,7 +116,8 @@ class Load(ABC):
     def __init__(self, target: Target) -> None:
         self._target = target
         self._server = psutil.Process(target.pid)
-        self._servers = [self._server, *(psutil.Process(node.pid) for node in target.nodes)]
+        others = [*(node.pid for node in target.nodes), *target.workers]
+        self._servers = [self._server, *map(psutil.Process, others)]
         self._sent = 0
 
     @abstractmethod

@@ -23,6 +23,14 @@ FIGURES: dict[str, dict[str, tuple[Figure, str]]] = {
         "last p99": (lambda one: one.p99, "{:.1f} ms"),
         "generator busy": (lambda one: one.sink_busy, "{:.0%}"),
     },
+    "workers": {
+        "messages/s": (lambda one: one.messages / one.seconds, "{:,.0f}"),
+        "CPU per delivery, all processes": (lambda one: 1e6 / per_cpu(one), "{:.3f} us"),
+        "the busiest": (lambda one: 1e6 * one.busiest / one.deliveries, "{:.3f} us"),
+        "last p50": (lambda one: one.p50, "{:.1f} ms"),
+        "last p99": (lambda one: one.p99, "{:.1f} ms"),
+        "generator busy": (lambda one: one.sink_busy, "{:.0%}"),
+    },
     "calls": {
         "calls/s": (per_second, "{:,.0f}"),
         "server CPU per call": (lambda one: 1e6 / per_cpu(one), "{:.1f} us"),
@@ -51,7 +59,7 @@ def section(report: Report) -> Section:
 
 def as_text(report: Report) -> str:
     """Return the report for a terminal."""
-    what = f"{report.clients} clients, {TEXT_BYTES}-byte texts" if _joins(report) else report.plan.heading
+    what = f"{report.clients} clients, {TEXT_BYTES}-byte texts" if _fans_out(report) else report.plan.heading
     lines = [
         f"{what}, {report.seconds:g} s a regime and server" if report.series else report.plan.heading,
         "",
@@ -60,7 +68,10 @@ def as_text(report: Report) -> str:
     for regime in _measured(report):
         lines += ["", f"{regime.name}: {regime.title}"]
         lines += aligned(_head(report), _figures(report, regime))
-    if _joins(report):
+    if scaled := report.scaled():
+        lines += ["", "two workers, divided by one process"]
+        lines += aligned(["figure", "median", "range"], [_beside(one) for one in scaled])
+    if report.joins:
         lines += ["", "joining"]
         lines += aligned(JOINING, _joining(report))
     if compared := report.compared():
@@ -93,19 +104,22 @@ Made by `chat bench {_command(report)}` on {report.at} UTC.
             *table(_head(report), _figures(report, regime)),
             "",
         ]
-    if _joins(report):
+    if scaled := report.scaled():
+        parts += ["two workers, divided by one process\n"]
+        parts += [*table(["figure", "median", "range"], [_beside(one) for one in scaled]), ""]
+    if report.joins:
         parts += ["joining\n", *table(JOINING, _joining(report)), ""]
     parts += [f"- {note}" for note in _notes(report)]
     return "\n".join(parts) + "\n"
 
 
-def _joins(report: Report) -> bool:
+def _fans_out(report: Report) -> bool:
     return report.benchmark != "calls"
 
 
 def _command(report: Report) -> str:
     backend = "" if report.backend == KNOWN[0] else f" -b {report.backend}"
-    clients = f" --clients {report.clients}" if _joins(report) else ""
+    clients = f" --clients {report.clients}" if _fans_out(report) else ""
     seconds = f" --seconds {report.seconds:g}" if report.series else ""
     return f"{report.benchmark}{backend}{clients}{seconds}"
 
@@ -135,7 +149,7 @@ def _head(report: Report) -> list[str]:
 
 
 def _shown(report: Report) -> dict[str, tuple[Figure, str]]:
-    return FIGURES["fanout" if _joins(report) else "calls"] | (LOSS if report.plan.lossy else {})
+    return FIGURES["fanout" if report.joins else report.benchmark] | (LOSS if report.plan.lossy else {})
 
 
 def _beside(one: Compared) -> list[str]:
@@ -170,7 +184,7 @@ def _joining(report: Report) -> list[list[str]]:
 
 def _notes(report: Report) -> list[str]:
     left_out = [f"Left out: {reason}." for reason in report.left_out]
-    if not _joins(report):
+    if not _fans_out(report):
         return [
             "Every call was answered once and successfully, and each SEND with a seq of its own.",
             "If the load generator is nearly 100 % busy, it limits the rate.",

@@ -16,7 +16,7 @@ turn. The tables show the medians of the rounds."""
 @dataclass(frozen=True)
 class Plan:
     benchmark: str
-    """The command that uses it: ``fanout``, ``idle`` or ``calls``."""
+    """The command that uses it: ``fanout``, ``workers``, ``idle`` or ``calls``."""
     section: str
     """The section of the page."""
     heading: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chat.domain.errors import ChatError
-from lab.bench import plans_calls, plans_fanout
+from lab.bench import plans_calls, plans_fanout, plans_workers
 from lab.bench.plan import Plan
 
 PLANS = {
@@ -11,6 +11,9 @@ PLANS = {
     ("fanout", "udp"): plans_fanout.UDP,
     ("fanout", "rpyc"): plans_fanout.RPYC,
     ("fanout", "grpc"): plans_fanout.GRPC,
+    ("workers", "tcp"): plans_workers.TCP,
+    ("workers", "rpyc"): plans_workers.RPYC,
+    ("workers", "grpc"): plans_workers.GRPC,
     ("idle", "tcp"): plans_fanout.IDLE_TCP,
     ("idle", "grpc"): plans_fanout.IDLE_GRPC,
     ("calls", "oncrpc"): plans_calls.ONCRPC,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,16 @@ WARM_UP = Regime("warm-up", "", window=256, rounds=1)
 # drain.
 RPC = (Regime("saturation", "32 messages in flight", window=32, rounds=10), CHAT)
 WARM_UP_RPC = Regime("warm-up", "", window=32, rounds=1)
+
+# Saturation as where a technique is measured by itself, in fewer rounds: each begins with messages that all
+# come at once.
+WORKERS_OPEN = Regime("open", "1,000 messages/s", window=BEHIND, rounds=4, rate=1000.0)
+WORKERS_TCP = (replace(TCP[0], rounds=5), WORKERS_OPEN)
+WORKERS_RPC = (replace(RPC[0], rounds=5), WORKERS_OPEN)
+WORKERS_RPYC = (  # whose load generator answers every delivery, and takes no more
+    WORKERS_RPC[0],
+    replace(WORKERS_OPEN, title="500 messages/s", rate=500.0),
+)
 
 # So many datagrams fit in every receiver's buffer, even if a server sends one for each message.
 UDP = (Regime("saturation", "64 messages in flight", window=64, rounds=20, others=True), CHAT)

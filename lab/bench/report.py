@@ -8,7 +8,16 @@ from typing import Any
 import msgspec
 
 from lab.bench import plans, revision
-from lab.bench.goals import JOINING, Verdict, cpu_ratio, joins_ratio, memory_ratio, p50_ratio, speed_ratio
+from lab.bench.goals import (
+    JOINING,
+    Verdict,
+    capacity_ratio,
+    cpu_ratio,
+    joins_ratio,
+    memory_ratio,
+    p50_ratio,
+    speed_ratio,
+)
 from lab.bench.load import Connected, Measured
 from lab.bench.machine import Machine
 from lab.bench.plan import Plan
@@ -32,7 +41,7 @@ class Series(msgspec.Struct):
 
 
 class Compared(msgspec.Struct):
-    """A figure of this build, divided by that of another revision."""
+    """A figure of a server, divided by that of another one."""
 
     regime: str
     title: str
@@ -43,6 +52,12 @@ class Compared(msgspec.Struct):
 
 BESIDE = {"per CPU second": cpu_ratio, "a second": speed_ratio, "p50": p50_ratio}
 """What is compared in each regime, for the same round."""
+WORKERS = {
+    "per CPU second of the busiest process": capacity_ratio,
+    "per CPU second of all processes": cpu_ratio,
+    "p50": p50_ratio,
+}
+"""The same where the processes are several."""
 
 
 class Report(msgspec.Struct):
@@ -66,6 +81,11 @@ class Report(msgspec.Struct):
         return plans.find(self.benchmark, self.backend, self.clients)
 
     @property
+    def joins(self) -> bool:
+        """Whether it is measured how clients join."""
+        return self.benchmark in ("fanout", "idle")
+
+    @property
     def arrived(self) -> int:
         """Deliveries of our server that arrived."""
         return sum(one.deliveries for one in self._ours())
@@ -81,20 +101,29 @@ class Report(msgspec.Struct):
 
     def compared(self) -> list[Compared]:
         """Return how this build does beside the other revision; empty if none was measured."""
-        found = {(one.server, one.regime): one.rounds for one in self.series}
         ours = self.plan.ours.name
         before = revision.name_of(ours)
-        rows = []
-        for regime in self.plan.regimes:
-            now, then = found.get((ours, regime.name), []), found.get((before, regime.name), [])
-            for title, figure in BESIDE.items() if then else ():
-                values = [figure(*pair) for pair in zip(now, then, strict=True)]
-                rows.append(Compared(regime.name, title, statistics.median(values), min(values), max(values)))
+        rows = self._divided(before)
         joined = {one.name: one.joined for one in self.servers}
-        if before in joined and self.plan.benchmark != "calls":
+        if before in joined and self.joins:
             for title, compare in (("joins a second", joins_ratio), ("memory per client", memory_ratio)):
                 value = compare(joined[ours], joined[before])
                 rows.append(Compared(JOINING, title, value, value, value))
+        return rows
+
+    def scaled(self) -> list[Compared]:
+        """Return how several workers do beside one process; empty if there are no workers."""
+        return self._divided(self.plan.yardstick.name) if self.plan.ours.workers else []
+
+    def _divided(self, other: str) -> list[Compared]:
+        """Return our figures, divided by those of another server in the same round."""
+        found = {(one.server, one.regime): one.rounds for one in self.series}
+        rows = []
+        for regime in self.plan.regimes:
+            now, then = found.get((self.plan.ours.name, regime.name), []), found.get((other, regime.name), [])
+            for title, figure in (WORKERS if self.plan.ours.workers else BESIDE).items() if then else ():
+                values = [figure(*pair) for pair in zip(now, then, strict=True)]
+                rows.append(Compared(regime.name, title, statistics.median(values), min(values), max(values)))
         return rows
 
     def verdicts(self) -> list[Verdict]:
@@ -124,5 +153,6 @@ class Report(msgspec.Struct):
         fields = msgspec.to_builtins(self) | {
             "goals": msgspec.to_builtins(self.verdicts()),
             "compared": msgspec.to_builtins(self.compared()),
+            "scaled": msgspec.to_builtins(self.scaled()),
         }
         return msgspec.json.encode(fields).decode()

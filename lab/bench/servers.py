@@ -41,6 +41,8 @@ class Candidate:
     """Whether it uses UDP: then a test connection is not possible."""
     tree: Path | None = None
     """A checkout of ours in which it runs; None: this one."""
+    workers: int = 0
+    """Processes of it that listen at the port; 0: it is the one that does."""
 
     def here(self) -> bool:
         """Return whether it is installed."""
@@ -54,6 +56,8 @@ class Running:
     folder: Path
     port: int
     pid: int
+    workers: list[int]
+    """The processes that listen at the port, if there are several."""
 
 
 ROOMY = """
@@ -76,13 +80,16 @@ main()
 checkout from before it was written."""
 
 
-def _chat(technique: str, log: str = "", *, roomy: bool = False) -> Callable[[Path, int], list[str]]:
+def _chat(
+    technique: str, log: str = "", *, roomy: bool = False, workers: int = 0
+) -> Callable[[Path, int], list[str]]:
     """Return the command of our server; without ``log`` its log is a file in the folder."""
 
     def command(folder: Path, port: int) -> list[str]:
         program = ["-c", ROOMY] if roomy else ["-m", "chat"]
         serve = [sys.executable, *program, "serve", technique, "--port", str(port)]
-        return [*serve, "--log", log or f"sqlite:{folder / LOG}", "--rate", "off"]
+        several = ["--workers", str(workers)] if workers else []
+        return [*serve, "--log", log or f"sqlite:{folder / LOG}", "--rate", "off", *several]
 
     return command
 
@@ -172,6 +179,17 @@ OURS_SOAP = Candidate("chat", "chat serve soap", "soap", _chat("soap", "memory")
 SQLITE_SOAP = Candidate("sqlite", "chat serve soap, log in SQLite", "soap", _chat("soap"))
 
 
+def one_process(technique: str, dialect: str) -> Candidate:
+    """Return our server as a single process."""
+    return Candidate("one", f"chat serve {technique}", dialect, _chat(technique))
+
+
+def two_workers(technique: str, dialect: str) -> Candidate:
+    """Return our server with two workers."""
+    title = f"chat serve {technique} --workers 2"
+    return Candidate("two", title, dialect, _chat(technique, workers=2), workers=2)
+
+
 @contextmanager
 def running(candidate: Candidate, folder: Path, cores: list[int]) -> Iterator[Running]:
     """Run the server in a folder: start it, wait until it listens, and end it. Raises `ChatError`."""
@@ -189,7 +207,8 @@ def running(candidate: Candidate, folder: Path, cores: list[int]) -> Iterator[Ru
         )
     try:
         _wait(process, candidate, folder, port)
-        yield Running(candidate, folder, port, process.pid)
+        workers = listening(process.pid, port) if candidate.workers else []
+        yield Running(candidate, folder, port, process.pid, workers)
     finally:
         process.terminate()
         try:
@@ -202,11 +221,30 @@ def running(candidate: Candidate, folder: Path, cores: list[int]) -> Iterator[Ru
 def _wait(process: subprocess.Popen[bytes], candidate: Candidate, folder: Path, port: int) -> None:
     deadline = time.monotonic() + START_TIMEOUT
     while time.monotonic() < deadline and process.poll() is None:
-        if _takes_datagrams(process.pid, port) if candidate.datagrams else _accepts(port):
+        if _is_ready(process.pid, candidate, port):
             return
         time.sleep(0.02)
     said = (folder / "output").read_text(errors="replace").strip()[-300:]
     raise ChatError(f"{candidate.title} did not start: {said or 'it printed nothing'}")
+
+
+def _is_ready(pid: int, candidate: Candidate, port: int) -> bool:
+    if candidate.datagrams:
+        return _takes_datagrams(pid, port)
+    if candidate.workers:
+        return len(listening(pid, port)) == candidate.workers
+    return _accepts(port)
+
+
+def listening(pid: int, port: int) -> list[int]:
+    """Return which children of a process listen at a port of TCP."""
+    found = []
+    with suppress(psutil.NoSuchProcess):
+        for child in psutil.Process(pid).children():
+            links = child.net_connections("tcp")
+            if any(one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in links):
+                found.append(child.pid)
+    return found
 
 
 def _accepts(port: int) -> bool:

@@ -14,6 +14,7 @@ from lab.bench.checker import Checker, DeliveryError
 from lab.bench.dialects import DIALECTS, Dialect
 from lab.bench.load import CONNECT_TIMEOUT, READ_BYTES, Connected, Load, Pace, Target, poller, serve
 from lab.bench.machine import cpu_seconds
+from lab.bench.spreading import Evenly
 
 GROUP = 200
 """Clients that join at once: up to 1,000 of them, and fewer in proportion if there are more. Each is told who
@@ -29,6 +30,7 @@ class Sink(Load):
         super().__init__(target)
         self._dialect = dialect or DIALECTS[target.dialect]
         self._ports = [target.port, *(node.port for node in target.nodes)]
+        self._evenly = Evenly(target.host, target.port, target.workers) if target.workers else None
         self._sockets: list[socket.socket] = []
         self._numbers: dict[int, int] = {}  # of the clients, by file descriptor
         self._poll, self._register = poller()
@@ -45,26 +47,33 @@ class Sink(Load):
     def connect(self) -> Connected:
         deadline = time.perf_counter() + CONNECT_TIMEOUT
         self._enter(1, deadline)  # memory that the server allocates only once is not counted
-        memory, cpu = self._server.memory_info().rss, cpu_seconds(self._server)
+        memory, cpu = self._memory(), self._cpu()
         start = time.perf_counter()
         group = min(GROUP, 1000 * GROUP // self._target.clients)
         for until in range(group, self._target.clients, group):
             self._enter(until, deadline)
         self._enter(self._target.clients, deadline)
+        if self._evenly is not None:
+            self._evenly.close()
         took = time.perf_counter() - start
         if alone := self._target.per_room > 0:
             self._hear_the_rest()
-        grown = self._server.memory_info().rss - memory
-        cpu = cpu_seconds(self._server) - cpu
+        grown, cpu = self._memory() - memory, self._cpu() - cpu
         if not alone:
             self._begin(deadline)
         others = self._target.clients - 1
         return Connected(others / took, grown / others, sent=0 if alone else 1, server_cpu=cpu)
 
+    def _memory(self) -> int:
+        return sum(one.memory_info().rss for one in self._servers)
+
+    def _cpu(self) -> float:
+        return sum(map(cpu_seconds, self._servers))
+
     def _enter(self, until: int, deadline: float) -> None:
         heard: dict[int, bytes] = {}
         for number in range(len(self._sockets), until):
-            connection = socket.create_connection((self._target.host, self._ports[number % len(self._ports)]))
+            connection = self._dial(number)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.sendall(self._hello(number))
             connection.setblocking(False)
@@ -76,6 +85,11 @@ class Sink(Load):
             for number in self._hear(heard, deadline, f"{len(heard)} of {until} clients were not let in"):
                 if self._dialect.ready in heard[number]:
                     del heard[number]
+
+    def _dial(self, number: int) -> socket.socket:
+        if self._evenly is not None:
+            return self._evenly.connect(number)
+        return socket.create_connection((self._target.host, self._ports[number % len(self._ports)]))
 
     def _hear_the_rest(self) -> None:
         """Read until nothing has come for a moment."""

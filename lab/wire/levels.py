@@ -13,6 +13,14 @@ from lab.wire.masking import walk
 
 Level = Literal["text", "call", "envelope", "frame", "bytes"]
 LEVELS: tuple[Level, ...] = ("text", "call", "envelope", "frame", "bytes")
+NAMES = {
+    "text": N_("text"),
+    "call": N_("call"),
+    "envelope": N_("envelope"),
+    "frame": N_("frame"),
+    "bytes": N_("bytes"),
+}
+"""What a level is called, for people."""
 WHAT = {
     "text": N_("what a person wrote"),
     "call": N_("what is called, and what comes back"),

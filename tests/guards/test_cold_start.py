@@ -29,6 +29,7 @@ LATE = (
     "spyne",
     "sqlite3",
     "ssl",
+    "starlette",
     "textual",
     "tomlkit",
     "uvicorn",

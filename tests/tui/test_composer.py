@@ -38,6 +38,21 @@ async def test_ctrl_j_breaks_the_line_and_sends_nothing() -> None:
         assert said(desk) == ["one\ntwo"]
 
 
+async def test_ctrl_u_and_ctrl_k_delete_the_line_that_was_written_not_the_row_that_it_is_wrapped_to() -> None:
+    desk = Desk()
+    async with chatting(desk) as pilot:
+        composer = chat(pilot).composer
+        composer.load("a first line\n" + "word " * 60)
+        await pilot.press("ctrl+u")
+        assert composer.text == "a first line\n"
+        composer.load("a first line\n" + "word " * 60 + "\nand a last one")
+        composer.move_cursor((1, 5))
+        await pilot.press("ctrl+k")
+        assert composer.text == "a first line\nword \nand a last one"
+        await pilot.press("ctrl+u", "ctrl+u")
+        assert composer.text == "a first line\nand a last one"
+
+
 async def test_enter_never_overtakes_the_letters_before_it() -> None:
     """All keys of one burst, as a fast typist or a terminal without bracketed paste sends them."""
     desk = Desk()

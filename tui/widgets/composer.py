@@ -223,6 +223,19 @@ class Composer(TextArea):
         elif not event.is_printable:
             await own_binding(self, event)
 
+    def action_delete_to_start_of_line(self) -> None:
+        """Delete to the start of the line that was written, not of the row that it is wrapped to."""
+        row, column = self.cursor_location
+        if column:
+            self.delete((row, 0), (row, column))
+        else:
+            super().action_delete_to_start_of_line()
+
+    def action_delete_to_end_of_line(self) -> None:
+        """The same to its end."""
+        row, column = self.cursor_location
+        self.delete((row, column), (row, len(self.document[row])))
+
     def submit(self) -> None:
         """Post the text and empty the composer.
 

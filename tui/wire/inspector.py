@@ -16,7 +16,7 @@ from chat.domain.errors import BadRequest
 from chat.interfaces.frames import Frame
 from chat.language import N_
 from chat.language.translation import translate
-from lab.wire.levels import LEVELS, WHAT, Line, lines, rows, sizes
+from lab.wire.levels import LEVELS, NAMES, WHAT, Line, lines, rows, sizes
 from lab.wire.masking import shown_bytes, walk
 from lab.wire.table import Row, parse_filter
 from lab.wire.tap import Tap
@@ -225,7 +225,10 @@ class Inspector(Stopping, can_focus=True):
         self._dump.show(rows(frame, shown_bytes(frame), self._dump.bytes_a_line), self._place)
 
     def _say(self, frame: Frame | None) -> None:
-        names = " ".join(f"[{name}]" if name == LEVELS[self.level] else name for name in LEVELS)
+        shown_names = {level: translate(NAMES[level]) for level in LEVELS}
+        names = " ".join(
+            f"[{name}]" if level == LEVELS[self.level] else name for level, name in shown_names.items()
+        )
         if frame is None:
             nothing = N_(
                 "nothing has passed yet: write something"

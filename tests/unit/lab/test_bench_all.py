@@ -55,7 +55,7 @@ def test_a_row_has_the_median_the_range_the_goal_and_the_ratio_to_the_other_revi
 
 def test_every_plan_is_a_part() -> None:
     measured = {part.name for part in PARTS}
-    names = {"fanout": "fan-out", "idle": "idle", "calls": "calls"}
+    names = {"fanout": "fan-out", "workers": "workers", "idle": "idle", "calls": "calls"}
     assert {f"{names[benchmark]} {backend}" for benchmark, backend in plans.PLANS} < measured
 
 
