@@ -17,7 +17,12 @@ from pika import exceptions
 
 from backends.rabbitmq.amqp_errors import Refused, to_chat_error
 from backends.rabbitmq.amqp_login import OPEN_TIMEOUT, parameters
-from backends.rabbitmq.pika_connection import BatchingConnection, read_stream_offset, stream_offset
+from backends.rabbitmq.pika_connection import (
+    BatchingConnection,
+    Properties,
+    read_stream_offset,
+    stream_offset,
+)
 from chat.domain.errors import ChatError, ConnectionLost, NotStored
 from chat.domain.validation import printable
 from chat.interfaces.address import Address
@@ -238,8 +243,7 @@ class Channel:
             start: ``x-stream-offset``.
             on_message: may be called before this method has returned.
 
-        Raises:
-            ChatError: like `call`.
+        Raises a `ChatError` like `call`.
         """
 
         def from_pika(method: Any, properties: pika.BasicProperties, body: bytes) -> None:
@@ -287,7 +291,7 @@ class Channel:
         exchange: str,
         routing_key: str,
         body: bytes,
-        properties: pika.BasicProperties,
+        properties: Properties,
         *,
         mandatory: bool = False,
     ) -> asyncio.Future[None]:
@@ -312,7 +316,9 @@ class Channel:
         self._published += 1
         self._unconfirmed[self._published] = done
         try:
-            self.raw.basic_publish(exchange, routing_key, body, properties, mandatory)
+            what = (exchange, routing_key, body, properties, mandatory)
+            if not (self.raw.is_open and self._connection.raw.publish(self._number, *what)):
+                self.raw.basic_publish(*what)
         except exceptions.AMQPError as error:
             del self._unconfirmed[self._published]
             self._published -= 1

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from functools import lru_cache
 from struct import Struct
-from typing import Any
+from typing import Any, Protocol
 
 import pika
 from pika.adapters.asyncio_connection import AsyncioConnection
-from pika.frame import decode_frame
+from pika.frame import Method, decode_frame
 
 METHOD, HEADER, BODY, END = 1, 2, 3, 0xCE
 """Types of frames, and the last byte of each (AMQP 0-9-1, 4.2.3)."""
@@ -28,10 +29,19 @@ _ACK = Struct(">QB")  # delivery tag, bits
 _LONG, _SHORT = Struct(">Q").unpack_from, Struct(">H").unpack_from
 _DELIVER, _CONFIRM = b"\0\x3c\0\x3c", b"\0\x3c\0\x50"  # basic.deliver and basic.ack
 _BASIC = 60
+_END = bytes((END,))
 
 _CONTENT_TYPE, _CONTENT_ENCODING, _HEADERS, _DELIVERY_MODE, _PRIORITY = 0x8000, 0x4000, 0x2000, 0x1000, 0x0800
 _OTHERS, _MESSAGE_ID = 0x0701, 0x0080  # others: they stand before the message id, or there are more flags
 _OFFSET = b"\0\0\0\x19\x0fx-stream-offsetl"  # a table with nothing else; the number follows
+
+
+class Properties(Protocol):
+    """Properties of a message, as pika has them or encoded before."""
+
+    def encode(self) -> list[bytes]:
+        """Return the pieces of what stands on the wire."""
+
 
 OnStreamed = Callable[[int, bytes, bytes], None]
 """Called with a delivery's tag, its properties as they stand on the wire, and its body."""
@@ -59,6 +69,32 @@ class BatchingConnection(AsyncioConnection):  # type: ignore[misc]  # pika has n
             del self.streams[key]
 
     # --- writing -------------------------------------------------------------------------------
+
+    def publish(
+        self,
+        number: int,
+        exchange: str,
+        routing_key: str,
+        body: bytes,
+        properties: Properties,
+        mandatory: bool,
+    ) -> bool:
+        """Publish a message whose body is one frame, like ``basic_publish``; else return False.
+
+        ``number``: that of the channel.
+        """
+        length = len(body)
+        if not 0 < length <= self._body_max_length:
+            return False
+        encoded = b"".join(properties.encode())
+        size = _CONTENT.size - _FRAME.size + len(encoded)
+        content = _CONTENT.pack(HEADER, number, size, _BASIC, 0, length)
+        method = _publish(number, exchange, routing_key, mandatory)
+        data = b"".join((method, content, encoded, _END, _FRAME.pack(BODY, number, length), body, _END))
+        self.bytes_sent += len(data)
+        self.frames_sent += 3
+        self._adapter_emit_data(data)
+        return True
 
     def _adapter_emit_data(self, data: bytes) -> None:
         if not self._frames:
@@ -139,6 +175,13 @@ class BatchingConnection(AsyncioConnection):  # type: ignore[misc]  # pika has n
         self.frames_received += 3
         on_message(delivery_tag, data[header + _CONTENT.size : body - 1], data[body + _FRAME.size : end - 1])
         return end
+
+
+@lru_cache(256)
+def _publish(number: int, exchange: str, routing_key: str, mandatory: bool) -> bytes:
+    """Return the frame of a ``basic.publish``, which is the same for each message to a room."""
+    method = pika.spec.Basic.Publish(exchange=exchange, routing_key=routing_key, mandatory=mandatory)
+    return bytes(Method(number, method).marshal())
 
 
 def stream_offset(properties: pika.BasicProperties) -> tuple[int, str]:

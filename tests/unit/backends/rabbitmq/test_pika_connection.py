@@ -11,7 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pika import exceptions, frame, spec
 
+from backends.rabbitmq.codec import kind
+from backends.rabbitmq.codec import properties as entry_properties
 from backends.rabbitmq.pika_connection import BatchingConnection, read_stream_offset, stream_offset
+from chat.domain.model import Body, Deleted, Opened, Sent
 
 CHANNEL, TAG = 3, "ctag3.0"
 OFFSET = {"x-stream-offset": pika.data.long(2**40 + 5)}
@@ -148,6 +151,32 @@ async def test_nothing_is_read_behind_the_end_of_a_connection() -> None:
     connection.feed(confirm(1) + confirm(2))
     assert connection.heard == [1]
     assert connection._frame_buffer == b""
+
+
+@pytest.mark.parametrize("mandatory", [True, False])
+@pytest.mark.parametrize(("exchange", "key"), [("chat.room.lab", ""), ("", "chat.user.lab.ann")])
+async def test_a_message_is_written_as_pika_writes_it(exchange: str, key: str, mandatory: bool) -> None:
+    ours, theirs = Connection(), Connection()
+    for connection in (ours, theirs):
+        connection._body_max_length = 100
+    body, sent = b"hello", properties()
+    assert ours.publish(CHANNEL, exchange, key, body, sent, mandatory)
+    publish = spec.Basic.Publish(exchange=exchange, routing_key=key, mandatory=mandatory)
+    theirs._send_message(CHANNEL, publish, (sent, body))
+    assert b"".join(ours._frames) == b"".join(theirs._frames)
+    assert (ours.bytes_sent, ours.frames_sent) == (theirs.bytes_sent, theirs.frames_sent)
+    assert not ours.publish(CHANNEL, exchange, key, b"", sent, mandatory)  # these are pika's
+    assert not ours.publish(CHANNEL, exchange, key, bytes(101), sent, mandatory)
+
+
+@pytest.mark.parametrize(
+    "body", [Sent("5ea7", "zoë", "tcp", 1, "hi"), Opened("e"), Deleted("5ea7", "zoë", "tcp", 2, 1)]
+)
+def test_the_properties_of_an_entry_are_as_pika_encodes_them(body: Body) -> None:
+    ours = entry_properties(body, 1_700_000_000_123, "node-17")
+    theirs = spec.BasicProperties(**OURS | {"message_id": "node-17", "type": f"chat.{kind(body)}"})
+    assert b"".join(ours.encode()) == b"".join(theirs.encode())
+    assert frame.Header(1, 7, ours).marshal() == frame.Header(1, 7, theirs).marshal()
 
 
 ANY = st.fixed_dictionaries(
