@@ -53,7 +53,8 @@ class RestServer(WebServer):
 
 
 async def described(request: Request) -> Response:
-    """Stand for an endpoint where routes are only described."""
+    # It stands for an endpoint where routes are only described. A docstring would be the description of those
+    # that have none.
     raise NotImplementedError
 
 

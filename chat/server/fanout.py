@@ -33,8 +33,10 @@ ENOUGH = 200
 """Events that are held back no longer: to write more of them at once would save little."""
 CROWD = 100
 """Connections from which on the whole coalescing time is used; with fewer it is shorter in proportion."""
-LARGE_CROWD = 20.0
-"""Who has come or gone is held back in proportion also in larger crowds, up to so many times as long."""
+MEMBERS = 0.1
+"""Seconds for which who else has come or gone is held back: nobody waits for that."""
+LARGE_CROWD = 5.0
+"""That is in proportion also in larger crowds, up to so many times as long."""
 
 
 def pages(events: list[Event]) -> Iterator[list[Event]]:
@@ -155,8 +157,11 @@ class Channel:
         connections have had their turn: some techniques write in tasks of their own.
         """
         took = min(LONGEST, time.perf_counter() - began)
-        times = min(LARGE_CROWD if self._only_members else 1.0, len(self.live) / CROWD)
-        wait = max(took, self._coalescing * times)
+        if self._only_members:
+            wait = MEMBERS * min(LARGE_CROWD, len(self.live) / CROWD)
+        else:
+            wait = self._coalescing * min(1.0, len(self.live) / CROWD)
+        wait = max(took, wait)
         self._hold_for(wait)
         if self._coalescing_single and not self._only_members:
             self._burst_until = self._loop.time() + wait + BURST
