@@ -47,6 +47,20 @@ class _Time(Struct):
 _time: Decoder[_Time] = Decoder(_Time)
 
 
+class _Sent(Struct, tag_field="kind", tag="sent", gc=False):
+    """A ``sent`` entry and its time."""
+
+    seat: str
+    author: str
+    technique: str
+    n: Number
+    text: str
+    at: Number = 0
+
+
+_sent: Decoder[_Sent] = Decoder(_Sent)
+
+
 class _Joined(Struct, tag_field="kind", tag="joined"):
     """A ``joined`` entry without its key."""
 
@@ -130,16 +144,34 @@ def unpack(offset: int, data: bytes) -> Entry:
     """
     if len(data) > MAX_BODY:
         raise NoEntry(f"it has {len(data)} bytes, and at most {MAX_BODY} are read")
+    if (said := read_sent(offset, data)) is not None:
+        return said
     try:
         body = _keyed(_decode(data))
         at = _time.decode(data).at
         _check(body)
-        if isinstance(body, Sent):  # with the strings of those before it: a reader may hold thousands
-            seat, author, technique = _seat(body.seat), _nick(body.author), _word("technique", body.technique)
-            body = Sent(seat, author, technique, body.n, body.text)
     except (BadRequest, BadText, BadName) as error:
         raise NoEntry(str(error)) from None
     return Entry(offset + 1, at, body)
+
+
+def read_sent(offset: int, data: bytes) -> Entry | None:
+    """Return the entry of a message of somebody, which nearly every one is, in half of the time.
+
+    None: it is another one, or something is wrong with it, which `unpack` tells.
+    """
+    if b'"sent"' not in data:
+        return None
+    try:
+        said = _sent.decode(data)
+        # With the strings of those before it: a reader may hold thousands.
+        seat, author, technique = _seat(said.seat), _nick(said.author), _word("technique", said.technique)
+        clean_text(said.text)
+    except (BadRequest, BadText, BadName):
+        return None
+    if not said.n:
+        return None
+    return Entry(offset + 1, said.at, Sent(seat, author, technique, said.n, said.text))
 
 
 def _decode(data: bytes) -> Body:

@@ -50,10 +50,6 @@ class Message:
     channel: Channel
     """The channel that has delivered it."""
 
-    def without_body(self) -> Message:
-        """Return it without its body, to be held until it is acknowledged."""
-        return Message(self.offset, self.id, b"", self.tag, self.channel)
-
 
 OnMessage = Callable[[Message], None]
 """Called on the loop with each message, in the order of the stream."""
