@@ -192,15 +192,22 @@ class Channel:
         """
         most = self.page_bytes
         if self._page is None or self._page[0] != (after, most):
-            self._page = (after, most), self.encoded(self.ring.after(after, RING_EVENTS))
+            events = self.ring.after(after, RING_EVENTS)
+            self._page = (after, most), self.encoded(events, small=self.ring.bytes <= most)
         return self._page[1]
 
-    def encoded(self, events: list[Event]) -> tuple[Any, int]:
+    def encoded(self, events: list[Event], *, small: bool = False) -> tuple[Any, int]:
         """Return the first page of what the live mailboxes have already got, encoded, and its last seq.
 
         None instead of the page if there is nothing: then all up to that seq was written.
+
+        Args:
+            events: from a place on; those that are held back are left out.
+            small: they are known to fit into one page.
         """
-        page = [event for event in first_page(events, self.page_bytes) if event.seq <= self.sent]
+        page = [event for event in events if event.seq <= self.sent]
+        if not small:
+            page = first_page(page, self.page_bytes)
         return (self.encode(page), page[-1].seq) if page else (None, self.sent)
 
     @property
