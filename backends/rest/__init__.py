@@ -47,7 +47,7 @@ TECHNIQUE = Technique(
     watcher="backends.rest.watcher:RestWatcher",
     by_hand="backends.rest.by_hand:command",
     dissected_at=80,
-    needs=(Need("starlette", "pip install starlette"), Need("httpx", "pip install httpx")),
+    needs=(Need("fastapi", "pip install fastapi"), Need("httpx", "pip install httpx")),
     aliases=("http",),
     settings=(
         POLL,

@@ -1,13 +1,14 @@
-"""The REST server: the routes of the operations, and uvicorn for HTTP."""
+"""The REST server: FastAPI for the routes and the contract, uvicorn for HTTP."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import compile_path
 
 from backends.rest import read_origins
 from backends.rest.answers import answer
@@ -51,19 +52,25 @@ class RestServer(WebServer):
         return PROBLEM.decode(), body
 
 
-class Routes:
-    """Takes each request to its endpoint.
+async def described(request: Request) -> Response:
+    # It stands for an endpoint where routes are only described. A docstring would be the description of those
+    # that have none.
+    raise NotImplementedError
 
-    The endpoints take the request itself, and every error is answered here. What a framework would do around
-    each call has nothing to do then, and costs more than the call.
+
+class Routes:
+    """Takes each request to its endpoint, by the routes of a FastAPI application.
+
+    The endpoints take the request itself, and every error is answered here. What FastAPI would do around each
+    call has nothing to do then, and costs more than the call.
 
     It adds ``HEAD`` to every resource with ``GET`` (RFC 9110, 9.3.2), and ``OPTIONS`` to all.
     """
 
-    def __init__(self, routes: Iterable[tuple[str, str, Endpoint]]) -> None:
-        """``routes`` have a method, a path with ``{parameters}``, and the endpoint."""
+    def __init__(self, app: FastAPI) -> None:
+        routes = [route for route in app.routes if isinstance(route, APIRoute)]
         self._routes = [
-            (compile_path(path)[0], method, answering(endpoint)) for method, path, endpoint in routes
+            (route.path_regex, frozenset(route.methods or ()), answering(route.endpoint)) for route in routes
         ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -71,8 +78,8 @@ class Routes:
         if method == "HEAD":
             method = "GET"  # the connection sends no body then
         request = Request(scope, receive, send)
-        for pattern, its, endpoint in self._routes:
-            if method == its and (found := pattern.match(path)) is not None:
+        for pattern, methods, endpoint in self._routes:
+            if method in methods and (found := pattern.match(path)) is not None:
                 scope["path_params"] = found.groupdict()
                 response = await endpoint(request)
                 break
@@ -82,7 +89,7 @@ class Routes:
 
     def _no_endpoint(self, request: Request) -> Response:
         path = request.scope["path"]
-        found = {method for pattern, method, _ in self._routes if pattern.match(path)}
+        found = {method for pattern, methods, _ in self._routes if pattern.match(path) for method in methods}
         if not found:
             return refusal(BadRequest(f"there is no resource {path}: /docs lists all of them"), request, 404)
         allowed = ", ".join(sorted(found | {"OPTIONS"} | ({"HEAD"} if "GET" in found else set())))
@@ -95,5 +102,28 @@ class Routes:
 
 def build(resources: Resources, asked_at: Callable[[Scope], str]) -> Application:
     """Return the application. ``asked_at`` returns the URL at which a request was sent."""
-    routes = [(one.method, one.path, getattr(resources, one.name)) for one in OPERATIONS]
-    return Routes(routes + [("GET", path, page) for path, page in Pages(asked_at).endpoints().items()])
+    app = bare(resources)
+    more: dict[str, Endpoint] = Pages(asked_at).endpoints()
+    for path, endpoint in more.items():
+        app.add_api_route(path, endpoint, include_in_schema=False)
+    return Routes(app)
+
+
+def bare(resources: Resources | None = None) -> FastAPI:
+    """Return the routes of the resources; without ``resources`` they can be described, but not called."""
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    for operation in OPERATIONS:
+        app.add_api_route(
+            operation.path,
+            getattr(resources, operation.name) if resources else described,
+            methods=[operation.method],
+            operation_id=operation.id,
+            summary=operation.summary,
+            description=operation.description,
+            tags=[operation.tag],
+            status_code=min(operation.answers),
+            response_class=Response,
+            responses=operation.responses(),
+            openapi_extra=operation.extra(),
+        )
+    return app

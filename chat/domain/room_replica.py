@@ -33,7 +33,8 @@ class EventRing:
         self.floor = 0
         """The ring holds every event after this seq."""
         self._events: deque[Event] = deque()
-        self._bytes = 0
+        self.bytes = 0
+        """Of all events, roughly."""
 
     def __len__(self) -> int:
         return len(self._events)
@@ -47,11 +48,11 @@ class EventRing:
             self.floor = event.prev
         events.append(event)
         text = event.text
-        self._bytes += EVENT_BYTES + len(text) if text.isascii() else weight(event)
-        while len(events) > RING_EVENTS or self._bytes > RING_BYTES:
+        self.bytes += EVENT_BYTES + len(text) if text.isascii() else weight(event)
+        while len(events) > RING_EVENTS or self.bytes > RING_BYTES:
             dropped = events.popleft()
             self.floor = dropped.seq
-            self._bytes -= weight(dropped)
+            self.bytes -= weight(dropped)
 
     @property
     def complete(self) -> bool:

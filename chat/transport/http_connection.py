@@ -20,7 +20,7 @@ from chat.domain.errors import BadRequest, ChatError
 from chat.transport.asgi import Receive, Scope, Send, WebSite
 from chat.transport.http_response import WholeResponse, http_date
 from chat.transport.request_guard import CROWDED
-from chat.transport.stream import TURN_BYTES, keep_alive
+from chat.transport.stream import TURN_BYTES
 
 KEEP_ALIVE = 75.0
 """Seconds that a connection may rest between two requests: longer than the longest time between two polls."""
@@ -109,8 +109,6 @@ class HttpConnection(HttpToolsProtocol):
         if self._web.stopping:
             transport.abort()
             return
-        if (connection := transport.get_extra_info("socket")) is not None:
-            keep_alive(connection)
         self.app_state[CONNECTION] = self
         self.app_state[CROWDED] = self._web.crowded  # earlier connections stay
         self._expect(REQUEST_TIMEOUT)

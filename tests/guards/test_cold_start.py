@@ -29,7 +29,6 @@ LATE = (
     "spyne",
     "sqlite3",
     "ssl",
-    "starlette",
     "textual",
     "tomlkit",
     "uvicorn",

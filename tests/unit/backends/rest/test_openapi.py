@@ -16,16 +16,17 @@ from openapi_spec_validator import OpenAPIV30SpecValidator
 from backends.rest import TECHNIQUE
 from backends.rest.codec import encode
 from backends.rest.descriptions import FIELDS, SCHEMAS
-from backends.rest.openapi import BODIES, main, text
+from backends.rest.openapi import BODIES, main, text_of
 from backends.rest.operations import EXAMPLES, OPERATIONS
 from backends.rest.pages import CONTRACT
 from backends.rest.resources import Resources
+from backends.rest.server import bare
 from chat.domain.model import MAX_NUMBER
 
 
 @pytest.fixture(scope="module")
 def contract() -> Any:
-    return json.loads(text())
+    return json.loads(text_of(bare()))
 
 
 def test_the_file_is_what_the_table_makes(contract: Any) -> None:
@@ -38,10 +39,10 @@ def test_a_file_that_is_old_is_told_and_written_anew(
 ) -> None:
     file = tmp_path / "openapi.json"
     monkeypatch.setattr("backends.rest.openapi.CONTRACT", file)
-    assert main(["--check"]) == 1
+    assert main(["--check"], bare) == 1
     assert "make openapi" in capsys.readouterr().err
-    assert main([]) == 0
-    assert main(["--check"]) == 0
+    assert main([], bare) == 0
+    assert main(["--check"], bare) == 0
 
 
 def test_every_method_of_a_resource_is_in_the_contract() -> None:
