@@ -2,32 +2,29 @@
 
 A thread of grpc.aio 1.85.3 waits for what happens on all calls. It puts each event into a queue, and writes a
 byte to a socket. The loop's reader takes one byte, and all events that are queued; so after a frame to each
-of 200 clients, nearly 200 turns of the loop find nothing. And where the thread and the loop share a core, it
-interrupts the loop after each frame.
+of 200 clients, nearly 200 turns of the loop find nothing.
+
+Where the thread and the loop share a core, it interrupts the loop after each frame. With a lower priority it
+would not, but where that core has other work, it would hand over each event alone.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
-import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 BYTES = 4096
 """That are taken at once, at most: more events than wait at one time."""
-NICE = 10
-"""By how much the thread steps back, on Linux: it runs when the loop waits, or uses its share of the core."""
 
 
 @contextmanager
 def woken_once() -> Iterator[None]:
     """Let the library, which is used here for the first time with this loop, wake it up less often."""
     loop: Any = asyncio.get_running_loop()  # its method is replaced for a moment
-    add_reader, running = loop.add_reader, set(threading.enumerate())
+    add_reader = loop.add_reader
 
     def add(source: socket.socket, callback: Callable[[], None]) -> None:
         add_reader(source, in_one_turn(source, callback))
@@ -37,9 +34,6 @@ def woken_once() -> Iterator[None]:
         yield
     finally:
         del loop.add_reader
-    if sys.platform == "linux":  # elsewhere a thread has no priority of its own
-        for thread in set(threading.enumerate()) - running:
-            os.setpriority(os.PRIO_PROCESS, thread.native_id or 0, NICE)
 
 
 def in_one_turn(source: socket.socket, callback: Callable[[], None]) -> Callable[[], None]:

@@ -19,7 +19,7 @@ from backends.oncrpc.program import Caller, Program
 from chat.interfaces.address import Address
 from chat.interfaces.server import LOW_WATER, ChatServer
 from chat.transport.listener import bind_socket, listen
-from chat.transport.stream import TURN_BYTES, host_of, keep_alive
+from chat.transport.stream import TURN_BYTES, host_of
 
 RECORD_TIMEOUT = 10.0
 """Seconds for a record, from its first byte to its last; then the connection is closed."""
@@ -119,7 +119,6 @@ class Connection(asyncio.Protocol, Caller):
         self._transport.set_write_buffer_limits(high=LOW_WATER, low=LOW_WATER)
         self.peer = host_of(transport)
         self.connection = " ".join(map(str, transport.get_extra_info("peername") or ()))
-        keep_alive(self._transport.get_extra_info("socket"))
         server = self._server
         server.connections.add(self)
         server.seatless[self] = None

@@ -14,10 +14,15 @@ from typing import Any
 
 import pika
 from pika import exceptions
-from pika.adapters.asyncio_connection import AsyncioConnection
 
 from backends.rabbitmq.amqp_errors import Refused, to_chat_error
 from backends.rabbitmq.amqp_login import OPEN_TIMEOUT, parameters
+from backends.rabbitmq.pika_connection import (
+    BatchingConnection,
+    Properties,
+    read_stream_offset,
+    stream_offset,
+)
 from chat.domain.errors import ChatError, ConnectionLost, NotStored
 from chat.domain.validation import printable
 from chat.interfaces.address import Address
@@ -35,33 +40,18 @@ CLOSE_TIMEOUT = 2.0
 NO_ROUTE = 312
 """Reply code of a mandatory message that no queue takes."""
 
+OnStreamed = Callable[[int, int, str, bytes], None]
+"""Called on the loop for each message of a stream: delivery tag, offset, ``message_id`` or "", body."""
 OnMessage = Callable[[Any, pika.BasicProperties, bytes], None]
 """Called on the loop for each delivery: its method (``delivery_tag``), properties and body."""
-
-
-class _Batching(AsyncioConnection):  # type: ignore[misc]  # pika has no hints
-    """Writes in one call what a turn of the loop has for the broker: pika makes one for each frame."""
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        self._frames: list[bytes] = []
-        super().__init__(*args, **options)
-
-    def _adapter_emit_data(self, data: bytes) -> None:
-        if not self._frames:
-            self.ioloop.call_soon(self._write_out)
-        self._frames.append(data)
-
-    def _write_out(self) -> None:
-        frames, self._frames = self._frames, []
-        if self._transport is not None:  # else the connection has ended
-            super()._adapter_emit_data(b"".join(frames))
 
 
 class Connection:
     """One AMQP connection to a broker."""
 
-    def __init__(self, raw: AsyncioConnection, address: Address, user: str) -> None:
-        self._raw = raw
+    def __init__(self, raw: BatchingConnection, address: Address, user: str) -> None:
+        self.raw = raw
+        """pika's connection."""
         self._address = address
         self._user = user
         self._loop = asyncio.get_running_loop()
@@ -93,10 +83,10 @@ class Connection:
             ChatError: there is no such virtual host, or no broker.
         """
         loop = asyncio.get_running_loop()
-        opened: asyncio.Future[AsyncioConnection | Exception] = loop.create_future()
+        opened: asyncio.Future[BatchingConnection | Exception] = loop.create_future()
         options = parameters(address, access, name, trust)
         user = options.credentials.username
-        _Batching.create_connection(
+        BatchingConnection.create_connection(
             [options], on_done=lambda result: _resolve(opened, result), custom_ioloop=loop
         )
         try:
@@ -108,10 +98,10 @@ class Connection:
                 raise ConnectionLost(no_answer(address)) from None
             # The loop may end before pika has opened it, and nobody would close it then.
             await asyncio.wait([opened], timeout=CLOSE_TIMEOUT)
-            if opened.done() and isinstance(raw := opened.result(), AsyncioConnection):
+            if opened.done() and isinstance(raw := opened.result(), BatchingConnection):
                 await cls(raw, address, user).close()
             raise
-        if not isinstance(result, AsyncioConnection):
+        if not isinstance(result, BatchingConnection):
             raise to_chat_error(result, address, user)
         return cls(result, address, user)
 
@@ -129,12 +119,13 @@ class Connection:
         channel = Channel(self)
         try:
             await channel.wait_for_callback(
-                lambda done: channel.bind(self._raw.channel(on_open_callback=done))
+                lambda done: channel.bind(self.raw.channel(on_open_callback=done))
             )
             if confirm:
                 await channel.wait_for_callback(
-                    lambda done: channel.raw.confirm_delivery(channel.confirmed, done)
+                    lambda done: channel.raw.confirm_delivery(channel.told_by_pika, done)
                 )
+                self.raw.confirms[channel.raw.channel_number] = channel.confirmed
             if prefetch:
                 await channel.call("basic_qos", prefetch_count=prefetch)
         except exceptions.AMQPError as error:
@@ -143,16 +134,16 @@ class Connection:
 
     async def close(self) -> None:
         """Close with the handshake of AMQP, within `CLOSE_TIMEOUT`. Never raises."""
-        if self._raw.is_open:
-            self._raw.close()
+        if self.raw.is_open:
+            self.raw.close()
         await asyncio.wait([self.closed], timeout=CLOSE_TIMEOUT)
         if not self.closed.done():
             self.abort()
 
     def abort(self) -> None:
         """End the connection without waiting for the broker."""
-        if not self._raw.is_closed and not self._raw.is_closing:
-            self._raw.close()
+        if not self.raw.is_closed and not self.raw.is_closing:
+            self.raw.close()
         self._ended(exceptions.StreamLostError("given up"))
 
     def to_chat_error(self, error: Any) -> ChatError:
@@ -181,13 +172,13 @@ class Channel:
         """Done when the channel has ended, with the reason."""
         self._calls: set[asyncio.Future[Any]] = set()
         self._unconfirmed: OrderedDict[int, asyncio.Future[None]] = OrderedDict()
-        self._published = 0
+        self._published = self._number = 0
         self._returned = False  # no queue took the message that the next confirm is about
         connection.closed.add_done_callback(self._connection_ended)
 
     def bind(self, raw: Any) -> None:
         """Use this channel of pika from now on."""
-        self.raw = raw
+        self.raw, self._number = raw, raw.channel_number
         raw.add_on_close_callback(lambda _, error: self._end(self._connection.to_chat_error(error)))
         raw.add_on_return_callback(self._return)
 
@@ -244,6 +235,27 @@ class Channel:
         await self.wait_for_callback(begin)
         return tag
 
+    async def consume_stream(self, queue: str, start: int | str, on_message: OnStreamed) -> None:
+        """Have the messages of a stream delivered to ``on_message``.
+
+        Args:
+            queue: the stream's name.
+            start: ``x-stream-offset``.
+            on_message: may be called before this method has returned.
+
+        Raises a `ChatError` like `call`.
+        """
+
+        def from_pika(method: Any, properties: pika.BasicProperties, body: bytes) -> None:
+            on_message(method.delivery_tag, *stream_offset(properties), body)
+
+        def deliver(tag: int, properties: bytes, body: bytes) -> None:
+            if self.raw.is_open:  # pika, too, drops what comes behind a close
+                on_message(tag, *read_stream_offset(properties), body)
+
+        tag = await self.consume(queue, from_pika, arguments={"x-stream-offset": start})
+        self._connection.raw.streams[self._number, tag.encode()] = deliver
+
     async def wait_for_callback(self, begin: Callable[[Callable[[Any], None]], object]) -> Any:
         """Start an operation and wait until it calls back.
 
@@ -279,7 +291,7 @@ class Channel:
         exchange: str,
         routing_key: str,
         body: bytes,
-        properties: pika.BasicProperties,
+        properties: Properties,
         *,
         mandatory: bool = False,
     ) -> asyncio.Future[None]:
@@ -304,7 +316,9 @@ class Channel:
         self._published += 1
         self._unconfirmed[self._published] = done
         try:
-            self.raw.basic_publish(exchange, routing_key, body, properties, mandatory)
+            what = (exchange, routing_key, body, properties, mandatory)
+            if not (self.raw.is_open and self._connection.raw.publish(self._number, *what)):
+                self.raw.basic_publish(*what)
         except exceptions.AMQPError as error:
             del self._unconfirmed[self._published]
             self._published -= 1
@@ -316,14 +330,18 @@ class Channel:
         if self.raw.is_open:
             self.raw.basic_ack(tag, multiple)
 
-    def confirmed(self, frame: Any) -> None:
-        """Handle a publisher confirm: ``basic.ack`` or ``basic.nack``, for one message or several."""
+    def told_by_pika(self, frame: Any) -> None:
+        """Handle a confirm as pika has it."""
         method = frame.method
-        tags = [method.delivery_tag]
-        if method.multiple:
+        self.confirmed(method.delivery_tag, method.multiple, taken=isinstance(method, pika.spec.Basic.Ack))
+
+    def confirmed(self, last: int, multiple: bool, *, taken: bool = True) -> None:
+        """Handle a publisher confirm: ``basic.ack`` or ``basic.nack``, for one message or several."""
+        tags = [last]
+        if multiple:
             tags = []
             for tag in self._unconfirmed:
-                if tag > method.delivery_tag:
+                if tag > last:
                     break
                 tags.append(tag)
         returned, self._returned = self._returned, False
@@ -331,7 +349,7 @@ class Channel:
             done = self._unconfirmed.pop(tag, None)
             if done is None or done.done():
                 continue
-            if not isinstance(method, pika.spec.Basic.Ack):
+            if not taken:
                 _fail(done, NotStored("the broker does not take the message: try again"))
             elif returned and tag == tags[-1]:
                 _fail(done, Refused("no queue takes the message", NO_ROUTE))
@@ -357,6 +375,7 @@ class Channel:
         if self.closed.done():
             return
         self.closed.set_result(reason)
+        self._connection.raw.forget(self._number)
         self._connection.closed.remove_done_callback(self._connection_ended)
         for waiting in [*self._calls, *self._unconfirmed.values()]:
             if not waiting.done():
@@ -371,7 +390,7 @@ def _resolve(future: asyncio.Future[Any], value: Any) -> None:
 
 def _close_unused(opened: asyncio.Future[Any]) -> None:
     """Close a connection that was opened after its caller had given up."""
-    if isinstance(raw := opened.result(), AsyncioConnection) and raw.is_open:
+    if isinstance(raw := opened.result(), BatchingConnection) and raw.is_open:
         raw.close()
 
 

@@ -8,9 +8,10 @@ publish anything. So every reader checks what a server checks before it appends 
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+import struct
+from functools import cache, lru_cache
+from typing import ClassVar
 
-import pika
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -46,6 +47,20 @@ class _Time(Struct):
 _time: Decoder[_Time] = Decoder(_Time)
 
 
+class _Sent(Struct, tag_field="kind", tag="sent", gc=False):
+    """A ``sent`` entry and its time."""
+
+    seat: str
+    author: str
+    technique: str
+    n: Number
+    text: str
+    at: Number = 0
+
+
+_sent: Decoder[_Sent] = Decoder(_Sent)
+
+
 class _Joined(Struct, tag_field="kind", tag="joined"):
     """A ``joined`` entry without its key."""
 
@@ -68,7 +83,24 @@ def pack(body: Body, at: int) -> bytes:
     return b'{"at":%d,' % at + encode(body)[1:]
 
 
-def properties(body: Body, at: int, id: str) -> pika.BasicProperties:
+class EntryProperties(Struct):
+    """The properties of an entry's message, encoded: pika needs as long for them as for all the rest."""
+
+    INDEX: ClassVar[int] = 60
+    """The class of AMQP; pika asks for it where a body takes several frames."""
+    encoded: bytes
+
+    def encode(self) -> list[bytes]:
+        """Return the pieces of what stands on the wire, as `pika.BasicProperties` does."""
+        return [self.encoded]
+
+
+_BEGIN = b"\x90\xe0\x10application/json\x02"
+"""Which properties there are, the content type and the delivery mode (AMQP 0-9-1, 4.2.6.1)."""
+_TIME = struct.Struct(">Q")
+
+
+def properties(body: Body, at: int, id: str) -> EntryProperties:
     """Return the message's properties.
 
     Args:
@@ -76,13 +108,17 @@ def properties(body: Body, at: int, id: str) -> pika.BasicProperties:
         at: ms UTC; AMQP's timestamp has seconds.
         id: the ``message_id``; its publisher recognises the message by it.
     """
-    return pika.BasicProperties(
-        content_type="application/json",
-        delivery_mode=2,
-        timestamp=at // 1000,
-        type=f"{APP}.{kind(body)}",
-        message_id=id,
+    name = id.encode()
+    return EntryProperties(
+        b"".join((_BEGIN, bytes((len(name),)), name, _TIME.pack(at // 1000), _type(kind(body))))
     )
+
+
+@cache
+def _type(kind: str) -> bytes:
+    """Return the property ``type`` of an entry's message, as it stands on the wire."""
+    name = f"{APP}.{kind}".encode()
+    return bytes((len(name),)) + name
 
 
 def kind(body: Body) -> str:
@@ -108,16 +144,34 @@ def unpack(offset: int, data: bytes) -> Entry:
     """
     if len(data) > MAX_BODY:
         raise NoEntry(f"it has {len(data)} bytes, and at most {MAX_BODY} are read")
+    if (said := read_sent(offset, data)) is not None:
+        return said
     try:
         body = _keyed(_decode(data))
         at = _time.decode(data).at
         _check(body)
-        if isinstance(body, Sent):  # with the strings of those before it: a reader may hold thousands
-            seat, author, technique = _seat(body.seat), _nick(body.author), _word("technique", body.technique)
-            body = Sent(seat, author, technique, body.n, body.text)
     except (BadRequest, BadText, BadName) as error:
         raise NoEntry(str(error)) from None
     return Entry(offset + 1, at, body)
+
+
+def read_sent(offset: int, data: bytes) -> Entry | None:
+    """Return the entry of a message of somebody, which nearly every one is, in half of the time.
+
+    None: it is another one, or something is wrong with it, which `unpack` tells.
+    """
+    if b'"sent"' not in data:
+        return None
+    try:
+        said = _sent.decode(data)
+        # With the strings of those before it: a reader may hold thousands.
+        seat, author, technique = _seat(said.seat), _nick(said.author), _word("technique", said.technique)
+        clean_text(said.text)
+    except (BadRequest, BadText, BadName):
+        return None
+    if not said.n:
+        return None
+    return Entry(offset + 1, said.at, Sent(seat, author, technique, said.n, said.text))
 
 
 def _decode(data: bytes) -> Body:

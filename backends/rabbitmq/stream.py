@@ -50,10 +50,11 @@ class Delivery:
     @classmethod
     def of(cls, message: Message) -> Delivery:
         """Return the delivery of this message."""
+        body, message.body = message.body, b""  # it may be held until it is acknowledged
         try:
-            return cls(message.without_body(), unpack(message.offset, message.body))
+            return cls(message, unpack(message.offset, body))
         except NoEntry as error:
-            return cls(message.without_body(), None, str(error))
+            return cls(message, None, str(error))
 
     @property
     def offset(self) -> int:

@@ -16,8 +16,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-import pika
-
 from backends.rabbitmq import names
 from backends.rabbitmq.amqp import Channel, Connection
 from backends.rabbitmq.amqp_errors import CONSUMER_CANCELLED, BrokerFault
@@ -51,10 +49,6 @@ class Message:
     """The delivery tag, for `StreamReader.ack`."""
     channel: Channel
     """The channel that has delivered it."""
-
-    def without_body(self) -> Message:
-        """Return it without its body, to be held until it is acknowledged."""
-        return Message(self.offset, self.id, b"", self.tag, self.channel)
 
 
 OnMessage = Callable[[Message], None]
@@ -253,12 +247,10 @@ class StreamReader:
         """Consume from the next offset on, and return the channel. With ``ack`` the reader acknowledges."""
         channel = await connection.channel(prefetch=prefetch)
 
-        def deliver(method: Any, properties: pika.BasicProperties, body: bytes) -> None:
-            offset = int((properties.headers or {})["x-stream-offset"])
+        def deliver(tag: int, offset: int, id: str, body: bytes) -> None:
             if ack:
-                channel.ack(method.delivery_tag)
-            id = properties.message_id
-            message = Message(offset, id if isinstance(id, str) else "", body, method.delivery_tag, channel)
+                channel.ack(tag)
+            message = Message(offset, id, body, tag, channel)
             if isinstance(self._next, int) and offset < self._next:  # the chunk begins before it
                 self.ack(message)
                 return
@@ -266,7 +258,7 @@ class StreamReader:
             self._on_message(message)
 
         try:
-            await channel.consume(self._queue, deliver, arguments={"x-stream-offset": self._next})
+            await channel.consume_stream(self._queue, self._next, deliver)
         except BaseException:
             await channel.close()
             raise

@@ -9,10 +9,11 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import Response
 
+from backends.rest.answers import answer
 from backends.rest.conversion import Refused
 from backends.rest.headers import read_headers, wants_html
 from backends.rest.operations import OWN_URL
-from backends.rest.resources import Endpoint, answer
+from backends.rest.resources import Endpoint
 from chat.domain.errors import BadRequest
 from chat.transport.asgi import Scope
 from chat.transport.preconditions import failed_precondition

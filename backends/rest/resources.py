@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary
 from starlette.requests import Request
 from starlette.responses import Response
 
+from backends.rest.answers import Answer, answer
 from backends.rest.codec import (
     EventPage,
     MemberList,
@@ -25,9 +26,8 @@ from backends.rest.codec import (
     decode_text,
     encode,
 )
-from backends.rest.conversion import Headers, Refused, problem
+from backends.rest.conversion import Refused, problem
 from backends.rest.headers import (
-    JSON,
     access_token,
     draft_number,
     etag,
@@ -355,22 +355,6 @@ async def decided(seat: Seat, draft: Draft) -> Event | Ack:
     if isinstance(told, ChatError):
         raise told
     return told
-
-
-class Answer(Response):
-    """A response with these headers and no others."""
-
-    def __init__(self, status: int, headers: Headers, body: bytes = b"") -> None:
-        self.status_code, self.raw_headers, self.body = status, headers, body
-        self.background = None
-
-
-def answer(status: int, body: bytes = b"", headers: Headers | None = None, kind: bytes = JSON) -> Response:
-    """Return a response; one with a body gets its type and length as headers."""
-    made = headers or []
-    if body:
-        made += [(b"content-type", kind), (b"content-length", b"%d" % len(body))]
-    return Answer(status, made, body)
 
 
 def answering(endpoint: Endpoint) -> Endpoint:

@@ -11,10 +11,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from backends.rest import read_origins
+from backends.rest.answers import answer
 from backends.rest.conversion import PROBLEM, Refused, problem
 from backends.rest.operations import OPERATIONS
 from backends.rest.pages import Pages
-from backends.rest.resources import Endpoint, Resources, answer, answering, refusal
+from backends.rest.resources import Endpoint, Resources, answering, refusal
 from chat.domain.errors import BadRequest, ChatError
 from chat.transport.asgi import Application, Receive, Scope, Send
 from chat.transport.http_server import WebServer
@@ -52,7 +53,8 @@ class RestServer(WebServer):
 
 
 async def described(request: Request) -> Response:
-    """Stand for an endpoint where routes are only described."""
+    # It stands for an endpoint where routes are only described. A docstring would be the description of those
+    # that have none.
     raise NotImplementedError
 
 

@@ -19,7 +19,10 @@ _LENGTH = 3
 class _Form(NamedTuple):
     """How acknowledgements look whose numbers are equally long."""
 
-    find: Callable[[bytes], list[bytes]]
+    find: Callable[..., list[bytes]]
+    """Returns the numbers in some bytes, or between two places of them."""
+    those_that_follow: Callable[[bytes, int], re.Match[bytes] | None]
+    """Matches all of the form from a place on."""
     size: int
     read: Callable[[bytes], int]
 
@@ -28,7 +31,8 @@ def _form(number: int, written: bytes, pattern: bytes, read: Callable[[bytes], i
     frame = codec.returned(number, None)
     before, after = map(re.escape, frame.split(written))
     find = re.compile(before + b"(%b)" % pattern + after, re.DOTALL).findall
-    return frame[_LENGTH], _Form(find, len(frame), read)
+    follow = re.compile(b"(?:%b)*" % (before + pattern + after), re.DOTALL).match
+    return frame[_LENGTH], _Form(find, follow, len(frame), read)
 
 
 def _small(written: bytes) -> int:
@@ -52,12 +56,23 @@ _FORMS: dict[int, _Form] = dict(
 
 
 def acknowledged(data: bytes) -> list[int]:
-    """Return the numbers, if the data is nothing but whole acknowledgements with numbers of one length.
+    """Return the numbers, if the data is nothing but whole acknowledgements.
 
     Otherwise it returns nothing, and the messages are to be read one by one.
     """
     form = _FORMS.get(data[_LENGTH]) if len(data) > _LENGTH else None
     if form is None:
         return []
-    numbers = form.find(data)
-    return list(map(form.read, numbers)) if len(numbers) * form.size == len(data) else []
+    found = form.find(data)
+    if len(found) * form.size == len(data):
+        return list(map(form.read, found))
+    numbers: list[int] = []
+    place = 0
+    while place + _LENGTH < len(data):  # once for each length
+        form = _FORMS.get(data[place + _LENGTH])
+        match = form.those_that_follow(data, place) if form is not None else None
+        if form is None or match is None or match.end() == place:
+            return []
+        numbers += map(form.read, form.find(data, place, match.end()))
+        place = match.end()
+    return numbers if place == len(data) else []

@@ -23,6 +23,7 @@ from chat.domain.errors import BadRequest, ChatError
 from chat.interfaces.address import Address
 from chat.interfaces.server import ServerOptions
 from chat.transport.asgi import Application, Receive, Scope, Send
+from chat.transport.http_response import respond
 from chat.transport.http_server import ClientDisconnected, WebServer, read_body
 from chat.transport.preconditions import failed_precondition
 
@@ -205,5 +206,4 @@ async def _respond(
     headers = [(b"content-type", content_type.encode()), (b"content-length", str(len(body)).encode())]
     if header is not None:
         headers.append((header[0].encode(), header[1].encode()))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await respond(send, status, headers, body)

@@ -28,7 +28,7 @@ from chat.domain.json_codec import (
 from chat.domain.model import Ack, Draft, Event
 from chat.interfaces.server import Seat
 from chat.transport import broadcast
-from chat.transport.stream import StreamConnection, StreamServer, keep_alive
+from chat.transport.stream import StreamConnection, StreamServer
 
 
 class TcpServer(StreamServer["Connection"]):
@@ -47,9 +47,8 @@ class Connection(StreamConnection[bytes, bytes]):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        connection = transport.get_extra_info("socket")
-        keep_alive(connection)  # a person who types by hand answers no pings
-        self.descriptor = -1 if transport.get_extra_info("sslcontext") else connection.fileno()
+        encrypted = transport.get_extra_info("sslcontext")
+        self.descriptor = -1 if encrypted else transport.get_extra_info("socket").fileno()
 
     # --- what the hub writes -------------------------------------------------------------------
 

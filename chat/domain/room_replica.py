@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from itertools import takewhile
 
 from chat.domain.errors import StaleCursor, history_starts
 from chat.domain.model import MEMBERSHIP, Checkpoint, Cursor, Entry, Event, Member
@@ -34,7 +33,8 @@ class EventRing:
         self.floor = 0
         """The ring holds every event after this seq."""
         self._events: deque[Event] = deque()
-        self._bytes = 0
+        self.bytes = 0
+        """Of all events, roughly."""
 
     def __len__(self) -> int:
         return len(self._events)
@@ -48,11 +48,11 @@ class EventRing:
             self.floor = event.prev
         events.append(event)
         text = event.text
-        self._bytes += EVENT_BYTES + len(text) if text.isascii() else weight(event)
-        while len(events) > RING_EVENTS or self._bytes > RING_BYTES:
+        self.bytes += EVENT_BYTES + len(text) if text.isascii() else weight(event)
+        while len(events) > RING_EVENTS or self.bytes > RING_BYTES:
             dropped = events.popleft()
             self.floor = dropped.seq
-            self._bytes -= weight(dropped)
+            self.bytes -= weight(dropped)
 
     @property
     def complete(self) -> bool:
@@ -65,7 +65,11 @@ class EventRing:
 
     def after(self, seq: int, limit: int) -> list[Event]:
         """Return the first events after a seq. Only right if the ring `reaches` that seq."""
-        newer = list(takewhile(lambda event: event.seq > seq, reversed(self._events)))
+        newer: list[Event] = []
+        for event in reversed(self._events):
+            if event.seq <= seq:
+                break
+            newer.append(event)
         return newer[: -limit - 1 : -1]
 
     def before(self, seq: int | None, limit: int) -> list[Event] | None:

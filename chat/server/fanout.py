@@ -33,8 +33,10 @@ ENOUGH = 200
 """Events that are held back no longer: to write more of them at once would save little."""
 CROWD = 100
 """Connections from which on the whole coalescing time is used; with fewer it is shorter in proportion."""
-LARGE_CROWD = 20.0
-"""Who has come or gone is held back in proportion also in larger crowds, up to so many times as long."""
+MEMBERS = 0.1
+"""Seconds for which who else has come or gone is held back: nobody waits for that."""
+LARGE_CROWD = 5.0
+"""That is in proportion also in larger crowds, up to so many times as long."""
 
 
 def pages(events: list[Event]) -> Iterator[list[Event]]:
@@ -155,8 +157,11 @@ class Channel:
         connections have had their turn: some techniques write in tasks of their own.
         """
         took = min(LONGEST, time.perf_counter() - began)
-        times = min(LARGE_CROWD if self._only_members else 1.0, len(self.live) / CROWD)
-        wait = max(took, self._coalescing * times)
+        if self._only_members:
+            wait = MEMBERS * min(LARGE_CROWD, len(self.live) / CROWD)
+        else:
+            wait = self._coalescing * min(1.0, len(self.live) / CROWD)
+        wait = max(took, wait)
         self._hold_for(wait)
         if self._coalescing_single and not self._only_members:
             self._burst_until = self._loop.time() + wait + BURST
@@ -187,15 +192,22 @@ class Channel:
         """
         most = self.page_bytes
         if self._page is None or self._page[0] != (after, most):
-            self._page = (after, most), self.encoded(self.ring.after(after, RING_EVENTS))
+            events = self.ring.after(after, RING_EVENTS)
+            self._page = (after, most), self.encoded(events, small=self.ring.bytes <= most)
         return self._page[1]
 
-    def encoded(self, events: list[Event]) -> tuple[Any, int]:
+    def encoded(self, events: list[Event], *, small: bool = False) -> tuple[Any, int]:
         """Return the first page of what the live mailboxes have already got, encoded, and its last seq.
 
         None instead of the page if there is nothing: then all up to that seq was written.
+
+        Args:
+            events: from a place on; those that are held back are left out.
+            small: they are known to fit into one page.
         """
-        page = [event for event in first_page(events, self.page_bytes) if event.seq <= self.sent]
+        page = [event for event in events if event.seq <= self.sent]
+        if not small:
+            page = first_page(page, self.page_bytes)
         return (self.encode(page), page[-1].seq) if page else (None, self.sent)
 
     @property

@@ -144,6 +144,7 @@ class LiveRoom:
     def stop(self) -> None:
         """Write what is pending, and stop every timer."""
         self.flush(now=True)
+        self._long_polls.stop()
         for seat in self.seats.values():
             seat.stop_timer()
 

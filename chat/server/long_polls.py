@@ -4,33 +4,38 @@ from __future__ import annotations
 
 import asyncio
 
+from chat.transport.deadlines import Deadlines
+
 
 class LongPolls:
-    """What waits for one room. An event wakes all of them; each costs a future and a timer meanwhile."""
+    """What waits for one room. An event wakes all of them; each costs a future meanwhile."""
 
     def __init__(self) -> None:
-        self._waiting: set[asyncio.Future[None]] = set()
+        self._loop = asyncio.get_running_loop()
+        self._waiting: Deadlines[asyncio.Future[None]] = Deadlines(_wake)
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     async def wait(self, seconds: float) -> None:
         """Wait until something happens in the room, or for so many seconds."""
-        loop = asyncio.get_running_loop()
-        poll: asyncio.Future[None] = loop.create_future()
-        over = loop.call_later(seconds, _wake, poll)
-        self._waiting.add(poll)
+        poll: asyncio.Future[None] = self._loop.create_future()
+        self._waiting.set(poll, seconds)
         try:
             await poll
         finally:
-            over.cancel()
-            self._waiting.discard(poll)
+            self._waiting.drop(poll)
 
     def wake(self) -> None:
         """Something has happened in the room."""
-        for poll in self._waiting:
-            _wake(poll)
-        self._waiting.clear()
+        if self._waiting:
+            for poll in self._waiting.take_all():
+                _wake(poll)
+
+    def stop(self) -> None:
+        """Wake all of them, for the last time."""
+        self.wake()
+        self._waiting.stop()
 
 
 def _wake(poll: asyncio.Future[None]) -> None:

@@ -350,22 +350,26 @@ class HubSeat:
 
     def _renew(self, grace: float, there: int) -> None:
         if self._mailbox is None and not self._polls and not self.ended:
-            self._await_return(grace)
-            self._there_until = self._loop.time() + self._room.limits.grace * there
+            now = self._await_return(grace)
+            self._there_until = now + self._room.limits.grace * there
 
     def expires_in(self) -> float | None:
         """Return the seconds until the seat ends; None while its owner is not away."""
         now = self._loop.time()
         return None if self._expires is None or now < self._there_until else max(0.0, self._expires - now)
 
-    def _await_return(self, grace: float) -> None:
-        """End the seat if its owner does not return in time. Repeated calls reuse one timer."""
-        self._expires = self._loop.time() + grace
-        if self._timer is not None and self._timer.when() <= self._expires:
-            return  # when it fires, it is set again for the rest
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._loop.call_at(self._expires, self._expire)
+    def _await_return(self, grace: float) -> float:
+        """End the seat if its owner does not return in time; return this time.
+
+        Repeated calls reuse one timer: when it fires, it is set again for the rest.
+        """
+        now = self._loop.time()
+        self._expires = now + grace
+        if self._timer is None or self._timer.when() > self._expires:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_at(self._expires, self._expire)
+        return now
 
     def stop_timer(self) -> None:
         """Stop the grace time, because the owner is connected or the seat has ended."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from chat.domain.errors import ChatError
 from chat.interfaces.address import Address
+
+if TYPE_CHECKING:  # it loads asyncio, which a cold start does not need
+    from chat.transport.deadlines import Deadlines
 
 Scope: TypeAlias = Any
 Receive: TypeAlias = Callable[[], Awaitable[Any]]
@@ -21,6 +24,8 @@ class WebSite(Protocol):
     address: Address
     stopping: bool
     origins: frozenset[str]
+    resting: Deadlines[Any]
+    """The connections that wait for their next request."""
 
     @property
     def crowded(self) -> bool: ...

@@ -20,8 +20,10 @@ from chat.domain.errors import BadRequest, ChatError
 from chat.transport.asgi import Receive, Scope, Send, WebSite
 from chat.transport.http_response import WholeResponse, http_date
 from chat.transport.request_guard import CROWDED
-from chat.transport.stream import TURN_BYTES, keep_alive
+from chat.transport.stream import TURN_BYTES
 
+KEEP_ALIVE = 75.0
+"""Seconds that a connection may rest between two requests: longer than the longest time between two polls."""
 REQUEST_TIMEOUT = 10.0
 """Seconds for a whole request, and from the connection to the first one."""
 ANSWER_TIMEOUT = 30.0
@@ -107,8 +109,6 @@ class HttpConnection(HttpToolsProtocol):
         if self._web.stopping:
             transport.abort()
             return
-        if (connection := transport.get_extra_info("socket")) is not None:
-            keep_alive(connection)
         self.app_state[CONNECTION] = self
         self.app_state[CROWDED] = self._web.crowded  # earlier connections stay
         self._expect(REQUEST_TIMEOUT)
@@ -153,7 +153,7 @@ class HttpConnection(HttpToolsProtocol):
         self.resume_writing()
         running = self._answering
         super().connection_lost(exc)
-        self._stop_keep_alive()
+        self._web.resting.drop(self)
         self.pipeline.clear()
         if running is not None and not running.response_complete:
             running.disconnected = True
@@ -183,14 +183,6 @@ class HttpConnection(HttpToolsProtocol):
             self._write_deadline = None
         super().resume_writing()
 
-    def timeout_keep_alive_handler(self) -> None:
-        self.transport.abort()  # not close(), which would wait until the client has read the last response
-
-    def _stop_keep_alive(self) -> None:
-        if self.timeout_keep_alive_task is not None:
-            self.timeout_keep_alive_task.cancel()
-            self.timeout_keep_alive_task = None
-
     def _expect(self, seconds: float) -> None:
         """Give the client so many seconds for what it has to send now; 0: it has to send nothing."""
         if self._deadline is not None:
@@ -208,6 +200,7 @@ class HttpConnection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self.refused:
             return
+        self._web.resting.drop(self)
         if not self._read:
             self.loop.call_soon(self._next_turn)
         self._read += len(data)
@@ -299,16 +292,19 @@ class HttpConnection(HttpToolsProtocol):
         """Hand a request to the application, and write its response in one piece."""
         running = self._answering  # its task has just begun
         assert running is not None
-        await self._application(scope, receive, WholeResponse(running, self.flow, send).send)
+        await self._application(scope, receive, WholeResponse(running, self.flow, send))
 
     def on_response_complete(self) -> None:
-        waiting = list(self.pipeline)
-        super().on_response_complete()
-        if len(self.pipeline) < len(waiting):  # else the connection is closing
-            self._answering, _ = waiting[-1]
+        if self.transport.is_closing():
+            return
+        if self.pipeline:
+            self._answering, _ = self.pipeline[-1]
+            super().on_response_complete()
         elif self._input_over:
-            self._stop_keep_alive()
             self.transport.close()
+        else:  # uvicorn would set a timer of the loop for each
+            self.flow.resume_reading()
+            self._web.resting.set(self, KEEP_ALIVE)
 
     # --- refusing ------------------------------------------------------------------------------
 
@@ -324,7 +320,7 @@ class HttpConnection(HttpToolsProtocol):
             return
         self.refused = True
         self._expect(0)
-        self._stop_keep_alive()
+        self._web.resting.drop(self)
         self.pipeline.clear()
         running = self._answering
         if running is not None and not running.response_complete:

@@ -6,16 +6,18 @@ searches each header twice for what may not be in it. This takes a third of the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from email.utils import formatdate
 from functools import lru_cache
 from time import time
-from typing import Any
+from typing import Any, TypeAlias
 
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HEADER_VALUE_RE, STATUS_LINE, RequestResponseCycle
 
 from chat.transport.asgi import Send
 
+Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 BODILESS = (204, 304)
 """Statuses whose responses have no body, and need no Content-Length."""
 HEADS = 16
@@ -23,9 +25,9 @@ HEADS = 16
 
 
 class WholeResponse:
-    """The response to one request."""
+    """The response to one request; called with what the application sends (ASGI)."""
 
-    __slots__ = ("_begun", "_cycle", "_flow", "_is_head", "_send")
+    __slots__ = ("_begun", "_cycle", "_flow", "_send")
 
     def __init__(self, cycle: RequestResponseCycle, flow: FlowControl, send: Send) -> None:
         """Prepare.
@@ -38,53 +40,64 @@ class WholeResponse:
         self._cycle = cycle
         self._flow = flow
         self._send = send
-        self._is_head = cycle.scope["method"] == "HEAD"
         self._begun: Any = None
 
-    async def send(self, message: Any) -> None:
-        """Take what the application sends (ASGI)."""
+    async def __call__(self, message: Any) -> None:
+        """Take a part of the response."""
         if message["type"] == "http.response.start":
-            message["headers"] = [*message.get("headers", ()), (b"date", http_date())]
             self._begun = message
             return
         begun, self._begun = self._begun, None
         if begun is None:
             await self._send(message)
             return
-        body = message.get("body", b"")
-        cycle = self._cycle
-        head = None
-        if not message.get("more_body"):
-            head = _head(begun["status"], tuple(begun["headers"]), len(body), cycle.keep_alive)
-        if head is None:
+        headers, body = begun.get("headers", ()), message.get("body", b"")
+        if message.get("more_body") or not await self.respond(begun["status"], headers, body):
+            begun["headers"] = [*headers, (b"date", http_date())]
             await self._send(begun)
             await self._send(message)
-            return
+
+    async def respond(self, status: int, headers: Headers, body: bytes) -> bool:
+        """Write the whole response, or return False if uvicorn must do that."""
+        cycle = self._cycle
+        head = _head(status, tuple(headers), len(body), cycle.keep_alive, int(time()))
+        if head is None:
+            return False
         if self._flow.write_paused and not cycle.disconnected:
             await self._flow.drain()
         if cycle.disconnected:
-            return
+            return True
         written, closes = head
-        cycle.transport.write(written if self._is_head else written + body)
+        cycle.transport.write(written if cycle.scope["method"] == "HEAD" else written + body)
         cycle.response_started = cycle.response_complete = True
         cycle.message_event.set()
         if closes:
             cycle.keep_alive = False
             cycle.transport.close()
         cycle.on_response()
+        return True
+
+
+async def respond(send: Send, status: int, headers: Headers, body: bytes) -> None:
+    """Send a whole response: in one step, unless somebody in between looks at its parts."""
+    if isinstance(send, WholeResponse) and await send.respond(status, headers, body):
+        return
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 @lru_cache(HEADS)
 def _head(
-    status: int, headers: tuple[tuple[bytes, bytes], ...], size: int, keep_alive: bool
+    status: int, headers: tuple[tuple[bytes, bytes], ...], size: int, keep_alive: bool, second: int
 ) -> tuple[bytes, bool] | None:
     """Return the status line and the headers of a response, and whether it closes the connection.
 
     Args:
         status: of the response.
-        headers: by their names in lower case.
+        headers: by their names in lower case; the date comes behind them.
         size: of the body.
         keep_alive: the connection is for more requests, as far as its client and the server say.
+        second: the time, in seconds since the Unix epoch.
 
     Returns:
         None if it is not a response that is written here.
@@ -97,7 +110,7 @@ def _head(
         return None
     closes = b"close" in named.get(b"connection", b"").lower()
     more = () if closes or keep_alive else ((b"connection", b"close"),)
-    lines = [b"%b: %b\r\n" % header for header in (*headers, *more)]
+    lines = [b"%b: %b\r\n" % header for header in (*headers, (b"date", _date_of(second)), *more)]
     return b"".join((STATUS_LINE[status], *lines, b"\r\n")), closes or not keep_alive
 
 

@@ -21,13 +21,12 @@ from chat.domain.errors import ChatError, Closing
 from chat.interfaces.address import Address
 from chat.interfaces.server import ChatServer
 from chat.transport.asgi import Application, Receive, Scope
+from chat.transport.deadlines import Deadlines
 from chat.transport.http_connection import CONNECTION, REQUEST_TIMEOUT, HttpConnection
 from chat.transport.listener import listen
 from chat.transport.public_url import PROXIES, public_url, read_proxies
 from chat.transport.request_guard import RequestGuard
 
-KEEP_ALIVE = 75.0
-"""Seconds that a connection may rest between two requests: longer than the longest time between two polls."""
 LINGER = 1.0
 """Seconds that answers may still take when the server stops; then their connections are aborted."""
 EXTRA_CONNECTIONS = 256
@@ -61,6 +60,8 @@ class WebServer(ChatServer):
     async def start(self) -> Address:
         self.stopping = False
         self._polls: set[asyncio.Task[Any]] = set()
+        # A connection that has rested for too long is not closed: that would wait until the client has read.
+        self.resting: Deadlines[Any] = Deadlines(lambda connection: connection.transport.abort())
         self._state = ServerState()
         self._config = uvicorn.Config(
             RequestGuard(self.application(), self),
@@ -71,7 +72,6 @@ class WebServer(ChatServer):
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            timeout_keep_alive=int(KEEP_ALIVE),
         )
         self._config.load()
         self._proxies = read_proxies(PROXIES.among(self.options.settings))
@@ -105,6 +105,7 @@ class WebServer(ChatServer):
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
+        self.resting.stop()
         await self._listener.wait_closed()
 
     def asked_at(self, scope: Scope) -> str:

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Iterable, Sequence
-from contextlib import suppress
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 from chat.domain.errors import BadRequest, ChatError, Closing, ConnectionLost, Full
@@ -43,15 +41,6 @@ R = TypeVar("R")
 """A request as it waits for its turn."""
 
 log = logging.getLogger(__name__)
-
-
-def keep_alive(connection: socket.socket) -> None:
-    """Let the kernel notice within about a minute that a peer has vanished, if no pings are sent."""
-    with suppress(OSError):  # it may be reset already
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for name, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
-            if (option := getattr(socket, name, None)) is not None:  # not every system has each
-                connection.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def host_of(transport: asyncio.BaseTransport) -> str:

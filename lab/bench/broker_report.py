@@ -29,7 +29,7 @@ The goal for three servers is missed: they, their clients and the broker share t
 waits for a core."""
 ENTRIES_REASON = """\
 The goal for entries over three servers is missed: each of them reads, decodes and decides about every entry,
-and here they share two cores with the broker."""
+and here they share two cores with the broker, which needs more time for an entry than the three together."""
 CAPACITY_REASON = """\
 The goal for the fan-out over three servers is missed: each of them reads, decodes and decides about every
 entry, however few of the readers it has."""

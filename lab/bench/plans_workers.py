@@ -41,7 +41,7 @@ TCP = _plan(
     regimes.WORKERS_TCP,
     """\
 The goal for saturation is missed. A write carries up to 256 messages there, so to write to its 100 readers
-takes the sender's worker about a third of its time. The rest does not depend on the readers: it reads, checks and
+takes the sender's worker a third of its time. The rest does not depend on the readers: it reads, checks and
 sends each message on, and decides about it when it comes back. One process does that, too. What a worker is
 spared, the log and half of the readers, is less than that. In the open loop a write carries few messages, and
 the readers are most of the work.""",

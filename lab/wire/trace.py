@@ -114,14 +114,15 @@ class Trace:
 
         A stream that lives as long as a connection is one exchange with everything that was said.
         """
-        if not 0 < len(frame.drafts) + len(frame.seqs) <= FEW:
+        drafts, seqs = frame.drafts, frame.seqs
+        if not 0 < len(drafts) + len(seqs) <= FEW:
             return self.exchange(frame)
         return [
             one
             for one in self.frames
             if one is frame
-            or (one.connection == frame.connection and one.drafts & frame.drafts)
-            or (one.seqs & frame.seqs and len(one.seqs) <= FEW)
+            or (one.drafts and not drafts.isdisjoint(one.drafts) and one.connection == frame.connection)
+            or (one.seqs and not seqs.isdisjoint(one.seqs) and len(one.seqs) <= FEW)
         ]
 
     def of_message(self, seq: int, n: int = 0) -> list[Frame]:

@@ -20,16 +20,16 @@ from chat.domain.room import Outcome
 from chat.interfaces.server import Reply
 from chat.server.hub import Hub
 from chat.server.seat import HubSeat
-from tests.support.broker import Hosts, broker, wanted
+from tests.support.broker import Hosts, broker, close_connections, evaluate, wanted
 from tests.support.fake_client import Watch
 from tests.support.node import Run
 from tests.support.processes import CHAT, chat
 from tests.support.rabbit_room import Enter
 
-MEMORY = ("set_vm_memory_high_watermark", "0.000001")
-ENOUGH_MEMORY = ("set_vm_memory_high_watermark", "0.6")
-DISK = ("set_disk_free_limit", "1000000GB")
-ENOUGH_DISK = ("set_disk_free_limit", "1MB")
+MEMORY = "vm_memory_monitor:set_vm_memory_high_watermark(0.000001)"
+ENOUGH_MEMORY = "vm_memory_monitor:set_vm_memory_high_watermark(0.6)"
+DISK = 'rabbit_disk_monitor:set_disk_free_limit("1000000GB")'
+ENOUGH_DISK = 'rabbit_disk_monitor:set_disk_free_limit("1MB")'
 LOW = "the broker takes no messages, it is low on memory: give it more memory"
 
 
@@ -53,8 +53,7 @@ def url(alarming: Hosts) -> str:
 async def test_a_session_is_told_when_it_begins_and_when_it_is_over(
     alarming: Hosts, url: str, state_dir: Path
 ) -> None:
-    ctl = alarming.broker.ctl
-    await asyncio.to_thread(ctl, *DISK)
+    await asyncio.to_thread(evaluate, alarming.broker, DISK)
     session = open_session(Place(url, state_dir), backends.technique("rabbitmq"), "lab", "ann")
     watch = Watch(session)
     watching = asyncio.create_task(watch.run())
@@ -62,14 +61,13 @@ async def test_a_session_is_told_when_it_begins_and_when_it_is_over(
         await watch.until(lambda: watch.all(Hindered))
         assert "low on disk: free disk space" in watch.all(Hindered)[0].reason
         assert not watch.all(Entered)
-        await asyncio.to_thread(ctl, *ENOUGH_DISK)
+        await asyncio.to_thread(evaluate, alarming.broker, ENOUGH_DISK)
         await watch.until(lambda: watch.all(Entered))
         assert [update.reason for update in watch.all(Hindered)[1:]] == [""]
     await watching
 
 
 async def test_a_servers_clients_get_the_reason_at_once(alarming: Hosts, url: str) -> None:
-    ctl = alarming.broker.ctl
     hub = Hub(StreamLog(url))
     await hub.start()
     outcomes: asyncio.Queue[Outcome] = asyncio.Queue()
@@ -78,7 +76,7 @@ async def test_a_servers_clients_get_the_reason_at_once(alarming: Hosts, url: st
         outcomes.put_nowait(outcome)
 
     seat = await hub.take_seat(Hello("lab", "ann"), "tcp")
-    await asyncio.to_thread(ctl, *MEMORY)
+    await asyncio.to_thread(evaluate, alarming.broker, MEMORY)
     for n in (1, 2):
         seat.send(Say("hello", n), reply)
         refused = await outcomes.get()
@@ -86,7 +84,7 @@ async def test_a_servers_clients_get_the_reason_at_once(alarming: Hosts, url: st
         assert LOW in str(refused)
     with pytest.raises(NotStored, match="low on memory"):
         await hub.take_seat(Hello("den", "ann"), "tcp")
-    await asyncio.to_thread(ctl, *ENOUGH_MEMORY)
+    await asyncio.to_thread(evaluate, alarming.broker, ENOUGH_MEMORY)
     while isinstance(outcome := await _said(seat, outcomes, reply), NotStored):
         pass
     assert isinstance(outcome, Ack | Event)
@@ -96,7 +94,6 @@ async def test_a_servers_clients_get_the_reason_at_once(alarming: Hosts, url: st
 async def test_an_alarm_after_a_break_is_noticed_while_a_room_is_loaded(
     alarming: Hosts, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ctl = alarming.broker.ctl
     hub = Hub(log := StreamLog(url))
     await hub.start()
     outcomes: asyncio.Queue[Outcome] = asyncio.Queue()
@@ -111,19 +108,19 @@ async def test_an_alarm_after_a_break_is_noticed_while_a_room_is_loaded(
         outcomes.put_nowait(outcome)
 
     seat = await hub.take_seat(Hello("lab", "ann"), "tcp")
-    await asyncio.to_thread(ctl, *MEMORY)
+    await asyncio.to_thread(evaluate, alarming.broker, MEMORY)
     assert LOW in str(await _said(seat, outcomes, reply))
     monkeypatch.setattr(log, "_connect", connect_when_it_is_over)
-    await asyncio.to_thread(ctl, "close_all_connections", "a break while it is blocked")
-    await asyncio.to_thread(ctl, *ENOUGH_MEMORY)
+    await asyncio.to_thread(close_connections, alarming.broker, "a break while it is blocked")
+    await asyncio.to_thread(evaluate, alarming.broker, ENOUGH_MEMORY)
     over.set()
     while isinstance(await _said(seat, outcomes, reply), NotStored):  # noqa: ASYNC110 - nothing tells
         await asyncio.sleep(0.05)
-    await asyncio.to_thread(ctl, *MEMORY)
+    await asyncio.to_thread(evaluate, alarming.broker, MEMORY)
     with pytest.raises(NotStored, match="low on memory"):
         async with asyncio.timeout(15):
             await hub.take_seat(Hello("den", "ann"), "tcp")
-    await asyncio.to_thread(ctl, *ENOUGH_MEMORY)
+    await asyncio.to_thread(evaluate, alarming.broker, ENOUGH_MEMORY)
     await hub.stop()
 
 
@@ -135,17 +132,16 @@ async def _said(seat: HubSeat, outcomes: asyncio.Queue[Outcome], reply: Reply) -
 async def test_while_the_broker_is_short_of_memory_lines_wait_and_then_all_arrive(
     alarming: Hosts, url: str
 ) -> None:
-    ctl = alarming.broker.ctl
     enter = Enter(url, Limits(burst=0))
     ann, bob = await enter("ann"), await enter("bob")
     blocked = asyncio.Event()
     ann.client.on_hindered = lambda reason: blocked.set()
-    await asyncio.to_thread(ctl, *MEMORY)
+    await asyncio.to_thread(evaluate, alarming.broker, MEMORY)
     lines = [asyncio.create_task(ann.say(f"m{i}")) for i in range(20)]
     await blocked.wait()
     assert ann.client.activity().startswith("broker takes no messages: ")
     assert bob.texts == []
-    await asyncio.to_thread(ctl, *ENOUGH_MEMORY)
+    await asyncio.to_thread(evaluate, alarming.broker, ENOUGH_MEMORY)
     await asyncio.gather(*lines)
     await bob.hears("m19")
     assert bob.texts == [f"m{i}" for i in range(20)]
@@ -159,7 +155,7 @@ async def test_while_the_broker_is_short_of_memory_lines_wait_and_then_all_arriv
 @pytest.fixture(scope="module")
 def short(alarming: Hosts) -> str:
     """The URL of a broker with a memory alarm."""
-    alarming.broker.ctl(*MEMORY)
+    evaluate(alarming.broker, MEMORY)
     return alarming.broker.url
 
 

@@ -181,7 +181,7 @@ async def test_a_request_that_does_not_end_is_answered_in_time(
 async def test_between_requests_a_connection_rests_and_is_closed_at_last(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chat.transport.http_server, "KEEP_ALIVE", 1)
+    monkeypatch.setattr(chat.transport.http_connection, "KEEP_ALIVE", 1)
     monkeypatch.setattr(chat.transport.http_connection, "REQUEST_TIMEOUT", 0.05)
     echo = Echo(hub)
     async with await HttpPeer.open(await echo.start()) as peer:

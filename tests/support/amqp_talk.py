@@ -54,7 +54,8 @@ def published(entry: Any = SENT, *, parts: int = 1) -> list[Said]:
 
 def delivered(tag: int, offset: int, entry: Any = SENT) -> list[Said]:
     """Return an entry as a broker delivers it from a stream."""
-    props = properties(entry, AT, "id-1")
+    props = spec.BasicProperties()
+    props.decode(b"".join(properties(entry, AT, "id-1").encode()))
     props.headers = {"x-stream-offset": offset}
     deliver = spec.Basic.Deliver("ctag", tag, False, names.exchange("lab"), "")
     return message(DOWN, deliver, pack(entry, AT), props)

@@ -6,7 +6,7 @@ import os
 import secrets
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from tests.support.once import WORKER
 
 BATCH = 5
 """Virtual hosts that are created together; one that no test uses costs as much as one that a test uses."""
-EVERYTHING = '<<".*">>, <<".*">>, <<".*">>'
+EVERYTHING = [".*", ".*", ".*"]
 """All rights in a virtual host."""
 QUEUE_SETTLES = 2.0
 """Seconds until a new quorum queue outlives a SIGKILL (RabbitMQ 3.10.8). One that was declared 0.2 s before
@@ -69,6 +69,31 @@ def binary(text: str) -> str:
     return f"<<{','.join(map(str, text.encode()))}>>"
 
 
+def permissions(user: str, vhost: str, rights: Sequence[str]) -> str:
+    """Return the expression that gives a user rights in a virtual host: to configure, to write, to read."""
+    values = ", ".join(map(binary, (user, vhost, *rights)))
+    return f'rabbit_auth_backend_internal:set_permissions({values}, <<"tests">>)'
+
+
+def add_user(broker: PrivateBroker, user: str, password: str, vhost: str, rights: Sequence[str]) -> None:
+    """Make a user of a broker, with rights in one virtual host."""
+    evaluate(
+        broker,
+        f'rabbit_auth_backend_internal:add_user({binary(user)}, {binary(password)}, <<"tests">>)',
+        permissions(user, vhost, rights),
+    )
+
+
+def close_connections(broker: PrivateBroker, why: str, vhost: str = "") -> None:
+    """Let a broker close the connections of a virtual host, or all, and tell the clients why."""
+    which = binary(vhost) if vhost else "_"
+    evaluate(
+        broker,
+        f"[rabbit_networking:close_connection(Pid, {binary(why)}) || "
+        f"[{{vhost, {which}}}, {{pid, Pid}}] <- rabbit_networking:connection_info_all([vhost, pid])]",
+    )
+
+
 class Hosts:
     """The virtual hosts that this worker makes in the broker, each used by one test."""
 
@@ -92,10 +117,7 @@ class Hosts:
         steps = [f'rabbit_vhost:delete(<<"{name}">>, <<"tests">>)' for name in self._used]
         for name in ready:
             steps.append(f'rabbit_vhost:add(<<"{name}">>, <<"tests">>)')
-            steps.append(
-                "rabbit_auth_backend_internal:set_permissions("
-                f'<<"chat">>, <<"{name}">>, {EVERYTHING}, <<"tests">>)'
-            )
+            steps.append(permissions("chat", name, EVERYTHING))
         self._used = []
         evaluate(self.broker, *steps)
         self._ready = ready

@@ -9,7 +9,7 @@ from backends.rabbitmq.private import PrivateBroker
 from chat.interfaces.address import Address
 from chat.interfaces.server import ChatServer
 from chat.server.hub import Hub
-from tests.support.broker import EVERYTHING, binary, evaluate
+from tests.support.broker import EVERYTHING, add_user, close_connections
 from tests.support.relay import Relay
 
 SOON = 0.2
@@ -38,30 +38,16 @@ class BrokerRelay(ChatServer):
         account = f"{self._url.username}:{self._url.password}"
         if self._access:  # the token is the password, and the client gets it with the hello
             account = f"token-{vhost}"
-            await asyncio.to_thread(self._make_user, account, vhost)
+            await asyncio.to_thread(add_user, self._broker, account, self._access, vhost, EVERYTHING)
         self.address = Address(host.host, host.port, f"amqp://{quote(account, safe=':')}@{host}/{vhost}")
         return self.address
-
-    def _make_user(self, user: str, vhost: str) -> None:
-        name = binary(user)
-        evaluate(
-            self._broker,
-            f'rabbit_auth_backend_internal:add_user({name}, {binary(self._access)}, <<"tests">>)',
-            "rabbit_auth_backend_internal:set_permissions("
-            f'{name}, {binary(vhost)}, {EVERYTHING}, <<"tests">>)',
-        )
 
     async def stop(self) -> None:
         if (relay := self._relay) is None:
             return
         self._relay = None
         relay.shut()
-        if not await relay.idle(SOON):  # else rabbitmqctl, which costs a second, has nobody to tell
-            await asyncio.to_thread(
-                self._broker.ctl,
-                "close_all_connections",
-                "--vhost",
-                self._url.path.removeprefix("/"),
-                "the broker goes down",
-            )
+        if not await relay.idle(SOON):
+            vhost = self._url.path.removeprefix("/")
+            await asyncio.to_thread(close_connections, self._broker, "the broker goes down", vhost)
         await relay.stop()

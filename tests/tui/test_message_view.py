@@ -16,8 +16,8 @@ from chat.domain.errors import ConnectionLost
 from tests.support.desk import Desk, Running, caught_up, chat, chatting, lines, text, until
 from tui.rows import Look, Place, Row, lay_out
 from tui.themes import FALLBACK
+from tui.widgets.lines import thumb
 from tui.widgets.message_view import KEEP, MessageView
-from tui.widgets.row_lines import RowLines
 
 # --- geometry ----------------------------------------------------------------------------------
 
@@ -265,11 +265,10 @@ async def test_dragging_and_ctrl_c_copy_to_the_clipboard() -> None:
 
 
 def test_a_scroll_bar_that_looks_different_has_another_thumb() -> None:
-    rows, drawn = RowLines(), dict[tuple[int, ...], object]()
+    drawn = dict[tuple[int, ...], object]()
     for height in (3, 25):
         for total in (1, height, height + 1, 40, 333, 5000):
-            rows.ends = [total]
             for top in range(0, max(1, total - height + 1), 1 + total // 300):
                 window = height if height < total else 0  # as `ScrollBar` does
                 bar = ScrollBarRender.render_bar(height, total, window, top).segments
-                assert drawn.setdefault((height, *rows.thumb(top, height)), bar) == bar
+                assert drawn.setdefault((height, *thumb(total, top, height)), bar) == bar

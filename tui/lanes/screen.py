@@ -11,7 +11,6 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.message import Message
-from textual.screen import Screen
 from textual.widgets import Static
 from textual.worker import Worker
 
@@ -25,6 +24,7 @@ from tui.opening import Opened, finish
 from tui.pump import pump
 from tui.rows import one_line
 from tui.screens.chat import HEIGHTS, WIDTHS
+from tui.terminal.compositor import OwnScreen
 from tui.widgets.completion import Completion
 from tui.widgets.composer import Composer
 
@@ -46,7 +46,7 @@ class LaneComposer(Composer):
         self.post_message(self.NextLane())
 
 
-class LanesScreen(Screen[None]):
+class LanesScreen(OwnScreen):
     """Shows the lanes until Escape.
 
     Args:

@@ -9,7 +9,6 @@ from typing import ClassVar
 
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
 from textual.widgets import Static
 from textual.worker import Worker
 
@@ -20,6 +19,7 @@ from tui import themes
 from tui.app import terminal_driver
 from tui.board import Board
 from tui.failures import failure
+from tui.terminal.compositor import OwnScreen
 
 Connect = Callable[[], Awaitable[Watcher]]
 """Returns a watcher; asked again after a connection was lost. Raises `ChatError`."""
@@ -29,7 +29,7 @@ AGAIN = 1.0
 """Seconds until the next try."""
 
 
-class BoardScreen(Screen[None]):
+class BoardScreen(OwnScreen):
     """The room as it is now.
 
     Args:
@@ -144,5 +144,5 @@ class BoardApp(App[None], inherit_bindings=False):
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return themes.FALLBACK
 
-    def get_default_screen(self) -> Screen[None]:
+    def get_default_screen(self) -> BoardScreen:
         return BoardScreen(self._board, self._connect, self._now)

@@ -11,12 +11,14 @@ from textual.driver import Driver
 from textual.message import Message
 from textual.screen import Screen
 
+from tui.terminal.compositor import OwnScreen
+
 
 class Answered(Message):
     """A screen has done what one of its `Asking.ANSWERS` asked for; what was typed behind it may go on."""
 
 
-class Asking(Screen[None]):
+class Asking(OwnScreen):
     """A screen that some keys may replace by another one. It posts `Answered` to the app after each."""
 
     ANSWERS: ClassVar[set[str]] = {"enter"}

@@ -16,13 +16,11 @@ from textual import events
 from textual.cache import LRUCache
 from textual.geometry import Region, Size
 from textual.message import Message
-from textual.reactive import Reactive
-from textual.scroll_view import ScrollView
-from textual.scrollbar import ScrollBar
 from textual.selection import Selection
 from textual.strip import Strip
 
 from tui.rows import PENDING, Look, Place, Row
+from tui.widgets.lines import Lines, filtered
 from tui.widgets.row_lines import RowLines
 from tui.widgets.row_strips import STYLES, draw, draw_day, style_of
 from tui.widgets.selection import highlight, selected_rows
@@ -37,20 +35,10 @@ NEAR_TOP = 5
 """If the user scrolls to this many lines from the top, older rows are loaded."""
 
 
-class MessageView(ScrollView, can_focus=False):
+class MessageView(Lines):
     """Shows rows, sorted by their place. It follows its end until the user scrolls away from it."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"message--{name}" for name in STYLES}
-    DEFAULT_CSS = """
-    MessageView {
-        overflow-y: scroll;
-        overflow-x: hidden;
-        scrollbar-size-vertical: 1;
-    }
-    """
-
-    # Textual's own lays the whole screen out at each change. Here only the scroll bar depends on it.
-    virtual_size: Reactive[Size] = Reactive(Size(0, 0))
 
     class NearTop(Message):
         """The user has scrolled to the oldest rows."""
@@ -81,7 +69,6 @@ class MessageView(ScrollView, can_focus=False):
         self._strips: LRUCache[Place, tuple[bool, bool, list[Strip]]] = LRUCache(512)
         self._styles: dict[str, Style] = {}
         self._painted: tuple[Region, list[Strip]] | None = None  # what was painted last; None: repaint it
-        self._thumb = (0, 0)  # how the scroll bar was drawn last
 
     # --- rows ----------------------------------------------------------------------------------
 
@@ -160,9 +147,9 @@ class MessageView(ScrollView, can_focus=False):
                 if self._cursor is not None and self.lines.index(self._cursor) is None:
                     self._cursor = self.lines.nearest(self._cursor)
                 self._settle(top)
-            self._move_bar()
+            self.move_bar()
             self._changes -= 1
-            self.refresh()
+            self.redraw()
             if self.new != new:
                 self.post_message(self.Behind(self.new))
 
@@ -184,15 +171,8 @@ class MessageView(ScrollView, can_focus=False):
             self.scroll_to(y=self.lines.start(self.lines.before(place)) + line, animate=False)
             self.follow = self._follows(self.scroll_offset.y)
 
-    def _move_bar(self) -> None:
-        """Move the scroll bar. It is drawn only if it looks different: that costs as much as all lines."""
-        if self.show_vertical_scrollbar:
-            bar = self.vertical_scrollbar
-            bar.set_reactive(ScrollBar.window_virtual_size, self.lines.total)
-            bar.set_reactive(ScrollBar.position, self.scroll_y)
-            if (thumb := self.lines.thumb(self.scroll_y, self.size.height)) != self._thumb:
-                self._thumb = thumb
-                bar.refresh()
+    def watch_virtual_size(self) -> None:
+        """The bar is moved when all changes are made."""
 
     def _follows(self, top: float) -> bool:
         """Return whether the end is to stay visible, if the view begins with line ``top``."""
@@ -240,10 +220,10 @@ class MessageView(ScrollView, can_focus=False):
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         if round(old_value) != round(new_value):
-            self.refresh()
+            self.redraw()
         if self._changes:
             return
-        self._move_bar()
+        self.move_bar()
         # It can't be computed later: a view that shrinks hides the end, although nobody has scrolled.
         self.follow = self._follows(new_value)
         if self.follow and self.new:
@@ -359,17 +339,12 @@ class MessageView(ScrollView, can_focus=False):
         return super().refresh(*regions, **how)
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        """Return visible lines. Textual's own copies each strip, for borders that this list does not have."""
+        """Return visible lines."""
         if self._painted is not None and self._painted[0] == crop:
             return self._painted[1]  # Textual asks for them with every key, too
         width = self.scrollable_content_region.width
         top, selection = self.scroll_offset.y, self.text_selection
-        strips = [self._line(top + y, width, selection) for y in crop.line_range]
-        background = self.background_colors[1]
-        for line_filter in self.get_line_filters():
-            strips = [strip.apply_filter(line_filter, background) for strip in strips]
-        if crop.column_span != (0, self.size.width):
-            strips = [strip.crop(*crop.column_span) for strip in strips]
+        strips = filtered(self, [self._line(top + y, width, selection) for y in crop.line_range], crop)
         self._painted = crop, strips
         return strips
 

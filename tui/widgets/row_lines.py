@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from itertools import accumulate
-from math import ceil
 from operator import attrgetter
 
 from tui.rows import PENDING, Look, Place, Row, lay_out
@@ -68,18 +67,6 @@ class RowLines:
     def is_last(self, index: int) -> bool:
         """Return whether nothing but pending drafts stands below a row."""
         return index + 1 == len(self.rows) or self.rows[index + 1].place.log == PENDING
-
-    def thumb(self, top: float, height: int) -> tuple[int, int]:
-        """Return where a scroll bar's thumb begins, and its length, in eighths of a cell as Textual draws it.
-
-        Args:
-            top: the first line that is visible.
-            height: of the list and of the bar.
-        """
-        if height >= self.total:
-            return 0, 0
-        length = max(1.0, height * height / self.total)
-        return int((height - length) * top / (self.total - height) * 8), ceil(length * 8)
 
     def message(self, index: int, step: int) -> Place | None:
         """Return the first message from a row on, in steps of 1 or -1; None: there is none."""

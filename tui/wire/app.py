@@ -16,6 +16,7 @@ from lab.wire.tap import Tap
 from lab.wire.trace import Trace
 from tui import themes
 from tui.app import terminal_driver
+from tui.terminal.compositor import OwnScreen
 from tui.wire.inspector import Inspector
 from tui.wire.ladder_screen import LadderScreen
 
@@ -56,6 +57,9 @@ class WireApp(App[None], inherit_bindings=False):
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return themes.FALLBACK
+
+    def get_default_screen(self) -> OwnScreen:
+        return OwnScreen(id="_default")
 
     def compose(self) -> ComposeResult:
         yield self._inspector

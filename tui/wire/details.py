@@ -11,23 +11,22 @@ from rich.style import Style
 from textual import events
 from textual.geometry import Size
 from textual.message import Message
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from chat.interfaces.frames import Part
 from lab.wire.levels import Line
 from lab.wire.levels import Row as Bytes
+from tui.widgets.lines import Lines
 
 PARTS: tuple[Part, ...] = ("framing", "envelope", "payload")
 WIDE_DUMP = 7 + 3 * 16 + 1 + 16 + 1
 """Columns of a dump with 16 bytes a line, and its scrollbar."""
 
 
-class _Parts(ScrollView, can_focus=False):
+class _Parts(Lines):
     """Draws lines in the colours of framing, envelope and payload."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"wire--{name}" for name in (*PARTS, "selected", "name")}
-    DEFAULT_CSS = "_Parts { overflow-y: scroll; overflow-x: hidden; scrollbar-size-vertical: 1; }"
 
     def __init__(self, id: str) -> None:
         super().__init__(id=id)
@@ -72,7 +71,7 @@ class Fields(_Parts):
         self._lines, self._selected = lines, selected
         self.virtual_size = Size(self.size.width, len(lines))
         self.show_line(max(0, selected))
-        self.refresh()
+        self.redraw()
 
     def on_click(self, event: events.Click) -> None:
         index = event.y + self.scroll_offset.y
@@ -109,7 +108,7 @@ class Dump(_Parts):
         self._rows, self._lit = rows, lit
         self.virtual_size = Size(self.size.width, len(rows))
         self.show_line(lit[0] // max(1, self.bytes_a_line))
-        self.refresh()
+        self.redraw()
 
     def on_click(self, event: events.Click) -> None:
         index, column = event.y + self.scroll_offset.y, (event.x - 7) // 3

@@ -9,9 +9,8 @@ from rich.cells import set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from chat.domain.validation import printable
@@ -19,6 +18,7 @@ from chat.interfaces.frames import Direction
 from chat.language.translation import translate
 from lab.wire.table import Row, Table
 from lab.wire.totals import carries_nothing
+from tui.widgets.lines import Lines
 
 ARROWS = {Direction.UP: "→", Direction.DOWN: "←"}
 WIDE = 110
@@ -30,15 +30,14 @@ SAID = 14
 STYLES = ("out", "in", "quiet", "bad", "marked", "cursor")
 
 
-class FrameList(ScrollView, can_focus=False):
+class FrameList(Lines):
     """Shows a table. The cursor is on one row; while it follows, on the newest that carries something."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"frames--{name}" for name in STYLES}
-    DEFAULT_CSS = "FrameList { overflow-y: scroll; overflow-x: hidden; scrollbar-size-vertical: 1; }"
 
     @dataclass
     class Chosen(Message):
-        """The cursor is on another row; None: there is none."""
+        """The user has put the cursor on another row; None: there is none."""
 
         row: Row | None
 
@@ -52,11 +51,19 @@ class FrameList(ScrollView, can_focus=False):
         self.waiting: set[int] = set()
         """The numbers of the frames that wait at a stopped wire."""
         self._styles: dict[str, Style] = {}
+        # The lines drawn last, and those that are drawn now, by their texts and the names of their styles.
+        self._kept: dict[tuple[str, str], Strip] = {}
+        self._drawn: dict[tuple[str, str], Strip] = {}
 
     # --- rows ----------------------------------------------------------------------------------
 
-    def changed(self, gone: int = 0) -> None:
-        """Show the table as it is now; so many rows at its beginning are gone."""
+    def changed(self, gone: int = 0) -> bool:
+        """Show the table as it is now; so many rows at its beginning are gone.
+
+        Returns:
+            Whether the cursor may be on another row. No message tells it: what is shown of the row is then
+            drawn together with the list.
+        """
         rows = self.table.rows
         if gone and not self.follow:
             self.cursor = max(0, self.cursor - gone)
@@ -69,10 +76,11 @@ class FrameList(ScrollView, can_focus=False):
             self.cursor = self._newest()
         if self.follow:
             self.scroll_to(y=max(0, len(rows) - self.size.height), animate=False, immediate=True)
-        if self.cursor != before or self.follow:
+        moved = self.cursor != before or self.follow
+        if moved:
             self._show_cursor()
-            self.post_message(self.Chosen(self.row))
-        self.refresh()
+        self.redraw()
+        return moved
 
     def _newest(self) -> int:
         """Return the newest row with an event, else one that carries something: others would hide it."""
@@ -96,7 +104,7 @@ class FrameList(ScrollView, can_focus=False):
         self.cursor = index
         self.follow = index >= len(self.table.rows) - 1
         self._show_cursor()
-        self.refresh()
+        self.redraw()
         self.post_message(self.Chosen(self.row))
 
     def page(self, pages: int) -> None:
@@ -124,12 +132,18 @@ class FrameList(ScrollView, can_focus=False):
     def notify_style_update(self) -> None:
         super().notify_style_update()
         self._styles.clear()
+        self._kept.clear()
 
     def _style(self, name: str) -> Style:
         if name not in self._styles:
             found = self.get_visual_style(f"frames--{name}").rich_style if name else self.rich_style
             self._styles[name] = found
         return self._styles[name]
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        strips = super().render_lines(crop)
+        self._kept, self._drawn = self._drawn, {}
+        return strips
 
     def render_line(self, y: int) -> Strip:
         index = y + self.scroll_offset.y
@@ -139,8 +153,12 @@ class FrameList(ScrollView, can_focus=False):
         row = self.table.rows[index]
         before = self.table.rows[index - 1].frame.began if index else None
         held = any(frame.number in self.waiting for frame in row.frames)
-        text = set_cell_size(line(row, self.start or 0.0, before, width, held=held), width)
-        return Strip([Segment(text, self._style(self._style_name(row, index)))], width)
+        text = line(row, self.start or 0.0, before, width, held=held)
+        key = text, self._style_name(row, index)
+        if key not in self._kept:
+            self._kept[key] = Strip([Segment(set_cell_size(text, width), self._style(key[1]))], width)
+        self._drawn[key] = self._kept[key]
+        return self._kept[key]
 
     def _style_name(self, row: Row, index: int) -> str:
         if index == self.cursor:

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal
-from textual.content import Content
 from textual.message import Message
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
 from chat.domain.errors import BadRequest
 from chat.interfaces.frames import Frame
@@ -20,8 +19,8 @@ from lab.wire.levels import LEVELS, NAMES, WHAT, Line, lines, rows, sizes
 from lab.wire.masking import shown_bytes, walk
 from lab.wire.table import Row, parse_filter
 from lab.wire.tap import Tap
-from lab.wire.totals import summary
 from lab.wire.trace import Trace
+from tui.widgets.lines import TextLine
 from tui.wire.details import WIDE_DUMP, Dump, Fields
 from tui.wire.frame_list import FrameList
 from tui.wire.stopping import STOPPED_KEYS, Stopping
@@ -73,8 +72,7 @@ class Inspector(Stopping, can_focus=True):
         self.level = 1
         """Index in `LEVELS`."""
         self._fields, self._dump = Fields(), Dump()
-        self._head = Static("", id="wire-head", markup=False)
-        self._foot = Static("", id="wire-foot", markup=False)
+        self._head, self._foot = TextLine("wire-head"), TextLine("wire-foot")
         self._filter = Input(placeholder=translate('filter, e.g. dir:in role:poll "hello"'), id="wire-filter")
         self._trace: Trace | None = None
         self._lines: list[Line] = []
@@ -131,7 +129,7 @@ class Inspector(Stopping, can_focus=True):
             self.frames.follow = True
         self._timer.resume()
         self.look()
-        self.frames.changed()
+        self._list_changed()
 
     async def shut(self) -> None:
         """Do nothing any more, and hold nothing."""
@@ -157,7 +155,7 @@ class Inspector(Stopping, can_focus=True):
             gone = self.frames.table.forget(trace.frames[0].number if trace.frames else self._seen + 1)
         self.frames.table.add(new)
         if new or gone:
-            self.frames.changed(gone)
+            self._list_changed(gone)
 
     def show_message(self, frames: list[Frame]) -> None:
         """Put the cursor on the first frame of a message that is shown."""
@@ -180,7 +178,14 @@ class Inspector(Stopping, can_focus=True):
 
     def on_frame_list_chosen(self, event: FrameList.Chosen) -> None:
         event.stop()
-        frame = event.row.frame if event.row else None
+        self._show_chosen()
+
+    def _list_changed(self, gone: int = 0) -> None:
+        if self.frames.changed(gone):
+            self._show_chosen()
+
+    def _show_chosen(self) -> None:
+        frame = self.frame
         if frame is not self._chosen:  # else only the list has grown
             self._chosen, self._place = frame, _text_of(frame) if frame else (0, 0)
         self._show()
@@ -225,23 +230,21 @@ class Inspector(Stopping, can_focus=True):
         self._dump.show(rows(frame, shown_bytes(frame), self._dump.bytes_a_line), self._place)
 
     def _say(self, frame: Frame | None) -> None:
-        shown_names = {level: translate(NAMES[level]) for level in LEVELS}
-        names = " ".join(
-            f"[{name}]" if level == LEVELS[self.level] else name for level, name in shown_names.items()
-        )
+        named = [translate(NAMES[level]) for level in LEVELS]
+        named[self.level] = f"[{named[self.level]}]"
         if frame is None:
             nothing = N_(
                 "nothing has passed yet: write something"
                 if self._trace is None or not self._trace.frames
                 else "no frame fits the filter: / changes it"
             )
-            self._head.update(Content(translate(nothing)), layout=False)
+            self._head.show(translate(nothing))
         else:
             of_it = sizes(frame)
             parts = "  ".join(f"{name} {size}" for name, size in of_it.items())
-            what = f" {names}   {translate(WHAT[LEVELS[self.level]])}"
+            what = f" {' '.join(named)}   {translate(WHAT[LEVELS[self.level]])}"
             shown = f"{what}   {parts} B" if len(what) + 40 < self.size.width else what
-            self._head.update(Content(shown), layout=False)
+            self._head.show(shown)
         state = translate(f"STOPPED, {len(self.frames.waiting)} wait") + "  " if self.stopped else ""
         foot = f" {state}{translate('PAUSED') + '  ' if self._paused else ''}{self._passed()}"
         keys = STOPPED_KEYS if self.stopped else KEYS
@@ -249,7 +252,7 @@ class Inspector(Stopping, can_focus=True):
             foot_and_key = f"{foot}  {key} {translate(does)}"
             if len(foot_and_key) < self.size.width:
                 foot = foot_and_key
-        self._foot.update(Content(foot), layout=False)
+        self._foot.show(foot)
 
     def _passed(self) -> str:
         """Return how much is shown, and what is not kept or not decoded yet."""
@@ -359,9 +362,6 @@ class Inspector(Stopping, can_focus=True):
         else:
             self.post_message(self.Jumped(frame.seqs))
 
-    def totals(self) -> str:
-        return summary(self._trace) if self._trace else ""
-
     # --- the filter ----------------------------------------------------------------------------
 
     def _ask_filter(self) -> None:
@@ -388,7 +388,7 @@ class Inspector(Stopping, can_focus=True):
             self.frames.table.rebuild(self._trace.frames)
         if chosen is not None and (index := self.frames.table.row_of(chosen.frame.number)) is not None:
             self.frames.cursor = index
-        self.frames.changed()
+        self._list_changed()
 
 
 def _text_of(frame: Frame) -> tuple[int, int]:

@@ -14,9 +14,8 @@ from backends.rabbitmq import names
 from backends.rabbitmq.amqp import Connection
 from backends.rabbitmq.amqp_errors import Refused
 from backends.rabbitmq.codec import pack
-from backends.rabbitmq.private import PrivateBroker
 from chat.domain.model import Limits, Sent
-from tests.support.broker import Hosts, address
+from tests.support.broker import Hosts, add_user, address, binary, evaluate
 from tests.support.rabbit_room import Enter
 
 CHAPTER = Path(backends.rabbitmq.__file__).with_name("README.md")
@@ -28,12 +27,11 @@ def eve(vhost: str, hosts: Hosts) -> Iterator[str]:
     command = re.search(r"rabbitmqctl set_permissions --vhost HOST USER (.+)", CHAPTER.read_text("utf-8"))
     assert command
     rights = [right.strip("'") for right in command[1].split()]
-    broker: PrivateBroker = hosts.broker
     place, _, name = vhost.rpartition("/")
-    broker.ctl("add_user", f"eve-{name}", "secret")
-    broker.ctl("set_permissions", "--vhost", name, f"eve-{name}", *rights)
+    user = binary(f"eve-{name}")
+    add_user(hosts.broker, f"eve-{name}", "secret", name, rights)
     yield re.sub(r"//.*@", f"//eve-{name}:secret@", place) + f"/{name}"
-    broker.ctl("delete_user", f"eve-{name}")
+    evaluate(hosts.broker, f'rabbit_auth_backend_internal:delete_user({user}, <<"tests">>)')
 
 
 @pytest.mark.parametrize("mode", ["stream", "fanout"])

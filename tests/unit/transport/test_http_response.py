@@ -12,9 +12,9 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 import chat.transport.http_response
 from chat.transport.asgi import Send
-from chat.transport.http_response import WholeResponse
+from chat.transport.http_response import WholeResponse, respond
 
-DATE = b"Wed, 25 Nov 2026 12:00:00 GMT"
+DATE = b"Thu, 01 Jan 1970 00:00:00 GMT"
 SIZED = [(b"content-type", b"text/plain"), (b"content-length", b"5")]
 CLOSING = [*SIZED, (b"connection", b"close")]
 START = "http.response.start"
@@ -76,7 +76,7 @@ class Exchange:
 
 @pytest.fixture(autouse=True)
 def the_time_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chat.transport.http_response, "http_date", lambda: DATE)
+    monkeypatch.setattr(chat.transport.http_response, "time", lambda: 0.0)
 
 
 def whole(exchange: Exchange) -> WholeResponse:
@@ -108,24 +108,36 @@ async def test_the_bytes_and_the_state_are_those_of_uvicorn(
     ours, theirs = (Exchange(method, keep_alive=keep_alive) for _ in range(2))
     mine = whole(ours)
     uvicorn_sends = cast("Send", theirs.cycle.send)
-    await mine.send({"type": START, "status": status, "headers": list(headers)})
+    await mine({"type": START, "status": status, "headers": list(headers)})
     await uvicorn_sends({"type": START, "status": status, "headers": [*headers, (b"date", DATE)]})
     for number, piece in enumerate(pieces, 1):
         more = number < len(pieces)
-        await mine.send({"type": BODY, "body": piece, "more_body": more})
+        await mine({"type": BODY, "body": piece, "more_body": more})
         await uvicorn_sends({"type": BODY, "body": piece, "more_body": more})
     assert ours.state == theirs.state
     if method == "GET":
         assert len(ours.transport.written) == writes
 
 
+async def test_in_one_step_it_is_the_same_response() -> None:
+    at_once, in_parts = (Exchange("GET", keep_alive=True) for _ in range(2))
+    await respond(whole(at_once), 200, SIZED, b"hello")
+    looked_at = whole(in_parts)
+
+    async def looks_at_the_parts(message: Any) -> None:
+        await looked_at(message)
+
+    await respond(looks_at_the_parts, 200, SIZED, b"hello")
+    assert at_once.state == in_parts.state
+
+
 @pytest.mark.parametrize("value", [b"a\r\nx: y", b"a\nb", b"\0"])
 async def test_a_header_is_never_two(value: bytes) -> None:
     exchange = Exchange("GET", keep_alive=True)
     response = whole(exchange)
-    await response.send({"type": START, "status": 204, "headers": [(b"location", value)]})
+    await response({"type": START, "status": 204, "headers": [(b"location", value)]})
     with pytest.raises(RuntimeError, match="header"):
-        await response.send({"type": BODY})
+        await response({"type": BODY})
     assert exchange.transport.written == []
 
 
@@ -133,8 +145,8 @@ async def test_who_has_not_taken_the_last_response_is_waited_for() -> None:
     exchange = Exchange("GET", keep_alive=True)
     exchange.flow.pause_writing()
     response = whole(exchange)
-    await response.send({"type": START, "status": 200, "headers": SIZED})
-    writing = asyncio.create_task(response.send({"type": BODY, "body": b"hello"}))
+    await response({"type": START, "status": 200, "headers": SIZED})
+    writing = asyncio.create_task(response({"type": BODY, "body": b"hello"}))
     await asyncio.sleep(0)
     assert exchange.transport.written == []
     exchange.flow.resume_writing()
@@ -146,6 +158,6 @@ async def test_nothing_is_written_to_who_is_gone() -> None:
     exchange = Exchange("GET", keep_alive=True)
     exchange.cycle.disconnected = True
     response = whole(exchange)
-    await response.send({"type": START, "status": 200, "headers": SIZED})
-    await response.send({"type": BODY, "body": b"hello"})
+    await response({"type": START, "status": 200, "headers": SIZED})
+    await response({"type": BODY, "body": b"hello"})
     assert exchange.state[:3] == (b"", False, 0)

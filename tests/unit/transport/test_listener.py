@@ -20,13 +20,17 @@ class Accepted(asyncio.Protocol):
 
 
 @pytest.mark.both_loops
-async def test_what_is_written_is_sent_at_once() -> None:
+async def test_what_is_written_is_sent_at_once_and_a_peer_that_vanished_is_noticed() -> None:
     made: asyncio.Future[asyncio.BaseTransport] = asyncio.get_running_loop().create_future()
     listener = await listen(lambda: Accepted(made), Address("127.0.0.1", 0))
     _, writer = await asyncio.open_connection(listener.address.host, listener.address.port)
     transport = await made
     own = transport.get_extra_info("socket")
     assert own.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
+    assert own.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) != 0
+    for name, seconds in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10)):
+        if (option := getattr(socket, name, None)) is not None:
+            assert own.getsockopt(socket.IPPROTO_TCP, option) == seconds
     transport.close()
     writer.close()
     await writer.wait_closed()

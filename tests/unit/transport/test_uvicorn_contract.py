@@ -44,7 +44,6 @@ METHODS = {
     "on_message_complete": ["self"],
     "on_response_complete": ["self"],
     "send_400_response": ["self", "msg"],
-    "timeout_keep_alive_handler": ["self"],
 }
 """Methods that `HttpConnection` overrides, with their parameters."""
 ATTRIBUTES = {
@@ -56,7 +55,6 @@ ATTRIBUTES = {
     "loop",
     "parser",
     "pipeline",
-    "timeout_keep_alive_task",
     "transport",
 }
 """Attributes of a connection that it uses; `url` comes with the first request."""

@@ -6,9 +6,12 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from backends.rabbitmq import codec
 from backends.rabbitmq.codec import MAX_BODY, NoEntry, pack, unpack
-from chat.domain.model import Checkpoint, Joined, SeatState
+from chat.domain.model import Checkpoint, Entry, Joined, SeatState
 
 SEAT = "0123456789abcdef01234567"
 
@@ -57,3 +60,37 @@ def test_what_is_no_entry_says_why(bytes_: bytes, why: str) -> None:
     with pytest.raises(NoEntry) as error:
         unpack(0, bytes_)
     assert why.lower() in str(error.value).lower()
+
+
+PLAIN = message("sent", n=1, text="hello, zoë")
+PIECES = [
+    b'"kind":"left",',
+    b'"at":2,',
+    b'"at":"x",',
+    b'"n":0,',
+    b'"text":"\\u001b",',
+    b'"more":[{}],',
+    b"\xff",
+    b"}",
+]
+
+
+@given(st.integers(0, len(PLAIN)), st.integers(0, 3), st.sampled_from([b"", *PIECES]), st.integers(-1, 255))
+def test_a_message_of_somebody_is_read_in_the_short_way_as_in_the_long_one(
+    place: int, left_out: int, piece: bytes, byte: int
+) -> None:
+    with_byte = piece if byte < 0 else piece + bytes([byte])
+    for data in (PLAIN[:place] + with_byte + PLAIN[place + left_out :], b"{" + with_byte + PLAIN[1:]):
+        with pytest.MonkeyPatch.context() as long_way:
+            long_way.setattr(codec, "read_sent", lambda offset, data: None)
+            expected = entry_or_none(data)
+        assert entry_or_none(data) == expected
+        short = codec.read_sent(7, data)
+        assert short is None or short == expected
+
+
+def entry_or_none(data: bytes) -> Entry | None:
+    try:
+        return unpack(7, data)
+    except NoEntry:
+        return None

@@ -27,6 +27,11 @@ def test_so_are_numbers_of_one_byte(numbers: list[int]) -> None:
     assert acknowledged(frames(numbers)) == numbers
 
 
+@given(st.lists(st.integers(0, 159) | st.integers(160, 10_000)))
+def test_so_are_numbers_of_several_lengths(numbers: list[int]) -> None:
+    assert acknowledged(frames(numbers)) == numbers
+
+
 @given(st.lists(NUMBERS, min_size=1, max_size=5), st.data())
 def test_what_is_recognised_reads_the_same_message_by_message(
     numbers: list[int], data: st.DataObject
@@ -42,7 +47,7 @@ def test_what_is_recognised_reads_the_same_message_by_message(
 
 
 def test_other_messages_among_them_are_left_to_be_read_one_by_one() -> None:
-    for other in (codec.returned(301, 5), codec.returned(5, None), codec.to_older(codec.returned(301, None))):
+    for other in (codec.returned(301, 5), codec.returned(5, 5), codec.to_older(codec.returned(301, None))):
         assert acknowledged(codec.returned(300, None) + other) == []
         assert acknowledged(other + codec.returned(300, None)) == []
 
