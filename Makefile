@@ -27,7 +27,8 @@ demo: setup ## See all techniques talk in one room
 
 test: setup ## Run the tests but those with programs of others, of the benchmarks, and the soak; ARGS='-k tcp -x' goes to pytest, WORKERS=0 is for debugging, BROKER=install installs RabbitMQ
 	@BROKER='$(BROKER)' .ci/broker
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --short $(ARGS)
+	MUTATIONS=$${MUTATIONS:-100} MACHINES=$${MACHINES:-40} $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile \
+		--no-loadscope-reorder --short --hypothesis-profile short $(ARGS)
 
 test-all: setup ## Run every test; with the same variables
 	@BROKER='$(BROKER)' .ci/broker

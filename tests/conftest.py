@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import logging
 import os
 import signal
@@ -48,6 +49,7 @@ PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 OURS = ("chat", "backends", "lab", "tui")
 
 hypothesis.settings.register_profile("chat", deadline=None, derandomize=CI, print_blob=True)
+hypothesis.settings.register_profile("short", hypothesis.settings.get_profile("chat"), max_examples=40)
 hypothesis.settings.load_profile("chat")
 
 LEFT_OUT = ("tests/interop/", "tests/unit/lab/test_bench", "tests/faults/test_soak.py")
@@ -134,8 +136,15 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 # --- for every test ----------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="session")
+def state_dirs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where no two tests of this worker get the same folder. Each is made by what needs it, and few do."""
+    folder = tmp_path_factory.mktemp("states", numbered=False)
+    return (folder / str(number) for number in itertools.count())
+
+
 @pytest.fixture(autouse=True)
-def state_dir(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+def state_dir(monkeypatch: pytest.MonkeyPatch, state_dirs: Iterator[Path]) -> Path:
     """Nothing of this user's settings gets in, and nothing of a test gets out."""
     for name in [name for name in os.environ if name.startswith("CHAT_")]:
         monkeypatch.delenv(name)
@@ -144,7 +153,7 @@ def state_dir(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         monkeypatch.setenv(name.lower(), DEAD_PROXY)
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
-    folder = tmp_path / "state"
+    folder = next(state_dirs)
     monkeypatch.setenv("CHAT_STATE_DIR", str(folder))
     return folder
 

@@ -61,15 +61,15 @@ def said(folder: Path, spawn: bool = True, address: Address | None = None) -> li
 
 
 def test_the_first_client_starts_it_and_stop_ends_it(state_dir: Path) -> None:
-    assert chat("status").returncode == 1
+    assert chat_here("status").returncode == 1
     assert chat("send", "--as", "ann", "hello").returncode == 0
-    shown = chat("status")
+    shown = chat_here("status")
     assert shown.returncode == 0
     assert f"process {record(state_dir)['pid']}," in shown.stdout
     assert (state_dir.stat().st_mode & 0o777) == 0o700
-    ended = chat("stop")
+    ended = chat_here("stop")
     assert ended.stdout == f"process {shown.stdout.split()[1].rstrip(',')} has ended\n"
-    assert chat("status").returncode == 1
+    assert chat_here("status").returncode == 1
     assert said(state_dir) == ["hello"]  # history survives
 
 
@@ -113,11 +113,11 @@ def test_a_server_that_was_stopped_is_not_started_again_by_who_had_it(state_dir:
         assert reader.stdout is not None
         assert reader.stderr is not None
         assert reader.stdout.readline()
-        assert "has ended" in chat("stop").stdout
+        assert "has ended" in chat_here("stop").stdout
         said_why = ""
         while "was stopped" not in said_why:
             said_why = reader.stderr.readline()
-        assert chat("status").returncode == 1
+        assert chat_here("status").returncode == 1
         assert chat("send", "--as", "ann", "a new client starts it").returncode == 0
         while json.loads(reader.stdout.readline())["kind"] != "sent":
             pass
@@ -134,7 +134,7 @@ def test_it_is_the_same_whatever_the_first_terminal_has_set(state_dir: Path) -> 
     started = record(state_dir)
     assert {one["host"] for one in started["listening"]} == {"127.0.0.1"}
     assert (started["log"], started["access"]) == (server.default_log(state_dir), "")
-    assert chat("send", "--as", "bob", "from a terminal without").returncode == 0
+    assert chat_here("send", "--as", "bob", "from a terminal without").returncode == 0
 
 
 def test_a_server_for_other_machines_lets_its_user_in_and_comes_back_only_by_hand(state_dir: Path) -> None:
@@ -142,13 +142,13 @@ def test_a_server_for_other_machines_lets_its_user_in_and_comes_back_only_by_han
         assert serving.stdout is not None
         token = json.loads(serving.stdout.readline())["access_token"]
         assert serving.stdout.readline()
-        assert chat("send", "--as", "ann", "no token needed: it is mine").returncode == 0
+        assert chat_here("send", "--as", "ann", "no token needed: it is mine").returncode == 0
         second = chat("serve", "--host", "0.0.0.0", "--json")
         assert second.returncode == 1
         assert second.stdout == ""  # no other token
         serving.kill()
         serving.wait()
-        refused = chat("send", "--as", "ann", "hello?")
+        refused = chat_here("send", "--as", "ann", "hello?")
         assert refused.returncode == 1
         assert "start it again with chat serve --host 0.0.0.0" in refused.stderr
     with running("serve", "--host", "0.0.0.0", "--port-of", "tcp=0", "--json") as serving:
@@ -168,7 +168,7 @@ def test_a_taken_default_port_gets_a_free_one(state_dir: Path) -> None:
 
 
 def test_no_spawn_says_what_to_start(state_dir: Path) -> None:
-    done = chat("send", "--no-spawn", "--as", "ann", "hello")
+    done = chat_here("send", "--no-spawn", "--as", "ann", "hello")
     assert done.returncode == 1
     assert done.stderr == (
         "line 1 was not sent: no server of yours runs on this machine: start one with chat serve\n"
@@ -180,7 +180,7 @@ def test_a_server_started_by_hand_is_the_one_that_clients_find(state_dir: Path) 
     with running("serve", "tcp", "--port", "0") as serving:
         assert serving.stdout is not None
         assert "ready" in serving.stdout.readline()
-        assert chat("send", "--no-spawn", "--as", "ann", "hello").returncode == 0
+        assert chat_here("send", "--no-spawn", "--as", "ann", "hello").returncode == 0
         second = chat("serve")
         assert second.returncode == 1
         assert f"process {serving.pid}" in second.stderr
@@ -192,17 +192,19 @@ def test_a_server_on_a_broker_is_the_one_that_clients_find(state_dir: Path, vhos
     ) as serving:
         assert serving.stdout is not None
         assert "ready" in serving.stdout.readline()
-        assert chat("send", "-b", "tcp", "--as", "ann", "over tcp").returncode == 0
-        assert chat("send", "-b", "rabbitmq", "--as", "bob", "in it", CHAT_AMQP_URL=vhost).returncode == 0
+        assert chat_here("send", "-b", "tcp", "--as", "ann", "over tcp").returncode == 0
+        assert (
+            chat_here("send", "-b", "rabbitmq", "--as", "bob", "in it", CHAT_AMQP_URL=vhost).returncode == 0
+        )
         assert said(state_dir) == ["over tcp", "in it"]
-        status = chat("status").stdout
+        status = chat_here("status").stdout
         assert f"log in the broker at {address(vhost)}\n" in status
         assert (urlsplit(vhost).password or "") not in status + (state_dir / "server.json").read_text()
         serving.kill()
         serving.wait()
-    gone = chat("send", "-b", "tcp", "--as", "ann", "and now?")
+    gone = chat_here("send", "-b", "tcp", "--as", "ann", "and now?")
     assert "your server on a broker is gone: start it again with chat serve --broker" in gone.stderr
-    assert chat("stop").returncode == 0
+    assert chat_here("stop").returncode == 0
     assert chat("send", "-b", "tcp", "--as", "ann", "a log of its own").returncode == 0
     assert said(state_dir) == ["a log of its own"]
 
@@ -216,7 +218,7 @@ def test_beside_a_server_of_ones_own_one_on_a_broker_says_who_is_found(state_dir
         offer = json.loads(serving.stdout.readline())
         assert said(state_dir) == ["hello"]
         there = f"{offer['host']}:{offer['port']}"
-        assert chat("send", "--server", there, "--as", "ann", "there").returncode == 0
+        assert chat_here("send", "--server", there, "--as", "ann", "there").returncode == 0
         assert said(state_dir, address=Address(offer["host"], offer["port"])) == ["there"]
         serving.terminate()
         told = serving.stderr.read()
@@ -232,7 +234,7 @@ def test_it_ends_itself_when_nobody_is_there(state_dir: Path) -> None:
 
 def test_fresh_sets_the_log_aside(state_dir: Path) -> None:
     assert chat("send", "--as", "ann", "old").returncode == 0
-    chat("stop")
+    chat_here("stop")
     with running("serve", "--fresh", "tcp", "--port", "0") as serving:
         assert serving.stdout is not None
         assert "ready" in serving.stdout.readline()
@@ -252,7 +254,7 @@ def test_a_damaged_log_is_refused_and_named(state_dir: Path) -> None:
 
 def test_a_state_folder_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    done = chat("send", "--as", "ann", "hello", CHAT_STATE_DIR=str(tmp_path / "file" / "state"))
+    done = chat_here("send", "--as", "ann", "hello", CHAT_STATE_DIR=str(tmp_path / "file" / "state"))
     assert done.returncode == 1
     assert "set CHAT_STATE_DIR" in done.stderr
     assert done.stderr.count("\n") == 1
@@ -275,7 +277,7 @@ def test_a_port_that_it_took_instead_of_the_default_one_is_kept_over_restarts(
     if end == "killed":
         os.kill(record(state_dir)["pid"], signal.SIGKILL)
     else:
-        assert chat("stop").returncode == 0
+        assert chat_here("stop").returncode == 0
     assert chat("send", "--as", "ann", "after").returncode == 0
     assert ports(state_dir) == first
 

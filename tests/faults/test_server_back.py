@@ -21,11 +21,11 @@ AN_HOUR = 3600.0
 
 
 async def test_all_push_clients_come_in_when_the_server_is_ready_again(
-    monkeypatch: pytest.MonkeyPatch, state_dir: Path
+    monkeypatch: pytest.MonkeyPatch, state_dir: Path, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("chat.client.reconnect.backoff", lambda failures, jitter: AN_HOUR)
     await asyncio.to_thread(state_dir.mkdir)
-    log = f"sqlite:{state_dir.parent / 'chat.sqlite3'}"
+    log = f"sqlite:{tmp_path / 'chat.sqlite3'}"
     ports = dict.fromkeys((label.name for label in PUSH), 0)
     people: list[Talker] = []
     async with asyncio.timeout(100):
