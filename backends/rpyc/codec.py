@@ -13,6 +13,7 @@ asks the peer about its attributes.
 from __future__ import annotations
 
 import zlib
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from msgspec import Struct
@@ -270,8 +271,12 @@ def brine_of(value: Any) -> bytes:
 
 def tuple_brine(*items: bytes) -> bytes:
     """Return a tuple in brine. Brine writes no lengths around its items, so each may be encoded before."""
-    head = brine_of((None,) * len(items)).removesuffix(_NONE * len(items))
-    return head + b"".join(items)
+    return _tuple_head(len(items)) + b"".join(items)
+
+
+@lru_cache
+def _tuple_head(count: int) -> bytes:
+    return brine_of((None,) * count).removesuffix(_NONE * count)
 
 
 _NONE = brine_of(None)

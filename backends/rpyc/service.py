@@ -143,9 +143,16 @@ def member_pairs(members: Sequence[Member]) -> tuple[Pairs, ...]:
     return tuple(tuple(pair for pair in _pairs(one) if pair[1] is not None) for one in members)
 
 
+@lru_cache(Limits().seats)  # no room has more members
+def _member_brine(member: Member) -> bytes:
+    (pairs,) = member_pairs((member,))
+    return codec.brine_of(pairs)
+
+
 @keep_last
 def _members_brine(members: tuple[Member, ...]) -> bytes:
-    return codec.brine_of(member_pairs(members))
+    """Return the members in brine: most of them are the same for who comes next."""
+    return codec.tuple_brine(*map(_member_brine, members))
 
 
 @keep_last

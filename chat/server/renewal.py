@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 
 from chat.domain.errors import ChatError
 from chat.interfaces.server import ChatServer
 from chat.interfaces.tls import Identity
 from chat.server.hub import Hub
+from chat.server.service_manager import READY, notify, reloading
+from chat.server.signals import Signals
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,19 @@ class Renewable:
     """Returns what the files hold now. Raises `ChatError` if they can't be used."""
     taken: Callable[[Secrets], None] | None = None
     """Called when the server has taken them: clients of this user must learn the new token."""
+
+
+async def whenever_asked(signals: Signals, renew: Callable[[], Awaitable[None]]) -> None:
+    """Let ``renew`` read the files again, each time that a signal asks for it; tell the service manager."""
+    while True:
+        await signals.reload.wait()
+        signals.reload.clear()
+        notify(reloading())
+        try:
+            await renew()
+        except Exception:
+            log.exception("the files could not be read again")  # a bug; the server goes on
+        notify(READY)
 
 
 async def renew(source: Renewable, hub: Hub, servers: Mapping[str, ChatServer]) -> None:

@@ -28,8 +28,8 @@ from chat.server.front import Front
 from chat.server.hub import Hub
 from chat.server.logs import open_log
 from chat.server.open_files import allow_open_files
-from chat.server.renewal import Renewable, renew
-from chat.server.service_manager import READY, STOPPING, notify, reloading
+from chat.server.renewal import Renewable, renew, whenever_asked
+from chat.server.service_manager import READY, STOPPING, notify
 from chat.server.signals import Signals, has_terminal
 from chat.server.stderr_log import MAX_FILE, stderr_log
 from chat.transport.listener import check_free
@@ -232,7 +232,7 @@ async def _serve(plan: Plan, ready: Ready, opened: Log | None, *, had_terminal: 
         notify(READY)
         waits: list[asyncio.Task[Any]] = [
             asyncio.create_task(signals.stop.wait()),
-            asyncio.create_task(_renew_when_asked(plan, signals, hub, servers)),
+            asyncio.create_task(whenever_asked(signals, lambda: renew(plan.renewable, hub, servers))),
         ]
         if plan.front is not None:
             waits.append(asyncio.create_task(plan.front.run()))
@@ -256,21 +256,6 @@ async def _serve(plan: Plan, ready: Ready, opened: Log | None, *, had_terminal: 
         if plan.front is not None:
             await plan.front.close()
         await hub.stop()
-
-
-async def _renew_when_asked(
-    plan: Plan, signals: Signals, hub: Hub, servers: Mapping[str, ChatServer]
-) -> None:
-    """Read the token and the certificate again, each time that a signal asks for it."""
-    while True:
-        await signals.reload.wait()
-        signals.reload.clear()
-        notify(reloading())
-        try:
-            await renew(plan.renewable, hub, servers)
-        except Exception:
-            log.exception("the files could not be read again")  # a bug; the server goes on
-        notify(READY)
 
 
 async def _admin(address: Address, hub: Hub, servers: dict[str, ChatServer]) -> Address:

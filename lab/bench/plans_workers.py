@@ -62,6 +62,6 @@ GRPC = _plan(
     regimes.WORKERS_RPC,
     """\
 The goal for saturation is missed. The sender's worker reads each message through the library, which takes as
-long as a frame to a reader. And a message is over when the readers of both workers have it. Their frames go
+long as frames to two readers. And a message is over when the readers of both workers have it. Their frames go
 out at different times, so of those in flight fewer wait for the same frame, and it carries fewer.""",
 )

@@ -54,8 +54,17 @@ def records(server: subprocess.Popen[str], name: str) -> dict[str, str]:
 @pytest.fixture
 def spreading(technique: Technique) -> Technique:
     if not technique.spreads:
-        pytest.skip(f"{technique.name}: its clients may call over several connections")
+        pytest.skip(f"{technique.name}: {why_not(technique)}")
     return technique
+
+
+def why_not(technique: Technique) -> str:
+    """Return why workers can't share the port of a technique that does not spread."""
+    if technique.server is None:
+        return "a broker is the server"
+    if technique.traits.transport == "udp":
+        return "a worker that ends would send the datagrams of the others' clients elsewhere"
+    return "its clients may call over several connections"
 
 
 @pytest.fixture

@@ -1,13 +1,13 @@
 """What a server and its workers tell each other, over a pair of sockets that only they have.
 
-A frame is four bytes with the length of what follows, and one message in MessagePack. Messages are written
-together, once in a turn of the event loop.
+A frame is four bytes with the length of what follows, and a list of messages in MessagePack: those of one
+turn of the event loop.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar, cast
 
 import msgspec
@@ -140,13 +140,18 @@ class Answer(_Message, frozen=True):
 ToWorker = Start | Secrets | Batch | NotStored | Answer
 
 encode = msgspec.msgpack.Encoder().encode
-from_worker: msgspec.msgpack.Decoder[FromWorker] = msgspec.msgpack.Decoder(FromWorker)
-to_worker: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)
+from_worker: msgspec.msgpack.Decoder[list[FromWorker]] = msgspec.msgpack.Decoder(list[FromWorker])
+to_worker: msgspec.msgpack.Decoder[list[ToWorker]] = msgspec.msgpack.Decoder(list[ToWorker])
 
 
-def framed(message: FromWorker | ToWorker) -> bytes:
-    """Return a message as it is written."""
-    data = encode(message)
+def encoded(message: ToWorker) -> msgspec.Raw:
+    """Return a message in the form in which it can be sent to several workers."""
+    return msgspec.Raw(encode(message))
+
+
+def framed(messages: Sequence[FromWorker | ToWorker | msgspec.Raw]) -> bytes:
+    """Return messages as they are written."""
+    data = encode(messages)
     return len(data).to_bytes(_LENGTH, "big") + data
 
 
@@ -154,7 +159,10 @@ class Link(asyncio.Protocol, Generic[M]):
     """One end of the pair."""
 
     def __init__(
-        self, decoder: msgspec.msgpack.Decoder[M], receive: Callable[[M], None], lost: Callable[[], None]
+        self,
+        decoder: msgspec.msgpack.Decoder[list[M]],
+        receive: Callable[[M], None],
+        lost: Callable[[], None],
     ) -> None:
         """Prepare for `asyncio.loop.create_unix_connection`.
 
@@ -166,7 +174,7 @@ class Link(asyncio.Protocol, Generic[M]):
         self._decode, self._receive, self._lost = decoder.decode, receive, lost
         self._loop = asyncio.get_running_loop()
         self._read = bytearray()
-        self._unwritten: list[bytes] = []
+        self._unwritten: list[FromWorker | ToWorker | msgspec.Raw] = []
 
     @property
     def unwritten(self) -> int:
@@ -184,29 +192,27 @@ class Link(asyncio.Protocol, Generic[M]):
             stop = start + _LENGTH + int.from_bytes(read[start : start + _LENGTH], "big")
             if stop > end:
                 break
-            self._receive(self._decode(bytes(read[start + _LENGTH : stop])))
+            for message in self._decode(bytes(read[start + _LENGTH : stop])):
+                self._receive(message)
             start = stop
         del read[:start]
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost()
 
-    def send(self, message: FromWorker | ToWorker) -> None:
+    def send(self, message: FromWorker | ToWorker | msgspec.Raw) -> None:
         """Write a message soon, in order."""
-        self.write(framed(message))
-
-    def write(self, frame: bytes) -> None:
-        """Write what `framed` has returned soon, in order."""
-        self._unwritten.append(frame)
+        self._unwritten.append(message)
         if len(self._unwritten) == 1:
-            self._loop.call_soon(self._flush)
+            self._loop.call_soon(self.flush)
 
-    def _flush(self) -> None:
-        frames, self._unwritten = self._unwritten, []
-        if frames and not self._transport.is_closing():
-            self._transport.write(b"".join(frames))
+    def flush(self) -> None:
+        """Write what waits, in one frame."""
+        messages, self._unwritten = self._unwritten, []
+        if messages and not self._transport.is_closing():
+            self._transport.write(framed(messages))
 
     def close(self) -> None:
         """Write what waits, and end."""
-        self._flush()
+        self.flush()
         self._transport.close()

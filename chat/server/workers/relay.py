@@ -31,7 +31,7 @@ from chat.server.workers.link import (
     Start,
     Told,
     encode,
-    framed,
+    encoded,
     from_worker,
 )
 
@@ -84,14 +84,15 @@ class Line:
     def begin(self, start: Start) -> None:
         """Send the first message; from here on the worker gets every entry that is committed."""
         self._link.send(start)
+        self._link.flush()  # alone: it is read before there is a link
         self._relay.lines[self.serial] = self
 
     def send(self, secrets: Secrets) -> None:
         self._link.send(secrets)
 
-    def write(self, frame: bytes) -> None:
-        """Write a frame with entries."""
-        self._link.write(frame)
+    def write(self, batch: msgspec.Raw) -> None:
+        """Write entries."""
+        self._link.send(batch)
         if self._link.unwritten > MAX_UNREAD:
             self._lost()
 
@@ -168,9 +169,9 @@ class Relay:
             entry, appended = one.entry, one.pending
             assert isinstance(appended, _Appended)
             items.append(Item(one.room, entry.seq, entry.at, entry.body, appended.line.serial, appended.id))
-        frame = framed(Batch(items))
+        written = encoded(Batch(items))
         for line in list(self.lines.values()):
-            line.write(frame)
+            line.write(written)
 
     def _failed(self, pending: Sequence[Pending], error: ChatError) -> None:
         by_line: dict[Line, list[int]] = {}

@@ -7,8 +7,9 @@ import asyncio
 from chat.domain.errors import ChatError
 from chat.server.logs import open_log
 from chat.server.records import Records
+from chat.server.renewal import Renewable, whenever_asked
 from chat.server.serve import Plan, Ready, on_loop
-from chat.server.service_manager import READY, STOPPING, notify, reloading
+from chat.server.service_manager import READY, STOPPING, notify
 from chat.server.signals import Signals
 from chat.server.workers.link import Secrets
 from chat.server.workers.relay import Relay
@@ -24,8 +25,8 @@ async def _serve(plan: Plan, ready: Ready, *, had_terminal: bool) -> int:
     if not any(label.spreads for label in plan.techniques):
         names = ", ".join(label.name for label in plan.techniques)
         raise ChatError(
-            f"{names}: several workers can't serve it, because a client may call over several connections: "
-            "leave out --workers"
+            f"{names}: several workers can't serve it, because what a client sends may come to another "
+            "worker than before: leave out --workers"
         )
     log = open_log(plan.log, plan.brokers, trust=plan.trust)
     if log.shared:
@@ -40,7 +41,7 @@ async def _serve(plan: Plan, ready: Ready, *, had_terminal: bool) -> int:
         notify(READY)
         waits = [
             asyncio.create_task(signals.stop.wait()),
-            asyncio.create_task(_renew_when_asked(plan, signals, team, records)),
+            asyncio.create_task(whenever_asked(signals, lambda: _renew(plan.renewable, team, records))),
         ]
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         for wait in waits:
@@ -53,23 +54,17 @@ async def _serve(plan: Plan, ready: Ready, *, had_terminal: bool) -> int:
         await relay.stop()
 
 
-async def _renew_when_asked(plan: Plan, signals: Signals, team: Team, records: Records) -> None:
-    """Read the token and the certificate again, each time that a signal asks for it."""
-    source = plan.renewable
-    while True:
-        await signals.reload.wait()
-        signals.reload.clear()
-        notify(reloading())
-        if source.read is None:
-            records.report("reloaded", what="nothing, because it was given no file")
-        else:
-            try:
-                found = await asyncio.to_thread(source.read)
-                proof = found.identity
-                certificate, key = (proof.certificate, proof.key) if proof else (b"", b"")
-                team.renew(Secrets(found.access, certificate, key))
-                if source.taken is not None:
-                    await asyncio.to_thread(source.taken, found)
-            except ChatError as error:
-                records.report("not_reloaded", reason=str(error))
-        notify(READY)
+async def _renew(source: Renewable, team: Team, records: Records) -> None:
+    """Read the files, and let every worker take what they hold; or keep everything, and say why."""
+    if source.read is None:
+        records.report("reloaded", what="nothing, because it was given no file")
+        return
+    try:
+        found = await asyncio.to_thread(source.read)
+        proof = found.identity
+        certificate, key = (proof.certificate, proof.key) if proof else (b"", b"")
+        team.renew(Secrets(found.access, certificate, key))  # each reports that it has taken them
+        if source.taken is not None:
+            await asyncio.to_thread(source.taken, found)
+    except ChatError as error:
+        records.report("not_reloaded", reason=str(error))

@@ -28,7 +28,7 @@ def _first(connection: socket.socket) -> Start:
                 data += more
             return data
 
-        message = to_worker.decode(exactly(int.from_bytes(exactly(4), "big")))
+        (message,) = to_worker.decode(exactly(int.from_bytes(exactly(4), "big")))
     assert isinstance(message, Start)
     return message
 
@@ -63,7 +63,7 @@ def main(descriptor: int) -> int:
                 run(plan, ready, log)
             except ChatError as error:  # the log has closed the connection
                 spare.setblocking(True)
-                spare.sendall(framed(Failed(str(error))))
+                spare.sendall(framed([Failed(str(error))]))
                 return 1
     return 0
 
