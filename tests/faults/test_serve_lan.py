@@ -34,13 +34,13 @@ def test_others_come_in_with_the_words_and_the_certificate_stays(state_dir: Path
             typed = board["words"].replace("-", " ").upper()
             for name in ("tcp", "rest"):
                 there = f"{board['host']}:{board['ports'][name]}"
-                done = chat(
+                done = chat_here(
                     *("send", "-b", name, "--server", there, "--fingerprint", str(fingerprint), "hello"),
                     CHAT_TOKEN=typed,
                     **elsewhere,
                 )
                 assert (done.returncode, done.stderr) == (0, "")
-            done = chat("send", "-b", "tcp", "mine, without a word")
+            done = chat_here("send", "-b", "tcp", "mine, without a word")
             assert (done.returncode, done.stderr) == (0, "")
     assert told[0] == told[1], "what stands on the board is good the next time"
     board = told[0]
@@ -57,7 +57,7 @@ def test_words_can_be_given_and_other_people_need_them() -> None:
         assert board["words"] == "Our own secret, 7"
         assert "--words 'Our own secret, 7' --check" in board["join"]
         assert board["page"].endswith("/#token=Our%20own%20secret%2C%207")
-        refused = chat(
+        refused = chat_here(
             "send", "-b", "rest", "--server", board["host"], "--ca", "x", "x", CHAT_TOKEN="wrong wrong"
         )
         assert refused.returncode == 1

@@ -17,7 +17,7 @@ import pytest
 import trustme
 
 from chat.background import server as background
-from tests.support.processes import CHAT, PATIENCE, chat, running
+from tests.support.processes import CHAT, PATIENCE, chat_here, running
 
 if sys.platform == "win32":
     pytest.skip("Windows has no SIGHUP and no pseudo-terminal", allow_module_level=True)
@@ -56,7 +56,7 @@ class Server:
 
 
 def enters(server: Server, token: str, *options: str) -> bool:
-    done = chat("send", "--server", server.address, "--as", "ann", *options, "hello", CHAT_TOKEN=token)
+    done = chat_here("send", "--server", server.address, "--as", "ann", *options, "hello", CHAT_TOKEN=token)
     assert done.returncode == 0 or "access token is wrong" in done.stderr, done.stderr
     return done.returncode == 0
 
@@ -113,7 +113,7 @@ def test_your_own_clients_find_the_new_token(token_file: Path, state_dir: Path) 
         assert after is not None
         assert (before.access, after.access) == (OLD, NEW)
         assert (before.instance, before.listening) == (after.instance, after.listening)
-        assert chat("send", "--as", "ann", "hello").returncode == 0
+        assert chat_here("send", "--as", "ann", "hello").returncode == 0
 
 
 def issue(authority: trustme.CA, folder: Path) -> str:

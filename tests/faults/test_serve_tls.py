@@ -49,25 +49,25 @@ def test_people_talk_encrypted_and_only_with_the_authority(files: dict[str, str]
             assert done.returncode == 1
             assert "speaks TLS: give --ca" in done.stderr
         count = str(3 * len(ENCRYPTED) + 2)  # each came, spoke and left; the room was opened, and one reads
-        tail = chat("tail", "--ca", files["ca.pem"], "--json", "--after", "0", "--count", count)
+        tail = chat_here("tail", "--ca", files["ca.pem"], "--json", "--after", "0", "--count", count)
         events = [json.loads(line) for line in tail.stdout.splitlines()]
         assert [one["text"] for one in events if one["kind"] == "sent"] == [f"over {n}" for n in ENCRYPTED]
         server.kill()
         server.wait()
-        gone = chat("send", "--as", "ann", "hello?")
+        gone = chat_here("send", "--as", "ann", "hello?")
         assert gone.returncode == 1
         assert "start it again with chat serve --tls-cert --tls-key" in gone.stderr
     assert not (state_dir / "server.log").exists(), "no server without TLS was started in its place"
 
 
 def test_a_client_that_wants_tls_gets_no_server_without(files: dict[str, str], state_dir: Path) -> None:
-    nobody = chat("send", "--as", "ann", "--ca", files["ca.pem"], "hello")
+    nobody = chat_here("send", "--as", "ann", "--ca", files["ca.pem"], "hello")
     assert nobody.returncode == 1
     assert "start one with chat serve --tls auto" in nobody.stderr
     with running("serve", "tcp", "--port", "0", "--json") as server:
         assert server.stdout is not None
         server.stdout.readline()
-        refused = chat("send", "--as", "ann", "--ca", files["ca.pem"], "hello")
+        refused = chat_here("send", "--as", "ann", "--ca", files["ca.pem"], "hello")
     assert refused.returncode == 1
     assert "does not speak TLS: leave out --ca" in refused.stderr
 

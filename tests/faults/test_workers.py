@@ -154,7 +154,7 @@ def test_another_process_takes_the_place_of_a_killed_worker_and_the_server_ends_
         records(server, "ready")
         assert len(workers(server)) == 2
         assert killed not in workers(server)
-        assert chat("send", "--server", str(addresses["tcp"]), "hello").returncode == 0
+        assert chat_here("send", "--server", str(addresses["tcp"]), "hello").returncode == 0
         family = psutil.Process(server.pid).children()
         server.terminate()
         assert server.wait(TIMEOUT) == 0
@@ -176,14 +176,14 @@ def test_every_worker_takes_the_new_token(tmp_path: Path) -> None:
     options = ("--workers", "2", "--log", "memory", "--token-file", str(file), *LOG)
     with serving({"tcp": 0}, *options) as (server, addresses):
         where = str(addresses["tcp"])
-        assert chat("send", "--server", where, "hello", CHAT_TOKEN=old).returncode == 0
+        assert chat_here("send", "--server", where, "hello", CHAT_TOKEN=old).returncode == 0
         file.write_text(new)
         server.send_signal(signal.SIGHUP)
         for _ in range(2):
             records(server, "reloaded")
-        assert chat("send", "--server", where, "hello", CHAT_TOKEN=new).returncode == 0
+        assert chat_here("send", "--server", where, "hello", CHAT_TOKEN=new).returncode == 0
         for _ in range(4):
-            assert chat("send", "--server", where, "hello", CHAT_TOKEN=old).returncode == 1
+            assert chat_here("send", "--server", where, "hello", CHAT_TOKEN=old).returncode == 1
 
 
 def test_workers_serve_with_tls_and_the_first_one_serves_what_does_not_spread() -> None:
