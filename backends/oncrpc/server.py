@@ -33,6 +33,8 @@ COALESCE = 4096
 """Bytes of a reply up to which it is written together with others of the same turn of the loop.
 
 A longer one is written at once: a client that does not read must be noticed before the next one is made."""
+TOGETHER = MAX_OUTSTANDING // 2
+"""Replies that are written together: the client goes on with them while the next ones are made."""
 LINGER = 1.0
 """Seconds that a client has to read the last replies."""
 PORTS = 16
@@ -264,6 +266,8 @@ class Connection(asyncio.Protocol, Caller):
         self._replies += mark_of(size), reply
         if size > COALESCE:
             self._flush()
+        elif len(self._replies) == 2 * TOGETHER:
+            self._write()
 
     def _flush(self) -> None:
         self._write()

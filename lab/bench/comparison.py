@@ -70,7 +70,8 @@ def run(
         against: a revision of this project whose servers are measured too; "": none.
 
     Raises:
-        ChatError: ours, the yardstick or the other revision cannot be measured, or ``check`` raises it.
+        ChatError: ours or the yardstick cannot be measured, the other revision cannot be checked out, or
+            ``check`` raises it.
     """
     plan = plans.find(benchmark, backend, clients)
     if not plan.yardstick.here():
@@ -87,19 +88,23 @@ def run(
         def start(candidate: Candidate) -> MeasuredServer:
             return stack.enter_context(_started(plan, candidate, clients, folder, server_core, sink_core))
 
+        def try_to_start(candidate: Candidate) -> None:
+            try:
+                compared.append(start(candidate))
+            except ChatError as error:
+                left_out.append(str(error))
+
         compared = [start(plan.yardstick), start(plan.ours)]
         if against:
             tree = stack.enter_context(revision.checkout(against, folder))
-            compared += [start(revision.before(one, tree)) for one in _with_goals(plan)]
+            for one in _with_goals(plan):
+                try_to_start(revision.before(one, tree))  # it may be older than what is measured
         everybody = not against if others is None else others
         for candidate in plan.others if everybody else _with_goals(plan)[1:]:
             if not candidate.here():
                 left_out.append(f"{candidate.title}: not installed")
                 continue
-            try:
-                compared.append(start(candidate))
-            except ChatError as error:
-                left_out.append(str(error))
+            try_to_start(candidate)
         series = _measure(plan, compared, wanted, seconds, rounds)
         sent = compared[1].sent
         logged = check(folder / plan.ours.name, sent) if check else None

@@ -38,8 +38,8 @@ more reliable than absolute figures.
             True,
             """\
 The goal for SEND is missed because it does more than an echo, all of it in Python. According to a profile,
-less than half of its time is spent in the event loop, as all of the echo's is. Three tenths are reading and
-checking the call, two tenths deciding about the draft and answering.""",
+two fifths of its time are spent in the event loop, as all of the echo's is. A quarter is reading and checking
+the call, three tenths are deciding about the draft and answering.""",
         ),
         Goal(
             "pipelined",

@@ -116,8 +116,8 @@ async def test_two_servers_can_serve_one_room(
     await second.stop()
 
 
-ENOUGH = 4 * RING_BYTES // 3900
-"""Messages of 3,900 bytes that take four times the room's ring: a reader who is behind reads from the log."""
+ENOUGH = 2 * RING_BYTES // 3900
+"""Messages of 3,900 bytes that take twice the room's ring: a reader who is behind reads from the log."""
 
 
 def seat_of(hub: Hub, person: Person) -> HubSeat:

@@ -14,6 +14,8 @@ from tests.support.relay import Relay
 
 SOON = 0.2
 """Seconds for connections that were closed just now to end."""
+TOLD = 10.0
+"""Seconds for clients to hear that the broker goes down, and to hang up; who does not do so is cut then."""
 
 
 class BrokerRelay(ChatServer):
@@ -50,4 +52,5 @@ class BrokerRelay(ChatServer):
         if not await relay.idle(SOON):
             vhost = self._url.path.removeprefix("/")
             await asyncio.to_thread(close_connections, self._broker, "the broker goes down", vhost)
+            await relay.idle(TOLD)
         await relay.stop()

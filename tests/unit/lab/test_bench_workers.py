@@ -6,15 +6,17 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import psutil
 import pytest
 
 from chat.domain.errors import ChatError
-from lab.bench import page, plans, servers, workers
+from lab.bench import page, plans, revision, servers, workers
 from lab.bench.checker import DeliveryError
 from lab.bench.report import Report
-from lab.bench.servers import HOST, Running
+from lab.bench.servers import HOST, Candidate, Running
 from lab.bench.spreading import Evenly
 
 if sys.platform != "linux":
@@ -64,6 +66,22 @@ def test_another_revision_is_measured_beside_this_build() -> None:
         "per CPU second of the busiest process",
         "per CPU second of all processes",
     ]
+
+
+def test_a_revision_without_workers_is_left_out_and_the_rest_is_measured(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def without_workers(candidate: Candidate, tree: Path) -> Candidate:
+        older = Candidate(
+            "two-before", "an older chat", "chat", lambda *_: [sys.executable, "-c", "exit('no')"]
+        )
+        return replace(older, tree=tree)
+
+    monkeypatch.setattr(revision, "before", without_workers)
+    report = workers.run(CLIENTS, 0.1, regimes=["open"], rounds=1, against="HEAD")
+    assert [series.server for series in report.series] == ["one", "two"]
+    assert report.left_out == ["an older chat did not start: no"]
+    assert "Left out: an older chat did not start: no." in page.as_page(report)
 
 
 def test_it_says_what_it_can_measure() -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import tomllib
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import pika
@@ -16,6 +19,7 @@ from backends.rabbitmq.codec import properties as entry_properties
 from backends.rabbitmq.pika_connection import BatchingConnection, read_stream_offset, stream_offset
 from chat.domain.model import Body, Deleted, Opened, Sent
 
+ROOT = Path(__file__).parents[4]
 CHANNEL, TAG = 3, "ctag3.0"
 OFFSET = {"x-stream-offset": pika.data.long(2**40 + 5)}
 OURS = {
@@ -201,3 +205,11 @@ def test_any_properties_are_read_as_pika_reads_them(given_: dict[str, Any], offs
     headers = {"x-stream-offset": pika.data.long(offset), **({"who": "else"} if more else {})}
     sent = spec.BasicProperties(headers=headers, **given_)
     assert read_stream_offset(b"".join(sent.encode())) == stream_offset(sent)
+
+
+def test_the_version_is_bounded() -> None:
+    """A newer pika is installed only after somebody has run these tests with it."""
+    dependencies = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    (bound,) = [one.partition("<")[2] for one in dependencies if one.startswith("pika")]
+    assert bound == "1.5"
+    assert version("pika").startswith("1.4.")
