@@ -44,6 +44,8 @@ WHY = (
 )
 """What msgspec says most often of bytes that are not JSON."""
 
+ZWJ = "\u200d"
+
 _encoder = msgspec.json.Encoder()
 encode = _encoder.encode
 """Return any struct of the model or of this module as JSON, UTF-8, without a newline."""
@@ -51,7 +53,10 @@ encode = _encoder.encode
 
 def shorten(text: str, size: int = 160) -> str:
     """Return the text, with its middle left out if it is longer than ``size`` characters."""
-    return text if len(text) <= size else f"{text[: size // 2]} ... {text[-size // 2 :]}"
+    if len(text) <= size:
+        return text
+    # A zero-width joiner would be measured as one with the blank, and the line be a cell too long.
+    return f"{text[: size // 2].rstrip(ZWJ)} ... {text[-size // 2 :]}"
 
 
 class Decoder(Generic[T]):

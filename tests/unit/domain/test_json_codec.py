@@ -216,6 +216,10 @@ def test_a_long_value_is_not_sent_back_at_length() -> None:
     assert said.endswith("at `$.kind`")
 
 
+def test_a_text_that_is_shortened_joins_nothing_to_what_stands_for_its_middle() -> None:
+    assert codec.shorten("ab\u200d" + "c" * 20, 6) == "ab ... ccc"
+
+
 def test_unknown_fields_are_left_for_newer_peers() -> None:
     assert decode_request(b'{"kind":"say","text":"hi","mood":{"a":[1]}}') == model.Say("hi")
 
