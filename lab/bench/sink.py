@@ -21,6 +21,8 @@ GROUP = 200
 is there, and they do not read before the last of them has asked: what a server holds for all is bounded."""
 QUIET = 0.3
 """Seconds without news after which the server is idle."""
+REST = 5.0
+"""Seconds after which it counts as idle anyway."""
 
 
 class Sink(Load):
@@ -92,8 +94,9 @@ class Sink(Load):
         return socket.create_connection((self._target.host, self._ports[number % len(self._ports)]))
 
     def _hear_the_rest(self) -> None:
-        """Read until nothing has come for a moment."""
-        while fds := self._poll(QUIET):
+        """Read until nothing has come for a moment, or for a while: thousands are always pinged."""
+        deadline = time.perf_counter() + REST
+        while (fds := self._poll(QUIET)) and time.perf_counter() < deadline:
             for fd in fds:
                 self._read(self._numbers[fd])
             self._send()
