@@ -361,7 +361,7 @@ OPERATIONS = (
         "get_message",
         "messages",
         "A message as it is now",
-        "",
+        "With its newest text; a message that was deleted is gone (410).",
         {
             200: ("The message.", Message, ("ETag",)),
             304: ("Nothing has changed.", None, ("ETag",)),

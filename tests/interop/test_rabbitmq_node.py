@@ -33,7 +33,7 @@ async def test_it_talks_with_ours_and_leaves(
     node.type("hello", "from JavaScript")
     await until(node, "me (amqplib): from JavaScript")
     assert await node.over() == (0, [])
-    events = await asyncio.to_thread(tail, *place, "--as", "eve", "--count", "9")
+    events = await asyncio.to_thread(tail, *place, "--as", "eve", "--count", "9", run=chat)
     assert [(event["kind"], event["text"]) for event in events if event["author"] == "me"] == [
         ("joined", ""),
         ("sent", "hello"),
@@ -54,7 +54,7 @@ async def test_everybody_hears_it_under_a_name_that_its_language_can_not_fold(
     node.type("hello")
     await until(node, f"{nick} (amqplib): hello")
     assert await node.over() == (0, [])
-    events = await asyncio.to_thread(tail, *place, "--as", "eve", "--count", "5")
+    events = await asyncio.to_thread(tail, *place, "--as", "eve", "--count", "5", run=chat)
     mine = [event["kind"] for event in events if event["author"] == nick]
     assert mine == ["joined", "sent", "left"]
 

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -99,9 +99,11 @@ def one_line(text: str) -> bool:
     return text.startswith("chat: ") and text.count("\n") == 1
 
 
-def tail(*arguments: str) -> list[dict[str, Any]]:
-    """Return everything that happened in room lab, as objects."""
-    done = chat_here("tail", "--after", "0", "--json", *arguments)
+def tail(
+    *arguments: str, run: Callable[..., subprocess.CompletedProcess[str]] = chat_here
+) -> list[dict[str, Any]]:
+    """Return everything that happened in room lab, as objects. In a thread, ``run`` must be `chat`."""
+    done = run("tail", "--after", "0", "--json", *arguments)
     assert not done.stderr, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
 
