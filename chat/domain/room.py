@@ -103,9 +103,7 @@ class Room:
             outcome = self._authored(body)
             if outcome is None:
                 self._messages[seq] = self._remember(body, seq)
-                event = event_of(entry, self.head)
-                self.head = seq
-                return event
+                return self._accept(entry)
             return outcome
         if isinstance(body, Checkpoint):
             self._restore(body, seq)
@@ -227,14 +225,13 @@ class Room:
         return member.seat
 
     def _forget(self, until: int) -> None:
-        order, drafts, changes = self._draft_order, self._drafts, self._changes
+        order, drafts = self._draft_order, self._drafts
         while order and order[0][0] <= until:
             seq, key = order.popleft()
             if drafts[key][0] == seq:  # a seat that joined again may have used the number again
                 del drafts[key]
             self._messages.pop(seq, None)  # edits and deletions are no messages
-            if changes:
-                changes.pop(seq, None)
+            self._changes.pop(seq, None)
 
     def checkpoint(self) -> Checkpoint:
         """Return the state, as an entry of the log carries it."""

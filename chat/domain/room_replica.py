@@ -47,8 +47,7 @@ class EventRing:
         if not events:
             self.floor = event.prev
         events.append(event)
-        text = event.text
-        self.bytes += EVENT_BYTES + len(text) if text.isascii() else weight(event)
+        self.bytes += weight(event)
         while len(events) > RING_EVENTS or self.bytes > RING_BYTES:
             dropped = events.popleft()
             self.floor = dropped.seq

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 from collections.abc import Mapping
 from contextlib import closing, suppress
 from io import FileIO
@@ -53,6 +52,9 @@ class FileWatch:
         self._main, self._wal_name = str(path), f"{path}-wal"
         self._main_stat = os.stat(self._main)
         self._wal = FileIO(self._wal_name, "r+")  # `check` sees that the file still has the name
+        # Where Linux has /proc: the name of the file that is open, and whether it was deleted.
+        link = f"/proc/self/fd/{self._wal.fileno()}"
+        self._link = link if os.path.islink(link) else ""
         self._wal_place = self._place_of_wal()
         self._wal_size, self._wal_header = self._read_wal()
         self.touched = False
@@ -125,12 +127,10 @@ class FileWatch:
 
         Raises `FileNotFoundError` if nothing has the name.
         """
-        if sys.platform == "linux":
-            # Its name, and whether it was deleted. `stat` tells that too, but from Linux 6.13 on it makes the
-            # next write change the inode, which a commit then writes and waits for:
-            # https://docs.kernel.org/filesystems/multigrain-ts.html
-            with suppress(OSError):  # /proc is not everywhere
-                return os.readlink(f"/proc/self/fd/{self._wal.fileno()}")
+        if self._link:
+            # `stat` tells it, too, but from Linux 6.13 on it makes the next write change the inode, which a
+            # commit then writes and waits for: https://docs.kernel.org/filesystems/multigrain-ts.html
+            return os.readlink(self._link)
         wal = os.stat(self._wal_name)
         return wal.st_dev, wal.st_ino
 
