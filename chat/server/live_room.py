@@ -60,7 +60,7 @@ class LiveRoom:
         """The seats of this node, by public name."""
         self.moved: set[str] = set()
         """The public names of seats that were at this node and continue at another one."""
-        self.node = node
+        self._node = node
         self._log = node.log
         self._all_seats = all_seats
         self._channels: dict[type[Sink[Any]], Channel] = {}
@@ -79,7 +79,7 @@ class LiveRoom:
 
     @property
     def closing(self) -> bool:
-        return self.node.closing
+        return self._node.closing
 
     def empty_for(self, now: float) -> float | None:
         """Return the seconds since it was first seen to be empty; None: somebody uses it."""
@@ -213,7 +213,7 @@ class LiveRoom:
         ):
             return None
         seat.key = key
-        self.node.arrivals.seated(seat.seat, origin)
+        self._node.arrivals.seated(seat.seat, origin)
         seat.report("resumed", peer=origin.address)
         return seat
 
@@ -241,7 +241,7 @@ class LiveRoom:
         seat.renew_grace()
         joining = not self.node_of(seat.seat)  # the first hello waits for its entry, and this one behind it
         if seat.technique != technique or seat.leaving or joining or not here:
-            self.node.arrivals.count_entry(origin)
+            self._node.arrivals.count_entry(origin)
             body = Resumed(seat.seat, seat.nick, technique, self.node_name)
             # Added before the entry is appended: when the entry comes back it must find its seat.
             self.add_seat(seat)
@@ -258,7 +258,7 @@ class LiveRoom:
             raise Closing("the server is going down")
         if len(self._all_seats) >= self.limits.seats:
             raise Full(f"this server has {self.limits.seats} seats and all are taken")
-        self.node.arrivals.check_seats(origin)
+        self._node.arrivals.check_seats(origin)
         seat = HubSeat(self, seat_name(key), nick, technique)
         seat.key = key
         body = Joined(seat.seat, nick, nick_key(nick), technique, self.node_name)
@@ -266,10 +266,10 @@ class LiveRoom:
         elsewhere = self._log.shared and self.state.seat_of(body.key) not in self.seats
         if not elsewhere and (refusal := self.state.check(body)):
             raise self._refusal(refusal, body)
-        self.node.arrivals.count_entry(origin)
+        self._node.arrivals.count_entry(origin)
         # Added before the entry is appended: when the entry comes back it must find its seat.
         self.add_seat(seat)
-        self.node.arrivals.seated(seat.seat, origin)
+        self._node.arrivals.seated(seat.seat, origin)
         outcome = await self.decide(body, lambda _: self._not_given(seat))
         if not isinstance(outcome, Event):
             raise self._refusal(outcome, body)
@@ -283,7 +283,7 @@ class LiveRoom:
     def _remove_seat(self, seat: HubSeat) -> None:
         self._all_seats.pop(seat.seat, None)
         self.seats.pop(seat.seat, None)
-        self.node.arrivals.ended(seat.seat)
+        self._node.arrivals.ended(seat.seat)
 
     def _not_given(self, seat: HubSeat) -> None:
         """Remove a seat that the room refused, or that could not move here."""
@@ -298,7 +298,7 @@ class LiveRoom:
             if owner is not None:
                 left = owner.expires_in()
             else:
-                left = self.node.expires_in(member.node) if member is not None else None
+                left = self._node.expires_in(member.node) if member is not None else None
             if left is not None:
                 return NickTaken(
                     f"{body.author} is away, and keeps the name for {left:.0f} s more", retry_after=left
@@ -376,7 +376,7 @@ class LiveRoom:
         kind = type(sink)
         if kind not in self._channels:
             self._channels[kind] = Channel(
-                kind, self.replica.ring, self.head, self._read_page, self.node.backlog
+                kind, self.replica.ring, self.head, self._read_page, self._node.backlog
             )
         return self._channels[kind]
 
@@ -391,4 +391,4 @@ class LiveRoom:
             else:
                 mailbox.take(events)
 
-        self.node.keep(asyncio.create_task(read()))
+        self._node.keep(asyncio.create_task(read()))

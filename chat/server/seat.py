@@ -26,7 +26,6 @@ from chat.interfaces.log import Pending
 from chat.interfaces.server import Reply, Sink
 from chat.server.fanout import Channel, Mailbox
 from chat.server.held_draft import HeldDraft
-from chat.server.node import Node
 from chat.server.pace import take_turn
 from chat.server.pending import Decision, DraftPending
 from chat.server.records import Records
@@ -45,13 +44,15 @@ class SeatRoom(Protocol):
     """What a seat needs of its room."""
 
     name: str
-    node: Node
     limits: Limits
     pages: Limits
     """How fast a seat may read again what it has read."""
     records: Records
     supervision: Supervision
     """The teacher's means."""
+
+    @property
+    def closing(self) -> bool: ...
 
     @property
     def head(self) -> int: ...
@@ -111,7 +112,6 @@ class HubSeat:
         self.n = 0
         """The highest draft number that came from the owner, accepted or not."""
         self._room = room
-        self._node = room.node
         self._loop = asyncio.get_running_loop()
         self._mailbox: Mailbox | None = None
         self._polls = 0  # reads that wait for events
@@ -162,10 +162,10 @@ class HubSeat:
     # --- sending -------------------------------------------------------------------------------
 
     def send(self, draft: Draft, reply: Reply) -> None:
-        room, node, n = self._room, self._node, draft.n
+        room, n = self._room, draft.n
         if self.ended:
             return reply(draft, SeatGone("the seat has ended: join again", n=n))
-        if node.closing:
+        if room.closing:
             return reply(draft, Closing("the server is going down", n=n))
         if not n:
             n = max(self.n, room.highest_number(self.seat)) + 1
@@ -194,7 +194,7 @@ class HubSeat:
                     self.hold(draft.n, refused)
                 return reply(draft, refused)
             reply = supervision.appended(body, reply)
-        node.log.append(room.name, body, DraftPending(draft, reply, self))
+        room.submit(body, DraftPending(draft, reply, self))
         self._said = now
         return None
 
@@ -232,7 +232,7 @@ class HubSeat:
 
     def detach(self, sink: Sink[Any] | None = None, reason: ChatError | None = None) -> None:
         if self._mailbox is not None and sink in (None, self._mailbox.sink):
-            if not self._mailbox.closed and not self._node.closing:
+            if not self._mailbox.closed and not self._room.closing:
                 if reason is None:
                     self.report("away")
                 else:
@@ -301,7 +301,7 @@ class HubSeat:
     # --- leaving -------------------------------------------------------------------------------
 
     def leave(self) -> None:
-        if self.leaving or self.ended or self._node.closing:
+        if self.leaving or self.ended or self._room.closing:
             return
         if node := self._room.node_of(self.seat):
             self.leaving = True
@@ -335,7 +335,7 @@ class HubSeat:
         )
 
     def _was_cut(self, reason: ChatError) -> None:
-        if not self._node.closing:
+        if not self._room.closing:
             self.report("cut", code=reason.code, reason=str(reason))
 
     # --- the grace time ------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
@@ -74,9 +75,9 @@ async def test_many_that_are_dropped_in_time_cost_one_timer(monkeypatch: pytest.
     loop, timers = asyncio.get_running_loop(), []
     call_at = loop.call_at
 
-    def counted(*args: object, **named: object) -> asyncio.TimerHandle:
-        timers.append(args)
-        return call_at(*args, **named)  # type: ignore[arg-type]
+    def counted(when: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
+        timers.append(when)
+        return call_at(when, callback)
 
     monkeypatch.setattr(loop, "call_at", counted)
     some: Deadlines[str] = Deadlines(Due(1))

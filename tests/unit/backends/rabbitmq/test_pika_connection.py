@@ -58,7 +58,7 @@ class Connection(BatchingConnection):
         super().__init__(
             parameters, custom_ioloop=asyncio.get_running_loop(), internal_connection_workflow=False
         )
-        self.heard: list[object] = []
+        self.heard: list[tuple[object, ...]] = []
         self.left: list[Any] = []
         self._content: list[Any] = []
         if quick:
@@ -102,13 +102,13 @@ TRAFFIC = b"".join(
 
 
 @pytest.fixture
-async def pika_alone() -> list[object]:
+async def pika_alone() -> list[tuple[object, ...]]:
     connection = Connection(quick=False)
     connection.feed(TRAFFIC)
     return connection.heard
 
 
-async def test_wherever_the_bytes_are_cut_it_is_what_pika_reads(pika_alone: list[object]) -> None:
+async def test_wherever_the_bytes_are_cut_it_is_what_pika_reads(pika_alone: list[tuple[object, ...]]) -> None:
     assert len(pika_alone) == 8
     for size in (*range(1, 200, 3), 1000, len(TRAFFIC)):
         connection = Connection()
@@ -123,7 +123,7 @@ async def test_what_is_whole_needs_no_object_of_pika() -> None:
     connection.feed(
         b"".join([*delivery(number=1), confirm(1), *delivery(number=2), confirm(2, multiple=True)])
     )
-    assert [one[0] for one in connection.heard] == [1, 1, 2, 2]  # type: ignore[index]
+    assert [one[0] for one in connection.heard] == [1, 1, 2, 2]
     assert connection.left == []
 
 
@@ -149,11 +149,11 @@ async def test_nothing_is_read_behind_the_end_of_a_connection() -> None:
 
     def ends(number: int, multiple: bool) -> None:
         connection._frame_buffer = b""  # as pika does it
-        connection.heard.append(number)
+        connection.heard.append((number, multiple))
 
     connection.confirms[CHANNEL] = ends
     connection.feed(confirm(1) + confirm(2))
-    assert connection.heard == [1]
+    assert connection.heard == [(1, False)]
     assert connection._frame_buffer == b""
 
 
