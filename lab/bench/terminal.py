@@ -81,6 +81,15 @@ class Terminal:
                 self.shows(b"\0never\0")
         return self._shown
 
+    def ends(self) -> int:
+        """Read until the program has ended; return its exit code.
+
+        Raises:
+            psutil.TimeoutExpired: it has not ended after twice `TIMEOUT`.
+        """
+        self.rest()  # a terminal holds some KB that nobody reads, and then the program waits and can't end
+        return self.process.wait(TIMEOUT)
+
     def press(self, keys: bytes, *, keep: bool = False) -> None:
         """Press keys; `shows` ignores what was shown before, unless it is to be kept."""
         if not keep:

@@ -31,7 +31,7 @@ def test_who_leaves_with_unsent_lines_is_told_and_the_exit_code_is_1() -> None:
         terminal.shows(
             b"chat: 1 message was not sent or not acknowledged before you left:\r\n  is anybody there?"
         )
-        assert terminal.process.wait(PATIENCE) == 1
+        assert terminal.ends() == 1
 
 
 def test_what_was_begun_and_not_sent_is_named() -> None:
@@ -41,7 +41,7 @@ def test_what_was_begun_and_not_sent_is_named() -> None:
         terminal.shows(b"nothing listens on")
         terminal.press(b"half a line\x06and a search\x11")
         terminal.shows(b"what you had begun:\r\n  half a line\r\n  /find and")
-        assert terminal.process.wait(PATIENCE) == 0
+        assert terminal.ends() == 0
 
 
 def test_a_dumb_terminal_gets_lines_instead_of_a_screen() -> None:
@@ -64,8 +64,7 @@ def test_the_screen_is_drawn_on_the_terminal_and_not_into_a_file_behind_stderr(t
         terminal.press(b"lost\r")
         terminal.shows(b"waiting")
         terminal.press(b"/quit\r")
-        terminal.rest()
-        assert terminal.process.wait(PATIENCE) == 1
+        assert terminal.ends() == 1
     assert file.read_text() == "chat: 1 message was not sent or not acknowledged before you left:\n  lost\n"
 
 
@@ -106,7 +105,7 @@ def test_what_a_library_writes_to_stderr_does_not_reach_the_screen() -> None:
         shown = terminal.rest()
         assert b"Enter joins" in shown
         assert b"E0000" not in shown
-        assert terminal.process.wait(PATIENCE) == 0
+        assert terminal.ends() == 0
 
 
 def test_the_title_of_the_terminal_is_kept_and_given_back() -> None:
@@ -117,4 +116,4 @@ def test_the_title_of_the_terminal_is_kept_and_given_back() -> None:
         terminal.shows("\x1b]2;#lab · chat\a".encode())
         terminal.press(b"/quit\r")
         terminal.shows(b"\x1b[23;2t")
-        assert terminal.process.wait(PATIENCE) == 0
+        assert terminal.ends() == 0

@@ -11,7 +11,7 @@ import pytest
 
 from chat.client.last_used import FILE
 from lab.bench.terminal import Terminal
-from tests.support.processes import CHAT, PATIENCE, serving
+from tests.support.processes import CHAT, serving
 
 pytestmark = pytest.mark.skipif(
     sys.platform == "win32", reason="needs a pseudo-terminal, and Windows has none for it"
@@ -24,7 +24,7 @@ def test_technique_room_name_and_theme_are_kept_until_the_next_start(state_dir: 
         with Terminal([*CHAT, *there, "--theme", "projector"], dict(os.environ)) as terminal:
             terminal.shows(b"quinn joined")
             terminal.press(b"\x11")  # Ctrl+Q
-            assert terminal.process.wait(PATIENCE) == 0
+            assert terminal.ends() == 0
     kept = json.loads((state_dir / FILE).read_bytes())
     assert kept == {
         "technique": "tcp",
@@ -36,5 +36,5 @@ def test_technique_room_name_and_theme_are_kept_until_the_next_start(state_dir: 
     with Terminal(CHAT, dict(os.environ)) as terminal:
         terminal.shows(b"quinn")
         terminal.press(b"\x11")
-        assert terminal.process.wait(PATIENCE) == 0
+        assert terminal.ends() == 0
     assert json.loads((state_dir / FILE).read_bytes()) == kept  # nothing was chosen

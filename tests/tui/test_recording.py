@@ -104,8 +104,7 @@ def test_what_is_typed_is_not_in_the_recording() -> None:
     with Terminal(["sh", "-c", command], dict(os.environ), size=(24, 80), watch=written.output) as terminal:
         terminal.shows(b"ready")
         terminal.press(b"secret\r")
-        terminal.rest()
-        written.exit(terminal.process.wait())
+        written.exit(terminal.ends())
     events = read(file.getvalue()).events
     assert "".join(event.data for event in events if event.code == "o") == "ready6 letters"
     assert "secret" not in file.getvalue()

@@ -52,7 +52,7 @@ def test_a_signal_gives_back_terminal_and_seat(server: str, number: signal.Signa
         assert termios.tcgetattr(terminal.fd) != before
         terminal.process.send_signal(number)
         shown = terminal.rest()
-        assert terminal.process.wait(PATIENCE) == 128 + number
+        assert terminal.ends() == 128 + number
         assert [mode for mode in GIVEN_BACK if mode not in shown] == []
         assert termios.tcgetattr(terminal.fd) == before
     assert left(server, nick)
@@ -66,8 +66,7 @@ def test_what_nohup_ignores_stays_ignored(server: str) -> None:
         terminal.press(b"still here\r")
         terminal.shows(b"still here")
         terminal.press(b"/quit\r")
-        terminal.rest()
-        assert terminal.process.wait(PATIENCE) == 0
+        assert terminal.ends() == 0
 
 
 def test_a_terminal_that_is_gone_ends_the_program_and_gives_the_seat_back(server: str) -> None:
@@ -103,8 +102,7 @@ def test_a_stopped_program_goes_on_with_one_reader_and_its_own_modes(server: str
         for letter in text:
             terminal.press(letter.encode())
         terminal.press(b"\r/quit\r")
-        terminal.rest()
-        assert terminal.process.wait(PATIENCE) == 0
+        assert terminal.ends() == 0
         assert termios.tcgetattr(terminal.fd) == before
     events = tail("--backend", "tcp", "--server", server, "--as", "reader", "--timeout", "0.5")
     sent = [event["text"] for event in events if event["author"] == "stan" and event["kind"] == "sent"]

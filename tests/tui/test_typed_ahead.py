@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.processes import CHAT, PATIENCE, serving, tail
+from tests.support.processes import CHAT, serving, tail
 
 if sys.platform == "win32":
     pytest.skip("needs a pseudo-terminal, and Windows has none for it", allow_module_level=True)
@@ -34,17 +34,12 @@ def in_room(server: str) -> Terminal:
     return terminal
 
 
-def ends(terminal: Terminal) -> None:
-    terminal.rest()
-    assert terminal.process.wait(PATIENCE) == 0
-
-
 @pytest.mark.parametrize("fields", [b"", b"\t\x15den\tann"], ids=["in the list", "in a field"])
 def test_behind_enter_in_the_picker(server: str, fields: bytes) -> None:
     with Terminal([*CHAT, "--server", server], dict(os.environ)) as terminal:
         terminal.shows(b"Enter joins")
         terminal.press(fields + b"\rhello\rand\x1b\rmore\r\x1b[200~pasted\x1b[201~ too\r/quit\r")
-        ends(terminal)
+        assert terminal.ends() == 0
     assert said(server, "den" if fields else "lab") == ["hello", "and\nmore", "pasted too"]
 
 
@@ -54,7 +49,7 @@ def test_behind_enter_that_fails_in_the_picker(server: str, fields: bytes) -> No
     with Terminal([*CHAT, "--server", server], dict(os.environ)) as terminal:
         terminal.shows(b"Enter joins")
         terminal.press(fields + b"\r\x15den\r\rhello\r/quit\r")
-        ends(terminal)
+        assert terminal.ends() == 0
     assert said(server, "den") == ["hello"]
 
 
@@ -62,7 +57,7 @@ def test_two_enters_in_the_picker_open_one_session(server: str) -> None:
     with Terminal([*CHAT, "--server", server], dict(os.environ)) as terminal:
         terminal.shows(b"Enter joins")
         terminal.press(b"\t\t\x15bob\r\r\r/quit\r")
-        ends(terminal)
+        assert terminal.ends() == 0
     at = ("--backend", "tcp", "--server", server, "--as", "reader", "--timeout", "0.5")
     assert [event["kind"] for event in tail(*at) if event["author"] == "bob"] == ["joined", "left"]
 
@@ -73,20 +68,20 @@ def test_behind_ctrl_p(server: str) -> None:
         terminal.press(b"\x10find\rneedle \x1b[200~pasted\x1b[201~")
         terminal.shows(b"/find needle pasted")
         terminal.press(b"\x05\x15begun \x10ids\rand the rest\r/quit\r")
-        ends(terminal)
+        assert terminal.ends() == 0
     assert said(server) == ["begun and the rest"]
 
 
 def test_behind_a_search_that_finds_no_command(server: str) -> None:
     with in_room(server) as terminal:
         terminal.press(b"\x10xyz\r\x15quit\r")
-        ends(terminal)
+        assert terminal.ends() == 0
 
 
 def test_behind_escape_in_the_palette(server: str) -> None:
     with in_room(server) as terminal:
         terminal.press(b"\x10abc\x1b[27uhello\r/quit\r")
-        ends(terminal)
+        assert terminal.ends() == 0
     assert said(server) == ["hello"]
 
 
@@ -98,7 +93,7 @@ def test_before_the_first_picture(server: str) -> None:
         terminal.press(b"typed at once ")
         terminal.shows(b"joined (tcp)")
         terminal.press(b"and later\r/quit\r")
-        ends(terminal)
+        assert terminal.ends() == 0
     assert said(server) == ["typed at once and later"]
 
 
@@ -115,7 +110,7 @@ KEYS = [
 def test_keys_that_change_the_text_in_the_composer(server: str, keys: bytes, text: str) -> None:
     with in_room(server) as terminal:
         terminal.press(keys + b"\r/quit\r")
-        ends(terminal)
+        assert terminal.ends() == 0
     assert said(server) == [text]
 
 
@@ -124,7 +119,7 @@ def test_keys_that_change_the_text_in_the_picker(server: str, keys: bytes, text:
     with Terminal([*CHAT, "--server", server], dict(os.environ)) as terminal:
         terminal.shows(b"Enter joins")
         terminal.press(b"\t\x15" + keys.replace(b" ", b"-") + b"\rhello\r/quit\r")
-        ends(terminal)
+        assert terminal.ends() == 0
     assert said(server, text.lower()) == ["hello"]
 
 
@@ -135,4 +130,4 @@ def test_keys_that_choose_in_the_palette(server: str) -> None:
         terminal.press(b"\x10" + down + b"\r")
         terminal.shows(b"there is no message")
         terminal.press(b"/quit\r")
-        ends(terminal)
+        assert terminal.ends() == 0

@@ -103,8 +103,7 @@ class Ann:
 
     def leaves(self) -> int:
         self.types("/quit")
-        self._terminal.rest()
-        return self._terminal.process.wait(PATIENCE)
+        return self._terminal.ends()
 
 
 def play(folder: Path, recorder: Recorder) -> None:

@@ -67,8 +67,7 @@ def test_many_lines_show_how_far_they_are(tmp_path: Path) -> None:
         shell = ["sh", "-c", f"exec {command} < {shlex.quote(str(lines))}"]
         with Terminal(shell, dict(os.environ)) as terminal:
             terminal.shows(b"lines are in the room, ")
-            terminal.rest()
-            assert terminal.process.wait(60) == 0
+            assert terminal.ends() == 0
 
 
 def test_one_line_shows_no_progress() -> None:
@@ -76,4 +75,4 @@ def test_one_line_shows_no_progress() -> None:
         command = [*CHAT, "send", "--server", address, "--as", "ann", "hi", "there"]
         with Terminal(command, dict(os.environ)) as terminal:
             assert terminal.rest() == b""
-            assert terminal.process.wait(60) == 0
+            assert terminal.ends() == 0

@@ -221,6 +221,11 @@ class TestTerminal:
         ):
             terminal.shows(b"never")
 
+    def test_a_program_that_still_draws_comes_to_its_end(self) -> None:
+        """More than a terminal holds that nobody reads."""
+        with Terminal([sys.executable, "-c", "print('x' * 100_000); exit(3)"], os.environ) as terminal:
+            assert terminal.ends() == 3
+
     def test_a_tiny_run_measures_the_start(self) -> None:
         assert len(start.run(1).first_paint) == 1
 
