@@ -52,8 +52,14 @@ hypothesis.settings.register_profile("chat", deadline=None, derandomize=CI, prin
 hypothesis.settings.register_profile("short", hypothesis.settings.get_profile("chat"), max_examples=40)
 hypothesis.settings.load_profile("chat")
 
-LEFT_OUT = ("tests/interop/", "tests/unit/lab/test_bench", "tests/faults/test_soak.py")
-"""Where the tests begin that ``--short`` leaves out: programs of others, the benchmarks, and the soak."""
+LEFT_OUT = (
+    "tests/interop/",
+    "tests/faults/test_rabbitmq_",
+    "tests/unit/lab/test_bench",
+    "tests/faults/test_soak.py",
+)
+"""Where the tests begin that ``--short`` leaves out: programs of others, own brokers, the benchmarks,
+and the soak."""
 
 # --- for the whole run -------------------------------------------------------------------------
 
@@ -289,13 +295,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Run every test on asyncio's loop; one that is marked with ``both_loops`` on uvloop as well."""
+    """Run every test on asyncio's loop; one that is marked with ``both_loops`` on uvloop as well.
+
+    With ``--short`` that one runs on uvloop alone, as the servers do.
+    """
     factories: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
     if item.get_closest_marker("both_loops"):
         try:
             import uvloop
         except ImportError:  # there is none for Windows
             return factories
+        if config.getoption("--short"):
+            factories.clear()
         factories["uvloop"] = uvloop.new_event_loop
     return factories
 
