@@ -143,6 +143,9 @@ def test_a_tiny_run_measures_both_servers(tiny: Report) -> None:
         (server, regime, 2) for server in ("textbook", "chat") for regime in ("saturation", "lockstep")
     }
     assert all(one.messages > 0 and one.server_cpu > 0 for series in tiny.series for one in series.rounds)
+    for server in tiny.servers:
+        assert len(server.joined) == 2
+        assert all(crowd.connects > 0 and crowd.server_cpu > 0 for crowd in server.joined)
 
 
 def test_the_report_can_be_read_by_a_program(tiny: Report) -> None:
@@ -169,6 +172,7 @@ def test_another_revision_is_measured_beside_this_build_and_its_checkout_goes(
         ("lockstep", "a second"),
         ("lockstep", "p50"),
         ("joining", "joins a second"),
+        ("joining", "CPU per join"),
         ("joining", "memory per client"),
     ]
     assert all(0 < one.low <= one.value <= one.high for one in report.compared() if one.regime == "lockstep")
