@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import struct
 from functools import cache, lru_cache
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -47,9 +47,10 @@ class _Time(Struct):
 _time: Decoder[_Time] = Decoder(_Time)
 
 
-class _Sent(Struct, tag_field="kind", tag="sent", gc=False):
+class _Sent(Struct, gc=False):
     """A ``sent`` entry and its time."""
 
+    kind: Literal["sent"]  # no tag: msgspec 0.22.0 takes an object without one, where the type is no union
     seat: str
     author: str
     technique: str

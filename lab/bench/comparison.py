@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import msgspec
+
 from chat.domain.errors import ChatError
 from chat.server.open_files import allow_open_files
 from lab.bench import plans, revision
@@ -29,11 +31,25 @@ WARM_UP_SECONDS = 0.2
 class MeasuredServer:
     """A running server and its load generator."""
 
-    def __init__(self, candidate: Candidate, load: Generator, connected: Connected) -> None:
+    def __init__(self, candidate: Candidate, load: Generator, target: Target) -> None:
+        """Let the clients join. Raises `ChatError`."""
         self.candidate = candidate
-        self.connected = connected
-        self.sent = connected.sent
+        self.joined: list[Connected] = []
+        """What was found of each crowd."""
+        self.sent = 0
         self._load = load
+        self._target = target
+        self._join(target)
+
+    def join_again(self) -> None:
+        """Let as many clients join an empty room, where nothing is said. Raises `ChatError`."""
+        room, clients = f"{self._target.room}-{len(self.joined)}-", self._target.clients
+        self._join(msgspec.structs.replace(self._target, room=room, per_room=clients))
+
+    def _join(self, target: Target) -> None:
+        connected = self._load.connect(target)
+        self.joined.append(connected)
+        self.sent += connected.sent
 
     def measure(self, regime: Regime, seconds: float) -> Measured:
         """Measure one round. Raises `ChatError`."""
@@ -80,7 +96,7 @@ def run(
     cores = usable_cores()
     server_core, sink_core = (cores[:1], cores[1:2]) if len(cores) > 1 else ([], [])
     left_out: list[str] = []
-    allow_open_files(2 * clients)
+    allow_open_files(2 * clients * plan.crowds)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chat-bench-")))
         here = machine(folder, server_core, sink_core, plan.libraries)
@@ -106,6 +122,9 @@ def run(
                 continue
             try_to_start(candidate)
         series = _measure(plan, compared, wanted, seconds, rounds)
+        for _ in range(1, min(rounds or plan.crowds, plan.crowds)):
+            for server in compared:
+                server.join_again()
         sent = compared[1].sent
         logged = check(folder / plan.ours.name, sent) if check else None
     return Report(
@@ -115,7 +134,7 @@ def run(
         clients=clients,
         seconds=seconds,
         machine=here,
-        servers=[Server(one.candidate.name, one.candidate.title, one.connected) for one in compared],
+        servers=[Server(one.candidate.name, one.candidate.title, one.joined) for one in compared],
         series=series,
         left_out=left_out,
         sent=sent,
@@ -166,4 +185,4 @@ def _started(
             per_room=per_room,
             workers=server.workers,
         )
-        yield MeasuredServer(candidate, load, load.connect(target))
+        yield MeasuredServer(candidate, load, target)

@@ -15,10 +15,9 @@ from backends.udp.codec import (
 )
 from chat.domain.json_codec import ErrorMessage
 from lab.bench.checker import DeliveryError
-from lab.bench.dialects import DIGITS, TEXT_BYTES
+from lab.bench.dialects import DIGITS, ROOM, TEXT_BYTES
 from lab.bench.wires import TEXT
 
-ROOM = "bench"
 PING_EVERY = 1.0
 """Seconds between two pings of a client."""
 _FILLER = "." * (TEXT_BYTES - DIGITS)
@@ -30,8 +29,9 @@ class Datagrams(ABC):
     ping_every = 0.0
     """Seconds between two pings of a client; 0: the server expects none."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, room: str = ROOM) -> None:
         self.nick = f"b{number}"
+        self.room = room
         self.ready = False
         """Whether the client has joined."""
 
@@ -72,12 +72,12 @@ class Chat(Datagrams):
 
     ping_every = PING_EVERY
 
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
+    def __init__(self, number: int, room: str = ROOM) -> None:
+        super().__init__(number, room)
         self._cookie = ""
 
     def hello(self) -> bytes:
-        return encode_hello(HelloMessage(self.nick, ROOM, nonce=self.nick, cookie=self._cookie))
+        return encode_hello(HelloMessage(self.nick, self.room, nonce=self.nick, cookie=self._cookie))
 
     def hear(self, data: bytes) -> None:
         match message := decode_response(data):

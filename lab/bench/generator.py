@@ -26,7 +26,7 @@ class Generator:
         self._title = title
 
     def connect(self, target: Target) -> Connected:
-        """Let every client join; this comes first."""
+        """Let every client join: first of all, and later as many more in another room."""
         return self._ask(target, Connected)
 
     def measure(self, regime: Regime, seconds: float) -> Measured:

@@ -142,5 +142,9 @@ def joins_ratio(ours: Connected, theirs: Connected) -> float:
     return ours.connects / theirs.connects
 
 
+def joins_cpu_ratio(ours: Connected, theirs: Connected) -> float:
+    return ours.server_cpu / theirs.server_cpu
+
+
 def memory_ratio(ours: Connected, theirs: Connected) -> float:
     return ours.client_bytes / max(1.0, theirs.client_bytes)

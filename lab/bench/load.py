@@ -1,7 +1,8 @@
 """What the load generators share: their requests and answers, the loop of a measurement, the pace.
 
-`lab.bench.comparison` starts one as a process. It writes one JSON object a line to its stdin, first a
-`Target`, then a `Task` for each measurement, and reads one a line from its stdout.
+`lab.bench.comparison` starts one as a process. It writes one JSON object a line to its stdin: a `Target` for
+each crowd of clients that joins, and a `Task` for each measurement of the last one. It reads one a line from
+its stdout.
 
 A load generator never sleeps while it measures. Otherwise the servers' sends would have to wake it, which
 over a network would be another machine's work.
@@ -40,7 +41,7 @@ class Node(msgspec.Struct):
     pid: int
 
 
-class Target(msgspec.Struct):
+class Target(msgspec.Struct, tag=True):
     """The server to measure."""
 
     dialect: str
@@ -63,7 +64,7 @@ class Target(msgspec.Struct):
         return f"{self.room}{client // self.per_room}" if self.per_room else self.room
 
 
-class Task(msgspec.Struct):
+class Task(msgspec.Struct, tag=True):
     regime: Regime
     seconds: float
 
@@ -243,30 +244,32 @@ def poller() -> tuple[Callable[[float], list[int]], Callable[[int], None]]:
 
 
 def serve(make: Callable[[Target], Load], *, resting: bool = False) -> None:
-    """Process the requests on stdin until it is closed.
+    """Process the requests on stdin until it is closed. Clients that have joined stay.
 
     Args:
         make: makes the load generator for a target.
         resting: call `Load.rest` between two measurements.
     """
+    loads: list[Load] = []
 
     def answer(value: msgspec.Struct) -> None:
         sys.stdout.buffer.write(msgspec.json.encode(value) + b"\n")
         sys.stdout.buffer.flush()
 
     gc.disable()
-    target = msgspec.json.decode(sys.stdin.buffer.readline(), type=Target)
     try:
-        load = make(target)
-        answer(load.connect())
-        for line in tasks(load) if resting else sys.stdin.buffer:
-            task = msgspec.json.decode(line, type=Task)
-            answer(load.measure(task.regime, task.seconds))
+        for line in tasks(loads) if resting else sys.stdin.buffer:
+            match msgspec.json.decode(line, type=Target | Task):
+                case Target() as target:
+                    loads.append(make(target))
+                    answer(loads[-1].connect())
+                case Task() as task:
+                    answer(loads[-1].measure(task.regime, task.seconds))
     except (DeliveryError, OSError) as error:
         answer(Failed(str(error)))
 
 
-def tasks(load: Load) -> Iterator[bytes]:
+def tasks(loads: list[Load]) -> Iterator[bytes]:
     """Yield the requests on stdin, and call `Load.rest` while there is none.
 
     A thread reads stdin, because a pipe cannot be polled on every system.
@@ -283,7 +286,10 @@ def tasks(load: Load) -> Iterator[bytes]:
         try:
             line = asked.get_nowait()
         except queue.Empty:
-            load.rest()
+            for load in loads:
+                load.rest()
+            if not loads:
+                time.sleep(IDLE)
             continue
         if not line:
             return

@@ -42,7 +42,7 @@ FIGURES: dict[str, dict[str, tuple[Figure, str]]] = {
 LOSS: dict[str, tuple[Figure, str]] = {
     "lost": (lambda one: one.lost / max(1, one.lost + one.deliveries), "{:.2%}"),
 }
-JOINING = ["server", "joins/s", "memory per client"]
+JOINING = ["server", "joins/s", "range", "server CPU per join", "memory per client"]
 
 
 def section(report: Report) -> Section:
@@ -72,7 +72,7 @@ def as_text(report: Report) -> str:
         lines += ["", "two workers, divided by one process"]
         lines += aligned(["figure", "median", "range"], [_beside(one) for one in scaled])
     if report.joins:
-        lines += ["", "joining"]
+        lines += ["", f"joining: {_crowds(report)}"]
         lines += aligned(JOINING, _joining(report))
     if compared := report.compared():
         lines += ["", "this build, divided by the other one"]
@@ -108,7 +108,7 @@ Made by `chat bench {_command(report)}` on {report.at} UTC.
         parts += ["two workers, divided by one process\n"]
         parts += [*table(["figure", "median", "range"], [_beside(one) for one in scaled]), ""]
     if report.joins:
-        parts += ["joining\n", *table(JOINING, _joining(report)), ""]
+        parts += [f"joining: {_crowds(report)}\n", *table(JOINING, _joining(report)), ""]
     parts += [f"- {note}" for note in _notes(report)]
     return "\n".join(parts) + "\n"
 
@@ -171,15 +171,27 @@ def _figures(report: Report, regime: Regime) -> list[list[str]]:
     return rows
 
 
+def _crowds(report: Report) -> str:
+    crowds = len(report.servers[0].joined)
+    return f"{report.clients:,} clients at once" + (f", {crowds} times, each in an empty room" * (crowds > 1))
+
+
 def _joining(report: Report) -> list[list[str]]:
-    return [
-        [
-            f"{server.name} ({server.title})",
-            f"{server.joined.connects:,.0f}",
-            f"{server.joined.client_bytes / 1024:.1f} KiB",
-        ]
-        for server in report.servers
-    ]
+    """Return a row for each server with the medians of its crowds; of the memory, what the first took."""
+    rows = []
+    for server in report.servers:
+        connects = [crowd.connects for crowd in server.joined]
+        cpu = statistics.median(crowd.server_cpu for crowd in server.joined) / (report.clients - 1)
+        rows.append(
+            [
+                f"{server.name} ({server.title})",
+                f"{statistics.median(connects):,.0f}",
+                f"{min(connects):,.0f}-{max(connects):,.0f}",
+                f"{1e6 * cpu:.0f} us",
+                f"{server.joined[0].client_bytes / 1024:.1f} KiB",
+            ]
+        )
+    return rows
 
 
 def _notes(report: Report) -> list[str]:

@@ -33,5 +33,7 @@ class Plan:
     """Measured too, if they are installed."""
     libraries: tuple[str, ...] = ()
     """Libraries whose versions are on the page."""
+    crowds: int = 1
+    """How often so many clients join: each time in a room of their own, where the server has rooms."""
     lossy: bool = False
     """Messages may be lost; the page says how many."""

@@ -43,6 +43,9 @@ JOINS = """\
 The goal for joining is missed: a seat is an entry of the log, which is committed before the welcome, and
 every member is told of it. The other server only adds the connection to a list."""
 
+CROWDS = 4
+"""How often the clients join: in so few milliseconds that one time would be luck."""
+
 TCP = Plan(
     "fanout",
     "fan-out",
@@ -110,6 +113,7 @@ before the fan-out.""",
         ),
         _joins(0.8, JOINS, peer="nats"),
     ),
+    crowds=CROWDS,
     others=servers.PEERS,
 )
 
@@ -142,6 +146,7 @@ do.""",
         ),
         _joins(0.5, JOINS),
     ),
+    crowds=CROWDS,
     others=(servers.ONCE_UDP,),
     lossy=True,
 )
@@ -174,6 +179,7 @@ these, every client acknowledges.""",
         QUIET,
         _joins(0.5, JOINS),
     ),
+    crowds=CROWDS,
     libraries=("grpcio", "protobuf"),
 )
 
@@ -203,6 +209,7 @@ for each delivery the server writes and reads a frame, in Python.""",
         ),
         _joins(0.5, JOINS),
     ),
+    crowds=CROWDS,
     libraries=("rpyc",),
 )
 

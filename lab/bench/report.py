@@ -13,6 +13,7 @@ from lab.bench.goals import (
     Verdict,
     capacity_ratio,
     cpu_ratio,
+    joins_cpu_ratio,
     joins_ratio,
     memory_ratio,
     p50_ratio,
@@ -29,7 +30,8 @@ CLIENTS = 200
 class Server(msgspec.Struct):
     name: str
     title: str
-    joined: Connected
+    joined: list[Connected]
+    """What was found of each crowd of clients that joined."""
 
 
 class Series(msgspec.Struct):
@@ -52,6 +54,8 @@ class Compared(msgspec.Struct):
 
 BESIDE = {"per CPU second": cpu_ratio, "a second": speed_ratio, "p50": p50_ratio}
 """What is compared in each regime, for the same round."""
+BESIDE_JOINING = {"joins a second": joins_ratio, "CPU per join": joins_cpu_ratio}
+"""The same for each crowd that joins."""
 WORKERS = {
     "per CPU second of the busiest process": capacity_ratio,
     "per CPU second of all processes": cpu_ratio,
@@ -106,9 +110,11 @@ class Report(msgspec.Struct):
         rows = self._divided(before)
         joined = {one.name: one.joined for one in self.servers}
         if before in joined and self.joins:
-            for title, compare in (("joins a second", joins_ratio), ("memory per client", memory_ratio)):
-                value = compare(joined[ours], joined[before])
-                rows.append(Compared(JOINING, title, value, value, value))
+            for title, compare in BESIDE_JOINING.items():
+                values = [compare(*pair) for pair in zip(joined[ours], joined[before], strict=True)]
+                rows.append(Compared(JOINING, title, statistics.median(values), min(values), max(values)))
+            value = memory_ratio(joined[ours][0], joined[before][0])  # later crowds take what the first had
+            rows.append(Compared(JOINING, "memory per client", value, value, value))
         return rows
 
     def scaled(self) -> list[Compared]:
@@ -130,7 +136,7 @@ class Report(msgspec.Struct):
         """Return the result for each goal that was measured: the median and the range of its rounds."""
         rounds: dict[tuple[str, str], list[Any]] = {
             **{(one.server, one.regime): one.rounds for one in self.series},
-            **{(one.name, JOINING): [one.joined] for one in self.servers},
+            **{(one.name, JOINING): one.joined for one in self.servers},
         }
         verdicts = []
         for goal in self.plan.goals:

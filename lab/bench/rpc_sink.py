@@ -22,7 +22,9 @@ def wires(dialect: str) -> Callable[[int, str], Wire]:
         return GrpcWire
     from lab.bench.rpyc_wire import RpycWire
 
-    return RpycWire if dialect == "rpyc" else lambda number, _: RpycWire(number)
+    if dialect == "rpyc":
+        return lambda number, room: RpycWire(f"b{number}", room)
+    return lambda number, room: RpycWire(f"{room}-{number}")  # it has one room, for all crowds
 
 
 class RpcSink(Sink):

@@ -36,10 +36,10 @@ _LAST_WORD = brine.dump(("kind", "error"))
 
 
 class RpycWire(Wire):
-    def __init__(self, number: int, room: str | None = None) -> None:
+    def __init__(self, nick: str, room: str | None = None) -> None:
         """Log in. ``room``: None if the server has only one."""
         super().__init__()
-        self._login = (f"b{number}", ON_EVENT) if room is None else (f"b{number}", room, ON_EVENT)
+        self._login = (nick, ON_EVENT) if room is None else (nick, room, ON_EVENT)
         self._data = b""  # an incomplete frame
         self._root: Remote | None = None
         self._number = LOGIN

@@ -23,7 +23,9 @@ from lab.bench.load import (
     poller,
     serve,
 )
+from lab.bench.machine import cpu_seconds
 from lab.bench.regimes import Regime
+from lab.bench.sink import QUIET
 from lab.bench.tally import Run, Tally, runs
 
 BUFFER = 1024 * 1024
@@ -62,13 +64,16 @@ class UdpSink(Load):
         deadline = time.perf_counter() + CONNECT_TIMEOUT
         self._begun = time.perf_counter()
         self._enter(1, deadline)  # memory that the server allocates only once is not counted
-        before = self._server.memory_info().rss
+        memory, cpu = self._server.memory_info().rss, cpu_seconds(self._server)
         start = time.perf_counter()
         self._enter(self._target.clients, deadline)
         took = time.perf_counter() - start
-        grown = self._server.memory_info().rss - before
+        while fds := self._poll(QUIET):
+            for fd in fds:
+                self._hear(self._numbers[fd])
+        grown, cpu = self._server.memory_info().rss - memory, cpu_seconds(self._server) - cpu
         others = self._target.clients - 1
-        return Connected(others / took, grown / others, sent=0)
+        return Connected(others / took, grown / others, sent=0, server_cpu=cpu)
 
     def _enter(self, until: int, deadline: float) -> None:
         before = len(self._sockets)
@@ -78,7 +83,7 @@ class UdpSink(Load):
             connection.connect(self._address)
             connection.setblocking(False)
             self._sockets.append(connection)
-            self._clients.append(DATAGRAMS[self._target.dialect](number))
+            self._clients.append(DATAGRAMS[self._target.dialect](number, self._target.room_of(number)))
             self._numbers[connection.fileno()] = number
             self._register(connection.fileno())
         self._let_in(set(range(before, until)), deadline)

@@ -33,5 +33,6 @@ async def test_a_fresh_capture_has_the_frames_of_the_kept_one(
         sorted(fresh.message, key=_outline), sorted(kept.message, key=_outline), strict=True
     ):
         assert abs(len(ours.data) - len(theirs.data)) <= VARIES.get(ours.protocol, 0), ours.kind
-    assert fresh.receipt.extra_round_trips == kept.receipt.extra_round_trips
+    by_chance = any(frame.role == "poll" for frame in kept.message)  # a poll was under way, or came after it
+    assert abs(fresh.receipt.extra_round_trips - kept.receipt.extra_round_trips) <= by_chance
     assert fresh.receipt.text == kept.receipt.text

@@ -24,6 +24,7 @@ from lab.bench.regimes import Regime
 from lab.bench.report import Report
 from lab.bench.section import write_section
 from lab.bench.terminal import Terminal
+from tests.unit.cli.test_standard_streams import FULL, WHY, over, posix
 
 TEXTBOOK = DIALECTS["textbook"].message
 NATS = DIALECTS["nats"].message
@@ -142,6 +143,9 @@ def test_a_tiny_run_measures_both_servers(tiny: Report) -> None:
         (server, regime, 2) for server in ("textbook", "chat") for regime in ("saturation", "lockstep")
     }
     assert all(one.messages > 0 and one.server_cpu > 0 for series in tiny.series for one in series.rounds)
+    for server in tiny.servers:
+        assert len(server.joined) == 2
+        assert all(crowd.connects > 0 and crowd.server_cpu > 0 for crowd in server.joined)
 
 
 def test_the_report_can_be_read_by_a_program(tiny: Report) -> None:
@@ -168,6 +172,7 @@ def test_another_revision_is_measured_beside_this_build_and_its_checkout_goes(
         ("lockstep", "a second"),
         ("lockstep", "p50"),
         ("joining", "joins a second"),
+        ("joining", "CPU per join"),
         ("joining", "memory per client"),
     ]
     assert all(0 < one.low <= one.value <= one.high for one in report.compared() if one.regime == "lockstep")
@@ -204,6 +209,14 @@ def test_a_server_that_does_not_start_is_named_with_what_it_said(tmp_path: Path)
         servers.running(broken, tmp_path / "x", []),
     ):
         pass
+
+
+@posix
+def test_it_ends_when_its_report_cannot_be_written() -> None:
+    code, _, errors = over(FULL, "bench", "start", "--json")
+    assert code == 1
+    assert errors.splitlines()[-1] == f"chat: cannot write to the standard output: {WHY[FULL]}"
+    assert "Traceback" not in errors
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminal for us")

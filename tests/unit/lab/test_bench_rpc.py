@@ -144,7 +144,7 @@ FUNCTION = Callback(Remote(ON_EVENT.name))
 
 
 def let_in() -> RpycWire:
-    wire = RpycWire(0, room="bench")
+    wire = RpycWire("b0", room="bench")
     wire.feed(codec.returned(1, Local(("chat.ChatService", 1, 1))))
     assert wire.feed(codec.returned(2, (("nick", "b0"),))) == READY
     wire.out.clear()

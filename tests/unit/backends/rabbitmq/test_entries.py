@@ -53,6 +53,7 @@ def test_the_names_in_a_checkpoint_are_folded_too() -> None:
         (message("sent", n=0, text="hello"), "n: the drafts of a seat are counted from 1"),
         (message("sent", n=1.5, text="hello"), "Expected `int`"),
         (message("sent", n=1, text="a\x1bb"), "1b"),
+        (message("sent", n=1, text='a "sent" b').replace(b'"kind"', b'"sort"'), "required field `kind`"),
         (b" " * (MAX_BODY + 1), "it has 1048577 bytes, and at most 1048576 are read"),
     ],
 )
