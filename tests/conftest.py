@@ -52,8 +52,9 @@ hypothesis.settings.register_profile("chat", deadline=None, derandomize=CI, prin
 hypothesis.settings.register_profile("short", hypothesis.settings.get_profile("chat"), max_examples=40)
 hypothesis.settings.load_profile("chat")
 
-LEFT_OUT = ("tests/interop/", "tests/unit/lab/test_bench", "tests/faults/test_soak.py")
-"""Where the tests begin that ``--short`` leaves out: programs of others, the benchmarks, and the soak."""
+_LONG = ("interop/", "faults/test_rabbitmq_", "faults/test_soak.py", "unit/lab/test_bench")
+LEFT_OUT = tuple(f"tests/{place}" for place in _LONG)
+"""Where the tests begin that ``--short`` leaves out; CONTRIBUTING.md says why."""
 
 # --- for the whole run -------------------------------------------------------------------------
 
@@ -289,15 +290,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Run every test on asyncio's loop; one that is marked with ``both_loops`` on uvloop as well."""
-    factories: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
-    if item.get_closest_marker("both_loops"):
-        try:
-            import uvloop
-        except ImportError:  # there is none for Windows
-            return factories
-        factories["uvloop"] = uvloop.new_event_loop
-    return factories
+    """Run every test on asyncio's loop; one that is marked with ``both_loops`` on uvloop, too, and with
+    ``--short`` on that alone, as the servers do.
+    """
+    loops: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
+    if item.get_closest_marker("both_loops") and sys.platform != "win32":  # there is no uvloop for Windows
+        import uvloop
+
+        both = {**loops, "uvloop": uvloop.new_event_loop}
+        return {"uvloop": both["uvloop"]} if config.getoption("--short") else both
+    return loops
 
 
 @pytest.fixture(params=backends.KNOWN)

@@ -50,7 +50,7 @@ from chat.transport.preconditions import failed_precondition, names
 
 NAME = "rest"
 PAGES = 16
-"""Pages of events that are kept as JSON: many clients poll for the same one at the same time."""
+"""Pages of events that are kept, as their answers: many clients poll for the same one at the same time."""
 PAGE_BYTES = 256 * 1024
 """Bytes of a page, roughly: a page of long events has fewer than were asked for, but at least one."""
 QUERY = {b"after": MAX_NUMBER, b"before": MAX_NUMBER, b"limit": MAX_NUMBER, b"wait": int(WAIT)}
@@ -122,14 +122,21 @@ class Call:
         return decoder.decode(body)
 
 
+class Page:
+    """A page of events: its answer, made once for all clients that ask for the same page."""
+
+    def __init__(self, tag: bytes, page: bytes) -> None:
+        self.tag = tag
+        self.answer = answer(200, page, [(b"etag", tag)])
+
+
 class Resources:
     """The methods of all resources. Each takes a request and returns the response."""
 
     def __init__(self, hub: HubPort, web: WebServer) -> None:
         self._hub = hub
         self._web = web
-        self._pages: OrderedDict[tuple[str, str, int, int, bool, int], tuple[list[Event], bytes]]
-        self._pages = OrderedDict()
+        self._pages: OrderedDict[tuple[str, str, int, int, bool, bool, int], Page] = OrderedDict()
         self._changing: WeakValueDictionary[tuple[str, int], asyncio.Lock] = WeakValueDictionary()
 
     # --- rooms ---------------------------------------------------------------------------------
@@ -210,33 +217,17 @@ class Resources:
             if events is None:
                 events = await source.read(after, limit, 0)
             head = room.head
-        events, page = self._page(call.room, room.epoch, events, head, forward=after is not None)
-        tag = etag(room.epoch, head)
-        if events and (before is not None or events[-1].seq < head):
-            tag = part_tag(room.epoch, head, events[0].seq, events[-1].seq)
-        return call.unmodified(tag) or answer(200, page, [(b"etag", tag)])
-
-    def _page(
-        self, name: str, epoch: str, events: list[Event], head: int, *, forward: bool
-    ) -> tuple[list[Event], bytes]:
-        """Return what of the events fits a page, and the page as JSON.
-
-        It is encoded once for all clients that ask for the same one.
-        """
+        epoch, forward = room.epoch, after is not None
         if not events:
-            return events, encode(EventPage([], head))
-        key = (name, epoch, events[0].seq, events[-1].seq, forward, head)
-        found = self._pages.get(key)
-        if found is None:
-            page = encode(EventPage(events, head))
-            while len(page) > PAGE_BYTES and len(events) > 1:
-                half = len(events) // 2
-                events = events[:half] if forward else events[-half:]
-                page = encode(EventPage(events, head))
-            found = self._pages[key] = events, page
-            if len(self._pages) > PAGES:
-                self._pages.popitem(last=False)
-        return found
+            found = Page(etag(epoch, head), encode(EventPage([], head)))
+        else:
+            key = (call.room, epoch, events[0].seq, events[-1].seq, forward, before is not None, head)
+            if (kept := self._pages.get(key)) is None:
+                kept = self._pages[key] = page_of(events, epoch, head, forward=forward, last=before is None)
+                if len(self._pages) > PAGES:
+                    self._pages.popitem(last=False)
+            found = kept
+        return call.unmodified(found.tag) or found.answer
 
     # --- messages ------------------------------------------------------------------------------
 
@@ -334,6 +325,26 @@ class Resources:
         return self._hub.find_seat(key.decode(errors="replace"), call.room)
 
 
+def page_of(events: list[Event], epoch: str, head: int, *, forward: bool, last: bool) -> Page:
+    """Return a page with what of these events fits it.
+
+    Args:
+        events: ascending, at least one.
+        epoch: of the room.
+        head: of the room.
+        forward: events that do not fit are left out at the end; otherwise at the beginning.
+        last: no later events were left out on demand: the page reaches the head if it ends with the newest.
+    """
+    page = encode(EventPage(events, head))
+    while len(page) > PAGE_BYTES and len(events) > 1:
+        half = len(events) // 2
+        events = events[:half] if forward else events[-half:]
+        page = encode(EventPage(events, head))
+    if last and events[-1].seq >= head:
+        return Page(etag(epoch, head), page)
+    return Page(part_tag(epoch, head, events[0].seq, events[-1].seq), page)
+
+
 def message_id(request: Request) -> int:
     """Return the message that the path names. Raises `NoSuchMessage`."""
     text = str(request.path_params["id"])
@@ -357,22 +368,14 @@ async def decided(seat: Seat, draft: Draft) -> Event | Ack:
     return told
 
 
-def answering(endpoint: Endpoint) -> Endpoint:
-    """Wrap an endpoint so that every error is answered by a problem."""
-
-    async def handle(request: Request) -> Response:
-        try:
-            return await endpoint(request)
-        except ClientDisconnected:
-            return Answer(400, [])  # nobody receives it
-        except ChatError as error:
-            told = error
-        except Exception:
-            log.exception("%s %s failed", request.method, request.scope["path"])
-            told = ChatError("the server failed; the request may have been carried out")
-        return refusal(told, request)
-
-    return handle
+def failure(error: Exception, request: Request) -> Response:
+    """Return the response of what an endpoint has raised: a problem."""
+    if isinstance(error, ClientDisconnected):
+        return Answer(400, [])  # nobody receives it
+    if not isinstance(error, ChatError):
+        log.error("%s %s failed", request.method, request.scope["path"], exc_info=error)
+        error = ChatError("the server failed; the request may have been carried out")
+    return refusal(error, request)
 
 
 def refusal(error: ChatError, request: Request, status: int = 0) -> Response:

@@ -15,7 +15,7 @@ from backends.rest.answers import answer
 from backends.rest.conversion import PROBLEM, Refused, problem
 from backends.rest.operations import OPERATIONS
 from backends.rest.pages import Pages
-from backends.rest.resources import Endpoint, Resources, answering, refusal
+from backends.rest.resources import Endpoint, Resources, failure, refusal
 from chat.domain.errors import BadRequest, ChatError
 from chat.transport.asgi import Application, Receive, Scope, Send
 from chat.transport.http_server import WebServer
@@ -70,7 +70,7 @@ class Routes:
     def __init__(self, app: FastAPI) -> None:
         routes = [route for route in app.routes if isinstance(route, APIRoute)]
         self._routes = [
-            (route.path_regex, frozenset(route.methods or ()), answering(route.endpoint)) for route in routes
+            (route.path_regex, frozenset(route.methods or ()), route.endpoint) for route in routes
         ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -81,7 +81,10 @@ class Routes:
         for pattern, methods, endpoint in self._routes:
             if method in methods and (found := pattern.match(path)) is not None:
                 scope["path_params"] = found.groupdict()
-                response = await endpoint(request)
+                try:
+                    response = await endpoint(request)
+                except Exception as error:
+                    response = failure(error, request)
                 break
         else:
             response = self._no_endpoint(request)

@@ -145,6 +145,7 @@ class SoapServer(WebServer):
             message = codec.open(data)
             access = "" if self._tokens is None else self._check_token(message.security, peer)
             operation, arguments = codec.read(message)
+            del message  # a long poll would keep it, and freeing it then would delay the answers of others
             self.hub.admit(access, peer, operation.seat_key(arguments))
             call = Call(self.hub, access, peer, " ".join(map(str, client)), poll)
             values = await operation.function(call, *arguments)
@@ -203,7 +204,7 @@ async def _refuse(
 async def _respond(
     send: Send, status: int, content_type: str, body: bytes, header: tuple[str, str] | None = None
 ) -> None:
-    headers = [(b"content-type", content_type.encode()), (b"content-length", str(len(body)).encode())]
+    headers = [(b"content-type", content_type.encode()), (b"content-length", b"%d" % len(body))]
     if header is not None:
         headers.append((header[0].encode(), header[1].encode()))
     await respond(send, status, headers, body)

@@ -33,6 +33,20 @@ def teacher_token() -> str:
     return record.teacher
 
 
+def check_offered(technique: str) -> None:
+    """Check that everybody can go on over a technique, as far as this user's own server decides it. Blocks.
+
+    Who teaches with `TOKEN` does so on another server, and nobody here knows what that offers.
+
+    Raises:
+        ChatError: the server does not offer it; the text says why.
+    """
+    from chat.background import server
+
+    if not os.environ.get(TOKEN, "").strip():
+        server.port(state_dir(), technique)
+
+
 def needs_token(text: str) -> bool:
     """Return whether only a teacher may say this. Raises `BadText` for what is written wrong."""
     order = parse(text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from chat.domain.classroom import PREFIX
@@ -363,13 +363,13 @@ class LiveRoom:
             prev = entry.seq
         return events
 
-    def recent(self, after: int) -> bool:
-        """Return whether the events after a seq are in memory."""
-        return self.replica.ring.reaches(after)
+    def recent(self, after: int, limit: int) -> list[Event] | None:
+        """Return the first events after a seq as `history` does; None if they are not in memory."""
+        return self.replica.page(after, None, max(1, min(limit, self.limits.page)))
 
-    async def next_event(self, wait: float) -> None:
+    def next_event(self, wait: float) -> Awaitable[None]:
         """Wait until something happens in the room, or for so many seconds."""
-        await self._long_polls.wait(wait)
+        return self._long_polls.wait(wait)
 
     # --- fan-out -------------------------------------------------------------------------------
 

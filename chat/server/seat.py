@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 import msgspec
@@ -82,10 +82,10 @@ class SeatRoom(Protocol):
 
     async def history(self, after: int | None, before: int | None, limit: int) -> list[Event]: ...
 
-    def recent(self, after: int) -> bool:
-        """Return whether the events after a seq are in memory."""
+    def recent(self, after: int, limit: int) -> list[Event] | None:
+        """Return the first events after a seq as `history` does; None if they are not in memory."""
 
-    async def next_event(self, wait: float) -> None: ...
+    def next_event(self, wait: float) -> Awaitable[None]: ...
 
 
 class HubSeat:
@@ -274,9 +274,10 @@ class HubSeat:
     async def _page(self, after: int | None, before: int | None, limit: int) -> list[Event]:
         # Reading on costs as much as being pushed the same events once; all else may be asked for for ever.
         reads_on = after is not None and before is None and after >= self.read_up_to
-        if not reads_on or not self._room.recent(after or 0):
+        events = self._room.recent(after or 0, limit) if reads_on else None
+        if events is None:
             await take_turn(self._pages.take)
-        events = await self._room.history(after, before, limit)
+            events = await self._room.history(after, before, limit)
         if self._mailbox is not None:
             events = self._mailbox.fit(events, backwards=after is None)
         if reads_on and events:

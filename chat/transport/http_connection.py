@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from array import array
+from collections.abc import Awaitable
 from typing import Any
 
 import httptools
@@ -17,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from chat.domain.errors import BadRequest, ChatError
-from chat.transport.asgi import Receive, Scope, Send, WebSite
+from chat.transport.asgi import Application, Receive, Scope, Send, WebSite
 from chat.transport.http_response import WholeResponse, http_date
 from chat.transport.request_guard import CROWDED
 from chat.transport.stream import TURN_BYTES
@@ -79,7 +80,7 @@ class HttpConnection(HttpToolsProtocol):
         self.parser = RequestParser(self)
         self.app = self._serve
         self._web = web
-        self._application = config.loaded_app
+        self._application: Application = config.loaded_app
         self._answering: RequestResponseCycle | None = None
         """The request that is being answered, or was last; later ones wait in `pipeline`."""
         self._reading = False
@@ -288,11 +289,11 @@ class HttpConnection(HttpToolsProtocol):
         self._expect(0)
         super().on_message_complete()
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def _serve(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Hand a request to the application, and write its response in one piece."""
         running = self._answering  # its task has just begun
         assert running is not None
-        await self._application(scope, receive, WholeResponse(running, self.flow, send))
+        return self._application(scope, receive, WholeResponse(running, self.flow, send))
 
     def on_response_complete(self) -> None:
         if self.transport.is_closing():

@@ -82,7 +82,7 @@ async def respond(send: Send, status: int, headers: Headers, body: bytes) -> Non
     """Send a whole response: in one step, unless somebody in between looks at its parts."""
     if isinstance(send, WholeResponse) and await send.respond(status, headers, body):
         return
-    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.start", "status": status, "headers": list(headers)})
     await send({"type": "http.response.body", "body": body})
 
 

@@ -112,6 +112,50 @@ async def test_who_has_no_token_is_told_where_to_teach_from(monkeypatch: pytest.
         assert not [event for event in desk.log if event.kind == "sent"]
 
 
+async def test_everybody_is_asked_only_where_the_server_can_take_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv(teaching.TOKEN, raising=False)
+    listening = (server.Listening("tcp", "127.0.0.1", 7001), server.Listening("grpc", "127.0.0.1", 7004))
+    off = {"udp": "the port 7002 is in use"}
+    record = server.Record(7, "x", 0, "memory", listening, off, teacher=TOKEN)
+    monkeypatch.setattr(server, "running", lambda _: record)
+    desk = Desk()
+    async with chatting(desk) as pilot:
+        await write(pilot, "/class to udp")
+        await until(pilot, lambda: "does not offer udp: the port 7002 is in use" in joined(pilot))
+        chat(pilot).composer.load("")
+        await write(pilot, "/class to gprc")
+        await until(pilot, lambda: "no backend 'gprc'" in joined(pilot))
+        assert not [event for event in desk.log if event.kind == "sent"]
+        chat(pilot).composer.load("")
+        await write(pilot, "/class to grpc")
+        await until(pilot, lambda: "go on over grpc" in joined(pilot))
+
+
+async def test_at_another_server_nobody_here_knows_what_it_offers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(teaching.TOKEN, TOKEN)
+    async with chatting(Desk()) as pilot:
+        await write(pilot, "/class to udp")
+        await until(pilot, lambda: "go on over udp" in joined(pilot))
+
+
+async def test_a_name_that_nobody_has_is_told_and_counts_for_who_is_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(teaching.TOKEN, TOKEN)
+    desk = Desk()
+    desk.joins("bob")
+    async with chatting(desk) as pilot:
+        await caught_up(pilot, desk)
+        await write(pilot, "/class mute Bob")
+        await until(pilot, lambda: "has muted Bob" in joined(pilot))
+        assert "nobody here" not in joined(pilot)
+        await write(pilot, "/class mute bod")
+        await until(pilot, lambda: "nobody here is called bod now" in joined(pilot))
+        assert set(chat(pilot).classroom.muted.values()) == {"Bob", "bod"}
+
+
 async def test_a_fault_for_everybody_is_told_to_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(teaching.TOKEN, TOKEN)
     monkeypatch.setattr("tui.screens.chat_faults.ANNOUNCING", 0.2)

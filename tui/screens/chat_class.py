@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 
-from chat.client.teaching import Teaching, needs_token, teacher_token
+from chat.client.teaching import Teaching, check_offered, needs_token, teacher_token
 from chat.domain.classroom import PREFIX, VERBS, Classroom
 from chat.domain.errors import NotYours
 from chat.domain.model import Event
+from chat.domain.validation import nick_key
 from chat.language.translation import translate
 from tui.commands import Refused, in_columns, in_words
-from tui.screens.chat_session import ChatSession
+from tui.screens.chat_session import ChatSession, technique_named
+
+PERSONAL = ("mute", "unmute", "lower")
+"""The means for one person. They count for who is away, too, and a name that is wrong looks like that."""
 
 
 def means(width: int = 100) -> str:
@@ -46,7 +50,16 @@ class ChatClass(ChatSession):
         if needed and self.guest:
             raise Refused("a class is taught from a terminal of the one who runs the server")
         token = await asyncio.to_thread(teacher_token) if needed else ""
+        verb, _, named = (part.strip() for part in argument.strip().partition(" "))
+        if verb == "to":
+            technique = await asyncio.to_thread(technique_named, named)
+            await asyncio.to_thread(check_offered, technique.name)
         self._use(argument, token)
+        if verb in PERSONAL and named and not self._is_here(named):
+            self.hint(f"nobody here is called {named} now")
+
+    def _is_here(self, nick: str) -> bool:
+        return nick_key(nick) in {nick_key(member.nick) for member in self.session.members.values()}
 
     def raise_hand(self, argument: str) -> None:
         """Raise the own hand, or take it down. Raises `Refused` and `BadText`."""

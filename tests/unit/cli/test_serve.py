@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import backends
-from tests.support.processes import chat, one_line, running, serving, tail
+from tests.support.processes import chat, chat_here, one_line, running, serving, tail
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for another process")
 
@@ -63,7 +63,7 @@ def test_the_join_lines_work_as_they_are_printed(host: str) -> None:
         lines = [process.stdout.readline().split() for _ in labels]
         for name, _, address, join, command, *options in lines:
             assert (join, command) == ("join:", "chat"), address
-            done = chat("send", *options, "--as", name, f"over {name}")
+            done = chat_here("send", *options, "--as", name, f"over {name}")
             assert (done.returncode, done.stderr) == (0, ""), (host, options)
 
 

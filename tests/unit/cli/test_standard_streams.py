@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.processes import CHAT, PATIENCE, one_line, serving, tail
 
-pytestmark = pytest.mark.skipif(
+posix = pytestmark = pytest.mark.skipif(
     sys.platform == "win32" or not Path("/dev/full").exists(),
     reason="needs a POSIX shell and Linux's /dev/full",
 )
@@ -50,13 +50,6 @@ def test_tail_ends_when_its_output_cannot_be_written(redirection: str) -> None:
         code, _, errors = over(redirection, "tail", "--server", address, "--as", "eve")
     assert code == 1
     assert errors == f"chat: cannot write to the standard output: {WHY[redirection]}\n"
-
-
-def test_the_bench_ends_when_its_report_cannot_be_written() -> None:
-    code, _, errors = over(FULL, "bench", "start", "--json")
-    assert code == 1
-    assert errors.splitlines()[-1] == f"chat: cannot write to the standard output: {WHY[FULL]}"
-    assert "Traceback" not in errors
 
 
 @pytest.mark.parametrize("command", [["send"], ["--plain"]], ids=" ".join)

@@ -24,6 +24,7 @@ from lab.bench.regimes import Regime
 from lab.bench.report import Report
 from lab.bench.section import write_section
 from lab.bench.terminal import Terminal
+from tests.unit.cli.test_standard_streams import FULL, WHY, over, posix
 
 TEXTBOOK = DIALECTS["textbook"].message
 NATS = DIALECTS["nats"].message
@@ -208,6 +209,14 @@ def test_a_server_that_does_not_start_is_named_with_what_it_said(tmp_path: Path)
         servers.running(broken, tmp_path / "x", []),
     ):
         pass
+
+
+@posix
+def test_it_ends_when_its_report_cannot_be_written() -> None:
+    code, _, errors = over(FULL, "bench", "start", "--json")
+    assert code == 1
+    assert errors.splitlines()[-1] == f"chat: cannot write to the standard output: {WHY[FULL]}"
+    assert "Traceback" not in errors
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminal for us")
