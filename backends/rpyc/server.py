@@ -231,8 +231,7 @@ class ClientConnection(StreamConnection[tuple[bytes, ...], Came], Exposed):
         """Wait for the client's next call: its callback could not take the reason."""
         if not self.server.stopping:
             self._stays = True
-            self._deadline.cancel()
-            self._deadline = self._loop.call_later(CALLBACK_TIMEOUT, self.transport.close)
+            self.server.deadlines.set(self, CALLBACK_TIMEOUT)
 
     def close(self, reason: ChatError) -> None:
         if self._stays:  # and now there is another reason not to

@@ -19,6 +19,7 @@ from chat.interfaces.address import Address
 from chat.interfaces.server import LOW_WATER, B, ChatServer, Reply, Seat, Sink
 from chat.language import N_
 from chat.transport.connection_state import State
+from chat.transport.deadlines import Deadlines
 from chat.transport.flow_control import Reason
 from chat.transport.listener import listen
 from chat.transport.request_queue import RequestQueue
@@ -60,6 +61,8 @@ class StreamServer(ChatServer, Generic[C]):
         self.connections: set[C] = set()
         self.unauthenticated: dict[C, None] = {}
         """Connections that have no seat yet, or are closing; the oldest first."""
+        self.deadlines: Deadlines[C] = Deadlines(lambda connection: connection.overdue())
+        """Until when their hellos must come, or their clients close."""
         self.stopping = False
         tls: dict[str, Any] = {}
         if (identity := self.options.identity) is not None:
@@ -75,6 +78,7 @@ class StreamServer(ChatServer, Generic[C]):
             connection.close(Closing("the server is going down; reconnect and resume"))
         if self.connections:
             await asyncio.wait([connection.lost for connection in self.connections], timeout=LINGER + 1)
+        self.deadlines.stop()
         await self._listener.wait_closed()
 
     def register(self, connection: C) -> None:
@@ -149,7 +153,7 @@ class StreamConnection(asyncio.Protocol, Sink[B], ABC, Generic[B, R]):
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(high=LOW_WATER, low=LOW_WATER)
         self.queue = RequestQueue(self.transport, self.serve, self._turn_over)
-        self._deadline = asyncio.get_running_loop().call_later(HELLO_TIMEOUT, self._no_hello)
+        self.server.deadlines.set(self, HELLO_TIMEOUT)
         self.server.register(self)
 
     def data_received(self, data: bytes) -> None:
@@ -218,7 +222,7 @@ class StreamConnection(asyncio.Protocol, Sink[B], ABC, Generic[B, R]):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._protocol.state = State.CLOSED
-        self._deadline.cancel()
+        self.server.deadlines.drop(self)
         self.queue.stop()
         self.server.forget(self)
         if self._task is not None:
@@ -228,8 +232,12 @@ class StreamConnection(asyncio.Protocol, Sink[B], ABC, Generic[B, R]):
         if not self.lost.done():
             self.lost.set_result(None)
 
-    def _no_hello(self) -> None:
-        self.close(BadRequest(f"no hello came within {HELLO_TIMEOUT:.0f} s"))
+    def overdue(self) -> None:
+        """End it: no hello has come in time, or its client does not close its side."""
+        if self._protocol.state.ended:
+            self.transport.abort()
+        else:
+            self.close(BadRequest(f"no hello came within {HELLO_TIMEOUT:.0f} s"))
 
     # --- how it ends ---------------------------------------------------------------------------
 
@@ -251,8 +259,7 @@ class StreamConnection(asyncio.Protocol, Sink[B], ABC, Generic[B, R]):
         if self.seat is not None:
             self.seat.detach(self, reason)
         self.server.unauthenticated[self] = None
-        self._deadline.cancel()
-        self._deadline = asyncio.get_running_loop().call_later(LINGER, self.transport.abort)
+        self.server.deadlines.set(self, LINGER)
 
     def hang_up(self) -> None:
         """Close the server's side, and the whole connection where there is no half-close."""
@@ -295,7 +302,7 @@ class StreamConnection(asyncio.Protocol, Sink[B], ABC, Generic[B, R]):
             raise
         if self._protocol.state.ended:
             return None
-        self._deadline.cancel()
+        self.server.deadlines.drop(self)
         self._protocol.state = State.SEATED
         self.seat = seat
         return seat
