@@ -7,7 +7,7 @@ would be a round trip. ``dict(pairs)`` makes a dict.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -160,6 +160,9 @@ def _limits_brine(limits: Limits) -> bytes:
     return codec.brine_of(_pairs(limits))
 
 
+_name_brine = cache(codec.brine_of)
+
+
 def welcome_brine(welcome: Welcome) -> bytes:
     """Return the pairs of a welcome in brine. Its members are encoded once for all who get the same."""
     pairs = []
@@ -171,7 +174,7 @@ def welcome_brine(welcome: Welcome) -> bytes:
                 encoded = _limits_brine(welcome.limits)
             case _:
                 encoded = codec.brine_of(value)
-        pairs.append(codec.tuple_brine(codec.brine_of(name), encoded))
+        pairs.append(codec.tuple_brine(_name_brine(name), encoded))
     return codec.tuple_brine(*pairs)
 
 

@@ -55,7 +55,10 @@ class Connection(StreamConnection[bytes, bytes]):
     encode = staticmethod(encode_lines)
 
     def write(self, blob: bytes) -> None:
-        self.transport.write(blob)
+        if data := self.protocol.data_to_send():  # the welcome: the replay comes with it
+            self.transport.writelines((data, blob))
+        else:
+            self.transport.write(blob)
 
     @classmethod
     def write_all(cls, blob: bytes, sinks: Iterable[Self]) -> list[Self]:
@@ -105,8 +108,8 @@ class Connection(StreamConnection[bytes, bytes]):
             return
         if seat is not None:
             self.protocol.welcome(seat.welcome)
-            self._flush()
             seat.attach(self)
+            self._flush()
 
     async def _history(self, seat: Seat, message: HistoryMessage) -> None:
         try:
