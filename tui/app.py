@@ -154,7 +154,7 @@ class ChatApp(OrderedApp, inherit_bindings=False):
 
     def get_default_screen(self) -> Screen[None]:
         if self._first is not None:
-            self._opening = first = self._chat(self._first)
+            self._opening = first = self._add(self._first)
             first._push_result_callback(self, None)  # or Textual 8.2.8 can't put another in its place
         else:
             from tui.screens.picker import PickerScreen  # late: it is not always shown
@@ -189,6 +189,8 @@ class ChatApp(OrderedApp, inherit_bindings=False):
             gc.freeze()  # what is loaded stays: the collector need not look at it while somebody types
         if self._on_first_paint is not None:
             self._on_first_paint()
+        if self._first is not None:  # not before: to connect takes a tenth of the time to the first paint
+            self._start(self._first)
         await self.opened()
         if self._lanes and (room := self.rooms.front) is not None:
             room.run_command("lanes", " ".join(self._lanes))
@@ -202,12 +204,14 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         screen.guest, screen.use_mouse = self.guest, self.use_mouse
         return screen
 
-    def _chat(self, opened: Opened) -> ChatScreen:
-        if not self._inspect:
-            opened.session.start()
+    def _add(self, opened: Opened) -> ChatScreen:
         screen = self.rooms.add(opened)
         screen.inspect = self._inspect
         return screen
+
+    def _start(self, opened: Opened) -> None:
+        if not self._inspect:
+            opened.session.start()
 
     async def on_picker_screen_chosen(self, event: PickerScreen.Chosen) -> None:
         choice = Choice(event.technique, event.room, event.nick)
@@ -216,7 +220,8 @@ class ChatApp(OrderedApp, inherit_bindings=False):
         except ChatError as error:
             event.picker.fail(str(error))
         else:
-            self.open(self._chat(opened))
+            self._start(opened)
+            self.open(self._add(opened))
         await self.on_answered()
 
     # --- signals -------------------------------------------------------------------------------

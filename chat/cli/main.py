@@ -8,24 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from chat.cli import (
-    bench,
-    board,
-    completion,
-    config_command,
-    export,
-    join,
-    lab,
-    log_file,
-    look,
-    own_server,
-    serve,
-    standard_streams,
-    talk,
-    web,
-    wire,
-)
+from chat.cli import completion, standard_streams
 from chat.cli.language import choose_language, translate_help
+from chat.cli.late_commands import LateCommands
 from chat.cli.options import FAILED, WRONG_USAGE, Client, client_options, warn
 from chat.cli.screen import lanes_named, screen
 from chat.cli.theme_option import theme_option
@@ -38,7 +23,35 @@ if TYPE_CHECKING:
     from tui.attention import Notify
 
 
+COMMANDS = LateCommands(
+    {
+        "send": "chat.cli.talk",
+        "tail": "chat.cli.talk",
+        "export": "chat.cli.export",
+        "serve": "chat.cli.serve",
+        "join": "chat.cli.join",
+        "board": "chat.cli.board",
+        "status": "chat.cli.own_server",
+        "stop": "chat.cli.own_server",
+        "log": "chat.cli.log_file",
+        "config": "chat.cli.config_command",
+        "completion": "chat.cli.completion",
+        "doctor": "chat.cli.look",
+        "techniques": "chat.cli.look",
+        "explain": "chat.cli.look",
+        "web": "chat.cli.web",
+        "wire": "chat.cli.wire",
+        "receipt": "chat.cli.wire",
+        "demo": "chat.cli.bench",
+        "bench": "chat.cli.bench",
+        "lab": "chat.cli.lab",
+    }
+)
+"""The commands, and the modules that they are in."""
+
+
 @click.group(
+    commands=COMMANDS,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
     epilog="""
@@ -111,31 +124,6 @@ def chat(
         notify=notify,
         history=history,
     )
-
-
-for command in (
-    talk.send,
-    talk.tail,
-    export.export,
-    serve.serve,
-    join.join,
-    board.board,
-    own_server.status,
-    own_server.stop,
-    log_file.log,
-    config_command.config,
-    completion.completion,
-    look.doctor,
-    look.techniques,
-    look.explain,
-    web.web,
-    wire.wire,
-    wire.receipt,
-    bench.demo,
-    bench.bench,
-    lab.lab,
-):
-    chat.add_command(command)
 
 
 def main() -> None:

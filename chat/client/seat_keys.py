@@ -11,11 +11,12 @@ import time
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
-from typing import Protocol
-
-from filelock import BaseFileLock, FileLock, Timeout
+from typing import TYPE_CHECKING, Protocol
 
 from chat.domain.validation import nick_key
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 KEPT = 30 * 24 * 3600.0
 """Seconds after which a key that nobody holds is deleted: its client ended without a connection, or crashed.
@@ -57,6 +58,8 @@ class SeatKeyFile:
 
     def claim(self, nick: str) -> str:
         """Return the kept key for this nick, or "" when there is none or another process has it."""
+        from filelock import FileLock, Timeout  # late: a screen is painted before it connects
+
         name = blake2b(f"{self._place}\0{self._room}\0{nick_key(nick)}".encode(), digest_size=12).hexdigest()
         path = self._folder / name
         if path == self._path:
@@ -103,6 +106,8 @@ class SeatKeyFile:
 
     def _delete_old(self) -> None:
         """Delete the keys that nobody holds any more, with their locks."""
+        from filelock import FileLock, Timeout
+
         old = time.time() - KEPT
         for path in self._folder.iterdir():
             with suppress(OSError, Timeout):  # somebody holds it, or another one deletes it

@@ -33,7 +33,6 @@ from chat.server.node import Node
 from chat.server.pending import Decision
 from chat.server.seat import HubSeat
 from chat.server.supervision import Supervision
-from chat.transport.deadlines import Deadlines
 
 REPLICATION_TIMEOUT = 5.0
 """Seconds to wait for an event that another node of the shared log has already sent to the client."""
@@ -57,7 +56,6 @@ class LiveRoom:
         self.foresee = self.state.foresee if node.log.shared else self.state.check
         """Returns how the room would refuse an entry; None if it would not, or if that is not certain."""
         self.supervision = Supervision(node.teacher, shared=node.log.shared)
-        self.returning = Deadlines(HubSeat.expire)
         self.seats: dict[str, HubSeat] = {}
         """The seats of this node, by public name."""
         self.moved: set[str] = set()
@@ -147,7 +145,8 @@ class LiveRoom:
         """Write what is pending, and stop every timer."""
         self.flush(now=True)
         self._long_polls.stop()
-        self.returning.stop()
+        for seat in self.seats.values():
+            seat.stop_timer()
 
     # --- from the seats to the log -------------------------------------------------------------
 
@@ -195,8 +194,7 @@ class LiveRoom:
         if cursor:
             await check_cursor(cursor, self.name, self.replica, self._log)
         new = key_of_new_seat(hello.seat_key, self.name, nick)
-        # The new seat may be there: its welcome was lost. But not that of a key that was made up just now.
-        for key in (hello.seat_key, new) if hello.seat_key else ():
+        for key in filter(None, (hello.seat_key, new)):  # the new seat may be there: its welcome was lost
             seat = await self._given_back(key, nick, technique, origin)
             if seat is not None:
                 break

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chat.interfaces.tls import Trust
-from chat.server.local_authority import local_identity
 
 FOLDER = "wire"
 """In the state folder: the tap has an authority of its own, so that nobody takes it for a server."""
@@ -33,6 +32,8 @@ class Encryption:
         Raises:
             ChatError: the tap's certificate can't be kept.
         """
+        from chat.server.local_authority import local_identity  # late: every screen has a tap, few have TLS
+
         folder = state / FOLDER
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         local = local_identity(folder, "127.0.0.1")

@@ -69,6 +69,13 @@ def test_nothing_heavy_is_loaded_at_start(code: str) -> None:
     assert loaded == ""
 
 
+def test_nothing_else_that_is_heavy_is_loaded_before_the_screen_is_painted() -> None:
+    screen = "chat.cli.main, chat.client.connect, lab.faults.plan, lab.wire.wiretap, tui.app, tui.run"
+    late = set(LATE) - {"asyncio", "ssl", "textual"}
+    terminal = "import sys; sys.platform == 'win32' or __import__('tui.terminal.driver')"
+    assert fresh(f"import {screen}; {terminal}; print(*({late} & set(sys.modules)))") == [""]
+
+
 def test_the_folder_of_backends_is_not_on_the_path() -> None:
     """There, `backends/grpc` would be what `import grpc` finds."""
     found = fresh(

@@ -23,8 +23,11 @@ from tui.rows import wrap
 from tui.screens.ordered import Answered, Asking
 from tui.widgets.own_keys import Field
 
+WIDEST, BESIDE = 100, 5
+"""Cells of the picker, and those of them that a description does not get; see `chat.tcss`. If they were
+wrong, the list would be painted once more."""
 MIN_WIDTH = 30
-"""Cells; on a narrower screen the techniques have no description."""
+"""Cells; on a narrower screen the techniques are described as for this width."""
 
 
 def hang(text: str, width: int, indent: int) -> str:
@@ -89,8 +92,10 @@ class PickerScreen(Asking):
         self._nick = nick or ""
         self._technique, self._ask_name = technique, ask_name
         self._failure = Static("", id="picker-failure", markup=False)
+        self._described_for = 0  # cells
 
     def compose(self) -> ComposeResult:
+        self._described_for = max(MIN_WIDTH, min(self.app.size.width, WIDEST) - BESIDE)
         with Vertical(id="picker"):
             yield Static(
                 Content.assemble(
@@ -100,7 +105,11 @@ class PickerScreen(Asking):
             yield Static(translate("Technique"), classes="label")
             yield Techniques(
                 *(
-                    Option("", id=label.name, disabled=bool(self._missing[label.name]))
+                    Option(
+                        self._describe(label, self._described_for),
+                        id=label.name,
+                        disabled=bool(self._missing[label.name]),
+                    )
                     for label in self._techniques
                 ),
                 id="picker-techniques",
@@ -137,8 +146,9 @@ class PickerScreen(Asking):
     def on_resize(self) -> None:
         options = self.query_one(OptionList)
         width = options.size.width - 1  # the scroll bar may come
-        if width < MIN_WIDTH:
+        if width < MIN_WIDTH or width == self._described_for:
             return
+        self._described_for = width
         for number, label in enumerate(self._techniques):
             options.replace_option_prompt_at_index(number, self._describe(label, width))
         options.refresh(layout=True)

@@ -11,7 +11,6 @@ from contextlib import suppress
 from types import FrameType
 from typing import IO, Any
 
-import psutil
 from textual.app import App
 from textual.drivers import linux_driver
 from textual.drivers.linux_driver import LinuxDriver
@@ -159,6 +158,8 @@ def has_shell() -> bool:
     That is the parent of its process group, if it is in the same session (otherwise POSIX calls the group
     orphaned).
     """
+    import psutil  # late: nobody suspends the screen before it is painted
+
     group, session = os.getpgrp(), os.getsid(0)
     try:
         for parent in psutil.Process().parents():

@@ -52,14 +52,6 @@ CREATE TABLE refused (
 ) WITHOUT ROWID;
 COMMIT;
 """
-FEW, MANY = 64, 249
-"""Rows of one INSERT: 1 to 64, or 249 (SQLite before 3.32 takes 999 parameters, 4 a row). This takes a third
-less CPU than executemany, and the GIL is released and acquired once a statement, not once a row: a busy
-loop may keep it for a switch interval every time."""
-INSERT = {
-    rows: "INSERT INTO entries VALUES " + ", ".join(["(?, ?, ?, CAST(? AS TEXT))"] * rows)
-    for rows in (*range(1, FEW + 1), MANY)
-}
 GENERATIONS = (
     "CREATE TABLE IF NOT EXISTS generations (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)",
     "CREATE TABLE IF NOT EXISTS begun (room TEXT NOT NULL, number INTEGER NOT NULL, seq INTEGER NOT NULL, "
