@@ -20,7 +20,7 @@ from backends.rest.codec import (
 )
 from backends.rest.conversion import PROBLEM, read_problem
 from backends.rest.headers import JSON
-from chat.domain.errors import AccessDenied, BadRequest, ChatError, ConnectionLost
+from chat.domain.errors import AccessDenied, BadRequest, ChatError, ConnectionLost, NoSuchRoom, SeatGone
 from chat.domain.json_codec import Decoder
 from chat.domain.model import Ack, Delete, Edit, Hello, Member, Say, Welcome
 from chat.domain.validation import clean_room, has_no_bytes
@@ -143,13 +143,18 @@ class RestClient(PollingClient):
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise lost(self.address, "rest", error, heard=self._heard) from None
         if response.status_code not in (200, 201, 204, 304):
-            raise self._refusal(response, content)
+            refusal = self._refusal(response, content)
+            if self._seated and isinstance(refusal, NoSuchRoom):  # started again, with an empty log
+                refusal = SeatGone(N_("the server does not know the room any more: join again"))
+            raise refusal
         self._heard = True
         return response, content
 
     def _refusal(self, response: httpx.Response, content: bytes) -> ChatError:
         kind = response.headers.get("content-type", "").partition(";")[0].strip()
         if kind == PROBLEM.decode():
+            if response.status_code == 404 and not content:  # of HEAD
+                return NoSuchRoom(self._room)
             with suppress(BadRequest):
                 return read_problem(content)
         return ConnectionLost(not_our_words(self.address, "rest", f"HTTP {response.status_code}"))

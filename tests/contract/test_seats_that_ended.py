@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+
+import pytest
 
 from chat.client.session import Session
 from chat.client.session_events import Arrived, DraftMoved, Entered
@@ -12,9 +14,11 @@ from chat.domain.errors import ChatError, SeatGone
 from chat.domain.model import Hello, Left
 from chat.interfaces.address import Address
 from chat.interfaces.client import ChatClient
+from chat.interfaces.server import ServerOptions
 from chat.interfaces.technique import Technique
 from chat.server.hub import Hub
-from tests.support.kit import Serving
+from chat.server.logs.memory import MemoryLog
+from tests.support.kit import Connect, Serving
 from tests.support.people import Person
 
 MakeClient = Callable[[Address], ChatClient]
@@ -95,3 +99,41 @@ async def test_the_end_of_a_seat_is_an_error_after_which_one_joins_again(hub: Hu
     assert not reason.final, repr(reason)
     if isinstance(reason, SeatGone):
         assert "join again" in str(reason)
+
+
+async def read(client: ChatClient) -> None:
+    async for _ in client.events():
+        pass
+
+
+ASKED: dict[str, Callable[[ChatClient], Awaitable[object]]] = {
+    "ping": lambda client: client.ping(),  # over soap and oncrpc it asks for no room
+    "members": lambda client: client.members(),
+    "history": lambda client: client.history(limit=1),
+    "events": read,
+}
+
+
+async def test_a_server_that_has_forgotten_the_room_lets_one_join_again(
+    technique: Technique, server: Serving, connect: Connect
+) -> None:
+    """It was started again with an empty log, while nobody asked it for anything."""
+    if technique.server is None:
+        pytest.skip("a broker keeps the room")
+    people = {name: (await connect(name)).client for name in ASKED}
+    await server.server.stop()
+    hub = Hub(MemoryLog())
+    await hub.start()
+    again = technique.load_server()(hub, server.address, ServerOptions())
+    await again.start()
+    refused = {}
+    for name, client in people.items():
+        try:
+            await ASKED[name](client)
+        except ChatError as error:
+            refused[name] = error
+    await again.stop()
+    await hub.stop()
+    assert refused.keys() | {"ping"} == ASKED.keys()
+    assert [error for error in refused.values() if error.final] == []
+    assert not any("does not speak" in str(error) for error in refused.values())
