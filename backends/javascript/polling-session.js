@@ -9,8 +9,10 @@ import { Session } from "./session.js";
 
 const WAIT = 20; // seconds that the server may keep a poll open
 const IDLE = 250; // ms between two polls that bring nothing, at least: some servers answer at once
+/** The seat has ended: its owner was away for too long, or the server was started again with an empty log. */
+const ENDED = new Set(["seat_gone", "no_such_room"]);
 /** After these the seat must be taken again before anything else. */
-const BREAKS = new Set(["closing", "connection_lost", "seat_gone"]);
+const BREAKS = new Set(["closing", "connection_lost", ...ENDED]);
 
 export class PollingSession extends Session {
   #api;
@@ -62,9 +64,9 @@ export class PollingSession extends Session {
     }
   }
 
-  /** A seat that has ended, because its owner was away for too long, is taken anew. */
+  /** A seat that has ended is taken anew. */
   mayRetry(reason) {
-    return super.mayRetry(reason) || reason.code === "seat_gone";
+    return super.mayRetry(reason) || ENDED.has(reason.code);
   }
 
   async write() {
