@@ -154,8 +154,11 @@ class WelcomeMessage(Struct, frozen=True, tag_field="kind", tag="welcome", omit_
     @classmethod
     def of(cls, welcome: Welcome, start: int, nonce: str, salt: str) -> WelcomeMessage:
         """Return the message for a welcome, without its members: they are asked for."""
-        own = (name for name in cls.__struct_fields__ if name not in ("start", "nonce", "salt"))
-        return cls(start=start, nonce=nonce, salt=salt, **{name: getattr(welcome, name) for name in own})
+        room, nick, seat, seat_key = welcome.room, welcome.nick, welcome.seat, welcome.seat_key
+        first, head, n = welcome.first, welcome.head, welcome.n
+        return cls(
+            room, nick, seat, seat_key, welcome.epoch, first, head, n, start, welcome.limits, nonce, salt
+        )
 
     def welcome(self, members: Sequence[Member]) -> Welcome:
         """Return what the session needs."""

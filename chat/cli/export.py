@@ -73,6 +73,8 @@ def export(me: Client, form: str | None, to: Path | None, force: bool) -> int:
 
             while await finished(write_some):
                 pass  # a signal can end it here
+            if len(transcript) <= 1:  # that the room was opened: just now, by this reader
+                warn(f"nobody has been in {transcript.room} before: is that the room?")
             if lost:
                 warn(f"{lost:,} events were lost on their way: export over a technique that loses none")
             return FAILED if lost else 0

@@ -92,16 +92,18 @@ class Transcript:
 
     def clear(self) -> None:
         """Forget everything."""
+        self._count = 0
         self._db.executescript("DELETE FROM events; DELETE FROM changes;")
 
     def __len__(self) -> int:
-        """Return how many events were added."""
+        """Return how many events it holds."""
         return self._count
 
     def drop_own_coming(self, seat: str) -> None:
         """Drop the newest event if it says that this seat came in: it did so only to read."""
         row = self._db.execute("SELECT seq, data FROM events ORDER BY seq DESC LIMIT 1").fetchone()
         if row and (event := _event(row[1])).kind in MEMBERSHIP and event.seat == seat:
+            self._count -= 1
             self._db.execute("DELETE FROM events WHERE seq = ?", (row[0],))
 
     def events(self) -> Iterator[Event]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from operator import attrgetter
 from typing import Any, Generic, TypeVar, get_args
 
 import msgspec
@@ -177,19 +178,20 @@ class WelcomeMessage(Struct, frozen=True, tag_field="kind", tag="welcome"):
 
     @classmethod
     def of(cls, welcome: Welcome) -> WelcomeMessage:
-        return cls(**{name: getattr(welcome, name) for name in Welcome.__struct_fields__})
+        return cls(*_fields(welcome))
 
     def welcome(self) -> Welcome:
-        return Welcome(**{name: getattr(self, name) for name in Welcome.__struct_fields__})
+        return Welcome(*_fields(self))
 
 
+_fields = attrgetter(*Welcome.__struct_fields__)  # a message has the same in the same order
 _members_json = keep_last(encode)
 
 
 def encode_welcome(welcome: Welcome) -> bytes:
     """Return the `WelcomeMessage` as JSON; its members are encoded once for all who get the same."""
     members: Any = msgspec.Raw(_members_json(welcome.members))
-    return encode(msgspec.structs.replace(WelcomeMessage.of(welcome), members=members))
+    return encode(WelcomeMessage.of(msgspec.structs.replace(welcome, members=members)))
 
 
 class AckMessage(Struct, frozen=True, tag_field="kind", tag="ack"):

@@ -33,6 +33,7 @@ from chat.server.node import Node
 from chat.server.pending import Decision
 from chat.server.seat import HubSeat
 from chat.server.supervision import Supervision
+from chat.transport.deadlines import Deadlines
 
 REPLICATION_TIMEOUT = 5.0
 """Seconds to wait for an event that another node of the shared log has already sent to the client."""
@@ -56,6 +57,7 @@ class LiveRoom:
         self.foresee = self.state.foresee if node.log.shared else self.state.check
         """Returns how the room would refuse an entry; None if it would not, or if that is not certain."""
         self.supervision = Supervision(node.teacher, shared=node.log.shared)
+        self.returning = Deadlines(HubSeat.expire)
         self.seats: dict[str, HubSeat] = {}
         """The seats of this node, by public name."""
         self.moved: set[str] = set()
@@ -145,8 +147,7 @@ class LiveRoom:
         """Write what is pending, and stop every timer."""
         self.flush(now=True)
         self._long_polls.stop()
-        for seat in self.seats.values():
-            seat.stop_timer()
+        self.returning.stop()
 
     # --- from the seats to the log -------------------------------------------------------------
 
@@ -194,7 +195,8 @@ class LiveRoom:
         if cursor:
             await check_cursor(cursor, self.name, self.replica, self._log)
         new = key_of_new_seat(hello.seat_key, self.name, nick)
-        for key in filter(None, (hello.seat_key, new)):  # the new seat may be there: its welcome was lost
+        # The new seat may be there: its welcome was lost. But not that of a key that was made up just now.
+        for key in (hello.seat_key, new) if hello.seat_key else ():
             seat = await self._given_back(key, nick, technique, origin)
             if seat is not None:
                 break

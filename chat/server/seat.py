@@ -30,6 +30,7 @@ from chat.server.pace import take_turn
 from chat.server.pending import Decision, DraftPending
 from chat.server.records import Records
 from chat.server.supervision import Supervision
+from chat.transport.deadlines import Deadlines
 
 POLL_GRACE = 4
 """A seat outlives the last call of a polling client by this many grace times."""
@@ -50,6 +51,8 @@ class SeatRoom(Protocol):
     records: Records
     supervision: Supervision
     """The teacher's means."""
+    returning: Deadlines[HubSeat]
+    """Until when the owners of seats must return who are away."""
 
     @property
     def closing(self) -> bool: ...
@@ -121,7 +124,6 @@ class HubSeat:
         self._pages = TokenBucket(room.pages, self._loop.time, margin=1.0)
         self._expires: float | None = None
         self._there_until = 0.0  # before that the owner is not away, though not connected
-        self._timer: asyncio.TimerHandle | None = None
         self._await_return(room.limits.grace)
 
     @property
@@ -255,7 +257,7 @@ class HubSeat:
             raise Closing("the server was started again: reconnect and resume")
         self._seen = max(self._seen or 0, min(after, self._room.head))
         if after >= self._room.head and wait > 0:
-            self._expires = None  # the timer stays: it serves when the poll is answered, as it mostly is soon
+            self._expires = None
             self._polls += 1
             try:
                 await self._room.next_event(wait)
@@ -360,32 +362,20 @@ class HubSeat:
         return None if self._expires is None or now < self._there_until else max(0.0, self._expires - now)
 
     def _await_return(self, grace: float) -> float:
-        """End the seat if its owner does not return in time; return this time.
-
-        Repeated calls reuse one timer: when it fires, it is set again for the rest.
-        """
+        """End the seat if its owner does not return in so many seconds; return this time."""
         now = self._loop.time()
         self._expires = now + grace
-        if self._timer is None or self._timer.when() > self._expires:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = self._loop.call_at(self._expires, self._expire)
+        self._room.returning.set(self, grace)
         return now
 
     def stop_timer(self) -> None:
         """Stop the grace time, because the owner is connected or the seat has ended."""
         self._expires = None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._room.returning.drop(self)
 
-    def _expire(self) -> None:
-        self._timer = None
-        if self._expires is None:
-            return
-        if (left := self._expires - self._loop.time()) > 0:
-            self._await_return(left)
-        elif self._mailbox is None:
+    def expire(self) -> None:
+        """Leave, because the grace time is over."""
+        if self._expires is not None and self._mailbox is None:  # no poll waits, and no connection is there
             self.expired = True
             self.leave()
             self._await_return(self._room.limits.grace)  # to try again, if the log can't store it

@@ -19,7 +19,7 @@ from lab.wire.wiretap import Wiretap
 from tests.support.desk import Desk, Running, chat, chatting, check_golden, lines, text, until, write
 from tui.app import ChatApp
 from tui.lanes.figures import Figures, level, sparkline
-from tui.lanes.screen import LanesScreen
+from tui.lanes.screen import HELP, LanesScreen
 from tui.opening import Choice
 
 
@@ -108,6 +108,13 @@ async def test_tab_chooses_one_lane_and_then_all_again() -> None:
         await until(pilot, lambda: len(hall.lanes["soap"].log) == 2 and hall.lanes["grpc"].log)
         assert [one.text for one in hall.lanes["grpc"].log] == ["both"]
         assert [one.text for one in hall.lanes["soap"].log] == ["soap only", "both"]
+
+
+async def test_f1_names_the_keys_that_are_not_in_the_last_line() -> None:
+    async with in_lanes() as (pilot, _):
+        await pilot.press("f1")
+        await until(pilot, lambda: HELP in text(pilot))
+        assert "Tab lane" in lines(pilot)[-1]
 
 
 async def test_each_lane_shows_its_state_its_times_and_what_waits() -> None:

@@ -34,6 +34,7 @@ WIDTH = 30
 """Cells that a lane needs; on a narrower screen only those around the chosen one are shown."""
 EVERY = 1.0
 """Seconds between two looks at the bytes that have passed."""
+HELP = N_("Tab, Shift+Tab choose a lane; PgUp, PgDn scroll; //x sends /x as text")
 
 
 class LaneComposer(Composer):
@@ -85,6 +86,7 @@ class LanesScreen(OwnScreen):
                 "shift+tab": lambda: self._choose(-1),
                 "pageup": lambda: self._page(-1),
                 "pagedown": lambda: self._page(1),
+                "f1": lambda: self.hint(HELP),
                 "f2": self._show_bytes,
                 "f8": self._close,
                 "ctrl+z": lambda: self.app.action_suspend_process(),

@@ -37,6 +37,16 @@ def test_a_room_is_written_in_each_format_and_no_file_is_replaced_unasked(tmp_pa
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["room.html"]
 
 
+def test_a_room_that_is_new_is_told() -> None:
+    with serving("--log", "memory") as (_, address):
+        done = chat_here("export", "--server", address, "--as", "ann", "--room", "lba", "--format", "jsonl")
+        assert [json.loads(line)["kind"] for line in done.stdout.splitlines()] == ["opened"]
+        assert (done.returncode, done.stderr) == (
+            0,
+            "chat: nobody has been in lba before: is that the room?\n",
+        )
+
+
 def test_without_a_server_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chat.cli.export.GIVE_UP", 0.0)
     to = tmp_path / "room.md"
