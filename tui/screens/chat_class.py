@@ -13,9 +13,6 @@ from chat.language.translation import translate
 from tui.commands import Refused, in_columns, in_words
 from tui.screens.chat_session import ChatSession, technique_named
 
-PERSONAL = ("mute", "unmute", "lower")
-"""The means for one person. They count for who is away, too, and a name that is wrong looks like that."""
-
 
 def means(width: int = 100) -> str:
     """Return all of the teacher's means: a line each, if they fit the width of a notice's text."""
@@ -55,7 +52,8 @@ class ChatClass(ChatSession):
             technique = await asyncio.to_thread(technique_named, named)
             await asyncio.to_thread(check_offered, technique.name)
         self._use(argument, token)
-        if verb in PERSONAL and named and not self._is_here(named):
+        # It counts for who is away, too, and a name that is wrong looks like that.
+        if "NICK" in VERBS[verb].usage and named and not self._is_here(named):
             self.hint(f"nobody here is called {named} now")
 
     def _is_here(self, nick: str) -> bool:

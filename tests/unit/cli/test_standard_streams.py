@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.processes import CHAT, PATIENCE, one_line, serving, tail
 
-posix = pytestmark = pytest.mark.skipif(
+pytestmark = pytest.mark.skipif(
     sys.platform == "win32" or not Path("/dev/full").exists(),
     reason="needs a POSIX shell and Linux's /dev/full",
 )

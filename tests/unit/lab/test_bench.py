@@ -24,7 +24,8 @@ from lab.bench.regimes import Regime
 from lab.bench.report import Report
 from lab.bench.section import write_section
 from lab.bench.terminal import Terminal
-from tests.unit.cli.test_standard_streams import FULL, WHY, over, posix
+from tests.unit.cli.test_standard_streams import FULL, WHY, over
+from tests.unit.cli.test_standard_streams import pytestmark as needs_dev_full
 
 TEXTBOOK = DIALECTS["textbook"].message
 NATS = DIALECTS["nats"].message
@@ -211,7 +212,7 @@ def test_a_server_that_does_not_start_is_named_with_what_it_said(tmp_path: Path)
         pass
 
 
-@posix
+@needs_dev_full
 def test_it_ends_when_its_report_cannot_be_written() -> None:
     code, _, errors = over(FULL, "bench", "start", "--json")
     assert code == 1
