@@ -33,7 +33,7 @@ from chat.domain.model import Ack, Draft, Event, Hello, Member, MissingEvents, W
 from chat.interfaces.address import Address
 from chat.interfaces.client import ChatClient, ClientOptions
 from chat.language import N_
-from chat.transport.errors import connection_refused, no_answer, not_our_words
+from chat.transport.errors import beyond_the_log, connection_refused, no_answer, not_our_words
 
 DRAFT_TIMEOUT = 3.0
 """Seconds without an answer after which a draft is unconfirmed. Without ``--repair`` it is sent only once."""
@@ -324,12 +324,14 @@ class UdpClient(ChatClient):
     async def ping(self) -> float:
         connection = self._seated()
         while True:
-            ref = connection.next_ref()
+            ref, seen = connection.next_ref(), self._buffer.highest
             start = perf_counter()  # uvloop's own clock stands still within one iteration of the loop
             with suppress(TimeoutError):
-                await connection.request(
+                pong: PongMessage = await connection.request(
                     PingMessage(ref), ("ref", ref), retransmit=False, give_up_after=PING_TIMEOUT
                 )
+                if pong.head < seen:
+                    raise ConnectionLost(beyond_the_log(seen, pong.head))
                 return perf_counter() - start
 
     def activity(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from chat.domain.errors import ChatError, NickTaken
+from chat.domain.errors import BadRequest, ChatError, NickTaken
 from chat.domain.rate_limit import backoff
 
 AFTER_RETRY = 0.1
@@ -49,16 +49,18 @@ class ReconnectPolicy:
         """A connection has ended, or the session begins."""
         self._last_up = self._clock()
 
-    def delay(self, error: ChatError, *, doubtful: bool = False) -> float | None:
+    def delay(self, error: ChatError, *, doubtful: bool = False, seated: bool = False) -> float | None:
         """Return the seconds until the next try; None if there is to be none.
 
         Args:
             error: how the last one ended.
-            doubtful: a refusal may be about a hello that was damaged on its way. It counts when it comes
-                twice.
+            doubtful: a refusal may be about what was damaged on its way. It counts when it comes twice.
+            seated: the last try got a seat. Then what was sent before was understood, and of the refusals
+                only a bad request is doubtful.
         """
         refused = error.final or (isinstance(error, NickTaken) and error.retry_after is None)
         again, self._refused = self._refused, type(error) if refused else None
+        doubtful = doubtful and (not seated or isinstance(error, BadRequest))
         if refused and not (doubtful and again is not self._refused):
             return None
         left = None if self._give_up is None else self._give_up - (self._clock() - self._last_up)

@@ -294,8 +294,8 @@ class Session(Queries):
                 continue
             if error is None:
                 error = ConnectionLost("the server closed the connection")
-            doubtful = not (seated or self.way.checked)
-            if (delay := self._reconnect.delay(error, doubtful=doubtful)) is None:
+            doubtful = not self.way.checked
+            if (delay := self._reconnect.delay(error, doubtful=doubtful, seated=seated)) is None:
                 return error
             await self._enter(State("retrying", self.state.address, str(error), delay))
             if await self._retry.pause(delay, watch=error.retry_after is None):

@@ -50,6 +50,13 @@ def connection_broke(error: Exception | None) -> str:
     return N_(f"the connection broke: {reason}")
 
 
+def beyond_the_log(seen: int, head: int) -> str:
+    """Return the text for an event with a seq that the room has not reached."""
+    return N_(
+        f"an event {seen} came, and the room has {head}: its number was damaged, or the log has lost it"
+    )
+
+
 def not_our_words(address: Address, technique: str, why: object = "") -> str:
     """Return the text for a peer that speaks another protocol."""
     if reason := str(why):

@@ -18,6 +18,7 @@ from chat.domain.model import Ack, Delete, Draft, Edit, Event, Hello, Member, Sa
 from chat.interfaces.address import Address
 from chat.interfaces.client import ChatClient, ClientOptions
 from chat.language import N_
+from chat.transport.errors import beyond_the_log
 from chat.transport.polling import LONG, WAIT, read_interval
 
 GOODBYE = 1.0
@@ -162,6 +163,8 @@ class PollingClient(ChatClient):
         async def ask(wait: float) -> Page:
             nonlocal after
             page = await self._call(self._poll(after, wait))
+            if page.head < after:
+                raise ConnectionLost(beyond_the_log(after, page.head))
             if page.events:
                 after = page.events[-1].seq
             return page

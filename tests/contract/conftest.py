@@ -28,8 +28,8 @@ async def enter(connect: Connect) -> AsyncIterator[Enter]:
 
 
 @pytest.fixture
-async def ann(enter: Enter) -> Person:
-    return await enter("ann")
+async def ann(enter: Enter, access: str) -> Person:
+    return await enter("ann", access=access)
 
 
 @pytest.fixture

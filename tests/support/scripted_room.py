@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
-from chat.client.draft_sender import HOLD
+from chat.client import draft_sender
 from chat.domain.errors import ChatError, ConnectionLost, NickTaken, StaleCursor, Unconfirmed
 from chat.domain.model import (
     Ack,
@@ -33,6 +33,7 @@ from chat.domain.model import Entry as LogEntry
 from chat.domain.rate_limit import TokenBucket
 from chat.domain.room import Outcome, Room, body_of
 from chat.interfaces.client import ChatClient
+from chat.server.held_draft import HOLD
 from tests.support.fake_client import ADDRESS
 
 TECHNIQUE = "tcp"
@@ -55,8 +56,8 @@ class Seat:
     nick: str
     bucket: TokenBucket
     line: Line | None = None
-    held: tuple[int, ChatError] | None = None
-    """The draft that was refused for now, and why: no later one may pass it while the line stands."""
+    held: tuple[int, ChatError, float] | None = None
+    """The draft that was refused for now, why, and until when no later one may pass it."""
 
 
 @dataclass
@@ -88,6 +89,8 @@ class ScriptedRoom:
     """By number: every draft that a line was given."""
     accepted: set[int] = field(default_factory=set)
     refused: set[int] = field(default_factory=set)
+    refusal_lost: set[int] = field(default_factory=set)
+    """Numbers of the drafts whose refusal, for good or for now, never arrived."""
     told: set[int] = field(default_factory=set)
     """Numbers of the drafts whose fate was told for good, over a line that stood."""
     cut_off: set[int] = field(default_factory=set)
@@ -225,13 +228,13 @@ class ScriptedRoom:
         nick = seat.nick if seat else "ann"
         body = body_of(draft, draft.n, name, nick, TECHNIQUE, self.limits.text_bytes)
         if seat is not None and not isinstance(self.rules.check(body), Ack):
-            if seat.held and draft.n > seat.held[0]:
+            if seat.held and draft.n > seat.held[0] and self.clock() < seat.held[2]:
                 return seat.held[1]
             seat.held = None
             if self.refuse_drafts:
                 error = self.refuse_drafts.pop(0)
-                if not error.final and seat.line is not None:
-                    seat.held = (draft.n, error)
+                if not error.final:
+                    seat.held = (draft.n, error, self.clock() + HOLD)
                 return error
         outcome = self.decide(body)
         if isinstance(outcome, Event):
@@ -282,7 +285,7 @@ class Line(ChatClient):
             if outcome.final:
                 self.room.told.add(request.draft.n)
             else:
-                self.room.not_before = self.room.clock() + (outcome.retry_after or HOLD)
+                self.room.not_before = self.room.clock() + (outcome.retry_after or draft_sender.HOLD)
             request.answer.set_exception(outcome)
         else:
             self.room.told.add(request.draft.n)
@@ -333,10 +336,12 @@ class Line(ChatClient):
             if not request.answer.done():
                 self.room.cut_off.add(request.draft.n)
                 request.answer.set_exception(ConnectionLost("gone"))
+        refused = (request for request in self.answers if isinstance(request.outcome, ChatError))
+        self.room.refusal_lost |= {request.draft.n for request in refused}
         if self.seat is not None:
             self.room.late.extend((self.seat.name, request) for request in self.up)
             if self.seat.line is self:
-                self.seat.line = self.seat.held = None
+                self.seat.line = None
 
     # --- what the session calls ----------------------------------------------------------------
 

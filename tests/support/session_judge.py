@@ -131,7 +131,7 @@ class SessionJudge:
             own = [event.n for event in log if event.n and event.seat in self.room.own_seats]
             assert len(own) == len(set(own)), f"a draft is in the log twice: {own}"
             # A refusal may get lost, too: then the draft comes again, and may be taken behind later ones.
-            own = [n for n in own if n not in self.room.refused]
+            own = [n for n in own if n not in self.room.refusal_lost]
             if self.resend:
                 assert own == sorted(own), f"drafts have overtaken each other: {own}"
 

@@ -35,6 +35,7 @@ class Tapped:
         nick: str = "eve",
         *,
         fault: str = "",
+        access: str = "",
     ) -> None:
         """Start to connect; `load` was called before. ``fault`` is on from the first byte on."""
         self.technique = technique
@@ -56,6 +57,7 @@ class Tapped:
             return technique.load_client()(here, ClientOptions(settings=settings))
 
         self.session = Session(dial, Hello("lab", nick), resend=technique.traits.resend, jitter=lambda: -0.5)
+        self.session.way.access = access
         self.session.way.checked = self.transport != "udp"
         self._watching = asyncio.create_task(self._watch())
         self.session.start()

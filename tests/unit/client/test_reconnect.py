@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chat.client.reconnect import AFTER_RETRY, ReconnectPolicy
-from chat.domain.errors import BadName, ConnectionLost, NickTaken
+from chat.domain.errors import BadName, BadRequest, ConnectionLost, NickTaken, SeatTaken
 from chat.domain.rate_limit import LAST_RETRY
 
 LOST = ConnectionLost("gone")
@@ -51,6 +51,15 @@ def test_a_doubtful_refusal_counts_when_it_comes_twice() -> None:
     tries.connected()
     assert tries.delay(NickTaken("taken"), doubtful=True) is not None
     assert tries.delay(NickTaken("taken"), doubtful=True) is None
+
+
+def test_with_a_seat_only_a_bad_request_is_doubtful() -> None:
+    tries, _ = policy()
+    for _ in range(3):
+        assert tries.delay(BadRequest("damaged"), doubtful=True, seated=True) is not None
+        tries.connected()
+    assert tries.delay(SeatTaken("by another program"), doubtful=True, seated=True) is None
+    assert tries.delay(BadRequest("not damaged"), seated=True) is None
 
 
 def test_a_nick_is_waited_for_only_while_its_owner_is_away() -> None:
