@@ -17,6 +17,7 @@ from chat.domain.model import (
     Ack,
     Body,
     Draft,
+    Entry,
     Event,
     Hello,
     Joined,
@@ -29,7 +30,6 @@ from chat.domain.model import (
     Sent,
     Welcome,
 )
-from chat.domain.model import Entry as LogEntry
 from chat.domain.rate_limit import TokenBucket
 from chat.domain.room import Outcome, Room, body_of
 from chat.interfaces.client import ChatClient
@@ -132,7 +132,7 @@ class ScriptedRoom:
     def decide(self, body: Body) -> Outcome:
         """Give an entry the next seq, whether the room takes it or not: so the seqs of events have holes."""
         self.seq += 1
-        outcome = self.rules.apply(LogEntry(self.seq, self.seq, body))
+        outcome = self.rules.apply(Entry(self.seq, self.seq, body))
         if isinstance(outcome, Event):
             self.events.append(outcome)
         return outcome
@@ -225,16 +225,14 @@ class ScriptedRoom:
 
     def _outcome(self, name: str, draft: Draft) -> Ack | ChatError | None:
         seat = self.seats.get(f"key of {name}")
-        nick = seat.nick if seat else "ann"
-        body = body_of(draft, draft.n, name, nick, TECHNIQUE, self.limits.text_bytes)
+        body = body_of(draft, draft.n, name, "ann", TECHNIQUE, self.limits.text_bytes)
         if seat is not None and not isinstance(self.rules.check(body), Ack):
             if seat.held and draft.n > seat.held[0] and self.clock() < seat.held[2]:
                 return seat.held[1]
             seat.held = None
             if self.refuse_drafts:
                 error = self.refuse_drafts.pop(0)
-                if not error.final:
-                    seat.held = (draft.n, error, self.clock() + HOLD)
+                seat.held = None if error.final else (draft.n, error, self.clock() + HOLD)
                 return error
         outcome = self.decide(body)
         if isinstance(outcome, Event):
@@ -300,7 +298,7 @@ class Line(ChatClient):
     @property
     def waiting(self) -> bool:
         """Whether a draft waits for its answer."""
-        return any(not request.answer.done() for request in self._under_way.values())
+        return not all(request.answer.done() for request in self._under_way.values())
 
     @property
     def coming(self) -> list[Event]:
@@ -336,8 +334,7 @@ class Line(ChatClient):
             if not request.answer.done():
                 self.room.cut_off.add(request.draft.n)
                 request.answer.set_exception(ConnectionLost("gone"))
-        refused = (request for request in self.answers if isinstance(request.outcome, ChatError))
-        self.room.refusal_lost |= {request.draft.n for request in refused}
+        self.room.refusal_lost |= {one.draft.n for one in self.answers if isinstance(one.outcome, ChatError)}
         if self.seat is not None:
             self.room.late.extend((self.seat.name, request) for request in self.up)
             if self.seat.line is self:
@@ -385,7 +382,7 @@ class Line(ChatClient):
     async def history(
         self, *, after: int | None = None, before: int | None = None, limit: int
     ) -> list[Event]:
-        return [event for event in self.room.events if before is None or event.seq < before][-limit:]
+        return [one for one in self.room.events if before is None or one.seq < before][-limit:]
 
     async def members(self) -> list[Member]:
         return self.room.members()
