@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from functools import partial
 from typing import TypeAlias, TypeVar
 from weakref import WeakValueDictionary
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from backends.rest.answers import Answer, answer
+from backends.rest.answers import Later, answer, failure
 from backends.rest.codec import (
     EventPage,
     MemberList,
@@ -26,7 +25,7 @@ from backends.rest.codec import (
     decode_text,
     encode,
 )
-from backends.rest.conversion import Refused, problem
+from backends.rest.conversion import Refused
 from backends.rest.headers import (
     access_token,
     draft_number,
@@ -44,7 +43,8 @@ from chat.domain.json_codec import Decoder
 from chat.domain.model import MAX_NUMBER, Ack, Delete, Draft, Edit, Event, Hello, Say
 from chat.domain.validation import seat_name
 from chat.interfaces.server import HubPort, Reader, Seat
-from chat.transport.http_server import ClientDisconnected, WebServer, read_body
+from chat.transport.asgi import Scope
+from chat.transport.http_server import News, WebServer, Whole, read_body
 from chat.transport.polling import WAIT
 from chat.transport.preconditions import failed_precondition, names
 
@@ -58,7 +58,6 @@ QUERY = {b"after": MAX_NUMBER, b"before": MAX_NUMBER, b"limit": MAX_NUMBER, b"wa
 
 T = TypeVar("T")
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
-log = logging.getLogger(__name__)
 
 
 class Call:
@@ -85,10 +84,7 @@ class Call:
         Raises:
             Refused: 412, it is not the state that ``If-Match`` names.
         """
-        status = failed_precondition(self.headers, tag, reads=True)
-        if status == 412:
-            raise Refused(412, BadRequest("it is not in the state that If-Match names"), tagged(tag))
-        return answer(304, headers=tagged(tag)) if status else None
+        return unmodified(self.headers, tag)
 
     def may_change(self, tag: bytes | None, *, exists: bool = True, n: int = 0) -> None:
         """Check the preconditions of a method that changes something.
@@ -120,6 +116,14 @@ class Call:
         if body is None:
             raise Refused(413, BadRequest(f"the body may have {limit} bytes: send less"))
         return decoder.decode(body)
+
+
+def unmodified(headers: dict[bytes, bytes], tag: bytes | None) -> Response | None:
+    """See `Call.unmodified`."""
+    status = failed_precondition(headers, tag, reads=True)
+    if status == 412:
+        raise Refused(412, BadRequest("it is not in the state that If-Match names"), tagged(tag))
+    return answer(304, headers=tagged(tag)) if status else None
 
 
 class Page:
@@ -202,11 +206,12 @@ class Resources:
         if wait and after is None and before is None and (known is None or same):
             after = begin  # wait for what comes next; at once, if it has come since the tag that is known
         forward = after is not None and before is None
-        events: list[Event] | None = None
         if wait and after is not None and forward and (same or after >= begin):
             await read_body(request.receive, self._hub.limits.frame_bytes)
-            news = await self._web.poll(request.scope, source.read(max(after, begin), limit, wait))
-            events = news if after >= begin else None
+            conditions = call.headers if b"if-match" in call.headers or known is not None else {}
+            answer_with = partial(self._answer_news, request.scope, call.room, room, conditions)
+            form = "" if conditions else "json"
+            return Later(self._web, News(source, max(after, begin), after, limit, wait, form), answer_with)
         head = room.head  # the page ends here, whatever is said while it is read
         newest = after is None and before is None  # a page that reaches the head
         if newest and known and (unmodified := call.unmodified(etag(room.epoch, head))):
@@ -214,20 +219,43 @@ class Resources:
         if after is None or not forward:
             events = await source.history(after=after, before=before, limit=limit)
         else:
-            if events is None:
-                events = await source.read(after, limit, 0)
+            events = await source.read(after, limit, 0)
             head = room.head
-        epoch, forward = room.epoch, after is not None
+        page = self._page(call.room, room.epoch, events, head, forward=after is not None, last=before is None)
+        return call.unmodified(page.tag) or page.answer
+
+    def _answer_news(
+        self,
+        scope: Scope,
+        name: str,
+        room: Reader,
+        conditions: dict[bytes, bytes],
+        told: list[Event] | Exception,
+    ) -> Whole:
+        """Return the answer to a poll of this room; ``conditions``: its headers, if any is a condition."""
+        try:
+            if isinstance(told, Exception):
+                raise told
+            page = self._page(name, room.epoch, told, room.head, forward=True, last=True)
+            response = (conditions and unmodified(conditions, page.tag)) or page.answer
+        except Exception as error:
+            response = failure(error, scope)
+        return response.status_code, response.raw_headers, bytes(response.body)
+
+    def _page(
+        self, name: str, epoch: str, events: list[Event], head: int, *, forward: bool, last: bool
+    ) -> Page:
+        """Return the page with these events of a room; the other arguments are those of `page_of`."""
         if not events:
             found = Page(etag(epoch, head), encode(EventPage([], head)))
         else:
-            key = (call.room, epoch, events[0].seq, events[-1].seq, forward, before is not None, head)
+            key = (name, epoch, events[0].seq, events[-1].seq, forward, last, head)
             if (kept := self._pages.get(key)) is None:
-                kept = self._pages[key] = page_of(events, epoch, head, forward=forward, last=before is None)
+                kept = self._pages[key] = page_of(events, epoch, head, forward=forward, last=last)
                 if len(self._pages) > PAGES:
                     self._pages.popitem(last=False)
             found = kept
-        return call.unmodified(found.tag) or found.answer
+        return found
 
     # --- messages ------------------------------------------------------------------------------
 
@@ -366,21 +394,3 @@ async def decided(seat: Seat, draft: Draft) -> Event | Ack:
     if isinstance(told, ChatError):
         raise told
     return told
-
-
-def failure(error: Exception, request: Request) -> Response:
-    """Return the response of what an endpoint has raised: a problem."""
-    if isinstance(error, ClientDisconnected):
-        return Answer(400, [])  # nobody receives it
-    if not isinstance(error, ChatError):
-        log.error("%s %s failed", request.method, request.scope["path"], exc_info=error)
-        error = ChatError("the server failed; the request may have been carried out")
-    return refusal(error, request)
-
-
-def refusal(error: ChatError, request: Request, status: int = 0) -> Response:
-    """Return the response of an error."""
-    n = 0
-    with suppress(BadRequest):
-        n = draft_number(dict(request.scope["headers"]))
-    return Answer(*problem(error, status, n))

@@ -11,11 +11,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from backends.rest import read_origins
-from backends.rest.answers import answer
+from backends.rest.answers import answer, failure, refusal
 from backends.rest.conversion import PROBLEM, Refused, problem
 from backends.rest.operations import OPERATIONS
 from backends.rest.pages import Pages
-from backends.rest.resources import Endpoint, Resources, failure, refusal
+from backends.rest.resources import Endpoint, Resources
 from chat.domain.errors import BadRequest, ChatError
 from chat.transport.asgi import Application, Receive, Scope, Send
 from chat.transport.http_server import WebServer
@@ -84,7 +84,7 @@ class Routes:
                 try:
                     response = await endpoint(request)
                 except Exception as error:
-                    response = failure(error, request)
+                    response = failure(error, scope)
                 break
         else:
             response = self._no_endpoint(request)
@@ -94,13 +94,15 @@ class Routes:
         path = request.scope["path"]
         found = {method for pattern, methods, _ in self._routes if pattern.match(path) for method in methods}
         if not found:
-            return refusal(BadRequest(f"there is no resource {path}: /docs lists all of them"), request, 404)
+            return refusal(
+                BadRequest(f"there is no resource {path}: /docs lists all of them"), request.scope, 404
+            )
         allowed = ", ".join(sorted(found | {"OPTIONS"} | ({"HEAD"} if "GET" in found else set())))
         headers = [(b"allow", allowed.encode())]
         if request.method == "OPTIONS":
             return answer(204, headers=headers)
         text = f"{path} does not have {request.method}, only {allowed}"
-        return refusal(Refused(405, BadRequest(text), headers), request)
+        return refusal(Refused(405, BadRequest(text), headers), request.scope)
 
 
 def build(resources: Resources, asked_at: Callable[[Scope], str]) -> Application:

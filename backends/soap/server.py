@@ -8,23 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
 from email.message import Message as Headers
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 from backends.soap.codec import SERVER_FAILED, Codec, codecs
 from backends.soap.conversion import ADDRESS, PATH, WSDL, WSDL11
+from backends.soap.schema import Operation
 from backends.soap.security import WRONG, UsernameTokens
 from backends.soap.service import Call
 from backends.soap.xml_reader import Refused
 from chat.domain.errors import BadRequest, ChatError
+from chat.domain.model import Event
 from chat.interfaces.address import Address
-from chat.interfaces.server import ServerOptions
+from chat.interfaces.server import Reader, Seat, ServerOptions
 from chat.transport.asgi import Application, Receive, Scope, Send
-from chat.transport.http_response import respond
-from chat.transport.http_server import ClientDisconnected, WebServer, read_body
+from chat.transport.http_response import respond, respond_later
+from chat.transport.http_server import ClientDisconnected, News, WebServer, Whole, read_body
 from chat.transport.preconditions import failed_precondition
 
 MAX_BODY = 256 * 1024
@@ -110,10 +111,10 @@ class SoapServer(WebServer):
                     send, codec, 413, f"a message may have {MAX_BODY} bytes", ("connection", "close")
                 )
                 return
-            status, answer = await self._serve(codec, data, scope)
         except ClientDisconnected:
             return
-        await _respond(send, status, codec.content_type, answer)
+        if (answer := await self._serve(codec, data, scope, send)) is not None:
+            await respond(send, *answer)
 
     def _check_token(self, security: Any, peer: str) -> str:
         """Return the access token that is proved.
@@ -133,35 +134,27 @@ class SoapServer(WebServer):
 
     # --- SOAP ----------------------------------------------------------------------------------
 
-    async def _serve(self, codec: Codec, data: bytes, scope: Scope) -> tuple[int, bytes]:
-        """Return the HTTP status and the response to a message. Raises `ClientDisconnected`."""
+    async def _serve(self, codec: Codec, data: bytes, scope: Scope, send: Send) -> Whole | None:
+        """Return the response to a message; None: it comes later."""
         client = scope.get("client") or ("",)
         peer = str(client[0])
-
-        def poll(work: Coroutine[Any, Any, Any]) -> Coroutine[Any, Any, Any]:
-            return self.poll(scope, work)
-
         try:
             message = codec.open(data)
             access = "" if self._tokens is None else self._check_token(message.security, peer)
             operation, arguments = codec.read(message)
-            del message  # a long poll would keep it, and freeing it then would delay the answers of others
             self.hub.admit(access, peer, operation.seat_key(arguments))
-            call = Call(self.hub, access, peer, " ".join(map(str, client)), poll)
+            call = Call(self.hub, access, peer, " ".join(map(str, client)), codec.version)
             values = await operation.function(call, *arguments)
+            if isinstance(values, News):
+                answer = partial(_fetched, codec, operation, values.source)
+                await respond_later(send, self.answer_news(scope, send, values, answer))
+                return None
             if operation.name == "Fetch":
                 head, events = values
-                return 200, codec.page(operation, head, tuple(events))
-            return 200, codec.write(operation, values)
-        except Refused as refused:
-            return codec.fault(refused.error, refused.code)
-        except ChatError as error:
-            return codec.fault(error)
-        except ClientDisconnected:
-            raise
-        except Exception:
-            log.exception("a call failed")
-            return codec.fault(ChatError(SERVER_FAILED))
+                return _whole(codec, 200, codec.page(operation, head, tuple(events)))
+            return _whole(codec, 200, codec.write(operation, values))
+        except Exception as error:
+            return _failed(codec, error)
 
 
 def _prepare() -> tuple[dict[str, Codec], dict[Path, bytes]]:
@@ -194,6 +187,35 @@ def _encoded(headers: Any) -> bool:
     return _header(headers, b"content-encoding").lower() not in ("", "identity")
 
 
+def _failed(codec: Codec, error: Exception) -> Whole:
+    """Return the response of what a call has raised: a fault."""
+    if isinstance(error, Refused):
+        return _whole(codec, *codec.fault(error.error, error.code))
+    if not isinstance(error, ChatError):
+        log.error("a call failed", exc_info=error)
+        error = ChatError(SERVER_FAILED)
+    return _whole(codec, *codec.fault(error))
+
+
+def _fetched(
+    codec: Codec, operation: Operation, source: Seat | Reader, told: list[Event] | Exception
+) -> Whole:
+    """Return the response of a Fetch that has waited."""
+    if isinstance(told, Exception):
+        return _failed(codec, told)
+    return _whole(codec, 200, codec.page(operation, source.head, tuple(told)))
+
+
+def _whole(codec: Codec, status: int, body: bytes) -> Whole:
+    """Return a response with this message."""
+    return status, _headers(codec.content_type, len(body)), body
+
+
+@lru_cache(64)
+def _headers(content_type: str, size: int) -> tuple[tuple[bytes, bytes], ...]:
+    return (b"content-type", content_type.encode()), (b"content-length", b"%d" % size)
+
+
 async def _refuse(
     send: Send, codec: Codec, status: int, why: str, header: tuple[str, str] | None = None
 ) -> None:
@@ -204,7 +226,5 @@ async def _refuse(
 async def _respond(
     send: Send, status: int, content_type: str, body: bytes, header: tuple[str, str] | None = None
 ) -> None:
-    headers = [(b"content-type", content_type.encode()), (b"content-length", b"%d" % len(body))]
-    if header is not None:
-        headers.append((header[0].encode(), header[1].encode()))
-    await respond(send, status, headers, body)
+    more = () if header is None else ((header[0].encode(), header[1].encode()),)
+    await respond(send, status, (*_headers(content_type, len(body)), *more), body)

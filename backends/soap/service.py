@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from backends.soap.conversion import (
     FAULT_NAMES,
@@ -35,6 +35,7 @@ from backends.soap.spyne_compat import (
 from chat.domain.errors import ChatError
 from chat.domain.model import MAX_NUMBER, Ack, Cursor, Delete, Draft, Edit, Event, Hello, Say
 from chat.interfaces.server import HubPort
+from chat.transport.http_server import News
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -133,8 +134,6 @@ _DRAFT = ("seat_gone", "seat_taken", "bad_text", "draft_conflict", "too_fast", "
 
 # --- operations --------------------------------------------------------------------------------
 
-Wait: TypeAlias = Callable[[Coroutine[Any, Any, Any]], Coroutine[Any, Any, Any]]
-
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -147,8 +146,8 @@ class Call:
     """The host of the client."""
     connection: str
     """Names the client's connection."""
-    poll: Wait
-    """Awaits a long poll; cancels it when the client disconnects."""
+    version: str
+    """Of SOAP."""
 
 
 def operation(
@@ -257,7 +256,7 @@ class Chat(ServiceBase):  # type: ignore[misc]  # spyne has no hints
         if after is None or before is not None:
             events = await seat.history(after=after, before=before, limit=limit)
         elif wait and after >= seat.head:
-            events = await call.poll(seat.read(after, limit, wait))
+            return News(seat, after, after, limit, wait, call.version)
         else:
             events = await seat.read(after, limit, 0)
         return seat.head, events

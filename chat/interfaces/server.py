@@ -6,12 +6,15 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
 from chat.domain.errors import ChatError
 from chat.domain.model import Ack, Draft, Event, Hello, Limits, Member, Welcome
 from chat.interfaces.address import Address
 from chat.interfaces.tls import Identity
+
+if TYPE_CHECKING:  # it loads asyncio, which a cold start does not need
+    from asyncio import Future
 
 Reply = Callable[[Draft, "Event | Ack | ChatError"], None]
 """Called on the loop, once for each draft, when the room has decided about it. The outcome is the event that
@@ -143,6 +146,26 @@ class Seat(Protocol):
             SeatGone: the seat has ended.
         """
 
+    def hold_poll(self, after: int, wait: float) -> Future[None]:
+        """Wait for the first event after a seq, as `read` does, and read it then.
+
+        Returns:
+            What is done when something happens in the room, or after so many seconds. `release_poll` must be
+            called with it, once; until then the seat counts as connected.
+
+        Raises:
+            SeatGone: the seat has ended.
+        """
+
+    def release_poll(self, held: Future[None]) -> None:
+        """End what `hold_poll` began."""
+
+    def recent(self, after: int, limit: int) -> list[Event] | None:
+        """Return what `read` would without waiting; None: only `read` can, because it has to wait.
+
+        Seats of one room that ask for the same get the same list, not a copy, as long as it is the same page.
+        """
+
     async def history(self, *, after: int | None, before: int | None, limit: int) -> list[Event]:
         """Return a page of events, as `ChatClient.history` does; it may have to wait for its turn.
 
@@ -183,6 +206,15 @@ class Reader(Protocol):
 
         Paced and refused like `history`.
         """
+
+    def hold_poll(self, after: int, wait: float) -> Future[None]:
+        """Wait for the first event after a seq; see `Seat.hold_poll`."""
+
+    def release_poll(self, held: Future[None]) -> None:
+        """End what `hold_poll` began."""
+
+    def recent(self, after: int, limit: int) -> list[Event] | None:
+        """Return what `read` would without waiting; None: only `read` can, because it has to wait."""
 
     async def message(self, id: int) -> tuple[Event, Event] | None:
         """Return a message's ``sent`` event, and the latest event that changed the message.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from chat.domain.classroom import PREFIX
@@ -58,6 +58,7 @@ class LiveRoom:
         """Returns how the room would refuse an entry; None if it would not, or if that is not certain."""
         self.supervision = Supervision(node.teacher, shared=node.log.shared)
         self.returning = Deadlines(HubSeat.expire)
+        self.long_polls = LongPolls()
         self.seats: dict[str, HubSeat] = {}
         """The seats of this node, by public name."""
         self.moved: set[str] = set()
@@ -66,7 +67,8 @@ class LiveRoom:
         self._log = node.log
         self._all_seats = all_seats
         self._channels: dict[type[Sink[Any]], Channel] = {}
-        self._long_polls = LongPolls()
+        self._asked = (0, 0, -1)  # what `_recent` is: after this seq, so many, at this head
+        self._recent: list[Event] | None = None
         self._own = True  # this node wrote the newest entry
         self._arriving = 0  # hellos that are served
         self._empty_since: float | None = None
@@ -85,7 +87,7 @@ class LiveRoom:
 
     def empty_for(self, now: float) -> float | None:
         """Return the seconds since it was first seen to be empty; None: somebody uses it."""
-        if self.state.members or self.seats or self._arriving or self._long_polls:
+        if self.state.members or self.seats or self._arriving or self.long_polls:
             self._empty_since = None
             return None
         if self._empty_since is None:
@@ -141,12 +143,12 @@ class LiveRoom:
             self.submit(checkpoint)
         for channel in self._channels.values():
             channel.flush(now=now)
-        self._long_polls.wake()
+        self.long_polls.wake()
 
     def stop(self) -> None:
         """Write what is pending, and stop every timer."""
         self.flush(now=True)
-        self._long_polls.stop()
+        self.long_polls.stop()
         self.returning.stop()
 
     # --- from the seats to the log -------------------------------------------------------------
@@ -224,7 +226,7 @@ class LiveRoom:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + REPLICATION_TIMEOUT
         while self.head < seq and (left := deadline - loop.time()) > 0:
-            await self.next_event(left)
+            await self.long_polls.wait(left)
 
     def _seat_of(self, name: str, nick: str) -> HubSeat | None:
         """Return the seat, also one that is at another node and is about to move here."""
@@ -364,12 +366,12 @@ class LiveRoom:
         return events
 
     def recent(self, after: int, limit: int) -> list[Event] | None:
-        """Return the first events after a seq as `history` does; None if they are not in memory."""
-        return self.replica.page(after, None, max(1, min(limit, self.limits.page)))
-
-    def next_event(self, wait: float) -> Awaitable[None]:
-        """Wait until something happens in the room, or for so many seconds."""
-        return self._long_polls.wait(wait)
+        """Return the first events after a seq, the same list to all who ask; None: they are not in memory."""
+        asked = (after, limit, self.state.head)
+        if asked != self._asked:
+            self._asked = asked
+            self._recent = self.replica.page(after, None, max(1, min(limit, self.limits.page)))
+        return self._recent
 
     # --- fan-out -------------------------------------------------------------------------------
 

@@ -17,14 +17,24 @@ class LongPolls:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    async def wait(self, seconds: float) -> None:
-        """Wait until something happens in the room, or for so many seconds."""
+    def hold(self, seconds: float) -> asyncio.Future[None]:
+        """Return what is done when something happens in the room, or after so many seconds."""
         poll: asyncio.Future[None] = self._loop.create_future()
         self._waiting.set(poll, seconds)
+        return poll
+
+    def release(self, poll: asyncio.Future[None]) -> None:
+        """Forget what `hold` has returned, whether it is done or not."""
+        if poll.cancelled() or not poll.done():  # else it was forgotten when it was woken
+            self._waiting.drop(poll)
+
+    async def wait(self, seconds: float) -> None:
+        """Wait until something happens in the room, or for so many seconds."""
+        poll = self.hold(seconds)
         try:
             await poll
         finally:
-            self._waiting.drop(poll)
+            self.release(poll)
 
     def wake(self) -> None:
         """Something has happened in the room."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from chat.domain.model import Deleted, Edited, Event, Member
@@ -45,9 +46,18 @@ class RoomReader:
         await take_turn(self._take)
         return await self.room.history(after, before, limit)
 
+    def hold_poll(self, after: int, wait: float) -> asyncio.Future[None]:
+        return self.room.long_polls.hold(wait)
+
+    def release_poll(self, held: asyncio.Future[None]) -> None:
+        self.room.long_polls.release(held)
+
+    def recent(self, after: int, limit: int) -> None:
+        """Return nothing: each page is paced."""
+
     async def read(self, after: int, limit: int, wait: float) -> list[Event]:
         if after >= self.head and wait > 0:
-            await self.room.next_event(wait)
+            await self.room.long_polls.wait(wait)
         if after < self.head:
             await take_turn(self._take)
         return await self.room.history(after, None, limit)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import msgspec
@@ -26,6 +26,7 @@ from chat.interfaces.log import Pending
 from chat.interfaces.server import Reply, Sink
 from chat.server.fanout import Channel, Mailbox
 from chat.server.held_draft import HeldDraft
+from chat.server.long_polls import LongPolls
 from chat.server.pace import take_turn
 from chat.server.pending import Decision, DraftPending
 from chat.server.records import Records
@@ -53,6 +54,7 @@ class SeatRoom(Protocol):
     """The teacher's means."""
     returning: Deadlines[HubSeat]
     """Until when the owners of seats must return who are away."""
+    long_polls: LongPolls
 
     @property
     def closing(self) -> bool: ...
@@ -84,8 +86,6 @@ class SeatRoom(Protocol):
 
     def recent(self, after: int, limit: int) -> list[Event] | None:
         """Return the first events after a seq as `history` does; None if they are not in memory."""
-
-    def next_event(self, wait: float) -> Awaitable[None]: ...
 
 
 class HubSeat:
@@ -247,6 +247,30 @@ class HubSeat:
             self._await_return(self._room.limits.grace)
 
     async def read(self, after: int, limit: int, wait: float) -> list[Event]:
+        if wait > 0 and after >= self._room.head:
+            held = self.hold_poll(after, wait)
+            try:
+                await held
+            finally:
+                self.release_poll(held)
+        else:
+            self._asked(after)
+            self.polled()
+        return await self.history(after=after, before=None, limit=limit)
+
+    def hold_poll(self, after: int, wait: float) -> asyncio.Future[None]:
+        self._asked(after)
+        self._expires = None
+        self._polls += 1
+        return self._room.long_polls.hold(wait)
+
+    def release_poll(self, held: asyncio.Future[None]) -> None:
+        self._room.long_polls.release(held)
+        self._polls -= 1
+        self.polled()
+
+    def _asked(self, after: int) -> None:
+        """Its owner has read up to this seq, and asks for what comes behind. Raises a `ChatError`."""
         if self.ended:
             raise SeatGone("the seat has ended: join again")
         if self.restored_at is not None:
@@ -256,34 +280,25 @@ class HubSeat:
             self.restored_at = None
             raise Closing("the server was started again: reconnect and resume")
         self._seen = max(self._seen or 0, min(after, self._room.head))
-        if after >= self._room.head and wait > 0:
-            self._expires = None
-            self._polls += 1
-            try:
-                await self._room.next_event(wait)
-            finally:
-                self._polls -= 1
-                self.polled()
-        else:
-            self.polled()
-        return await self._page(after, None, limit)
 
     async def history(self, *, after: int | None, before: int | None, limit: int) -> list[Event]:
-        return await self._page(after, before, limit)
+        if after is not None and before is None and (events := self.recent(after, limit)) is not None:
+            return events
+        await take_turn(self._pages.take)
+        return self._given(await self._room.history(after, before, limit), after, before)
 
-    async def _page(self, after: int | None, before: int | None, limit: int) -> list[Event]:
+    def recent(self, after: int, limit: int) -> list[Event] | None:
         # Reading on costs as much as being pushed the same events once; all else may be asked for for ever.
-        reads_on = after is not None and before is None and after >= self.read_up_to
-        events = self._room.recent(after or 0, limit) if reads_on else None
-        if events is None:
-            await take_turn(self._pages.take)
-            events = await self._room.history(after, before, limit)
-        if self._mailbox is not None:
-            events = self._mailbox.fit(events, backwards=after is None)
-        if reads_on and events:
-            self.read_up_to = max(self.read_up_to, events[-1].seq)
+        events = self._room.recent(after, limit) if after >= self.read_up_to else None
+        return None if events is None else self._given(events, after, None)
+
+    def _given(self, events: list[Event], after: int | None, before: int | None) -> list[Event]:
+        """Note that the owner is given this page; return what of it fits the connection."""
         if self._mailbox is not None:  # a client that polls has none
+            events = self._mailbox.fit(events, backwards=after is None)
             self._loop.call_soon(self._note_reply)
+        if events and before is None and after is not None and after >= self.read_up_to:
+            self.read_up_to = max(self.read_up_to, events[-1].seq)
         return events
 
     def _note_reply(self) -> None:
@@ -363,10 +378,8 @@ class HubSeat:
 
     def _await_return(self, grace: float) -> float:
         """End the seat if its owner does not return in so many seconds; return this time."""
-        now = self._loop.time()
-        self._expires = now + grace
-        self._room.returning.set(self, grace)
-        return now
+        self._expires = self._room.returning.set(self, grace)
+        return self._expires - grace
 
     def stop_timer(self) -> None:
         """Stop the grace time, because the owner is connected or the seat has ended."""

@@ -31,11 +31,12 @@ class Deadlines(Generic[K]):
     def __len__(self) -> int:
         return len(self._at)
 
-    def set(self, key: K, seconds: float) -> None:
-        """Let it be due in so many seconds."""
+    def set(self, key: K, seconds: float) -> float:
+        """Let it be due in so many seconds; return when that is, by the loop's clock."""
         at = self._at[key] = self._loop.time() + seconds
         if at < self._looks_at:
             self._look(at)
+        return at
 
     def drop(self, key: K) -> None:
         """Forget a deadline, if there is one."""

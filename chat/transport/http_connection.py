@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import re
 from array import array
-from collections.abc import Awaitable
 from typing import Any
 
 import httptools
@@ -289,11 +288,18 @@ class HttpConnection(HttpToolsProtocol):
         self._expect(0)
         super().on_message_complete()
 
-    def _serve(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a request to the application, and write its response in one piece."""
         running = self._answering  # its task has just begun
         assert running is not None
-        return self._application(scope, receive, WholeResponse(running, self.flow, send))
+        response = WholeResponse(running, self.flow, send)
+        try:
+            await self._application(scope, receive, response)
+            if response.later is not None:
+                await response.later
+        except asyncio.CancelledError:
+            if not self._web.stopping:
+                raise  # while the server stops, uvicorn would log it as a failure
 
     def on_response_complete(self) -> None:
         if self.transport.is_closing():

@@ -6,7 +6,7 @@ searches each header twice for what may not be in it. This takes a third of the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from email.utils import formatdate
 from functools import lru_cache
 from time import time
@@ -27,7 +27,7 @@ HEADS = 16
 class WholeResponse:
     """The response to one request; called with what the application sends (ASGI)."""
 
-    __slots__ = ("_begun", "_cycle", "_flow", "_send")
+    __slots__ = ("_begun", "_cycle", "_flow", "_send", "later")
 
     def __init__(self, cycle: RequestResponseCycle, flow: FlowControl, send: Send) -> None:
         """Prepare.
@@ -41,6 +41,8 @@ class WholeResponse:
         self._flow = flow
         self._send = send
         self._begun: Any = None
+        self.later: Awaitable[None] | None = None
+        """Responds when the application has returned."""
 
     async def __call__(self, message: Any) -> None:
         """Take a part of the response."""
@@ -58,15 +60,19 @@ class WholeResponse:
             await self._send(message)
 
     async def respond(self, status: int, headers: Headers, body: bytes) -> bool:
-        """Write the whole response, or return False if uvicorn must do that."""
-        cycle = self._cycle
-        head = _head(status, tuple(headers), len(body), cycle.keep_alive, int(time()))
-        if head is None:
-            return False
-        if self._flow.write_paused and not cycle.disconnected:
+        """Write the whole response when it can be, or return False if uvicorn must do that."""
+        if self._flow.write_paused and not self._cycle.disconnected:
             await self._flow.drain()
+        return self.write(status, headers, body)
+
+    def write(self, status: int, headers: Headers, body: bytes) -> bool:
+        """Write the whole response now, or return False if that can't be."""
+        cycle = self._cycle
         if cycle.disconnected:
             return True
+        head = _head(status, tuple(headers), len(body), cycle.keep_alive, int(time()))
+        if head is None or self._flow.write_paused:
+            return False
         written, closes = head
         cycle.transport.write(written if cycle.scope["method"] == "HEAD" else written + body)
         cycle.response_started = cycle.response_complete = True
@@ -80,10 +86,24 @@ class WholeResponse:
 
 async def respond(send: Send, status: int, headers: Headers, body: bytes) -> None:
     """Send a whole response: in one step, unless somebody in between looks at its parts."""
-    if isinstance(send, WholeResponse) and await send.respond(status, headers, body):
+    if isinstance(send, WholeResponse) and (
+        send.write(status, headers, body) or await send.respond(status, headers, body)
+    ):
         return
     await send({"type": "http.response.start", "status": status, "headers": list(headers)})
     await send({"type": "http.response.body", "body": body})
+
+
+async def respond_later(send: Send, work: Awaitable[None]) -> None:
+    """Let a response come when its ``work`` is done.
+
+    What the application has of the request need not be kept until then, unless somebody in between looks at
+    the parts of the response.
+    """
+    if isinstance(send, WholeResponse):
+        send.later = work
+    else:
+        await work
 
 
 @lru_cache(HEADS)

@@ -11,18 +11,21 @@ import asyncio
 import logging
 import socket
 from abc import abstractmethod
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
 
 import uvicorn
 from uvicorn.server import ServerState
 
 from chat.domain.errors import ChatError, Closing
+from chat.domain.model import Event
 from chat.interfaces.address import Address
-from chat.interfaces.server import ChatServer
-from chat.transport.asgi import Application, Receive, Scope
+from chat.interfaces.server import ChatServer, Reader, Seat
+from chat.transport.asgi import Application, Receive, Scope, Send
 from chat.transport.deadlines import Deadlines
 from chat.transport.http_connection import CONNECTION, REQUEST_TIMEOUT, HttpConnection
+from chat.transport.http_response import Headers, respond
 from chat.transport.listener import listen
 from chat.transport.public_url import PROXIES, public_url, read_proxies
 from chat.transport.request_guard import RequestGuard
@@ -35,12 +38,31 @@ ANYWHERE = ("0.0.0.0", "::")
 """Addresses that stand for every interface."""
 
 T = TypeVar("T")
+Whole: TypeAlias = tuple[int, Headers, bytes]
+"""A response: its status, headers and body."""
 
 logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # it warns of every malformed request
 
 
 class ClientDisconnected(Exception):
     """The client has closed the connection: nobody would receive the response."""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What a long poll waits for."""
+
+    source: Seat | Reader
+    head: int
+    """The newest seq that its client knows: the poll waits for what comes behind it."""
+    after: int
+    """The seq behind which it reads then."""
+    limit: int
+    """Events, at most."""
+    wait: float
+    """Seconds, at most."""
+    form: str
+    """Answers of one form are the same for the same list of events; "": it depends on more than the form."""
 
 
 class WebServer(ChatServer):
@@ -60,6 +82,7 @@ class WebServer(ChatServer):
     async def start(self) -> Address:
         self.stopping = False
         self._polls: set[asyncio.Task[Any]] = set()
+        self._kept: dict[str, tuple[list[Event], Whole]] = {}  # the last answer to a poll, by its form
         # A connection that has rested for too long is not closed: that would wait until the client has read.
         self.resting: Deadlines[Any] = Deadlines(lambda connection: connection.transport.abort())
         self._state = ServerState()
@@ -121,8 +144,44 @@ class WebServer(ChatServer):
     def _connections(self) -> list[HttpConnection]:
         return [one for one in self._state.connections if isinstance(one, HttpConnection)]
 
-    async def poll(self, scope: Scope, work: Coroutine[Any, Any, T]) -> T:
-        """Await the work of a long poll, of a request whose body was read.
+    async def answer_news(
+        self, scope: Scope, send: Send, news: News, answer: Callable[[list[Event] | Exception], Whole]
+    ) -> None:
+        """Answer a long poll, a request whose body was read, with the events that come.
+
+        Args:
+            scope: the request's.
+            send: takes the answer.
+            news: what it waits for.
+            answer: returns the answer for the events, or for why there are none.
+        """
+        source = news.source
+        told: list[Event] | Exception | None = None
+        try:
+            if news.head >= source.head:
+                held = source.hold_poll(news.head, news.wait)
+                try:
+                    await self.poll(scope, held)
+                finally:
+                    source.release_poll(held)
+                told = source.recent(news.after, news.limit)
+            if told is None:
+                told = await source.read(news.after, news.limit, 0)
+        except ClientDisconnected:
+            return
+        except Exception as error:
+            told = error
+        kept = self._kept.get(news.form)
+        if kept is not None and kept[0] is told:  # a poll that was woken together with this one
+            whole = kept[1]
+        else:
+            whole = answer(told)
+            if news.form and not isinstance(told, Exception):
+                self._kept[news.form] = told, whole
+        await respond(send, *whole)
+
+    async def poll(self, scope: Scope, work: Awaitable[T]) -> T:
+        """Await what a long poll waits for, a request whose body was read.
 
         Args:
             scope: the request's.
@@ -136,7 +195,8 @@ class WebServer(ChatServer):
         poll = asyncio.current_task()
         assert poll is not None
         if self.stopping or connection.lost.done():
-            work.close()
+            if asyncio.iscoroutine(work):
+                work.close()
             raise self._ended(connection)
         self._polls.add(poll)
         connection.hold(poll)

@@ -7,8 +7,6 @@ is another site's page that calls on its reader's behalf (cross-site request for
 
 from __future__ import annotations
 
-import asyncio
-
 from chat.domain.errors import BadRequest, ChatError, Full
 from chat.transport.asgi import Application, Receive, Scope, Send, WebSite
 from chat.transport.host_names import HostNames, without_port
@@ -27,11 +25,7 @@ class RequestGuard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if (refused := await self._check(scope)) is None:
-            try:
-                await self._app(scope, receive, send)
-            except asyncio.CancelledError:
-                if not self._web.stopping:
-                    raise  # while the server stops, uvicorn would log it as a failure
+            await self._app(scope, receive, send)
             return
         status, error = refused
         kind, body = self._web.refusal(status, error)

@@ -297,7 +297,7 @@ async def test_a_server_that_is_behind_gives_a_name_that_was_free_before_it_knew
         await other.take_seat(Hello("lab", "ann"), "tcp")
     here.leave()
     while not here.ended:
-        await (await hub.look("lab", "")).room.next_event(5)
+        await (await hub.look("lab", "")).room.long_polls.wait(5)
     there = await other.take_seat(Hello("lab", "ann"), "tcp")
     assert there.welcome.seat != here.welcome.seat
     await other.stop()

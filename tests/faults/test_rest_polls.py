@@ -132,7 +132,7 @@ async def test_a_thousand_long_polls_wait_and_are_all_woken(server: Serving, hub
         key, head = took.json["seat_key"], took.json["head"]
         for peer in peers[1:]:
             await peer.send(peer.request("GET", f"/rooms/lab/events?after={head}&wait=20"))
-        await until(lambda: len(hub._rooms["lab"]._long_polls) == CROWD - 1)
+        await until(lambda: len(hub._rooms["lab"].long_polls) == CROWD - 1)
         await peers[0].ask("POST", "/rooms/lab/messages", {"text": "news"}, headers={"Seat-Key": key})
         for answer in await asyncio.gather(*(peer.answer() for peer in peers[1:])):
             assert [event["text"] for event in answer.json["events"]] == ["news"]

@@ -46,7 +46,7 @@ async def ann(server: Serving, version: str) -> AsyncIterator[SoapPeer]:
 
 
 def waiting(hub: Hub) -> int:
-    return len(hub._rooms["lab"]._long_polls)
+    return len(hub._rooms["lab"].long_polls)
 
 
 async def until_waiting(hub: Hub, count: int) -> None:

@@ -201,7 +201,7 @@ async def test_a_client_that_waits_for_news_can_be_closed(server: Serving, hub: 
             seen.extend(event.seq for event in events)
 
     listening = asyncio.create_task(listen())
-    while not hub._rooms["lab"]._long_polls:  # noqa: ASYNC110  # the hub tells nobody who waits
+    while not hub._rooms["lab"].long_polls:  # noqa: ASYNC110  # the hub tells nobody who waits
         await asyncio.sleep(0)
     await client.close()
     await listening
