@@ -10,15 +10,14 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import backends
+from chat.background import state_folder
 from chat.background.state_folder import network_file_system
 from chat.domain.errors import ChatError, Closing
 from chat.domain.model import Body, Checkpoint, Deleted, Edited, Entry, Joined, Opened
@@ -291,10 +290,7 @@ def test_a_network_file_system_is_named(
         ("/over", "tmpfs", "rw"),
         ("/drive", "", "rw,remote"),
     ]
-    partitions = [
-        SimpleNamespace(device="x", mountpoint=mount, fstype=kind, opts=opts) for mount, kind, opts in mounts
-    ]
-    monkeypatch.setattr(psutil, "disk_partitions", lambda all: partitions)
+    monkeypatch.setattr(state_folder, "mounts", lambda: iter(mounts))
     assert network_file_system(path) == expected
 
 
