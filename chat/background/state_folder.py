@@ -101,6 +101,7 @@ _NETWORK |= {"ncpfs", "nfs", "nfs4", "prl_fs", "rclone", "s3fs", "smb2", "smb3",
 
 
 _NETWORK |= {"vmhgfs", "vmhgfs-fuse", "webdav"}
+_MOUNTS = "/proc/self/mounts"
 
 
 def network_file_system(path: str | Path) -> str | None:
@@ -124,10 +125,8 @@ def network_file_system(path: str | Path) -> str | None:
 
 def mounts() -> Iterator[tuple[str, str, str]]:
     """Yield the folder, the type and the options of each mounted file system, in the order of mounting."""
-    if (
-        sys.platform == "linux"
-    ):  # psutil reads the same; to load it takes longer than all that a command needs
-        with open("/proc/self/mounts", "rb") as file:  # fstab(5)
+    if sys.platform == "linux":  # to load psutil, which reads the same, takes longer than many a command
+        with open(_MOUNTS, "rb") as file:  # fstab(5): a blank is \040
             for line in file:
                 _, folder, kind, options, *_ = line.split(b" ")
                 folder = re.sub(rb"\\([0-7]{3})", lambda found: bytes([int(found[1], 8)]), folder)
