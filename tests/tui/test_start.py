@@ -13,12 +13,12 @@ from tui.app import ChatApp
 from tui.screens.chat import ChatScreen
 
 LIBRARIES = ["grpc", "zeep", "spyne", "fastapi", "httpx", "uvicorn", "pika", "rpyc", "sqlite3"]
-LATER = ["tui.screens.help", "tui.screens.picker", "tui.screens.paste"]
+LATER = ["tui.screens.help", "tui.screens.picker", "tui.screens.paste", "lab.wire.compare", "lab.wire.tap"]
 
 
 def test_the_first_paint_needs_no_techniques_library_and_no_other_screen() -> None:
     code = (
-        "import sys, tui.app\n"
+        "import sys, lab.faults.plan, lab.wire.wiretap, tui.app\n"
         f"print([name for name in {LIBRARIES + LATER!r} if name in sys.modules]"
         " + [name for name in sys.modules if name.startswith('backends.')])"
     )
