@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -99,6 +101,7 @@ _NETWORK |= {"ncpfs", "nfs", "nfs4", "prl_fs", "rclone", "s3fs", "smb2", "smb3",
 
 
 _NETWORK |= {"vmhgfs", "vmhgfs-fuse", "webdav"}
+_MOUNTS = "/proc/self/mounts"
 
 
 def network_file_system(path: str | Path) -> str | None:
@@ -107,16 +110,29 @@ def network_file_system(path: str | Path) -> str | None:
     SQLite's WAL needs shared memory and reliable locks, which a network file system may not have
     (https://www.sqlite.org/wal.html). The path need not exist yet.
     """
-    import psutil
-
     path = Path(path).expanduser().resolve()
     if path.drive.startswith("\\\\"):
         return "UNC"
     kind, options, depth = "", "", 0
-    for part in psutil.disk_partitions(all=True):
-        mount = Path(part.mountpoint)
+    for folder, type_, opts in mounts():
+        mount = Path(folder)
         # The later of two mounts on the same folder hides the earlier.
         if path.is_relative_to(mount) and len(mount.parts) >= depth:
-            kind, options, depth = part.fstype.lower(), part.opts, len(mount.parts)
+            kind, options, depth = type_.lower(), opts, len(mount.parts)
     remote = "remote" in options.split(",")  # Windows, for a network drive
     return (kind or "remote") if remote or kind.rpartition("fuse.")[2] in _NETWORK else None
+
+
+def mounts() -> Iterator[tuple[str, str, str]]:
+    """Yield the folder, the type and the options of each mounted file system, in the order of mounting."""
+    if sys.platform == "linux":  # to load psutil, which reads the same, takes longer than many a command
+        with open(_MOUNTS, "rb") as file:  # fstab(5): a blank is \040
+            for line in file:
+                _, folder, kind, options, *_ = line.split(b" ")
+                folder = re.sub(rb"\\([0-7]{3})", lambda found: bytes([int(found[1], 8)]), folder)
+                yield os.fsdecode(folder), os.fsdecode(kind), os.fsdecode(options)
+        return
+    import psutil
+
+    for part in psutil.disk_partitions(all=True):
+        yield part.mountpoint, part.fstype, part.opts

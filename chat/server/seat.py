@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, Protocol
 
 import msgspec
@@ -35,8 +36,6 @@ from chat.transport.deadlines import Deadlines
 
 POLL_GRACE = 4
 """A seat outlives the last call of a polling client by this many grace times."""
-
-
 POLL_AWAY = 3
 """After so many grace times without a call the owner of such a seat is away. It is longer than clients wait
 between two polls (`chat.transport.polling.LONGEST`), so nobody who polls is ever away."""
@@ -120,11 +119,19 @@ class HubSeat:
         self._polls = 0  # reads that wait for events
         self._said = float("-inf")  # when its last draft was appended
         self._held: HeldDraft | None = None
-        self._bucket = TokenBucket(room.limits, self._loop.time, margin=1.0)
-        self._pages = TokenBucket(room.pages, self._loop.time, margin=1.0)
         self._expires: float | None = None
         self._there_until = 0.0  # before that the owner is not away, though not connected
         self._await_return(room.limits.grace)
+
+    @cached_property
+    def _bucket(self) -> TokenBucket:
+        """How fast it may send. Made when that is first asked: until then it would be full anyhow."""
+        return TokenBucket(self._room.limits, self._loop.time, margin=1.0)
+
+    @cached_property
+    def _pages(self) -> TokenBucket:
+        """How fast it may read again what it has read."""
+        return TokenBucket(self._room.pages, self._loop.time, margin=1.0)
 
     @property
     def welcome(self) -> Welcome:
@@ -368,8 +375,7 @@ class HubSeat:
 
     def _renew(self, grace: float, there: int) -> None:
         if self._mailbox is None and not self._polls and not self.ended:
-            now = self._await_return(grace)
-            self._there_until = now + self._room.limits.grace * there
+            self._there_until = self._await_return(grace) + self._room.limits.grace * there
 
     def expires_in(self) -> float | None:
         """Return the seconds until the seat ends; None while its owner is not away."""
@@ -377,7 +383,7 @@ class HubSeat:
         return None if self._expires is None or now < self._there_until else max(0.0, self._expires - now)
 
     def _await_return(self, grace: float) -> float:
-        """End the seat if its owner does not return in so many seconds; return this time."""
+        """End the seat if its owner does not return in so many seconds; return the time of now."""
         self._expires = self._room.returning.set(self, grace)
         return self._expires - grace
 

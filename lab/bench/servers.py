@@ -18,6 +18,7 @@ import psutil
 
 from chat.domain.errors import ChatError
 from lab.bench.machine import pinned
+from lab.power_failure import traced
 
 START_TIMEOUT = 20.0
 HOST = "127.0.0.1"
@@ -191,12 +192,20 @@ def two_workers(technique: str, dialect: str) -> Candidate:
 
 
 @contextmanager
-def running(candidate: Candidate, folder: Path, cores: list[int]) -> Iterator[Running]:
-    """Run the server in a folder: start it, wait until it listens, and end it. Raises `ChatError`."""
+def running(
+    candidate: Candidate, folder: Path, cores: list[int], trace: Path | None = None
+) -> Iterator[Running]:
+    """Run the server in a folder: start it, wait until it listens, and end it. Raises `ChatError`.
+
+    ``trace``: strace writes there what it does, and ends with it.
+    """
     folder.mkdir(exist_ok=True)  # a server that was killed is started again in it
     port = free_port(socket.SOCK_DGRAM if candidate.datagrams else socket.SOCK_STREAM)
     command = candidate.command(folder, port)
-    with open(folder / "output", "wb") as output, pinned(cores):
+    says = folder / "output"
+    if trace is not None:
+        command, says = traced(command, trace), trace.with_suffix(".output")  # not a file of the server
+    with open(says, "wb") as output, pinned(cores):
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -206,10 +215,14 @@ def running(candidate: Candidate, folder: Path, cores: list[int]) -> Iterator[Ru
             cwd=candidate.tree,
         )
     try:
-        _wait(process, candidate, folder, port)
+        _wait(process, candidate, says, port)
         workers = listening(process.pid, port) if candidate.workers else []
-        yield Running(candidate, folder, port, process.pid, workers)
+        pid = process.pid if trace is None else psutil.Process(process.pid).children()[0].pid
+        yield Running(candidate, folder, port, pid, workers)
     finally:
+        if trace is not None:
+            for child in psutil.Process(process.pid).children():
+                child.kill()
         process.terminate()
         try:
             process.wait(5)
@@ -218,13 +231,13 @@ def running(candidate: Candidate, folder: Path, cores: list[int]) -> Iterator[Ru
             process.wait()
 
 
-def _wait(process: subprocess.Popen[bytes], candidate: Candidate, folder: Path, port: int) -> None:
+def _wait(process: subprocess.Popen[bytes], candidate: Candidate, says: Path, port: int) -> None:
     deadline = time.monotonic() + START_TIMEOUT
     while time.monotonic() < deadline and process.poll() is None:
         if _is_ready(process.pid, candidate, port):
             return
         time.sleep(0.02)
-    said = (folder / "output").read_text(errors="replace").strip()[-300:]
+    said = says.read_text(errors="replace").strip()[-300:]
     raise ChatError(f"{candidate.title} did not start: {said or 'it printed nothing'}")
 
 

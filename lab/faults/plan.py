@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from chat.interfaces.frames import Direction, FrameDecoder
-from lab.faults.fault import Fault
-from lab.wire.capture import Transport
 from lab.wire.passing import Interference, Passing
-from lab.wire.tap import Tap
+
+if TYPE_CHECKING:
+    from chat.interfaces.frames import Direction, FrameDecoder
+    from lab.faults.fault import Fault
+    from lab.wire.capture import Transport
+    from lab.wire.tap import Tap
 
 
 class FaultPlan(Interference):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from chat.interfaces.frames import Direction
-from lab.wire.capture import Connection
+if TYPE_CHECKING:
+    from chat.interfaces.frames import Direction
+    from lab.wire.capture import Connection
 
 
 @dataclass(slots=True)

@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from chat.interfaces.address import Address
 from chat.interfaces.technique import Technique
 from chat.interfaces.tls import Trust
-from lab.wire.capture import Transport
-from lab.wire.compare import Sample
-from lab.wire.encryption import Encryption
-from lab.wire.passing import Interference
-from lab.wire.tap import Tap
-from lab.wire.trace import Trace
 
-TakeSample = Callable[[str, str], Awaitable[Sample]]
+if TYPE_CHECKING:  # late: every screen has a wiretap, and it is painted before somebody looks
+    from lab.wire.capture import Transport
+    from lab.wire.compare import Sample
+    from lab.wire.passing import Interference
+    from lab.wire.tap import Tap
+    from lab.wire.trace import Trace
+
+TakeSample = Callable[[str, str], Awaitable["Sample"]]
 """Sends a text over the technique with a name, and returns what passed. Raises `ChatError`."""
 
 
@@ -54,6 +56,9 @@ class Wiretap:
 
     async def start(self) -> None:
         """Be in the way of the session's next connections. Raises OSError."""
+        from lab.wire.tap import Tap
+        from lab.wire.trace import Trace
+
         if self._tap is None:
             self._tap = Tap(None, self.interference, asyncio.get_running_loop())
             self.trace = Trace(self._tap.capture, await asyncio.to_thread(self.technique.load_decoder))
@@ -67,6 +72,8 @@ class Wiretap:
             return addresses, trust
         encryption = None
         if trust is not None:
+            from lab.wire.encryption import Encryption
+
             encryption = await asyncio.to_thread(Encryption.between, self._state, trust)
         self.encrypted = encryption is not None
         here = [

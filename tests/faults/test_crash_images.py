@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.crash_images import MISSING, SECTOR, Call, Disk, can_trace, parsed
+from lab.power_failure import MISSING, SECTOR, Call, Disk, can_trace, parsed
 from tests.support.crash_judge import Recording
 from tests.support.node import cannot_run
 
@@ -62,8 +62,8 @@ async def test_a_disk_that_only_says_that_it_has_synced_is_found_out(
 # --- the disk that is played -------------------------------------------------------------------
 
 
-def images(*calls: Call, count: int = 200) -> list[dict[str, bytes]]:
-    disk = Disk("/disk")
+def images(*calls: Call, count: int = 200, keeps_names: bool = False) -> list[dict[str, bytes]]:
+    disk = Disk("/disk", keeps_names=keeps_names)
     for call in calls:
         disk.apply(call)
     return [disk.image(random.Random(seed)) for seed in range(count)]
@@ -72,6 +72,20 @@ def images(*calls: Call, count: int = 200) -> list[dict[str, bytes]]:
 def test_what_is_synced_with_its_name_is_in_every_image() -> None:
     made, wrote = Call("open", "/disk/a"), Call("write", "/disk/a", b"x" * 2000)
     for image in images(made, wrote, Call("sync", "/disk/a", number=2), Call("sync", "/disk", number=3)):
+        assert image == {"a": b"x" * 2000}
+
+
+def test_what_is_written_through_is_synced() -> None:
+    made, wrote = Call("open", "/disk/a", through=True), Call("write", "/disk/a", b"x" * 2000)
+    for image in images(made, Call("sync", "/disk", number=1), wrote):
+        assert image == {"a": b"x" * 2000}
+
+
+def test_the_sync_of_a_file_keeps_its_name_where_that_is_said() -> None:
+    made, wrote = Call("open", "/disk/a"), Call("write", "/disk/a", b"x" * 2000)
+    synced = Call("sync", "/disk/a", number=2)
+    assert {} in images(made, wrote, synced)
+    for image in images(made, wrote, synced, keeps_names=True):
         assert image == {"a": b"x" * 2000}
 
 

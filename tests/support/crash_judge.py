@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -19,10 +20,12 @@ from chat.domain.json_codec import encode
 from chat.domain.model import Opened
 from chat.server.logs.sqlite import SqliteLog
 from chat.server.logs.verify import verify
-from tests.support.crash_images import Call, Disk, recorded
+from lab.power_failure import Call, Disk, calls_of, traced
 from tests.support.crash_run import STEPS
 from tests.support.entries import EPOCH
 from tests.support.logbook import LogBook
+from tests.support.node import ROOT
+from tests.support.processes import PATIENCE
 
 LOG = "state/chat.sqlite3"
 UNFINISHED = "unless its server was killed, or the power failed, within that commit"
@@ -46,7 +49,9 @@ class Recording:
         calls: list[Call] = []
         for step in STEPS:
             run = [sys.executable, "-m", "tests.support.crash_run", folder / LOG, notes, seed, step]
-            more = recorded(run, folder, place / f"{step}.trace")
+            trace = place / f"{step}.trace"
+            subprocess.run(traced(run, trace), check=True, timeout=PATIENCE, cwd=ROOT)
+            more = calls_of(trace, folder)
             for call in more:
                 call.number += len(calls) if call.name == "sync" else 0
             calls += more
@@ -94,10 +99,7 @@ class Moment:
         return problems
 
     def _placed(self, dice: random.Random, folder: Path) -> Path:
-        for name, data in self.disk.image(dice).items():
-            file = folder / name
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(data)
+        self.disk.write(dice, folder)
         log = folder / LOG
         if Path(f"{log}-wal").exists() and dice.random() < 0.5:  # it is mapped memory, which nothing syncs
             Path(f"{log}-shm").write_bytes(dice.randbytes(32768))

@@ -1,4 +1,4 @@
-"""Writes a log as a server does, so that what it writes and syncs can be recorded: see `crash_images`.
+"""Writes a log as a server does, so that what it writes and syncs can be recorded: see `lab.power_failure`.
 
 Run as ``python -m tests.support.crash_run LOG NOTES SEED STEP``. NOTES gets a JSON line before each append
 (``said``) and one after each acknowledgement (``acked``): the trace has them between the writes of the log.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textual import events
 from textual.content import Content
 from textual.widgets import Static
 
@@ -27,7 +28,7 @@ class ChatUnread(ChatSearch):
         self.timeline.unread.focus(self.app.app_focus and self in self.app.screen_stack)
         self.tell_unread()
 
-    def on_screen_resume(self) -> None:
+    def on_screen_resume(self, event: events.ScreenResume) -> None:
         self.look_for_focus()
 
     def on_unmount(self) -> None:

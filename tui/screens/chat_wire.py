@@ -10,14 +10,12 @@ from textual.containers import Vertical
 from textual.timer import Timer
 
 from chat.language.translation import translate
-from lab.wire.compare import Sample
-from lab.wire.receipt import DEFINITION, receipt
-from lab.wire.totals import RunningCost
 from tui.commands import Refused
 from tui.rows import Row, size
 from tui.screens.chat_commands import ChatCommands
 
 if TYPE_CHECKING:
+    from lab.wire.totals import RunningCost
     from lab.wire.trace import Trace
     from lab.wire.wiretap import Wiretap
     from tui.wire.inspector import Inspector
@@ -57,16 +55,16 @@ class ChatWire(ChatCommands):
             except OSError as error:
                 raise Refused(f"the wire can't be shown: {error.strerror}") from None
             self.session.redial()
-            self._cost, self._counted = RunningCost(), 0
+            self._count_anew()
             self._counting = self._counting or self.set_interval(EVERY, self._count)
         assert self.wiretap.trace is not None
         return self.wiretap.trace
 
     async def look_at_new_wire(self) -> None:
         """The session goes another way: show what passes there, if the wire was shown."""
-        self._cost, self._counted = RunningCost(), 0
         if self.wiretap is None or self.wiretap.trace is None:
             return
+        self._count_anew()
         if self._inspector is not None and self._shown:
             self._inspector.open(self.wiretap.trace, self.wiretap.tap)
 
@@ -74,6 +72,11 @@ class ChatWire(ChatCommands):
         """Open the inspector, and only then let the session connect."""
         await self.show_wire("")
         self.session.start()
+
+    def _count_anew(self) -> None:
+        from lab.wire.totals import RunningCost
+
+        self._cost, self._counted = RunningCost(), 0
 
     def _count(self) -> None:
         """Show what the connection costs while nobody writes."""
@@ -177,6 +180,8 @@ class ChatWire(ChatCommands):
         self.hint(event.text, failed=event.failed)
 
     async def compare(self, argument: str) -> None:
+        from lab.wire.compare import Sample
+        from lab.wire.receipt import receipt
         from tui.wire.compare_screen import CompareScreen
 
         number, _, name = argument.rpartition(" ")
@@ -235,6 +240,8 @@ class ChatWire(ChatCommands):
     # --- receipts ------------------------------------------------------------------------------
 
     async def toggle_receipts(self) -> None:
+        from lab.wire.receipt import DEFINITION
+
         if self._receipts:
             self._receipts = False
             with self.view.changing():
@@ -255,6 +262,8 @@ class ChatWire(ChatCommands):
             self.set_timer(SETTLED, lambda: self._add_receipt(seq))
 
     def _add_receipt(self, seq: int) -> None:
+        from lab.wire.receipt import receipt
+
         trace = self.wiretap.trace if self.wiretap else None
         row = self._message(seq)
         if trace is None or row is None or not self._receipts:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from rich.console import Console
+from textual import events
 from textual._compositor import ChopsUpdate
 from textual._compositor import Compositor as _Compositor
 from textual.geometry import Region
@@ -20,6 +21,19 @@ class OwnScreen(Screen[None]):
     def __init__(self, name: str | None = None, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(name, id, classes)
         self._compositor = Compositor()
+        self._new = True
+
+    def on_compose(self) -> None:
+        """Set the classes of the breakpoints. Textual does it after the first paint, and styles all anew."""
+        for size, points in zip(
+            self.app.size, (self.HORIZONTAL_BREAKPOINTS, self.VERTICAL_BREAKPOINTS), strict=True
+        ):
+            self.add_class(*self._get_breakpoint_classes(size, points or []))
+
+    def on_screen_resume(self, event: events.ScreenResume) -> None:
+        """Keep the styles that were made just now. Textual's own handler comes after this one."""
+        if self._new:
+            event.refresh_styles = self._new = False
 
 
 class Compositor(_Compositor):

@@ -12,8 +12,9 @@ from dataclasses import replace
 import pytest
 
 from chat.domain.errors import ChatError
-from lab.bench import durable
+from lab.bench import durable, losses, storing
 from lab.bench.fanout import count_log
+from lab.power_failure import MISSING, can_trace
 
 
 @contextmanager
@@ -25,7 +26,7 @@ def answering(*acknowledged: int) -> Iterator[int]:
             peer, _ = listening.accept()
             with peer:
                 peer.recv(4096)
-                peer.sendall(durable.NATS_SPEECH.ready)
+                peer.sendall(storing.NATS_SPEECH.ready)
                 peer.recv(4096)
                 for number in acknowledged:
                     peer.sendall(
@@ -40,7 +41,7 @@ def answering(*acknowledged: int) -> Iterator[int]:
         thread.join()
 
 
-def read_all(publisher: durable.Publisher) -> None:
+def read_all(publisher: storing.Publisher) -> None:
     while True:
         publisher.read()
 
@@ -48,7 +49,7 @@ def read_all(publisher: durable.Publisher) -> None:
 @pytest.mark.parametrize("order", [(1, 0), (0, 0), (0, 2)], ids=["swapped", "twice", "left out"])
 def test_an_acknowledgement_out_of_order_is_an_error(order: tuple[int, ...]) -> None:
     with answering(*order) as port:
-        publisher = durable.Publisher(port, durable.NATS_SPEECH)
+        publisher = storing.Publisher(port, storing.NATS_SPEECH)
         publisher.publish(3)
         with pytest.raises(ChatError, match="was to be acknowledged"):
             read_all(publisher)
@@ -60,16 +61,23 @@ def test_a_run_without_nats_measures_ours_and_says_what_to_install(monkeypatch: 
     report = durable.run(rounds=1, seconds=0.05)
     (ours,) = report.rows
     assert all(rate > 0 for rates in ours.rates.values() for rate in rates)
-    assert ours.acknowledged > 0
-    assert ours.lost == 0
+    assert ours.killed.acknowledged > 0
+    assert ours.killed.lost == [0]
+    if can_trace():
+        assert ours.power.acknowledged > 0
+        assert ours.power.lost == [0] * losses.IMAGES
+    else:
+        assert f"a power failure was not tried: {MISSING}" in report.left_out
     assert report.syncs[0] > 0
     assert "| the disk alone | " in durable.as_page(report)
     assert "apt install nats-server" in durable.as_page(report)
 
 
-def test_what_is_not_there_after_the_kill_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_not_there_afterwards_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    forgets = replace(durable.OUR_SPEECH, stored=lambda server: count_log(server.folder) // 2)
-    monkeypatch.setattr(durable, "OUR_SPEECH", forgets)
+    forgets = replace(storing.OUR_SPEECH, stored=lambda server: count_log(server.folder) // 2)
+    monkeypatch.setattr(storing, "OUR_SPEECH", forgets)
     (ours,) = durable.run(rounds=0, seconds=0.05).rows
-    assert 0 < ours.lost <= ours.acknowledged
+    assert 0 < ours.killed.lost[0] <= ours.killed.acknowledged
+    if can_trace():
+        assert all(0 < lost <= ours.power.acknowledged for lost in ours.power.lost)

@@ -10,7 +10,6 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -19,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import backends
+from chat.background import state_folder
 from chat.background.state_folder import network_file_system
 from chat.domain.errors import ChatError, Closing
 from chat.domain.model import Body, Checkpoint, Deleted, Edited, Entry, Joined, Opened
@@ -291,11 +291,21 @@ def test_a_network_file_system_is_named(
         ("/over", "tmpfs", "rw"),
         ("/drive", "", "rw,remote"),
     ]
-    partitions = [
-        SimpleNamespace(device="x", mountpoint=mount, fstype=kind, opts=opts) for mount, kind, opts in mounts
-    ]
-    monkeypatch.setattr(psutil, "disk_partitions", lambda all: partitions)
+    monkeypatch.setattr(state_folder, "mounts", lambda: iter(mounts))
     assert network_file_system(path) == expected
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a file of the mounts")
+def test_the_mounts_are_those_that_psutil_finds() -> None:
+    found = [(one.mountpoint, one.fstype, one.opts) for one in psutil.disk_partitions(all=True)]
+    assert list(state_folder.mounts()) == found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a file of the mounts")
+def test_a_mount_may_have_blanks_in_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mounts").write_text("nas:/a /mnt/my\\040home nfs4 rw,vers=4.2 0 0\n")
+    monkeypatch.setattr(state_folder, "_MOUNTS", tmp_path / "mounts")
+    assert list(state_folder.mounts()) == [("/mnt/my home", "nfs4", "rw,vers=4.2")]
 
 
 def test_the_folder_of_the_tests_is_on_some_file_system(tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
 """What a disk may hold after a power failure: files rebuilt from what a run wrote and synced.
 
-`recorded` runs a command under strace. `Disk` applies the system calls one by one and makes images. What was
-synced is in every image. Of each later write an image has all, nothing, or some sectors; of the changes of
-names that no sync of their folder followed, it has the first ones, as a journal of a file system keeps them.
+`traced` is a command under strace, `calls_of` what it did. `Disk` applies the system calls one by one and
+makes images. What was synced is in every image. Of each later write an image has all, nothing, or some
+sectors; of the changes of names that no sync of their folder followed, it has the first ones, as a journal of
+a file system keeps them.
 """
 
 from __future__ import annotations
@@ -16,8 +17,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.support.processes import PATIENCE
-
 SECTOR = 512
 """Bytes that a disk writes whole or not at all."""
 MISSING = "strace is not installed, or may not trace here: apt install --no-install-recommends strace"
@@ -28,6 +27,8 @@ _OTHERS = (
     "pwritev,pwritev2,writev,truncate,sync_file_range,fallocate,copy_file_range,sendfile,link,linkat,symlink"
 )
 """Calls that the model does not know: a run that makes one in the folder is no good recording."""
+_CREATES = ("O_CREAT", "O_TRUNC")
+_THROUGH = ("O_SYNC", "O_DSYNC")
 _LINE = re.compile(r"^(\d+) +(\w+)\((.*)$", re.DOTALL)
 _RESUMED = re.compile(r"^(\d+) +<\.\.\. (\w+) resumed>(.*)$", re.DOTALL)
 _UNFINISHED = " <unfinished ...>"
@@ -49,6 +50,8 @@ class Call:
     to: str = ""
     empties: bool = False
     """Of openat: what the file held is gone."""
+    through: bool = False
+    """Of openat: each write is synced before it returns."""
 
 
 def can_trace() -> bool:
@@ -59,15 +62,14 @@ def can_trace() -> bool:
         return False
 
 
-def recorded(command: Sequence[object], folder: Path, trace: Path) -> list[Call]:
-    """Run a command, and return its calls that concern names in the folder, in the order of their effects."""
+def traced(command: Sequence[object], trace: Path) -> list[str]:
+    """Return the command so that strace writes down what it and its children do."""
     how = ["strace", "-f", "-y", "-xx", "-s", "4000000", "-e", f"trace={_CALLS},{_OTHERS}", "-o", str(trace)]
-    subprocess.run(
-        [*how, "--", *map(str, command)],
-        check=True,
-        timeout=PATIENCE,
-        cwd=Path(__file__).parents[2],
-    )
+    return [*how, "--", *map(str, command)]
+
+
+def calls_of(trace: Path, folder: Path) -> list[Call]:
+    """Return the calls in a trace that concern names in the folder, in the order of their effects."""
     with trace.open(encoding="ascii") as lines:
         return parsed(lines, str(folder))
 
@@ -109,20 +111,21 @@ def _call(name: str, text: str, folder: str) -> Call | None:
     texts = [_decoded(found[1]) for found in _TEXTS.finditer(text)]
     if name.startswith(("open", "rename", "unlink", "mkdir")):
         paths = [os.fsdecode(one) for one in texts]
-        if not paths or not all(path.startswith(folder) for path in paths):
-            if any(path.startswith(folder) for path in paths):
+        if not paths or not all(_is_in(folder, path) for path in paths):
+            if any(_is_in(folder, path) for path in paths):
                 raise ValueError(f"strace shows a call over the folder's edge: {name}")
             return None
         if name.startswith("open"):
-            if "O_CREAT" not in text and "O_TRUNC" not in text:
+            if not any(flag in text for flag in (*_CREATES, *_THROUGH)):
                 return None
-            return Call("open", paths[0], empties="O_TRUNC" in text)
+            through = any(flag in text for flag in _THROUGH)
+            return Call("open", paths[0], empties="O_TRUNC" in text, through=through)
         if name.startswith("rename"):
             return Call("rename", paths[0], to=paths[1])
         return Call(name.removesuffix("at"), paths[0])
     found = _PATHS.search(text)
     path = os.fsdecode(_decoded(found[1])) if found else ""
-    if not path.startswith(folder) or text.startswith("(deleted)", found.end() if found else 0):
+    if not _is_in(folder, path) or text.startswith("(deleted)", found.end() if found else 0):
         return None
     numbers = [int(one) for one in re.findall(r", (\d+)", _TEXTS.sub("", text))]
     match name:
@@ -137,6 +140,10 @@ def _call(name: str, text: str, folder: str) -> Call | None:
     raise ValueError(f"the model knows no {name}, and it was called for {path}")
 
 
+def _is_in(folder: str, path: str) -> bool:
+    return path == folder or path.startswith(f"{folder}/")
+
+
 def _decoded(text: str) -> bytes:
     return bytes.fromhex(text.replace("\\x", ""))
 
@@ -148,6 +155,8 @@ class _File:
     synced: bytearray = field(default_factory=bytearray)
     pending: list[tuple[int, Call]] = field(default_factory=list)
     size: int = 0
+    through: bool = False
+    """It was opened so that each write is synced."""
 
 
 _FOLDER = _File()
@@ -158,13 +167,18 @@ _Change = dict[str, _File | None]
 class Disk:
     """Applies calls, and makes images of what a power failure at this moment may leave."""
 
-    def __init__(self, folder: str, *, honest: bool = True) -> None:
+    def __init__(self, folder: str, *, honest: bool = True, keeps_names: bool = False) -> None:
         """Begin with an empty folder.
 
-        ``honest``: syncs do what they say; False: a disk that only says so, to see that the judge notices.
+        Args:
+            folder: its path, as the calls name it.
+            honest: syncs do what they say; False: a disk that only says so, to see that the judge notices.
+            keeps_names: the sync of a file also keeps all names, as the journal of ext4 does. POSIX does not
+                promise it.
         """
         self._folder = folder
         self._honest = honest
+        self._keeps_names = keeps_names
         self._names: dict[str, _File] = {folder: _FOLDER}
         self._kept = dict(self._names)
         self._changes: list[tuple[int, _Change]] = []
@@ -181,6 +195,7 @@ class Disk:
                     self._change(number, {path: _File()})
                 elif call.empties:
                     self._write(number, Call("size", path))
+                self._names[path].through = call.through
             case "mkdir":
                 self._change(number, {path: _FOLDER})
             case "rename":
@@ -189,6 +204,8 @@ class Disk:
                 self._change(number, {path: None})
             case "write" | "append" | "size":
                 self._write(number, call)
+                if self._names[path].through:
+                    self._sync(path, self._count)
             case "sync" if self._honest:
                 self._sync(path, call.number)
 
@@ -208,6 +225,13 @@ class Disk:
                 _store(data, call, dice, share)
             image[os.path.relpath(path, self._folder)] = bytes(data)
         return image
+
+    def write(self, dice: random.Random, folder: Path) -> None:
+        """Write the files of one image into an empty folder."""
+        for name, data in self.image(dice).items():
+            file = folder / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(data)
 
     def _change(self, number: int, change: _Change) -> None:
         _rename(self._names, change)
@@ -229,15 +253,21 @@ class Disk:
                 if number < before:
                     _store(file.synced, call, None, 1.0)
             file.pending = [(number, call) for number, call in file.pending if number >= before]
+            if self._keeps_names:
+                self._keep([number < before for number, _ in self._changes])
         elif file is _FOLDER:  # of other folders it promises nothing
             here = [
                 number < before and any(os.path.dirname(name) == path for name in change)
                 for number, change in self._changes
             ]
-            for done, (_, change) in zip(here, self._changes, strict=True):
-                if done:
-                    _rename(self._kept, change)
-            self._changes = [one for done, one in zip(here, self._changes, strict=True) if not done]
+            self._keep(here)
+
+    def _keep(self, synced: list[bool]) -> None:
+        """Keep those changes of names that are synced."""
+        for done, (_, change) in zip(synced, self._changes, strict=True):
+            if done:
+                _rename(self._kept, change)
+        self._changes = [one for done, one in zip(synced, self._changes, strict=True) if not done]
 
 
 def _rename(names: dict[str, _File], change: _Change) -> None:
