@@ -56,10 +56,13 @@ MIN_STREAMS = 100
 """Calls that one connection may carry at once, at least (RFC 9113, 6.5.2, recommends no fewer)."""
 HEALTH_EVERY = 0.5
 """Seconds between two checks of whether the hub can store drafts."""
+MAX_METADATA = 8192
+"""Bytes of metadata that a call may have, as HTTP/2 counts them (RFC 9113, 6.5.2)."""
 OPTIONS = [
     ("grpc.max_receive_message_length", MAX_FRAME),
     ("grpc.max_send_message_length", MAX_REPLY),
-    ("grpc.max_metadata_size", 8192),
+    ("grpc.max_metadata_size", MAX_METADATA),
+    ("grpc.absolute_max_metadata_size", MAX_METADATA),  # without it, chance decides between 8 and 16 KiB
     ("grpc.http2.bdp_probe", 0),  # a client sends little: a ping after it sends costs more than it gains
     # A frozen peer is noticed after 8 + 4 seconds. Without ping_timeout_ms it took half a minute.
     ("grpc.keepalive_time_ms", 8_000),

@@ -63,7 +63,7 @@ async def trials(
     technique = subject.technique
     async with AsyncExitStack() as stack:
         other = await stack.enter_async_context(witness(folder))
-        own = await stack.enter_async_context(_serving(technique, folder, scenario.token))
+        own = await stack.enter_async_context(serving(technique, folder, scenario.token))
         await asyncio.to_thread(technique.load_decoder)  # imports read files
         await asyncio.to_thread(technique.load_client)
         where = f"127.0.0.1:{own.port}" if own else server
@@ -121,13 +121,14 @@ async def _watched(server: TrialServer | None) -> AsyncIterator[_Memory]:
 
 
 @asynccontextmanager
-async def _serving(technique: Technique, folder: Path, token: str) -> AsyncIterator[TrialServer | None]:
+async def serving(technique: Technique, folder: Path, token: str) -> AsyncIterator[TrialServer | None]:
+    """Start a server, and stop it; None where it is a broker."""
     if technique.server is None:
         yield None
         return
     server = TrialServer(technique, folder, token)
-    await asyncio.to_thread(server.start)
     try:
+        await asyncio.to_thread(server.start)
         yield server
     finally:
         await asyncio.to_thread(server.stop)

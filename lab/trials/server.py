@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,14 +17,25 @@ from lab.bench.servers import environment, free_port
 
 
 class TrialServer:
-    """``chat serve`` of one technique: it can be killed, started again at the same port, and frozen."""
+    """``chat serve`` of one technique: it can be killed, started again at the same port, and frozen.
+
+    Who is cancelled while a thread starts it stops it all the same: it is started before that, or not at all.
+    """
 
     def __init__(self, technique: Technique, folder: Path, token: str = "") -> None:
         self._technique, self._folder, self._token = technique, folder, token
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
+        self._changing = threading.Lock()
+        self._over = False
 
     def start(self) -> None:
+        """Start it, unless it was stopped."""
+        with self._changing:
+            if not self._over:
+                self._start()
+
+    def _start(self) -> None:
         command = [sys.executable, "-m", "chat", "serve", self._technique.name, "--port", str(self.port)]
         command += ["--log", f"sqlite:{self._folder / 'log.sqlite3'}", "--rate", "off"]
         with open(self._folder / "output", "ab") as output:
@@ -53,6 +65,9 @@ class TrialServer:
         return 0
 
     def stop(self) -> None:
+        """End it for good."""
+        with self._changing:
+            self._over = True
         if self._process is not None and self._process.poll() is None:
             with suppress(ProcessLookupError):
                 self.freeze(False)

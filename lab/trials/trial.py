@@ -93,7 +93,7 @@ class Trial:
         await stack.enter_async_context(session)
         listening = asyncio.create_task(person.listen())
         stack.push_async_callback(_over, listening)
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(max(PATIENCE, self._scenario.patience)):
             await person.entered.wait()
         self._people.append(person)
 

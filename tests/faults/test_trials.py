@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shlex
@@ -16,7 +17,7 @@ import pytest
 
 import backends
 from lab.trials.cells import Cell
-from lab.trials.run import trials
+from lab.trials.run import serving, trials
 from lab.trials.scenarios import BY_NAME
 from lab.trials.subject import Subject
 from tests.support.processes import CHAT, chat, chat_here
@@ -53,6 +54,19 @@ def test_the_line_that_is_printed_repeats_a_cell_and_chat_lab_check_says_the_sam
     checked = chat_here("lab", "check", str(files["7"]))
     assert checked.stdout.split(" (")[0] == outcome["verdict"] == "valid"
     assert "1 fault hits" in checked.stdout
+
+
+async def test_who_is_cancelled_while_a_server_starts_leaves_none(tmp_path: Path) -> None:
+    async def serve() -> None:
+        async with serving(backends.technique("tcp"), tmp_path, ""):
+            await asyncio.Event().wait()
+
+    for number in range(20):
+        task = asyncio.create_task(serve())
+        await asyncio.sleep(0.001 * number)  # a thread starts it meanwhile
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert not servers_in(tmp_path)
 
 
 def servers_in(folder: Path) -> list[psutil.Process]:

@@ -147,6 +147,16 @@ async def test_a_first_frame_that_is_no_hello_is_refused(stub: Any) -> None:
     assert (await ending(call))[0] is grpc.StatusCode.INVALID_ARGUMENT
 
 
+@pytest.mark.parametrize(("size", "taken"), [(4_000, 10), (9_000, 0)])
+async def test_too_much_metadata_is_refused_each_time(stub: Any, size: int, taken: int) -> None:
+    """With one of the library's two limits alone, four of five calls with 9,000 bytes get in."""
+    metadata = (("value", "x" * size),)
+    calls = [stub.Members(pb.MembersRequest(room="nowhere"), metadata=metadata) for _ in range(10)]
+    codes = [(await refused(call))[0] for call in calls]
+    assert codes.count(grpc.StatusCode.NOT_FOUND) == taken
+    assert codes.count(grpc.StatusCode.RESOURCE_EXHAUSTED) == 10 - taken
+
+
 async def test_an_unknown_method_is_unimplemented(channel: grpc.aio.Channel) -> None:
     nothing: Any = channel.unary_unary(f"/{SERVICE}/Nothing")
     assert (await refused(nothing(b"")))[0] is grpc.StatusCode.UNIMPLEMENTED
