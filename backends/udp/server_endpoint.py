@@ -164,9 +164,7 @@ class ServerEndpoint:
         elif hello.nonce and hello.nonce in self._used_nonces:
             self.counts["replayed hellos"] += 1
         elif address not in self.handshakes and len(self.handshakes) < MAX_HANDSHAKES:
-            task = asyncio.create_task(self._take_seat(hello, address))
-            self.handshakes[address] = task
-            task.add_done_callback(lambda _: self.handshakes.pop(address, None))
+            self.handshakes[address] = asyncio.create_task(self._shake_hands(hello, address))
 
     def _deny(self, hello: HelloMessage, data: bytes, address: Peername) -> None:
         """Refuse a client that has not proven the token. It could not verify a MAC, so there is none."""
@@ -182,6 +180,12 @@ class ServerEndpoint:
             key = derive(self._root, HELLO_DOWN, hello.nonce, hello.cookie)
             refusal = Authenticator(key).protect(refusal)
         self.udp.send(refusal, address)
+
+    async def _shake_hands(self, hello: HelloMessage, address: Peername) -> None:
+        try:
+            await self._take_seat(hello, address)
+        finally:
+            self.handshakes.pop(address, None)
 
     async def _take_seat(self, hello: HelloMessage, address: Peername) -> None:
         try:

@@ -72,6 +72,8 @@ def clean_text(text: str, limit: int = LIMITS.text_bytes) -> str:
 
 def clean_nick(nick: str) -> str:
     """Return the nick in NFC. Raises `BadName`."""
+    if nick.isascii() and nick.isalnum() and len(nick) <= LIMITS.nick_chars:  # most are
+        return nick
     if bad := _NAME.search(nick):
         raise BadName(_complain(N_("a nick"), nick, bad.start()))
     nick = normalize("NFC", nick)

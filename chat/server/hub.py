@@ -240,7 +240,7 @@ class Hub:
 
     async def _room(self, name: str, origin: Origin = NOBODY) -> LiveRoom:
         """Return a room, loaded or opened if need be; ``origin`` is counted as who opens it."""
-        while (room := self._rooms.get(name)) is None or not room.epoch:
+        while (room := self._rooms.get(name)) is None or not room.state.epoch:
             if self._node.closing:
                 raise Closing("the server is going down")
             task = self._loading.get(name)

@@ -155,8 +155,10 @@ class LiveRoom:
         """Append an entry to the room's log."""
         self._log.append(self.name, body, pending)
 
-    async def decide(self, body: Body, refused: Callable[[ChatError | Ack], None] | None = None) -> Outcome:
-        """Append an entry of this node itself, and wait for the room's decision.
+    def decide(
+        self, body: Body, refused: Callable[[ChatError | Ack], None] | None = None
+    ) -> Awaitable[Outcome]:
+        """Append an entry of this node itself; the room's decision can be awaited.
 
         Args:
             body: the entry.
@@ -164,7 +166,7 @@ class LiveRoom:
         """
         decision = Decision(refused)
         self.submit(body, decision)
-        return await decision.outcome
+        return decision.outcome
 
     def highest_number(self, seat: str) -> int:
         member = self.state.members.get(seat)
@@ -183,27 +185,24 @@ class LiveRoom:
         """Give a new seat, or give one back to its owner. Raises a `ChatError` that says why not."""
         self._arriving += 1
         try:
-            return await self._take_seat(hello, nick, technique, origin)
+            cursor = hello.cursor
+            if cursor and self._log.shared and cursor.epoch == self.epoch:
+                await self._wait_for(cursor.seq)
+            self.replica.first = await self._log.first(self.name)
+            if cursor:
+                await check_cursor(cursor, self.name, self.replica, self._log)
+            new = key_of_new_seat(hello.seat_key, self.name, nick)
+            # The new seat may be there: its welcome was lost. But not if its key was made up just now.
+            for key in (hello.seat_key, new) if hello.seat_key else ():
+                seat = await self._given_back(key, nick, technique, origin)
+                if seat is not None:
+                    break
+            else:
+                seat = await self._join(nick, new, technique, origin)
+            seat.begin(await self._replay_from(hello))
+            return seat
         finally:
             self._arriving -= 1
-
-    async def _take_seat(self, hello: Hello, nick: str, technique: str, origin: Origin) -> HubSeat:
-        cursor = hello.cursor
-        if cursor and self._log.shared and cursor.epoch == self.epoch:
-            await self._wait_for(cursor.seq)
-        self.replica.first = await self._log.first(self.name)
-        if cursor:
-            await check_cursor(cursor, self.name, self.replica, self._log)
-        new = key_of_new_seat(hello.seat_key, self.name, nick)
-        # The new seat may be there: its welcome was lost. But not that of a key that was made up just now.
-        for key in (hello.seat_key, new) if hello.seat_key else ():
-            seat = await self._given_back(key, nick, technique, origin)
-            if seat is not None:
-                break
-        else:
-            seat = await self._join(nick, new, technique, origin)
-        seat.begin(await self._replay_from(hello))
-        return seat
 
     async def _given_back(self, key: str, nick: str, technique: str, origin: Origin) -> HubSeat | None:
         """Give the seat that this key opens back to its owner; return None if there is none for this nick."""

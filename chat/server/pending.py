@@ -9,7 +9,7 @@ from typing import Protocol
 import msgspec
 
 from chat.domain.errors import ChatError
-from chat.domain.model import Ack, Draft
+from chat.domain.model import Ack, Draft, Event
 from chat.domain.room import Outcome
 from chat.interfaces.log import Pending
 from chat.interfaces.server import Reply
@@ -50,7 +50,7 @@ class Decision(Pending):
         self._refused = refused
 
     def decided(self, outcome: Outcome) -> None:
-        if self._refused is not None and isinstance(outcome, ChatError | Ack):
+        if self._refused is not None and not (outcome is None or isinstance(outcome, Event)):
             self._refused(outcome)
         if not self.outcome.done():
             self.outcome.set_result(outcome)

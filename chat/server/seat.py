@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import cached_property
 from typing import Any, Protocol
 
 import msgspec
@@ -120,11 +121,19 @@ class HubSeat:
         self._polls = 0  # reads that wait for events
         self._said = float("-inf")  # when its last draft was appended
         self._held: HeldDraft | None = None
-        self._bucket = TokenBucket(room.limits, self._loop.time, margin=1.0)
-        self._pages = TokenBucket(room.pages, self._loop.time, margin=1.0)
         self._expires: float | None = None
         self._there_until = 0.0  # before that the owner is not away, though not connected
         self._await_return(room.limits.grace)
+
+    @cached_property
+    def _bucket(self) -> TokenBucket:
+        """How fast it may send. Made when that is first asked: until then it would be full anyhow."""
+        return TokenBucket(self._room.limits, self._loop.time, margin=1.0)
+
+    @cached_property
+    def _pages(self) -> TokenBucket:
+        """How fast it may read again what it has read."""
+        return TokenBucket(self._room.pages, self._loop.time, margin=1.0)
 
     @property
     def welcome(self) -> Welcome:

@@ -132,6 +132,4 @@ class Supervision:
 
 def _matters(body: Body) -> bool:
     """Return whether an entry can change what holds."""
-    if isinstance(body, Sent):
-        return body.text.startswith(PREFIX)
-    return isinstance(body, Left)
+    return type(body) is Left or (type(body) is Sent and body.text.startswith(PREFIX))
