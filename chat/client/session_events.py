@@ -1,18 +1,21 @@
-"""The updates of a session: its state, the events that have come, what became of the user's drafts."""
+"""The updates of a session: its state, the events that have come, what became of the user's drafts.
+
+They are structs, as the messages of the model are: to make dataclasses of them takes 5 ms of each start.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from chat.domain.errors import history_starts
 from chat.domain.model import Event, MissingEvents, Welcome
 from chat.language import N_
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(Struct, frozen=True):
     """The state of the connection."""
 
     name: Literal["connecting", "up", "retrying", "down"]
@@ -23,28 +26,24 @@ class State:
     """Seconds until the next try, at the moment of the update."""
 
 
-@dataclass(frozen=True, slots=True)
-class StateChanged:
+class StateChanged(Struct, frozen=True):
     state: State
 
 
-@dataclass(frozen=True, slots=True)
-class Entered:
+class Entered(Struct, frozen=True):
     """A seat was taken, or taken again. `Session.nick` and `Session.members` are up to date."""
 
     welcome: Welcome
 
 
-@dataclass(frozen=True, slots=True)
-class Switched:
+class Switched(Struct, frozen=True):
     """From here on everything comes and goes by another way, see `Session.switch`. `Entered` follows."""
 
     technique: str
     """Its name (`Way.technique`)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Noticed:
+class Noticed(Struct, frozen=True):
     """Something that the user should know about this connection."""
 
     text: str
@@ -58,8 +57,7 @@ class Noticed:
         return [cls(text) for text in (*cut, *notices)]
 
 
-@dataclass(frozen=True, slots=True)
-class Reconnected:
+class Reconnected(Struct, frozen=True):
     """The session is in the room again, after its connection had ended. `Entered` came just before."""
 
     seconds: float
@@ -86,8 +84,7 @@ class Reconnected:
         return f"{line}; {N_('your seat had ended, and you have a new one')}" if self.new_seat else line
 
 
-@dataclass(frozen=True, slots=True)
-class Hindered:
+class Hindered(Struct, frozen=True):
     """The server takes no messages at the moment, whatever the state; or it takes them again."""
 
     reason: str
@@ -99,15 +96,13 @@ class Hindered:
         return self.reason or N_("messages are taken again")
 
 
-@dataclass(frozen=True, slots=True)
-class StartedOver:
+class StartedOver(Struct, frozen=True):
     """The room has another log now. The events that were shown are not in it."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Arrived:
+class Arrived(Struct, frozen=True):
     """An event has come. Each comes once, in the room's order if the technique is ordered."""
 
     event: Event
@@ -117,8 +112,7 @@ class Arrived:
     """If the event is an own draft: seconds from that call until the event came."""
 
 
-@dataclass(frozen=True, slots=True)
-class Missed:
+class Missed(Struct, frozen=True):
     """The technique has lost events. Each may still come, late."""
 
     missing: MissingEvents
@@ -127,8 +121,7 @@ class Missed:
 Phase = Literal["waiting", "sending", "sent", "failed", "unconfirmed"]
 
 
-@dataclass(frozen=True, slots=True)
-class DraftMoved:
+class DraftMoved(Struct, frozen=True):
     """The state of an own draft has changed."""
 
     draft: int
@@ -139,8 +132,7 @@ class DraftMoved:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
+class Measured(Struct, frozen=True):
     """The round-trip time in seconds, and the technique's own status (`ChatClient.activity`)."""
 
     rtt: float
