@@ -35,17 +35,14 @@ def _form(number: int, written: bytes, pattern: bytes, read: Callable[[bytes], i
     return frame[_LENGTH], _Form(find, follow, len(frame), read)
 
 
-def _small(written: bytes) -> int:
-    return written[0] - codec.brine_of(0)[0]
-
-
+_SMALL = {codec.brine_of(number): number for number in range(codec.SMALL + 1)}
 _FORMS: dict[int, _Form] = dict(
     [
         _form(
             codec.SMALL,
             codec.brine_of(codec.SMALL),
             b"[%b-%b]" % (codec.brine_of(0), codec.brine_of(codec.SMALL)),
-            _small,
+            _SMALL.__getitem__,
         ),
         *(
             _form(10**digits - 1, digits * b"9", b"[0-9]{%d}" % digits, int)

@@ -54,7 +54,8 @@ def updated(po: Path, language: str) -> Catalog:
     new = Catalog(language, header_comment=HEADER, fuzzy=False)
     for text, where, _ in texts(ROOT):
         known = old.get(text)
-        new.add(text, known.string if known is not None else "", locations=[(where, 0)])
+        flags = {"fuzzy"} if known is not None and known.fuzzy else ()
+        new.add(text, known.string if known is not None else "", locations=[(where, 0)], flags=flags)
     return new
 
 
@@ -67,6 +68,8 @@ def faults(catalogue: Catalog, language: str) -> list[str]:
             found.append(f"other values in the translation of {source!r}")
         if source and not text and language in COMPLETE:
             found.append(f"no translation of {source!r}")
+        if source and message.fuzzy:
+            found.append(f"a guess (fuzzy), not a translation, of {source!r}")
     return found
 
 
@@ -84,7 +87,7 @@ def as_mo(catalogue: Catalog) -> bytes:
         catalogue.locale, project="chat", version="1", fuzzy=False, creation_date=day, revision_date=day
     )
     for message in catalogue:
-        if message.id and message.string:
+        if message.id and message.string and not message.fuzzy:
             translated.add(message.id, message.string)
     write_mo(file, translated)
     return file.getvalue()

@@ -12,7 +12,9 @@ import pytest
 
 import chat.language.translation
 from chat.domain.errors import NickTaken
-from chat.language.catalogue import DEEPEST, KEPT, LONGEST, Catalogue
+from chat.language.__main__ import ROOT, as_mo, faults, updated
+from chat.language.catalogue import DEEPEST, KEPT, LONGEST, Catalogue, names
+from chat.language.sources import texts
 from chat.language.translation import FOLDER, LANGUAGES, _read, preferred, translate, use
 from tests.support.processes import chat_here
 
@@ -213,3 +215,14 @@ def test_the_locale_chooses(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert preferred() == language
+
+
+def test_a_guess_stays_marked_and_is_not_compiled(tmp_path: Path) -> None:
+    """An editor marks as fuzzy what a person has still to look at; gettext does not use it."""
+    text = next(text for text, _, _ in texts(ROOT) if not names(text))
+    po = tmp_path / "messages.po"
+    po.write_text(f'#, fuzzy\nmsgid "{text}"\nmsgstr "devin\u00e9"\n', encoding="utf-8")
+    found = updated(po, "fr")
+    assert found[text].fuzzy
+    assert any("fuzzy" in one and repr(text) in one for one in faults(found, "fr"))
+    assert "devin\u00e9".encode() not in as_mo(found)
