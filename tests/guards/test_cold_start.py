@@ -69,6 +69,11 @@ def test_nothing_heavy_is_loaded_at_start(code: str) -> None:
     assert loaded == ""
 
 
+def test_a_command_runs_with_the_collector_on_and_what_was_loaded_kept_from_it() -> None:
+    run = HELP.replace("chat.cli.main", "chat.__main__").replace("--help", "--version")
+    assert fresh(f"{run}\nimport gc; print(gc.isenabled(), gc.get_freeze_count() > 0)")[-1] == "True True"
+
+
 def test_nothing_else_that_is_heavy_is_loaded_before_the_screen_is_painted() -> None:
     screen = "chat.cli.main, chat.client.connect, lab.faults.plan, lab.wire.wiretap, tui.app, tui.run"
     late = set(LATE) - {"asyncio", "ssl", "textual"}
