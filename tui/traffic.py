@@ -46,6 +46,8 @@ def folded(run: Iterable[Going]) -> tuple[str, str]:
         more, shown = len(names) - NAMED, ", ".join(names[:NAMED])
         n = len(names)
         what = {"joined": N_(f"{n} joined"), "resumed": N_(f"{n} back"), "left": N_(f"{n} left")}[kind]
+        if n == 1:  # languages have another word for one
+            what = {"joined": N_("1 joined"), "resumed": N_("1 back"), "left": N_("1 left")}[kind]
         parts.append(N_(f"{what}: {shown} and {more} more") if more > 0 else f"{what}: {shown}")
     kinds = {one.kind for one in going}
     return SIGNS[kinds.pop()] if len(kinds) == 1 else "⇄", "; ".join(parts)

@@ -28,6 +28,8 @@ WITHIN |= {
 """Values with these names are texts of ours themselves, and are translated too."""
 NUMBER = re.compile(r"\d[\d,]*")
 """What a value with the name ``n`` is."""
+LIST = "shown"
+"""A value with this name is a list of names, and goes over no border between two texts."""
 LIGHT = 7
 """So few letters of a template say little: its values are names and numbers, and have no blank."""
 BETWEEN = ("; ", ": ")
@@ -90,7 +92,7 @@ class Template:
         return values if self._takes(values) else None
 
     def _takes(self, values: dict[str, str]) -> bool:
-        if not NUMBER.fullmatch(values.get("n", "0")):
+        if not NUMBER.fullmatch(values.get("n", "0")) or has(BETWEEN, {LIST: values.get(LIST, "")}):
             return False
         return self.weight[0] > LIGHT or not has((" ",), values)
 

@@ -226,3 +226,9 @@ def test_a_guess_stays_marked_and_is_not_compiled(tmp_path: Path) -> None:
     assert found[text].fuzzy
     assert any("fuzzy" in one and repr(text) in one for one in faults(found, "fr"))
     assert "devin\u00e9".encode() not in as_mo(found)
+
+
+def test_each_part_of_a_run_of_comers_and_goers_is_translated() -> None:
+    use("fr")
+    run = "1 joined: pia; 4 left: ann, bob, cho and 1 more"
+    assert translate(run) == "1 entrée : pia ; 4 sorties : ann, bob, cho et 1 de plus"
