@@ -27,7 +27,7 @@ from backends.udp.segmentation import Run, align, runs
 from backends.udp.server_socket import Peername, ServerSocket
 from chat.domain.errors import BadRequest, ChatError, ConnectionLost
 from chat.domain.json_codec import AckMessage, ErrorMessage, HistoryMessage, LeaveMessage, PingMessage, encode
-from chat.domain.model import Ack, Draft, Event
+from chat.domain.model import Ack, Delete, Draft, Edit, Event, Say
 from chat.interfaces.server import Seat, Sink
 
 SILENCE_TIMEOUT = 6
@@ -166,6 +166,8 @@ class ServerConnection(Sink[Datagrams]):
         self.confirmed = True
         self._silent = 0
         match request:
+            case Say() | Edit() | Delete():  # first, because a pattern that does not match takes its time
+                self._handle_draft(request)
             case PingMessage():
                 self._send(PongMessage(request.ref, self._seat.head))
             case HistoryMessage():
@@ -180,8 +182,6 @@ class ServerConnection(Sink[Datagrams]):
                 self.end()
             case HelloMessage():
                 pass  # the endpoint processes it
-            case _:
-                self._handle_draft(request)
 
     def _within_limit(self) -> bool:
         self._requests += 1

@@ -55,6 +55,8 @@ MAX_MEMBERS = Limits().seats
 # The kinds of entries stand in the order of how many there are, and `type` is asked where most are none of a
 # kind: for a struct `isinstance` takes ten times as long to find out that it is none.
 
+Authored = Sent | Edited | Deleted
+"""The entry that a draft becomes."""
 Accepted = tuple[int, tuple[str, int], int]
 """A draft: the seq of its event, its seat and number, and a digest of its content."""
 Outcome = Event | Ack | ChatError | None
@@ -177,8 +179,8 @@ class Room:
             return None
         return known
 
-    def check_draft(self, body: Sent | Edited | Deleted) -> Ack | ChatError | None:
-        """Do what `check` does, for the entry that a draft becomes."""
+    def check_draft(self, body: Authored) -> Ack | ChatError | None:
+        """Do what `check` does, for a draft."""
         member = self.members.get(body.seat)
         if member is None or member.author != body.author:
             return SeatGone("the seat has ended: join again", n=body.n)
