@@ -55,6 +55,10 @@ MAX_MEMBERS = Limits().seats
 # The kinds of entries stand in the order of how many there are, and `type` is asked where most are none of a
 # kind: for a struct `isinstance` takes ten times as long to find out that it is none.
 
+Authored = Sent | Edited | Deleted
+"""The entry that a draft becomes."""
+Accepted = tuple[int, tuple[str, int], int]
+"""A draft: the seq of its event, its seat and number, and a digest of its content."""
 Outcome = Event | Ack | ChatError | None
 """An event: accepted. An `Ack`: accepted before. An error: refused. None: it was a checkpoint."""
 
@@ -87,8 +91,8 @@ class Room:
         self._by_key: dict[str, str] = {}  # a nick's casefold to its seat
         self._messages: dict[int, str] = {}  # by id, to the author's seat; "" when deleted
         self._changes: dict[int, int] = {}  # by id, to the seq of the last edit, or the deletion
-        self._drafts: dict[tuple[str, int], tuple[int, int]] = {}  # to the event's seq and a digest
-        self._draft_order: deque[tuple[int, tuple[str, int]]] = deque()  # by the event's seq
+        self._drafts: dict[tuple[str, int], Accepted] = {}
+        self._draft_order: deque[Accepted] = deque()  # by the event's seq
 
     # --- deciding ------------------------------------------------------------------------------
 
@@ -103,10 +107,11 @@ class Room:
         self.applied = seq
         self._forget(seq - WINDOW)
         if type(body) is Sent:  # nearly every entry, so first
-            outcome = self._authored(body)
+            outcome: Outcome = self.check_draft(body)
             if outcome is None:
                 self._messages[seq] = self._remember(body, seq)
-                return self._accept(entry)
+                outcome = event_of(entry, self.head)
+                self.head = seq
             return outcome
         if type(body) is Checkpoint:
             self._restore(body, seq)
@@ -144,7 +149,7 @@ class Room:
         """Return how `apply` would refuse this entry now; None: it would accept it."""
         match body:
             case Sent():
-                return self._authored(body)
+                return self.check_draft(body)
             case Joined():
                 if body.seat in self.members:
                     return SeatGone("this seat is taken already")
@@ -161,7 +166,7 @@ class Room:
                 if member is None or (member.node, member.author) != (body.node, body.author):
                     return SeatGone("the seat has ended or has moved to another node")
             case Edited() | Deleted():
-                return self._authored(body)
+                return self.check_draft(body)
         return None
 
     def foresee(self, body: Body) -> Ack | ChatError | None:
@@ -174,12 +179,13 @@ class Room:
             return None
         return known
 
-    def _authored(self, body: Sent | Edited | Deleted) -> Ack | ChatError | None:
+    def check_draft(self, body: Authored) -> Ack | ChatError | None:
+        """Do what `check` does, for a draft."""
         member = self.members.get(body.seat)
         if member is None or member.author != body.author:
             return SeatGone("the seat has ended: join again", n=body.n)
         if body.n <= member.n and (known := self._drafts.get((body.seat, body.n))) is not None:
-            if known[1] == _digest(body):
+            if known[2] == _digest(body):
                 return Ack(body.n, known[0])
             return DraftConflict(f"draft {body.n} was used before, with other content", n=body.n)
         if not isinstance(body, Sent):
@@ -223,8 +229,9 @@ class Room:
         """Remember a draft; return its seat: the one string of it that is kept, and not the entry's own."""
         member = self.members[body.seat]
         key = (member.seat, body.n)
-        self._drafts[key] = (seq, hash(body.text) if type(body) is Sent else _digest(body))
-        self._draft_order.append((seq, key))
+        accepted = (seq, key, hash(body.text) if type(body) is Sent else _digest(body))
+        self._drafts[key] = accepted
+        self._draft_order.append(accepted)
         if body.n > member.n:
             member.n = body.n
         return member.seat
@@ -232,8 +239,9 @@ class Room:
     def _forget(self, until: int) -> None:
         order, drafts = self._draft_order, self._drafts
         while order and order[0][0] <= until:
-            seq, key = order.popleft()
-            if drafts[key][0] == seq:  # a seat that joined again may have used the number again
+            oldest = order.popleft()
+            seq, key, _ = oldest
+            if drafts[key] is oldest:  # a seat that joined again may have used the number again
                 del drafts[key]
             self._messages.pop(seq, None)  # edits and deletions are no messages
             self._changes.pop(seq, None)

@@ -33,6 +33,7 @@ class EventRing:
         self.floor = 0
         """The ring holds every event after this seq."""
         self._events: deque[Event] = deque()
+        self._weights: deque[int] = deque()  # of each event
         self.bytes = 0
         """Of all events, roughly."""
 
@@ -47,11 +48,12 @@ class EventRing:
         if not events:
             self.floor = event.prev
         events.append(event)
-        self.bytes += weight(event)
+        size = weight(event)
+        self._weights.append(size)
+        self.bytes += size
         while len(events) > RING_EVENTS or self.bytes > RING_BYTES:
-            dropped = events.popleft()
-            self.floor = dropped.seq
-            self.bytes -= weight(dropped)
+            self.floor = events.popleft().seq
+            self.bytes -= self._weights.popleft()
 
     @property
     def complete(self) -> bool:
@@ -109,10 +111,11 @@ class RoomReplica:
         outcome = self.state.apply(entry)
         if type(outcome) is Event:
             self.ring.append(outcome)
-            if outcome.kind == "joined" and self._members is not None:
-                self._members += (Member(outcome.seat, outcome.author, outcome.technique),)
-            elif outcome.kind in MEMBERSHIP:
-                self._members = None
+            if outcome.kind in MEMBERSHIP:
+                if outcome.kind == "joined" and self._members is not None:
+                    self._members += (Member(outcome.seat, outcome.author, outcome.technique),)
+                else:
+                    self._members = None
         elif outcome is None:  # a checkpoint
             self._members = None
         self.last = entry

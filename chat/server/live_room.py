@@ -54,8 +54,8 @@ class LiveRoom:
         self.records = node.records
         self.replica = RoomReplica()
         self.state = self.replica.state
-        self.foresee = self.state.foresee if node.log.shared else self.state.check
-        """Returns how the room would refuse an entry; None if it would not, or if that is not certain."""
+        self.foresee = self.state.foresee if node.log.shared else self.state.check_draft
+        """Returns how the room would refuse a draft; None if it would not, or if that is not certain."""
         self.supervision = Supervision(node.teacher, shared=node.log.shared)
         self.returning = Deadlines(HubSeat.expire)
         self.long_polls = LongPolls()

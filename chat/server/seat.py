@@ -22,7 +22,7 @@ from chat.domain.errors import (
 )
 from chat.domain.model import MAX_NUMBER, Ack, Body, Draft, Event, Left, Limits, Member, Welcome
 from chat.domain.rate_limit import TokenBucket, too_fast
-from chat.domain.room import body_of
+from chat.domain.room import Authored, body_of
 from chat.interfaces.log import Pending
 from chat.interfaces.server import Reply, Sink
 from chat.server.fanout import Channel, Mailbox
@@ -68,7 +68,7 @@ class SeatRoom(Protocol):
     def highest_number(self, seat: str) -> int:
         """Return the seat's highest draft number that the room has accepted."""
 
-    def foresee(self, body: Body) -> Ack | ChatError | None:
+    def foresee(self, body: Authored) -> Ack | ChatError | None:
         """Return how the room would refuse this entry, if that is certain now."""
 
     def accepted(self, seat: str, n: int) -> bool: ...

@@ -37,7 +37,7 @@ class Supervision:
 
     def concerns(self, body: Sent | Edited | Deleted) -> TypeGuard[Sent | Edited]:
         """Return whether a draft may be forbidden, or is one of the teacher's means: most are neither."""
-        if isinstance(body, Deleted):
+        if type(body) is not Sent and isinstance(body, Deleted):
             return False
         state = self.state
         return bool(body.text.startswith(PREFIX) or state.frozen or state.muted or state.slow)

@@ -80,6 +80,25 @@ async def test_a_thousand_polls_wait_without_a_thread_and_all_are_answered(serve
             await peer.close()
 
 
+async def test_polls_that_are_woken_together_are_answered_each_in_its_version(
+    server: Serving, hub: Hub
+) -> None:
+    async with (
+        await SoapPeer.open(server.address) as old,
+        await SoapPeer.open(server.address, "1.2") as new,
+        await SoapPeer.open(server.address) as writer,
+    ):
+        key, olds, news = await writer.join(), await old.join("bob"), await new.join("cat")
+        head = (await hub.look("lab", "")).head
+        polls = [asyncio.create_task(old.post(fetch(olds, head)))]
+        polls.append(asyncio.create_task(new.post(fetch(news, head, version="1.2"))))
+        await until_waiting(hub, 2)
+        await writer.call("Send", seatKey=key, n=0, text="wake up")
+        for answer, version in zip(await asyncio.gather(*polls), ("1.1", "1.2"), strict=True):
+            assert etree.fromstring(answer.body).tag == f"{{{ENVELOPES[version]}}}Envelope"
+            assert b"wake up" in answer.body
+
+
 async def test_a_poll_ends_when_its_time_is_over(ann: SoapPeer) -> None:
     key = await ann.join()
     fetched = await ann.call("Fetch", seatKey=key, after=2, limit=200, wait=1)

@@ -24,7 +24,7 @@ class MemoryLog(Log):
             raise ChatError(f"the memory log has no path: write memory, not memory:{place}")
         self._clock = clock
         self._last: dict[str, int] = {}
-        self._entries: dict[str, list[Entry]] = {}
+        self._entries: defaultdict[str, list[Entry]] = defaultdict(list)
         self._refused: defaultdict[str, set[int]] = defaultdict(set)
         self._queued: list[Committed] = []
         self._open = False
@@ -46,7 +46,7 @@ class MemoryLog(Log):
     def _hand_back(self) -> None:
         batch, self._queued = self._queued, []
         for item in batch:
-            self._entries.setdefault(item.room, []).append(item.entry)
+            self._entries[item.room].append(item.entry)
         if batch:
             self._committed(batch)
 
