@@ -182,8 +182,9 @@ Who syncs each message, and has one outstanding, can't be faster than the disk a
         *(f"- {reason}" for reason in report.left_out),
         "- A server that is killed loses what it had not written: the operating system keeps the rest. A",
         "  power failure also takes what was not synced. What each server wrote and synced is recorded with",
-        f"  strace, {IMAGES} disks are made that a power failure may leave, and the server is started on",
-        "  each. Ours is tried more thoroughly, at every sync, in `tests/faults/test_crash_images.py`.",
+        f"  strace, {IMAGES} disks are made that a power failure may leave, and it is started on each.",
+        "  Of what was not synced each has, by chance, all, nothing or some sectors; the largest and the",
+        "  smallest loss are shown. Ours is tried at every sync in `tests/faults/test_crash_images.py`.",
     ]
     return "\n".join(lines) + "\n"
 
