@@ -221,8 +221,9 @@ def running(
         yield Running(candidate, folder, port, pid, workers)
     finally:
         if trace is not None:
-            for child in psutil.Process(process.pid).children():
-                child.kill()
+            with suppress(psutil.NoSuchProcess):  # it has ended by itself, and `_wait` says why
+                for child in psutil.Process(process.pid).children():
+                    child.kill()
         process.terminate()
         try:
             process.wait(5)
